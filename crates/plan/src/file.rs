@@ -1,0 +1,191 @@
+//! The plan file as it is written: names and nesting, values still text.
+//!
+//! Doc comments here become the descriptions of the JSON Schema.
+
+use crate::located::Located;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+type Text = Located<String>;
+
+/// A Banyan plan: what is moved out of a monolith, and how.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// The old side: the monolith's HTTP address and its database.
+    pub(crate) monolith: UpstreamFile,
+    /// The new sides, by name.
+    pub(crate) services: BTreeMap<String, UpstreamFile>,
+    /// The gateway that stands in front of both.
+    pub(crate) gateway: GatewayFile,
+    /// The conductor's API, for the command line.
+    #[serde(default)]
+    pub(crate) control: Option<ControlFile>,
+    /// The units of migration, by name.
+    pub(crate) extractions: BTreeMap<String, Located<ExtractionFile>>,
+}
+
+/// An HTTP upstream and its database.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamFile {
+    /// `http://host:port`.
+    pub(crate) url: Text,
+    /// `postgres://user:password@host:port/database`, direct, not a pooler.
+    pub(crate) database: Text,
+    /// Path that answers 200 when the upstream can work.
+    #[serde(default)]
+    pub(crate) health: Option<Text>,
+}
+
+/// Where and how the gateway listens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GatewayFile {
+    /// `address:port` that clients connect to.
+    pub(crate) listen: Text,
+    /// Single-threaded workers; default: one per core.
+    #[serde(default)]
+    pub(crate) workers: Option<Located<u16>>,
+    /// Longest wait for a client's own last write (default 2s).
+    #[serde(default)]
+    pub(crate) pin_wait: Option<Text>,
+    /// Longest wait for the head of an answer (default 30s).
+    #[serde(default)]
+    pub(crate) first_byte: Option<Text>,
+    /// How long an idle upstream connection is kept (default 4s); must be
+    /// shorter than the upstream's keep-alive time.
+    #[serde(default)]
+    pub(crate) upstream_idle: Option<Text>,
+}
+
+/// Where the conductor's API listens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlFile {
+    /// `address:port`; default `127.0.0.1:7600`.
+    pub(crate) listen: Text,
+}
+
+/// One unit of migration.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractionFile {
+    /// The service that it moves to.
+    pub(crate) service: Text,
+    /// The requests that it owns.
+    pub(crate) routes: Vec<RouteFile>,
+    /// The tables that move.
+    pub(crate) data: DataFile,
+    /// How traffic is shifted.
+    #[serde(default)]
+    pub(crate) rollout: Option<RolloutFile>,
+    /// The bounds of a hand-over.
+    #[serde(default)]
+    pub(crate) switch: Option<SwitchFile>,
+}
+
+/// A set of requests.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteFile {
+    /// `/x` for exactly this path, `/x/*` for it and all below it.
+    pub(crate) path: Text,
+    /// Methods; all when left out.
+    #[serde(default)]
+    pub(crate) methods: Option<Vec<Text>>,
+    /// Host name; all when left out.
+    #[serde(default)]
+    pub(crate) host: Option<Text>,
+}
+
+/// The tables that move and what is known of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataFile {
+    /// `replicate`: copy, then follow the change stream.
+    pub(crate) mode: Located<ModeFile>,
+    /// Schema of the tables in the service's database.
+    pub(crate) schema: Text,
+    /// Tables by their name in the monolith, `schema.table`.
+    pub(crate) tables: BTreeMap<String, Located<TableFile>>,
+    /// `application_name`s of the sessions that may write these tables.
+    #[serde(default)]
+    pub(crate) writers: Vec<Text>,
+    /// Columns of tables that stay, `schema.table.column`, whose foreign keys
+    /// point at tables that move, and what a deletion there does.
+    #[serde(default)]
+    pub(crate) references: BTreeMap<String, Located<BorderFile>>,
+}
+
+/// How the data moves.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeFile {
+    /// Copy, then follow the change stream; writers move in one step.
+    Replicate,
+}
+
+/// A table in the service's database.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableFile {
+    /// Its name there; the same when left out.
+    #[serde(default)]
+    pub(crate) to: Option<Text>,
+    /// Columns with another name there: monolith's name to service's name.
+    #[serde(default)]
+    pub(crate) columns: BTreeMap<String, Text>,
+}
+
+/// What a deletion in a moved table does to a row that stays and refers to it.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BorderFile {
+    /// It must not happen while such a row is there; if it does, following
+    /// stops with an error rather than leave an orphan.
+    Restrict,
+}
+
+/// How traffic is shifted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutFile {
+    /// What a client is known by.
+    pub(crate) key: KeyFile,
+}
+
+/// What a client is known by: exactly one of these.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum KeyFile {
+    /// The value of a request header.
+    Header(Text),
+    /// The value of a cookie.
+    Cookie(Text),
+}
+
+/// The bounds of a hand-over.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SwitchFile {
+    /// Longest that a request is held (default 2s).
+    #[serde(default)]
+    pub(crate) hold: Option<Text>,
+    /// Longest wait for writes in flight (default 1s).
+    #[serde(default)]
+    pub(crate) drain: Option<Text>,
+    /// Most requests held at once (default 1000).
+    #[serde(default)]
+    pub(crate) held_requests: Option<Located<u32>>,
+    /// Most bytes of bodies held at once (default 16MiB).
+    #[serde(default)]
+    pub(crate) held_bytes: Option<Text>,
+    /// How far sequences start past the old owner's (default 1000).
+    #[serde(default)]
+    pub(crate) block: Option<Located<u32>>,
+    /// Lag above which a switch is not begun (default 1MiB).
+    #[serde(default)]
+    pub(crate) lag: Option<Text>,
+}

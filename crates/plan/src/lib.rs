@@ -1,0 +1,127 @@
+//! The plan: the file `banyan.yaml`, which says what is moved and how.
+//!
+//! Parsing happens in two steps, so that a value is checked in one place and
+//! an error can say where it stands: the text becomes the types of [`file`]
+//! (unknown keys are refused, nothing is interpreted), and those become a
+//! [`Plan`] (references to the environment substituted, every value parsed,
+//! cross references checked). The rest of Banyan sees only [`Plan`].
+//!
+//! Pure: no I/O, no clock, and the environment comes in as a function.
+
+mod error;
+pub mod file;
+mod located;
+mod names;
+mod resolve;
+mod route;
+mod tables;
+mod values;
+
+pub use error::PlanError;
+pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
+pub use route::{MethodKind, PathPattern, Route};
+pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
+pub use values::{ByteSize, CohortKey, DatabaseUrl, Percent, UpstreamUrl};
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+/// A plan whose every value has been checked.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The old side.
+    pub monolith: Upstream,
+    /// The new sides, by name.
+    pub services: BTreeMap<ServiceName, Upstream>,
+    /// Where and how the gateway listens.
+    pub gateway: Gateway,
+    /// Where the conductor's API listens.
+    pub control: SocketAddr,
+    /// The units of migration, by name.
+    pub extractions: BTreeMap<ExtractionName, Extraction>,
+}
+
+/// An HTTP upstream and its database.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Where requests go.
+    pub url: UpstreamUrl,
+    /// Where its data is; a direct connection, not a pooler.
+    pub database: DatabaseUrl,
+    /// Path that answers 200 when the upstream can work, if it has one.
+    pub health: Option<String>,
+}
+
+/// The gateway's settings.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Address that clients connect to.
+    pub listen: SocketAddr,
+    /// Number of single-threaded workers.
+    pub workers: usize,
+    /// How long a request waits for its client's last write to reach the side
+    /// that it must go to, before it is answered 503.
+    pub pin_wait: Duration,
+    /// How long an upstream may take until the head of its answer.
+    pub first_byte: Duration,
+    /// How long an idle upstream connection is kept. Must be shorter than the
+    /// upstream's own keep-alive time, or requests meet closing connections.
+    pub upstream_idle: Duration,
+}
+
+/// One unit of migration: routes and tables that move to one service.
+#[derive(Debug, Clone)]
+pub struct Extraction {
+    /// Its name.
+    pub name: ExtractionName,
+    /// The service that it moves to.
+    pub service: ServiceName,
+    /// The requests that it owns; the first that matches counts.
+    pub routes: Vec<Route>,
+    /// The tables that move.
+    pub data: Data,
+    /// What a client is known by. Clients without it stay with the owner.
+    pub cohort_key: CohortKey,
+    /// The bounds of a switch and of a rollback.
+    pub switch: Switch,
+}
+
+/// Bounds of a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch {
+    /// The longest that a request is held.
+    pub hold: Duration,
+    /// How long writes in flight may take to be answered once the hold began.
+    pub drain: Duration,
+    /// The most requests held at once, over all gateways of this process.
+    pub held_requests: usize,
+    /// The most bytes of bodies held at once.
+    pub held_bytes: ByteSize,
+    /// How far the new owner's sequences start past the old owner's.
+    pub block: u32,
+    /// The lag above which a switch is not begun.
+    pub lag: ByteSize,
+}
+
+impl Plan {
+    /// Parses a plan. `environment` looks up a variable for `${NAME}`.
+    pub fn parse(
+        text: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, PlanError> {
+        let file: file::PlanFile =
+            serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error))?;
+        resolve::resolve(file, &environment)
+    }
+
+    /// The upstream of an extraction's service.
+    ///
+    /// Every extraction of a parsed plan names a service of that plan.
+    pub fn service_of(&self, extraction: &Extraction) -> &Upstream {
+        &self.services[&extraction.service]
+    }
+}
+
+/// The JSON Schema of the plan file.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(file::PlanFile).to_value()
+}

@@ -1,0 +1,336 @@
+//! From the file's types to a checked [`Plan`].
+
+use crate::{
+    BorderRule, ByteSize, CohortKey, ColumnName, ColumnPair, Data, DatabaseUrl, Extraction,
+    ExtractionName, ForeignColumn, Gateway, PathPattern, Plan, PlanError, Route, ServiceName,
+    Switch, TableMapping, TableName, Upstream, UpstreamUrl,
+    file::{
+        BorderFile, DataFile, ExtractionFile, GatewayFile, KeyFile, ModeFile, PlanFile, RouteFile,
+        SwitchFile, TableFile, UpstreamFile,
+    },
+    located::Located,
+    values::duration,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
+
+const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
+const MOST_WORKERS: u16 = 256;
+
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+type Text = Located<String>;
+
+pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Plan, PlanError> {
+    let mut services = BTreeMap::new();
+    for (name, service) in file.services {
+        let name = ServiceName::new(&name).map_err(PlanError::whole)?;
+        services.insert(name, upstream(service, environment)?);
+    }
+    let mut extractions = BTreeMap::new();
+    for (name, located) in file.extractions {
+        let name = ExtractionName::new(&name).map_err(|why| PlanError::at(located.at, why))?;
+        let found = extraction(name.clone(), located, &services, environment)?;
+        extractions.insert(name, found);
+    }
+    if extractions.is_empty() {
+        return Err(
+            PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
+        );
+    }
+    tables_once(&extractions)?;
+    let control = match file.control {
+        Some(control) => parse(&control.listen, environment, address)?,
+        None => address(DEFAULT_CONTROL).map_err(PlanError::whole)?,
+    };
+    Ok(Plan {
+        monolith: upstream(file.monolith, environment)?,
+        services,
+        gateway: gateway(file.gateway, environment)?,
+        control,
+        extractions,
+    })
+}
+
+fn upstream(file: UpstreamFile, environment: Environment<'_>) -> Result<Upstream, PlanError> {
+    Ok(Upstream {
+        url: parse(&file.url, environment, UpstreamUrl::parse)?,
+        database: parse(&file.database, environment, DatabaseUrl::parse)?,
+        health: file
+            .health
+            .map(|path| parse(&path, environment, absolute_path))
+            .transpose()?,
+    })
+}
+
+fn gateway(file: GatewayFile, environment: Environment<'_>) -> Result<Gateway, PlanError> {
+    let workers = match file.workers {
+        Some(count) if (1..=MOST_WORKERS).contains(&count.value) => usize::from(count.value),
+        Some(count) => {
+            return Err(PlanError::at(
+                count.at,
+                format!("workers must be 1 to {MOST_WORKERS}"),
+            ));
+        }
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    Ok(Gateway {
+        listen: parse(&file.listen, environment, address)?,
+        workers,
+        pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
+        first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
+        upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
+    })
+}
+
+fn extraction(
+    name: ExtractionName,
+    located: Located<ExtractionFile>,
+    services: &BTreeMap<ServiceName, Upstream>,
+    environment: Environment<'_>,
+) -> Result<Extraction, PlanError> {
+    let Located { value: file, at } = located;
+    let service = parse(&file.service, environment, ServiceName::new)?;
+    if !services.contains_key(&service) {
+        return Err(
+            PlanError::at(file.service.at, format!("there is no service `{service}`"))
+                .remedy("Add it under `services:` or correct the name"),
+        );
+    }
+    if file.routes.is_empty() {
+        return Err(
+            PlanError::at(at, format!("extraction `{name}` has no routes"))
+                .remedy("Add at least one under `routes:`"),
+        );
+    }
+    let routes = file
+        .routes
+        .into_iter()
+        .map(|one| route(one, environment))
+        .collect::<Result<_, _>>()?;
+    let cohort_key = match file.rollout.map(|rollout| rollout.key) {
+        None => CohortKey::None,
+        Some(KeyFile::Header(header)) => {
+            CohortKey::Header(parse(&header, environment, token)?.to_ascii_lowercase())
+        }
+        Some(KeyFile::Cookie(cookie)) => CohortKey::Cookie(parse(&cookie, environment, token)?),
+    };
+    Ok(Extraction {
+        data: data(&name, at, file.data, environment)?,
+        name,
+        service,
+        routes,
+        cohort_key,
+        switch: switch(file.switch.unwrap_or_default())?,
+    })
+}
+
+fn route(file: RouteFile, environment: Environment<'_>) -> Result<Route, PlanError> {
+    let method = |one: &Text| parse(one, environment, token).map(|text| text.to_ascii_uppercase());
+    let methods = file
+        .methods
+        .map(|all| all.iter().map(method).collect::<Result<_, _>>())
+        .transpose()?;
+    let host = file
+        .host
+        .map(|one| parse(&one, environment, |text| Ok(text.to_ascii_lowercase())))
+        .transpose()?;
+    Ok(Route {
+        path: parse(&file.path, environment, PathPattern::parse)?,
+        methods,
+        host,
+    })
+}
+
+#[expect(clippy::zero_sized_map_values, reason = "see `Data`")]
+fn data(
+    name: &ExtractionName,
+    at: crate::located::Position,
+    file: DataFile,
+    environment: Environment<'_>,
+) -> Result<Data, PlanError> {
+    let ModeFile::Replicate = file.mode.value;
+    if file.tables.is_empty() {
+        return Err(
+            PlanError::at(at, format!("extraction `{name}` moves no table"))
+                .remedy("List at least one under `data.tables:`"),
+        );
+    }
+    let schema = parse(&file.schema, environment, |text| Ok(text.to_owned()))?;
+    let mut tables = Vec::new();
+    let mut targets = BTreeSet::new();
+    for (monolith, located) in file.tables {
+        let at = located.at;
+        let mapping = table(&monolith, &schema, located, environment)?;
+        if !targets.insert(mapping.service.clone()) {
+            return Err(
+                PlanError::at(at, format!("two tables move to `{}`", mapping.service))
+                    .remedy("Give each a table of its own with `to:`"),
+            );
+        }
+        tables.push(mapping);
+    }
+    let mut references = BTreeMap::new();
+    for (column, located) in file.references {
+        let BorderFile::Restrict = located.value;
+        let column = foreign_column(&column).map_err(|why| PlanError::at(located.at, why))?;
+        references.insert(column, BorderRule::Restrict);
+    }
+    let writers = file
+        .writers
+        .iter()
+        .map(|one| parse(one, environment, |text| Ok(text.to_owned())))
+        .collect::<Result<_, _>>()?;
+    Ok(Data {
+        tables,
+        writers,
+        references,
+    })
+}
+
+fn table(
+    monolith: &str,
+    schema: &str,
+    located: Located<TableFile>,
+    environment: Environment<'_>,
+) -> Result<TableMapping, PlanError> {
+    let Located { value: file, at } = located;
+    let monolith = TableName::parse(monolith).map_err(|why| PlanError::at(at, why))?;
+    let to = match &file.to {
+        Some(name) => parse(name, environment, |text| Ok(text.to_owned()))?,
+        None => monolith.table.clone(),
+    };
+    let service = TableName::new(schema, &to).map_err(|why| PlanError::at(at, why))?;
+    let mut renames = Vec::new();
+    let mut names = BTreeSet::new();
+    for (from, to) in file.columns {
+        let pair = ColumnPair {
+            monolith: ColumnName::new(&from).map_err(|why| PlanError::at(to.at, why))?,
+            service: parse(&to, environment, ColumnName::new)?,
+        };
+        if !names.insert(pair.service.clone()) {
+            return Err(PlanError::at(
+                to.at,
+                format!("two columns of `{monolith}` map to `{}`", pair.service),
+            ));
+        }
+        renames.push(pair);
+    }
+    Ok(TableMapping {
+        monolith,
+        service,
+        renames,
+    })
+}
+
+fn foreign_column(text: &str) -> Result<ForeignColumn, String> {
+    let wrong = || format!("`{text}` is no column: write schema.table.column");
+    let (table, column) = text.rsplit_once('.').ok_or_else(wrong)?;
+    let table = TableName::parse(table).map_err(|_| wrong())?;
+    Ok(ForeignColumn {
+        table,
+        column: ColumnName::new(column)?,
+    })
+}
+
+fn switch(file: SwitchFile) -> Result<Switch, PlanError> {
+    let size = |text: Option<Text>, default: u64| match text {
+        Some(text) => ByteSize::parse(&text.value).map_err(|why| PlanError::at(text.at, why)),
+        None => Ok(ByteSize(default)),
+    };
+    let switch = Switch {
+        hold: time_or(file.hold.as_ref(), Duration::from_secs(2))?,
+        drain: time_or(file.drain.as_ref(), Duration::from_secs(1))?,
+        held_requests: file.held_requests.map_or(1000, |count| count.value) as usize,
+        held_bytes: size(file.held_bytes, 16 << 20)?,
+        block: file.block.map_or(1000, |count| count.value),
+        lag: size(file.lag, 1 << 20)?,
+    };
+    if switch.drain >= switch.hold {
+        let at = file
+            .drain
+            .or(file.hold)
+            .map(|text| text.at)
+            .unwrap_or_default();
+        return Err(PlanError::at(at, "`drain` must be shorter than `hold`")
+            .remedy("Requests are held while others drain; leave time for the switch itself"));
+    }
+    Ok(switch)
+}
+
+/// One table cannot move in two extractions.
+fn tables_once(extractions: &BTreeMap<ExtractionName, Extraction>) -> Result<(), PlanError> {
+    let mut owners = BTreeMap::new();
+    for extraction in extractions.values() {
+        for table in &extraction.data.tables {
+            if let Some(other) = owners.insert(&table.monolith, &extraction.name) {
+                let message = format!(
+                    "`{}` moves in both `{other}` and `{}`",
+                    table.monolith, extraction.name
+                );
+                return Err(
+                    PlanError::whole(message).remedy("A table moves once: leave it in one of them")
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parse<T>(
+    text: &Text,
+    environment: Environment<'_>,
+    parser: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, PlanError> {
+    let value = substitute(&text.value, environment).map_err(|why| PlanError::at(text.at, why))?;
+    parser(&value).map_err(|why| PlanError::at(text.at, why))
+}
+
+fn time_or(text: Option<&Text>, default: Duration) -> Result<Duration, PlanError> {
+    text.map_or(Ok(default), |text| {
+        duration(&text.value).map_err(|why| PlanError::at(text.at, why))
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is no address: write 127.0.0.1:8000"))
+}
+
+fn absolute_path(text: &str) -> Result<String, String> {
+    PathPattern::parse(text).map(|_| text.to_owned())
+}
+
+/// A token of RFC 9110: header names, cookie names, methods.
+fn token(text: &str) -> Result<String, String> {
+    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !text.is_empty() && text.bytes().all(tchar) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no name of a header, cookie or method"))
+    }
+}
+
+/// Replaces each `${NAME}` by the variable's value, once: what a value holds
+/// is not looked at again.
+fn substitute(text: &str, environment: Environment<'_>) -> Result<String, String> {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, reference) = rest.split_at(start);
+        let end = reference
+            .find('}')
+            .ok_or_else(|| "a `${` has no `}`".to_owned())?;
+        let name = &reference[2..end];
+        let value = environment(name).ok_or_else(|| {
+            format!("the environment has no `{name}`. Set it, or write the value here")
+        })?;
+        result.push_str(before);
+        result.push_str(&value);
+        rest = &reference[end + 1..];
+    }
+    result.push_str(rest);
+    Ok(result)
+}

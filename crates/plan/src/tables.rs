@@ -1,0 +1,79 @@
+//! The tables that move, and the border they leave behind.
+
+use crate::names::{ColumnName, TableName};
+use std::collections::BTreeMap;
+
+/// The data of an extraction: copied, then followed (mode `replicate`).
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "the plan names each border's rule, though there is one so far"
+)]
+pub struct Data {
+    /// The tables, by their name in the monolith.
+    pub tables: Vec<TableMapping>,
+    /// `application_name`s of the sessions that may write them.
+    pub writers: Vec<String>,
+    /// Foreign keys of tables that stay into tables that move.
+    pub references: BTreeMap<ForeignColumn, BorderRule>,
+}
+
+/// One table on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableMapping {
+    /// Its name in the monolith's database.
+    pub monolith: TableName,
+    /// Its name in the service's database.
+    pub service: TableName,
+    /// Columns whose names differ; all others are called the same.
+    pub renames: Vec<ColumnPair>,
+}
+
+impl TableMapping {
+    /// The service's name of a column of the monolith's.
+    pub fn service_column<'a>(&'a self, monolith: &'a str) -> &'a str {
+        self.renames
+            .iter()
+            .find(|pair| pair.monolith.as_str() == monolith)
+            .map_or(monolith, |pair| pair.service.as_str())
+    }
+
+    /// The monolith's name of a column of the service's.
+    pub fn monolith_column<'a>(&'a self, service: &'a str) -> &'a str {
+        self.renames
+            .iter()
+            .find(|pair| pair.service.as_str() == service)
+            .map_or(service, |pair| pair.monolith.as_str())
+    }
+}
+
+/// One column on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnPair {
+    /// Its name in the monolith's table.
+    pub monolith: ColumnName,
+    /// Its name in the service's table.
+    pub service: ColumnName,
+}
+
+/// A column of a table that stays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignColumn {
+    /// The table.
+    pub table: TableName,
+    /// The column.
+    pub column: ColumnName,
+}
+
+/// What a deletion in a moved table does to a row that stays and refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BorderRule {
+    /// It must not happen; following stops with an error if it does.
+    Restrict,
+}
+
+impl std::fmt::Display for ForeignColumn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.table, self.column)
+    }
+}
