@@ -1,0 +1,23 @@
+//! The switch, as a pure state machine, and the words that everybody shares.
+//!
+//! Nothing here does anything: commands and observations come in, events come
+//! out, and the state says which effects are due. Time, randomness, databases
+//! and gateways are the caller's. That is what lets a seeded simulation
+//! (`tests/simulation.rs`) drive it through crashes and lost replies.
+//!
+//! Where to read:
+//! - [`owner`]: who may write, the row that is the truth about it, and the
+//!   transitions of that row. The safety argument stands there.
+//! - [`handover`]: the steps of a switch or a rollback.
+//! - [`lifecycle`]: an extraction from its plan to its end.
+//! - [`routing`]: what the gateways are told.
+//! - [`stream`]: what a follower does with the change stream.
+
+pub mod handover;
+mod ids;
+pub mod lifecycle;
+pub mod owner;
+pub mod routing;
+pub mod stream;
+
+pub use ids::{ConductorId, Epoch, GatewayId, Generation, InstanceId, Lsn, Millis, Nonce, Side};

@@ -1,0 +1,115 @@
+//! What a follower does with the change stream of one direction.
+//!
+//! The state is a row in the *target's* database, changed in the same
+//! transaction as the rows that were applied; it is the only durable state of
+//! a follower. Each message in the source's stream is transactional and names
+//! instance, epoch and nonce.
+
+use crate::{Epoch, InstanceId, Nonce, Side};
+use serde::{Deserialize, Serialize};
+
+/// The prefix of our logical messages.
+pub const MESSAGE_PREFIX: &str = "banyan";
+
+/// Which way changes flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the monolith to the service.
+    Forward,
+    /// From the service to the monolith.
+    Reverse,
+}
+
+impl Direction {
+    /// Both, forward first.
+    pub const BOTH: [Self; 2] = [Self::Forward, Self::Reverse];
+
+    /// The direction in which `source` is read.
+    pub fn from_source(source: Side) -> Self {
+        match source {
+            Side::Monolith => Self::Forward,
+            Side::Service => Self::Reverse,
+        }
+    }
+
+    /// Where the changes come from.
+    pub fn source(self) -> Side {
+        match self {
+            Self::Forward => Side::Monolith,
+            Self::Reverse => Side::Service,
+        }
+    }
+
+    /// Where they go.
+    pub fn target(self) -> Side {
+        self.source().other()
+    }
+
+    /// Its word in rows and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Reverse => "reverse",
+        }
+    }
+}
+
+/// What is done with rows that come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state", content = "epoch")]
+pub enum StreamState {
+    /// They are applied, since the opening of this epoch (0: since the copy).
+    Applying(Epoch),
+    /// Everything before the mark of this epoch has been applied; what comes
+    /// is not, until the source is opened again.
+    Stopped(Epoch),
+    /// The source has not been opened since the stream was made.
+    Waiting,
+}
+
+/// A message of ours in the change stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Which extraction.
+    pub instance: InstanceId,
+    /// Which decision.
+    pub epoch: Epoch,
+    /// Which attempt.
+    pub nonce: Nonce,
+    /// What it says.
+    pub kind: MessageKind,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageKind {
+    /// The source's fence is closed: nothing of the epoch's source comes after.
+    Mark,
+    /// The source's fence is open: what comes after is the new owner's.
+    Open,
+}
+
+impl StreamState {
+    /// The state after a message of the right instance has been read.
+    /// A message of an older epoch than the state's changes nothing.
+    #[must_use]
+    pub fn after(self, message: &Message) -> Self {
+        match (self, message.kind) {
+            (Self::Applying(since), MessageKind::Mark) if message.epoch > since => {
+                Self::Stopped(message.epoch)
+            }
+            (Self::Stopped(at), MessageKind::Open) if message.epoch >= at => {
+                Self::Applying(message.epoch)
+            }
+            (Self::Waiting, MessageKind::Open) => Self::Applying(message.epoch),
+            (state, _) => state,
+        }
+    }
+
+    /// Whether rows are applied in this state.
+    pub fn applies(self) -> bool {
+        matches!(self, Self::Applying(_))
+    }
+}
