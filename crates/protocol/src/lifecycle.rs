@@ -508,6 +508,17 @@ impl Found {
     }
 }
 
+/// What was seen of one side's row when a conductor started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The database did not answer.
+    Nothing,
+    /// It answered, and has no row.
+    NoRow,
+    /// The row.
+    Row(OwnerRow),
+}
+
 /// Why a conductor must not go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -546,6 +557,9 @@ pub enum Refusal {
         /// Of the journal.
         journal: InstanceId,
     },
+    /// What is known does not say who owns.
+    #[error("the {0}'s database does not answer, and without it the owner is not known")]
+    Unreachable(Side),
     /// One row is missing, or both although the journal says there are some.
     #[error(
         "the {0}'s database has no ownership row, though it should: it was restored, or cancelled \
@@ -574,24 +588,38 @@ pub enum Refusal {
 /// it has claimed them. The answer is what has happened in addition.
 ///
 /// The rows win over the journal wherever the journal can have missed the
-/// reply; a journal that can *not* have led to these rows is refused.
+/// reply; a journal that can *not* have led to these rows is refused. A side
+/// that does not answer is done without where the other one's row decides: a
+/// database that is down must not take the other side with it.
 pub fn reconcile(
     journal: &Extraction,
-    monolith: Option<&OwnerRow>,
-    service: Option<&OwnerRow>,
+    monolith: Seen,
+    service: Seen,
     copied: bool,
 ) -> Result<Vec<Event>, Refusal> {
-    let unsettled = matches!(
+    match (monolith, service) {
+        (Seen::Row(monolith), Seen::Row(service)) => both(journal, &monolith, &service, copied),
+        (Seen::Nothing, _) | (_, Seen::Nothing) => one(journal, monolith, service),
+        // Preparing makes the rows one by one, cancelling removes them so.
+        _ if unsettled(journal) => Ok(Vec::new()),
+        (Seen::NoRow, _) => Err(Refusal::RowMissing(Side::Monolith)),
+        (_, Seen::NoRow) => Err(Refusal::RowMissing(Side::Service)),
+    }
+}
+
+fn unsettled(journal: &Extraction) -> bool {
+    matches!(
         journal,
         Extraction::Planned | Extraction::Preparing { .. } | Extraction::Cancelling { .. }
-    );
-    let (monolith, service) = match (monolith, service) {
-        (Some(monolith), Some(service)) => (monolith, service),
-        // Preparing makes the rows one by one, cancelling removes them so.
-        _ if unsettled => return Ok(Vec::new()),
-        (None, _) => return Err(Refusal::RowMissing(Side::Monolith)),
-        (_, None) => return Err(Refusal::RowMissing(Side::Service)),
-    };
+    )
+}
+
+fn both(
+    journal: &Extraction,
+    monolith: &OwnerRow,
+    service: &OwnerRow,
+    copied: bool,
+) -> Result<Vec<Event>, Refusal> {
     if monolith.instance != service.instance {
         return Err(Refusal::OtherInstance {
             rows: service.instance,
@@ -616,7 +644,7 @@ pub fn reconcile(
             journal: instance,
         });
     }
-    if unsettled {
+    if unsettled(journal) {
         return Ok(Vec::new());
     }
     let (rows, known) = (found.epoch(), journal.epoch());
@@ -627,16 +655,7 @@ pub fn reconcile(
         });
     }
     match journal {
-        // Whatever the stage: try to abort, and believe the row.
-        Extraction::HandingOver { handover, .. } => Ok(match handover.decide(Input::Restarted) {
-            Reaction::Steps(steps) => steps
-                .into_iter()
-                .map(|step| Event::HandoverStepped { step })
-                .collect(),
-            Reaction::Ended { outcome, reason } => {
-                vec![Event::HandoverEnded { outcome, reason }]
-            }
-        }),
+        Extraction::HandingOver { handover, .. } => Ok(restarted(handover)),
         Extraction::Owned(owned) if found_owner(&found) != Some(owned.by) => {
             Err(Refusal::RowsBehind {
                 rows,
@@ -644,6 +663,55 @@ pub fn reconcile(
             })
         }
         _ => Ok(Vec::new()),
+    }
+}
+
+/// With one side's row at most. Only the side that decides is asked: the
+/// owner's, a hand-over's source, the monolith's where nothing is settled.
+fn one(journal: &Extraction, monolith: Seen, service: Seen) -> Result<Vec<Event>, Refusal> {
+    let silent = if monolith == Seen::Nothing {
+        Side::Monolith
+    } else {
+        Side::Service
+    };
+    let unknown = Err(Refusal::Unreachable(silent));
+    let seen = |side| match side {
+        Side::Monolith => monolith,
+        Side::Service => service,
+    };
+    let ours = |side: Side, epoch: Epoch| {
+        matches!(seen(side), Seen::Row(row)
+            if Some(row.instance) == journal.instance() && row.epoch <= epoch)
+    };
+    match journal {
+        Extraction::Owned(owned) => match seen(owned.by) {
+            Seen::Row(row) if row.owner == owned.by.into() && ours(owned.by, owned.epoch) => {
+                Ok(Vec::new())
+            }
+            _ => unknown,
+        },
+        Extraction::HandingOver { handover, .. } if ours(handover.from, handover.epoch) => {
+            Ok(restarted(handover))
+        }
+        Extraction::Copying { .. } if ours(Side::Monolith, Epoch::default()) => Ok(Vec::new()),
+        Extraction::Preparing { .. } | Extraction::Cancelling { .. }
+            if monolith != Seen::Nothing =>
+        {
+            Ok(Vec::new())
+        }
+        Extraction::Planned if monolith == Seen::NoRow => Ok(Vec::new()),
+        _ => unknown,
+    }
+}
+
+/// Whatever the stage: try to abort, and believe the row.
+fn restarted(handover: &Handover) -> Vec<Event> {
+    match handover.decide(Input::Restarted) {
+        Reaction::Steps(steps) => steps
+            .into_iter()
+            .map(|step| Event::HandoverStepped { step })
+            .collect(),
+        Reaction::Ended { outcome, reason } => vec![Event::HandoverEnded { outcome, reason }],
     }
 }
 

@@ -5,7 +5,7 @@ use crate::database::{Database, INSTANCE};
 use protocol::{
     ConductorId, Generation, Millis, Nonce, Side,
     handover::{Effect, Input},
-    lifecycle::{Command, Event, Extraction, Refusal, reconcile},
+    lifecycle::{Command, Event, Extraction, Refusal, Seen, reconcile},
     owner::{Claim, Outcome},
 };
 use uuid::Uuid;
@@ -71,7 +71,7 @@ impl Conductor {
             runs: 0,
         };
         conductor
-            .restart(databases, false)
+            .restart(databases, false, None)
             .expect("fresh rows are in order");
         conductor
     }
@@ -81,6 +81,7 @@ impl Conductor {
         &mut self,
         databases: &mut [Database; 2],
         journal_lost: bool,
+        silent: Option<Side>,
     ) -> Result<(), Refusal> {
         self.runs += 1;
         let id = ConductorId(Uuid::from_u128(0xC000 + self.runs));
@@ -90,8 +91,14 @@ impl Conductor {
             self.journal.clear();
         }
         self.state = self.replayed();
-        let (monolith, service) = (databases[0].row, databases[1].row);
-        for event in reconcile(&self.state, Some(&monolith), Some(&service), true)? {
+        let [monolith, service] = [&databases[0], &databases[1]].map(|database| {
+            if Some(database.side) == silent {
+                Seen::Nothing
+            } else {
+                Seen::Row(database.row)
+            }
+        });
+        for event in reconcile(&self.state, monolith, service, true)? {
             self.write(event);
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
 use protocol::{
     Nonce, Side,
     handover::{Effect, Input},
-    lifecycle::{Command, Extraction},
+    lifecycle::{Command, Extraction, Refusal},
     owner::{Claim, Outcome},
     stream::StreamState,
 };
@@ -369,7 +369,16 @@ impl World {
     }
 
     fn restart_conductor(&mut self, journal_lost: bool) {
-        if let Err(refusal) = self.conductor.restart(&mut self.databases, journal_lost) {
+        let side = Side::BOTH[self.pick(2)];
+        let silent = (self.faults && self.chance(20)).then_some(side);
+        let mut started = self
+            .conductor
+            .restart(&mut self.databases, journal_lost, silent);
+        if let Err(Refusal::Unreachable(_)) = started {
+            // It tries again until the side answers.
+            started = self.conductor.restart(&mut self.databases, false, None);
+        }
+        if let Err(refusal) = started {
             self.refusal = Some(format!("a conductor refuses its own rows: {refusal}"));
         }
         self.start_followers();
