@@ -1,0 +1,219 @@
+//! What the command line prints with `--json`, as far as it is read here.
+//!
+//! Everything has a default: a detail that moved shows in the assertion that
+//! needs it, not as a parse error everywhere.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `banyan check`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Check {
+    /// Whether nothing stands in the way.
+    pub ok: bool,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that stands in the way, or may.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Finding {
+    /// `refuse` or `warn`.
+    pub severity: String,
+    /// What it is about.
+    pub object: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// `banyan status`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// All extractions of the plan.
+    pub extractions: Vec<Extraction>,
+}
+
+impl Status {
+    /// The example's extraction; the default if it is not there.
+    pub fn contracts(&self) -> Extraction {
+        let found = self
+            .extractions
+            .iter()
+            .find(|each| each.name == super::EXTRACTION);
+        found.cloned().unwrap_or_default()
+    }
+}
+
+/// Where an extraction stands.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Extraction {
+    /// Its name in the plan.
+    pub name: String,
+    /// `planned` to `switched`, or `cancelled`.
+    pub phase: String,
+    /// Who may write: `monolith`, `service` or `nobody`.
+    pub owner: String,
+    /// The number of the last decision about ownership.
+    pub epoch: u64,
+    /// The share of clients whose reads go to the service.
+    pub reads_percent: f64,
+    /// What goes wrong at the moment, and what to do.
+    pub trouble: Option<String>,
+    /// How far the first copy is.
+    pub copy: Copy,
+    /// The change stream from the monolith to the service.
+    pub forward: Option<Stream>,
+    /// The change stream from the service to the monolith.
+    pub reverse: Option<Stream>,
+    /// The last proof of equality.
+    pub last_verify: Option<LastVerify>,
+    /// The last switch or rollback.
+    pub last_handover: Option<Handover>,
+}
+
+impl Extraction {
+    /// The streams that there are.
+    pub fn streams(&self) -> impl Iterator<Item = &Stream> {
+        [&self.forward, &self.reverse].into_iter().flatten()
+    }
+
+    /// Whether every stream there is does its work.
+    pub fn streams_run(&self) -> bool {
+        self.streams()
+            .all(|stream| stream.trouble.is_none() && stream.state != "connecting")
+    }
+
+    /// The largest lag of the streams that are applying, in bytes and seconds.
+    pub fn lag(&self) -> (u64, f64) {
+        let applying = self.streams().filter(|stream| stream.state == "applying");
+        applying.fold((0, 0.0), |(bytes, seconds), stream| {
+            (
+                stream.lag_bytes.max(bytes),
+                f64::max(stream.lag_seconds, seconds),
+            )
+        })
+    }
+}
+
+/// Progress of the first copy.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Copy {
+    /// Rows in the target.
+    pub rows_copied: u64,
+    /// Rows expected; an estimate.
+    pub rows_total: u64,
+}
+
+/// One direction.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Stream {
+    /// `applying`, `stopped`, `waiting` or `connecting`.
+    pub state: String,
+    /// What is wrong with it, if anything is.
+    pub trouble: Option<String>,
+    /// WAL bytes behind.
+    pub lag_bytes: u64,
+    /// Seconds behind.
+    pub lag_seconds: f64,
+    /// Transactions applied.
+    pub transactions: u64,
+    /// Row changes applied.
+    pub rows: u64,
+}
+
+/// The last `verify`, as `status` remembers it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct LastVerify {
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows that differ.
+    pub differences: u64,
+}
+
+/// `banyan verify`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Verification {
+    /// Rows compared.
+    pub rows: u64,
+    /// The first rows that differ.
+    pub differences: Vec<Difference>,
+    /// How many differ, listed or not.
+    pub differences_total: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Verification {
+    /// How many rows differ.
+    pub fn count(&self) -> u64 {
+        self.differences_total.max(self.differences.len() as u64)
+    }
+}
+
+/// A row that differs.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Difference {
+    /// The table, in whatever form it is printed.
+    pub table: Value,
+    /// The key, in whatever form it is printed.
+    pub key: Value,
+    /// `missing`, `extra` or `changed`.
+    pub kind: String,
+}
+
+/// `banyan switch` and `banyan rollback`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Handover {
+    /// `switch` or `rollback`.
+    pub kind: String,
+    /// `committed`, `aborted` or `under-way`.
+    pub outcome: String,
+    /// Why it was aborted.
+    pub reason: Option<String>,
+    /// The number of the decision.
+    pub epoch: u64,
+    /// From the first hold to the last release.
+    pub total_ms: f64,
+    /// The longest that a request was held.
+    pub hold_ms_max: f64,
+    /// The median of how long requests were held.
+    pub hold_ms_p50: f64,
+    /// How many requests were held.
+    pub held_requests: u64,
+    /// How long each step took.
+    pub steps: Vec<Step>,
+}
+
+impl Handover {
+    /// Whether ownership moved.
+    pub fn is_committed(&self) -> bool {
+        self.outcome == "committed"
+    }
+
+    /// Why it did not.
+    pub fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or("no reason given")
+    }
+}
+
+/// A step of a hand-over.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub ms: f64,
+}

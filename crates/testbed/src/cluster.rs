@@ -1,0 +1,395 @@
+//! Private PostgreSQL clusters.
+//!
+//! Each has its own data directory, socket directory and port, listens on
+//! 127.0.0.1 only, and asks for a password there. The superuser `testbed` gets
+//! in without one through the socket, whose directory only the server's user
+//! may enter.
+
+mod installation;
+mod template;
+
+pub use installation::Installation;
+
+use crate::deadline;
+use crate::directory::PrivateDirectory;
+use crate::ports;
+use crate::process::{Process, Signal, Spec};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// Who made the cluster.
+pub const SUPERUSER: &str = "testbed";
+
+/// Recovery after a kill may take longer than a usual start.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// How a cluster differs from the usual.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether commits reach the disk. Without it a killed server loses
+    /// nothing either, only a killed machine does.
+    pub durable: bool,
+    /// Settings that replace the usual ones.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Options {
+    /// As a real server: commits reach the disk.
+    pub fn durable() -> Self {
+        Self {
+            durable: true,
+            settings: Vec::new(),
+        }
+    }
+
+    /// For test cases.
+    pub fn fast() -> Self {
+        Self {
+            durable: false,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Replaces a setting.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// Rights of a role beyond logging in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rights {
+    /// None.
+    Plain,
+    /// May create databases.
+    CreateDatabases,
+    /// May start a replication connection.
+    Replication,
+    /// Everything.
+    Superuser,
+}
+
+impl Rights {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::CreateDatabases => "CREATEDB",
+            Self::Replication => "REPLICATION",
+            Self::Superuser => "SUPERUSER REPLICATION",
+        }
+    }
+}
+
+/// A cluster of our own. Dropping it stops it.
+#[derive(Debug)]
+pub struct Cluster {
+    name: String,
+    installation: Installation,
+    data: PathBuf,
+    sockets: PathBuf,
+    logs: PathBuf,
+    port: u16,
+    passwords: BTreeMap<String, String>,
+    server: Option<Process>,
+}
+
+impl Cluster {
+    /// Makes a cluster under `directory` and starts it.
+    pub async fn create(
+        directory: &PrivateDirectory,
+        name: &str,
+        options: &Options,
+    ) -> Result<Self> {
+        let logs = directory.path().join("logs");
+        Self::create_logging_to(directory, &logs, name, options).await
+    }
+
+    /// The same with its log elsewhere.
+    pub async fn create_logging_to(
+        directory: &PrivateDirectory,
+        logs: &Path,
+        name: &str,
+        options: &Options,
+    ) -> Result<Self> {
+        let installation = Installation::find()?;
+        let home = directory.path().join(name);
+        installation.make_directory(&home)?;
+        let sockets = home.join("s");
+        installation.make_directory(&sockets)?;
+        let data = home.join("data");
+        template::copy(&installation, &data).await?;
+        let mut cluster = Self {
+            name: name.to_owned(),
+            installation,
+            data,
+            sockets,
+            logs: logs.to_owned(),
+            port: ports::free()?,
+            passwords: BTreeMap::new(),
+            server: None,
+        };
+        cluster.configure(options)?;
+        cluster.start().await?;
+        Ok(cluster)
+    }
+
+    /// Replaces all settings; they apply from the next start.
+    pub fn configure(&self, options: &Options) -> Result<()> {
+        let port = self.port.to_string();
+        let sockets = self.sockets.display().to_string();
+        let on_off = if options.durable { "on" } else { "off" };
+        let mut settings: BTreeMap<&str, &str> = BTreeMap::from([
+            ("listen_addresses", "127.0.0.1"),
+            ("port", &port),
+            ("unix_socket_directories", &sockets),
+            ("wal_level", "logical"),
+            ("max_wal_senders", "20"),
+            ("max_replication_slots", "20"),
+            ("max_connections", "100"),
+            ("shared_buffers", "128MB"),
+            ("fsync", on_off),
+            ("full_page_writes", on_off),
+            ("timezone", "UTC"),
+            ("log_timezone", "UTC"),
+            ("log_line_prefix", "%m %a %p "),
+        ]);
+        settings.extend(
+            options
+                .settings
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str())),
+        );
+        let mut text = String::new();
+        for (name, value) in settings {
+            writeln!(text, "{name} = '{}'", value.replace('\'', "''"))?;
+        }
+        let path = self.data.join(template::SETTINGS_FILE);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Starts a stopped cluster and waits until it accepts connections.
+    pub async fn start(&mut self) -> Result<()> {
+        let spec = Spec::new(
+            format!("postgres-{}", self.name),
+            self.installation.program("postgres"),
+        )
+        .prefix(&self.installation.prefix())
+        .arg("-D")
+        .arg(&self.data)
+        .directory(&self.data)
+        .stop_with(Signal::Interrupt);
+        let mut server = Process::start(&spec, &self.logs)?;
+        let config = self.socket_config("postgres");
+        let what = format!("the cluster {} to accept connections", self.name);
+        deadline::until(&what, START_LIMIT, async || {
+            server.ensure_running()?;
+            Ok(connect(&config).await.ok())
+        })
+        .await?;
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Stops it the fast way: sessions are ended, the data is left clean.
+    pub async fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// Stops it as a crash would: no checkpoint, no goodbye.
+    pub async fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            // Not SIGKILL: it would leave the shared memory segment behind.
+            // For every client and for the data it is the same.
+            server.signal(Signal::Quit);
+            if server.wait(Duration::from_secs(5)).await.is_err() {
+                server.kill().await;
+            }
+        }
+    }
+
+    /// Stops and starts it with other settings.
+    pub async fn restart(&mut self, options: &Options) -> Result<()> {
+        self.stop().await;
+        self.configure(options)?;
+        self.start().await
+    }
+
+    /// Makes a role that may log in, with a random password.
+    pub async fn create_role(&mut self, name: &str, rights: Rights) -> Result<()> {
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        let sql = format!(
+            "CREATE ROLE {name} LOGIN {} PASSWORD '{password}'",
+            rights.sql()
+        );
+        self.superuser("postgres")
+            .await?
+            .batch_execute(&sql)
+            .await?;
+        self.passwords.insert(name.to_owned(), password);
+        Ok(())
+    }
+
+    /// Makes a database that belongs to a role.
+    pub async fn create_database(&self, name: &str, owner: &str) -> Result<()> {
+        let sql = format!("CREATE DATABASE {name} OWNER {owner}");
+        Ok(self
+            .superuser("postgres")
+            .await?
+            .batch_execute(&sql)
+            .await?)
+    }
+
+    /// The address of a database for a role that was made here.
+    pub fn url(&self, role: &str, database: &str) -> Result<String> {
+        let Some(password) = self.passwords.get(role) else {
+            bail!("the cluster {} has no role {role}", self.name);
+        };
+        Ok(format!(
+            "postgres://{role}:{password}@127.0.0.1:{}/{database}",
+            self.port
+        ))
+    }
+
+    /// A connection as a role that was made here.
+    pub async fn client(&self, role: &str, database: &str) -> Result<Client> {
+        let config: Config = self.url(role, database)?.parse()?;
+        connect(&config)
+            .await
+            .with_context(|| format!("connecting to {database} as {role}"))
+    }
+
+    /// A connection as the superuser, through the socket.
+    pub async fn superuser(&self, database: &str) -> Result<Client> {
+        let config = self.socket_config(database);
+        connect(&config)
+            .await
+            .with_context(|| format!("connecting to {database}"))
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> PathBuf {
+        self.sockets.join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> PathBuf {
+        self.logs.join(format!("postgres-{}.log", self.name))
+    }
+
+    /// The major version.
+    pub fn version(&self) -> &str {
+        self.installation.version()
+    }
+
+    fn socket_config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config
+            .host_path(&self.sockets)
+            .port(self.port)
+            .user(SUPERUSER)
+            .dbname(database);
+        config.application_name("testbed");
+        config
+    }
+}
+
+/// Connects, and drives the connection until the client is dropped.
+pub async fn connect(config: &Config) -> Result<Client> {
+    let (client, connection) = config.connect(NoTls).await?;
+    // Its errors come back from the client's calls.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Connects to an address.
+pub async fn connect_url(url: &str) -> Result<Client> {
+    connect(&url.parse()?).await
+}
+
+/// Whether this process is root, whom PostgreSQL refuses.
+fn is_root() -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
+}
+
+fn run_to_end(command: &mut std::process::Command, what: &Path) -> Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("running {}", what.display()))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        bail!("{} ended with {}:\n{text}", what.display(), output.status);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn roles_log_in_with_their_own_password_only() {
+        let directory = PrivateDirectory::new().unwrap();
+        let mut cluster = Cluster::create(&directory, "a", &Options::fast())
+            .await
+            .unwrap();
+        cluster.create_role("app", Rights::Plain).await.unwrap();
+        cluster.create_database("shop", "app").await.unwrap();
+        let client = cluster.client("app", "shop").await.unwrap();
+        let row = client.query_one("SHOW wal_level", &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "logical");
+        let wrong = format!("postgres://app:wrong@127.0.0.1:{}/shop", cluster.port());
+        assert!(connect_url(&wrong).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn survives_a_kill_and_takes_new_settings() {
+        let directory = PrivateDirectory::new().unwrap();
+        let mut cluster = Cluster::create(&directory, "a", &Options::fast())
+            .await
+            .unwrap();
+        let client = cluster.superuser("postgres").await.unwrap();
+        client
+            .batch_execute("CREATE TABLE t AS SELECT 1 AS x")
+            .await
+            .unwrap();
+        cluster.kill().await;
+        assert!(cluster.superuser("postgres").await.is_err());
+        cluster.start().await.unwrap();
+        let client = cluster.superuser("postgres").await.unwrap();
+        assert_eq!(client.query("TABLE t", &[]).await.unwrap().len(), 1);
+        drop(client);
+        cluster
+            .restart(&Options::fast().setting("wal_level", "replica"))
+            .await
+            .unwrap();
+        let client = cluster.superuser("postgres").await.unwrap();
+        let row = client.query_one("SHOW wal_level", &[]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "replica");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_start_says_why() {
+        let directory = PrivateDirectory::new().unwrap();
+        let mut cluster = Cluster::create(&directory, "a", &Options::fast())
+            .await
+            .unwrap();
+        let bad = Options::fast().setting("wal_level", "nonsense");
+        let error = cluster.restart(&bad).await.unwrap_err();
+        assert!(format!("{error:#}").contains("nonsense"), "{error:#}");
+    }
+}

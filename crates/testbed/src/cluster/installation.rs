@@ -1,0 +1,124 @@
+//! Where PostgreSQL's programs are and as whom they run.
+
+use super::{is_root, run_to_end};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The system user that the server package makes.
+const SYSTEM_USER: &str = "postgres";
+
+/// Where Debian and Ubuntu put the programs, one directory per version.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// The newest installed PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    programs: PathBuf,
+    version: String,
+    as_root: bool,
+}
+
+impl Installation {
+    /// Looks in Debian's directories first, because the server's programs are
+    /// not in PATH there, then asks pg_config.
+    pub fn find() -> Result<Self> {
+        let Some(programs) = newest_in(Path::new(VERSIONS)).or_else(by_pg_config) else {
+            bail!("no PostgreSQL server found in {VERSIONS} or by pg_config; install postgresql");
+        };
+        let version = version_of(&programs.join("postgres"))?;
+        Ok(Self {
+            programs,
+            version,
+            as_root: is_root()?,
+        })
+    }
+
+    /// The path of one of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// The version, such as `15.18`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What stands in front of a command that must not run as root.
+    pub fn prefix(&self) -> Vec<&'static str> {
+        let Self { as_root: true, .. } = self else {
+            return Vec::new();
+        };
+        let (user, group) = ("--reuid=postgres", "--regid=postgres");
+        vec!["setpriv", user, group, "--init-groups", "--"]
+    }
+
+    /// Makes a directory that belongs to the server's user, closed to others.
+    pub fn make_directory(&self, path: &Path) -> Result<()> {
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("making {}", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+        if self.as_root {
+            run_to_end(
+                Command::new("chown")
+                    .arg(format!("{SYSTEM_USER}:"))
+                    .arg(path),
+                path,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Runs one of its programs to the end.
+    pub fn run(&self, name: &str, arguments: &[&str], directory: &Path) -> Result<()> {
+        let program = self.program(name);
+        let mut line: Vec<&str> = self.prefix();
+        let path = program.to_string_lossy();
+        line.push(&path);
+        line.extend(arguments);
+        run_to_end(
+            Command::new(line[0])
+                .args(&line[1..])
+                .current_dir(directory),
+            &program,
+        )
+    }
+}
+
+fn newest_in(versions: &Path) -> Option<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = fs::read_dir(versions)
+        .ok()?
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_string_lossy().parse().ok()?;
+            let programs = entry.path().join("bin");
+            programs
+                .join("postgres")
+                .is_file()
+                .then_some((version, programs))
+        })
+        .collect();
+    found.sort();
+    found.pop().map(|(_, programs)| programs)
+}
+
+fn by_pg_config() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let programs = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    programs.join("postgres").is_file().then_some(programs)
+}
+
+fn version_of(postgres: &Path) -> Result<String> {
+    let output = Command::new(postgres).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `postgres (PostgreSQL) 15.18 (Debian ...)`
+    let version = text
+        .split_whitespace()
+        .nth(2)
+        .context("no version from postgres --version")?;
+    Ok(version.to_owned())
+}

@@ -1,0 +1,65 @@
+//! A fresh data directory, made once per user and version and then copied:
+//! a copy takes a tenth of the time of initdb.
+
+use super::Installation;
+use super::{SUPERUSER, run_to_end};
+use crate::directory;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Included at the end of postgresql.conf, so that it wins.
+pub(super) const SETTINGS_FILE: &str = "testbed.conf";
+
+/// Part of the cache's name: changes when what is made here changes.
+const FORMAT: u32 = 1;
+
+/// Copies a fresh data directory to `data`.
+pub(super) async fn copy(installation: &Installation, data: &Path) -> Result<()> {
+    let (installation, data) = (installation.clone(), data.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let template = ensure(&installation)?;
+        // As root this keeps the owner; else the owner is oneself anyway.
+        let mut command = Command::new("cp");
+        run_to_end(
+            command.args(["-a", "--"]).arg(&template).arg(&data),
+            &template,
+        )
+    })
+    .await?
+}
+
+fn ensure(installation: &Installation) -> Result<PathBuf> {
+    let name = format!("initdb-{}-{FORMAT}", installation.version());
+    let lock = directory::lock_file(&format!("{name}.lock"))?;
+    lock.lock()?;
+    let home = directory::shared()?.join(&name);
+    let (complete, data) = (home.join("complete"), home.join("data"));
+    if complete.exists() {
+        return Ok(data);
+    }
+    if home.exists() {
+        fs::remove_dir_all(&home).with_context(|| format!("removing {}", home.display()))?;
+    }
+    installation.make_directory(&home)?;
+    let place = data.to_string_lossy();
+    let arguments = [
+        "--pgdata",
+        &place,
+        "--username",
+        SUPERUSER,
+        "--auth-local=trust",
+        "--auth-host=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-sync",
+        "--no-instructions",
+    ];
+    installation.run("initdb", &arguments, &home)?;
+    let path = data.join("postgresql.conf");
+    let settings = fs::read_to_string(&path)?;
+    fs::write(&path, format!("{settings}\ninclude '{SETTINGS_FILE}'\n"))?;
+    fs::write(&complete, "")?;
+    Ok(data)
+}

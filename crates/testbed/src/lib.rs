@@ -1,0 +1,32 @@
+//! Everything that stands around Banyan when it is shown or tested: private
+//! PostgreSQL clusters, the example monolith and service, a workload, an
+//! auditor that takes no part in the work, and the story that ties them.
+//!
+//! Development only; nothing that ships depends on it. The binaries under test
+//! are black boxes here: this crate starts them, speaks HTTP and SQL, and reads
+//! what their command line prints.
+//!
+//! Invariants:
+//! - No child outlives this process, not even when this process is killed with
+//!   SIGKILL ([`process`] has the mechanism).
+//! - Whatever is written lands in one private directory ([`directory`]), which
+//!   goes away with its owner, or at the next start if the owner was killed.
+//! - Every wait has a deadline and says what it waited for ([`deadline`]).
+
+pub mod auditor;
+pub mod banyan;
+pub mod binaries;
+pub mod catalogue;
+pub mod cluster;
+pub mod deadline;
+pub mod directory;
+pub mod http_client;
+pub mod monolith;
+pub mod pooler;
+pub mod ports;
+pub mod process;
+pub mod python;
+pub mod scene;
+pub mod service;
+pub mod story;
+pub mod workload;

@@ -1,0 +1,73 @@
+//! A Python environment with the monolith's requirements, made once per
+//! content of `requirements.txt` and shared by everything that runs here.
+
+use crate::binaries;
+use crate::process::{self, Spec};
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Django and its database driver are about 15 MB to load.
+const INSTALL_LIMIT: Duration = Duration::from_mins(5);
+
+/// A ready environment.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    home: PathBuf,
+}
+
+impl Environment {
+    /// Finds the environment for a requirements file, or makes it.
+    pub async fn ensure(requirements: &Path) -> Result<Self> {
+        let text = fs::read_to_string(requirements)
+            .with_context(|| format!("reading {}", requirements.display()))?;
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let all = binaries::target()?.join("venv");
+        fs::create_dir_all(&all)?;
+        let home = all.join(format!("{:016x}", hasher.finish()));
+        let lock = File::create(all.join("lock"))?;
+        // Another process may be installing: let it, on a thread that may block.
+        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+        let complete = home.join("complete");
+        if !complete.exists() {
+            let made = make(&home, requirements).await;
+            if made.is_err() {
+                let _ = fs::remove_dir_all(&home);
+            }
+            made.context("making the Python environment of the monolith")?;
+            fs::write(&complete, "")?;
+        }
+        drop(lock);
+        Ok(Self { home })
+    }
+
+    /// The path of a program in it.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.home.join("bin").join(name)
+    }
+}
+
+async fn make(home: &Path, requirements: &Path) -> Result<()> {
+    let venv = Spec::new("venv", "python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(home);
+    process::run(&venv, INSTALL_LIMIT)
+        .await?
+        .successful()
+        .context(
+            "python3 -m venv failed; on Debian and Ubuntu it needs the package python3-venv",
+        )?;
+    let pip = Spec::new("pip", home.join("bin/pip"))
+        .args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ])
+        .arg(requirements);
+    process::run(&pip, INSTALL_LIMIT).await?.successful()?;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! The contracts service, started as a process.
+
+use crate::binaries;
+use crate::http_client;
+use crate::ports;
+use crate::process::{Exit, Process, Spec};
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::time::Duration;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where the service says that it can work.
+pub const HEALTH_PATH: &str = "/health/ready";
+
+/// The service, serving.
+#[derive(Debug)]
+pub struct Service {
+    url: String,
+    process: Process,
+}
+
+impl Service {
+    /// Starts it on a database, which it migrates itself, and waits until it
+    /// is ready.
+    pub async fn start(database: &str, monolith_url: &str, logs: &Path) -> Result<Self> {
+        let port = ports::free()?;
+        let spec = Spec::new("contracts", binaries::find("contracts")?)
+            .env("DATABASE_URL", database)
+            .env("SERVICE_HOST", "127.0.0.1")
+            .env("SERVICE_PORT", port.to_string())
+            .env("MONOLITH_URL", monolith_url);
+        let mut process = Process::start(&spec, logs)?;
+        let url = format!("http://127.0.0.1:{port}");
+        http_client::until_healthy(&url, HEALTH_PATH, START_LIMIT, || process.ensure_running())
+            .await
+            .with_context(|| process.log_tail())?;
+        Ok(Self { url, process })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Exit {
+        self.process.stop().await
+    }
+}

@@ -1,0 +1,230 @@
+//! Counting requests, phase by phase.
+
+use std::time::{Duration, Instant};
+
+/// Failures kept in words; the rest is only counted.
+const FAILURES_KEPT: usize = 20;
+
+/// Sums over some requests.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// Requests that ended, well or not.
+    pub requests: u64,
+    /// Status 500 and above, no answer, or a refusal that nothing explains.
+    pub failed: u64,
+    /// Writes that were acknowledged.
+    pub writes_acknowledged: u64,
+    /// Reads that did not show the client's own last write.
+    pub stale_reads: u64,
+    /// Reads of contracts.
+    pub contract_reads: u64,
+    /// Those that the service answered.
+    pub contract_reads_by_service: u64,
+    /// Median time to a whole answer.
+    pub p50_ms: f64,
+    /// 19 of 20 were faster.
+    pub p95_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
+}
+
+impl Counts {
+    /// Which share of contract reads the service answered, 0 to 1.
+    pub fn service_share_of_reads(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        if self.contract_reads == 0 {
+            0.0
+        } else {
+            self.contract_reads_by_service as f64 / self.contract_reads as f64
+        }
+    }
+}
+
+/// Sums over a phase.
+#[derive(Debug, Clone)]
+pub struct PhaseCounts {
+    /// Its name.
+    pub name: String,
+    /// How long it was, or has been.
+    pub lasted: Duration,
+    /// Its requests.
+    pub counts: Counts,
+}
+
+/// One request that ended.
+#[derive(Debug)]
+pub(super) struct Observation {
+    pub phase: usize,
+    pub elapsed: Duration,
+    pub is_contract_read: bool,
+    pub by_service: bool,
+    pub is_acknowledged_write: bool,
+    /// What went wrong, in words.
+    pub failure: Option<String>,
+}
+
+#[derive(Debug)]
+struct Phase {
+    name: String,
+    began: Instant,
+    ended: Option<Instant>,
+    sums: Counts,
+    latencies_ms: Vec<f64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Tally {
+    phases: Vec<Phase>,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    pub fn new(first_phase: &str) -> Self {
+        Self {
+            phases: vec![Phase::new(first_phase)],
+            failures: Vec::new(),
+        }
+    }
+
+    /// Returns the index by which requests of the new phase are counted.
+    pub fn begin_phase(&mut self, name: &str) -> usize {
+        let now = Instant::now();
+        if let Some(last) = self.phases.last_mut() {
+            last.ended = Some(now);
+        }
+        self.phases.push(Phase::new(name));
+        self.phases.len() - 1
+    }
+
+    pub fn note(&mut self, seen: Observation) {
+        let Some(phase) = self.phases.get_mut(seen.phase) else {
+            return;
+        };
+        phase.latencies_ms.push(seen.elapsed.as_secs_f64() * 1000.0);
+        let sums = &mut phase.sums;
+        sums.requests += 1;
+        sums.failed += u64::from(seen.failure.is_some());
+        sums.writes_acknowledged += u64::from(seen.is_acknowledged_write);
+        sums.contract_reads += u64::from(seen.is_contract_read);
+        sums.contract_reads_by_service += u64::from(seen.is_contract_read && seen.by_service);
+        self.keep(seen.phase, seen.failure);
+    }
+
+    pub fn note_stale(&mut self, phase: usize, what: String) {
+        if let Some(phase) = self.phases.get_mut(phase) {
+            phase.sums.stale_reads += 1;
+        }
+        self.keep(phase, Some(what));
+    }
+
+    fn keep(&mut self, phase: usize, what: Option<String>) {
+        if let Some(what) = what
+            && self.failures.len() < FAILURES_KEPT
+        {
+            self.failures
+                .push(format!("{}: {what}", self.phases[phase].name));
+        }
+    }
+
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    pub fn phases(&self) -> Vec<PhaseCounts> {
+        self.phases.iter().map(Phase::counts).collect()
+    }
+
+    pub fn current(&self) -> PhaseCounts {
+        // There is always one: `new` makes it.
+        self.phases[self.phases.len() - 1].counts()
+    }
+
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        let mut latencies_ms = Vec::new();
+        for Phase {
+            sums,
+            latencies_ms: some,
+            ..
+        } in &self.phases
+        {
+            total.requests += sums.requests;
+            total.failed += sums.failed;
+            total.writes_acknowledged += sums.writes_acknowledged;
+            total.stale_reads += sums.stale_reads;
+            total.contract_reads += sums.contract_reads;
+            total.contract_reads_by_service += sums.contract_reads_by_service;
+            latencies_ms.extend_from_slice(some);
+        }
+        set_latencies(&mut total, latencies_ms);
+        total
+    }
+}
+
+impl Phase {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            began: Instant::now(),
+            ended: None,
+            sums: Counts::default(),
+            latencies_ms: Vec::new(),
+        }
+    }
+
+    fn counts(&self) -> PhaseCounts {
+        let mut counts = self.sums.clone();
+        set_latencies(&mut counts, self.latencies_ms.clone());
+        let lasted = self.ended.unwrap_or_else(Instant::now) - self.began;
+        PhaseCounts {
+            name: self.name.clone(),
+            lasted,
+            counts,
+        }
+    }
+}
+
+fn set_latencies(counts: &mut Counts, mut latencies_ms: Vec<f64>) {
+    latencies_ms.sort_by(f64::total_cmp);
+    counts.p50_ms = percentile(&latencies_ms, 50);
+    counts.p95_ms = percentile(&latencies_ms, 95);
+    counts.max_ms = latencies_ms.last().copied().unwrap_or(0.0);
+}
+
+/// The nearest-rank percentile of sorted values; 0 of none.
+fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let values: Vec<f64> = (1..=20).map(f64::from).collect();
+        assert!((percentile(&values, 50) - 10.0).abs() < f64::EPSILON);
+        assert!((percentile(&values, 95) - 19.0).abs() < f64::EPSILON);
+        assert!(percentile(&[], 50).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_request_counts_for_the_phase_in_which_it_started() {
+        let mut tally = Tally::new("one");
+        tally.begin_phase("two");
+        let failure = Some("it broke".to_owned());
+        tally.note(Observation {
+            phase: 0,
+            elapsed: Duration::from_millis(5),
+            is_contract_read: true,
+            by_service: true,
+            is_acknowledged_write: false,
+            failure,
+        });
+        let phases = tally.phases();
+        assert_eq!((phases[0].counts.failed, phases[1].counts.requests), (1, 0));
+        assert_eq!(tally.failures(), ["one: it broke"]);
+        assert!((tally.total().service_share_of_reads() - 1.0).abs() < f64::EPSILON);
+    }
+}
