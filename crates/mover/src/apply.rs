@@ -1,0 +1,317 @@
+//! Applies changes to the target, each exactly once.
+//!
+//! All that belongs together is one target transaction: the ownership row
+//! locked and the claim checked, the rows, and the stream's row moved on from
+//! where we believe it to be. Killed here, what is true:
+//!
+//! - before the commit: nothing has happened; the stream is read again from
+//!   the stored position;
+//! - after it, whether or not its reply arrived: the rows are there and so is
+//!   the position, from which the stream is read on.
+//!
+//! A successor cannot read the row too early: a session that applies holds the
+//! side's replication origin, which only one session can, until its last
+//! transaction has ended ([`Applier::open`] takes the origin before it reads).
+//! A predecessor that lives on (a zombie) fails on the claim, which the
+//! successor's conductor has taken, and on the stored position.
+//!
+//! Rows are written with `session_replication_role = replica`: no triggers and
+//! no foreign keys, as those did their work at the source; [`borders`] checks
+//! what crosses over to tables that stay.
+
+mod borders;
+pub mod change;
+mod execution;
+pub mod progress;
+mod statements;
+pub mod tables;
+
+use crate::{
+    Mover, MoverError,
+    connect::Session,
+    owner::{self, RowLock},
+    sql,
+};
+use borders::Borders;
+use change::{Change, Job};
+use execution::{Misfit, execute_all};
+use futures_util::future::join;
+use plan::ExtractionName;
+use postgres_types::PgLsn;
+use progress::StreamRow;
+use protocol::{
+    InstanceId, Lsn,
+    owner::Claim,
+    stream::{Direction, StreamState},
+};
+use statements::Statements;
+use tables::Tables;
+use tokio_postgres::Statement;
+
+/// Rows are found by their key's index, whatever the statistics of a table
+/// that was empty a minute ago say.
+const SESSION: &str = "set session_replication_role = replica; set statement_timeout = 0; \
+    set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; \
+    set enable_hashjoin = off; set enable_mergejoin = off";
+
+const BEGIN: &str = "begin isolation level read committed read write; \
+    set local synchronous_commit = on";
+
+/// Applies changes of one direction over one session.
+pub struct Applier {
+    session: Session,
+    extraction: ExtractionName,
+    claim: Claim,
+    instance: InstanceId,
+    statements: Statements,
+    borders: Borders,
+    advance: Statement,
+    stored: Lsn,
+    transaction: Transaction,
+}
+
+/// Whether a target transaction is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    /// The claim has been checked in it.
+    Begun,
+    /// Some rows have been written in it.
+    Written,
+}
+
+impl Applier {
+    /// Opens a session that applies, and reads where the stream is.
+    pub async fn open(
+        mover: &Mover,
+        direction: Direction,
+        claim: Claim,
+    ) -> Result<(Self, StreamRow), MoverError> {
+        let target = direction.target();
+        let session = Session::open(target, mover.database(target)).await?;
+        let wrap = || MoverError::sql(target, "preparing to apply changes");
+        session.batch_execute(SESSION).await.map_err(wrap())?;
+        session
+            .execute(
+                "select pg_replication_origin_session_setup($1)",
+                &[&mover.layout().origin(target)],
+            )
+            .await
+            .map_err(MoverError::sql(target, "taking the replication origin"))?;
+        let extraction = mover.extraction().name.clone();
+        session.batch_execute(BEGIN).await.map_err(wrap())?;
+        let owner = owner::locked(&*session, target, &extraction, claim, RowLock::Share).await?;
+        let row = progress::read(&*session, target, &extraction).await?;
+        session.batch_execute("commit").await.map_err(wrap())?;
+        let row = row.ok_or_else(|| MoverError::Row {
+            extraction: extraction.clone(),
+            side: target,
+            epoch: owner.epoch,
+            problem: format!(
+                "there is no {} stream; prepare and copy first",
+                direction.as_str()
+            ),
+        })?;
+        let advance = session
+            .prepare(&progress::advance())
+            .await
+            .map_err(wrap())?;
+        let applier = Self {
+            extraction,
+            claim,
+            instance: owner.instance,
+            statements: Statements::default(),
+            borders: Borders::default(),
+            advance,
+            stored: row.position,
+            transaction: Transaction::None,
+            session,
+        };
+        Ok((applier, row))
+    }
+
+    /// The session, for reading the catalogue before changes come.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The instance that the ownership row had when this was opened; every
+    /// transaction checks that it still has.
+    pub fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// The position in the stream's row.
+    pub fn stored(&self) -> Lsn {
+        self.stored
+    }
+
+    /// Takes over the rules for tables that stay, where they are this side's.
+    pub async fn watch_borders(
+        &mut self,
+        mover: &Mover,
+        tables: &Tables,
+    ) -> Result<(), MoverError> {
+        if self.session.side() == protocol::Side::Monolith {
+            let references = mover.extraction().data.references.keys();
+            self.borders = Borders::load(references, tables, &self.session).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes changes into the open transaction, beginning one if needed.
+    /// Nothing is visible to others before [`Applier::commit`]. After an error
+    /// the applier is of no more use; dropping it rolls back.
+    pub async fn write(&mut self, tables: &Tables, changes: &[Change]) -> Result<(), MoverError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.begin().await?;
+        self.borders.gather(changes, tables, &self.session).await?;
+        let savepoint = match self.transaction {
+            Transaction::Written => "release savepoint banyan; savepoint banyan",
+            _ => "savepoint banyan",
+        };
+        self.transaction = Transaction::Written;
+        if let Some(jobs) = Job::net(changes) {
+            let statements = self.prepare(tables, &jobs).await?;
+            let (saved, done) = join(
+                self.session.batch_execute(savepoint),
+                execute_all(&self.session, tables, &jobs, &statements),
+            )
+            .await;
+            saved.map_err(MoverError::sql(self.session.side(), "applying changes"))?;
+            match done {
+                Ok(()) => return Ok(()),
+                Err(Misfit::Other(error)) => return Err(error),
+                Err(Misfit::Refused { .. } | Misfit::Missed { .. }) => {
+                    self.session
+                        .batch_execute("rollback to savepoint banyan")
+                        .await
+                        .map_err(MoverError::sql(
+                            self.session.side(),
+                            "applying changes again",
+                        ))?;
+                }
+            }
+        }
+        // In the source's order, one by one: either only the order mattered,
+        // or this finds the change that does not fit.
+        for job in Job::each(changes) {
+            let jobs = [job];
+            let statements = self.prepare(tables, &jobs).await?;
+            let done = execute_all(&self.session, tables, &jobs, &statements).await;
+            done.map_err(|misfit| misfit.diverged(tables, &self.session))?;
+        }
+        Ok(())
+    }
+
+    /// Empties tables in the open transaction, beginning one if needed.
+    pub async fn truncate(&mut self, tables: &Tables, these: &[usize]) -> Result<(), MoverError> {
+        self.begin().await?;
+        let side = self.session.side();
+        let name = |&at: &usize| sql::table(tables.get(at).moved.name(side));
+        // A table that others refer to cannot be truncated.
+        let (touched, free): (Vec<usize>, Vec<usize>) =
+            these.iter().partition(|&&at| self.borders.touch(at));
+        let mut statements: Vec<String> = touched
+            .iter()
+            .map(|at| format!("delete from {}", name(at)))
+            .collect();
+        if !free.is_empty() {
+            let names: Vec<String> = free.iter().map(name).collect();
+            statements.push(format!("truncate {}", names.join(", ")));
+        }
+        self.session
+            .batch_execute(&statements.join("; "))
+            .await
+            .map_err(MoverError::sql(side, "truncating tables"))?;
+        for &table in these {
+            self.borders.truncated(table);
+        }
+        Ok(())
+    }
+
+    /// Moves the stream's row on and commits, beginning a transaction if none
+    /// is open. When this returns, all of it is durable.
+    ///
+    /// After an error it is unknown whether it is; open another applier.
+    pub async fn commit(
+        &mut self,
+        tables: &Tables,
+        state: StreamState,
+        position: Lsn,
+    ) -> Result<(), MoverError> {
+        self.begin().await?;
+        self.borders.check(tables, &self.session).await?;
+        let wrap = || MoverError::sql(self.session.side(), "moving the stream's row on");
+        let (word, epoch) = progress::words(state);
+        let (old, new) = (PgLsn::from(self.stored.0), PgLsn::from(position.0));
+        let moved = self
+            .session
+            .execute(
+                &self.advance,
+                &[&self.extraction.as_str(), &old, &word, &epoch, &new],
+            )
+            .await
+            .map_err(wrap())?;
+        if moved != 1 {
+            return Err(MoverError::Data {
+                object: format!("the stream of extraction `{}`", self.extraction),
+                problem: format!(
+                    "its position is no longer {}: somebody else applies it",
+                    self.stored
+                ),
+                remedy: "Stop all but one conductor and start that one again".to_owned(),
+            });
+        }
+        self.session.batch_execute("commit").await.map_err(wrap())?;
+        self.stored = position;
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), MoverError> {
+        if self.transaction != Transaction::None {
+            return Ok(());
+        }
+        let side = self.session.side();
+        // Sent together; the answers come in order.
+        let (begun, owner) = join(
+            self.session.batch_execute(BEGIN),
+            owner::locked(
+                &*self.session,
+                side,
+                &self.extraction,
+                self.claim,
+                RowLock::Share,
+            ),
+        )
+        .await;
+        begun.map_err(MoverError::sql(side, "beginning to apply changes"))?;
+        let owner = owner?;
+        if owner.instance != self.instance {
+            return Err(MoverError::Row {
+                extraction: self.extraction.clone(),
+                side,
+                epoch: owner.epoch,
+                problem: "it was cancelled and begun anew; start following again".to_owned(),
+            });
+        }
+        self.transaction = Transaction::Begun;
+        Ok(())
+    }
+
+    async fn prepare(
+        &mut self,
+        tables: &Tables,
+        jobs: &[Job],
+    ) -> Result<Vec<Option<Statement>>, MoverError> {
+        let mut statements = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let table = tables.get(job.table);
+            statements.push(self.statements.prepare(&self.session, table, job).await?);
+        }
+        Ok(statements)
+    }
+}

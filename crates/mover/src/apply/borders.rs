@@ -1,0 +1,272 @@
+//! Foreign keys of tables that stay into tables that move.
+//!
+//! Rows are applied with triggers off, so nothing but this keeps a deletion at
+//! the service from orphaning a row that stayed in the monolith. Under
+//! [`plan::BorderRule::Restrict`] it must not happen: before the target
+//! transaction commits, no row that stays may refer to a value that went and
+//! did not come back.
+//!
+//! This holds against writers of the staying table as well. The insert of a
+//! referring row locks the row it refers to: if it comes first, our delete
+//! waits for it and then sees it here; if it comes second, it waits for us and
+//! fails on its own check.
+
+use super::{
+    change::{Change, ChangeKind, Key},
+    statements::{Text, Texts, key_matches, key_rows, keys},
+    tables::Tables,
+};
+use crate::{MoverError, connect::Session, pgoutput::Value, sql};
+use bytes::Bytes;
+use plan::{ForeignColumn, TableName};
+use postgres_types::ToSql;
+
+/// Values that went in one target transaction; beyond, the whole staying
+/// table is checked instead.
+const MOST_GONE: usize = 20_000;
+
+const REFERENCED: &str = "select fn.nspname::text, f.relname::text, a.attname::text \
+    from pg_constraint c \
+    join pg_class r on r.oid = c.conrelid join pg_namespace n on n.oid = r.relnamespace \
+    join pg_attribute o on o.attrelid = c.conrelid and o.attname = $3 and c.conkey = array[o.attnum] \
+    join pg_class f on f.oid = c.confrelid join pg_namespace fn on fn.oid = f.relnamespace \
+    join pg_attribute a on a.attrelid = c.confrelid and a.attnum = c.confkey[1] \
+    where c.contype = 'f' and n.nspname = $1 and r.relname = $2";
+
+/// The borders of one direction, with what went in the open transaction.
+#[derive(Default)]
+pub(super) struct Borders {
+    borders: Vec<Border>,
+}
+
+struct Border {
+    staying: ForeignColumn,
+    /// The table that it refers to, and the position of the column there.
+    table: usize,
+    column: usize,
+    gone: Gone,
+}
+
+enum Gone {
+    These(Vec<Bytes>),
+    Many,
+}
+
+impl Borders {
+    /// Reads what the foreign keys refer to in the target's database.
+    pub(super) async fn load<'a>(
+        references: impl Iterator<Item = &'a ForeignColumn>,
+        tables: &Tables,
+        target: &Session,
+    ) -> Result<Self, MoverError> {
+        let mut borders = Vec::new();
+        for staying in references {
+            let found = target
+                .query(
+                    REFERENCED,
+                    &[
+                        &staying.table.schema,
+                        &staying.table.table,
+                        &staying.column.as_str(),
+                    ],
+                )
+                .await
+                .map_err(MoverError::sql(target.side(), "reading the foreign keys"))?;
+            let before = borders.len();
+            for row in found {
+                let name = TableName {
+                    schema: row.get(0),
+                    table: row.get(1),
+                };
+                let Some(table) = tables.position(target.side(), &name) else {
+                    continue;
+                };
+                let column: &str = row.get(2);
+                let names = tables.get(table).moved.column_names(target.side());
+                let Some(column) = names.iter().position(|name| *name == column) else {
+                    continue;
+                };
+                let gone = Gone::These(Vec::new());
+                borders.push(Border {
+                    staying: staying.clone(),
+                    table,
+                    column,
+                    gone,
+                });
+            }
+            if borders.len() == before {
+                return Err(MoverError::Data {
+                    object: staying.to_string(),
+                    problem: "the plan lists it under `references`, but it is no foreign key to a \
+                              table that moves"
+                        .to_owned(),
+                    remedy: "Put the foreign key back, or take the line out of the plan".to_owned(),
+                });
+            }
+        }
+        Ok(Self { borders })
+    }
+
+    /// Notes which values these changes take away. To be called before they
+    /// are applied: values that are no keys are read from the table.
+    pub(super) async fn gather(
+        &mut self,
+        changes: &[Change],
+        tables: &Tables,
+        target: &Session,
+    ) -> Result<(), MoverError> {
+        for border in &mut self.borders {
+            let table = tables.get(border.table);
+            let ours = changes.iter().filter(|change| change.table == border.table);
+            let gone = if let Some(at) = table.moved.key.iter().position(|&at| at == border.column)
+            {
+                ours.filter(|change| {
+                    matches!(change.kind, ChangeKind::Delete | ChangeKind::Rekey(_))
+                })
+                .map(|change| change.key[at].clone())
+                .collect()
+            } else {
+                let touched = ours.filter(|change| border.touches(change));
+                let touched: Vec<&Key> = touched.map(|change| &change.key).collect();
+                border.read(&touched, tables, target).await?
+            };
+            border.gone.extend(gone);
+        }
+        Ok(())
+    }
+
+    /// Notes that a whole table went.
+    pub(super) fn truncated(&mut self, table: usize) {
+        for border in self
+            .borders
+            .iter_mut()
+            .filter(|border| border.table == table)
+        {
+            border.gone = Gone::Many;
+        }
+    }
+
+    /// Whether any of them refers to this table.
+    pub(super) fn touch(&self, table: usize) -> bool {
+        self.borders.iter().any(|border| border.table == table)
+    }
+
+    /// Checks the open transaction, and forgets what went in it.
+    pub(super) async fn check(
+        &mut self,
+        tables: &Tables,
+        target: &Session,
+    ) -> Result<(), MoverError> {
+        for border in &mut self.borders {
+            let gone = std::mem::replace(&mut border.gone, Gone::These(Vec::new()));
+            if border.orphans(&gone, tables, target).await? {
+                let moved = tables.get(border.table).moved.name(target.side());
+                return Err(MoverError::Data {
+                    object: border.staying.to_string(),
+                    problem: format!(
+                        "rows of it refer to rows of {moved} that were deleted or got another key \
+                         on the other side; nothing of that transaction has been applied"
+                    ),
+                    remedy: format!(
+                        "Delete or change the rows of {} that stay, then start following again",
+                        border.staying.table
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Gone {
+    fn extend(&mut self, values: Vec<Bytes>) {
+        let Self::These(these) = self else { return };
+        if these.len() + values.len() > MOST_GONE {
+            *self = Self::Many;
+        } else {
+            these.extend(values);
+        }
+    }
+}
+
+impl Border {
+    fn touches(&self, change: &Change) -> bool {
+        match &change.kind {
+            ChangeKind::Insert(_) => false,
+            ChangeKind::Update(row) | ChangeKind::Rekey(row) => {
+                row[self.column] != Value::Unchanged
+            }
+            ChangeKind::Delete => true,
+        }
+    }
+
+    /// The referenced column's values of these rows, as they are now.
+    async fn read(
+        &self,
+        rows: &[&Key],
+        tables: &Tables,
+        target: &Session,
+    ) -> Result<Vec<Bytes>, MoverError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = tables.get(self.table);
+        let select = format!(
+            "select t.{}::text from {} t join ({}) s on {}",
+            sql::identifier(table.moved.columns[self.column].name(target.side())),
+            sql::table(table.moved.name(target.side())),
+            key_rows(table),
+            key_matches(table, target.side()),
+        );
+        let columns: Vec<Texts<'_>> = (0..table.moved.key.len())
+            .map(|at| keys(rows, at))
+            .collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> = columns
+            .iter()
+            .map(|column| column as &(dyn ToSql + Sync))
+            .collect();
+        let found = target
+            .query(&select, &parameters)
+            .await
+            .map_err(MoverError::sql(
+                target.side(),
+                "reading the values that rows refer to",
+            ))?;
+        let value = |row: &tokio_postgres::Row| row.get::<_, Option<String>>(0).map(Bytes::from);
+        Ok(found.iter().filter_map(value).collect())
+    }
+
+    async fn orphans(
+        &self,
+        gone: &Gone,
+        tables: &Tables,
+        target: &Session,
+    ) -> Result<bool, MoverError> {
+        let table = tables.get(self.table);
+        let column = sql::identifier(self.staying.column.as_str());
+        let select = |condition: &str| {
+            format!(
+                "select exists (select from {} s where s.{column} {condition} \
+                 and not exists (select from {} m where m.{} = s.{column}))",
+                sql::table(&self.staying.table),
+                sql::table(table.moved.name(target.side())),
+                sql::identifier(table.moved.columns[self.column].name(target.side())),
+            )
+        };
+        let wrap = MoverError::sql(target.side(), "checking rows that stay");
+        let row = match gone {
+            Gone::These(values) if values.is_empty() => return Ok(false),
+            Gone::These(values) => {
+                let cast = &table.casts[self.column];
+                let select = select(&format!("in (select v::{cast} from unnest($1::text[]) v)"));
+                let values: Texts<'_> = values.iter().map(|value| Some(Text(value))).collect();
+                target.query_one(&select, &[&values]).await.map_err(wrap)?
+            }
+            Gone::Many => target
+                .query_one(&select("is not null"), &[])
+                .await
+                .map_err(wrap)?,
+        };
+        Ok(row.get(0))
+    }
+}

@@ -1,0 +1,159 @@
+//! Sends statements and judges their answers: what met its rows, what was
+//! refused, what went wrong.
+
+use super::{
+    change::{Action, Job, Row},
+    statements::{self, FEWEST_COPIED, Texts},
+    tables::Tables,
+};
+use crate::{MoverError, connect::Session};
+use bytes::BytesMut;
+use futures_util::{SinkExt as _, future::join_all};
+use postgres_types::ToSql;
+use tokio_postgres::Statement;
+
+/// Statements under way at once. Up to 30 futures are polled in their order by
+/// `join_all`, and so sent in it.
+const MOST_SENT: usize = 16;
+
+/// Rows are copied in portions of about this size.
+const COPY_PORTION_BYTES: usize = 64 << 10;
+
+/// A change that the target does not take.
+pub(super) enum Misfit {
+    /// A constraint refused it.
+    Refused { table: usize, constraint: String },
+    /// It met fewer or more rows than it should.
+    Missed { table: usize, verb: &'static str },
+    /// Something else went wrong.
+    Other(MoverError),
+}
+
+impl Misfit {
+    pub(super) fn diverged(self, tables: &Tables, session: &Session) -> MoverError {
+        let side = session.side();
+        let (table, problem) = match self {
+            Self::Other(error) => return error,
+            Self::Refused { table, constraint } => (
+                table,
+                format!("a change violates {constraint} in the {side}'s table"),
+            ),
+            Self::Missed { table, verb } => {
+                let key = tables.get(table).moved.key_names(side).join(", ");
+                (
+                    table,
+                    format!(
+                        "a change {verb} no row, or several, by its key ({key}) in the {side}'s table"
+                    ),
+                )
+            }
+        };
+        MoverError::Data {
+            object: tables.get(table).moved.name(side).to_string(),
+            problem: format!("{problem}: the sides differ"),
+            remedy: "Run `banyan verify` to see where, repair it, and start following again"
+                .to_owned(),
+        }
+    }
+}
+
+/// Sends the jobs without waiting for each answer, and looks at the answers in
+/// order: the first that fails is the one that counts.
+pub(super) async fn execute_all(
+    session: &Session,
+    tables: &Tables,
+    jobs: &[Job],
+    statements: &[Option<Statement>],
+) -> Result<(), Misfit> {
+    let jobs: Vec<_> = jobs
+        .iter()
+        .zip(statements)
+        .filter_map(|(job, one)| Some((job, one.as_ref()?)))
+        .collect();
+    // A copy is a conversation of its own: what is before it is sent before.
+    let copied =
+        |job: &Job| matches!(&job.action, Action::Insert(rows) if rows.len() >= FEWEST_COPIED);
+    let groups = jobs.chunk_by(|(one, _), (other, _)| !copied(one) && !copied(other));
+    for some in groups.flat_map(|group| group.chunks(MOST_SENT)) {
+        let running = some
+            .iter()
+            .map(|(job, statement)| execute(session, tables, job, statement));
+        join_all(running)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+    }
+    Ok(())
+}
+
+async fn execute(
+    session: &Session,
+    tables: &Tables,
+    job: &Job,
+    statement: &Statement,
+) -> Result<(), Misfit> {
+    let table = job.table;
+    let done = match &job.action {
+        Action::Insert(rows) if rows.len() >= FEWEST_COPIED => copy(session, statement, rows).await,
+        action => {
+            let columns: Vec<Texts<'_>> = statements::parameters(tables.get(table), action);
+            let parameters: Vec<&(dyn ToSql + Sync)> = columns
+                .iter()
+                .map(|column| column as &(dyn ToSql + Sync))
+                .collect();
+            session.execute(statement, &parameters).await
+        }
+    };
+    match done {
+        Ok(met) if met == job.action.len() as u64 => Ok(()),
+        Ok(_) => Err(Misfit::Missed {
+            table,
+            verb: verb(&job.action),
+        }),
+        Err(error) => match error.as_db_error() {
+            Some(refusal) if refusal.code().code().starts_with("23") => {
+                let constraint = refusal.constraint().map_or_else(
+                    || {
+                        refusal
+                            .column()
+                            .map_or("a constraint".to_owned(), |name| format!("column {name}"))
+                    },
+                    |name| format!("constraint {name}"),
+                );
+                Err(Misfit::Refused { table, constraint })
+            }
+            _ => Err(Misfit::Other(MoverError::sql(
+                session.side(),
+                "applying changes",
+            )(error))),
+        },
+    }
+}
+
+async fn copy(
+    session: &Session,
+    statement: &Statement,
+    rows: &[Row],
+) -> Result<u64, tokio_postgres::Error> {
+    let sink = session.copy_in::<_, BytesMut>(statement).await?;
+    tokio::pin!(sink);
+    let mut portion = BytesMut::with_capacity(COPY_PORTION_BYTES);
+    for row in rows {
+        statements::copy_row(&mut portion, row);
+        if portion.len() >= COPY_PORTION_BYTES {
+            sink.send(std::mem::take(&mut portion)).await?;
+        }
+    }
+    if !portion.is_empty() {
+        sink.send(portion).await?;
+    }
+    sink.finish().await
+}
+
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Insert(_) => "inserts",
+        Action::Update(_) | Action::Rekey(_) => "updates",
+        Action::Delete(_) => "deletes",
+    }
+}

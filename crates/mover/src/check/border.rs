@@ -1,0 +1,356 @@
+//! Rules about the border between tables that move and tables that stay.
+//!
+//! Rows are applied with triggers off, foreign keys among them. A foreign key
+//! that crosses the border is therefore not checked for rows that come from
+//! the other side, and what it would do to rows that stay is not done.
+
+use super::{
+    Finding,
+    facts::SideFacts,
+    relations::{Border, ForeignKey},
+};
+use plan::{ColumnName, Extraction, ForeignColumn, TableName};
+use protocol::Side;
+use std::collections::BTreeSet;
+
+/// Rules about one side.
+pub(super) fn of_side(side: Side, facts: &SideFacts, extraction: &Extraction) -> Vec<Finding> {
+    let moved: BTreeSet<&TableName> = extraction
+        .data
+        .tables
+        .iter()
+        .map(|mapping| match side {
+            Side::Monolith => &mapping.monolith,
+            Side::Service => &mapping.service,
+        })
+        .collect();
+    let mut findings = Vec::new();
+    sequences(side, &facts.border, &mut findings);
+    match side {
+        Side::Monolith => {
+            let declared: BTreeSet<&ForeignColumn> = extraction.data.references.keys().collect();
+            // With a table missing, its foreign keys are not known.
+            let complete = facts
+                .tables
+                .iter()
+                .flatten()
+                .filter(|table| table.owned)
+                .count()
+                == facts.tables.len();
+            monolith(&facts.border, &moved, &declared, complete, &mut findings);
+        }
+        Side::Service => service(&facts.border, &moved, &mut findings),
+    }
+    findings
+}
+
+fn sequences(side: Side, border: &Border, findings: &mut Vec<Finding>) {
+    for shared in &border.shared_sequences {
+        findings.push(Finding::refuse(
+            format!("sequence {} in the {side}'s database", shared.sequence),
+            format!(
+                "{}.{}, which stays, draws from it as well: both sides would give out the same \
+                 numbers",
+                shared.table, shared.column
+            ),
+            "Give that column a sequence of its own",
+        ));
+    }
+}
+
+fn monolith(
+    border: &Border,
+    moved: &BTreeSet<&TableName>,
+    declared: &BTreeSet<&ForeignColumn>,
+    complete: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let mut found = BTreeSet::new();
+    for key in &border.foreign_keys {
+        match (moved.contains(&key.from), moved.contains(&key.to)) {
+            (false, true) => inwards(key, declared, &mut found, findings),
+            (true, false) => outwards(key, findings),
+            _ => {}
+        }
+    }
+    if !complete {
+        return;
+    }
+    for declared in declared
+        .iter()
+        .filter(|declared| !found.contains(**declared))
+    {
+        findings.push(Finding::refuse(
+            declared.to_string(),
+            "the plan declares it under `references:`, but no foreign key leads from it to a \
+             table that moves",
+            "Correct it in the plan, or take it out",
+        ));
+    }
+}
+
+/// From a table that stays to one that moves.
+fn inwards(
+    key: &ForeignKey,
+    declared: &BTreeSet<&ForeignColumn>,
+    found: &mut BTreeSet<ForeignColumn>,
+    findings: &mut Vec<Finding>,
+) {
+    let object = format!("foreign key {} of {}", key.name, key.from);
+    let mut missing = Vec::new();
+    for name in &key.columns {
+        let Ok(column) = ColumnName::new(name) else {
+            continue;
+        };
+        let column = ForeignColumn {
+            table: key.from.clone(),
+            column,
+        };
+        if !declared.contains(&column) {
+            missing.push(column.to_string());
+        }
+        found.insert(column);
+    }
+    if !missing.is_empty() {
+        findings.push(Finding::refuse(
+            object.as_str(),
+            format!(
+                "{} stays and refers to {}, which moves: after a switch nothing stops the service \
+                 from deleting a row that it refers to",
+                key.from, key.to
+            ),
+            format!(
+                "Declare it in the plan, under `references:`, as `{}: restrict`, or move the table \
+                 as well",
+                missing.join(": restrict`, `")
+            ),
+        ));
+    }
+    for (event, letter) in [("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update)] {
+        if let Some(action) = action(letter) {
+            findings.push(Finding::refuse(
+                object.as_str(),
+                format!(
+                    "it is {event} {action}: after a switch that would not be done any more for \
+                     rows of {}",
+                    key.from
+                ),
+                format!(
+                    "Make it {event} NO ACTION and let the application do it, or move the table"
+                ),
+            ));
+        }
+    }
+}
+
+/// From a table that moves to one that stays.
+fn outwards(key: &ForeignKey, findings: &mut Vec<Finding>) {
+    for (event, letter) in [("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update)] {
+        if let Some(action) = action(letter) {
+            findings.push(Finding::warn(
+                format!("foreign key {} of {}", key.name, key.from),
+                format!(
+                    "it is {event} {action}: while the service owns the data, the fence refuses \
+                     such a change of {}",
+                    key.to
+                ),
+                "Make sure that the application does not depend on it after a switch",
+            ));
+        }
+    }
+}
+
+fn action(letter: char) -> Option<&'static str> {
+    match letter {
+        'c' => Some("CASCADE"),
+        'n' => Some("SET NULL"),
+        'd' => Some("SET DEFAULT"),
+        _ => None,
+    }
+}
+
+fn service(border: &Border, moved: &BTreeSet<&TableName>, findings: &mut Vec<Finding>) {
+    for key in &border.foreign_keys {
+        let object = format!(
+            "foreign key {} of {} in the service's database",
+            key.name, key.from
+        );
+        match (moved.contains(&key.from), moved.contains(&key.to)) {
+            (true, false) => findings.push(Finding::refuse(
+                object,
+                format!(
+                    "it refers to {}, which is not moved: copied rows would not be checked",
+                    key.to
+                ),
+                "Drop it, or move that table as well",
+            )),
+            (false, true) => findings.push(Finding::refuse(
+                object,
+                format!(
+                    "it refers to {}, whose rows come and go with the monolith's, and which cannot \
+                     be emptied while it is there",
+                    key.to
+                ),
+                "Drop it until after the switch, or move that table as well",
+            )),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Severity;
+    use super::super::relations::SharedSequence;
+    use super::*;
+
+    fn name(table: &str) -> TableName {
+        TableName {
+            schema: "s".into(),
+            table: table.into(),
+        }
+    }
+
+    /// Side, from, to, on delete, declared: what is found.
+    type Case<'a> = (
+        Side,
+        &'a str,
+        &'a str,
+        char,
+        bool,
+        &'a [(Severity, &'a str)],
+    );
+
+    fn key(from: &str, to: &str, on_delete: char) -> Border {
+        let key = ForeignKey {
+            name: "k".into(),
+            from: name(from),
+            columns: vec!["x".into()],
+            to: name(to),
+            on_delete,
+            on_update: 'a',
+        };
+        Border {
+            foreign_keys: vec![key],
+            shared_sequences: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn foreign_keys_over_the_border() {
+        use Severity::{Refuse, Warn};
+        let declared = ForeignColumn {
+            table: name("stays"),
+            column: ColumnName::new("x").unwrap(),
+        };
+        let cases: &[Case<'_>] = &[
+            (Side::Monolith, "stays", "moves", 'a', true, &[]),
+            (Side::Monolith, "stays", "moves", 'r', true, &[]),
+            (
+                Side::Monolith,
+                "stays",
+                "moves",
+                'a',
+                false,
+                &[(Refuse, "which moves")],
+            ),
+            (
+                Side::Monolith,
+                "stays",
+                "moves",
+                'c',
+                true,
+                &[(Refuse, "CASCADE")],
+            ),
+            (
+                Side::Monolith,
+                "stays",
+                "moves",
+                'n',
+                true,
+                &[(Refuse, "SET NULL")],
+            ),
+            (
+                Side::Monolith,
+                "stays",
+                "moves",
+                'd',
+                true,
+                &[(Refuse, "SET DEFAULT")],
+            ),
+            (Side::Monolith, "moves", "stays", 'a', false, &[]),
+            (
+                Side::Monolith,
+                "moves",
+                "stays",
+                'c',
+                false,
+                &[(Warn, "the fence refuses")],
+            ),
+            (Side::Monolith, "moves", "moves", 'c', false, &[]),
+            (
+                Side::Monolith,
+                "moves",
+                "moves",
+                'c',
+                true,
+                &[(Refuse, "no foreign key leads")],
+            ),
+            (Side::Service, "moves", "moves", 'c', false, &[]),
+            (
+                Side::Service,
+                "moves",
+                "stays",
+                'a',
+                false,
+                &[(Refuse, "not moved")],
+            ),
+            (
+                Side::Service,
+                "stays",
+                "moves",
+                'a',
+                false,
+                &[(Refuse, "emptied")],
+            ),
+        ];
+        let table = name("moves");
+        let moved = BTreeSet::from([&table]);
+        for (side, from, to, on_delete, is_declared, expected) in cases {
+            let border = key(from, to, *on_delete);
+            let declared = if *is_declared {
+                BTreeSet::from([&declared])
+            } else {
+                BTreeSet::new()
+            };
+            let mut found = Vec::new();
+            match side {
+                Side::Monolith => monolith(&border, &moved, &declared, true, &mut found),
+                Side::Service => service(&border, &moved, &mut found),
+            }
+            let case = format!("{side} {from} {to} {on_delete} {is_declared}: {found:?}");
+            assert_eq!(found.len(), expected.len(), "{case}");
+            for (finding, (severity, words)) in found.iter().zip(*expected) {
+                assert_eq!(finding.severity, *severity, "{case}");
+                assert!(finding.problem.contains(words), "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sequence_that_others_use_is_refused() {
+        let shared = SharedSequence {
+            sequence: "s.ids".into(),
+            table: name("stays"),
+            column: "id".into(),
+        };
+        let border = Border {
+            foreign_keys: Vec::new(),
+            shared_sequences: vec![shared],
+        };
+        let mut found = Vec::new();
+        sequences(Side::Monolith, &border, &mut found);
+        assert_eq!(found[0].severity, Severity::Refuse);
+        assert!(found[0].problem.contains("s.stays.id"));
+    }
+}

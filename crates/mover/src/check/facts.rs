@@ -1,0 +1,265 @@
+//! What `check` asks a side's server, and what the rules judge.
+
+use super::relations::{self, Border, TableFacts};
+use crate::{Mover, MoverError, connect::Session, copy, owner};
+use plan::DatabaseUrl;
+use protocol::{Side, stream::Direction};
+use std::time::Duration;
+
+/// The first version whose change stream carries messages.
+pub(super) const OLDEST_VERSION: i32 = 140_000;
+
+/// How long the probe of a replication connection may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Functions that only a superuser may call unless they are granted.
+const FUNCTIONS: [&str; 8] = [
+    "pg_replication_origin_create(text)",
+    "pg_replication_origin_drop(text)",
+    "pg_replication_origin_oid(text)",
+    "pg_replication_origin_session_setup(text)",
+    "pg_replication_origin_session_reset()",
+    "pg_replication_origin_xact_setup(pg_lsn,timestamp with time zone)",
+    "pg_replication_origin_xact_reset()",
+    "pg_control_system()",
+];
+
+const SERVER: &str = "select current_setting('server_version_num')::integer, \
+        current_setting('server_version'), current_setting('wal_level'), \
+        current_setting('server_encoding'), current_database()::text, pg_is_in_recovery(), \
+        current_setting('max_replication_slots')::bigint, \
+        (select count(*) from pg_replication_slots where slot_name <> $1), \
+        coalesce((select case when database = current_database() then 'ours' else 'theirs' end \
+            from pg_replication_slots where slot_name = $1), 'none'), \
+        current_setting('max_wal_senders')::bigint, \
+        (select count(*) from pg_stat_replication where application_name not like 'banyan%'), \
+        coalesce(current_setting('max_active_replication_origins', true), \
+            current_setting('max_replication_slots'))::bigint, \
+        (select count(*) from pg_replication_origin where roname <> $2), \
+        (select count(*) from pg_prepared_xacts where database = current_database()), \
+        pg_postmaster_start_time()::text";
+
+const ROLE: &str = "select r.rolname::text, r.rolsuper, r.rolreplication, \
+        has_database_privilege(current_database(), 'CREATE'), \
+        array(select f from unnest($1::text[]) f \
+            where to_regprocedure('pg_catalog.' || f) is not null \
+              and not has_function_privilege('pg_catalog.' || f, 'EXECUTE')) \
+    from pg_roles r where r.rolname = session_user";
+
+/// From version 15 on the right to set it can be granted.
+const REPLICA_ROLE: &str = "select has_parameter_privilege('session_replication_role', 'SET')";
+
+/// Sessions that log in as we do but are not ours.
+const STRANGERS: &str = "select distinct coalesce(nullif(application_name, ''), '(no name)') \
+    from pg_stat_activity \
+    where usename = session_user and datname = current_database() \
+      and backend_type = 'client backend' and application_name not like 'banyan%' order by 1";
+
+/// Everything that is known of one side.
+#[derive(Debug, Clone)]
+pub(super) struct SideFacts {
+    pub(super) server: ServerFacts,
+    pub(super) role: RoleFacts,
+    /// `application_name`s of sessions of our role that are not ours.
+    pub(super) strangers: Vec<String>,
+    /// Whether the extraction has been prepared before.
+    pub(super) prepared: bool,
+    /// In the plan's order; `None` where there is no such relation.
+    pub(super) tables: Vec<Option<TableFacts>>,
+    pub(super) border: Border,
+}
+
+/// The server, as its settings and views tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerFacts {
+    pub(super) version_number: i32,
+    pub(super) version: String,
+    pub(super) wal_level: String,
+    pub(super) encoding: String,
+    pub(super) database: String,
+    /// The running server: its system identifier, which a clone shares, and
+    /// the moment of its start.
+    pub(super) identity: String,
+    pub(super) is_standby: bool,
+    /// Without the slot of this extraction.
+    pub(super) slots: Places,
+    pub(super) own_slot: OwnSlot,
+    /// Without those of ours.
+    pub(super) senders: Places,
+    /// Without the origin of this extraction's side.
+    pub(super) origins: Places,
+    pub(super) prepared_transactions: i64,
+    /// Why a replication connection was refused, if it was.
+    pub(super) replication_refused: Option<String>,
+}
+
+/// A bounded number of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Places {
+    pub(super) most: i64,
+    pub(super) used: i64,
+}
+
+impl Places {
+    pub(super) fn free(self) -> i64 {
+        self.most - self.used
+    }
+}
+
+/// The slot that bears our name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnSlot {
+    None,
+    /// Of this database.
+    Ours,
+    /// Of another database in the cluster.
+    Theirs,
+}
+
+/// The role that we log in as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RoleFacts {
+    pub(super) name: String,
+    pub(super) may_replicate: bool,
+    /// `CREATE` on the database.
+    pub(super) may_create: bool,
+    /// Whether it may set `session_replication_role`.
+    pub(super) may_be_replica: bool,
+    /// Functions that it may not call.
+    pub(super) functions_missing: Vec<String>,
+}
+
+/// Gathers all of one side, in a read-only transaction.
+pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError> {
+    let side = session.side();
+    let wrap = || MoverError::sql(side, "looking at the server");
+    let begin = "begin isolation level repeatable read read only";
+    session.batch_execute(begin).await.map_err(wrap())?;
+    let role = role(session).await?;
+    let mut server = server(session, mover, &role).await?;
+    if role.may_replicate && server.version_number >= OLDEST_VERSION {
+        server.replication_refused = replication_refusal(mover.database(side)).await;
+    }
+    let strangers = session.query(STRANGERS, &[]).await.map_err(wrap())?;
+    let prepared = owner::read(&**session, side, &mover.extraction.name)
+        .await?
+        .is_some();
+    let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
+    let border = relations::border(session, &mover.extraction, &tables).await?;
+    session.batch_execute("rollback").await.map_err(wrap())?;
+    Ok(SideFacts {
+        server,
+        role,
+        strangers: strangers.iter().map(|row| row.get(0)).collect(),
+        prepared,
+        tables,
+        border,
+    })
+}
+
+async fn server(
+    session: &Session,
+    mover: &Mover,
+    role: &RoleFacts,
+) -> Result<ServerFacts, MoverError> {
+    let side = session.side();
+    let wrap = || MoverError::sql(side, "looking at the server");
+    let layout = mover.layout();
+    let slot = layout.slot(Direction::from_source(side));
+    let row = session
+        .query_one(SERVER, &[&slot, &layout.origin(side)])
+        .await
+        .map_err(wrap())?;
+    let control = "pg_control_system()";
+    let system = if role.functions_missing.iter().any(|name| name == control) {
+        String::new()
+    } else {
+        let select = format!("select system_identifier::text from {control}");
+        session
+            .query_one(&select, &[])
+            .await
+            .map_err(wrap())?
+            .get(0)
+    };
+    let started: String = row.get(14);
+    Ok(ServerFacts {
+        version_number: row.get(0),
+        version: row.get(1),
+        wal_level: row.get(2),
+        encoding: row.get(3),
+        database: row.get(4),
+        identity: format!("{system} since {started}"),
+        is_standby: row.get(5),
+        slots: Places {
+            most: row.get(6),
+            used: row.get(7),
+        },
+        own_slot: match row.get::<_, &str>(8) {
+            "ours" => OwnSlot::Ours,
+            "theirs" => OwnSlot::Theirs,
+            _ => OwnSlot::None,
+        },
+        senders: Places {
+            most: row.get(9),
+            used: row.get(10),
+        },
+        origins: Places {
+            most: row.get(11),
+            used: row.get(12),
+        },
+        prepared_transactions: row.get(13),
+        replication_refused: None,
+    })
+}
+
+async fn role(session: &Session) -> Result<RoleFacts, MoverError> {
+    let side = session.side();
+    let wrap = || MoverError::sql(side, "looking at the role");
+    let row = session
+        .query_one(ROLE, &[&FUNCTIONS.as_slice()])
+        .await
+        .map_err(wrap())?;
+    let is_superuser: bool = row.get(1);
+    let grantable = "select current_setting('server_version_num')::integer >= 150000";
+    let grantable: bool = session
+        .query_one(grantable, &[])
+        .await
+        .map_err(wrap())?
+        .get(0);
+    let may_be_replica = is_superuser
+        || (grantable
+            && session
+                .query_one(REPLICA_ROLE, &[])
+                .await
+                .map_err(wrap())?
+                .get(0));
+    Ok(RoleFacts {
+        name: row.get(0),
+        may_replicate: is_superuser || row.get(2),
+        may_create: row.get(3),
+        may_be_replica,
+        functions_missing: row.get(4),
+    })
+}
+
+/// Opens a replication session, which pg_hba.conf, a full server or a pooler
+/// may refuse.
+async fn replication_refusal(database: &DatabaseUrl) -> Option<String> {
+    let identify = async {
+        let mut session = pgwire_replication::ReplicationClient::connect_gated(
+            copy::replication_session(database),
+        )
+        .await?;
+        session.identify_system().await
+    };
+    match tokio::time::timeout(PROBE_LIMIT, identify).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {PROBE_LIMIT:?}")),
+    }
+}
+
+/// The name of a server in findings.
+pub(super) fn server_name(side: Side) -> String {
+    format!("the {side}'s database server")
+}

@@ -1,0 +1,398 @@
+//! Rules about the servers and the roles.
+
+use super::{
+    Finding,
+    facts::{OLDEST_VERSION, OwnSlot, Places, ServerFacts, SideFacts, server_name},
+};
+use protocol::Side;
+
+/// The follower's connection; and while copying, the one that holds the
+/// snapshot, which ends before the follower starts.
+const SENDERS_NEEDED: i64 = 1;
+const SLOTS_NEEDED: i64 = 1;
+
+/// For applying; on the service's side also for the lanes of the copy.
+fn origins_needed(side: Side) -> i64 {
+    match side {
+        Side::Monolith => 1,
+        Side::Service => 1 + i64::try_from(crate::copy::LANES).unwrap_or(i64::MAX - 1),
+    }
+}
+
+/// Rules about one side.
+pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    server(side, &facts.server, &mut findings);
+    capacity(side, facts, &mut findings);
+    role(side, facts, &mut findings);
+    findings
+}
+
+fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
+    let object = server_name(side);
+    if server.version_number < OLDEST_VERSION {
+        findings.push(Finding::refuse(
+            &object,
+            format!(
+                "it is PostgreSQL {}; marks in the change stream need 14",
+                server.version
+            ),
+            "Upgrade it",
+        ));
+    }
+    if server.wal_level != "logical" {
+        findings.push(Finding::refuse(
+            &object,
+            format!(
+                "its wal_level is {}, and changes are followed both ways",
+                server.wal_level
+            ),
+            "Set wal_level = logical and restart it",
+        ));
+    }
+    if server.is_standby {
+        findings.push(Finding::refuse(
+            &object,
+            "it is a standby",
+            "Put the primary's address into the plan",
+        ));
+    }
+    if server.encoding == "SQL_ASCII" {
+        findings.push(Finding::refuse(
+            &object,
+            "its database has the encoding SQL_ASCII: nobody knows what its bytes mean",
+            "Move the data into a database of encoding UTF8 first",
+        ));
+    }
+    if server.prepared_transactions > 0 {
+        findings.push(Finding::warn(
+            &object,
+            format!(
+                "{} prepared transactions are open; one that wrote a moved table blocks a switch",
+                server.prepared_transactions
+            ),
+            "Commit or roll them back before a switch",
+        ));
+    }
+    if let Some(reason) = &server.replication_refused {
+        findings.push(Finding::refuse(
+            &object,
+            format!("it refuses a replication connection: {reason}"),
+            "Let the role of the plan in by pg_hba.conf, directly and not through a pooler",
+        ));
+    }
+}
+
+fn capacity(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
+    let object = server_name(side);
+    let server = &facts.server;
+    if server.own_slot == OwnSlot::Theirs {
+        findings.push(Finding::refuse(
+            &object,
+            "a replication slot of this extraction's name exists there for another database",
+            "Give the extraction another name, or cancel the other one",
+        ));
+    }
+    if server.slots.free() < SLOTS_NEEDED {
+        findings.push(no_slot(&object, server.slots));
+    }
+    if server.senders.free() < SENDERS_NEEDED {
+        findings.push(no_sender(&object, server.senders));
+    }
+    if server.origins.free() < origins_needed(side) {
+        findings.push(Finding::refuse(
+            &object,
+            format!(
+                "no room for {} replication origins: {} of {} are used",
+                origins_needed(side),
+                server.origins.used,
+                server.origins.most
+            ),
+            "Raise max_replication_slots, which bounds origins as well (from version 18 on \
+             max_active_replication_origins), and restart it",
+        ));
+    }
+}
+
+fn no_slot(object: &str, slots: Places) -> Finding {
+    Finding::refuse(
+        object,
+        format!(
+            "no free replication slot: {} of {} are used",
+            slots.used, slots.most
+        ),
+        "Raise max_replication_slots and restart it, or drop slots that nobody reads",
+    )
+}
+
+fn no_sender(object: &str, senders: Places) -> Finding {
+    Finding::refuse(
+        object,
+        format!(
+            "no free WAL sender: {} of {} are used",
+            senders.used, senders.most
+        ),
+        "Raise max_wal_senders and restart it",
+    )
+}
+
+fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
+    let role = &facts.role;
+    let object = format!("role {} in the {side}'s database", role.name);
+    let quoted = crate::sql::identifier(&role.name);
+    if !role.may_replicate {
+        findings.push(Finding::refuse(
+            &object,
+            "it has not the REPLICATION right",
+            format!("Run: alter role {quoted} replication"),
+        ));
+    }
+    if !role.may_create {
+        findings.push(Finding::refuse(
+            &object,
+            "it may not create a schema or a publication",
+            format!(
+                "Run: grant create on database {} to {quoted}",
+                crate::sql::identifier(&facts.server.database)
+            ),
+        ));
+    }
+    if !role.may_be_replica {
+        findings.push(Finding::refuse(
+            &object,
+            "it may not set session_replication_role, so triggers would fire for copied rows",
+            format!(
+                "Run: grant set on parameter session_replication_role to {quoted} (before \
+                 version 15: make it a superuser)"
+            ),
+        ));
+    }
+    if !role.functions_missing.is_empty() {
+        let functions = role.functions_missing.join(", ");
+        findings.push(Finding::refuse(
+            &object,
+            format!("it may not call {functions}"),
+            format!("As a superuser, run: grant execute on function {functions} to {quoted}"),
+        ));
+    }
+    if !facts.strangers.is_empty() {
+        findings.push(Finding::refuse(
+            &object,
+            format!(
+                "it is used by other applications ({})",
+                facts.strangers.join(", ")
+            ),
+            "The fence lets this role through: give Banyan a role of its own",
+        ));
+    }
+}
+
+/// Rules about both servers together.
+pub(super) fn of_both(monolith: &SideFacts, service: &SideFacts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (old, new) = (&monolith.server, &service.server);
+    if old.encoding != new.encoding {
+        findings.push(Finding::refuse(
+            format!("database {}", new.database),
+            format!(
+                "its encoding is {}, the monolith's is {}",
+                new.encoding, old.encoding
+            ),
+            "Create the service's database with the monolith's encoding",
+        ));
+    }
+    if old.identity != new.identity {
+        return findings;
+    }
+    if old.database == new.database {
+        findings.push(Finding::refuse(
+            format!("database {}", new.database),
+            "monolith and service share it; moves within one database are not supported yet",
+            "Give the service a database of its own",
+        ));
+        return findings;
+    }
+    let object = "the database server of both sides";
+    // Each side has looked with its own slot left out: count it for the other.
+    let slots = shared(old.slots, old.own_slot, new.slots, new.own_slot);
+    if old.slots.free() >= SLOTS_NEEDED && slots.free() < 2 * SLOTS_NEEDED {
+        findings.push(no_slot(object, slots));
+    }
+    if old.senders.free() >= SENDERS_NEEDED && old.senders.free() < 2 * SENDERS_NEEDED {
+        findings.push(no_sender(object, old.senders));
+    }
+    findings
+}
+
+/// The places of a cluster that holds both sides, without either's own slot.
+fn shared(old: Places, old_slot: OwnSlot, new: Places, new_slot: OwnSlot) -> Places {
+    let exists = |slot: OwnSlot| i64::from(slot != OwnSlot::None);
+    let used = (old.used - exists(new_slot))
+        .min(new.used - exists(old_slot))
+        .max(0);
+    Places {
+        most: old.most,
+        used,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Severity, facts::RoleFacts, relations::Border};
+    use super::*;
+
+    fn fine() -> SideFacts {
+        let places = Places { most: 10, used: 0 };
+        SideFacts {
+            server: ServerFacts {
+                version_number: 150_004,
+                version: "15.4".into(),
+                wal_level: "logical".into(),
+                encoding: "UTF8".into(),
+                database: "shop".into(),
+                identity: "1".into(),
+                is_standby: false,
+                slots: places,
+                own_slot: OwnSlot::None,
+                senders: places,
+                origins: places,
+                prepared_transactions: 0,
+                replication_refused: None,
+            },
+            role: RoleFacts {
+                name: "mover".into(),
+                may_replicate: true,
+                may_create: true,
+                may_be_replica: true,
+                functions_missing: Vec::new(),
+            },
+            strangers: Vec::new(),
+            prepared: false,
+            tables: Vec::new(),
+            border: Border::default(),
+        }
+    }
+
+    #[test]
+    fn a_fine_side_has_no_findings() {
+        assert_eq!(of_side(Side::Monolith, &fine()), []);
+        let mut other = fine();
+        other.server.identity = "2".into();
+        assert_eq!(of_both(&fine(), &other), []);
+    }
+
+    #[test]
+    fn each_fact_about_a_side_has_its_finding() {
+        type Spoil = fn(&mut SideFacts);
+        let cases: &[(Spoil, Severity, &str)] = &[
+            (
+                |f| f.server.version_number = 130_009,
+                Severity::Refuse,
+                "need 14",
+            ),
+            (
+                |f| f.server.wal_level = "replica".into(),
+                Severity::Refuse,
+                "wal_level is replica",
+            ),
+            (|f| f.server.is_standby = true, Severity::Refuse, "standby"),
+            (
+                |f| f.server.encoding = "SQL_ASCII".into(),
+                Severity::Refuse,
+                "SQL_ASCII",
+            ),
+            (
+                |f| f.server.prepared_transactions = 2,
+                Severity::Warn,
+                "2 prepared",
+            ),
+            (
+                |f| f.server.replication_refused = Some("no".into()),
+                Severity::Refuse,
+                "refuses",
+            ),
+            (
+                |f| f.server.own_slot = OwnSlot::Theirs,
+                Severity::Refuse,
+                "another database",
+            ),
+            (
+                |f| f.server.slots.used = 10,
+                Severity::Refuse,
+                "no free replication slot: 10 of 10",
+            ),
+            (
+                |f| f.server.senders.used = 10,
+                Severity::Refuse,
+                "no free WAL sender",
+            ),
+            (
+                |f| f.server.origins.used = 8,
+                Severity::Refuse,
+                "3 replication origins",
+            ),
+            (
+                |f| f.role.may_replicate = false,
+                Severity::Refuse,
+                "REPLICATION",
+            ),
+            (
+                |f| f.role.may_create = false,
+                Severity::Refuse,
+                "may not create",
+            ),
+            (
+                |f| f.role.may_be_replica = false,
+                Severity::Refuse,
+                "session_replication_role",
+            ),
+            (
+                |f| f.role.functions_missing = vec!["f()".into()],
+                Severity::Refuse,
+                "call f()",
+            ),
+            (
+                |f| f.strangers = vec!["psql".into()],
+                Severity::Refuse,
+                "(psql)",
+            ),
+        ];
+        for (spoil, severity, words) in cases {
+            let mut facts = fine();
+            spoil(&mut facts);
+            let found = of_side(Side::Service, &facts);
+            assert_eq!(found.len(), 1, "{words}: {found:?}");
+            assert_eq!(found[0].severity, *severity, "{words}");
+            assert!(found[0].problem.contains(words), "{words}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn one_cluster_needs_places_for_both_sides() {
+        let (old, mut new) = (fine(), fine());
+        new.server.database = "contracts".into();
+        assert_eq!(of_both(&old, &new), []);
+        let mut full = old.clone();
+        full.server.slots.used = 9;
+        full.server.senders.used = 9;
+        assert_eq!(of_side(Side::Monolith, &full), []);
+        let mut other = new.clone();
+        other.server.slots.used = 9;
+        assert_eq!(of_both(&full, &other).len(), 2);
+        // Prepared: both slots are there, each seen by the other side only.
+        full.server.own_slot = OwnSlot::Ours;
+        other.server.own_slot = OwnSlot::Ours;
+        full.server.senders.used = 0;
+        assert_eq!(of_both(&full, &other), []);
+    }
+
+    #[test]
+    fn one_database_and_other_encodings_are_refused() {
+        let found = of_both(&fine(), &fine());
+        assert!(found[0].problem.contains("not supported yet"));
+        let mut latin = fine();
+        latin.server.identity = "2".into();
+        latin.server.encoding = "LATIN1".into();
+        assert!(of_both(&fine(), &latin)[0].problem.contains("LATIN1"));
+    }
+}

@@ -1,0 +1,277 @@
+//! Rules about each moved table by itself.
+
+use super::{
+    Finding,
+    facts::SideFacts,
+    relations::{Emptiness, TableFacts},
+};
+use plan::Extraction;
+use protocol::Side;
+
+/// Rules about one side's tables.
+pub(super) fn of_side(side: Side, facts: &SideFacts, extraction: &Extraction) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (mapping, table) in extraction.data.tables.iter().zip(&facts.tables) {
+        let name = match side {
+            Side::Monolith => &mapping.monolith,
+            Side::Service => &mapping.service,
+        };
+        let object = format!("{name} in the {side}'s database");
+        match table {
+            None => findings.push(Finding::refuse(
+                object,
+                "there is no such table",
+                "Create it, or correct its name in the plan",
+            )),
+            Some(table) if table.table.kind != 'r' => findings.push(Finding::refuse(
+                object,
+                format!("it is {}, not an ordinary table", kind(table.table.kind)),
+                "Name ordinary tables in the plan; others are not supported yet",
+            )),
+            Some(table) => {
+                shape(&object, table, &mut findings);
+                triggers(side, &object, table, &mut findings);
+                access(side, facts, &object, table, &mut findings);
+            }
+        }
+    }
+    findings
+}
+
+fn kind(letter: char) -> &'static str {
+    match letter {
+        'v' => "a view",
+        'm' => "a materialized view",
+        'f' => "a foreign table",
+        'p' => "a partitioned table",
+        'S' => "a sequence",
+        _ => "something else",
+    }
+}
+
+fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
+    if facts.partition || facts.inherits {
+        let problem = if facts.partition {
+            "it is a partition"
+        } else {
+            "it inherits from another table, or another from it"
+        };
+        findings.push(Finding::refuse(
+            object,
+            problem,
+            "Detach it or dissolve the inheritance; both are not supported yet",
+        ));
+    }
+    if facts.unlogged {
+        findings.push(Finding::refuse(
+            object,
+            "it is unlogged: its changes are in no change stream",
+            "Run: alter table ... set logged",
+        ));
+    }
+    if facts.table.key.is_empty() {
+        findings.push(Finding::refuse(
+            object,
+            "it has no primary key",
+            "Add one: rows are found by it",
+        ));
+    } else if facts.deferrable_key {
+        findings.push(Finding::refuse(
+            object,
+            "its primary key is deferrable, so the change stream does not name rows by it",
+            "Make the primary key not deferrable",
+        ));
+    }
+    let identity = match facts.table.replica_identity {
+        'n' => Some("it has REPLICA IDENTITY NOTHING: updates of published rows would fail"),
+        'i' => Some("its replica identity is an index other than the primary key"),
+        _ => None,
+    };
+    if let Some(problem) = identity {
+        findings.push(Finding::refuse(
+            object,
+            problem,
+            "Run: alter table ... replica identity default",
+        ));
+    }
+    for column in facts
+        .table
+        .columns
+        .iter()
+        .filter(|column| !column.generated)
+    {
+        let name = column.type_name.as_str();
+        let bound = name == "money" || (name.starts_with("reg") && !name.contains('.'));
+        if bound {
+            findings.push(Finding::refuse(
+                format!("{object}, column {}", column.name),
+                format!("its type {name} means something only within one database"),
+                "Give it another type, or leave the table out of the plan",
+            ));
+        }
+    }
+}
+
+fn triggers(side: Side, object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
+    for trigger in &facts.triggers {
+        let object = format!("trigger {} on {object}", trigger.name);
+        if trigger.fires_for_replicas {
+            findings.push(Finding::refuse(
+                object,
+                "it fires for rows that replication writes as well, so its work would be done on \
+                 both sides",
+                "Disable it, or make it an ordinary trigger",
+            ));
+        } else {
+            let when = match side {
+                Side::Monolith => "that come back after a switch",
+                Side::Service => "that are copied and followed",
+            };
+            findings.push(Finding::warn(
+                object,
+                format!("it does not fire for rows {when}"),
+                "Check that what it does is done on the other side, or not needed",
+            ));
+        }
+    }
+    for rule in &facts.rules {
+        findings.push(Finding::refuse(
+            format!("rule {rule} on {object}"),
+            "rules change what is written",
+            "Drop it, or turn it into a trigger",
+        ));
+    }
+}
+
+fn access(
+    side: Side,
+    facts: &SideFacts,
+    object: &str,
+    table: &TableFacts,
+    findings: &mut Vec<Finding>,
+) {
+    if !table.owned {
+        findings.push(Finding::refuse(
+            object,
+            format!(
+                "role {} may not do as its owner (fence, publish, copy)",
+                facts.role.name
+            ),
+            "Grant it the owner's role, and USAGE on the schema",
+        ));
+    }
+    if table.table.row_security {
+        findings.push(Finding::refuse(
+            object,
+            "row security is on: rows could be hidden from the copy",
+            "Run: alter table ... disable row level security",
+        ));
+    }
+    for publication in &table.publications {
+        findings.push(Finding::refuse(
+            object,
+            format!("publication {publication}, of another extraction, has it as well"),
+            "A table moves with one extraction only: take it out of one plan, or cancel the other",
+        ));
+    }
+    if side == Side::Service && !facts.prepared && table.empty == Emptiness::HasRows {
+        findings.push(Finding::refuse(
+            object,
+            "it is not empty",
+            "Empty it, or name another table in the plan: a copy starts from nothing",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Severity,
+        relations::{Trigger, UniqueIndex},
+    };
+    use super::*;
+    use crate::catalog::{Column, Table};
+    use plan::TableName;
+
+    fn facts() -> TableFacts {
+        TableFacts {
+            table: Table {
+                name: TableName {
+                    schema: "public".into(),
+                    table: "t".into(),
+                },
+                kind: 'r',
+                replica_identity: 'd',
+                row_security: false,
+                columns: vec![Column {
+                    name: "id".into(),
+                    type_name: "bigint".into(),
+                    not_null: true,
+                    generated: false,
+                    has_default: false,
+                    sequence: None,
+                    labels: Vec::new(),
+                }],
+                key: vec!["id".into()],
+            },
+            unlogged: false,
+            partition: false,
+            inherits: false,
+            deferrable_key: false,
+            owned: true,
+            empty: Emptiness::Empty,
+            rules: Vec::new(),
+            triggers: Vec::new(),
+            unique: Vec::<UniqueIndex>::new(),
+            publications: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_fact_about_a_table_has_its_finding() {
+        type Spoil = fn(&mut TableFacts);
+        let trigger = |fires_for_replicas| Trigger {
+            name: "audit".into(),
+            fires_for_replicas,
+        };
+        let (ordinary, always) = (trigger(false), trigger(true));
+        let cases: &[(Spoil, &str)] = &[
+            (|f| f.partition = true, "partition"),
+            (|f| f.inherits = true, "inherits"),
+            (|f| f.unlogged = true, "unlogged"),
+            (|f| f.table.key.clear(), "no primary key"),
+            (|f| f.deferrable_key = true, "deferrable"),
+            (|f| f.table.replica_identity = 'n', "NOTHING"),
+            (
+                |f| f.table.replica_identity = 'i',
+                "replica identity is an index",
+            ),
+            (
+                |f| f.table.columns[0].type_name = "money".into(),
+                "type money",
+            ),
+            (
+                |f| f.table.columns[0].type_name = "regclass".into(),
+                "type regclass",
+            ),
+            (|f| f.rules = vec!["r".into()], "rules change"),
+        ];
+        for (spoil, words) in cases {
+            let mut table = facts();
+            spoil(&mut table);
+            let mut found = Vec::new();
+            shape("t", &table, &mut found);
+            triggers(Side::Service, "t", &table, &mut found);
+            assert_eq!(found.len(), 1, "{words}: {found:?}");
+            assert_eq!(found[0].severity, Severity::Refuse, "{words}");
+            assert!(found[0].problem.contains(words), "{words}: {found:?}");
+        }
+        for (trigger, severity) in [(ordinary, Severity::Warn), (always, Severity::Refuse)] {
+            let mut table = facts();
+            table.triggers = vec![trigger];
+            let mut found = Vec::new();
+            triggers(Side::Service, "t", &table, &mut found);
+            assert_eq!((found.len(), found[0].severity), (1, severity));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One lane of the copy: a session on each side and a pipe of raw bytes.
+
+use super::CopyProgress;
+use crate::{
+    Mover, MoverError, catalog::MovedTable, connect::Session, owner::RowLock, patience::Patience,
+    sql,
+};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use protocol::{Side, owner::Claim};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
+
+/// How many tables are copied at once. Two keep both cores of a small server
+/// busy; more take more from the monolith than they give.
+pub const LANES: usize = 2;
+
+/// Rows between two reports of progress.
+const REPORT_ROWS: u64 = 1000;
+
+/// Whether the columns' binary forms mean the same in another database: not
+/// so where they hold OIDs (arrays and composites of own types), or where a
+/// type has no binary form. Enums are sent by label.
+const BINARY: &str = "select coalesce(bool_and( \
+        t.typtype = 'e' \
+        or (t.oid < 16384 and t.typtype in ('b', 'r', 'm') and t.typsend::oid <> 0) \
+        or (t.typtype = 'd' and b.oid < 16384 and b.typtype = 'b' and b.typsend::oid <> 0) \
+    ), true) \
+    from pg_attribute a join pg_type t on t.oid = a.atttypid \
+    left join pg_type b on b.oid = t.typbasetype \
+    where a.attrelid = $1::text::regclass and a.attname = any($2::text[])";
+
+/// What a lane needs.
+pub(super) struct Lane<'a> {
+    pub(super) mover: &'a Mover,
+    pub(super) number: usize,
+    pub(super) claim: Claim,
+    pub(super) snapshot: &'a str,
+    pub(super) progress: &'a watch::Sender<CopyProgress>,
+}
+
+/// What a lane, or a table, has copied.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Copied {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+impl Lane<'_> {
+    /// Copies tables until none is left.
+    pub(super) async fn run(
+        self,
+        tables: &[MovedTable],
+        next: &AtomicUsize,
+    ) -> Result<Copied, MoverError> {
+        let monolith = self.open_source().await?;
+        let mut service = self.open_target().await?;
+        let mut total = Copied::default();
+        while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let copied = self.table(&monolith, &mut service, table).await?;
+            total.rows += copied.rows;
+            total.bytes += copied.bytes;
+        }
+        // The origin is dropped soon; a closed session lets go of it later.
+        service
+            .batch_execute("select pg_replication_origin_session_reset()")
+            .await
+            .map_err(MoverError::sql(Side::Service, "leaving the copy's origin"))?;
+        Ok(total)
+    }
+
+    async fn open_source(&self) -> Result<Session, MoverError> {
+        let session = Session::open(Side::Monolith, self.mover.database(Side::Monolith)).await?;
+        let begin = format!(
+            "begin isolation level repeatable read read only; set transaction snapshot {}",
+            sql::literal(self.snapshot)
+        );
+        let wrap = MoverError::sql(Side::Monolith, "taking the copy's snapshot");
+        session.batch_execute(&begin).await.map_err(wrap)?;
+        Ok(session)
+    }
+
+    async fn open_target(&self) -> Result<Session, MoverError> {
+        let session = Session::open(Side::Service, self.mover.database(Side::Service)).await?;
+        let origin = self.mover.layout().copy_origin(self.number);
+        let doing = "taking the copy's origin (another copy may be running)";
+        let mut patience = Patience::new(Side::Service, doing);
+        loop {
+            let setup = session
+                .execute("select pg_replication_origin_session_setup($1)", &[&origin])
+                .await
+                .map_err(MoverError::sql(Side::Service, doing));
+            match setup {
+                Ok(_) => return Ok(session),
+                Err(error) => patience.again(error).await?,
+            }
+        }
+    }
+
+    /// One table, in one transaction of the target.
+    async fn table(
+        &self,
+        monolith: &Session,
+        service: &mut Session,
+        table: &MovedTable,
+    ) -> Result<Copied, MoverError> {
+        let wrap = || MoverError::sql(Side::Service, "writing the copy");
+        self.progress
+            .send_modify(|progress| progress.table = Some(table.mapping.monolith.clone()));
+        let binary = is_binary(monolith, table).await? && is_binary(service, table).await?;
+        let out = copy_statement(table, Side::Monolith, "to stdout", binary);
+        let into = copy_statement(table, Side::Service, "from stdin", binary);
+
+        let transaction = service.client_mut().transaction().await.map_err(wrap())?;
+        self.mover
+            .locked_for_copy(&transaction, Side::Service, self.claim, RowLock::Share)
+            .await?;
+        transaction
+            .batch_execute("set local session_replication_role = replica")
+            .await
+            .map_err(wrap())?;
+        let from = monolith
+            .copy_out(&out)
+            .await
+            .map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
+        let to = transaction
+            .copy_in::<_, Bytes>(&into)
+            .await
+            .map_err(wrap())?;
+        let copied = self.pipe(from, to).await?;
+        transaction.commit().await.map_err(wrap())?;
+        Ok(copied)
+    }
+
+    /// Bytes pass as they are. The source sends a message per row, by which
+    /// progress is counted until the target tells the true number.
+    async fn pipe(
+        &self,
+        from: tokio_postgres::CopyOutStream,
+        to: tokio_postgres::CopyInSink<Bytes>,
+    ) -> Result<Copied, MoverError> {
+        let wrap = || MoverError::sql(Side::Service, "writing the copy");
+        let (mut from, mut to) = (Box::pin(from), Box::pin(to));
+        let mut copied = Copied::default();
+        let mut reported = Copied::default();
+        while let Some(message) = from.next().await {
+            let message = message.map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
+            copied.rows += 1;
+            copied.bytes += message.len() as u64;
+            to.feed(message).await.map_err(wrap())?;
+            if copied.rows - reported.rows >= REPORT_ROWS {
+                self.report(&mut reported, copied);
+            }
+        }
+        copied.rows = to.as_mut().finish().await.map_err(wrap())?;
+        self.report(&mut reported, copied);
+        Ok(copied)
+    }
+
+    fn report(&self, reported: &mut Copied, copied: Copied) {
+        self.progress.send_modify(|progress| {
+            progress.rows_copied =
+                (progress.rows_copied + copied.rows).saturating_sub(reported.rows);
+            progress.bytes += copied.bytes - reported.bytes;
+            progress.rows_total = progress.rows_total.max(progress.rows_copied);
+        });
+        *reported = copied;
+    }
+}
+
+fn copy_statement(table: &MovedTable, side: Side, direction: &str, binary: bool) -> String {
+    format!(
+        "copy {} ({}) {direction} (format {})",
+        sql::table(table.name(side)),
+        sql::identifiers(table.column_names(side)),
+        if binary { "binary" } else { "text" },
+    )
+}
+
+async fn is_binary(session: &Session, table: &MovedTable) -> Result<bool, MoverError> {
+    let side = session.side();
+    let name = sql::table(table.name(side));
+    let row = session
+        .query_one(BINARY, &[&name, &table.column_names(side)])
+        .await
+        .map_err(MoverError::sql(side, "reading the columns' types"))?;
+    Ok(row.get(0))
+}

@@ -1,0 +1,125 @@
+//! What can go wrong with a database, in words for an operator.
+
+use plan::ExtractionName;
+use protocol::{Epoch, Side};
+use std::time::Duration;
+
+/// An operation of the mover failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MoverError {
+    /// The server cannot be reached or refuses us.
+    #[error("the {side}'s database {database} cannot be used: {reason}. {remedy}")]
+    Connect {
+        /// Whose database.
+        side: Side,
+        /// Its address, without the password.
+        database: String,
+        /// What the server or the network said.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A statement failed.
+    #[error("the {side}'s database failed while {doing}: {}", describe(.source))]
+    Sql {
+        /// Whose database.
+        side: Side,
+        /// What we were at.
+        doing: &'static str,
+        /// The server's or driver's error.
+        source: tokio_postgres::Error,
+    },
+    /// The replication connection failed.
+    #[error("the change stream of the {side} failed: {source}")]
+    Stream {
+        /// Whose stream.
+        side: Side,
+        /// The driver's error.
+        source: pgwire_replication::PgWireError,
+    },
+    /// Something took longer than it may.
+    #[error("the {side}'s database was too slow: {doing} took longer than {limit:?}")]
+    Deadline {
+        /// Whose database.
+        side: Side,
+        /// What we were at.
+        doing: &'static str,
+        /// The bound.
+        limit: Duration,
+    },
+    /// The ownership row belongs to somebody else now.
+    #[error(
+        "extraction `{extraction}` on the {side}'s side was taken over by another conductor \
+         (generation {found}, ours {ours}). Stop this one, or restart it to take charge again"
+    )]
+    Superseded {
+        /// Which extraction.
+        extraction: ExtractionName,
+        /// On which side.
+        side: Side,
+        /// The row's generation.
+        found: u64,
+        /// Our claim's.
+        ours: u64,
+    },
+    /// The row is not what the step needs.
+    #[error("extraction `{extraction}`, {side}'s side: {problem} (epoch {epoch})")]
+    Row {
+        /// Which extraction.
+        extraction: ExtractionName,
+        /// On which side.
+        side: Side,
+        /// The epoch asked for.
+        epoch: Epoch,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The data does not fit: a missing row, a changed column, an orphan.
+    #[error("{object}: {problem}. {remedy}")]
+    Data {
+        /// Table or column.
+        object: String,
+        /// What is wrong; no values but key columns' names.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+impl MoverError {
+    /// Wraps a statement's error.
+    pub fn sql(side: Side, doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Sql { side, doing, source }
+    }
+
+    /// Whether trying again later may help: the network, a restart, a lock.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Deadline { .. } | Self::Stream { .. } => true,
+            Self::Sql { source, .. } => {
+                source.is_closed()
+                    || source.code().is_none_or(|code| {
+                        // Connection, resources, operator intervention,
+                        // deadlock and serialization, lock timeout.
+                        ["08", "53", "57", "40", "55"].iter().any(|class| code.code().starts_with(class))
+                    })
+            }
+            Self::Superseded { .. } | Self::Row { .. } | Self::Data { .. } => false,
+        }
+    }
+}
+
+/// The server's message without DETAIL, which may hold row values. Messages of
+/// class 22, data exceptions, hold values themselves, after the first quote or
+/// colon.
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => {
+            let code = db.code().code();
+            let end = if code.starts_with("22") { db.message().find(['"', ':']) } else { None };
+            let message = end.map_or(db.message(), |end| db.message()[..end].trim_end());
+            format!("{message} (SQLSTATE {code})")
+        }
+        None => error.to_string(),
+    }
+}

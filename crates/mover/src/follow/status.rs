@@ -1,0 +1,170 @@
+//! What a follower tells of itself.
+
+use protocol::{
+    Lsn,
+    stream::{Direction, StreamState},
+};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// How a follower is. In memory only; the follower sets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FollowPhase {
+    /// It opens its sessions and compares both sides.
+    Connecting,
+    /// It reads and applies.
+    Streaming,
+    /// Something that may pass went wrong; it tries again by itself.
+    Retrying {
+        /// What it was.
+        error: String,
+    },
+    /// Something that needs a person went wrong; it does nothing more.
+    Failed {
+        /// What it was and what to do.
+        error: String,
+    },
+    /// It was stopped.
+    Ended,
+}
+
+/// A follower's view of its stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FollowStatus {
+    /// Which direction.
+    pub direction: Direction,
+    /// How it is.
+    pub phase: FollowPhase,
+    /// What it does with rows, as stored; `None` until it has read the row.
+    pub state: Option<StreamState>,
+    /// Everything of the source up to here is in the target.
+    pub applied: Lsn,
+    /// The end of the source's log, as last heard of.
+    pub received: Lsn,
+    /// How far `applied` is behind `received`.
+    pub lag_bytes: u64,
+    /// The age of the oldest transaction that is known and not applied, by
+    /// the source's clock; 0 when there is none.
+    pub lag_seconds: f64,
+    /// Transactions of the source dealt with since the start.
+    pub transactions: u64,
+    /// Rows applied since the start.
+    pub rows: u64,
+    /// Rows of others, not ours, that came in the state `Stopped`: written
+    /// behind the fence and lost. There should be none.
+    pub discarded_rows: u64,
+}
+
+/// Writes the status; many readers.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    status: watch::Sender<FollowStatus>,
+    applied: watch::Sender<Lsn>,
+    /// When the oldest transaction that is known and not applied was
+    /// committed, in microseconds since 2000-01-01; `NOTHING` without one.
+    pending_since: AtomicI64,
+}
+
+const NOTHING: i64 = i64::MIN;
+
+/// What one target transaction, or one that needed none, added.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Gained {
+    pub(super) transactions: u64,
+    pub(super) rows: u64,
+    pub(super) discarded_rows: u64,
+}
+
+impl Reporter {
+    pub(super) fn new(
+        direction: Direction,
+    ) -> (Self, watch::Receiver<FollowStatus>, watch::Receiver<Lsn>) {
+        let (status, status_out) = watch::channel(FollowStatus {
+            direction,
+            phase: FollowPhase::Connecting,
+            state: None,
+            applied: Lsn::default(),
+            received: Lsn::default(),
+            lag_bytes: 0,
+            lag_seconds: 0.0,
+            transactions: 0,
+            rows: 0,
+            discarded_rows: 0,
+        });
+        let (applied, applied_out) = watch::channel(Lsn::default());
+        (
+            Self {
+                status,
+                applied,
+                pending_since: AtomicI64::new(NOTHING),
+            },
+            status_out,
+            applied_out,
+        )
+    }
+
+    pub(super) fn phase(&self, phase: FollowPhase) {
+        self.status.send_modify(|status| status.phase = phase);
+    }
+
+    /// A connection streams, from a stored position on.
+    pub(super) fn streaming(&self, state: StreamState, stored: Lsn) {
+        self.pending_since.store(NOTHING, Ordering::Relaxed);
+        self.gained(state, stored, Gained::default());
+        self.phase(FollowPhase::Streaming);
+    }
+
+    /// A transaction came that was committed then.
+    pub(super) fn pending(&self, commit_time: i64) {
+        // One task alone writes it.
+        if self.pending_since.load(Ordering::Relaxed) == NOTHING {
+            self.pending_since.store(commit_time, Ordering::Relaxed);
+        }
+    }
+
+    /// Everything that came was dealt with, up to `position`.
+    pub(super) fn gained(&self, state: StreamState, position: Lsn, gained: Gained) {
+        self.pending_since.store(NOTHING, Ordering::Relaxed);
+        self.applied.send_if_modified(|applied| {
+            let further = position > *applied;
+            *applied = position.max(*applied);
+            further
+        });
+        self.status.send_modify(|status| {
+            status.state = Some(state);
+            status.transactions += gained.transactions;
+            status.rows += gained.rows;
+            status.discarded_rows += gained.discarded_rows;
+            status.applied = status.applied.max(position);
+            status.received = status.received.max(position);
+            status.measure();
+            if status.lag_bytes == 0 {
+                status.lag_seconds = 0.0;
+            }
+        });
+    }
+
+    /// The source's log ends here, at this time of the source's clock.
+    pub(super) fn heard(&self, end: Lsn, clock: i64) {
+        let since = self.pending_since.load(Ordering::Relaxed);
+        let age = if since == NOTHING {
+            0
+        } else {
+            clock.saturating_sub(since).max(0)
+        };
+        self.status.send_modify(|status| {
+            status.received = status.received.max(end);
+            status.lag_seconds = Duration::from_micros(age.unsigned_abs()).as_secs_f64();
+            status.measure();
+        });
+    }
+}
+
+impl FollowStatus {
+    fn measure(&mut self) {
+        self.lag_bytes = self.received.0.saturating_sub(self.applied.0);
+    }
+}

@@ -1,0 +1,261 @@
+//! The effects of a hand-over on the databases: lock, fence, mark, sequences,
+//! the commit point, opening, and taking the fence away later.
+//!
+//! Each is one transaction that begins by locking the side's ownership row
+//! and checking our claim on it (see [`crate::owner`]). Killed inside one,
+//! nothing has happened; killed after it, or with its reply lost, the row says
+//! so, and [`Mover::decide`] or [`Mover::open`] finds it done.
+//!
+//! The lock order of the fence: the weak lock on all tables first, which lets
+//! writers through; then, in one statement, the strong lock on all tables;
+//! then the ownership row. Writers take table, then row. No statement of ours
+//! waits longer than the server's `deadlock_timeout`, so a user's transaction
+//! is never picked as the victim of a deadlock with us.
+
+mod lock;
+mod sequences;
+
+pub use lock::SourceLock;
+
+use crate::{
+    Claims, Mover, MoverError,
+    connect::Session,
+    owner::{self, RowLock},
+    sql,
+};
+use protocol::{
+    Epoch, InstanceId, Nonce, Side,
+    owner::{Decision, Outcome, Owner},
+    stream::{MESSAGE_PREFIX, Message, MessageKind},
+};
+use std::time::Duration;
+use tokio_postgres::GenericClient;
+
+/// The longest that dropping a fence's trigger may wait for its table: while
+/// it waits, readers queue behind it.
+const UNFENCE_LOCK_TIMEOUT: &str = "50ms";
+
+/// The longest that deciding and opening wait for anything.
+const ROW_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which hand-over an effect belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The extraction's identity.
+    pub instance: InstanceId,
+    /// Its decision.
+    pub epoch: Epoch,
+    /// The old owner.
+    pub from: Side,
+    /// Its nonce.
+    pub nonce: Nonce,
+}
+
+impl Order {
+    fn message(&self, kind: MessageKind) -> Message {
+        Message { instance: self.instance, epoch: self.epoch, nonce: self.nonce, kind }
+    }
+}
+
+impl Mover {
+    /// Locks the source against writers, puts up its fence, gives the row to
+    /// nobody and writes the mark, all in one transaction, within `limit`.
+    ///
+    /// An error leaves open whether it was committed; the abort that must
+    /// follow finds out. Cancel safe in the same sense.
+    pub async fn fence(
+        &self,
+        lock: &mut SourceLock,
+        claims: &Claims,
+        order: &Order,
+        limit: Duration,
+    ) -> Result<(), MoverError> {
+        let side = order.from;
+        let fencing = async {
+            lock.strengthen(limit).await?;
+            let session = lock.session();
+            let row = self.locked(session, claims, order, side, RowLock::Update).await?;
+            if row.owner != Owner::from(side) || row.epoch >= order.epoch {
+                return Err(self.row_error(
+                    order,
+                    side,
+                    format!("its row says {} at epoch {}; it cannot be fenced", row.owner, row.epoch),
+                ));
+            }
+            let fences: Vec<_> = self
+                .tables(side)
+                .map(|table| self.layout().create_fence(table, side))
+                .collect();
+            let wrap = || MoverError::sql(side, "putting up the fence");
+            session.batch_execute(&fences.join("; ")).await.map_err(wrap())?;
+            owner::set(
+                &**session,
+                side,
+                &self.extraction.name,
+                Owner::Nobody,
+                order.epoch,
+                order.nonce,
+            )
+            .await?;
+            emit(&**session, side, &order.message(MessageKind::Mark)).await?;
+            session.batch_execute("commit").await.map_err(wrap())?;
+            lock.mark_fenced();
+            Ok(())
+        };
+        match tokio::time::timeout(limit, fencing).await {
+            Ok(done) => done,
+            Err(_) => Err(MoverError::Deadline { side, doing: "fencing", limit }),
+        }
+    }
+
+    /// The compare-and-set of the commit point, or the abort that competes
+    /// with it. The answer is what the row says afterwards, whoever decided.
+    ///
+    /// An error means that the outcome is not known; ask again, for an abort.
+    pub async fn decide(
+        &self,
+        lock: Option<SourceLock>,
+        claims: &Claims,
+        order: &Order,
+        wanted: Outcome,
+    ) -> Result<Outcome, MoverError> {
+        let side = order.from;
+        let fresh;
+        let session = if let Some(session) = lock.as_ref().and_then(SourceLock::fenced_session) {
+            session
+        } else {
+            fresh = Session::open(side, self.database(side)).await?;
+            &fresh
+        };
+        let deciding = async {
+            begin(session, ROW_TIMEOUT).await?;
+            let row = self.locked(session, claims, order, side, RowLock::Update).await?;
+            let outcome = match row.decide(side, order.epoch, wanted) {
+                Decision::Already(outcome) => outcome,
+                Decision::Set(owner) => {
+                    let name = &self.extraction.name;
+                    owner::set(&**session, side, name, owner, order.epoch, order.nonce).await?;
+                    if wanted == Outcome::Aborted {
+                        emit(&**session, side, &order.message(MessageKind::Open)).await?;
+                    }
+                    wanted
+                }
+                Decision::NeverFenced | Decision::Superseded => {
+                    let problem = format!("its row is at epoch {}", row.epoch);
+                    return Err(self.row_error(order, side, problem));
+                }
+            };
+            session.batch_execute("commit").await.map_err(MoverError::sql(side, "deciding"))?;
+            Ok(outcome)
+        };
+        // The advisory lock goes with the session, after the row is decided:
+        // writers that waited on it read the new row.
+        match tokio::time::timeout(2 * ROW_TIMEOUT, deciding).await {
+            Ok(done) => done,
+            Err(_) => Err(MoverError::Deadline { side, doing: "deciding", limit: ROW_TIMEOUT }),
+        }
+    }
+
+    /// Opens the new owner, after reading that the old one's row names it.
+    /// Repeating it is harmless.
+    pub async fn open(&self, claims: &Claims, order: &Order) -> Result<(), MoverError> {
+        let (from, to) = (order.from, order.from.other());
+        let source = Session::open(from, self.database(from)).await?;
+        let given = owner::read(&*source, from, &self.extraction.name).await?;
+        if !given.is_some_and(|row| row.owner == Owner::from(to) && row.epoch == order.epoch) {
+            let problem = format!("its row does not name the {to}, which cannot be opened");
+            return Err(self.row_error(order, from, problem));
+        }
+        let session = Session::open(to, self.database(to)).await?;
+        begin(&session, ROW_TIMEOUT).await?;
+        let row = self.locked(&session, claims, order, to, RowLock::Update).await?;
+        if row.owner == Owner::from(to) && row.epoch == order.epoch {
+            return Ok(());
+        }
+        if row.epoch >= order.epoch {
+            let problem = format!("its row is at epoch {} already", row.epoch);
+            return Err(self.row_error(order, to, problem));
+        }
+        let name = &self.extraction.name;
+        owner::set(&*session, to, name, to.into(), order.epoch, order.nonce).await?;
+        emit(&*session, to, &order.message(MessageKind::Open)).await?;
+        session.batch_execute("commit").await.map_err(MoverError::sql(to, "opening"))
+    }
+
+    /// Drops the fence's triggers from the side that owns: they pass, but cost
+    /// every writer a look at the row. Each table by itself, under a short
+    /// lock timeout; to be repeated until it succeeds.
+    pub async fn unfence(&self, claims: &Claims, side: Side) -> Result<(), MoverError> {
+        let session = Session::open(side, self.database(side)).await?;
+        let wrap = || MoverError::sql(side, "dropping the fence's triggers");
+        for table in self.tables(side) {
+            let setting = format!("begin; set local lock_timeout = '{UNFENCE_LOCK_TIMEOUT}'");
+            session.batch_execute(&setting).await.map_err(wrap())?;
+            let name = &self.extraction.name;
+            let row =
+                owner::locked(&*session, side, name, claims.of(side), RowLock::Share).await?;
+            if row.owner == Owner::from(side) {
+                session.batch_execute(&self.layout().drop_fence(table)).await.map_err(wrap())?;
+            }
+            session.batch_execute("commit").await.map_err(wrap())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &plan::TableName> {
+        self.extraction.data.tables.iter().map(move |mapping| match side {
+            Side::Monolith => &mapping.monolith,
+            Side::Service => &mapping.service,
+        })
+    }
+
+    /// The tables of a side as SQL writes them, joined by commas.
+    fn table_list(&self, side: Side) -> String {
+        self.tables(side).map(sql::table).collect::<Vec<_>>().join(", ")
+    }
+
+    async fn locked(
+        &self,
+        session: &Session,
+        claims: &Claims,
+        order: &Order,
+        side: Side,
+        lock: RowLock,
+    ) -> Result<protocol::owner::OwnerRow, MoverError> {
+        let name = &self.extraction.name;
+        let row = owner::locked(&**session, side, name, claims.of(side), lock).await?;
+        if row.instance == order.instance {
+            Ok(row)
+        } else {
+            Err(self.row_error(order, side, "its row is another instance's".to_owned()))
+        }
+    }
+
+    fn row_error(&self, order: &Order, side: Side, problem: String) -> MoverError {
+        let extraction = self.extraction.name.clone();
+        MoverError::Row { extraction, side, epoch: order.epoch, problem }
+    }
+}
+
+/// Begins a transaction whose every statement is bounded.
+async fn begin(session: &Session, limit: Duration) -> Result<(), MoverError> {
+    let millis = limit.as_millis().max(1);
+    let text = format!(
+        "begin; set local statement_timeout = '{millis}ms'; set local lock_timeout = '{millis}ms'"
+    );
+    session.batch_execute(&text).await.map_err(MoverError::sql(session.side(), "beginning"))
+}
+
+/// Writes a transactional message into the side's change stream.
+async fn emit(
+    client: &impl GenericClient,
+    side: Side,
+    message: &Message,
+) -> Result<(), MoverError> {
+    let content = serde_json::to_string(message).unwrap_or_default();
+    client
+        .execute("select pg_logical_emit_message(true, $1, $2::text)", &[&MESSAGE_PREFIX, &content])
+        .await
+        .map_err(MoverError::sql(side, "writing a message into the log"))?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The locks on the source's tables, and the session that holds them.
+
+use crate::{Mover, MoverError, connect::Session, layout::ADVISORY_CLASS};
+use protocol::Side;
+use std::time::{Duration, Instant};
+use tokio_postgres::{NoTls, error::SqlState};
+
+/// The longest that the weak lock may wait; it displaces autovacuum, which
+/// takes a `deadlock_timeout` to notice.
+const WEAK_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A pause between two tries for the strong lock: time for the writers that
+/// queued behind the first one to pass.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How much of `deadlock_timeout` one try for the strong lock may take.
+const DEADLOCK_SHARE: f64 = 0.8;
+
+/// A session that holds the weak lock on all tables of the source, and, after
+/// a fence, the advisory lock that writers wait on.
+///
+/// Dropping it gives both up.
+pub struct SourceLock {
+    session: Session,
+    tables: String,
+    advisory_key: i32,
+    deadlock_timeout: Duration,
+    fenced: bool,
+}
+
+impl Mover {
+    /// Takes `SHARE UPDATE EXCLUSIVE` on all tables of a side: no DDL, no
+    /// vacuum, writers pass.
+    pub async fn lock_weakly(&self, side: Side) -> Result<SourceLock, MoverError> {
+        let session = Session::open(side, self.database(side)).await?;
+        let wrap = || MoverError::sql(side, "taking the weak lock on the tables");
+        let millis: f64 = session
+            .query_one(
+                "select extract(epoch from current_setting('deadlock_timeout')::interval)::float8 * 1000",
+                &[],
+            )
+            .await
+            .map_err(wrap())?
+            .get(0);
+        super::begin(&session, WEAK_LOCK_TIMEOUT).await?;
+        let tables = self.table_list(side);
+        let lock = format!("lock table {tables} in share update exclusive mode");
+        session.batch_execute(&lock).await.map_err(wrap())?;
+        Ok(SourceLock {
+            session,
+            tables,
+            advisory_key: self.layout().advisory_key(),
+            deadlock_timeout: Duration::from_secs_f64((millis * DEADLOCK_SHARE / 1000.0).max(0.01)),
+            fenced: false,
+        })
+    }
+}
+
+impl SourceLock {
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The fence has been committed.
+    pub(super) fn mark_fenced(&mut self) {
+        self.fenced = true;
+    }
+
+    /// The session, if it committed a fence and still lives. In any other
+    /// state it is of no use: its transaction ends with it.
+    pub(super) fn fenced_session(&self) -> Option<&Session> {
+        (self.fenced && !self.session.is_closed()).then_some(&self.session)
+    }
+
+    /// Turns the weak lock into one that waits for running writers and stops
+    /// new ones, with tries short enough that nobody's deadlock detection
+    /// strikes, until `limit` is over. Then takes the advisory lock.
+    pub(super) async fn strengthen(&mut self, limit: Duration) -> Result<(), MoverError> {
+        let side = self.session.side();
+        let wrap = || MoverError::sql(side, "locking the tables");
+        let deadline = Instant::now() + limit;
+        let lock = format!("lock table {} in share row exclusive mode", self.tables);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(MoverError::Deadline { side, doing: "locking the tables", limit });
+            }
+            let try_for = left.min(self.deadlock_timeout).as_millis().max(1);
+            let setting =
+                format!("savepoint fence; set local statement_timeout = '{try_for}ms'");
+            self.session.batch_execute(&setting).await.map_err(wrap())?;
+            match self.session.batch_execute(&lock).await {
+                Ok(()) => break,
+                Err(error) if timed_out(&error) => {
+                    self.session.batch_execute("rollback to fence").await.map_err(wrap())?;
+                    tokio::time::sleep(RETRY_PAUSE.min(left)).await;
+                }
+                Err(error) => return Err(wrap()(error)),
+            }
+        }
+        // Nobody writes these tables now, so nobody holds it shared, but for
+        // transactions that wrote them and others: those wait for nothing.
+        // Without it writers get an error instead of waiting; no more.
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        let text = format!(
+            "set local statement_timeout = '{left}ms'; \
+             select pg_try_advisory_lock({ADVISORY_CLASS}, {})",
+            self.advisory_key
+        );
+        self.session.batch_execute(&text).await.map_err(wrap())
+    }
+}
+
+impl Drop for SourceLock {
+    fn drop(&mut self) {
+        // A server does not notice a client that left while a lock is waited
+        // for, and writers queue behind that lock: tell it.
+        if !self.fenced
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let cancel = self.session.cancel_token();
+            runtime.spawn(async move { drop(cancel.cancel_query(NoTls).await) });
+        }
+    }
+}
+
+fn timed_out(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        *code == SqlState::QUERY_CANCELED
+            || *code == SqlState::LOCK_NOT_AVAILABLE
+            || *code == SqlState::T_R_DEADLOCK_DETECTED
+    })
+}

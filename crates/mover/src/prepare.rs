@@ -1,0 +1,351 @@
+//! Makes what an extraction needs on both sides, and takes charge of it.
+//!
+//! May be repeated, and killed between any two statements. What holds then:
+//!
+//! - On each side, schema, ownership row, publication, origin and (on the
+//!   service's side) fences come in one transaction. So whatever of ours is in
+//!   a database besides a slot, its row is there as well.
+//! - The monolith's side comes first: with no row there, nothing is anywhere.
+//! - A slot is no part of a transaction. The reverse slot is made when both
+//!   rows are there, and bears a name that only this extraction has: a repeat
+//!   finds it, and `cancel` removes it before it removes the rows.
+//! - The reverse stream's row is written last. A slot without the row was made
+//!   by a run that was killed in between; nothing has been read from it, so it
+//!   is as good as a new one.
+//!
+//! A slot that is gone is made again only while the service has never owned
+//! the data. Later that would silently skip what was written meanwhile.
+
+use crate::{
+    Claims, Mover, MoverError,
+    catalog::{self, MovedTable},
+    connect::Session,
+    layout::{ADVISORY_CLASS, FENCE_TRIGGER, Layout, SCHEMA},
+    owner,
+    patience::{self, Patience},
+    slots, sql,
+};
+use plan::TableName;
+use protocol::{
+    ConductorId, Epoch, InstanceId, Lsn, Side,
+    owner::{Claim, Owner, OwnerRow},
+    stream::Direction,
+};
+use std::collections::BTreeSet;
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+/// A new slot moves a stream that was there, but never one that was read.
+const MOVE_UNREAD: &str = "update set position = excluded.position, \
+    system_identifier = excluded.system_identifier, timeline = excluded.timeline, \
+    changed_at = now() where found.state = 'waiting'";
+
+impl Mover {
+    /// Makes what the extraction needs on both sides and claims both rows.
+    /// Idempotent; the claims are new each time, and an older conductor's end.
+    ///
+    /// `instance` is drawn once per start of an extraction and kept in the
+    /// journal: rows of another instance are refused.
+    pub async fn prepare(
+        &self,
+        instance: InstanceId,
+        conductor: ConductorId,
+    ) -> Result<Claims, MoverError> {
+        let (mut monolith, mut service) = tokio::try_join!(
+            Session::open(Side::Monolith, self.database(Side::Monolith)),
+            Session::open(Side::Service, self.database(Side::Service)),
+        )?;
+        let tables =
+            catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
+        self.prepare_side(&mut monolith, &tables, instance, conductor)
+            .await?;
+        let row = self
+            .prepare_side(&mut service, &tables, instance, conductor)
+            .await?;
+        self.prepare_reverse(&mut monolith, &service, &row).await?;
+        Ok(Claims {
+            monolith: self.claim(&monolith, conductor).await?,
+            service: self.claim(&service, conductor).await?,
+        })
+    }
+
+    /// One side's transaction, retried where it meets locks.
+    async fn prepare_side(
+        &self,
+        session: &mut Session,
+        tables: &[MovedTable],
+        instance: InstanceId,
+        conductor: ConductorId,
+    ) -> Result<OwnerRow, MoverError> {
+        let mut patience = Patience::new(session.side(), "preparing (a table is locked)");
+        loop {
+            match self.try_side(session, tables, instance, conductor).await {
+                Ok(row) => return Ok(row),
+                Err(error) => patience.again(error).await?,
+            }
+        }
+    }
+
+    async fn try_side(
+        &self,
+        session: &mut Session,
+        tables: &[MovedTable],
+        instance: InstanceId,
+        conductor: ConductorId,
+    ) -> Result<OwnerRow, MoverError> {
+        let side = session.side();
+        let wrap = || MoverError::sql(side, "preparing");
+        let layout = self.layout();
+        let transaction = patience::begin(session).await?;
+        // Two extractions that make the schema at once would fail.
+        transaction
+            .execute("select pg_advisory_xact_lock($1, 0)", &[&ADVISORY_CLASS])
+            .await
+            .map_err(wrap())?;
+        let schema = Layout::schema(&self.database(side).user);
+        transaction.batch_execute(&schema).await.map_err(wrap())?;
+        let row = self.own(&transaction, side, instance, conductor).await?;
+        publish(&transaction, side, &layout, tables).await?;
+        transaction
+            .execute(
+                "select pg_replication_origin_create($1) \
+                 where pg_replication_origin_oid($1) is null",
+                &[&layout.origin(side)],
+            )
+            .await
+            .map_err(wrap())?;
+        if side == Side::Service && row.owner == Owner::Monolith {
+            fence(&transaction, side, &layout, tables).await?;
+        }
+        transaction.commit().await.map_err(wrap())?;
+        Ok(row)
+    }
+
+    /// Inserts the ownership row, or finds ours.
+    async fn own(
+        &self,
+        transaction: &Transaction<'_>,
+        side: Side,
+        instance: InstanceId,
+        conductor: ConductorId,
+    ) -> Result<OwnerRow, MoverError> {
+        let name = &self.extraction.name;
+        let insert = format!(
+            "insert into {SCHEMA}.owner \
+             (extraction, owner, epoch, generation, conductor, instance, nonce) \
+             values ($1, $2, 0, 1, $3, $4, $5) on conflict do nothing"
+        );
+        let owner = Owner::Monolith.as_str();
+        transaction
+            .execute(
+                &insert,
+                &[
+                    &name.as_str(),
+                    &owner,
+                    &conductor.0,
+                    &instance.0,
+                    &Uuid::new_v4(),
+                ],
+            )
+            .await
+            .map_err(MoverError::sql(side, "writing the ownership row"))?;
+        let lock = format!("select 1 from {SCHEMA}.owner where extraction = $1 for update");
+        transaction
+            .execute(&lock, &[&name.as_str()])
+            .await
+            .map_err(MoverError::sql(side, "locking the ownership row"))?;
+        let Some(row) = owner::read(transaction, side, name).await? else {
+            return Err(self.cancelled_meanwhile(side));
+        };
+        if row.instance == instance {
+            return Ok(row);
+        }
+        Err(MoverError::Row {
+            extraction: name.clone(),
+            side,
+            epoch: row.epoch,
+            problem: format!(
+                "it was begun by another installation, or before the journal was lost (instance \
+                 {}). Go on with the state directory that began it, or end it with `banyan \
+                 cancel {name}`",
+                row.instance
+            ),
+        })
+    }
+
+    /// The reverse slot at the service, and its stream's row at the monolith.
+    async fn prepare_reverse(
+        &self,
+        monolith: &mut Session,
+        service: &Session,
+        row: &OwnerRow,
+    ) -> Result<(), MoverError> {
+        let name = self.layout().slot(Direction::Reverse);
+        let mut slot = slots::find(service, &name).await?;
+        if slot.as_ref().is_none_or(|slot| slot.lost) {
+            if row.epoch > Epoch::default() {
+                return Err(MoverError::Row {
+                    extraction: self.extraction.name.clone(),
+                    side: Side::Service,
+                    epoch: row.epoch,
+                    problem: format!(
+                        "replication slot {name} is gone or has lost its log, so the way back is \
+                         closed: what the service wrote meanwhile is not in the monolith"
+                    ),
+                });
+            }
+            if slot.take().is_some() {
+                slots::drop_if_exists(service, &name).await?;
+            }
+        }
+        if let Some(slot) = slot {
+            return self
+                .write_reverse(monolith, service, slot.confirmed, "nothing")
+                .await;
+        }
+        let position = slots::create(service, &name).await?;
+        self.write_reverse(monolith, service, position, MOVE_UNREAD)
+            .await
+    }
+
+    async fn write_reverse(
+        &self,
+        monolith: &mut Session,
+        service: &Session,
+        position: Lsn,
+        on_conflict: &str,
+    ) -> Result<(), MoverError> {
+        let wrap = || MoverError::sql(Side::Monolith, "writing the reverse stream's row");
+        let cluster = slots::cluster(service).await?;
+        let transaction = patience::begin(monolith).await?;
+        let write = format!(
+            "insert into {SCHEMA}.stream as found \
+             (extraction, state, epoch, position, system_identifier, timeline) \
+             values ($1, 'waiting', 0, $2::text::pg_lsn, $3, $4) \
+             on conflict (extraction) do {on_conflict}"
+        );
+        let position = position.to_string();
+        let extraction = self.extraction.name.as_str();
+        transaction
+            .execute(
+                &write,
+                &[
+                    &extraction,
+                    &position,
+                    &cluster.system_identifier,
+                    &cluster.timeline,
+                ],
+            )
+            .await
+            .map_err(wrap())?;
+        transaction.commit().await.map_err(wrap())
+    }
+
+    async fn claim(&self, session: &Session, conductor: ConductorId) -> Result<Claim, MoverError> {
+        let name = &self.extraction.name;
+        match owner::claim(&**session, session.side(), name, conductor).await? {
+            Some((_, claim)) => Ok(claim),
+            None => Err(self.cancelled_meanwhile(session.side())),
+        }
+    }
+
+    fn cancelled_meanwhile(&self, side: Side) -> MoverError {
+        MoverError::Row {
+            extraction: self.extraction.name.clone(),
+            side,
+            epoch: Epoch::default(),
+            problem: "it was cancelled while it was prepared".to_owned(),
+        }
+    }
+}
+
+/// The publication of this side's tables, made or brought up to date.
+async fn publish(
+    transaction: &Transaction<'_>,
+    side: Side,
+    layout: &Layout,
+    tables: &[MovedTable],
+) -> Result<(), MoverError> {
+    let wrap = || MoverError::sql(side, "making the publication");
+    let publication = layout.publication();
+    let names: BTreeSet<&TableName> = tables.iter().map(|table| table.name(side)).collect();
+    let list = names
+        .iter()
+        .map(|name| sql::table(name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let quoted = sql::identifier(&publication);
+    let exists = transaction
+        .query_opt(
+            "select 1 from pg_publication where pubname = $1",
+            &[&publication],
+        )
+        .await
+        .map_err(wrap())?;
+    let statement = if exists.is_none() {
+        format!(
+            "create publication {quoted} for table {list} \
+             with (publish = 'insert, update, delete, truncate')"
+        )
+    } else if published(transaction, side, &publication)
+        .await?
+        .iter()
+        .collect::<BTreeSet<_>>()
+        == names
+    {
+        return Ok(());
+    } else {
+        format!("alter publication {quoted} set table {list}")
+    };
+    transaction.batch_execute(&statement).await.map_err(wrap())
+}
+
+/// The tables of a publication.
+pub(crate) async fn published(
+    client: &impl tokio_postgres::GenericClient,
+    side: Side,
+    publication: &str,
+) -> Result<Vec<TableName>, MoverError> {
+    let rows = client
+        .query(
+            "select schemaname::text, tablename::text from pg_publication_tables \
+             where pubname = $1 order by 1, 2",
+            &[&publication],
+        )
+        .await
+        .map_err(MoverError::sql(side, "reading the publication"))?;
+    let name = |row: &tokio_postgres::Row| TableName {
+        schema: row.get(0),
+        table: row.get(1),
+    };
+    Ok(rows.iter().map(name).collect())
+}
+
+/// Fences the tables that have no fence yet: those that have one are not
+/// locked again.
+async fn fence(
+    transaction: &Transaction<'_>,
+    side: Side,
+    layout: &Layout,
+    tables: &[MovedTable],
+) -> Result<(), MoverError> {
+    let wrap = || MoverError::sql(side, "fencing the tables");
+    for table in tables {
+        let name = table.name(side);
+        let fenced = transaction
+            .query_opt(
+                "select 1 from pg_trigger where tgrelid = $1::text::regclass \
+                 and tgname = $2 and tgenabled = 'A'",
+                &[&sql::table(name), &FENCE_TRIGGER],
+            )
+            .await
+            .map_err(wrap())?;
+        if fenced.is_none() {
+            transaction
+                .batch_execute(&layout.create_fence(name, side))
+                .await
+                .map_err(wrap())?;
+        }
+    }
+    Ok(())
+}

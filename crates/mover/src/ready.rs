@@ -1,0 +1,183 @@
+//! Whether the databases are ready for a hand-over: step 0 of the switch.
+//!
+//! Everything here only reads. What it finds is a reason not to begin, before
+//! a single request is held.
+
+use crate::{Mover, MoverError, catalog, connect::Session, follow::{FollowPhase, FollowStatus}, writers::Writer};
+use protocol::{Side, stream::Direction};
+use serde::Serialize;
+use std::fmt;
+
+/// A reason not to begin a hand-over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blocker {
+    /// What stands in the way.
+    pub object: String,
+    /// Why it does.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}. {}", self.object, self.problem, self.remedy)
+    }
+}
+
+fn blocker(object: impl Into<String>, problem: impl Into<String>, remedy: &str) -> Blocker {
+    Blocker { object: object.into(), problem: problem.into(), remedy: remedy.to_owned() }
+}
+
+/// Sessions whose transaction holds a writer's lock on a moved table for
+/// longer than the drain may take.
+const OLD_WRITERS: &str = "select distinct l.relation::regclass::text, a.pid, \
+        coalesce(a.application_name, ''), extract(epoch from now() - a.xact_start)::float8 \
+    from pg_locks l join pg_stat_activity a using (pid) \
+    where l.locktype = 'relation' and l.relation = any($1::text[]::regclass[]) \
+      and l.mode in ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', \
+                     'ExclusiveLock', 'AccessExclusiveLock') \
+      and a.usename <> session_user and a.backend_type = 'client backend' \
+      and now() - a.xact_start > make_interval(secs => $2)";
+
+const WRAPAROUND: &str = "select l.relation::regclass::text \
+    from pg_locks l join pg_stat_activity a using (pid) \
+    where a.backend_type = 'autovacuum worker' and a.query like '%(to prevent wraparound)%' \
+      and l.locktype = 'relation' and l.relation = any($1::text[]::regclass[])";
+
+const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
+    from pg_prepared_xacts p join pg_locks l on l.virtualtransaction = '-1/' || p.transaction::text \
+    where p.database = current_database() and l.locktype = 'relation' \
+      and l.relation = any($1::text[]::regclass[])";
+
+impl Mover {
+    /// Looks for what stands in the way of taking ownership from `from`.
+    pub async fn blockers(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
+        let (monolith, service) = tokio::try_join!(
+            Session::open(Side::Monolith, &self.monolith),
+            Session::open(Side::Service, &self.service),
+        )?;
+        let mut found = Vec::new();
+        if let Err(error) =
+            catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await
+        {
+            match error {
+                MoverError::Data { object, problem, remedy } => {
+                    found.push(Blocker { object, problem, remedy });
+                }
+                other => return Err(other),
+            }
+        }
+        let source = match from {
+            Side::Monolith => &monolith,
+            Side::Service => &service,
+        };
+        self.transactions(source, &mut found).await?;
+        for session in [&monolith, &service] {
+            if in_recovery(session).await? {
+                found.push(blocker(
+                    format!("the {}'s database", session.side()),
+                    "it is a standby",
+                    "Give the plan the primary's address",
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn transactions(
+        &self,
+        source: &Session,
+        found: &mut Vec<Blocker>,
+    ) -> Result<(), MoverError> {
+        let side = source.side();
+        let tables: Vec<String> = self.tables(side).map(crate::sql::table).collect();
+        let wrap = || MoverError::sql(side, "looking for transactions in the way");
+        let drain = self.extraction.switch.drain.as_secs_f64();
+        for row in source.query(OLD_WRITERS, &[&tables, &drain]).await.map_err(wrap())? {
+            let (table, pid): (String, i32) = (row.get(0), row.get(1));
+            let (application, age): (String, f64) = (row.get(2), row.get(3));
+            let problem = format!(
+                "a transaction of `{application}` (pid {pid}) has been writing it for {age:.0} s"
+            );
+            found.push(blocker(table, problem, "Wait for it, or end it, and try again"));
+        }
+        for row in source.query(WRAPAROUND, &[&tables]).await.map_err(wrap())? {
+            found.push(blocker(
+                row.get::<_, String>(0),
+                "it is being vacuumed against wraparound, which does not give way",
+                "Wait until it is done",
+            ));
+        }
+        for row in source.query(PREPARED, &[&tables]).await.map_err(wrap())? {
+            let (gid, table): (String, String) = (row.get(0), row.get(1));
+            let problem = format!("the prepared transaction `{gid}` has it locked");
+            found.push(blocker(table, problem, "Commit or roll it back"));
+        }
+        Ok(())
+    }
+}
+
+async fn in_recovery(session: &Session) -> Result<bool, MoverError> {
+    let row = session
+        .query_one("select pg_is_in_recovery()", &[])
+        .await
+        .map_err(MoverError::sql(session.side(), "asking whether it is a primary"))?;
+    Ok(row.get(0))
+}
+
+/// Writers that the plan does not declare.
+pub fn undeclared<'a>(
+    seen: &'a [Writer],
+    declared: &'a [String],
+) -> impl Iterator<Item = Blocker> + 'a {
+    seen.iter().filter_map(move |writer| {
+        let name = &writer.application;
+        if !declared.contains(name) {
+            return Some(blocker(
+                format!("the writer `{name}` (role {})", writer.role),
+                "it writes tables that move, and the plan does not declare it",
+                "Send it through the gateway, or accept that its writes are refused once the \
+                 service owns: add it under `data.writers`",
+            ));
+        }
+        writer.together_with.as_ref().map(|table| {
+            blocker(
+                format!("the writer `{name}`"),
+                format!("its transactions write {table}, which stays, together with tables that move"),
+                "Split the transaction, or move that table as well",
+            )
+        })
+    })
+}
+
+/// Whether a stream is fit for a hand-over that relies on it.
+pub fn stream_blocker(
+    direction: Direction,
+    status: &FollowStatus,
+    lag_limit: u64,
+) -> Option<Blocker> {
+    let object = format!("the {} stream", direction.as_str());
+    if let Some(trouble) = trouble(status) {
+        return Some(blocker(object, trouble, "See `banyan status`"));
+    }
+    (status.lag_bytes > lag_limit).then(|| {
+        let problem = format!("it is {} bytes behind, the limit is {lag_limit}", status.lag_bytes);
+        blocker(object, problem, "Wait until it has caught up, or raise `switch.lag`")
+    })
+}
+
+/// What is wrong with a stream, if anything is.
+pub fn trouble(status: &FollowStatus) -> Option<String> {
+    match &status.phase {
+        FollowPhase::Streaming if status.discarded_rows > 0 => Some(format!(
+            "{} rows came while none were to be: somebody writes past the fence",
+            status.discarded_rows
+        )),
+        FollowPhase::Streaming => None,
+        FollowPhase::Connecting => Some("it is connecting".to_owned()),
+        FollowPhase::Retrying { error } => Some(format!("it is being tried again: {error}")),
+        FollowPhase::Failed { error } => Some(format!("it has failed: {error}")),
+        FollowPhase::Ended => Some("it has ended".to_owned()),
+    }
+}

@@ -1,0 +1,373 @@
+//! What one table is asked on one side. All SQL of the verification is here.
+
+use crate::{
+    MoverError,
+    catalog::{MovedColumn, MovedTable},
+    connect::Session,
+    sql,
+};
+use postgres_types::ToSql;
+use protocol::Side;
+use std::fmt::Write as _;
+
+/// Rows of one chunk: some 10 ms of work, so that little moves meanwhile.
+pub(super) const CHUNK_ROWS: u64 = 10_000;
+
+/// Without an index in the compared order each chunk reads the whole table:
+/// then there are at most about this many.
+const MOST_SCANS: u64 = 32;
+
+/// How a text column sorts: `null` for other types, else provider and locale.
+/// The JSON forms bridge versions, which name these columns differently.
+const LOCALES: &str = "select case \
+        when a.attcollation = 0 then null \
+        when c.collprovider = 'd' then coalesce(d.j->>'datlocprovider', 'c') || '/' || \
+            coalesce(d.j->>'datlocale', d.j->>'daticulocale', d.j->>'datcollate', '') \
+        else c.collprovider::text || '/' || coalesce(to_jsonb(c)->>'colllocale', \
+            to_jsonb(c)->>'colliculocale', c.collcollate::text, '') end \
+    from unnest($2::text[]) with ordinality k(name, position) \
+    join pg_attribute a on a.attname = k.name and a.attrelid = $1::text::regclass \
+    left join pg_collation c on c.oid = a.attcollation \
+    cross join (select to_jsonb(p) from pg_database p where datname = current_database()) d(j) \
+    order by k.position";
+
+const ESTIMATE: &str =
+    "select greatest(reltuples, 0)::float8 from pg_class where oid = $1::text::regclass";
+
+/// A primary key's values as text, in the key's order.
+pub(super) type Key = Vec<String>;
+
+/// In which order keys are compared, on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The columns' own: the key's index serves.
+    Native,
+    /// Text by its bytes, because the sides' collations differ.
+    Bytes,
+}
+
+/// Keys after `after`, up to and with `to`; open where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) after: Option<Key>,
+    pub(super) to: Option<Key>,
+}
+
+/// What a side says of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digest {
+    pub(super) rows: u64,
+    /// The sum of the rows' hashes.
+    pub(super) hashes: String,
+}
+
+/// A row as one look at it found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) hash: i64,
+    /// Changes with every update, also with one to the same values.
+    pub(super) version: String,
+}
+
+/// A table on both sides, seen from the owner.
+pub(super) struct TableSides<'a> {
+    pub(super) owner: TableSide<'a>,
+    pub(super) other: TableSide<'a>,
+    pub(super) chunk_rows: u64,
+    pub(super) rows_estimated: u64,
+}
+
+impl<'a> TableSides<'a> {
+    pub(super) async fn new(
+        table: &MovedTable,
+        owner: &'a Session,
+        other: &'a Session,
+    ) -> Result<Self, MoverError> {
+        let (ours, theirs) = tokio::try_join!(locales(table, owner), locales(table, other))?;
+        let order = if ours == theirs {
+            Order::Native
+        } else {
+            Order::Bytes
+        };
+        let rows_estimated = estimate(table, owner).await?;
+        let chunk_rows = match order {
+            Order::Native => CHUNK_ROWS,
+            Order::Bytes => CHUNK_ROWS.max(rows_estimated / MOST_SCANS),
+        };
+        let text: Vec<bool> = ours.iter().map(Option::is_some).collect();
+        Ok(Self {
+            owner: TableSide::new(table, owner, order, &text),
+            other: TableSide::new(table, other, order, &text),
+            chunk_rows,
+            rows_estimated,
+        })
+    }
+}
+
+/// A table on one side.
+pub(super) struct TableSide<'a> {
+    session: &'a Session,
+    name: String,
+    /// The hash of a row, as SQL.
+    hash: String,
+    key: Vec<KeyColumn>,
+}
+
+struct KeyColumn {
+    /// As it is compared.
+    ordered: String,
+    /// As it stands.
+    plain: String,
+    /// What its text is cast to.
+    cast: String,
+}
+
+impl<'a> TableSide<'a> {
+    fn new(table: &MovedTable, session: &'a Session, order: Order, text: &[bool]) -> Self {
+        let side = session.side();
+        let key = table.key.iter().zip(text).map(|(&at, &is_text)| {
+            let column = &table.columns[at];
+            let plain = format!("t.{}", sql::identifier(column.name(side)));
+            let collate = if is_text && order == Order::Bytes {
+                " collate \"C\""
+            } else {
+                ""
+            };
+            let cast = unbounded(column, side);
+            KeyColumn {
+                ordered: format!("{plain}{collate}"),
+                plain,
+                cast,
+            }
+        });
+        let columns = table
+            .column_names(side)
+            .into_iter()
+            .map(|name| format!("t.{}", sql::identifier(name)))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Self {
+            session,
+            name: sql::table(table.name(side)),
+            hash: format!("hashtextextended(row({columns})::text, 0)"),
+            key: key.collect(),
+        }
+    }
+
+    /// Number and hashes of the rows in a range.
+    pub(super) async fn digest(&self, range: &Range) -> Result<Digest, MoverError> {
+        let (filter, values) = self.filter(range);
+        let select = format!(
+            "select count(*), coalesce(sum({}::numeric), 0)::text from {} t {filter}",
+            self.hash, self.name
+        );
+        let rows = self.query(&select, &values).await?;
+        let row = rows.first().ok_or_else(|| self.no_answer())?;
+        Ok(Digest {
+            rows: u64::try_from(row.get::<_, i64>(0)).unwrap_or(0),
+            hashes: row.get(1),
+        })
+    }
+
+    /// The key of the `rows`-th row of a range, if there are as many.
+    pub(super) async fn boundary(
+        &self,
+        range: &Range,
+        rows: u64,
+    ) -> Result<Option<Key>, MoverError> {
+        let (filter, values) = self.filter(range);
+        let select = format!(
+            "select {} from {} t {filter} order by {} offset {} limit 1",
+            self.key_texts(),
+            self.name,
+            self.ordered(),
+            rows.saturating_sub(1),
+        );
+        let found = self.query(&select, &values).await?;
+        Ok(found
+            .first()
+            .map(|row| (0..self.key.len()).map(|at| row.get(at)).collect()))
+    }
+
+    /// Keys and hashes of the rows in a range.
+    pub(super) async fn list(&self, range: &Range) -> Result<Vec<(Key, i64)>, MoverError> {
+        let (filter, values) = self.filter(range);
+        let select = format!(
+            "select {}, {} from {} t {filter}",
+            self.key_texts(),
+            self.hash,
+            self.name
+        );
+        let rows = self.query(&select, &values).await?;
+        let width = self.key.len();
+        let key = |row: &tokio_postgres::Row| (0..width).map(|at| row.get(at)).collect();
+        Ok(rows.iter().map(|row| (key(row), row.get(width))).collect())
+    }
+
+    /// The rows of these keys, in their order; `None` where there is none.
+    pub(super) async fn look(&self, keys: &[Key]) -> Result<Vec<Option<Seen>>, MoverError> {
+        let columns: Vec<Vec<&str>> = (0..self.key.len())
+            .map(|at| keys.iter().map(|key| key[at].as_str()).collect())
+            .collect();
+        let names = |with: &dyn Fn(usize) -> String| {
+            (0..self.key.len()).map(with).collect::<Vec<_>>().join(", ")
+        };
+        let arrays = names(&|at| format!("${}::text[]", at + 1));
+        let texts = names(&|at| format!("k{at}"));
+        let on: Vec<String> = self
+            .key
+            .iter()
+            .enumerate()
+            .map(|(at, column)| format!("{} = w.k{at}::{}", column.plain, column.cast))
+            .collect();
+        let select = format!(
+            "select w.n, {}, t.xmin::text || t.ctid::text \
+             from unnest({arrays}) with ordinality w({texts}, n) join {} t on {}",
+            self.hash,
+            self.name,
+            on.join(" and "),
+        );
+        let parameters: Vec<&(dyn ToSql + Sync)> = columns
+            .iter()
+            .map(|column| column as &(dyn ToSql + Sync))
+            .collect();
+        let rows = self
+            .session
+            .query(&select, &parameters)
+            .await
+            .map_err(MoverError::sql(self.session.side(), "comparing rows"))?;
+        let mut found = vec![None; keys.len()];
+        for row in rows {
+            let at = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX);
+            if let Some(place) = found.get_mut(at) {
+                *place = Some(Seen {
+                    hash: row.get(1),
+                    version: row.get(2),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The `where` of a range, and its parameters.
+    fn filter<'r>(&self, range: &'r Range) -> (String, Vec<&'r str>) {
+        let mut values: Vec<&str> = Vec::new();
+        let mut filter = String::new();
+        for (operator, bound) in [(">", &range.after), ("<=", &range.to)] {
+            let Some(bound) = bound else { continue };
+            let casts: Vec<String> = self
+                .key
+                .iter()
+                .enumerate()
+                .map(|(at, column)| format!("${}::text::{}", values.len() + at + 1, column.cast))
+                .collect();
+            values.extend(bound.iter().map(String::as_str));
+            let word = if filter.is_empty() { "where" } else { " and" };
+            let (columns, casts) = (self.ordered(), casts.join(", "));
+            // Writing to a string cannot fail.
+            let _ = write!(filter, "{word} ({columns}) {operator} ({casts})");
+        }
+        (filter, values)
+    }
+
+    fn ordered(&self) -> String {
+        self.key
+            .iter()
+            .map(|column| column.ordered.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn key_texts(&self) -> String {
+        let texts = self
+            .key
+            .iter()
+            .map(|column| format!("{}::text", column.plain));
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
+    async fn query(
+        &self,
+        select: &str,
+        values: &[&str],
+    ) -> Result<Vec<tokio_postgres::Row>, MoverError> {
+        let parameters: Vec<&(dyn ToSql + Sync)> = values
+            .iter()
+            .map(|value| value as &(dyn ToSql + Sync))
+            .collect();
+        self.session
+            .query(select, &parameters)
+            .await
+            .map_err(MoverError::sql(self.session.side(), "comparing rows"))
+    }
+
+    fn no_answer(&self) -> MoverError {
+        MoverError::Data {
+            object: self.name.clone(),
+            problem: "an aggregate gave no row".to_owned(),
+            remedy: "Use a server of PostgreSQL's".to_owned(),
+        }
+    }
+}
+
+/// The type without a length, by which a cast would cut a longer value off.
+fn unbounded(column: &MovedColumn, side: Side) -> String {
+    let name = column.type_name(side);
+    if name.starts_with("character varying(") {
+        "character varying".to_owned()
+    } else if name.starts_with("character(") {
+        "bpchar".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+async fn locales(table: &MovedTable, session: &Session) -> Result<Vec<Option<String>>, MoverError> {
+    let side = session.side();
+    let name = sql::table(table.name(side));
+    let rows = session
+        .query(LOCALES, &[&name, &table.key_names(side)])
+        .await
+        .map_err(MoverError::sql(side, "reading the key's collations"))?;
+    Ok(rows
+        .iter()
+        .map(|row| row.get::<_, Option<String>>(0).map(|name| plain(&name)))
+        .collect())
+}
+
+/// One spelling for a locale that systems spell differently.
+fn plain(locale: &str) -> String {
+    let name = locale.to_lowercase().replace('-', "");
+    if name == "c/posix" {
+        "c/c".to_owned()
+    } else {
+        name
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate"
+)]
+async fn estimate(table: &MovedTable, session: &Session) -> Result<u64, MoverError> {
+    let side = session.side();
+    let row = session
+        .query_one(ESTIMATE, &[&sql::table(table.name(side))])
+        .await
+        .map_err(MoverError::sql(side, "estimating a table"))?;
+    Ok(row.get::<_, f64>(0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_locale_are_one() {
+        assert_eq!(plain("c/en_US.UTF-8"), plain("c/en_US.utf8"));
+        assert_eq!(plain("c/POSIX"), plain("c/C"));
+        assert_ne!(plain("c/C"), plain("c/en_US.utf8"));
+        assert_ne!(plain("i/en-US"), plain("c/en-US"));
+    }
+}

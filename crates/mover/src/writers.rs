@@ -1,0 +1,114 @@
+//! Who writes the tables that move: observed while following.
+//!
+//! A fence refuses every writer of the old owner's tables after the switch:
+//! those that come through the routes have moved, all others stand before a
+//! closed door. So each must be known before: its `application_name` is in the
+//! plan, or the switch is refused.
+//!
+//! The look is a sample of the lock table, four times a second, while the
+//! follower runs: it costs the database next to nothing and touches no table
+//! of the user's, and it can miss a writer whose transactions are always
+//! shorter than the time between two looks, though not for long.
+
+use crate::{Mover, MoverError, connect::Session};
+use protocol::Side;
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Time before a failed look is repeated on a new session.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The most that are remembered; a database with more has no plan.
+const MOST_WRITERS: usize = 1_000;
+
+/// A session that has been seen to write a moved table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Writer {
+    /// Its `application_name`, which may be empty.
+    pub application: String,
+    /// Its role.
+    pub role: String,
+    /// Another table that it wrote in the same transaction and that stays, if
+    /// any: after the switch the two cannot be one transaction any more.
+    pub together_with: Option<String>,
+}
+
+/// Looks until it is dropped.
+#[derive(Debug)]
+pub struct Observer {
+    seen: Arc<Mutex<BTreeSet<Writer>>>,
+    task: JoinHandle<()>,
+}
+
+/// Transactions that hold a writer's lock on one of the tables, ours left
+/// out, each with what else they hold one on.
+const LOOK: &str = "with held as ( \
+        select l.pid, l.relation, l.relation = any($1::text[]::regclass[]) as moved \
+        from pg_locks l join pg_class c on c.oid = l.relation \
+        where l.locktype = 'relation' and l.granted and l.mode = 'RowExclusiveLock' \
+          and l.database = (select oid from pg_database where datname = current_database()) \
+          and c.relkind in ('r', 'p') and c.relnamespace <> 'pg_catalog'::regnamespace) \
+    select distinct coalesce(a.application_name, ''), coalesce(a.usename::text, ''), o.other \
+    from (select distinct pid from held where moved) w \
+    join pg_stat_activity a on a.pid = w.pid and a.usename <> session_user \
+    left join lateral (select min(h.relation::regclass::text) as other \
+                       from held h where h.pid = w.pid and not h.moved) o on true";
+
+impl Observer {
+    /// Begins to look at the monolith's side.
+    pub fn start(mover: &Mover) -> Self {
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let (mover, shared) = (mover.clone(), Arc::clone(&seen));
+        let task = tokio::spawn(async move {
+            loop {
+                if let Err(error) = look(&mover, &shared).await {
+                    tracing::debug!(%error, "looking for writers failed");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// The writers seen so far.
+    pub fn writers(&self) -> Vec<Writer> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().cloned().collect()
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn look(mover: &Mover, seen: &Mutex<BTreeSet<Writer>>) -> Result<(), MoverError> {
+    let side = Side::Monolith;
+    let session = Session::open(side, mover.database(side)).await?;
+    let tables: Vec<String> = mover.tables(side).map(crate::sql::table).collect();
+    let wrap = || MoverError::sql(side, "looking for writers");
+    let statement = session.prepare(LOOK).await.map_err(wrap())?;
+    loop {
+        for row in session.query(&statement, &[&tables]).await.map_err(wrap())? {
+            let writer = Writer {
+                application: row.get(0),
+                role: row.get(1),
+                together_with: row.get(2),
+            };
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.len() < MOST_WRITERS {
+                seen.insert(writer);
+            }
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}

@@ -1,0 +1,204 @@
+//! Two databases, one of each side, and the plan that ties them.
+//!
+//! The mover's role is no superuser: it has what the documentation says that
+//! it needs, and nothing else.
+
+use anyhow::{Context, Result};
+use mover::{Claims, Mover, check::Finding};
+use plan::Plan;
+use protocol::{ConductorId, InstanceId, Side};
+use std::fmt::Write as _;
+use testbed::{
+    cluster::{Cluster, Options, Rights},
+    directory::PrivateDirectory,
+};
+use tokio::sync::{OnceCell, watch};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+/// The role that the plan names.
+pub const MOVER: &str = "banyan_mover";
+
+/// The role that owns the tables and writes them.
+pub const APP: &str = "app";
+
+/// What the mover's role needs in each database.
+const GRANTS: &str = "
+    grant execute on function pg_replication_origin_create(text),
+        pg_replication_origin_drop(text), pg_replication_origin_oid(text),
+        pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(),
+        pg_replication_origin_xact_setup(pg_lsn, timestamptz),
+        pg_replication_origin_xact_reset() to banyan_mover;
+";
+
+pub struct Clusters {
+    pub monolith: Cluster,
+    pub service: Cluster,
+    _directory: PrivateDirectory,
+}
+
+impl Clusters {
+    pub fn of(&self, side: Side) -> &Cluster {
+        match side {
+            Side::Monolith => &self.monolith,
+            Side::Service => &self.service,
+        }
+    }
+}
+
+static CLUSTERS: OnceCell<Clusters> = OnceCell::const_new();
+
+/// The clusters of this test binary; they end with its process.
+pub async fn clusters() -> Result<&'static Clusters> {
+    CLUSTERS.get_or_try_init(create).await
+}
+
+async fn create() -> Result<Clusters> {
+    let directory = PrivateDirectory::new()?;
+    let options = Options::fast()
+        .setting("max_prepared_transactions", "5")
+        .setting("max_replication_slots", "60")
+        .setting("max_wal_senders", "60");
+    let mut monolith = Cluster::create(&directory, "monolith", &options).await?;
+    let mut service = Cluster::create(&directory, "service", &options).await?;
+    for cluster in [&mut monolith, &mut service] {
+        roles(cluster).await?;
+    }
+    Ok(Clusters {
+        monolith,
+        service,
+        _directory: directory,
+    })
+}
+
+/// The two roles, the mover's with the rights that a cluster holds.
+pub async fn roles(cluster: &mut Cluster) -> Result<()> {
+    cluster.create_role(APP, Rights::Plain).await?;
+    cluster.create_role(MOVER, Rights::Replication).await?;
+    let grants = "grant set on parameter session_replication_role to banyan_mover; \
+                  grant app to banyan_mover";
+    Ok(cluster
+        .superuser("postgres")
+        .await?
+        .batch_execute(grants)
+        .await?)
+}
+
+/// Two databases and the plan that ties them.
+pub struct Pair {
+    pub database: String,
+    pub mover: Mover,
+    /// Sessions of the application.
+    pub monolith: Client,
+    pub service: Client,
+}
+
+/// A pair of databases with what `monolith` and `service` make in them, and
+/// the plan's `data:` with these tables (YAML, one per line).
+pub async fn pair(name: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Pair> {
+    let clusters = clusters().await?;
+    for (side, make) in [(Side::Monolith, monolith), (Side::Service, service)] {
+        let cluster = clusters.of(side);
+        cluster.create_database(name, APP).await?;
+        let grant = format!("{GRANTS} grant create on database {name} to {MOVER}");
+        cluster.superuser(name).await?.batch_execute(&grant).await?;
+        let app = cluster.client(APP, name).await?;
+        app.batch_execute(make)
+            .await
+            .with_context(|| format!("making the {side}'s tables"))?;
+    }
+    let urls = (
+        clusters.monolith.url(MOVER, name)?,
+        clusters.service.url(MOVER, name)?,
+    );
+    Ok(Pair {
+        database: name.to_owned(),
+        mover: mover(name, &urls.0, &urls.1, tables)?,
+        monolith: clusters.monolith.client(APP, name).await?,
+        service: clusters.service.client(APP, name).await?,
+    })
+}
+
+/// A mover of a plan with these tables. The extraction is called like the
+/// database: origins are named per cluster.
+pub fn mover(name: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Mover> {
+    let extraction = name.replace('_', "-");
+    let mut text = format!(
+        "monolith: {{ url: \"http://127.0.0.1:1\", database: \"{monolith}\" }}
+services:
+  target: {{ url: \"http://127.0.0.1:2\", database: \"{service}\" }}
+gateway: {{ listen: \"127.0.0.1:3\" }}
+extractions:
+  {extraction}:
+    service: target
+    routes: [{{ path: /x/* }}]
+    data:
+      mode: replicate
+      schema: svc
+"
+    );
+    let (references, tables): (Vec<&str>, Vec<&str>) =
+        tables.iter().partition(|line| line.ends_with(": restrict"));
+    for (heading, lines) in [("tables", tables), ("references", references)] {
+        if !lines.is_empty() {
+            writeln!(text, "      {heading}:")?;
+        }
+        for line in lines {
+            writeln!(text, "        {line}")?;
+        }
+    }
+    let plan = Plan::parse(&text, |_| None).with_context(|| text.clone())?;
+    let extraction = plan.extractions.values().next().context("no extraction")?;
+    Ok(Mover::new(&plan, extraction))
+}
+
+impl Pair {
+    pub fn app(&self, side: Side) -> &Client {
+        match side {
+            Side::Monolith => &self.monolith,
+            Side::Service => &self.service,
+        }
+    }
+
+    pub async fn superuser(&self, side: Side) -> Result<Client> {
+        clusters().await?.of(side).superuser(&self.database).await
+    }
+
+    pub async fn prepare(&self) -> Result<Claims> {
+        Ok(self
+            .mover
+            .prepare(InstanceId(Uuid::from_u128(1)), conductor())
+            .await?)
+    }
+
+    pub async fn prepare_and_copy(&self) -> Result<Claims> {
+        let claims = self.prepare().await?;
+        self.mover.copy(&claims, &watch::Sender::default()).await?;
+        Ok(claims)
+    }
+
+    /// The lines that a query gives on a side, each as text.
+    pub async fn lines(&self, side: Side, query: &str) -> Result<Vec<String>> {
+        lines(self.app(side), query).await
+    }
+}
+
+/// The lines that a query gives, each row as text.
+pub async fn lines(client: &Client, query: &str) -> Result<Vec<String>> {
+    let rows = client
+        .query(&format!("select q::text from ({query}) q"), &[])
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+pub fn conductor() -> ConductorId {
+    ConductorId(Uuid::new_v4())
+}
+
+/// Findings as text, for messages of tests.
+pub fn show(findings: &[Finding]) -> String {
+    let lines = findings
+        .iter()
+        .map(|one| format!("{:?} {one}", one.severity));
+    lines.collect::<Vec<_>>().join("\n")
+}

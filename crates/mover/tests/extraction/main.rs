@@ -1,0 +1,9 @@
+//! Check, prepare, copy, verify, hand over and cancel, against real PostgreSQL: two
+//! clusters for all tests, two databases for each.
+
+mod cancelling;
+mod checking;
+mod copying;
+mod databases;
+mod handing_over;
+mod verifying;

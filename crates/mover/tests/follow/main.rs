@@ -1,0 +1,10 @@
+//! Following, against real PostgreSQL: two clusters, the mover's own prepare
+//! and copy, writers that know nothing of it.
+
+mod changes;
+mod exactly_once;
+mod handing_over;
+mod promptness;
+mod refusals;
+mod scene;
+mod throughput;

@@ -1,0 +1,126 @@
+//! What a follower does not go on with, and how it says so.
+
+use crate::scene::{Scene, failed, idle_slot};
+use anyhow::{Result, ensure};
+use protocol::{Side, stream::Direction};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_tables() -> Result<()> {
+    for (change, column, words) in [
+        (
+            "alter table contracts add column surprise integer",
+            "surprise",
+            "got this column",
+        ),
+        (
+            "alter table contracts drop column span",
+            "span",
+            "lost this column",
+        ),
+        (
+            "alter table contracts rename column note to remark",
+            "remark",
+            "got this column",
+        ),
+        (
+            "alter table contracts alter price type numeric(12,2)",
+            "price",
+            "no longer numeric(10,2)",
+        ),
+        (
+            "alter table contracts replica identity using index contracts_u_key",
+            "contracts",
+            "replica identity",
+        ),
+    ] {
+        let scene = Scene::new(
+            "alter table contracts alter u set default gen_random_uuid(), alter u set not null",
+        )
+        .await?;
+        let forward = scene.follow(Direction::Forward);
+        let user = scene.user(Side::Monolith).await?;
+        user.batch_execute("insert into contracts (title) values ('before')")
+            .await?;
+        scene.caught_up(&forward, Side::Monolith).await?;
+        scene.same().await?;
+        user.batch_execute(change).await?;
+        user.batch_execute("insert into contracts (title) values ('after')")
+            .await?;
+        let error = failed(&forward).await?;
+        ensure!(
+            error.contains(&format!("contracts.{column}"))
+                || error.starts_with("public.contracts:"),
+            "{change}: {error}"
+        );
+        ensure!(error.contains(words), "{change}: {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_ahead_of_the_row() -> Result<()> {
+    let scene = Scene::new("").await?;
+    let user = scene.user(Side::Monolith).await?;
+    let forward = scene.follow(Direction::Forward);
+    scene.caught_up(&forward, Side::Monolith).await?;
+    forward.stop().await;
+    idle_slot(&user, "banyan_big_contracts_forward").await?;
+    user.batch_execute("insert into contracts (title) values ('lost')")
+        .await?;
+    user.batch_execute(
+        "select pg_replication_slot_advance('banyan_big_contracts_forward', pg_current_wal_lsn())",
+    )
+    .await?;
+    let error = failed(&scene.follow(Direction::Forward)).await?;
+    ensure!(
+        error.contains("ahead of") && error.contains("start it again"),
+        "{error}"
+    );
+
+    user.batch_execute("select pg_drop_replication_slot('banyan_big_contracts_forward')")
+        .await?;
+    let error = failed(&scene.follow(Direction::Forward)).await?;
+    ensure!(error.contains("there is no slot"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_or_no_stream() -> Result<()> {
+    let scene = Scene::new("").await?;
+    let target = scene.user(Side::Service).await?;
+    target
+        .batch_execute("update banyan.stream set timeline = 7")
+        .await?;
+    let error = failed(&scene.follow(Direction::Forward)).await?;
+    ensure!(error.contains("timeline 7 before"), "{error}");
+    target
+        .batch_execute("update banyan.stream set timeline = 1, state = 'copying'")
+        .await?;
+    let error = failed(&scene.follow(Direction::Forward)).await?;
+    ensure!(error.contains("not copied yet"), "{error}");
+    target.batch_execute("delete from banyan.stream").await?;
+    let error = failed(&scene.follow(Direction::Forward)).await?;
+    ensure!(error.contains("prepare and copy first"), "{error}");
+    Ok(())
+}
+
+/// The row was moved on by somebody behind the follower's back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_row() -> Result<()> {
+    let scene = Scene::new("").await?;
+    let forward = scene.follow(Direction::Forward);
+    let user = scene.user(Side::Monolith).await?;
+    user.batch_execute("insert into contracts (title) values ('one')")
+        .await?;
+    scene.caught_up(&forward, Side::Monolith).await?;
+    scene
+        .user(Side::Service)
+        .await?
+        .batch_execute("update banyan.stream set position = position + 8")
+        .await?;
+    user.batch_execute("insert into contracts (title) values ('two')")
+        .await?;
+    let error = failed(&forward).await?;
+    ensure!(error.contains("somebody else applies"), "{error}");
+    Ok(())
+}
