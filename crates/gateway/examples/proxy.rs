@@ -1,0 +1,68 @@
+//! A gateway without a conductor, to measure: one worker, requests below
+//! `/api` belong to an extraction whose reads go to the service for 80 % of the
+//! clients.
+//!
+//! `proxy LISTEN MONOLITH SERVICE`, each `address:port`.
+
+use gateway::{Gateway, Positions, Sample};
+use plan::{ExtractionName, Percent, Plan};
+use protocol::{
+    Epoch, Lsn, Side,
+    routing::{ExtractionRouting, Routing, Writes},
+};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// All is applied at once.
+struct Nowhere;
+
+impl Positions for Nowhere {
+    fn sample(&self, _: &ExtractionName, _: Side) -> Sample {
+        Box::pin(async { Some(Lsn(0)) })
+    }
+
+    fn applied(&self, _: &ExtractionName, _: Side) -> watch::Receiver<Lsn> {
+        watch::Sender::new(Lsn(0)).subscribe()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [listen, monolith, service] = &arguments[..] else {
+        return Err("usage: proxy LISTEN MONOLITH SERVICE".into());
+    };
+    let text = format!(
+        r#"
+monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
+services:
+  items: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
+gateway: {{ listen: "{listen}", workers: 1 }}
+extractions:
+  items:
+    service: items
+    routes: [{{ path: /api/* }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+"#
+    );
+    let plan = Plan::parse(&text, |_| None)?;
+    let gateway = Gateway::start(&plan, Arc::new(Nowhere))?;
+    let reads = Percent::from_basis_points(8_000)?;
+    let routing = ExtractionRouting {
+        epoch: Epoch(1),
+        writes: Writes::To(Side::Monolith),
+        reads,
+    };
+    let extractions = BTreeMap::from([(ExtractionName::new("items")?, routing)]);
+    gateway.publish(&Routing { extractions });
+    loop {
+        gateway.renew_lease(Instant::now() + Duration::from_mins(1));
+        thread::sleep(Duration::from_secs(10));
+    }
+}

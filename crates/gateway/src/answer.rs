@@ -1,0 +1,119 @@
+//! Answers of the gateway's own: problem details of RFC 9457.
+
+use crate::{body::ResponseBody, target::BadTarget};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// Why a request gets an answer of the gateway's own.
+///
+/// Of all with status 503, 400, 408 and 501 the request was sent nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    BadTarget(#[from] BadTarget),
+    #[error("{0}")]
+    BadHead(&'static str),
+    #[error("upgrades are not supported yet")]
+    Upgrade,
+    #[error("the request's body came too slowly, or ended early")]
+    BodyLost,
+    #[error("too many request bodies are being read")]
+    BuffersFull,
+    #[error("the gateway has lost its conductor")]
+    NoLease,
+    #[error("who owns this data is not known at the moment")]
+    OwnerUnknown,
+    #[error("too many requests wait for a hand-over")]
+    HoldFull,
+    #[error("the request is too large to wait for a hand-over")]
+    HoldTooLarge,
+    #[error("a hand-over took too long")]
+    HoldTooOld,
+    #[error("your last change has not reached the other side yet")]
+    PinWait,
+    #[error("the gateway is stopping")]
+    Stopping,
+    #[error("the upstream cannot be reached")]
+    Unreachable,
+    #[error("the upstream closed the connection without an answer")]
+    Lost,
+    #[error("the upstream's answer cannot be passed on")]
+    BadAnswer,
+    #[error("the upstream did not answer in time")]
+    Slow,
+}
+
+/// When to try again, where that helps, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::BadTarget(_) | Self::BadHead(_) => StatusCode::BAD_REQUEST,
+            Self::Upgrade => StatusCode::NOT_IMPLEMENTED,
+            Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
+            Self::BuffersFull
+            | Self::NoLease
+            | Self::OwnerUnknown
+            | Self::HoldFull
+            | Self::HoldTooLarge
+            | Self::HoldTooOld
+            | Self::PinWait
+            | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::Lost | Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::Slow => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Its value of the metrics' label `reason`.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::BadTarget(_) => "bad-target",
+            Self::BadHead(_) => "bad-head",
+            Self::Upgrade => "upgrade",
+            Self::BodyLost => "body-lost",
+            Self::BuffersFull => "buffers-full",
+            Self::NoLease => "no-lease",
+            Self::OwnerUnknown => "owner-unknown",
+            Self::HoldFull => "hold-full",
+            Self::HoldTooLarge => "hold-too-large",
+            Self::HoldTooOld => "hold-too-old",
+            Self::PinWait => "pin-wait",
+            Self::Stopping => "stopping",
+            Self::Unreachable => "unreachable",
+            Self::Lost => "lost",
+            Self::BadAnswer => "bad-answer",
+            Self::Slow => "slow",
+        }
+    }
+
+    /// Whether the side itself failed, rather than the gateway refused.
+    pub(crate) fn is_the_upstreams(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::Lost | Self::BadAnswer | Self::Slow
+        )
+    }
+
+    pub(crate) fn response(self) -> Response<ResponseBody> {
+        let status = self.status();
+        let problem = serde_json::json!({
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": self.to_string(),
+            "reason": self.reason(),
+        });
+        let mut response = Response::new(ResponseBody::own(Bytes::from(problem.to_string())));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if matches!(self, Self::BodyLost | Self::Stopping) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

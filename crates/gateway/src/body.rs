@@ -1,0 +1,355 @@
+//! Bodies on their way through.
+
+use crate::{answer::Refusal, link::Link, pool::Pool};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How much of a body that nobody wants is read before its request is refused,
+/// and for how long: a connection that is closed on data still coming is reset,
+/// and the client may never see why.
+const DISCARD_BYTES_MAX: usize = 8 << 20;
+const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A request's body on its way to an upstream.
+pub(crate) enum RequestBody {
+    /// All of it is here; `None` once it is taken, or where there is none.
+    Whole(Option<Bytes>),
+    /// It is passed on as it comes.
+    Stream(Stream),
+}
+
+/// A body of which only the beginning is here.
+pub(crate) struct Stream {
+    begun: Option<Bytes>,
+    rest: Incoming,
+    progress: Progress,
+}
+
+/// When the last part of a request was passed on: an upstream cannot answer
+/// before it has the request, so its time counts from then.
+#[derive(Clone)]
+pub(crate) struct Progress(Rc<Cell<Instant>>);
+
+impl Progress {
+    pub(crate) fn last(&self) -> Instant {
+        self.0.get()
+    }
+}
+
+impl RequestBody {
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self::Whole(None)
+    }
+
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
+    pub(crate) fn stream(begun: Bytes, rest: Incoming) -> Self {
+        if begun.is_empty() && rest.is_end_stream() {
+            return Self::none();
+        }
+        Self::Stream(Stream {
+            begun: Some(begun).filter(|bytes| !bytes.is_empty()),
+            rest,
+            progress: Progress(Rc::new(Cell::new(Instant::now()))),
+        })
+    }
+
+    /// Reads what is left of it, within bounds: its request is refused.
+    pub(crate) async fn discard(self) {
+        if let Self::Stream(stream) = self {
+            discard(stream.rest).await;
+        }
+    }
+
+    /// How far it is, where that takes time.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Stream(stream) => Some(stream.progress.clone()),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => {
+                if let Some(begun) = stream.begun.take() {
+                    return Poll::Ready(Some(Ok(Frame::data(begun))));
+                }
+                let frame = Pin::new(&mut stream.rest).poll_frame(cx);
+                if frame.is_ready() {
+                    stream.progress.0.set(Instant::now());
+                }
+                frame
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Stream(stream) => stream.begun.is_none() && stream.rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Stream(stream) => {
+                let begun = stream.begun.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                let rest = stream.rest.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(begun + rest.lower());
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(begun + upper);
+                }
+                hint
+            }
+        }
+    }
+}
+
+/// How much of the bodies of one worker's requests may be in memory.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    free: Cell<usize>,
+}
+
+/// A part of [`Buffers`], given back on drop.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    buffers: Rc<Buffers>,
+    bytes: usize,
+}
+
+impl Buffers {
+    pub(crate) fn new(bytes: usize) -> Rc<Self> {
+        Rc::new(Self {
+            free: Cell::new(bytes),
+        })
+    }
+
+    fn reserve(self: &Rc<Self>) -> Reserved {
+        Reserved {
+            buffers: Rc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+impl Reserved {
+    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let free = self
+            .buffers
+            .free
+            .get()
+            .checked_sub(bytes)
+            .ok_or(Refusal::BuffersFull)?;
+        self.buffers.free.set(free);
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.buffers.free.set(self.buffers.free.get() + self.bytes);
+    }
+}
+
+/// Reads what is left of a refused request's body, within bounds.
+pub(crate) async fn discard(mut body: Incoming) {
+    if body.is_end_stream() || body.size_hint().lower() > DISCARD_BYTES_MAX as u64 {
+        return;
+    }
+    let all = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Too slow, then: the client takes its chances.
+    let _ = tokio::time::timeout(DISCARD_PATIENCE, all).await;
+}
+
+/// A body that was read before its request is sent.
+pub(crate) enum Collected {
+    /// It ended within the limit.
+    Whole(Bytes, Reserved),
+    /// It did not; what came so far, and the rest.
+    Large(Bytes, Incoming, Reserved),
+}
+
+/// Reads a body, up to a little more than `limit` bytes. Each part may take
+/// `patience`. Trailers are dropped.
+pub(crate) async fn collect(
+    mut body: Incoming,
+    limit: usize,
+    patience: Duration,
+    buffers: &Rc<Buffers>,
+) -> Result<Collected, Refusal> {
+    let mut reserved = buffers.reserve();
+    if body.is_end_stream() {
+        return Ok(Collected::Whole(Bytes::new(), reserved));
+    }
+    if body.size_hint().lower() > limit as u64 {
+        return Ok(Collected::Large(Bytes::new(), body, reserved));
+    }
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(patience, body.frame()).await;
+        let data = match frame.map_err(|_| Refusal::BodyLost)? {
+            None => break,
+            Some(Err(_)) => return Err(Refusal::BodyLost),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => data,
+                Err(_trailers) => continue,
+            },
+        };
+        reserved.grow(data.len())?;
+        if first.is_empty() {
+            first = data;
+        } else {
+            // Most bodies come in one part, which is not copied.
+            more.extend_from_slice(&data);
+        }
+        if first.len() + more.len() > limit {
+            return Ok(Collected::Large(join(first, &more), body, reserved));
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    Ok(Collected::Whole(join(first, &more), reserved))
+}
+
+fn join(first: Bytes, more: &BytesMut) -> Bytes {
+    if more.is_empty() {
+        return first;
+    }
+    let mut all = BytesMut::with_capacity(first.len() + more.len());
+    all.extend_from_slice(&first);
+    all.extend_from_slice(more);
+    all.freeze()
+}
+
+/// A response's body on its way to a client.
+pub(crate) enum ResponseBody {
+    /// The gateway's own.
+    Own(Option<Bytes>),
+    /// An upstream's, with the connection that it comes over.
+    Upstream(Passing),
+}
+
+/// An upstream's body. Polling it drives the connection; when it has ended,
+/// the connection goes back to the pool.
+pub(crate) struct Passing {
+    body: Incoming,
+    link: Option<Link>,
+    pool: Rc<Pool>,
+}
+
+impl ResponseBody {
+    pub(crate) fn own(bytes: Bytes) -> Self {
+        Self::Own(Some(bytes))
+    }
+
+    pub(crate) fn upstream(body: Incoming, link: Link, pool: Rc<Pool>) -> Self {
+        Self::Upstream(Passing {
+            body,
+            link: Some(link),
+            pool,
+        })
+    }
+}
+
+impl Passing {
+    fn give_back(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.pool.give_back(link);
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // hyper drops a body at its last frame without asking for the end.
+        if self.body.is_end_stream() {
+            if let Some(link) = &mut self.link {
+                link.drive_idly();
+            }
+            self.give_back();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let passing = match self.get_mut() {
+            Self::Own(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
+            Self::Upstream(passing) => passing,
+        };
+        let mut frame = Pin::new(&mut passing.body).poll_frame(cx);
+        if frame.is_pending() {
+            if let Some(link) = &mut passing.link {
+                link.drive(cx);
+            }
+            frame = Pin::new(&mut passing.body).poll_frame(cx);
+        }
+        if let Poll::Ready(None) = frame {
+            passing.give_back();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Upstream(passing) => passing.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Upstream(passing) => passing.body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The data plane: stands in front of a monolith and one service per
+//! extraction, and sends every request to the side that may answer it.
+//!
+//! Not for: deciding who owns what (the conductor publishes that as a
+//! [`protocol::routing::Routing`]), nor for databases (positions in their logs
+//! come in through [`Positions`]).
+//!
+//! # Where to read
+//!
+//! The life of a request: `connections` (accepted), `serve` (from head to
+//! head), then one of `stay`, `read`, `write`, all of which end in `forward`.
+//!
+//! What is decided, as pure functions: `target` (what the path is), `table`
+//! (which route), `snapshot` (what was published), `decision` (which side),
+//! `cohort` (whom a split picks), `pin` (what a client must have seen).
+//!
+//! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
+//! client's own writes), `inflight` (the hand-over for writes in flight).
+//!
+//! The wires: `link`, `pool`, `body`, `hygiene`, `answer`.
+//!
+//! # Invariants
+//!
+//! - A request that may have had an effect is never repeated (`forward`).
+//! - A write is decided and entered as in flight in one step, on the thread
+//!   that answers whether it has drained (`inflight`).
+//! - A client's read never goes to a side that has not seen what the client
+//!   wrote before (`pins`), as far as this process knows.
+//! - Every wait and buffer has a bound, with a name; at it there is an answer.
+
+mod answer;
+mod body;
+mod client;
+mod cohort;
+mod connections;
+mod decision;
+mod error;
+mod forward;
+mod gateway;
+mod hold;
+mod hygiene;
+mod inflight;
+mod link;
+mod metrics;
+mod pin;
+mod pins;
+mod pool;
+mod positions;
+mod read;
+mod serve;
+mod settle;
+mod shared;
+mod snapshot;
+mod stay;
+mod table;
+mod target;
+mod worker;
+mod write;
+
+pub use error::StartError;
+pub use gateway::{Gateway, HeldReport};
+pub use positions::{Positions, Sample};

@@ -1,0 +1,142 @@
+//! One connection to an upstream.
+//!
+//! Nothing is spawned for it: it is driven by the task of the request that
+//! uses it, first while its answer is awaited ([`Link::exchange`]), then while
+//! the answer's body is passed on. So a request is one task from end to end
+//! and nothing crosses between tasks, which is what makes this cheap.
+
+use crate::{body::RequestBody, table::UpstreamIndex};
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, Connection, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use plan::UpstreamUrl;
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+use tokio::net::{TcpStream, lookup_host};
+
+/// The longest that connecting may take. A reachable upstream in the same
+/// network answers in a millisecond; one lost SYN is sent again after 1 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The largest head of an answer, and what is read at once of its body.
+const UPSTREAM_BUFFER_BYTES: usize = 64 << 10;
+
+/// A connection to an upstream.
+pub(crate) struct Link {
+    upstream: UpstreamIndex,
+    sender: SendRequest<RequestBody>,
+    /// Gone once it has ended: a request that it had not begun to write then
+    /// comes back to its sender.
+    connection: Option<Box<Connection<TokioIo<TcpStream>, RequestBody>>>,
+    /// When it was given back last.
+    pub(crate) idle_since: Instant,
+}
+
+/// An exchange without an answer.
+pub(crate) struct NoAnswer {
+    pub(crate) error: hyper::Error,
+    /// The request, where not a byte of it was written.
+    pub(crate) unsent: Option<Request<RequestBody>>,
+}
+
+impl Link {
+    /// Connects. A host name is looked up each time.
+    pub(crate) async fn connect(upstream: UpstreamIndex, url: &UpstreamUrl) -> io::Result<Self> {
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, stream(url));
+        let stream = connecting
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(UPSTREAM_BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        let connection = Some(Box::new(connection));
+        Ok(Self {
+            upstream,
+            sender,
+            connection,
+            idle_since: Instant::now(),
+        })
+    }
+
+    pub(crate) fn upstream(&self) -> UpstreamIndex {
+        self.upstream
+    }
+
+    /// Sends a request and waits for the head of its answer. Dropping the
+    /// future closes the connection.
+    pub(crate) async fn exchange(
+        mut self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Self), NoAnswer> {
+        let answer = {
+            let Self {
+                sender, connection, ..
+            } = &mut self;
+            let mut answer = pin!(sender.try_send_request(request));
+            poll_fn(|cx| {
+                drive(connection, cx);
+                answer.as_mut().poll(cx)
+            })
+            .await
+        };
+        match answer {
+            Ok(response) => Ok((response, self)),
+            Err(mut error) => {
+                let unsent = error.take_message();
+                Err(NoAnswer {
+                    error: error.into_error(),
+                    unsent,
+                })
+            }
+        }
+    }
+
+    /// Lets the connection read and write what it can.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.connection, cx);
+    }
+
+    /// Drives it without being woken again; sees an end that has been read.
+    pub(crate) fn drive_idly(&mut self) {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Whether it can take a request.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}
+
+fn drive(
+    connection: &mut Option<Box<Connection<TokioIo<TcpStream>, RequestBody>>>,
+    cx: &mut Context<'_>,
+) {
+    if let Some(running) = connection {
+        // What went wrong is told to the request, not here.
+        if let Poll::Ready(_ended) = Pin::new(&mut **running).poll(cx) {
+            *connection = None;
+        }
+    }
+}
+
+async fn stream(url: &UpstreamUrl) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for address in lookup_host(url.authority()).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

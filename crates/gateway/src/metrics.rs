@@ -1,0 +1,287 @@
+//! What Prometheus sees. Label values come from fixed sets or from the plan,
+//! never from a request.
+
+use crate::{answer::Refusal, hold::HoldMetrics, shared::Shared, table::RouteIndex};
+use http::{Method, StatusCode};
+use plan::ServiceName;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use protocol::Side;
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Upper bounds in seconds: Prometheus' own, with finer ones below for a
+/// gateway in one network with its upstreams.
+const BOUNDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// A histogram of times without a lock.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    counts: [AtomicU64; BOUNDS.len() + 1],
+    sum_nanos: AtomicU64,
+}
+
+/// A [`Times`] that many may hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedTimes(Arc<Times>);
+
+impl SharedTimes {
+    pub(crate) fn observe(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let bucket = BOUNDS
+            .iter()
+            .position(|bound| seconds <= *bound)
+            .unwrap_or(BOUNDS.len());
+        self.0.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+impl TypedMetric for SharedTimes {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for SharedTimes {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let bounds = BOUNDS.iter().copied().chain([f64::INFINITY]);
+        let counts = self
+            .0
+            .counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = Duration::from_nanos(self.0.sum_nanos.load(Ordering::Relaxed)).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    service: String,
+    route: String,
+    method: &'static str,
+    status: &'static str,
+    code: u16,
+    side: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TimeLabels {
+    service: String,
+    route: String,
+    method: &'static str,
+    side: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabel {
+    service: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// All metrics of a gateway.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    times: Family<TimeLabels, SharedTimes>,
+    held: Family<ServiceLabel, Gauge>,
+    holds: Family<ServiceLabel, SharedTimes>,
+    fallbacks: Family<ServiceLabel, Counter>,
+    pin_waits: Family<OutcomeLabel, Counter>,
+    refused: Family<ReasonLabel, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register("http_requests", "Requests answered", it.requests);
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from the head of a request to the head of its answer",
+            it.times,
+        );
+        registry.register("banyan_held_requests", "Requests held now", it.held);
+        registry.register(
+            "banyan_hold_seconds",
+            "Time that released requests were held",
+            it.holds,
+        );
+        registry.register(
+            "banyan_fallbacks",
+            "Reads sent to the owner because the other side failed",
+            it.fallbacks,
+        );
+        registry.register(
+            "banyan_pin_waits",
+            "Requests that waited for their client's own write",
+            it.pin_waits,
+        );
+        registry.register(
+            "banyan_refused",
+            "Requests answered by the gateway itself",
+            it.refused,
+        );
+    }
+
+    /// The part that the holds of a service keep.
+    pub(crate) fn hold(&self, service: &ServiceName) -> HoldMetrics {
+        let label = ServiceLabel {
+            service: service.to_string(),
+        };
+        HoldMetrics {
+            held: self.held.get_or_create_owned(&label),
+            times: self.holds.get_or_create_owned(&label),
+        }
+    }
+
+    pub(crate) fn fallback(&self, service: &ServiceName) {
+        self.fallbacks
+            .get_or_create(&ServiceLabel {
+                service: service.to_string(),
+            })
+            .inc();
+    }
+
+    pub(crate) fn pin_waited(&self, outcome: &'static str) {
+        self.pin_waits
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.refused
+            .get_or_create(&ReasonLabel {
+                reason: refusal.reason(),
+            })
+            .inc();
+    }
+}
+
+/// What is counted of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    pub(crate) route: Option<RouteIndex>,
+    pub(crate) method: &'static str,
+    pub(crate) code: u16,
+    /// `None` where it was sent nowhere.
+    pub(crate) side: Option<Side>,
+}
+
+/// The metrics of requests, with the handles that one worker has used before:
+/// no text is put together for a request of a kind that was seen.
+pub(crate) struct Recorder {
+    shared: Arc<Shared>,
+    handles: RefCell<HashMap<Kind, (Counter, SharedTimes)>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            handles: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn record(&self, kind: Kind, time: Duration) {
+        let mut handles = self.handles.borrow_mut();
+        let (requests, times) = handles.entry(kind).or_insert_with(|| self.handles_of(kind));
+        requests.inc();
+        times.observe(time);
+    }
+
+    fn handles_of(&self, kind: Kind) -> (Counter, SharedTimes) {
+        let (service, route) = match kind.route {
+            None => ("monolith".to_owned(), "other".to_owned()),
+            Some(found) => {
+                let entry = self.shared.table.entry(found.extraction);
+                (
+                    entry.service.to_string(),
+                    entry.routes[found.route].path.to_string(),
+                )
+            }
+        };
+        let side = kind.side.map_or("none", Side::as_str);
+        let method = kind.method;
+        let metrics = &self.shared.metrics;
+        let times = TimeLabels {
+            service: service.clone(),
+            route: route.clone(),
+            method,
+            side,
+        };
+        let status = class(kind.code);
+        let requests = RequestLabels {
+            service,
+            route,
+            method,
+            status,
+            code: kind.code,
+            side,
+        };
+        (
+            metrics.requests.get_or_create_owned(&requests),
+            metrics.times.get_or_create_owned(&times),
+        )
+    }
+}
+
+/// A method as a label; from a bounded set.
+pub(crate) fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// A status code as a label: those of no class are all one.
+pub(crate) fn code_label(status: StatusCode) -> u16 {
+    if class(status.as_u16()) == "other" {
+        0
+    } else {
+        status.as_u16()
+    }
+}
+
+fn class(code: u16) -> &'static str {
+    match code / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "other",
+    }
+}

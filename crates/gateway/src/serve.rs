@@ -1,0 +1,131 @@
+//! One request, from its head to the head of its answer.
+
+use crate::{
+    answer::Refusal,
+    body::{ResponseBody, discard},
+    hygiene::{self, Peer},
+    metrics::{Kind, code_label, method_label},
+    read, stay,
+    table::RouteIndex,
+    target::Target,
+    worker::Worker,
+    write,
+};
+use http::{
+    Request, Response, Uri,
+    request::Parts,
+    uri::{Parts as UriParts, PathAndQuery},
+};
+use hyper::body::Incoming;
+use plan::MethodKind;
+use protocol::Side;
+use std::{rc::Rc, time::Instant};
+
+/// How a request ended, and at which side. No side: it was sent nowhere.
+pub(crate) struct Outcome {
+    pub(crate) side: Option<Side>,
+    pub(crate) answer: Result<Response<ResponseBody>, Refusal>,
+}
+
+impl Outcome {
+    /// Sent nowhere.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self {
+            side: None,
+            answer: Err(refusal),
+        }
+    }
+
+    pub(crate) fn at(side: Side, answer: Result<Response<ResponseBody>, Refusal>) -> Self {
+        Self {
+            side: Some(side),
+            answer,
+        }
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    peer: Rc<Peer>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let begun = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let method = method_label(&parts.method);
+    let correlation = match hygiene::correlation(&parts.headers) {
+        Some(brought) => brought.clone(),
+        None => worker.correlation_id(),
+    };
+    let (route, outcome) = match addressed(&worker, &mut parts) {
+        Err(refusal) => {
+            discard(body).await;
+            (None, Outcome::refused(refusal))
+        }
+        Ok(route) => {
+            hygiene::outgoing(&mut parts, &peer, &correlation);
+            let outcome = match (route, MethodKind::of(parts.method.as_str())) {
+                (None, _) => stay::stay(&worker, parts, body).await,
+                (Some(route), MethodKind::Read) => read::read(&worker, route, parts, body).await,
+                // Writes are few and their future is large.
+                (Some(route), MethodKind::Write) => {
+                    Box::pin(write::write(&worker, route, parts, body)).await
+                }
+            };
+            (route, outcome)
+        }
+    };
+    let mut response = match (outcome.answer, outcome.side) {
+        (Ok(response), Some(side)) => {
+            let (mut parts, body) = response.into_parts();
+            hygiene::incoming(&mut parts, side);
+            Response::from_parts(parts, body)
+        }
+        (Ok(response), None) => response,
+        (Err(refusal), _) => {
+            worker.shared.metrics.refused(refusal);
+            refusal.response()
+        }
+    };
+    hygiene::correlate(response.headers_mut(), correlation);
+    let code = code_label(response.status());
+    worker.recorder.record(
+        Kind {
+            route,
+            method,
+            code,
+            side: outcome.side,
+        },
+        begun.elapsed(),
+    );
+    response
+}
+
+/// Checks a head, makes its target the one text that is matched and forwarded,
+/// and finds its route.
+fn addressed(worker: &Worker, parts: &mut Parts) -> Result<Option<RouteIndex>, Refusal> {
+    hygiene::check(parts)?;
+    let target = Target::read(parts.uri.path())?;
+    let host = hygiene::host(&parts.headers);
+    let head = hygiene::head(parts, host.as_deref(), &target);
+    let route = worker
+        .shared
+        .table
+        .route(head)
+        .map_err(|_| crate::target::BadTarget::Ambiguous)?;
+    if parts.uri.authority().is_some() || *target.path != *parts.uri.path() {
+        parts.uri = origin_form(&target.path, parts.uri.query())?;
+    }
+    Ok(route)
+}
+
+fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
+    let wrong = || Refusal::BadHead("the target cannot be read");
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = UriParts::default();
+    parts.path_and_query = Some(PathAndQuery::try_from(text).map_err(|_| wrong())?);
+    Uri::from_parts(parts).map_err(|_| wrong())
+}

@@ -1,0 +1,199 @@
+//! The routing in use: immutable, swapped whole.
+
+use crate::table::{ExtractionIndex, Table};
+use protocol::{
+    Epoch, Side,
+    routing::{ExtractionRouting, Routing, Writes},
+};
+
+/// Who owns, and since which decision. A write that was sent under another
+/// ownership needs no pin any more: whoever took over had caught up first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Ownership {
+    pub(crate) side: Side,
+    pub(crate) since: Epoch,
+}
+
+/// What is known of an extraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing was ever published.
+    Unknown,
+    /// It was published, but no owner was named so far.
+    Ownerless(ExtractionRouting),
+    /// As published, and who owns now or owned last.
+    Owned(ExtractionRouting, Ownership),
+}
+
+impl Standing {
+    /// The standing after a publication. An older epoch changes nothing; an
+    /// extraction that is no longer published has no known owner.
+    pub(crate) fn after(self, published: Option<ExtractionRouting>) -> Self {
+        let published = match (published, self.routing()) {
+            (Some(new), Some(current)) if new.epoch < current.epoch => return self,
+            (Some(new), _) => new,
+            (None, Some(current)) => ExtractionRouting {
+                writes: Writes::Refuse,
+                ..current
+            },
+            (None, None) => return self,
+        };
+        let side = match published.writes {
+            Writes::To(side) | Writes::Hold { from: side } => Some(side),
+            Writes::Refuse => None,
+        };
+        match (side, self.ownership()) {
+            (Some(side), Some(last)) if last.side == side => Self::Owned(published, last),
+            (Some(side), _) => Self::Owned(
+                published,
+                Ownership {
+                    side,
+                    since: published.epoch,
+                },
+            ),
+            (None, Some(last)) => Self::Owned(published, last),
+            (None, None) => Self::Ownerless(published),
+        }
+    }
+
+    pub(crate) fn routing(self) -> Option<ExtractionRouting> {
+        match self {
+            Self::Unknown => None,
+            Self::Ownerless(routing) | Self::Owned(routing, _) => Some(routing),
+        }
+    }
+
+    /// Who owns now, or owned last.
+    pub(crate) fn ownership(self) -> Option<Ownership> {
+        match self {
+            Self::Unknown | Self::Ownerless(_) => None,
+            Self::Owned(_, ownership) => Some(ownership),
+        }
+    }
+
+    /// Whether writes are held.
+    pub(crate) fn holds(self) -> bool {
+        self.routing()
+            .is_some_and(|routing| matches!(routing.writes, Writes::Hold { .. }))
+    }
+
+    /// Whether writes are forwarded.
+    pub(crate) fn forwards(self) -> bool {
+        self.routing()
+            .is_some_and(|routing| matches!(routing.writes, Writes::To(_)))
+    }
+
+    /// Whether a routing of at least this epoch is in use.
+    pub(crate) fn has_reached(self, epoch: Epoch) -> bool {
+        self.routing().is_some_and(|routing| routing.epoch >= epoch)
+    }
+}
+
+/// The standing of every extraction of a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    standings: Vec<Standing>,
+    /// Whether a service owns anything: only then can a route that stays have
+    /// to wait.
+    some_service_owns: bool,
+}
+
+impl Snapshot {
+    pub(crate) fn empty(table: &Table) -> Self {
+        Self::of(table.all().map(|_| Standing::Unknown).collect())
+    }
+
+    fn of(standings: Vec<Standing>) -> Self {
+        let owns = |standing: &Standing| {
+            standing
+                .ownership()
+                .is_some_and(|owner| owner.side == Side::Service)
+        };
+        Self {
+            some_service_owns: standings.iter().any(owns),
+            standings,
+        }
+    }
+
+    /// The snapshot after a publication.
+    pub(crate) fn after(&self, table: &Table, routing: &Routing) -> Self {
+        let standing = |(extraction, entry): (ExtractionIndex, &crate::table::Entry)| {
+            self.standing(extraction)
+                .after(routing.extractions.get(&entry.name).copied())
+        };
+        Self::of(table.all().map(standing).collect())
+    }
+
+    pub(crate) fn standing(&self, extraction: ExtractionIndex) -> Standing {
+        self.standings[extraction.get()]
+    }
+
+    pub(crate) fn some_service_owns(&self) -> bool {
+        self.some_service_owns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::Percent;
+
+    fn routing(epoch: u64, writes: Writes) -> ExtractionRouting {
+        ExtractionRouting {
+            epoch: Epoch(epoch),
+            writes,
+            reads: Percent::ZERO,
+        }
+    }
+
+    fn published(sequence: &[ExtractionRouting]) -> Standing {
+        sequence.iter().fold(Standing::Unknown, |standing, next| {
+            standing.after(Some(*next))
+        })
+    }
+
+    const TO_MONOLITH: Writes = Writes::To(Side::Monolith);
+    const TO_SERVICE: Writes = Writes::To(Side::Service);
+    const HOLD: Writes = Writes::Hold {
+        from: Side::Monolith,
+    };
+
+    #[test]
+    fn an_older_epoch_changes_nothing() {
+        let current = published(&[routing(2, TO_SERVICE)]);
+        assert_eq!(current.after(Some(routing(1, TO_MONOLITH))), current);
+        assert_ne!(current.after(Some(routing(2, HOLD))), current);
+    }
+
+    #[test]
+    fn ownership_lasts_through_an_aborted_hand_over() {
+        let since = |sequence: &[_]| published(sequence).ownership().unwrap().since;
+        let aborted = [
+            routing(1, TO_MONOLITH),
+            routing(2, HOLD),
+            routing(2, TO_MONOLITH),
+        ];
+        assert_eq!(since(&aborted), Epoch(1));
+        let refused = [
+            routing(1, TO_MONOLITH),
+            routing(2, Writes::Refuse),
+            routing(3, HOLD),
+        ];
+        assert_eq!(since(&refused), Epoch(1));
+        let switched = [
+            routing(1, TO_MONOLITH),
+            routing(2, HOLD),
+            routing(2, TO_SERVICE),
+        ];
+        assert_eq!(since(&switched), Epoch(2));
+    }
+
+    #[test]
+    fn what_is_no_longer_published_is_refused_but_not_forgotten() {
+        let gone = published(&[routing(3, TO_SERVICE)]).after(None);
+        assert!(!gone.forwards());
+        assert_eq!(gone.after(Some(routing(2, TO_SERVICE))), gone);
+        assert!(gone.after(Some(routing(3, TO_SERVICE))).forwards());
+        assert_eq!(Standing::Unknown.after(None), Standing::Unknown);
+    }
+}

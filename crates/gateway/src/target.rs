@@ -1,0 +1,193 @@
+//! The path of a request: one text, for matching and for forwarding.
+//!
+//! Two parties that read a path differently are a hole: a request could be
+//! matched as one thing here and served as another behind. So:
+//!
+//! - Escapes of unreserved characters (`%41`) are decoded, which RFC 3986,
+//!   6.2.2.2 calls equivalent; the decoded text is matched *and* forwarded.
+//! - Dot segments, broken escapes, `%00`, control characters and fragments are
+//!   refused. Clients resolve dot segments themselves.
+//! - What some servers take for the same and others do not (`//`, `\`, `%2f`,
+//!   `%5c`, other escapes) passes untouched where it makes no difference, and
+//!   is refused where the request would belong to another route if the server
+//!   behind read it the lenient way ([`Target::lenient`]).
+
+use std::borrow::Cow;
+
+/// A path that may be matched and forwarded. Without the query.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    /// What is matched and forwarded.
+    pub(crate) path: Cow<'a, str>,
+    /// How a lenient server might read it, where that differs.
+    pub(crate) lenient: Option<String>,
+}
+
+/// Why a path is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadTarget {
+    #[error("the path does not start with /")]
+    Relative,
+    #[error("the path holds a . or .. segment")]
+    DotSegment,
+    #[error("the path holds a % that is no escape")]
+    BrokenEscape,
+    #[error("the path holds a control character")]
+    Control,
+    #[error("the path could be read as another one")]
+    Ambiguous,
+}
+
+impl<'a> Target<'a> {
+    /// Reads a raw path.
+    pub(crate) fn read(raw: &'a str) -> Result<Self, BadTarget> {
+        if !raw.starts_with('/') {
+            return Err(BadTarget::Relative);
+        }
+        if raw
+            .bytes()
+            .any(|byte| byte.is_ascii_control() || byte == b' ')
+        {
+            return Err(BadTarget::Control);
+        }
+        let path = decode(raw, is_unreserved)?;
+        if has_dot_segment(&path) {
+            return Err(BadTarget::DotSegment);
+        }
+        let plain = !path.contains("//") && !path.contains(['%', '\\']);
+        if plain {
+            return Ok(Self {
+                path,
+                lenient: None,
+            });
+        }
+        let decoded = decode(&path, |_| true)?.replace('\\', "/");
+        if decoded.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(BadTarget::Control);
+        }
+        let lenient = collapse_slashes(&decoded);
+        if has_dot_segment(&lenient) {
+            return Err(BadTarget::DotSegment);
+        }
+        let lenient = (lenient != path).then_some(lenient);
+        Ok(Self { path, lenient })
+    }
+}
+
+/// RFC 3986, 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+fn has_dot_segment(path: &str) -> bool {
+    path.contains("/.")
+        && path.split('/').any(|segment| {
+            // Path parameters do not hide them: servers strip `;x` first.
+            matches!(segment.split(';').next(), Some("." | ".."))
+        })
+}
+
+/// Decodes the escapes of the bytes that `wanted` picks.
+fn decode(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Cow<'_, str>, BadTarget> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        if first != b'%' {
+            bytes.push(first);
+            rest = after;
+            continue;
+        }
+        let value = after
+            .get(..2)
+            .and_then(hex)
+            .ok_or(BadTarget::BrokenEscape)?;
+        if wanted(value) {
+            bytes.push(value);
+        } else {
+            bytes.extend_from_slice(&rest[..3]);
+        }
+        rest = &after[2..];
+    }
+    Ok(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn hex(pair: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let value = digit(pair[0])? << 4 | digit(pair[1])?;
+    u8::try_from(value).ok()
+}
+
+fn collapse_slashes(path: &str) -> String {
+    let mut result = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !result.ends_with('/') {
+            result.push(character);
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(raw: &str) -> (String, Option<String>) {
+        let target = Target::read(raw).unwrap();
+        (target.path.into_owned(), target.lenient)
+    }
+
+    #[test]
+    fn plain_paths_are_left_alone() {
+        for raw in ["/", "/api/contracts", "/a.b/..c/.d", "/a;b=c", "/ä"] {
+            assert_eq!(path(raw), (raw.to_owned(), None));
+        }
+    }
+
+    #[test]
+    fn unreserved_escapes_are_decoded() {
+        assert_eq!(path("/%61pi/contracts").0, "/api/contracts");
+    }
+
+    #[test]
+    fn what_can_be_read_twice_says_so() {
+        let lenient = |raw| path(raw).1;
+        assert_eq!(lenient("//api//x").as_deref(), Some("/api/x"));
+        assert_eq!(lenient("/api%2fx").as_deref(), Some("/api/x"));
+        assert_eq!(lenient("/api\\x").as_deref(), Some("/api/x"));
+        assert_eq!(lenient("/a%20b").as_deref(), Some("/a b"));
+    }
+
+    #[test]
+    fn what_has_no_one_reading_is_refused() {
+        let why = |raw| Target::read(raw).unwrap_err();
+        for raw in [
+            "/a/../b",
+            "/a/%2e%2E/b",
+            "/.",
+            "/a/..;x/b",
+            "/a%2f..%2fb",
+            "/a/..%5cb",
+        ] {
+            assert_eq!(why(raw), BadTarget::DotSegment, "{raw}");
+        }
+        assert_eq!(why("/%zz"), BadTarget::BrokenEscape);
+        assert_eq!(why("/%2"), BadTarget::BrokenEscape);
+        assert_eq!(why("/%00"), BadTarget::Control);
+        assert_eq!(why("*"), BadTarget::Relative);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_twice_changes_nothing(raw in "/[a-z0-9/%2eEfF.\\\\;]{0,24}") {
+            if let Ok(target) = Target::read(&raw) {
+                let again = Target::read(&target.path).unwrap();
+                prop_assert_eq!(&again.path, &target.path);
+                prop_assert_eq!(again.lenient, target.lenient);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Unsafe requests of an extraction: to the owner, or held, or refused.
+//!
+//! The order matters and is this: read the body (bounded; until it is here the
+//! request is nowhere); look at the routing; hold if it says so, and look
+//! again; then, without an await in between, enter the write into the ledger of
+//! those in flight and into its client's pin; then send it. Once sent it is
+//! seen through to its answer, though its client may go: only then it leaves
+//! the ledger, and its pin can be settled.
+
+use crate::{
+    answer::Refusal,
+    body::{Collected, RequestBody, Reserved, collect},
+    decision::{self, WriteVerdict},
+    forward::{Failure, SeenThrough, first_byte, forward},
+    hold::Held,
+    inflight::Flight,
+    serve::Outcome,
+    settle::PinnedWrite,
+    snapshot::Ownership,
+    stay::{self, Wait},
+    table::RouteIndex,
+    worker::Worker,
+};
+use http::{HeaderMap, Request, request::Parts};
+use hyper::body::Incoming;
+use protocol::Side;
+use std::{rc::Rc, time::Duration};
+
+/// The largest body that is read before its request is sent, and so the
+/// largest that can be held. Forms and JSON documents are far smaller; a larger
+/// one is an upload, which is passed on as it comes.
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How long each part of such a body may take to come.
+const BODY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a write whose client was told that the upstream is slow goes on
+/// being seen through: beyond this it is taken for failed. Longer than the
+/// request timeouts of the usual application servers (gunicorn: 30 s).
+const LINGER: Duration = Duration::from_mins(1);
+
+/// A write that may be sent.
+struct Ready {
+    body: RequestBody,
+    /// Its size, where all of it is here: only then it can be held.
+    held_bytes: Option<u64>,
+    reserved: Reserved,
+}
+
+/// Forwards a write to the owner, holds it, or refuses it.
+pub(crate) async fn write(
+    worker: &Rc<Worker>,
+    route: RouteIndex,
+    parts: Parts,
+    body: Incoming,
+) -> Outcome {
+    let ready = match prepare(worker, body).await {
+        Ok(ready) => ready,
+        Err(refusal) => return Outcome::refused(refusal),
+    };
+    let (owner, flight) = match admit(worker, route, &parts.headers, ready.held_bytes).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            ready.body.discard().await;
+            return Outcome::refused(refusal);
+        }
+    };
+    let key = worker
+        .shared
+        .table
+        .entry(route.extraction)
+        .key
+        .find(&parts.headers);
+    let pinned = PinnedWrite::new(&worker.settlers[route.extraction.get()], owner, key);
+    let progress = ready.body.progress();
+    let request = Request::from_parts(parts, ready.body);
+    let bound = worker.shared.settings.first_byte;
+    let seen_through = SeenThrough::new({
+        let (worker, progress) = (Rc::clone(worker), progress.clone());
+        let upstream = worker.shared.table.upstream(route.extraction, owner.side);
+        async move {
+            let answer = forward(&worker, upstream, request, None);
+            let answer = first_byte(bound + LINGER, progress.as_ref(), answer).await;
+            let answer = answer.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
+            if let Err(Failure::NotSent(_)) = answer {
+                pinned.not_sent();
+            } else {
+                drop(pinned);
+            }
+            drop::<(Flight, Reserved)>((flight, ready.reserved));
+            answer
+        }
+    });
+    let answer = match first_byte(bound, progress.as_ref(), seen_through).await {
+        Some(answer) => answer.map_err(Failure::refusal),
+        None => Err(Refusal::Slow),
+    };
+    Outcome::at(owner.side, answer)
+}
+
+async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
+    let collected = collect(body, BODY_BYTES_MAX, BODY_PATIENCE, &worker.buffers).await?;
+    Ok(match collected {
+        Collected::Whole(bytes, reserved) => {
+            let held_bytes = Some(bytes.len() as u64);
+            Ready {
+                body: RequestBody::whole(bytes),
+                held_bytes,
+                reserved,
+            }
+        }
+        Collected::Large(begun, rest, reserved) => Ready {
+            body: RequestBody::stream(begun, rest),
+            held_bytes: None,
+            reserved,
+        },
+    })
+}
+
+/// Waits until a write may be sent, and enters it into those in flight.
+async fn admit(
+    worker: &Worker,
+    route: RouteIndex,
+    headers: &HeaderMap,
+    held_bytes: Option<u64>,
+) -> Result<(Ownership, Flight), Refusal> {
+    let shared = &worker.shared;
+    let extraction = route.extraction;
+    let ledger = &shared.extraction(extraction).ledger;
+    let wait = Wait::new(worker);
+    let mut held: Option<Held> = None;
+    loop {
+        let standing = shared.snapshot.load().standing(extraction);
+        match decision::write(standing, shared.lease()) {
+            WriteVerdict::Refuse(refusal) => return Err(refusal),
+            WriteVerdict::Hold if worker.is_stopping() => return Err(Refusal::Stopping),
+            WriteVerdict::Hold => {
+                let bytes = held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
+                let queue = &worker.queues[extraction.get()];
+                let place = match held.take() {
+                    Some(place) => place,
+                    None => Held::new(queue, ledger, bytes)?,
+                };
+                place.wait().await?;
+                held = Some(place);
+            }
+            WriteVerdict::Forward(owner) => {
+                let debts = match owner.side {
+                    Side::Monolith => stay::debts(worker, headers),
+                    Side::Service => Vec::new(),
+                };
+                if !debts.is_empty() {
+                    wait.paid(worker, debts).await?;
+                    continue;
+                }
+                if let Some(place) = held {
+                    place.release();
+                }
+                return Ok((owner, worker.inflight.enter(extraction, standing)));
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A client sees what it wrote.
+
+use crate::support::*;
+use plan::CohortKey;
+use protocol::{Side, routing::Writes};
+use std::time::Duration;
+
+const PATH: &str = "/api/contracts";
+
+/// A client whose reads go to the side that does not own, unless pinned.
+const USER: Option<&str> = Some("writer");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_reads_from_the_owner_until_its_write_is_applied_on_the_other_side() {
+    for (owner, to, share) in [
+        (Side::Monolith, TO_MONOLITH, 100),
+        (Side::Service, TO_SERVICE, 0),
+    ] {
+        let bed = Bed::start(Knobs::default(), to, share).await;
+        let other = owner.other().as_str();
+        bed.mover.position(Some(50));
+        assert_eq!(bed.get(PATH, USER).await.side(), Some(other));
+        let sampled = bed.mover.samples(owner);
+        assert_eq!(bed.post(PATH, USER, "").await.side(), Some(owner.as_str()));
+        assert_eq!(bed.get(PATH, USER).await.side(), Some(owner.as_str()));
+        until("it is sampled", || bed.mover.samples(owner) > sampled).await;
+        assert_eq!(bed.get(PATH, USER).await.side(), Some(owner.as_str()));
+        // Others are not concerned.
+        assert_eq!(bed.get(PATH, Some("reader")).await.side(), Some(other));
+        bed.mover.applied(owner, 49);
+        assert_eq!(bed.get(PATH, USER).await.side(), Some(owner.as_str()));
+        bed.mover.applied(owner, 50);
+        // Settling follows the sample by a moment.
+        bed.client()
+            .await
+            .reads_from(owner.other(), PATH, USER)
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_stays_pinned_while_its_write_is_in_flight_or_cannot_be_placed() {
+    let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
+    let go = bed.monolith.stall();
+    let write = bed.spawn("POST", PATH, USER, "").await;
+    until("the write is there", || bed.monolith.count() == 1).await;
+    bed.mover.position(None);
+    bed.mover.applied(Side::Monolith, 1000);
+    let read = bed.spawn("GET", PATH, USER, "").await;
+    until("the read is there", || bed.monolith.count() == 2).await;
+    let sampled = bed.mover.samples(Side::Monolith);
+    go.notify_waiters();
+    go.notify_one();
+    assert_eq!(write.await.unwrap().status, 200);
+    assert_eq!(read.await.unwrap().status, 200);
+    bed.monolith.answer_with(200);
+    until("sampling is tried again", || {
+        bed.mover.samples(Side::Monolith) >= sampled + 2
+    })
+    .await;
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("monolith"));
+    bed.mover.position(Some(900));
+    bed.client()
+        .await
+        .reads_from(Side::Service, PATH, USER)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_never_left_the_gateway_pins_nobody() {
+    let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let plan = plan(
+        Knobs::default(),
+        "127.0.0.1:0",
+        dead.local_addr().unwrap(),
+        bed.service.address,
+    );
+    drop(dead);
+    let mover = std::sync::Arc::clone(&bed.mover);
+    let gateway = gateway::Gateway::start(&plan, mover).unwrap();
+    gateway.renew_lease(std::time::Instant::now() + DEADLINE);
+    gateway.publish(&routing(1, TO_MONOLITH, 100));
+    let mut client = Client::connect(gateway.local_addr()).await;
+    client.reads_from(Side::Service, PATH, USER).await;
+    bed.mover.position(Some(50));
+    let sampled = bed.mover.samples(Side::Monolith);
+    assert_eq!(client.send("POST", PATH, USER, "").await.status, 502);
+    assert_eq!(
+        client.send("GET", PATH, USER, "").await.side(),
+        Some("service")
+    );
+    assert_eq!(bed.mover.samples(Side::Monolith), sampled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_write_pins_too() {
+    let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
+    bed.mover.position(Some(50));
+    bed.monolith.answer_with(500);
+    assert_eq!(bed.post(PATH, USER, "").await.status, 500);
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("monolith"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_that_stay_wait_for_the_clients_write_at_the_service() {
+    for user in [USER, None] {
+        let bed = Bed::start(Knobs::default(), TO_SERVICE, 100).await;
+        bed.mover.position(Some(50));
+        let sampled = bed.mover.samples(Side::Service);
+        assert_eq!(
+            bed.post(PATH, user, "contract").await.side(),
+            Some("service")
+        );
+        let dependent = bed.spawn("POST", "/api/documents", user, "document").await;
+        until("it is sampled", || {
+            bed.mover.samples(Side::Service) > sampled
+        })
+        .await;
+        bed.mover.applied(Side::Service, 49);
+        // Those who wrote nothing pass meanwhile.
+        assert_eq!(bed.get("/api/parties", Some("reader")).await.status, 200);
+        assert_eq!(bed.monolith.count(), 1);
+        assert!(!dependent.is_finished());
+        bed.mover.applied(Side::Service, 50);
+        let answer = dependent.await.unwrap();
+        assert_eq!((answer.status, answer.side()), (200, Some("monolith")));
+        assert_eq!(bed.monolith.bodies(), ["", "document"]);
+        let waits = r#"banyan_pin_waits_total{outcome="caught-up"} 1"#;
+        assert!(bed.metrics().contains(waits), "{}", bed.metrics());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_wait_has_a_bound() {
+    let knobs = Knobs {
+        pin_wait: "150ms",
+        ..Knobs::default()
+    };
+    let bed = Bed::start(knobs, TO_SERVICE, 100).await;
+    bed.mover.position(Some(50));
+    bed.post(PATH, USER, "contract").await;
+    bed.post("/api/documents", USER, "document")
+        .await
+        .assert_refused("pin-wait");
+    assert_eq!(bed.monolith.count(), 0);
+    // Its own routes have a choice of side and need not wait.
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_of_others_after_mine_do_not_make_me_wait() {
+    let bed = Bed::start(Knobs::default(), TO_SERVICE, 100).await;
+    bed.mover.position(Some(50));
+    let sampled = bed.mover.samples(Side::Service);
+    bed.post(PATH, None, "mine").await;
+    until("it is sampled", || {
+        bed.mover.samples(Side::Service) > sampled
+    })
+    .await;
+    let dependent = bed.spawn("POST", "/api/documents", None, "").await;
+    // Another keyless client writes without end.
+    let mut other = bed.client().await;
+    for position in 51..80 {
+        bed.mover.position(Some(position));
+        other.send("POST", PATH, None, "another").await;
+    }
+    assert_eq!(bed.monolith.count(), 0);
+    bed.mover.applied(Side::Service, 60);
+    assert_eq!(dependent.await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_ends_all_pins() {
+    let bed = Bed::start(Knobs::default(), TO_SERVICE, 100).await;
+    bed.mover.position(Some(50));
+    bed.post(PATH, USER, "contract").await;
+    let dependent = bed.spawn("POST", "/api/documents", USER, "").await;
+    // An aborted one does not.
+    bed.publish(
+        2,
+        Writes::Hold {
+            from: Side::Service,
+        },
+        0,
+    );
+    bed.publish(2, TO_SERVICE, 0);
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+    bed.publish(
+        3,
+        Writes::Hold {
+            from: Side::Service,
+        },
+        0,
+    );
+    assert_eq!(bed.monolith.count(), 0);
+    bed.publish(3, TO_MONOLITH, 100);
+    assert_eq!(dependent.await.unwrap().status, 200);
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_before_the_start_is_waited_for() {
+    let bed = Bed::unpublished(Knobs::default()).await;
+    bed.mover.position(None);
+    bed.publish(7, TO_SERVICE, 0);
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+    let dependent = bed.spawn("POST", "/api/documents", USER, "").await;
+    bed.mover.position(Some(50));
+    bed.mover.applied(Side::Service, 49);
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+    assert_eq!(bed.monolith.count(), 0);
+    bed.mover.applied(Side::Service, 50);
+    assert_eq!(dependent.await.unwrap().status, 200);
+    bed.client()
+        .await
+        .reads_from(Side::Monolith, PATH, USER)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_cannot_be_settled_does_not_stop_the_monolith() {
+    let bed = Bed::unpublished(Knobs {
+        pin_wait: "100ms",
+        ..Knobs::default()
+    })
+    .await;
+    bed.mover.position(None);
+    bed.publish(7, TO_SERVICE, 0);
+    assert_eq!(bed.get("/api/parties", USER).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(bed.get("/api/parties", None).await.status, 200);
+    assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_names_a_client_as_well() {
+    let monolith = Upstream::start("monolith").await;
+    let service = Upstream::start("service").await;
+    let bed = Bed::unpublished(Knobs::default()).await;
+    let mut plan = plan(
+        Knobs::default(),
+        "127.0.0.1:0",
+        monolith.address,
+        service.address,
+    );
+    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+    extraction.cohort_key = CohortKey::Cookie("sid".to_owned());
+    let mover = std::sync::Arc::clone(&bed.mover);
+    let gateway = gateway::Gateway::start(&plan, mover).unwrap();
+    gateway.renew_lease(std::time::Instant::now() + DEADLINE);
+    gateway.publish(&routing(1, TO_MONOLITH, 100));
+    let mut client = Client::connect(gateway.local_addr()).await;
+    let mut send = async |method: &str, user: &str| {
+        let mut request = build(method, PATH, None, "");
+        let cookie = format!("a=b; sid={user}").parse().unwrap();
+        request.headers_mut().insert("cookie", cookie);
+        client
+            .request(request)
+            .await
+            .unwrap()
+            .side()
+            .map(str::to_owned)
+    };
+    let end = std::time::Instant::now() + DEADLINE;
+    while send("GET", "1").await.as_deref() != Some("service") {
+        assert!(
+            std::time::Instant::now() < end,
+            "never read from the service"
+        );
+    }
+    bed.mover.position(Some(50));
+    assert_eq!(send("POST", "1").await.as_deref(), Some("monolith"));
+    assert_eq!(send("GET", "1").await.as_deref(), Some("monolith"));
+    assert_eq!(send("GET", "2").await.as_deref(), Some("service"));
+}
