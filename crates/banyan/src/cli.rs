@@ -1,0 +1,222 @@
+//! The command line: its words, and what each of them does.
+
+mod ask;
+mod check;
+mod screen;
+
+use crate::{exit::Failure, serve};
+use clap::{Args, Parser, Subcommand};
+use plan::Plan;
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// Moves a capability out of a live monolith into a service: its traffic and
+/// its data together, with no failed request and no lost write, and with a way
+/// back that loses nothing either.
+///
+/// The usual order: check, serve, start, verify, shift, switch; and rollback,
+/// if need be. `banyan VERB --help` says what each does.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 80)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    shared: SharedArguments,
+}
+
+#[derive(Debug, Args)]
+struct SharedArguments {
+    /// The plan: what is moved and how.
+    #[arg(
+        long,
+        global = true,
+        default_value = "banyan.yaml",
+        value_name = "FILE"
+    )]
+    plan: PathBuf,
+    /// Where journal and control token are; how a running `serve` is found.
+    #[arg(
+        long,
+        global = true,
+        default_value = ".banyan",
+        value_name = "DIR",
+        env = "BANYAN_STATE"
+    )]
+    state: PathBuf,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Look whether the plan can be carried out. Touches nothing.
+    ///
+    /// Reads the plan and both databases, and lists everything that cannot be
+    /// moved safely, each with its remedy. Exit code 2 if there is any.
+    Check,
+    /// Stand in front of the monolith as its gateway, and carry out the plan.
+    ///
+    /// Stays in the foreground and logs to standard error (RUST_LOG sets how
+    /// much). May be killed at any moment and started again: it goes on where
+    /// the databases say it was.
+    Serve,
+    /// Begin an extraction: prepare both sides, copy, follow.
+    ///
+    /// Runs `check` first and touches nothing if that refuses. The monolith
+    /// goes on as before; undo it with `cancel`.
+    Start(Extraction),
+    /// Show where every extraction is.
+    Status,
+    /// Compare both sides row by row, while they are in use.
+    ///
+    /// Prints every differing key. Exit code 1 if there is any.
+    Verify(Extraction),
+    /// Send a share of the clients' reads to the service.
+    ///
+    /// Sticky: raising the share only adds clients. Writes stay with the
+    /// owner, and a client that has just written reads from the owner until
+    /// the other side has its write.
+    Shift {
+        #[command(flatten)]
+        extraction: Extraction,
+        /// The share, 0% to 100% in steps of 0.01%.
+        #[arg(long, value_name = "SHARE")]
+        reads: String,
+    },
+    /// Send all reads back to the monolith, while it owns the data.
+    Withdraw(Extraction),
+    /// Hand the writes over to the service.
+    ///
+    /// Holds writes at the gateway for some milliseconds, fences the
+    /// monolith's tables, lets the service catch up, and opens it. Anything
+    /// that goes wrong before the commit point undoes it all, and the held
+    /// requests go to the monolith. Exit code 1 if it was aborted.
+    Switch(Dangerous),
+    /// Hand the writes back to the monolith, with all that was written since.
+    Rollback(Dangerous),
+    /// End an extraction that has not switched, without a trace.
+    ///
+    /// Removes everything of Banyan's from both databases, and the rows it
+    /// copied from the service's tables.
+    Cancel(Dangerous),
+    /// Print the JSON Schema of the plan file.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct Extraction {
+    /// Its name in the plan.
+    extraction: String,
+}
+
+#[derive(Debug, Args)]
+struct Dangerous {
+    #[command(flatten)]
+    extraction: Extraction,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Carries out the command line.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { verb, shared } = arguments;
+    let state = &shared.state;
+    let json = shared.json;
+    match verb {
+        Verb::Serve => {
+            log();
+            Box::pin(serve::run(&read_plan(&shared)?, state)).await
+        }
+        Verb::Check => check::run(&read_plan(&shared)?, json).await,
+        Verb::Schema => screen::json(&plan::json_schema()),
+        Verb::Status => ask::status(state, json).await,
+        Verb::Start(Extraction { extraction }) => ask::start(state, &extraction, json).await,
+        Verb::Verify(Extraction { extraction }) => ask::verify(state, &extraction, json).await,
+        Verb::Shift { extraction, reads } => {
+            ask::shift(state, &extraction.extraction, &reads, json).await
+        }
+        Verb::Withdraw(Extraction { extraction }) => {
+            ask::shift(state, &extraction, "0%", json).await
+        }
+        Verb::Switch(Dangerous { extraction, yes }) => {
+            confirm(
+                yes,
+                &format!(
+                    "Hand the writes of `{}` over to the service?",
+                    extraction.extraction
+                ),
+            )?;
+            ask::hand_over(state, &extraction.extraction, "switch", json).await
+        }
+        Verb::Rollback(Dangerous { extraction, yes }) => {
+            confirm(
+                yes,
+                &format!(
+                    "Hand the writes of `{}` back to the monolith?",
+                    extraction.extraction
+                ),
+            )?;
+            ask::hand_over(state, &extraction.extraction, "rollback", json).await
+        }
+        Verb::Cancel(Dangerous { extraction, yes }) => {
+            confirm(
+                yes,
+                &format!(
+                    "End `{}`, and empty the tables that were copied into the service?",
+                    extraction.extraction
+                ),
+            )?;
+            ask::cancel(state, &extraction.extraction, json).await
+        }
+    }
+}
+
+fn read_plan(shared: &SharedArguments) -> Result<Plan, Failure> {
+    let file = shared.plan.display();
+    let text = std::fs::read_to_string(&shared.plan).map_err(|error| {
+        Failure::Refused(format!(
+            "the plan {file} cannot be read: {error}. Name it with --plan"
+        ))
+    })?;
+    Plan::parse(&text, |name| std::env::var(name).ok())
+        .map_err(|error| Failure::Refused(format!("{file}: {error}")))
+}
+
+/// Asks before what cannot simply be undone; a script says `--yes`.
+fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
+    use std::io::{BufRead, IsTerminal, Write};
+    if yes {
+        return Ok(());
+    }
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        let text = "this asks before it acts, and there is no terminal to ask on. Add --yes";
+        return Err(Failure::Refused(text.to_owned()));
+    }
+    eprint!("{question} [y/N] ");
+    let mut line = String::new();
+    std::io::stderr().flush().map_err(Failure::refused)?;
+    input
+        .lock()
+        .read_line(&mut line)
+        .map_err(Failure::refused)?;
+    if matches!(line.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::Refused(
+            "not confirmed; nothing was done".to_owned(),
+        ))
+    }
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

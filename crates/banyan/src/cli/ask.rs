@@ -1,0 +1,199 @@
+//! The verbs that ask a running `banyan serve`.
+
+use super::screen;
+use crate::{
+    client::{Answer, Client},
+    exit::Failure,
+};
+use conductor::{
+    api::{ErrorKind, ErrorReply, Parameters, Reply},
+    status::ExtractionStatus,
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{path::Path, time::Duration};
+
+/// How often progress is asked for.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(super) async fn status(state: &Path, json: bool) -> Result<(), Failure> {
+    let status = Client::find(state)?.status().await?;
+    if json {
+        screen::json(&status)
+    } else {
+        screen::status(&status);
+        Ok(())
+    }
+}
+
+pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    let reply = done(
+        ask(state, extraction, "start", &Parameters::default()).await?,
+        json,
+    )?;
+    if json {
+        return screen::json(&reply.status);
+    }
+    println!(
+        "`{extraction}` follows: {} rows copied. Next: `banyan verify {extraction}`.",
+        reply.status.progress.copy.rows_copied
+    );
+    Ok(())
+}
+
+pub(super) async fn verify(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    let reply = done(
+        ask(state, extraction, "verify", &Parameters::default()).await?,
+        json,
+    )?;
+    let found = reply.verification.unwrap_or_default();
+    if json {
+        screen::json(&found.report)?;
+    } else {
+        println!(
+            "{} rows compared, {} differ.",
+            found.rows, found.differences
+        );
+        screen::differences(&found.report);
+    }
+    if found.differences == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Said(1))
+    }
+}
+
+pub(super) async fn shift(
+    state: &Path,
+    extraction: &str,
+    reads: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let parameters = Parameters {
+        reads: Some(reads.to_owned()),
+    };
+    let reply = done(ask(state, extraction, "shift", &parameters).await?, json)?;
+    if json {
+        return screen::json(&reply.status);
+    }
+    println!(
+        "{}% of the clients of `{extraction}` read from the service.",
+        reply.status.reads_percent
+    );
+    Ok(())
+}
+
+pub(super) async fn hand_over(
+    state: &Path,
+    extraction: &str,
+    verb: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let reply = done(
+        ask(state, extraction, verb, &Parameters::default()).await?,
+        json,
+    )?;
+    let Some(last) = reply.status.last_handover else {
+        return Err(Failure::NotDone("the hand-over left no report".to_owned()));
+    };
+    if json {
+        screen::json(&last)?;
+    } else {
+        screen::handover(&last);
+    }
+    if last.outcome == "committed" {
+        Ok(())
+    } else {
+        Err(Failure::Said(1))
+    }
+}
+
+pub(super) async fn cancel(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    let reply = done(
+        ask(state, extraction, "cancel", &Parameters::default()).await?,
+        json,
+    )?;
+    if json {
+        return screen::json(&reply.status);
+    }
+    println!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
+    Ok(())
+}
+
+fn done(answer: Answer, json: bool) -> Result<Reply, Failure> {
+    let ErrorReply {
+        error,
+        kind,
+        findings,
+    } = match answer {
+        Ok(reply) => return Ok(reply),
+        Err(error) => error,
+    };
+    if json {
+        screen::json(&ErrorReply {
+            error: error.clone(),
+            kind,
+            findings: findings.clone(),
+        })?;
+    } else {
+        screen::findings(&findings);
+    }
+    match kind {
+        ErrorKind::Refused => Err(Failure::Refused(error)),
+        ErrorKind::Failed => Err(Failure::NotDone(error)),
+    }
+}
+
+/// Asks, and shows how far it is until the answer comes.
+async fn ask(
+    state: &Path,
+    extraction: &str,
+    verb: &str,
+    parameters: &Parameters,
+) -> Result<Answer, Failure> {
+    let client = Client::find(state)?;
+    // Drawn on standard error, and only if that is a terminal.
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{spinner} {msg:<50} {wide_bar} {percent:>3}%");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    let answer = client.ask(extraction, verb, parameters);
+    tokio::pin!(answer);
+    loop {
+        tokio::select! {
+            answer = &mut answer => {
+                bar.finish_and_clear();
+                return answer;
+            }
+            () = tokio::time::sleep(LOOK) => {
+                if let Ok(status) = client.status().await
+                    && let Some(one) = status.extractions.iter().find(|one| one.name == extraction)
+                {
+                    show(&bar, one);
+                }
+            }
+        }
+    }
+}
+
+fn show(bar: &ProgressBar, one: &ExtractionStatus) {
+    let (text, done, all) = match (&one.progress.verify, one.phase.as_str()) {
+        (Some((done, all)), _) => (format!("comparing, {done} rows"), *done, *all),
+        (None, "copying") => {
+            let copy = &one.progress.copy;
+            (
+                format!("copying, {} rows", copy.rows_copied),
+                copy.rows_copied,
+                copy.rows_total,
+            )
+        }
+        (None, phase) => (phase.to_owned(), 0, 0),
+    };
+    bar.set_length(all.max(1));
+    bar.set_position(done.min(all));
+    bar.set_message(match &one.trouble {
+        Some(trouble) => format!("{text}; {trouble}"),
+        None => text,
+    });
+    bar.tick();
+}

@@ -1,0 +1,44 @@
+//! `banyan check`: what stands in the way of the plan. Needs no `serve`.
+
+use super::screen;
+use crate::exit::Failure;
+use conductor::ports::{Finding, Severity};
+use mover::{Mover, check};
+use plan::Plan;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
+    let mut findings = Vec::new();
+    for extraction in plan.extractions.values() {
+        let found = Mover::new(plan, extraction)
+            .check()
+            .await
+            .map_err(Failure::refused)?;
+        findings.extend(found.into_iter().map(|found| Finding {
+            severity: match found.severity {
+                check::Severity::Refuse => Severity::Refuse,
+                check::Severity::Warn => Severity::Warn,
+            },
+            object: found.object,
+            problem: found.problem,
+            remedy: found.remedy,
+        }));
+    }
+    let ok = findings
+        .iter()
+        .all(|finding| finding.severity != Severity::Refuse);
+    if json {
+        screen::json(&Report { ok, findings })?;
+    } else if findings.is_empty() {
+        println!("Nothing stands in the way. Next: `banyan serve`, then `banyan start`.");
+    } else {
+        screen::findings(&findings);
+    }
+    if ok { Ok(()) } else { Err(Failure::Said(2)) }
+}

@@ -1,0 +1,144 @@
+//! What is shown on the terminal: at most 80 columns, colour only there.
+
+use crate::exit::Failure;
+use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use conductor::{
+    ports::{Finding, Severity, StreamProgress},
+    status::{ExtractionStatus, HandoverStatus, Status},
+};
+use serde::Serialize;
+use std::io::IsTerminal;
+
+const COLUMNS: u16 = 80;
+
+/// One JSON document.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::not_done)?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Findings, refusals first.
+pub(super) fn findings(found: &[Finding]) {
+    let colour = std::io::stdout().is_terminal();
+    let mut sorted: Vec<_> = found.iter().collect();
+    sorted.sort_by_key(|finding| finding.severity == Severity::Warn);
+    for finding in sorted {
+        let word = match (finding.severity, colour) {
+            (Severity::Refuse, true) => "\u{1b}[31mrefused\u{1b}[0m",
+            (Severity::Refuse, false) => "refused",
+            (Severity::Warn, true) => "\u{1b}[33mwarning\u{1b}[0m",
+            (Severity::Warn, false) => "warning",
+        };
+        println!("{word}  {}: {}", finding.object, finding.problem);
+        println!("         {}", finding.remedy);
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(COLUMNS)
+        .set_header(header.to_vec());
+    table
+}
+
+/// All extractions.
+pub(super) fn status(status: &Status) {
+    let mut rows = table(&["extraction", "phase", "owner", "epoch", "reads", "streams"]);
+    for one in &status.extractions {
+        rows.add_row([
+            one.name.clone(),
+            one.phase.clone(),
+            one.owner.clone(),
+            one.epoch.to_string(),
+            format!("{}%", one.reads_percent),
+            streams(one),
+        ]);
+    }
+    println!("{rows}");
+    for one in &status.extractions {
+        if let Some(trouble) = &one.trouble {
+            println!("{}: {trouble}", one.name);
+        }
+        if let Some(verify) = &one.last_verify {
+            println!(
+                "{}: last verify: {} rows, {} differences",
+                one.name, verify.rows, verify.differences
+            );
+        }
+        if let Some(last) = &one.last_handover {
+            print!("{}: ", one.name);
+            handover(last);
+        }
+    }
+}
+
+fn streams(one: &ExtractionStatus) -> String {
+    let word = |name: &str, stream: &Option<StreamProgress>| {
+        stream.as_ref().map(|stream| match &stream.trouble {
+            Some(trouble) => format!("{name}: {trouble}"),
+            None => format!("{name} {}, {} B behind", stream.state, stream.lag_bytes),
+        })
+    };
+    let both = [
+        word("forward", &one.progress.forward),
+        word("reverse", &one.progress.reverse),
+    ];
+    both.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// How a hand-over went.
+pub(super) fn handover(last: &HandoverStatus) {
+    let how = match last.outcome.as_str() {
+        "committed" => "committed".to_owned(),
+        outcome => {
+            let reason = last.reason.as_deref().unwrap_or("no reason given");
+            format!("{outcome}: {reason}")
+        }
+    };
+    println!("{} at epoch {}: {how}", last.kind, last.epoch);
+    println!(
+        "  {:.0} ms in all; {} requests held, {:.0} ms at the median, {:.0} ms at most",
+        last.total_ms, last.hold.held_requests, last.hold.hold_ms_p50, last.hold.hold_ms_max
+    );
+    let steps: Vec<_> = last
+        .steps
+        .iter()
+        .map(|step| format!("{} {:.0}", step.name, step.ms))
+        .collect();
+    println!("  steps in ms: {}", steps.join(", "));
+}
+
+/// One line of a verify's report: a key that differs.
+pub(super) fn differences(report: &serde_json::Value) {
+    let Some(found) = report["differences"].as_array() else {
+        return;
+    };
+    for one in found {
+        println!("  {}", difference(one));
+    }
+    let all = report["differences_total"].as_u64().unwrap_or_default();
+    let shown = found.len() as u64;
+    if all > shown {
+        println!("  ... and {} more", all - shown);
+    }
+}
+
+fn difference(one: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let table = format!(
+        "{}.{}",
+        text(&one["table"]["schema"]),
+        text(&one["table"]["table"])
+    );
+    let key: Vec<_> = one["key"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|pair| format!("{}={}", text(&pair[0]), text(&pair[1])))
+        .collect();
+    format!("{table} {}: {}", key.join(" "), text(&one["kind"]))
+}

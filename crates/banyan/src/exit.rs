@@ -1,0 +1,41 @@
+//! How the program ends: exit codes and error messages.
+
+use std::{fmt, process::ExitCode};
+
+/// How a command failed. The exit code is part of the interface:
+/// 0 done, 1 tried and not done, 2 refused before anything was touched.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Exit code 1.
+    NotDone(String),
+    /// Exit code 2.
+    Refused(String),
+    /// Exit code 1 or 2, and everything has been said already.
+    Said(u8),
+}
+
+impl Failure {
+    pub(crate) fn refused(error: impl fmt::Display) -> Self {
+        Self::Refused(error.to_string())
+    }
+
+    pub(crate) fn not_done(error: impl fmt::Display) -> Self {
+        Self::NotDone(error.to_string())
+    }
+}
+
+/// Prints what is to be said, and gives the exit code.
+pub(crate) fn report(ended: Result<(), Failure>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::NotDone(text)) => {
+            eprintln!("error: {text}");
+            ExitCode::from(1)
+        }
+        Err(Failure::Refused(text)) => {
+            eprintln!("error: {text}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Said(code)) => ExitCode::from(code),
+    }
+}

@@ -1,0 +1,33 @@
+//! Banyan moves a capability out of a live monolith into a service: its
+//! traffic and its data together.
+//!
+//! This crate is the outside: the command line, `serve`, which puts gateway,
+//! mover and conductor together, and the adapters between them. It knows
+//! everybody, and nobody knows it.
+
+mod cli;
+mod client;
+mod control;
+mod exit;
+mod serve;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(cli::run(arguments));
+    // Tasks of ours are stopped by then; those of libraries are not waited for.
+    runtime.shutdown_background();
+    exit::report(ended)
+}

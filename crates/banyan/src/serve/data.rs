@@ -1,0 +1,508 @@
+//! The mover of one extraction, as the conductor sees it: claims, locks and
+//! followers are kept here between one call and the next.
+
+use async_trait::async_trait;
+use conductor::ports::{
+    self, CopyProgress, Finding, Progress, Rows, Severity, StreamProgress, Trouble, Verification,
+};
+use mover::{
+    Claims, Mover, MoverError, check, copy,
+    follow::{FollowStatus, Follower},
+    handover::{Order, SourceLock},
+    positions::Sampler,
+    ready, verify,
+    writers::Observer,
+};
+use plan::{Extraction, Plan, Upstream};
+use protocol::{
+    ConductorId, Generation, InstanceId, Lsn, Side,
+    lifecycle::Seen,
+    owner::{Claim, Outcome},
+    stream::{Direction, StreamState},
+};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// How long a service's health check may take.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) struct DataMover {
+    mover: Mover,
+    service: Upstream,
+    samplers: [Sampler; 2],
+    applied: [watch::Sender<Lsn>; 2],
+    copy: watch::Sender<copy::CopyProgress>,
+    verify: watch::Sender<verify::VerifyProgress>,
+    verifying: Mutex<bool>,
+    claims: Mutex<Held>,
+    lock: tokio::sync::Mutex<Option<SourceLock>>,
+    following: Mutex<Option<Following>>,
+}
+
+/// The claims that this conductor has made.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    conductor: Option<ConductorId>,
+    claims: [Option<Claim>; 2],
+}
+
+/// Both followers, forward first, and who looks at the writers.
+struct Following {
+    followers: [Follower; 2],
+    /// Pass each follower's position on to those who asked before it began.
+    relays: [JoinHandle<()>; 2],
+    observer: Observer,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        for relay in &self.relays {
+            relay.abort();
+        }
+    }
+}
+
+fn index(source: Side) -> usize {
+    usize::from(source == Side::Service)
+}
+
+impl DataMover {
+    /// Must be called inside a runtime.
+    pub(super) fn new(plan: &Plan, extraction: &Extraction) -> Self {
+        let mover = Mover::new(plan, extraction);
+        let samplers = Side::BOTH.map(|side| Sampler::start(side, mover.database(side)));
+        Self {
+            service: plan.service_of(extraction).clone(),
+            samplers,
+            applied: [
+                watch::Sender::new(Lsn::default()),
+                watch::Sender::new(Lsn::default()),
+            ],
+            copy: watch::Sender::new(copy::CopyProgress::default()),
+            verify: watch::Sender::new(verify::VerifyProgress::default()),
+            verifying: Mutex::new(false),
+            claims: Mutex::new(Held::default()),
+            lock: tokio::sync::Mutex::new(None),
+            following: Mutex::new(None),
+            mover,
+        }
+    }
+
+    pub(super) async fn sample(&self, side: Side) -> Option<Lsn> {
+        self.samplers[index(side)].sample().await
+    }
+
+    pub(super) fn applied(&self, source: Side) -> watch::Receiver<Lsn> {
+        self.applied[index(source)].subscribe()
+    }
+
+    fn held(&self) -> Held {
+        *self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, held: Held) {
+        *self.claims.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    /// The claims on these sides, made now where a side did not answer before.
+    /// A claim on another side is one that every row refuses.
+    async fn claims(&self, sides: &[Side]) -> Result<Claims, Trouble> {
+        let unclaimed = || Trouble::Lasting("its rows have not been claimed".to_owned());
+        let conductor = self.held().conductor.ok_or_else(unclaimed)?;
+        for side in sides {
+            if self.held().claims[index(*side)].is_none() {
+                let made = self
+                    .mover
+                    .claim_row(*side, conductor)
+                    .await
+                    .map_err(trouble)?;
+                let (_, claim) = made.ok_or_else(unclaimed)?;
+                let mut held = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+                held.claims[index(*side)] = Some(claim);
+            }
+        }
+        let none = Claim {
+            conductor,
+            generation: Generation::default(),
+        };
+        let [monolith, service] = self.held().claims.map(|claim| claim.unwrap_or(none));
+        Ok(Claims { monolith, service })
+    }
+
+    /// What was seen of a side's row; a database that is down is not an error.
+    async fn seen(&self, side: Side, conductor: ConductorId) -> Result<Seen, Trouble> {
+        match self.mover.claim_row(side, conductor).await {
+            Ok(None) => Ok(Seen::NoRow),
+            Ok(Some((row, claim))) => {
+                let mut held = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+                held.claims[index(side)] = Some(claim);
+                Ok(Seen::Row(row))
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%side, %error, "a side does not answer");
+                Ok(Seen::Nothing)
+            }
+            Err(error) => Err(trouble(error)),
+        }
+    }
+
+    fn status(&self, direction: Direction) -> Option<watch::Receiver<FollowStatus>> {
+        let following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        following
+            .as_ref()
+            .map(|following| following.followers[index(direction.source())].status())
+    }
+
+    fn start_following(&self, claims: &Claims) -> Following {
+        let followers =
+            Direction::BOTH.map(|direction| Follower::start(&self.mover, direction, claims));
+        let relays = [0, 1].map(|at| {
+            let (mut from, to) = (followers[at].applied(), self.applied[at].clone());
+            tokio::spawn(async move {
+                loop {
+                    let position = *from.borrow_and_update();
+                    to.send_if_modified(|known| {
+                        let further = position > *known;
+                        *known = position.max(*known);
+                        further
+                    });
+                    if from.changed().await.is_err() {
+                        return;
+                    }
+                }
+            })
+        });
+        Following {
+            followers,
+            relays,
+            observer: Observer::start(&self.mover),
+        }
+    }
+
+    /// The service must say that it can work before it is given the writes.
+    async fn unhealthy(&self) -> Option<String> {
+        let path = self.service.health.as_deref()?;
+        let authority = self.service.url.authority();
+        let problem = match tokio::time::timeout(HEALTH_TIMEOUT, get(&authority, path)).await {
+            Ok(Ok(200)) => return None,
+            Ok(Ok(code)) => format!("answers {code}"),
+            Ok(Err(error)) => format!("cannot be reached: {error}"),
+            Err(_) => format!("does not answer within {HEALTH_TIMEOUT:?}"),
+        };
+        Some(format!(
+            "the service at http://{authority}: {path} {problem}. See to the service first"
+        ))
+    }
+
+    fn stream_blockers(&self) -> Vec<String> {
+        let limit = self.mover.extraction().switch.lag.0;
+        let blocked = |direction: Direction| match self.status(direction) {
+            Some(status) => ready::stream_blocker(direction, &status.borrow(), limit)
+                .map(|blocker| blocker.to_string()),
+            None => Some(format!(
+                "the {} stream is not followed yet",
+                direction.as_str()
+            )),
+        };
+        Direction::BOTH.into_iter().filter_map(blocked).collect()
+    }
+
+    fn writer_blockers(&self) -> Vec<String> {
+        let following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let seen = following
+            .as_ref()
+            .map(|all| all.observer.writers())
+            .unwrap_or_default();
+        let declared = &self.mover.extraction().data.writers;
+        ready::undeclared(&seen, declared)
+            .map(|blocker| blocker.to_string())
+            .collect()
+    }
+}
+
+#[async_trait]
+impl ports::Mover for DataMover {
+    async fn check(&self) -> Result<Vec<Finding>, Trouble> {
+        let found = self.mover.check().await.map_err(trouble)?;
+        Ok(found.into_iter().map(finding).collect())
+    }
+
+    async fn claim(&self, conductor: ConductorId) -> Result<Rows, Trouble> {
+        self.hold(Held {
+            conductor: Some(conductor),
+            claims: [None; 2],
+        });
+        let (monolith, service) = tokio::try_join!(
+            self.seen(Side::Monolith, conductor),
+            self.seen(Side::Service, conductor),
+        )?;
+        let copied = match service {
+            Seen::Row(_) => self.mover.is_copied().await.map_err(trouble)?,
+            Seen::NoRow | Seen::Nothing => false,
+        };
+        Ok(Rows {
+            monolith,
+            service,
+            copied,
+        })
+    }
+
+    async fn prepare(&self, instance: InstanceId, conductor: ConductorId) -> Result<(), Trouble> {
+        let claims = self
+            .mover
+            .prepare(instance, conductor)
+            .await
+            .map_err(trouble)?;
+        let claims = [Some(claims.monolith), Some(claims.service)];
+        self.hold(Held {
+            conductor: Some(conductor),
+            claims,
+        });
+        Ok(())
+    }
+
+    async fn copy(&self) -> Result<(), Trouble> {
+        let claims = self.claims(&Side::BOTH).await?;
+        self.mover
+            .copy(&claims, &self.copy)
+            .await
+            .map(drop)
+            .map_err(trouble)
+    }
+
+    async fn follow(&self) -> Result<(), Trouble> {
+        let claims = self.claims(&Side::BOTH).await?;
+        let mut following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        following.get_or_insert_with(|| self.start_following(&claims));
+        Ok(())
+    }
+
+    async fn stop_following(&self) {
+        let stopped = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Dropping them ends them as a kill would, which they are made for.
+        drop(stopped);
+    }
+
+    async fn verify(&self, owner: Side) -> Result<Verification, Trouble> {
+        self.verify.send_replace(verify::VerifyProgress::default());
+        let busy = |now: bool| {
+            let mut verifying = self.verifying.lock().unwrap_or_else(PoisonError::into_inner);
+            *verifying = now;
+        };
+        busy(true);
+        let report = self
+            .mover
+            .verify(owner, self.applied(owner), &self.verify)
+            .await;
+        busy(false);
+        let report = report.map_err(trouble)?;
+        Ok(Verification {
+            rows: report.rows,
+            differences: report.differences_total,
+            report: serde_json::to_value(&report).unwrap_or_default(),
+        })
+    }
+
+    async fn blockers(&self, from: Side) -> Result<Vec<String>, Trouble> {
+        let mut found = self.stream_blockers();
+        if from == Side::Monolith {
+            found.extend(self.writer_blockers());
+            found.extend(self.unhealthy().await);
+        }
+        let more = self.mover.blockers(from).await.map_err(trouble)?;
+        found.extend(more.iter().map(ToString::to_string));
+        Ok(found)
+    }
+
+    async fn lock_weakly(&self, from: Side) -> Result<(), Trouble> {
+        let lock = self.mover.lock_weakly(from).await.map_err(trouble)?;
+        *self.lock.lock().await = Some(lock);
+        Ok(())
+    }
+
+    async fn fence(&self, order: &ports::Order, limit: Duration) -> Result<(), Trouble> {
+        let claims = self.claims(&[order.from]).await?;
+        let mut lock = self.lock.lock().await;
+        let Some(lock) = lock.as_mut() else {
+            return Err(Trouble::Lasting("the weak lock is not held".to_owned()));
+        };
+        self.mover
+            .fence(lock, &claims, &translated(order), limit)
+            .await
+            .map_err(trouble)
+    }
+
+    async fn catch_up(&self, order: &ports::Order, limit: Duration) -> Result<(), Trouble> {
+        let direction = Direction::from_source(order.from);
+        let Some(mut status) = self.status(direction) else {
+            return Err(Trouble::Lasting("the stream is not followed".to_owned()));
+        };
+        let passed = status.wait_for(|now| now.state == Some(StreamState::Stopped(order.epoch)));
+        match tokio::time::timeout(limit, passed).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Err(Trouble::Lasting("the follower has ended".to_owned())),
+            Err(_) => {
+                let text = format!("the {} stream did not reach the mark", direction.as_str());
+                return Err(Trouble::Passing(text));
+            }
+        }
+        let claims = self.claims(&[order.from.other()]).await?;
+        self.mover
+            .advance_sequences(&claims, &translated(order))
+            .await
+            .map_err(trouble)
+    }
+
+    async fn decide(&self, order: &ports::Order, wanted: Outcome) -> Result<Outcome, Trouble> {
+        let claims = self.claims(&[order.from]).await?;
+        let lock = self.lock.lock().await.take();
+        self.mover
+            .decide(lock, &claims, &translated(order), wanted)
+            .await
+            .map_err(trouble)
+    }
+
+    async fn open(&self, order: &ports::Order) -> Result<(), Trouble> {
+        let claims = self.claims(&[order.from.other()]).await?;
+        self.mover
+            .open(&claims, &translated(order))
+            .await
+            .map_err(trouble)
+    }
+
+    async fn unfence(&self, side: Side) -> Result<(), Trouble> {
+        let claims = self.claims(&[side]).await?;
+        self.mover.unfence(&claims, side).await.map_err(trouble)
+    }
+
+    async fn cancel(&self) -> Result<(), Trouble> {
+        self.mover.cancel().await.map(drop).map_err(trouble)?;
+        let conductor = self.held().conductor;
+        self.hold(Held {
+            conductor,
+            claims: [None; 2],
+        });
+        self.copy.send_replace(copy::CopyProgress::default());
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        let stream = |direction| {
+            self.status(direction)
+                .map(|status| stream(&status.borrow()))
+        };
+        let copy = self.copy.borrow().clone();
+        let verifying = *self
+            .verifying
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let verify = self.verify.borrow().clone();
+        let following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let writers = following
+            .as_ref()
+            .map(|all| all.observer.writers())
+            .unwrap_or_default();
+        drop(following);
+        let names: BTreeSet<_> = writers
+            .into_iter()
+            .map(|writer| writer.application)
+            .collect();
+        Progress {
+            copy: CopyProgress {
+                rows_copied: copy.rows_copied,
+                rows_total: copy.rows_total,
+            },
+            forward: stream(Direction::Forward),
+            reverse: stream(Direction::Reverse),
+            verify: verifying.then_some((verify.rows_verified, verify.rows_total)),
+            writers: names.into_iter().collect(),
+        }
+    }
+}
+
+fn translated(order: &ports::Order) -> Order {
+    let ports::Order {
+        instance,
+        epoch,
+        from,
+        nonce,
+    } = *order;
+    Order {
+        instance,
+        epoch,
+        from,
+        nonce,
+    }
+}
+
+fn stream(status: &FollowStatus) -> StreamProgress {
+    let state = match status.state {
+        Some(StreamState::Applying(_)) => "applying",
+        Some(StreamState::Stopped(_)) => "stopped",
+        Some(StreamState::Waiting) => "waiting",
+        None => "connecting",
+    };
+    StreamProgress {
+        state: state.to_owned(),
+        trouble: ready::trouble(status),
+        lag_bytes: status.lag_bytes,
+        lag_seconds: status.lag_seconds,
+        transactions: status.transactions,
+        rows: status.rows,
+    }
+}
+
+fn finding(found: check::Finding) -> Finding {
+    let severity = match found.severity {
+        check::Severity::Refuse => Severity::Refuse,
+        check::Severity::Warn => Severity::Warn,
+    };
+    Finding {
+        severity,
+        object: found.object,
+        problem: found.problem,
+        remedy: found.remedy,
+    }
+}
+
+fn trouble(error: MoverError) -> Trouble {
+    match error {
+        MoverError::Superseded { .. } => Trouble::Superseded(error.to_string()),
+        error if error.is_transient() => Trouble::Passing(error.to_string()),
+        error => Trouble::Lasting(error.to_string()),
+    }
+}
+
+/// The status of one GET, on a connection of its own.
+async fn get(authority: &str, path: &str) -> anyhow::Result<u16> {
+    let stream = tokio::net::TcpStream::connect(authority).await?;
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get(path)
+        .header(http::header::HOST, authority)
+        .body(http_body_util::Empty::<bytes::Bytes>::new())?;
+    let code = sender.send_request(request).await?.status().as_u16();
+    driver.abort();
+    Ok(code)
+}

@@ -1,0 +1,80 @@
+//! The text of `/metrics`.
+
+use super::data::DataMover;
+use conductor::{api::Metrics, ports::Mover};
+use gateway::Gateway;
+use plan::ExtractionName;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Gathers the gateway's metrics and the streams'.
+pub(super) fn texts(
+    gateway: &Gateway,
+    movers: &BTreeMap<ExtractionName, Arc<DataMover>>,
+) -> Metrics {
+    let mut registry = Registry::default();
+    gateway.metrics(&mut registry);
+    registry.register_collector(Box::new(Streams {
+        movers: movers.clone(),
+    }));
+    let registry = Arc::new(registry);
+    Arc::new(move || {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    })
+}
+
+/// The lag of each stream, read when it is asked for.
+struct Streams {
+    movers: BTreeMap<ExtractionName, Arc<DataMover>>,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streams")
+    }
+}
+
+impl Collector for Streams {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut rows = Vec::new();
+        for (name, mover) in &self.movers {
+            let progress = mover.progress();
+            for (direction, stream) in
+                [("forward", progress.forward), ("reverse", progress.reverse)]
+            {
+                let Some(stream) = stream else { continue };
+                rows.push((name.to_string(), direction, stream));
+            }
+        }
+        let mut delay = encoder.encode_descriptor(
+            "data_sync_delay_seconds",
+            "Age of the oldest change that the other side has not applied",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (name, direction, stream) in &rows {
+            let labels = [("extraction", name.as_str()), ("direction", direction)];
+            ConstGauge::new(stream.lag_seconds).encode(delay.encode_family(&labels)?)?;
+        }
+        let mut lag = encoder.encode_descriptor(
+            "banyan_stream_lag_bytes",
+            "Bytes of log that the other side has not applied",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (name, direction, stream) in &rows {
+            let labels = [("extraction", name.as_str()), ("direction", direction)];
+            let bytes = i64::try_from(stream.lag_bytes).unwrap_or(i64::MAX);
+            ConstGauge::new(bytes).encode(lag.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

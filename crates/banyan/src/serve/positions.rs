@@ -1,0 +1,35 @@
+//! Log positions, as the gateway asks for them.
+
+use super::data::DataMover;
+use gateway::Sample;
+use plan::ExtractionName;
+use protocol::{Lsn, Side};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::watch;
+
+pub(super) struct Positions {
+    movers: BTreeMap<ExtractionName, Arc<DataMover>>,
+}
+
+impl Positions {
+    pub(super) fn new(movers: &BTreeMap<ExtractionName, Arc<DataMover>>) -> Self {
+        Self {
+            movers: movers.clone(),
+        }
+    }
+}
+
+impl gateway::Positions for Positions {
+    fn sample(&self, extraction: &ExtractionName, side: Side) -> Sample {
+        let mover = self.movers.get(extraction).cloned();
+        Box::pin(async move { mover?.sample(side).await })
+    }
+
+    fn applied(&self, extraction: &ExtractionName, source: Side) -> watch::Receiver<Lsn> {
+        match self.movers.get(extraction) {
+            Some(mover) => mover.applied(source),
+            // The gateway asks for the plan's extractions, which all have one.
+            None => watch::channel(Lsn::default()).1,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The conductor's HTTP API: what the command line talks to.
+//!
+//! | call | answer |
+//! |---|---|
+//! | `GET /v1/status` | [`Status`] |
+//! | `POST /v1/extractions/{name}/{verb}` | [`Reply`], when it is done |
+//! | `GET /metrics` | Prometheus text, without a token |
+//! | `GET /health` | 200 |
+//!
+//! Verbs: `start`, `shift` (body `{"reads": "10%"}`), `verify`, `switch`,
+//! `rollback`, `cancel`. Everything but metrics and health needs the bearer
+//! token of the state directory. Giving up waiting stops nothing.
+
+use crate::{
+    ports::{Finding, Verification},
+    status::{ExtractionStatus, Status},
+    worker::{Asked, Refused, Worker},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use plan::{ExtractionName, Percent};
+use protocol::Side;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+use subtle::ConstantTimeEq;
+
+/// Makes the text of `/metrics`.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the API serves.
+#[derive(Clone)]
+pub struct Control {
+    /// By extraction.
+    pub workers: BTreeMap<ExtractionName, Worker>,
+    /// The bearer token.
+    pub token: Arc<str>,
+    /// The text of `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// The answer to a verb.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// How the extraction stands now.
+    pub status: ExtractionStatus,
+    /// What a verify found.
+    pub verification: Option<Verification>,
+}
+
+/// The answer to a verb that was not carried out.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ErrorReply {
+    /// What was wrong, and what to do.
+    pub error: String,
+    /// Whether anything was touched.
+    pub kind: ErrorKind,
+    /// What `check` found, where that was the reason.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// Whether anything was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// Refused before anything was touched.
+    Refused,
+    /// Tried, and not done.
+    Failed,
+}
+
+/// The parameters of a verb.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// For `shift`.
+    #[serde(default)]
+    pub reads: Option<String>,
+}
+
+/// The routes of the API, ready to be served.
+pub type ApiRouter = Router;
+
+/// Serves the API until the listener fails.
+pub async fn serve(listener: tokio::net::TcpListener, router: ApiRouter) -> std::io::Result<()> {
+    axum::serve(listener, router).await
+}
+
+/// Fills bytes for a token, from the operating system.
+pub fn random(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(std::io::Error::other)
+}
+
+/// The routes of the API.
+pub fn router(control: Control) -> ApiRouter {
+    let guarded = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/extractions/{name}/{verb}", post(verb))
+        .layer(middleware::from_fn_with_state(control.clone(), authorized));
+    Router::new()
+        .merge(guarded)
+        .route("/metrics", get(metrics))
+        .route("/health", get(|| async { "ok\n" }))
+        .with_state(control)
+}
+
+async fn authorized(State(control): State<Control>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if given.is_some_and(|token| bool::from(token.ct_eq(control.token.as_bytes()))) {
+        return next.run(request).await;
+    }
+    let error = "the token is missing or wrong; it is in the state directory's control.json";
+    failure(
+        StatusCode::UNAUTHORIZED,
+        ErrorKind::Refused,
+        error.to_owned(),
+        Vec::new(),
+    )
+}
+
+async fn metrics(State(control): State<Control>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], (control.metrics)())
+}
+
+async fn status(State(control): State<Control>) -> Json<Status> {
+    Json(Status {
+        extractions: control.workers.values().map(Worker::status).collect(),
+    })
+}
+
+async fn verb(
+    State(control): State<Control>,
+    Path((name, verb)): Path<(String, String)>,
+    body: Option<Json<Parameters>>,
+) -> Response {
+    let worker = ExtractionName::new(&name)
+        .ok()
+        .and_then(|name| control.workers.get(&name));
+    let Some(worker) = worker else {
+        let known: Vec<_> = control.workers.keys().map(ToString::to_string).collect();
+        let error = format!(
+            "the plan has no extraction `{name}`; it has {}",
+            known.join(", ")
+        );
+        return failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new());
+    };
+    let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
+    let asked = match asked(&verb, &parameters) {
+        Ok(asked) => asked,
+        Err(error) => {
+            return failure(
+                StatusCode::BAD_REQUEST,
+                ErrorKind::Refused,
+                error,
+                Vec::new(),
+            );
+        }
+    };
+    match worker.ask(asked).await {
+        Ok((status, verification)) => Json(Reply {
+            status,
+            verification,
+        })
+        .into_response(),
+        Err(refused) => {
+            let error = refused.to_string();
+            match refused {
+                Refused::State(_) => {
+                    failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new())
+                }
+                Refused::Findings(findings) => failure(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    ErrorKind::Refused,
+                    error,
+                    findings,
+                ),
+                Refused::Failed(_) => failure(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    ErrorKind::Failed,
+                    error,
+                    Vec::new(),
+                ),
+            }
+        }
+    }
+}
+
+fn asked(verb: &str, parameters: &Parameters) -> Result<Asked, String> {
+    match verb {
+        "start" => Ok(Asked::Start),
+        "verify" => Ok(Asked::Verify),
+        "switch" => Ok(Asked::HandOver(Side::Service)),
+        "rollback" => Ok(Asked::HandOver(Side::Monolith)),
+        "cancel" => Ok(Asked::Cancel),
+        "shift" => {
+            let reads = parameters
+                .reads
+                .as_deref()
+                .ok_or("`shift` needs a share: reads")?;
+            Percent::parse(reads).map(Asked::Shift)
+        }
+        other => Err(format!("there is no verb `{other}`")),
+    }
+}
+
+fn failure(code: StatusCode, kind: ErrorKind, error: String, findings: Vec<Finding>) -> Response {
+    (
+        code,
+        Json(ErrorReply {
+            error,
+            kind,
+            findings,
+        }),
+    )
+        .into_response()
+}

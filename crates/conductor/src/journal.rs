@@ -1,0 +1,181 @@
+//! The journal: what has happened, in order, in SQLite.
+//!
+//! It is the state of everything but ownership, whose truth is in the
+//! databases (`protocol::lifecycle::reconcile` compares). An event is durable
+//! before any effect of it is begun.
+
+use plan::ExtractionName;
+use protocol::lifecycle::Event;
+use sqlx::{
+    SqlitePool,
+    sqlite::{
+        SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
+};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// The file in the state directory.
+const FILE: &str = "journal.db";
+
+/// The format of events; a reader refuses newer ones.
+const VERSION: i64 = 1;
+
+/// The journal of one installation, held by one process.
+pub struct Journal {
+    pool: SqlitePool,
+}
+
+/// The journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Somebody else has it.
+    #[error(
+        "the journal {0} is in use by another `banyan serve`. Stop that one, or give this one a \
+         state directory of its own with --state"
+    )]
+    InUse(PathBuf),
+    /// Another conductor has taken charge of the databases.
+    #[error("{0}")]
+    Superseded(String),
+    /// It cannot be read or written.
+    #[error("the journal {path} cannot be used: {source}")]
+    Storage {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The directory cannot be made.
+    #[error("the state directory {path} cannot be made: {source}. Give another one with --state")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An event was not written by this version or an older one.
+    #[error("entry {sequence} of the journal is not readable: {problem}. Use the newer version")]
+    Entry {
+        /// Which.
+        sequence: i64,
+        /// Why.
+        problem: String,
+    },
+}
+
+impl Journal {
+    /// Opens the journal in a directory, making both where they are missing.
+    pub async fn open(state: &Path) -> Result<Self, JournalError> {
+        std::fs::create_dir_all(state).map_err(|source| JournalError::Directory {
+            path: state.to_owned(),
+            source,
+        })?;
+        let path = state.join(FILE);
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // One process: a second one is refused instead of interleaving.
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .busy_timeout(Duration::from_millis(500));
+        let storage = |source: sqlx::Error| match &source {
+            sqlx::Error::Database(error) if error.message().contains("locked") => {
+                JournalError::InUse(path.clone())
+            }
+            _ => JournalError::Storage {
+                path: path.clone(),
+                source,
+            },
+        };
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(storage)?;
+        sqlx::query(
+            "create table if not exists journal (
+                sequence integer primary key autoincrement,
+                at_ms integer not null,
+                extraction text not null,
+                version integer not null,
+                event text not null
+            ) strict",
+        )
+        .execute(&pool)
+        .await
+        .map_err(storage)?;
+        Ok(Self { pool })
+    }
+
+    /// All events of an extraction, in order.
+    pub async fn read(&self, extraction: &ExtractionName) -> Result<Vec<Event>, JournalError> {
+        let rows: Vec<(i64, i64, String)> = sqlx::query_as(
+            "select sequence, version, event from journal where extraction = ? order by sequence",
+        )
+        .bind(extraction.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(storage)?;
+        rows.into_iter()
+            .map(|(sequence, version, event)| {
+                if version > VERSION {
+                    let problem = format!("it has version {version}, this program knows {VERSION}");
+                    return Err(JournalError::Entry { sequence, problem });
+                }
+                serde_json::from_str(&event).map_err(|error| JournalError::Entry {
+                    sequence,
+                    problem: error.to_string(),
+                })
+            })
+            .collect()
+    }
+
+    /// Writes events; they are durable when this returns.
+    pub async fn append(
+        &self,
+        extraction: &ExtractionName,
+        events: &[Event],
+    ) -> Result<(), JournalError> {
+        let mut transaction = self.pool.begin().await.map_err(storage)?;
+        for event in events {
+            let text = serde_json::to_string(event).map_err(|error| JournalError::Entry {
+                sequence: 0,
+                problem: error.to_string(),
+            })?;
+            sqlx::query(
+                "insert into journal (at_ms, extraction, version, event) values (?, ?, ?, ?)",
+            )
+            .bind(now_ms())
+            .bind(extraction.as_str())
+            .bind(VERSION)
+            .bind(text)
+            .execute(&mut *transaction)
+            .await
+            .map_err(storage)?;
+        }
+        transaction.commit().await.map_err(storage)
+    }
+}
+
+fn storage(source: sqlx::Error) -> JournalError {
+    JournalError::Storage {
+        path: PathBuf::from(FILE),
+        source,
+    }
+}
+
+/// The wall clock, for people.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,114 @@
+//! The control plane: it keeps the journal, decides by `protocol`, and has the
+//! effects carried out by a mover and by gateways it knows only as [`ports`].
+//!
+//! One [`worker`] per extraction runs a loop without choices of its own: the
+//! state says which work is due, the work's result goes into the state machine,
+//! its events into the journal, and the routing that follows from the new
+//! state to the gateways. Work is derived from the state, so a restart simply
+//! finds it due again.
+//!
+//! Not here: how rows move, how requests are held, and what a screen shows.
+
+pub mod api;
+mod crash;
+mod journal;
+pub mod ports;
+mod routes;
+pub mod status;
+mod worker;
+
+pub use journal::{Journal, JournalError};
+pub use worker::{Asked, Refused, Worker};
+
+use plan::{ExtractionName, Plan};
+use ports::{Gateways, Mover};
+use protocol::ConductorId;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long the gateways may route without hearing from us.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// How often the lease is renewed.
+const RENEW: Duration = Duration::from_millis(500);
+
+/// One run of the control plane.
+pub struct Conductor {
+    workers: BTreeMap<ExtractionName, Worker>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Conductor {
+    /// Opens the journal in `state`, and takes charge of every extraction of
+    /// the plan. Returns before they are: each worker goes on trying until its
+    /// databases answer, and until then its routing says 503.
+    pub async fn start(
+        plan: &Plan,
+        state: &Path,
+        movers: BTreeMap<ExtractionName, Arc<dyn Mover>>,
+        gateways: Arc<dyn Gateways>,
+    ) -> Result<Self, JournalError> {
+        let journal = Arc::new(Journal::open(state).await?);
+        let id = ConductorId(uuid::Uuid::new_v4());
+        tracing::info!(conductor = %id, "conductor started");
+        let routes = Arc::new(routes::Routes::new(plan, Arc::clone(&gateways)));
+        let stop = CancellationToken::new();
+        let (mut workers, mut tasks) = (BTreeMap::new(), JoinSet::new());
+        for (name, mover) in movers {
+            let Some(extraction) = plan.extractions.get(&name) else {
+                continue;
+            };
+            let history = journal.read(&name).await?;
+            let shared = worker::Shared {
+                extraction: extraction.clone(),
+                conductor: id,
+                journal: Arc::clone(&journal),
+                mover,
+                gateways: Arc::clone(&gateways),
+                routes: Arc::clone(&routes),
+            };
+            let (worker, task) = worker::start(shared, &history, stop.clone());
+            tasks.spawn(task);
+            workers.insert(name, worker);
+        }
+        let lease = lease(gateways, stop.clone());
+        tasks.spawn(lease);
+        Ok(Self {
+            workers,
+            tasks,
+            stop,
+        })
+    }
+
+    /// The workers, by extraction.
+    pub fn workers(&self) -> &BTreeMap<ExtractionName, Worker> {
+        &self.workers
+    }
+
+    /// Ends when a task of ours has ended that should not have: the process
+    /// must end too, and be started again.
+    pub async fn failed(&mut self) {
+        if let Some(Err(error)) = self.tasks.join_next().await {
+            tracing::error!(%error, "a task of the conductor ended");
+        }
+    }
+
+    /// Stops after the step under way; what is not finished goes on at the
+    /// next start.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn lease(gateways: Arc<dyn Gateways>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(RENEW);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => gateways.renew_lease(LEASE),
+            () = stop.cancelled() => return,
+        }
+    }
+}

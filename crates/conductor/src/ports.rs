@@ -1,0 +1,196 @@
+//! What the conductor needs of a mover and of gateways.
+//!
+//! Both stand behind traits so that the conductor knows neither PostgreSQL nor
+//! HTTP, and its tests can lose replies.
+
+use async_trait::async_trait;
+use plan::ExtractionName;
+use protocol::{
+    ConductorId, Epoch, GatewayId, InstanceId, Nonce, Side, lifecycle::Seen, owner::Outcome,
+    routing::Routing,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, time::Duration};
+
+/// Why a piece of work did not get done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It may be done later: the network, a lock, a restart.
+    #[error("{0}")]
+    Passing(String),
+    /// It will not get better by itself.
+    #[error("{0}")]
+    Lasting(String),
+    /// Another conductor has taken charge; this one must stop.
+    #[error("{0}")]
+    Superseded(String),
+}
+
+/// Which hand-over an effect belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The extraction's identity.
+    pub instance: InstanceId,
+    /// Its decision.
+    pub epoch: Epoch,
+    /// The old owner.
+    pub from: Side,
+    /// Its nonce.
+    pub nonce: Nonce,
+}
+
+/// Both sides' rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// In the monolith's database.
+    pub monolith: Seen,
+    /// In the service's.
+    pub service: Seen,
+    /// Whether the first copy is complete.
+    pub copied: bool,
+}
+
+/// Something that `check` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Whether it is a reason to refuse.
+    pub severity: Severity,
+    /// What it is about.
+    pub object: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It cannot be moved like this.
+    Refuse,
+    /// Worth knowing.
+    Warn,
+}
+
+/// What a verify found.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Verification {
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows that differ.
+    pub differences: u64,
+    /// The whole report, as the mover words it.
+    pub report: serde_json::Value,
+}
+
+/// Where copy and streams are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Of the first copy.
+    #[serde(default)]
+    pub copy: CopyProgress,
+    /// From the monolith to the service.
+    #[serde(default)]
+    pub forward: Option<StreamProgress>,
+    /// From the service to the monolith.
+    #[serde(default)]
+    pub reverse: Option<StreamProgress>,
+    /// Of a verify that runs: rows done and in all.
+    #[serde(default)]
+    pub verify: Option<(u64, u64)>,
+    /// Who has been seen to write the tables: `application_name`s.
+    #[serde(default)]
+    pub writers: Vec<String>,
+}
+
+/// Where the first copy is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CopyProgress {
+    /// Rows copied.
+    pub rows_copied: u64,
+    /// Rows in all, estimated until the copy ends.
+    pub rows_total: u64,
+}
+
+/// Where a stream is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StreamProgress {
+    /// `applying`, `stopped`, `waiting`, or `connecting`.
+    pub state: String,
+    /// What is wrong with it, if anything is.
+    pub trouble: Option<String>,
+    /// Bytes of log not yet applied.
+    pub lag_bytes: u64,
+    /// Age of the oldest change not yet applied.
+    pub lag_seconds: f64,
+    /// Transactions applied since the start.
+    pub transactions: u64,
+    /// Rows applied since the start.
+    pub rows: u64,
+}
+
+/// The mover of one extraction. Every method may be repeated.
+#[async_trait]
+pub trait Mover: Send + Sync + 'static {
+    /// Looks for what cannot be moved; touches nothing.
+    async fn check(&self) -> Result<Vec<Finding>, Trouble>;
+    /// Takes charge of the rows that there are, on the sides that answer. The
+    /// rest is claimed when it is needed first.
+    async fn claim(&self, conductor: ConductorId) -> Result<Rows, Trouble>;
+    /// Makes what is needed on both sides, rows included, and claims them.
+    async fn prepare(&self, instance: InstanceId, conductor: ConductorId) -> Result<(), Trouble>;
+    /// Copies; done already is well, too.
+    async fn copy(&self) -> Result<(), Trouble>;
+    /// Starts both followers, if they do not run.
+    async fn follow(&self) -> Result<(), Trouble>;
+    /// Stops them.
+    async fn stop_following(&self);
+    /// Compares both sides while `owner`'s changes flow to the other.
+    async fn verify(&self, owner: Side) -> Result<Verification, Trouble>;
+    /// What stands in the way of a hand-over, in words.
+    async fn blockers(&self, from: Side) -> Result<Vec<String>, Trouble>;
+    /// Locks the source's tables weakly, until a decision.
+    async fn lock_weakly(&self, from: Side) -> Result<(), Trouble>;
+    /// Locks, fences and marks the source.
+    async fn fence(&self, order: &Order, limit: Duration) -> Result<(), Trouble>;
+    /// Waits until the target has passed the mark; moves its sequences.
+    async fn catch_up(&self, order: &Order, limit: Duration) -> Result<(), Trouble>;
+    /// The compare-and-set; gives all locks back.
+    async fn decide(&self, order: &Order, wanted: Outcome) -> Result<Outcome, Trouble>;
+    /// Opens the target.
+    async fn open(&self, order: &Order) -> Result<(), Trouble>;
+    /// Takes the fence's triggers from the side that owns.
+    async fn unfence(&self, side: Side) -> Result<(), Trouble>;
+    /// Removes everything of ours.
+    async fn cancel(&self) -> Result<(), Trouble>;
+    /// Where everything is.
+    fn progress(&self) -> Progress;
+}
+
+/// How long requests were held, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct HoldReport {
+    /// How many were held.
+    pub held_requests: u64,
+    /// The longest.
+    pub hold_ms_max: f64,
+    /// The median.
+    pub hold_ms_p50: f64,
+}
+
+/// The gateways in front.
+#[async_trait]
+pub trait Gateways: Send + Sync + 'static {
+    /// Those whose lease has not ended.
+    fn live(&self) -> BTreeSet<GatewayId>;
+    /// Tells all of them.
+    fn publish(&self, routing: Routing);
+    /// Lets them route on for so long.
+    fn renew_lease(&self, lease: Duration);
+    /// Ends when the gateway holds the extraction's writes at `epoch` and has
+    /// drained, or when its lease has ended.
+    async fn held(&self, gateway: GatewayId, extraction: &ExtractionName, epoch: Epoch);
+    /// Of the last hold. Waits, within bounds, until what it held is released.
+    async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport;
+}

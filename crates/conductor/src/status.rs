@@ -1,0 +1,101 @@
+//! What `banyan status` shows, as JSON.
+
+use crate::ports::{HoldReport, Progress};
+use protocol::{Side, lifecycle::Extraction, owner::Outcome};
+use serde::{Deserialize, Serialize};
+
+/// All extractions.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// In the plan's order.
+    pub extractions: Vec<ExtractionStatus>,
+}
+
+/// One extraction.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ExtractionStatus {
+    /// Its name.
+    pub name: String,
+    /// Where in its life it is.
+    pub phase: String,
+    /// Who may write: `monolith`, `service`, `nobody`, or `unknown`.
+    pub owner: String,
+    /// The last decision.
+    pub epoch: u64,
+    /// The share of clients whose reads go to the service.
+    pub reads_percent: f64,
+    /// What goes wrong at the moment, and what to do.
+    pub trouble: Option<String>,
+    /// Copy and streams.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// The last verify.
+    pub last_verify: Option<VerifyStatus>,
+    /// The hand-over under way or the last one.
+    pub last_handover: Option<HandoverStatus>,
+}
+
+/// The last verify.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct VerifyStatus {
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows that differ.
+    pub differences: u64,
+    /// When it ended, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// A hand-over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HandoverStatus {
+    /// `switch` or `rollback`.
+    pub kind: String,
+    /// `committed`, `aborted`, or `under-way`.
+    pub outcome: String,
+    /// Why it was aborted.
+    pub reason: Option<String>,
+    /// Its decision.
+    pub epoch: u64,
+    /// From its beginning to its end.
+    pub total_ms: f64,
+    /// What the gateways held for it.
+    #[serde(flatten)]
+    pub hold: HoldReport,
+    /// How long each step took, in order.
+    pub steps: Vec<StepStatus>,
+}
+
+/// One step of a hand-over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StepStatus {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub ms: f64,
+}
+
+/// The word for a hand-over away from this side.
+pub(crate) fn kind(from: Side) -> &'static str {
+    match from {
+        Side::Monolith => "switch",
+        Side::Service => "rollback",
+    }
+}
+
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Committed => "committed",
+        Outcome::Aborted => "aborted",
+    }
+}
+
+/// The owner's word.
+pub(crate) fn owner(state: &Extraction) -> &'static str {
+    match state {
+        Extraction::Owned(owned) => owned.by.as_str(),
+        Extraction::HandingOver { before, handover } if !handover.holds() => before.by.as_str(),
+        Extraction::HandingOver { .. } => "nobody",
+        _ => Side::Monolith.as_str(),
+    }
+}

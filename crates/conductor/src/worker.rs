@@ -1,0 +1,615 @@
+//! The loop that runs one extraction.
+//!
+//! ```text
+//!   state ──▶ due work ──▶ result ──▶ command ──▶ events ──▶ journal ──▶ state
+//!     └──▶ routing ──▶ gateways
+//! ```
+//!
+//! Only this loop changes the extraction's state. People ask through
+//! [`Worker`]; each question is answered when what it asks for has ended. Work
+//! whose state has gone is dropped in the middle: every effect is made for
+//! that (see `mover::handover`).
+
+mod recovery;
+mod timeline;
+mod work;
+
+use crate::{
+    crash,
+    journal::{Journal, JournalError, now_ms},
+    ports::{Finding, Gateways, HoldReport, Mover, Severity, Trouble, Verification},
+    routes::Routes,
+    status::{ExtractionStatus, HandoverStatus, VerifyStatus, owner},
+};
+use futures_util::future::BoxFuture;
+use plan::{Extraction as Spec, ExtractionName, Percent};
+use protocol::{
+    ConductorId, InstanceId, Millis, Nonce, Side,
+    handover::Input,
+    lifecycle::{Command, Event, Extraction, Rejection, Verified},
+    routing::Writes,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use timeline::Timeline;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use work::{Done, Work};
+
+/// Questions that may wait for a worker; more are told to come back.
+const QUESTIONS: usize = 32;
+
+/// How often the clock is looked at while a hand-over is under way, and else.
+const BUSY_TICK: Duration = Duration::from_millis(10);
+const IDLE_TICK: Duration = Duration::from_millis(250);
+
+/// Pauses before failed work is tried again: the first, doubled to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a worker needs from outside.
+pub(crate) struct Shared {
+    pub(crate) extraction: Spec,
+    pub(crate) conductor: ConductorId,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) mover: Arc<dyn Mover>,
+    pub(crate) gateways: Arc<dyn Gateways>,
+    pub(crate) routes: Arc<Routes>,
+}
+
+/// What people can ask of an extraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Prepare, copy, follow.
+    Start,
+    /// Change the share of reads.
+    Shift(Percent),
+    /// Compare both sides.
+    Verify,
+    /// Hand over to the service, or back.
+    HandOver(Side),
+    /// End it without a trace.
+    Cancel,
+}
+
+/// Why something asked for was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refused {
+    /// Not in this state. Nothing was touched.
+    #[error("{0}")]
+    State(#[from] Rejection),
+    /// `check` says no. Nothing was touched.
+    #[error("it cannot be moved as it is: see `banyan check`")]
+    Findings(Vec<Finding>),
+    /// It did not work.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The answer: the status when it was done, and the report of a verify.
+pub type Answer = Result<(ExtractionStatus, Option<Verification>), Refused>;
+
+struct Question {
+    asked: Asked,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// The way to one extraction's loop. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    questions: mpsc::Sender<Question>,
+    status: watch::Receiver<ExtractionStatus>,
+    mover: Arc<dyn Mover>,
+}
+
+impl Worker {
+    /// Asks, and waits until it is done. Giving up waiting stops nothing.
+    pub async fn ask(&self, asked: Asked) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Refused::Failed("banyan is stopping; ask again when it runs".to_owned());
+        self.questions
+            .try_send(Question { asked, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    Refused::Failed("too many questions wait already; try again".to_owned())
+                }
+                mpsc::error::TrySendError::Closed(_) => gone(),
+            })?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> ExtractionStatus {
+        let mut status = self.status.borrow().clone();
+        status.progress = self.mover.progress();
+        status
+    }
+}
+
+/// Makes a worker and the loop behind it, which the caller spawns.
+pub(crate) fn start(
+    shared: Shared,
+    history: &[Event],
+    stop: CancellationToken,
+) -> (Worker, impl Future<Output = ()> + Send + use<>) {
+    let (questions, asked) = mpsc::channel(QUESTIONS);
+    let (status, seen) = watch::channel(ExtractionStatus::default());
+    let worker = Worker {
+        questions,
+        status: seen,
+        mover: Arc::clone(&shared.mover),
+    };
+    let state = history.iter().fold(Extraction::Planned, Extraction::evolve);
+    let task = Loop {
+        name: shared.extraction.name.clone(),
+        began: Instant::now(),
+        state,
+        ready: false,
+        trouble: Some("the databases have not been asked yet".to_owned()),
+        last_verify: None,
+        timeline: None,
+        last_handover: None,
+        report_due: false,
+        following: false,
+        unfenced: None,
+        waiting: Vec::new(),
+        retry: Retry::default(),
+        status,
+        shared,
+    };
+    (worker, task.run(asked, stop))
+}
+
+struct Loop {
+    shared: Shared,
+    name: ExtractionName,
+    began: Instant,
+    state: Extraction,
+    /// Whether the journal has been compared with the rows.
+    ready: bool,
+    trouble: Option<String>,
+    last_verify: Option<VerifyStatus>,
+    /// Of the hand-over under way.
+    timeline: Option<Timeline>,
+    last_handover: Option<HandoverStatus>,
+    /// Whether the gateways are still to say how long they held.
+    report_due: bool,
+    /// Whether the followers have been started.
+    following: bool,
+    /// The side whose fence is known to have no triggers left.
+    unfenced: Option<Side>,
+    waiting: Vec<Question>,
+    retry: Retry,
+    status: watch::Sender<ExtractionStatus>,
+}
+
+#[derive(Default)]
+struct Retry {
+    pause: Duration,
+    not_before: Option<Instant>,
+}
+
+impl Retry {
+    fn failed(&mut self) {
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
+        self.not_before = Some(Instant::now() + self.pause);
+    }
+}
+
+type Running = Option<(Work, BoxFuture<'static, Result<Done, Trouble>>)>;
+
+impl Loop {
+    async fn run(mut self, mut asked: mpsc::Receiver<Question>, stop: CancellationToken) {
+        let mut running: Running = None;
+        loop {
+            self.publish();
+            self.schedule(&mut running);
+            let tick = if self.handing_over() {
+                BUSY_TICK
+            } else {
+                IDLE_TICK
+            };
+            let work = async {
+                match &mut running {
+                    Some((_, future)) => future.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let result = tokio::select! {
+                () = stop.cancelled() => break,
+                done = work => {
+                    let work = running.take().map(|(work, _)| work);
+                    match work {
+                        Some(work) => self.finished(work, done).await,
+                        None => Ok(()),
+                    }
+                }
+                Some(question) = asked.recv() => self.asked(question).await,
+                () = tokio::time::sleep(tick) => self.tick().await,
+            };
+            if let Err(error) = result {
+                // What is not written down has not happened, and who is not in
+                // charge writes nothing: this conductor ends.
+                tracing::error!(extraction = %self.name, %error, "cannot go on");
+                break;
+            }
+        }
+        self.shared.mover.stop_following().await;
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Has the work that is due running, and no other.
+    fn schedule(&mut self, running: &mut Running) {
+        let due = self.due();
+        if running.as_ref().map(|(work, _)| work) == due.as_ref() {
+            return;
+        }
+        *running = None;
+        if self.retry.not_before.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        if let Some(work) = due {
+            let future = work.begin(&self.shared);
+            *running = Some((work, future));
+        }
+    }
+
+    fn handing_over(&self) -> bool {
+        matches!(self.state, Extraction::HandingOver { .. })
+    }
+
+    /// The work that the state asks for.
+    fn due(&self) -> Option<Work> {
+        if !self.ready {
+            return Some(Work::Recover);
+        }
+        match &self.state {
+            Extraction::Planned => self.waits_for(Asked::Start).then_some(Work::Check),
+            Extraction::Preparing { instance } => Some(Work::Prepare(*instance)),
+            Extraction::Copying { .. } => Some(Work::Copy),
+            Extraction::Cancelling { .. } => Some(Work::Cancel),
+            Extraction::HandingOver { handover, before } => Some(Work::Effect(work::effect(
+                before,
+                handover,
+                self.remaining(),
+            ))),
+            Extraction::Owned(_) if !self.following => Some(Work::Follow),
+            Extraction::Owned(_) if self.report_due => Some(Work::Report),
+            Extraction::Owned(owned) if self.waits_for(Asked::Verify) => {
+                Some(Work::Verify(owned.by))
+            }
+            Extraction::Owned(owned) if self.unfenced != Some(owned.by) => {
+                Some(Work::Unfence(owned.by))
+            }
+            Extraction::Owned(_) => None,
+        }
+    }
+
+    fn waits_for(&self, asked: Asked) -> bool {
+        self.waiting.iter().any(|question| question.asked == asked)
+    }
+
+    /// What is left of the hold until its deadline.
+    fn remaining(&self) -> Duration {
+        let deadline = match &self.state {
+            Extraction::HandingOver { handover, .. } => handover.deadline(),
+            _ => None,
+        };
+        deadline.map_or(Duration::ZERO, |at| {
+            Duration::from_millis(at.0.saturating_sub(self.now().0))
+        })
+    }
+
+    async fn tick(&mut self) -> Result<(), JournalError> {
+        if self.handing_over() {
+            let now = self.now();
+            self.feed(Command::Handover(Input::Tick(now))).await?;
+        }
+        Ok(())
+    }
+
+    async fn asked(&mut self, question: Question) -> Result<(), JournalError> {
+        if !self.ready {
+            let trouble = self.trouble.clone().unwrap_or_default();
+            let refused =
+                Refused::Failed(format!("not in charge of `{}` yet: {trouble}", self.name));
+            drop(question.reply.send(Err(refused)));
+            return Ok(());
+        }
+        let command = match question.asked {
+            // Looked at first; the command follows when `check` is content.
+            Asked::Start if self.state == Extraction::Planned => {
+                self.waiting.push(question);
+                return Ok(());
+            }
+            Asked::Start => Command::Start {
+                instance: InstanceId(Uuid::new_v4()),
+            },
+            Asked::Shift(share) => Command::ShiftReads(share),
+            Asked::HandOver(to) => Command::HandOver {
+                to,
+                nonce: Nonce(Uuid::new_v4()),
+            },
+            Asked::Cancel => Command::Cancel,
+            Asked::Verify => {
+                // Asks whether it may be; nothing happens until it has ended.
+                if let Err(rejection) = self.state.decide(Command::Verified(Verified::Never)) {
+                    drop(question.reply.send(Err(rejection.into())));
+                } else {
+                    self.waiting.push(question);
+                }
+                return Ok(());
+            }
+        };
+        match self.apply(command).await? {
+            Err(rejection) => drop(question.reply.send(Err(rejection.into()))),
+            Ok(()) if matches!(question.asked, Asked::Shift(_)) => {
+                drop(question.reply.send(Ok((self.snapshot(), None))));
+            }
+            Ok(()) => self.waiting.push(question),
+        }
+        Ok(())
+    }
+
+    /// Takes a command: writes its events down, then changes the state.
+    async fn apply(&mut self, command: Command) -> Result<Result<(), Rejection>, JournalError> {
+        match self.state.decide(command) {
+            Ok(events) => self.record(events).await.map(Ok),
+            Err(rejection) => Ok(Err(rejection)),
+        }
+    }
+
+    /// The same where nobody asked: what does not fit the state is late.
+    async fn feed(&mut self, command: Command) -> Result<(), JournalError> {
+        if let Err(rejection) = self.apply(command).await? {
+            tracing::debug!(extraction = %self.name, %rejection, "a result came too late");
+        }
+        Ok(())
+    }
+
+    async fn record(&mut self, events: Vec<Event>) -> Result<(), JournalError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.shared.journal.append(&self.name, &events).await?;
+        for event in events {
+            tracing::info!(extraction = %self.name, event = ?event, "recorded");
+            self.state = std::mem::take(&mut self.state).evolve(&event);
+            self.follow_up(&event);
+        }
+        self.retry = Retry::default();
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// What the loop itself notes of an event.
+    fn follow_up(&mut self, event: &Event) {
+        match event {
+            Event::HandoverBegan { epoch, from, .. } => {
+                self.timeline = Some(Timeline::begin(*epoch, *from));
+                self.unfenced = None;
+            }
+            Event::HandoverEnded { outcome, reason } => {
+                self.unfenced = None;
+                if let Some(timeline) = self.timeline.take() {
+                    self.last_handover = Some(timeline.end(*outcome, reason.clone()));
+                    self.report_due = true;
+                }
+            }
+            Event::CancelBegan => {
+                self.following = false;
+                let refused = Err(Refused::Failed("it was cancelled".to_owned()));
+                self.answer(|asked| asked != Asked::Cancel, &refused);
+            }
+            Event::Cancelled => {
+                let answer = Ok((self.snapshot(), None));
+                self.answer(|asked| asked == Asked::Cancel, &answer);
+            }
+            _ => {}
+        }
+        if let (Some(timeline), Extraction::HandingOver { handover, .. }) =
+            (&mut self.timeline, &self.state)
+        {
+            timeline.at(handover.stage.name());
+        }
+    }
+
+    fn answer(&mut self, which: impl Fn(Asked) -> bool, answer: &Answer) {
+        let (answered, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|question| which(question.asked));
+        self.waiting = kept;
+        for Question { reply, .. } in answered {
+            // Whoever asked may have left.
+            drop(reply.send(answer.clone()));
+        }
+    }
+
+    /// The gateways have released what they held: the report is complete.
+    fn reported(&mut self, hold: HoldReport) {
+        self.report_due = false;
+        if let Some(handover) = &mut self.last_handover {
+            handover.hold = hold;
+        }
+        let answer = Ok((self.snapshot(), None));
+        self.answer(|asked| matches!(asked, Asked::HandOver(_)), &answer);
+    }
+
+    /// Work has ended: its result becomes a command, or is tried again.
+    async fn finished(
+        &mut self,
+        work: Work,
+        result: Result<Done, Trouble>,
+    ) -> Result<(), JournalError> {
+        match result {
+            Ok(done) => self.done(done).await,
+            Err(trouble) => self.troubled(&work, trouble).await,
+        }
+    }
+
+    async fn done(&mut self, done: Done) -> Result<(), JournalError> {
+        match done {
+            Done::Recovered(rows) => return self.recovered(&rows).await,
+            Done::Checked(findings) => return self.checked(findings).await,
+            Done::Prepared => self.feed(Command::Prepared).await?,
+            Done::Copied => self.feed(Command::Copied).await?,
+            Done::Cancelled => self.feed(Command::Cancelled).await?,
+            Done::Verified(verification) => self.verified(verification).await?,
+            Done::Unfenced(side) => self.unfenced = Some(side),
+            Done::Following => {
+                self.following = true;
+                let answer = Ok((self.snapshot(), None));
+                self.answer(|asked| asked == Asked::Start, &answer);
+            }
+            Done::Reported(hold) => self.reported(hold),
+            Done::Effect(input) => {
+                crash::point(match &input {
+                    Input::Held(_) => "after-hold",
+                    Input::Fenced => "after-fence",
+                    Input::Decided(_) => "after-commit-point",
+                    Input::Opened => "after-opening",
+                    _ => "",
+                });
+                self.feed(Command::Handover(self.with_clock(input))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The hold begins now, for the gateways that live now.
+    fn with_clock(&self, input: Input) -> Input {
+        match input {
+            Input::Locked { .. } => Input::Locked {
+                now: self.now(),
+                hold: self.shared.extraction.switch.hold,
+                gateways: self.shared.gateways.live(),
+            },
+            other => other,
+        }
+    }
+
+    async fn checked(&mut self, findings: Vec<Finding>) -> Result<(), JournalError> {
+        if findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Refuse)
+        {
+            self.answer(
+                |asked| asked == Asked::Start,
+                &Err(Refused::Findings(findings)),
+            );
+            return Ok(());
+        }
+        let start = Command::Start {
+            instance: InstanceId(Uuid::new_v4()),
+        };
+        self.feed(start).await?;
+        Ok(())
+    }
+
+    async fn verified(&mut self, verification: Verification) -> Result<(), JournalError> {
+        let at_ms = now_ms();
+        let result = match verification.differences {
+            0 => Verified::Agreed(u64::try_from(at_ms).unwrap_or_default()),
+            _ => Verified::Differed,
+        };
+        let Verification {
+            rows, differences, ..
+        } = verification;
+        self.last_verify = Some(VerifyStatus {
+            rows,
+            differences,
+            at_ms,
+        });
+        self.feed(Command::Verified(result)).await?;
+        let answer = Ok((self.snapshot(), Some(verification)));
+        self.answer(|asked| asked == Asked::Verify, &answer);
+        Ok(())
+    }
+
+    async fn troubled(&mut self, work: &Work, trouble: Trouble) -> Result<(), JournalError> {
+        tracing::warn!(extraction = %self.name, work = work.name(), %trouble, "did not get done");
+        if let Trouble::Superseded(text) = &trouble {
+            // Somebody else is in charge: claim nothing, route nothing.
+            self.ready = false;
+            self.trouble = Some(text.clone());
+            self.retry = Retry {
+                pause: LAST_PAUSE,
+                not_before: None,
+            };
+            self.answer(|_| true, &Err(Refused::Failed(text.clone())));
+            return Err(JournalError::Superseded(text.clone()));
+        }
+        self.trouble = Some(trouble.to_string());
+        self.retry.failed();
+        match work {
+            Work::Effect(_) => {
+                let failed = Command::Handover(Input::Failed(trouble.to_string()));
+                self.feed(failed).await?;
+            }
+            Work::Check => {
+                let refused = Err(Refused::Failed(trouble.to_string()));
+                self.answer(|asked| asked == Asked::Start, &refused);
+            }
+            Work::Verify(_) => {
+                let refused = Err(Refused::Failed(trouble.to_string()));
+                self.answer(|asked| asked == Asked::Verify, &refused);
+            }
+            // Asked again until it works; those who wait are told why not
+            // when it is not the network's fault.
+            Work::Prepare(_) | Work::Copy if matches!(trouble, Trouble::Lasting(_)) => {
+                let refused = Err(Refused::Failed(trouble.to_string()));
+                self.answer(|asked| asked == Asked::Start, &refused);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn publish_routing(&self) {
+        let routing = if self.ready {
+            self.state.routing()
+        } else {
+            protocol::routing::ExtractionRouting {
+                writes: Writes::Refuse,
+                reads: Percent::ZERO,
+                ..self.state.routing()
+            }
+        };
+        self.shared.routes.set(&self.name, routing);
+    }
+
+    fn publish(&self) {
+        self.publish_routing();
+        let snapshot = self.snapshot();
+        self.status.send_replace(snapshot);
+    }
+
+    fn snapshot(&self) -> ExtractionStatus {
+        ExtractionStatus {
+            name: self.name.to_string(),
+            phase: self.state.name().to_owned(),
+            owner: if self.ready {
+                owner(&self.state)
+            } else {
+                "unknown"
+            }
+            .to_owned(),
+            epoch: self.state.epoch().0,
+            reads_percent: f64::from(self.state.routing().reads.basis_points()) / 100.0,
+            trouble: self.trouble.clone(),
+            progress: self.shared.mover.progress(),
+            last_verify: self.last_verify.clone(),
+            last_handover: self
+                .timeline
+                .as_ref()
+                .map(Timeline::under_way)
+                .or_else(|| self.last_handover.clone()),
+        }
+    }
+}
