@@ -1,0 +1,56 @@
+//! What the cases share that kill `banyan serve` in the middle of a hand-over.
+
+use crate::stage::Stage;
+use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+const DEATH_LIMIT: Duration = Duration::from_secs(30);
+
+/// Dies at a place of the switch, starts again, and must settle with an owner;
+/// then it must be able to go on. No write may be lost or doubled over it.
+pub(crate) async fn dies_and_settles(place: &str, phase: &str, owner: &str) -> Result<()> {
+    let mut stage = Stage::following_until(Some(place), Ok).await?;
+    stage.banyan.shift("50%").await?;
+    let traffic = stage.traffic().await?;
+
+    traffic.workload.begin_phase("crash");
+    let answer = stage.banyan.run("switch", &["contracts", "--yes"]).await?;
+    ensure!(
+        answer.code != 0,
+        "the switch says that it succeeded: {}",
+        answer.stdout
+    );
+    println!(
+        "banyan switch ended with {}: {}",
+        answer.code,
+        answer.stderr.trim()
+    );
+    let mut serve = stage.serve.take().context("banyan is not running")?;
+    let exit = serve.process().wait(DEATH_LIMIT).await?;
+    ensure!(exit.code > 128, "it ended by itself with {}", exit.code);
+
+    stage.serve(None).await?;
+    let settled = stage.settled(phase, owner).await?;
+    println!(
+        "settled: {} owns, epoch {}, {:?}",
+        owner, settled.epoch, settled.last_handover
+    );
+    traffic.workload.begin_phase("settling");
+    traffic.more_writes(20).await?;
+
+    traffic.workload.begin_phase("after");
+    if owner == "monolith" {
+        stage.switch().await?;
+        traffic.more_writes(20).await?;
+    }
+    stage.rollback().await?;
+    traffic.more_writes(20).await?;
+    let (finished, _) = traffic.finish().await?;
+    let after = finished.phases.last().context("no phases")?;
+    ensure!(
+        after.counts.failed == 0,
+        "failures after the restart: {:#?}",
+        finished.failures
+    );
+    stage.ensure_equal().await
+}

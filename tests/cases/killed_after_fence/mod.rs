@@ -1,0 +1,6 @@
+//! SIGKILL after the fence: undone, the monolith goes on.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_fence() -> anyhow::Result<()> {
+    crate::crash::dies_and_settles("after-fence", "following", "monolith").await
+}

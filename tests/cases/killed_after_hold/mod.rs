@@ -1,0 +1,6 @@
+//! SIGKILL once all gateways hold: nothing has happened, the monolith goes on.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_hold() -> anyhow::Result<()> {
+    crate::crash::dies_and_settles("after-hold", "following", "monolith").await
+}

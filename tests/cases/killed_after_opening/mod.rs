@@ -1,0 +1,6 @@
+//! SIGKILL after the opening of the target: completed, the service owns.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_opening() -> anyhow::Result<()> {
+    crate::crash::dies_and_settles("after-opening", "switched", "service").await
+}

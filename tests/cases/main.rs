@@ -1,0 +1,25 @@
+//! End-to-end cases: one directory each, also for what must fail.
+//!
+//! Every case starts the real binaries on private PostgreSQL clusters of its
+//! own, and an auditor that took no part looks at what they left. The binaries
+//! must have been built: `./x test` does that.
+
+mod crash;
+mod stage;
+
+mod auditor_finds_planted_faults;
+mod bad_input;
+mod cancel_leaves_no_trace;
+mod hold_bounds_503;
+mod killed_after_commit_point;
+mod killed_after_fence;
+mod killed_after_hold;
+mod killed_after_opening;
+mod killed_at_any_moment;
+mod long_transaction_aborts;
+mod lost_journal;
+mod monolith_own_tests;
+mod planted_difference;
+mod same_answers;
+mod story;
+mod target_killed_during_switch;

@@ -1,0 +1,212 @@
+//! A scene with `banyan serve` in front: where most cases begin.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::time::Duration;
+use testbed::auditor::{Audit, Auditor, Claim};
+use testbed::banyan::answers::{Extraction, Handover};
+use testbed::banyan::{CommandLine, Plan, Serve};
+use testbed::deadline;
+use testbed::monolith::Writer;
+use testbed::scene::{Scene, Settings};
+use testbed::workload::{self, Finished, Workload};
+
+/// Enough for every page and filter, small enough to be copied at once.
+const CONTRACTS: u64 = 300;
+
+/// Whatever is interrupted must have settled within this time.
+const SETTLE_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) const TRAFFIC_LIMIT: Duration = Duration::from_secs(30);
+
+/// What stands, from the front to the back. Later ones end last.
+pub(crate) struct Stage {
+    pub serve: Option<Serve>,
+    pub banyan: CommandLine,
+    pub scene: Scene,
+}
+
+impl Stage {
+    /// Everything stands; nothing has begun.
+    pub async fn set(edit: impl Fn(Plan) -> Result<Plan>) -> Result<Self> {
+        let scene = Scene::set(&Settings::fast(CONTRACTS), &|_| {}).await?;
+        let plan = edit(scene.plan()?)?;
+        let banyan = scene.command_line(&plan)?;
+        Ok(Self {
+            serve: None,
+            banyan,
+            scene,
+        })
+    }
+
+    /// Tables copied and followed, with the example's plan.
+    pub async fn following() -> Result<Self> {
+        Self::following_until(None, Ok).await
+    }
+
+    /// The same with another plan and a place to die at.
+    pub async fn following_until(
+        crash_at: Option<&str>,
+        edit: impl Fn(Plan) -> Result<Plan>,
+    ) -> Result<Self> {
+        let mut stage = Self::set(edit).await?;
+        stage.serve(crash_at).await?;
+        stage.banyan.start().await?;
+        stage.settled("following", "monolith").await?;
+        Ok(stage)
+    }
+
+    /// Starts `banyan serve`; the addresses are the plan's, so they stay.
+    pub async fn serve(&mut self, crash_at: Option<&str>) -> Result<()> {
+        self.serve = Some(self.banyan.serve_until(crash_at, self.scene.logs()).await?);
+        Ok(())
+    }
+
+    pub fn gateway(&self) -> Result<&str> {
+        Ok(self
+            .serve
+            .as_ref()
+            .context("banyan is not running")?
+            .gateway())
+    }
+
+    pub async fn status(&self) -> Result<Extraction> {
+        Ok(self.banyan.status().await?.contracts())
+    }
+
+    /// Waits until the extraction is in a phase, has an owner, and its streams
+    /// run.
+    pub async fn settled(&self, phase: &str, owner: &str) -> Result<Extraction> {
+        let what = format!("the phase {phase} with the owner {owner}");
+        let mut last = Extraction::default();
+        let settled = deadline::until(&what, SETTLE_LIMIT, async || {
+            last = self.status().await?;
+            let is_it = last.phase == phase && last.owner == owner && last.streams_run();
+            Ok(is_it.then(|| last.clone()))
+        })
+        .await;
+        settled.with_context(|| format!("last seen: {last:?}"))
+    }
+
+    /// Clients through the gateway and a background writer beside it.
+    pub async fn traffic(&self) -> Result<Traffic> {
+        let settings = workload::Settings {
+            rate: 80.0,
+            ..workload::Settings::default()
+        };
+        let run = settings.run.clone();
+        let (monolith, service) = (
+            self.scene.monolith_database()?,
+            self.scene.contracts_database()?,
+        );
+        let auditor = Auditor::begin(&monolith, Some(&service), &run).await?;
+        let writer = self
+            .scene
+            .project
+            .start_writer(10, &format!("{run}-cron"))?;
+        let workload = Workload::start(self.gateway()?, settings, "before").await?;
+        let traffic = Traffic {
+            workload,
+            writer,
+            auditor,
+        };
+        traffic.more_writes(20).await?;
+        Ok(traffic)
+    }
+
+    /// A switch that must succeed.
+    pub async fn switch(&self) -> Result<Handover> {
+        committed(self.banyan.switch().await?)
+    }
+
+    /// A rollback that must succeed.
+    pub async fn rollback(&self) -> Result<Handover> {
+        committed(self.banyan.rollback().await?)
+    }
+
+    /// A verify that must find nothing.
+    pub async fn ensure_equal(&self) -> Result<()> {
+        let found = self.banyan.verify().await?;
+        ensure!(
+            found.differences.is_empty(),
+            "verify found {:?}",
+            found.differences
+        );
+        ensure!(
+            found.rows > CONTRACTS,
+            "verify compared only {} rows",
+            found.rows
+        );
+        Ok(())
+    }
+}
+
+pub(crate) fn committed(handover: Handover) -> Result<Handover> {
+    if !handover.is_committed() {
+        bail!("the {} was aborted: {}", handover.kind, handover.reason());
+    }
+    println!(
+        "{} epoch {}: {:.0} ms, {} held, at most {:.0} ms",
+        handover.kind,
+        handover.epoch,
+        handover.total_ms,
+        handover.held_requests,
+        handover.hold_ms_max
+    );
+    Ok(handover)
+}
+
+/// Clients at work and who will judge the result.
+pub(crate) struct Traffic {
+    pub workload: Workload,
+    writer: Writer,
+    auditor: Auditor,
+}
+
+impl Traffic {
+    /// Lets the clients go on until this many more writes were acknowledged.
+    pub async fn more_writes(&self, count: u64) -> Result<()> {
+        let view = self.workload.view();
+        let goal = view.total().writes_acknowledged + count;
+        deadline::poll(&format!("{count} more writes"), TRAFFIC_LIMIT, || {
+            Ok((view.total().writes_acknowledged >= goal).then_some(()))
+        })
+        .await
+    }
+
+    /// Ends the work and audits it. What the clients saw is the caller's to
+    /// judge, what the databases hold must be right in any case.
+    pub async fn finish(self) -> Result<(Finished, Audit)> {
+        let background = self.writer.stop().await?;
+        let finished = self.workload.stop().await?;
+        let claims: Vec<Claim> = finished
+            .writes
+            .iter()
+            .map(Claim::from)
+            .chain(background.iter().map(Claim::from))
+            .collect();
+        let audit = self.auditor.audit(&claims).await?;
+        println!(
+            "{} requests, {} failed; writes: {} acknowledged, {} unknown, {} refused",
+            finished.total.requests,
+            finished.total.failed,
+            audit.acknowledged,
+            audit.unknown,
+            audit.refused
+        );
+        audit.ensure_clean()?;
+        let stale = finished.total.stale_reads;
+        ensure!(stale == 0, "{stale} stale reads: {:#?}", finished.failures);
+        Ok((finished, audit))
+    }
+
+    /// The same where the clients must not have noticed anything.
+    pub async fn finish_unnoticed(self) -> Result<()> {
+        let (finished, _) = self.finish().await?;
+        ensure!(
+            finished.total.failed == 0,
+            "clients noticed: {:#?}",
+            finished.failures
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! `./x test` and `./x lint`.
+
+use crate::cargo;
+use anyhow::Result;
+use std::process::{Command, Stdio};
+
+/// Threads of the fallback runner: each case runs two database servers.
+const TEST_THREADS: &str = "--test-threads=2";
+
+/// Everything that CI holds. Ends with the test runner's own summary.
+pub(crate) fn test(filters: &[String]) -> Result<()> {
+    if filters.is_empty() {
+        format_and_clippy()?;
+        if has("cargo-deny") {
+            deny()?;
+        } else {
+            println!("cargo-deny is not installed: licences and sources are not checked here;");
+            println!("`./x lint` installs it.");
+        }
+    } else {
+        println!("Only some tests: formatting, lints and licences are not checked.");
+    }
+    // The cases start these as processes, which cargo does not know.
+    cargo(&["build", "--package", "banyan", "--package", "contracts"])?;
+    let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+    if has("cargo-nextest") {
+        cargo(&[&["nextest", "run", "--workspace"], &filters[..]].concat())
+    } else {
+        println!("cargo-nextest is not installed: using `cargo test`, which is slower.");
+        cargo(&[&["test", "--workspace", "--", TEST_THREADS], &filters[..]].concat())
+    }
+}
+
+/// The checks that start nothing.
+pub(crate) fn lint() -> Result<()> {
+    format_and_clippy()?;
+    if !has("cargo-deny") {
+        println!("cargo-deny is not installed: building it, which takes some minutes.");
+        cargo(&["install", "--locked", "cargo-deny"])?;
+    }
+    deny()
+}
+
+fn format_and_clippy() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])
+}
+
+fn deny() -> Result<()> {
+    // Not advisories: their database cannot be reached from everywhere.
+    cargo(&["deny", "check", "bans", "licenses", "sources"])
+}
+
+fn has(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

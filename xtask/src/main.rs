@@ -1,0 +1,60 @@
+//! Development tasks, called by `./x`.
+
+mod checks;
+mod demo;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use std::process::{Command, ExitCode};
+
+/// Whatever went wrong has been said.
+const EXIT_FAILURE: u8 = 1;
+
+#[derive(Parser)]
+#[command(name = "x", bin_name = "./x", about = "Show, test and check Banyan", version = None)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Watch contracts leave a running monolith, come back, and leave again
+    Demo(demo::Arguments),
+    /// Run all checks and tests
+    Test {
+        /// Run only tests whose names contain one of these, and no other checks
+        filters: Vec<String>,
+    },
+    /// Check formatting, lints, licences and dependencies
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
+        Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        // Without a backtrace: what failed is said by the chain of contexts.
+        let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+        eprintln!("error: {}", chain.join("\n  because: "));
+        ExitCode::from(EXIT_FAILURE)
+    })
+}
+
+/// Runs cargo in the repository and shows what it prints.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    println!("$ cargo {}", arguments.join(" "));
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(testbed::binaries::repository())
+        .status()
+        .context("running cargo")?;
+    if !status.success() {
+        bail!("cargo {} failed", arguments.first().unwrap_or(&""));
+    }
+    Ok(())
+}
