@@ -380,3 +380,79 @@ impl Pins {
         *self.applied_watch(source).borrow()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Epoch;
+
+    const OWNER: Ownership = Ownership {
+        side: Side::Service,
+        since: Epoch(1),
+    };
+
+    fn pins(clients_max: usize) -> (Pins, watch::Sender<Lsn>) {
+        let applied = watch::Sender::new(Lsn(0));
+        let pins = Pins::new(1, clients_max, Duration::ZERO, |_| applied.subscribe());
+        (pins, applied)
+    }
+
+    #[test]
+    fn a_full_table_binds_everybody_until_what_overflowed_is_applied() {
+        let (pins, applied) = pins(1);
+        let [one, two, three] = [b"1", b"2", b"3"].map(|key| pins.client(key));
+        assert_eq!(pins.sent(OWNER, Some(one)), Holder::Client(one));
+        assert!(!pins.bind(OWNER, three));
+        let holder = pins.sent(OWNER, Some(two));
+        assert_eq!(holder, Holder::Overflow);
+        pins.answered(OWNER, holder);
+        pins.settle(OWNER, holder, 1, Lsn(5));
+        assert!(pins.bind(OWNER, two) && pins.bind(OWNER, three));
+        assert_eq!(pins.debts(OWNER, Some(three)).len(), 1);
+        assert_eq!(pins.debts(OWNER, None).len(), 0);
+        applied.send_replace(Lsn(5));
+        assert!(!pins.bind(OWNER, two) && !pins.bind(OWNER, three));
+        assert!(pins.bind(OWNER, one));
+    }
+
+    #[test]
+    fn a_sweep_makes_room_and_keeps_what_binds() {
+        let (pins, applied) = pins(2);
+        let [one, two, three] = [b"1", b"2", b"3"].map(|key| pins.client(key));
+        for (client, position) in [(one, 5), (two, 6)] {
+            let holder = pins.sent(OWNER, Some(client));
+            pins.answered(OWNER, holder);
+            pins.settle(OWNER, holder, 1, Lsn(position));
+        }
+        applied.send_replace(Lsn(5));
+        pins.sweep(Some(OWNER));
+        assert!(pins.bind(OWNER, two));
+        assert_eq!(pins.sent(OWNER, Some(three)), Holder::Client(three));
+        let next = Ownership {
+            side: Side::Monolith,
+            since: Epoch(2),
+        };
+        pins.sweep(Some(next));
+        assert_eq!(pins.clients.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_forgotten_pin_does_not_wait_for_the_next() {
+        let (pins, applied) = pins(2);
+        let one = pins.client(b"1");
+        let write = |position| {
+            let holder = pins.sent(OWNER, Some(one));
+            pins.answered(OWNER, holder);
+            let debt = pins.debts(OWNER, Some(one))[0];
+            pins.settle(OWNER, holder, 1, Lsn(position));
+            debt
+        };
+        let debt = write(5);
+        applied.send_replace(Lsn(5));
+        pins.sweep(Some(OWNER));
+        assert!(pins.pin(Holder::Client(one)).is_none());
+        let unsettled = pins.sent(OWNER, Some(one));
+        pins.answered(OWNER, unsettled);
+        pins.paid(|| Some(OWNER), debt).await;
+    }
+}

@@ -29,6 +29,9 @@ pub struct Settings {
     pub clients: u32,
     /// How many of them send no `X-User-Id`.
     pub anonymous: u32,
+    /// How many users take turns on a client's connection: more of them make
+    /// a share of the users a finer measure.
+    pub users_per_client: u32,
     /// Requests per second of all of them together, at most.
     pub rate: f64,
     /// Longest wait for an answer.
@@ -44,6 +47,7 @@ impl Default for Settings {
         Self {
             clients: 32,
             anonymous: 4,
+            users_per_client: 8,
             rate: 120.0,
             timeout: Duration::from_secs(5),
             run: run_name(),

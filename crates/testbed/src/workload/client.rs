@@ -1,4 +1,5 @@
-//! One client: a user, a connection, and what it remembers of its own writes.
+//! One client: a connection, the users who take turns on it, and what each of
+//! them remembers of its own writes.
 
 use super::known::version_of;
 use super::tally::Observation;
@@ -50,29 +51,49 @@ const DOCUMENT: f64 = 0.4;
 pub(super) struct Client {
     shared: Arc<Shared>,
     number: u32,
-    user: Option<u32>,
     connection: Connection,
     random: ChaCha8Rng,
     writes: u64,
-    /// The version in the last acknowledgement, by contract.
-    acknowledged: HashMap<u64, u64>,
-    created: Vec<u64>,
+    users: Vec<User>,
+    /// Whose turn it is.
+    turn: usize,
     /// Requests since the pace was last looked at.
     requests: u32,
 }
 
+/// What makes a user: the header, and its own writes.
+#[derive(Default)]
+struct User {
+    /// `X-User-Id`; without one it is nobody in particular.
+    id: Option<u32>,
+    /// The version in the last acknowledgement, by contract.
+    acknowledged: HashMap<u64, u64>,
+    created: Vec<u64>,
+}
+
 impl Client {
     pub fn new(shared: Arc<Shared>, number: u32) -> Result<Self> {
-        let is_anonymous = number < shared.settings.anonymous;
+        let settings = &shared.settings;
+        let first = number * settings.users_per_client + 1;
+        let user = |id: u32| User {
+            id: Some(id),
+            ..User::default()
+        };
+        let users = if number < settings.anonymous {
+            vec![User::default()]
+        } else {
+            (first..first + settings.users_per_client)
+                .map(user)
+                .collect()
+        };
         Ok(Self {
             connection: Connection::new(&shared.url)?,
-            random: ChaCha8Rng::seed_from_u64(shared.settings.seed ^ (u64::from(number) << 32)),
-            user: (!is_anonymous).then_some(number + 1),
+            random: ChaCha8Rng::seed_from_u64(settings.seed ^ (u64::from(number) << 32)),
             shared,
             number,
             writes: 0,
-            acknowledged: HashMap::new(),
-            created: Vec::new(),
+            users,
+            turn: 0,
             requests: 0,
         })
     }
@@ -89,6 +110,7 @@ impl Client {
                 () = tokio::time::sleep_until(next) => {}
             }
             self.requests = 0;
+            self.turn = self.random.random_range(0..self.users.len());
             let action = self.choose();
             self.act(action).await;
             // What a slow answer cost is not caught up with.
@@ -110,7 +132,7 @@ impl Client {
                 let own = self
                     .random
                     .random_bool(0.3)
-                    .then(|| self.pick(&self.created.clone()));
+                    .then(|| self.pick(&self.user().created.clone()));
                 let id = own.flatten().or_else(|| self.pick(&known.contracts));
                 if let Some(id) = id {
                     self.read_contract(id).await;
@@ -130,7 +152,7 @@ impl Client {
             Action::Create => self.create().await,
             Action::PatchOwn => {
                 let id = self
-                    .pick(&self.created.clone())
+                    .pick(&self.user().created.clone())
                     .or_else(|| self.pick(&known.shared));
                 if let Some(id) = id {
                     self.patch(id).await;
@@ -142,6 +164,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    fn user(&self) -> &User {
+        // `turn` is always drawn from the range of this list.
+        &self.users[self.turn]
     }
 
     fn pick(&mut self, ids: &[u64]) -> Option<u64> {
@@ -175,7 +202,7 @@ impl Client {
             );
             return;
         };
-        self.created.push(id);
+        self.users[self.turn].created.push(id);
         if self.random.random_bool(READ_BACK) {
             self.read_contract(id).await;
         }
@@ -230,7 +257,7 @@ impl Client {
     async fn read_contract(&mut self, id: u64) {
         let phase = self.phase();
         let path = format!("{CONTRACTS}/{id}");
-        let own = self.acknowledged.get(&id).copied();
+        let own = self.user().acknowledged.get(&id).copied();
         let call = Call::get(path.clone());
         let (result, started) = self.send(&call).await;
         // Its own contract must be there; that it is not is staleness.
@@ -251,7 +278,7 @@ impl Client {
         let seen = version_of(&answer.json());
         if seen.is_none_or(|seen| seen < own) {
             let side = answer.side().unwrap_or("somebody");
-            let (status, user) = (answer.status, self.user);
+            let (status, user) = (answer.status, self.user().id);
             let text = format!(
                 "GET {path} by {user:?}: {side} answered {status} with version {seen:?}, \
                  the client's own write made {own}"
@@ -271,7 +298,7 @@ impl Client {
         let body = answer.json();
         for row in body["results"].as_array().map_or(&[][..], Vec::as_slice) {
             let id = row["id"].as_u64().unwrap_or(0);
-            let (own, seen) = (self.acknowledged.get(&id).copied(), version_of(row));
+            let (own, seen) = (self.user().acknowledged.get(&id).copied(), version_of(row));
             if own.is_some() && seen < own {
                 let text =
                     format!("GET {path} shows version {seen:?} of {id}, own write made {own:?}");
@@ -323,7 +350,10 @@ impl Client {
             return None;
         }
         if let (Some(contract), Some(version)) = (contract, version) {
-            let known = self.acknowledged.entry(contract).or_default();
+            let known = self.users[self.turn]
+                .acknowledged
+                .entry(contract)
+                .or_default();
             *known = version.max(*known);
         }
         Some(body)
@@ -332,7 +362,7 @@ impl Client {
     async fn send(&mut self, call: &Call) -> (Result<Answer, SendError>, Instant) {
         self.requests += 1;
         let started = Instant::now();
-        let call = call.clone().by(self.user);
+        let call = call.clone().by(self.user().id);
         (
             self.connection
                 .send(&call, self.shared.settings.timeout)
