@@ -10,6 +10,10 @@ use plan::Plan;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless RUST_LOG says otherwise. The replication driver's
+/// own lines repeat what we say of its errors.
+const LOG_FILTER: &str = "info,pgwire_replication=off";
+
 /// Moves a capability out of a live monolith into a service: its traffic and
 /// its data together, with no failed request and no lost write, and with a way
 /// back that loses nothing either.
@@ -213,7 +217,7 @@ fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
 }
 
 fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -15,7 +15,8 @@ use gateway::Gateway;
 use gateways::LocalGateway;
 use plan::{ExtractionName, Plan};
 use std::{
-    collections::BTreeMap, fmt::Write as _, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration,
+    collections::BTreeMap, fmt::Write as _, io::Write, net::SocketAddr, path::Path, sync::Arc,
+    time::Duration,
 };
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 

@@ -45,12 +45,18 @@ impl MovedTable {
 
     /// Column names on a side, in the common order.
     pub fn column_names(&self, side: Side) -> Vec<&str> {
-        self.columns.iter().map(|column| column.name(side)).collect()
+        self.columns
+            .iter()
+            .map(|column| column.name(side))
+            .collect()
     }
 
     /// Key column names on a side, in the key's order.
     pub fn key_names(&self, side: Side) -> Vec<&str> {
-        self.key.iter().map(|&at| self.columns[at].name(side)).collect()
+        self.key
+            .iter()
+            .map(|&at| self.columns[at].name(side))
+            .collect()
     }
 }
 
@@ -125,9 +131,8 @@ impl Column {
 /// Types whose binary and text forms are the same, so that a column may be
 /// one here and the other there.
 pub fn binary_compatible(one: &str, other: &str) -> bool {
-    let text = |name: &str| {
-        name == "text" || name.starts_with("character varying") || name == "citext"
-    };
+    let text =
+        |name: &str| name == "text" || name.starts_with("character varying") || name == "citext";
     one == other || (text(one) && text(other))
 }
 
@@ -161,7 +166,10 @@ const KEY: &str = "select a.attname::text from pg_index i \
 pub async fn table(session: &Session, name: &TableName) -> Result<Option<Table>, MoverError> {
     let side = session.side();
     let wrap = || MoverError::sql(side, "reading the catalogue");
-    let Some(row) = session.query_opt(TABLE, &[&name.schema, &name.table]).await.map_err(wrap())?
+    let Some(row) = session
+        .query_opt(TABLE, &[&name.schema, &name.table])
+        .await
+        .map_err(wrap())?
     else {
         return Ok(None);
     };
@@ -205,18 +213,27 @@ pub fn join(
     let mut columns = Vec::new();
     for column in monolith.columns.iter().filter(|column| !column.generated) {
         let name = mapping.service_column(&column.name);
-        let Some(twin) = service.columns.iter().find(|twin| twin.name == name && !twin.generated)
+        let Some(twin) = service
+            .columns
+            .iter()
+            .find(|twin| twin.name == name && !twin.generated)
         else {
             return Err(problem(
                 format!("{}.{}", mapping.monolith, column.name),
-                &format!("the service's table {} has no column `{name}`", mapping.service),
+                &format!(
+                    "the service's table {} has no column `{name}`",
+                    mapping.service
+                ),
                 "Add it there, or map it under `columns:` in the plan",
             ));
         };
         if !column.fits(twin) {
             return Err(problem(
                 format!("{}.{}", mapping.monolith, column.name),
-                &format!("it is {}, but {name} in {} is {}", column.type_name, mapping.service, twin.type_name),
+                &format!(
+                    "it is {}, but {name} in {} is {}",
+                    column.type_name, mapping.service, twin.type_name
+                ),
                 "Give both the same type",
             ));
         }
@@ -233,9 +250,17 @@ pub fn join(
         .filter_map(|name| columns.iter().position(|column| column.monolith == *name))
         .collect();
     if key.is_empty() || key.len() != monolith.key.len() {
-        return Err(problem(mapping.monolith.to_string(), "it has no primary key", "Add one"));
+        return Err(problem(
+            mapping.monolith.to_string(),
+            "it has no primary key",
+            "Add one",
+        ));
     }
-    Ok(MovedTable { mapping: mapping.clone(), columns, key })
+    Ok(MovedTable {
+        mapping: mapping.clone(),
+        columns,
+        key,
+    })
 }
 
 /// Reads and joins all tables of an extraction.

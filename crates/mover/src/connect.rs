@@ -48,17 +48,26 @@ impl Session {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
         let (client, connection) = match connecting {
             Ok(done) => done.map_err(|error| refused(side, database, &error))?,
-            Err(_) => return Err(MoverError::Connect {
-                side,
-                database: database.to_string(),
-                reason: format!("no answer within {CONNECT_TIMEOUT:?}"),
-                remedy: "Check that the server runs and that nothing between drops packets",
-            }),
+            Err(_) => {
+                return Err(MoverError::Connect {
+                    side,
+                    database: database.to_string(),
+                    reason: format!("no answer within {CONNECT_TIMEOUT:?}"),
+                    remedy: "Check that the server runs and that nothing between drops packets",
+                });
+            }
         };
         // The driver's errors come back from the statements that meet them.
         let driver = tokio::spawn(async move { drop(connection.await) });
-        let session = Self { client, side, driver };
-        session.batch_execute(SESSION).await.map_err(MoverError::sql(side, "setting up a session"))?;
+        let session = Self {
+            client,
+            side,
+            driver,
+        };
+        session
+            .batch_execute(SESSION)
+            .await
+            .map_err(MoverError::sql(side, "setting up a session"))?;
         Ok(session)
     }
 
@@ -105,7 +114,14 @@ fn refused(side: Side, database: &DatabaseUrl, error: &tokio_postgres::Error) ->
     };
     let reason = match error.as_db_error() {
         Some(db) => db.message().to_owned(),
-        None => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+        None => {
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+        }
     };
-    MoverError::Connect { side, database: database.to_string(), reason, remedy }
+    MoverError::Connect {
+        side,
+        database: database.to_string(),
+        reason,
+        remedy,
+    }
 }

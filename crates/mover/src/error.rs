@@ -89,7 +89,11 @@ pub enum MoverError {
 impl MoverError {
     /// Wraps a statement's error.
     pub fn sql(side: Side, doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
-        move |source| Self::Sql { side, doing, source }
+        move |source| Self::Sql {
+            side,
+            doing,
+            source,
+        }
     }
 
     /// Whether trying again later may help: the network, a restart, a lock.
@@ -101,7 +105,9 @@ impl MoverError {
                     || source.code().is_none_or(|code| {
                         // Connection, resources, operator intervention,
                         // deadlock and serialization, lock timeout.
-                        ["08", "53", "57", "40", "55"].iter().any(|class| code.code().starts_with(class))
+                        ["08", "53", "57", "40", "55"]
+                            .iter()
+                            .any(|class| code.code().starts_with(class))
                     })
             }
             Self::Superseded { .. } | Self::Row { .. } | Self::Data { .. } => false,
@@ -116,7 +122,11 @@ pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => {
             let code = db.code().code();
-            let end = if code.starts_with("22") { db.message().find(['"', ':']) } else { None };
+            let end = if code.starts_with("22") {
+                db.message().find(['"', ':'])
+            } else {
+                None
+            };
             let message = end.map_or(db.message(), |end| db.message()[..end].trim_end());
             format!("{message} (SQLSTATE {code})")
         }

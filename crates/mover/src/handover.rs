@@ -53,7 +53,12 @@ pub struct Order {
 
 impl Order {
     fn message(&self, kind: MessageKind) -> Message {
-        Message { instance: self.instance, epoch: self.epoch, nonce: self.nonce, kind }
+        Message {
+            instance: self.instance,
+            epoch: self.epoch,
+            nonce: self.nonce,
+            kind,
+        }
     }
 }
 
@@ -74,12 +79,17 @@ impl Mover {
         let fencing = async {
             lock.strengthen(limit).await?;
             let session = lock.session();
-            let row = self.locked(session, claims, order, side, RowLock::Update).await?;
+            let row = self
+                .locked(session, claims, order, side, RowLock::Update)
+                .await?;
             if row.owner != Owner::from(side) || row.epoch >= order.epoch {
                 return Err(self.row_error(
                     order,
                     side,
-                    format!("its row says {} at epoch {}; it cannot be fenced", row.owner, row.epoch),
+                    format!(
+                        "its row says {} at epoch {}; it cannot be fenced",
+                        row.owner, row.epoch
+                    ),
                 ));
             }
             let fences: Vec<_> = self
@@ -87,7 +97,10 @@ impl Mover {
                 .map(|table| self.layout().create_fence(table, side))
                 .collect();
             let wrap = || MoverError::sql(side, "putting up the fence");
-            session.batch_execute(&fences.join("; ")).await.map_err(wrap())?;
+            session
+                .batch_execute(&fences.join("; "))
+                .await
+                .map_err(wrap())?;
             owner::set(
                 &**session,
                 side,
@@ -104,7 +117,11 @@ impl Mover {
         };
         match tokio::time::timeout(limit, fencing).await {
             Ok(done) => done,
-            Err(_) => Err(MoverError::Deadline { side, doing: "fencing", limit }),
+            Err(_) => Err(MoverError::Deadline {
+                side,
+                doing: "fencing",
+                limit,
+            }),
         }
     }
 
@@ -129,7 +146,9 @@ impl Mover {
         };
         let deciding = async {
             begin(session, ROW_TIMEOUT).await?;
-            let row = self.locked(session, claims, order, side, RowLock::Update).await?;
+            let row = self
+                .locked(session, claims, order, side, RowLock::Update)
+                .await?;
             let outcome = match row.decide(side, order.epoch, wanted) {
                 Decision::Already(outcome) => outcome,
                 Decision::Set(owner) => {
@@ -145,14 +164,21 @@ impl Mover {
                     return Err(self.row_error(order, side, problem));
                 }
             };
-            session.batch_execute("commit").await.map_err(MoverError::sql(side, "deciding"))?;
+            session
+                .batch_execute("commit")
+                .await
+                .map_err(MoverError::sql(side, "deciding"))?;
             Ok(outcome)
         };
         // The advisory lock goes with the session, after the row is decided:
         // writers that waited on it read the new row.
         match tokio::time::timeout(2 * ROW_TIMEOUT, deciding).await {
             Ok(done) => done,
-            Err(_) => Err(MoverError::Deadline { side, doing: "deciding", limit: ROW_TIMEOUT }),
+            Err(_) => Err(MoverError::Deadline {
+                side,
+                doing: "deciding",
+                limit: ROW_TIMEOUT,
+            }),
         }
     }
 
@@ -168,7 +194,9 @@ impl Mover {
         }
         let session = Session::open(to, self.database(to)).await?;
         begin(&session, ROW_TIMEOUT).await?;
-        let row = self.locked(&session, claims, order, to, RowLock::Update).await?;
+        let row = self
+            .locked(&session, claims, order, to, RowLock::Update)
+            .await?;
         if row.owner == Owner::from(to) && row.epoch == order.epoch {
             return Ok(());
         }
@@ -179,7 +207,10 @@ impl Mover {
         let name = &self.extraction.name;
         owner::set(&*session, to, name, to.into(), order.epoch, order.nonce).await?;
         emit(&*session, to, &order.message(MessageKind::Open)).await?;
-        session.batch_execute("commit").await.map_err(MoverError::sql(to, "opening"))
+        session
+            .batch_execute("commit")
+            .await
+            .map_err(MoverError::sql(to, "opening"))
     }
 
     /// Drops the fence's triggers from the side that owns: they pass, but cost
@@ -192,10 +223,12 @@ impl Mover {
             let setting = format!("begin; set local lock_timeout = '{UNFENCE_LOCK_TIMEOUT}'");
             session.batch_execute(&setting).await.map_err(wrap())?;
             let name = &self.extraction.name;
-            let row =
-                owner::locked(&*session, side, name, claims.of(side), RowLock::Share).await?;
+            let row = owner::locked(&*session, side, name, claims.of(side), RowLock::Share).await?;
             if row.owner == Owner::from(side) {
-                session.batch_execute(&self.layout().drop_fence(table)).await.map_err(wrap())?;
+                session
+                    .batch_execute(&self.layout().drop_fence(table))
+                    .await
+                    .map_err(wrap())?;
             }
             session.batch_execute("commit").await.map_err(wrap())?;
         }
@@ -203,15 +236,22 @@ impl Mover {
     }
 
     pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &plan::TableName> {
-        self.extraction.data.tables.iter().map(move |mapping| match side {
-            Side::Monolith => &mapping.monolith,
-            Side::Service => &mapping.service,
-        })
+        self.extraction
+            .data
+            .tables
+            .iter()
+            .map(move |mapping| match side {
+                Side::Monolith => &mapping.monolith,
+                Side::Service => &mapping.service,
+            })
     }
 
     /// The tables of a side as SQL writes them, joined by commas.
     fn table_list(&self, side: Side) -> String {
-        self.tables(side).map(sql::table).collect::<Vec<_>>().join(", ")
+        self.tables(side)
+            .map(sql::table)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     async fn locked(
@@ -233,7 +273,12 @@ impl Mover {
 
     fn row_error(&self, order: &Order, side: Side, problem: String) -> MoverError {
         let extraction = self.extraction.name.clone();
-        MoverError::Row { extraction, side, epoch: order.epoch, problem }
+        MoverError::Row {
+            extraction,
+            side,
+            epoch: order.epoch,
+            problem,
+        }
     }
 }
 
@@ -243,7 +288,10 @@ async fn begin(session: &Session, limit: Duration) -> Result<(), MoverError> {
     let text = format!(
         "begin; set local statement_timeout = '{millis}ms'; set local lock_timeout = '{millis}ms'"
     );
-    session.batch_execute(&text).await.map_err(MoverError::sql(session.side(), "beginning"))
+    session
+        .batch_execute(&text)
+        .await
+        .map_err(MoverError::sql(session.side(), "beginning"))
 }
 
 /// Writes a transactional message into the side's change stream.
@@ -254,7 +302,10 @@ async fn emit(
 ) -> Result<(), MoverError> {
     let content = serde_json::to_string(message).unwrap_or_default();
     client
-        .execute("select pg_logical_emit_message(true, $1, $2::text)", &[&MESSAGE_PREFIX, &content])
+        .execute(
+            "select pg_logical_emit_message(true, $1, $2::text)",
+            &[&MESSAGE_PREFIX, &content],
+        )
         .await
         .map_err(MoverError::sql(side, "writing a message into the log"))?;
     Ok(())

@@ -30,7 +30,9 @@ pub struct Layout {
 impl Layout {
     /// The names of this extraction.
     pub fn new(extraction: &ExtractionName) -> Self {
-        Self { extraction: extraction.clone() }
+        Self {
+            extraction: extraction.clone(),
+        }
     }
 
     /// The extraction, as the rows name it.
@@ -63,9 +65,13 @@ impl Layout {
     /// The second half of the advisory lock's key: FNV-1a of the name.
     #[expect(clippy::cast_possible_wrap, reason = "a key is any 32 bits")]
     pub fn advisory_key(&self) -> i32 {
-        let hash = self.extraction.as_str().bytes().fold(0x811C_9DC5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+        let hash = self
+            .extraction
+            .as_str()
+            .bytes()
+            .fold(0x811C_9DC5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
         hash as i32
     }
 
@@ -85,7 +91,10 @@ impl Layout {
 
     /// Drops the trigger from one table.
     pub fn drop_fence(&self, table: &TableName) -> String {
-        format!("drop trigger if exists {FENCE_TRIGGER} on {}", sql::table(table))
+        format!(
+            "drop trigger if exists {FENCE_TRIGGER} on {}",
+            sql::table(table)
+        )
     }
 
     /// The schema of one side. `mover` is the role that we log in as: the only

@@ -50,7 +50,10 @@ pub async fn read(
 ) -> Result<Option<OwnerRow>, MoverError> {
     let wrap = || MoverError::sql(side, "reading the ownership row");
     let exists: bool = client
-        .query_one("select to_regclass($1) is not null", &[&format!("{SCHEMA}.owner")])
+        .query_one(
+            "select to_regclass($1) is not null",
+            &[&format!("{SCHEMA}.owner")],
+        )
         .await
         .map_err(wrap())?
         .get(0);
@@ -58,7 +61,10 @@ pub async fn read(
         return Ok(None);
     }
     let select = format!("select {COLUMNS} from {SCHEMA}.owner where extraction = $1");
-    let row = client.query_opt(&select, &[&extraction.as_str()]).await.map_err(wrap())?;
+    let row = client
+        .query_opt(&select, &[&extraction.as_str()])
+        .await
+        .map_err(wrap())?;
     row.map(|row| decode(&row, side, extraction)).transpose()
 }
 
@@ -85,7 +91,13 @@ pub async fn claim(
         .map_err(MoverError::sql(side, "claiming the ownership row"))?;
     let Some(row) = row else { return Ok(None) };
     let row = decode(&row, side, extraction)?;
-    Ok(Some((row, Claim { conductor, generation: row.generation })))
+    Ok(Some((
+        row,
+        Claim {
+            conductor,
+            generation: row.generation,
+        },
+    )))
 }
 
 /// Locks the row inside a transaction and checks the claim.
@@ -142,7 +154,15 @@ pub async fn set(
          where extraction = $1"
     );
     transaction
-        .execute(&update, &[&extraction.as_str(), &owner.as_str(), &signed(epoch), &nonce.0])
+        .execute(
+            &update,
+            &[
+                &extraction.as_str(),
+                &owner.as_str(),
+                &signed(epoch),
+                &nonce.0,
+            ],
+        )
         .await
         .map_err(MoverError::sql(side, "changing the ownership row"))?;
     Ok(())
@@ -160,7 +180,8 @@ fn decode(row: &Row, side: Side, extraction: &ExtractionName) -> Result<OwnerRow
         extraction: extraction.clone(),
         side,
         epoch: Epoch(number(1)),
-        problem: "its owner is not a word that this version knows; use the version that wrote it".to_owned(),
+        problem: "its owner is not a word that this version knows; use the version that wrote it"
+            .to_owned(),
     })?;
     Ok(OwnerRow {
         owner,

@@ -3,7 +3,12 @@
 //! Everything here only reads. What it finds is a reason not to begin, before
 //! a single request is held.
 
-use crate::{Mover, MoverError, catalog, connect::Session, follow::{FollowPhase, FollowStatus}, writers::Writer};
+use crate::{
+    Mover, MoverError, catalog,
+    connect::Session,
+    follow::{FollowPhase, FollowStatus},
+    writers::Writer,
+};
 use protocol::{Side, stream::Direction};
 use serde::Serialize;
 use std::fmt;
@@ -26,7 +31,11 @@ impl fmt::Display for Blocker {
 }
 
 fn blocker(object: impl Into<String>, problem: impl Into<String>, remedy: &str) -> Blocker {
-    Blocker { object: object.into(), problem: problem.into(), remedy: remedy.to_owned() }
+    Blocker {
+        object: object.into(),
+        problem: problem.into(),
+        remedy: remedy.to_owned(),
+    }
 }
 
 /// Sessions whose transaction holds a writer's lock on a moved table for
@@ -62,8 +71,16 @@ impl Mover {
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await
         {
             match error {
-                MoverError::Data { object, problem, remedy } => {
-                    found.push(Blocker { object, problem, remedy });
+                MoverError::Data {
+                    object,
+                    problem,
+                    remedy,
+                } => {
+                    found.push(Blocker {
+                        object,
+                        problem,
+                        remedy,
+                    });
                 }
                 other => return Err(other),
             }
@@ -94,13 +111,21 @@ impl Mover {
         let tables: Vec<String> = self.tables(side).map(crate::sql::table).collect();
         let wrap = || MoverError::sql(side, "looking for transactions in the way");
         let drain = self.extraction.switch.drain.as_secs_f64();
-        for row in source.query(OLD_WRITERS, &[&tables, &drain]).await.map_err(wrap())? {
+        for row in source
+            .query(OLD_WRITERS, &[&tables, &drain])
+            .await
+            .map_err(wrap())?
+        {
             let (table, pid): (String, i32) = (row.get(0), row.get(1));
             let (application, age): (String, f64) = (row.get(2), row.get(3));
             let problem = format!(
                 "a transaction of `{application}` (pid {pid}) has been writing it for {age:.0} s"
             );
-            found.push(blocker(table, problem, "Wait for it, or end it, and try again"));
+            found.push(blocker(
+                table,
+                problem,
+                "Wait for it, or end it, and try again",
+            ));
         }
         for row in source.query(WRAPAROUND, &[&tables]).await.map_err(wrap())? {
             found.push(blocker(
@@ -122,7 +147,10 @@ async fn in_recovery(session: &Session) -> Result<bool, MoverError> {
     let row = session
         .query_one("select pg_is_in_recovery()", &[])
         .await
-        .map_err(MoverError::sql(session.side(), "asking whether it is a primary"))?;
+        .map_err(MoverError::sql(
+            session.side(),
+            "asking whether it is a primary",
+        ))?;
     Ok(row.get(0))
 }
 
@@ -144,7 +172,9 @@ pub fn undeclared<'a>(
         writer.together_with.as_ref().map(|table| {
             blocker(
                 format!("the writer `{name}`"),
-                format!("its transactions write {table}, which stays, together with tables that move"),
+                format!(
+                    "its transactions write {table}, which stays, together with tables that move"
+                ),
                 "Split the transaction, or move that table as well",
             )
         })
@@ -162,8 +192,15 @@ pub fn stream_blocker(
         return Some(blocker(object, trouble, "See `banyan status`"));
     }
     (status.lag_bytes > lag_limit).then(|| {
-        let problem = format!("it is {} bytes behind, the limit is {lag_limit}", status.lag_bytes);
-        blocker(object, problem, "Wait until it has caught up, or raise `switch.lag`")
+        let problem = format!(
+            "it is {} bytes behind, the limit is {lag_limit}",
+            status.lag_bytes
+        );
+        blocker(
+            object,
+            problem,
+            "Wait until it has caught up, or raise `switch.lag`",
+        )
     })
 }
 

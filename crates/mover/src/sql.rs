@@ -28,7 +28,11 @@ pub fn literal(text: &str) -> String {
 
 /// Quoted identifiers, joined by commas.
 pub fn identifiers<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().map(identifier).collect::<Vec<_>>().join(", ")
+    names
+        .into_iter()
+        .map(identifier)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]

@@ -98,7 +98,11 @@ async fn look(mover: &Mover, seen: &Mutex<BTreeSet<Writer>>) -> Result<(), Mover
     let wrap = || MoverError::sql(side, "looking for writers");
     let statement = session.prepare(LOOK).await.map_err(wrap())?;
     loop {
-        for row in session.query(&statement, &[&tables]).await.map_err(wrap())? {
+        for row in session
+            .query(&statement, &[&tables])
+            .await
+            .map_err(wrap())?
+        {
             let writer = Writer {
                 application: row.get(0),
                 role: row.get(1),

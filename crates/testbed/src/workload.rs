@@ -8,6 +8,8 @@ mod client;
 mod known;
 mod record;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use record::{Outcome, Target, Write};
 pub use tally::{Counts, PhaseCounts};

@@ -7,7 +7,7 @@ use rand::RngExt;
 use std::time::{Duration, Instant};
 use testbed::deadline;
 
-const ROUNDS: u32 = 8;
+const ROUNDS: u32 = 6;
 
 /// How much later than an undisturbed switch's end the latest kill comes: some
 /// hit what comes after it.

@@ -303,7 +303,10 @@ impl ports::Mover for DataMover {
     async fn verify(&self, owner: Side) -> Result<Verification, Trouble> {
         self.verify.send_replace(verify::VerifyProgress::default());
         let busy = |now: bool| {
-            let mut verifying = self.verifying.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut verifying = self
+                .verifying
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             *verifying = now;
         };
         busy(true);

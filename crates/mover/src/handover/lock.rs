@@ -83,16 +83,22 @@ impl SourceLock {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(MoverError::Deadline { side, doing: "locking the tables", limit });
+                return Err(MoverError::Deadline {
+                    side,
+                    doing: "locking the tables",
+                    limit,
+                });
             }
             let try_for = left.min(self.deadlock_timeout).as_millis().max(1);
-            let setting =
-                format!("savepoint fence; set local statement_timeout = '{try_for}ms'");
+            let setting = format!("savepoint fence; set local statement_timeout = '{try_for}ms'");
             self.session.batch_execute(&setting).await.map_err(wrap())?;
             match self.session.batch_execute(&lock).await {
                 Ok(()) => break,
                 Err(error) if timed_out(&error) => {
-                    self.session.batch_execute("rollback to fence").await.map_err(wrap())?;
+                    self.session
+                        .batch_execute("rollback to fence")
+                        .await
+                        .map_err(wrap())?;
                     tokio::time::sleep(RETRY_PAUSE.min(left)).await;
                 }
                 Err(error) => return Err(wrap()(error)),
@@ -101,7 +107,10 @@ impl SourceLock {
         // Nobody writes these tables now, so nobody holds it shared, but for
         // transactions that wrote them and others: those wait for nothing.
         // Without it writers get an error instead of waiting; no more.
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_millis()
+            .max(1);
         let text = format!(
             "set local statement_timeout = '{left}ms'; \
              select pg_try_advisory_lock({ADVISORY_CLASS}, {})",

@@ -1,11 +1,7 @@
 //! Sequences: the new owner's start past the old owner's.
 
 use super::Order;
-use crate::{
-    Claims, Mover, MoverError, catalog,
-    connect::Session,
-    owner::RowLock,
-};
+use crate::{Claims, Mover, MoverError, catalog, connect::Session, owner::RowLock};
 use protocol::Side;
 
 impl Mover {
@@ -23,15 +19,17 @@ impl Mover {
             Session::open(to, self.database(to)),
         )?;
         super::begin(&target, super::ROW_TIMEOUT).await?;
-        self.locked(&target, claims, order, to, RowLock::Share).await?;
+        self.locked(&target, claims, order, to, RowLock::Share)
+            .await?;
         for mapping in &self.extraction.data.tables {
             let (here, there) = match from {
                 Side::Monolith => (&mapping.monolith, &mapping.service),
                 Side::Service => (&mapping.service, &mapping.monolith),
             };
-            let (Some(old), Some(new)) =
-                (catalog::table(&source, here).await?, catalog::table(&target, there).await?)
-            else {
+            let (Some(old), Some(new)) = (
+                catalog::table(&source, here).await?,
+                catalog::table(&target, there).await?,
+            ) else {
                 continue;
             };
             for column in &old.columns {
@@ -47,14 +45,20 @@ impl Mover {
                 }
             }
         }
-        target.batch_execute("commit").await.map_err(MoverError::sql(to, "moving sequences"))
+        target
+            .batch_execute("commit")
+            .await
+            .map_err(MoverError::sql(to, "moving sequences"))
     }
 }
 
 /// The last value given out; `None` before the first.
 async fn last_value(session: &Session, sequence: &str) -> Result<Option<i64>, MoverError> {
     let row = session
-        .query_one("select pg_sequence_last_value($1::text::regclass)", &[&sequence])
+        .query_one(
+            "select pg_sequence_last_value($1::text::regclass)",
+            &[&sequence],
+        )
         .await
         .map_err(MoverError::sql(session.side(), "reading a sequence"))?;
     Ok(row.get(0))
@@ -67,7 +71,9 @@ async fn advance(
     block: u32,
 ) -> Result<(), MoverError> {
     let own = last_value(session, sequence).await?;
-    let Some(last) = own.max(source) else { return Ok(()) };
+    let Some(last) = own.max(source) else {
+        return Ok(());
+    };
     let next = last.saturating_add(i64::from(block));
     session
         .execute("select setval($1::text::regclass, $2)", &[&sequence, &next])

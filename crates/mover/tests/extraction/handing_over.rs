@@ -30,7 +30,12 @@ fn order(epoch: u64) -> Order {
 
 fn order_from(from: Side, epoch: u64) -> Order {
     let instance = InstanceId(Uuid::from_u128(1));
-    Order { instance, epoch: Epoch(epoch), from, nonce: Nonce(Uuid::from_u128(epoch.into())) }
+    Order {
+        instance,
+        epoch: Epoch(epoch),
+        from,
+        nonce: Nonce(Uuid::from_u128(epoch.into())),
+    }
 }
 
 async fn prepared(name: &str) -> Result<(Pair, Claims)> {
@@ -47,7 +52,10 @@ async fn fenced(pair: &Pair, claims: &Claims, order: &Order) -> Result<SourceLoc
 
 fn refused(result: Result<impl Sized, Error>) -> Result<()> {
     let error = result.err().context("the write passed")?;
-    ensure!(error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION), "{error:?}");
+    ensure!(
+        error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION),
+        "{error:?}"
+    );
     Ok(())
 }
 
@@ -73,30 +81,46 @@ async fn somebody_waits(watcher: &Client) -> Result<()> {
 
 async fn rows(pair: &Pair, side: Side) -> Result<String> {
     let superuser = pair.superuser(side).await?;
-    Ok(lines(&superuser, "select owner, epoch from banyan.owner").await?.join(" "))
+    Ok(lines(&superuser, "select owner, epoch from banyan.owner")
+        .await?
+        .join(" "))
 }
 
 /// The fence waits for a writer that was there before, and no reader waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_waits_for_writers_and_stops_the_next() -> Result<()> {
     let (pair, claims) = prepared("fence_waits").await?;
-    let old = clusters().await?.monolith.client(APP, &pair.database).await?;
+    let old = clusters()
+        .await?
+        .monolith
+        .client(APP, &pair.database)
+        .await?;
     let prepared = old.prepare("update a set v = v where id = $1").await?;
-    old.batch_execute("begin; insert into a (v) values ('before')").await?;
+    old.batch_execute("begin; insert into a (v) values ('before')")
+        .await?;
     let (order, mover) = (order(1), pair.mover.clone());
     let mut lock = mover.lock_weakly(Side::Monolith).await?;
     let fence = mover.fence(&mut lock, &claims, &order, LONG);
     let watcher = pair.superuser(Side::Monolith).await?;
     let writer = async {
         // Readers pass while the fence waits for the writer.
-        ensure!(watcher.query_one("select count(*) from a", &[]).await?.get::<_, i64>(0) == 50);
+        ensure!(
+            watcher
+                .query_one("select count(*) from a", &[])
+                .await?
+                .get::<_, i64>(0)
+                == 50
+        );
         old.batch_execute("commit").await?;
         Ok(())
     };
     let (done, written) = tokio::join!(fence, writer);
     done?;
     written?;
-    let outcome = pair.mover.decide(Some(lock), &claims, &order, Outcome::Committed).await?;
+    let outcome = pair
+        .mover
+        .decide(Some(lock), &claims, &order, Outcome::Committed)
+        .await?;
     ensure!(outcome == Outcome::Committed);
     for statement in [
         "insert into a (v) values ('after')",
@@ -111,7 +135,9 @@ async fn a_fence_waits_for_writers_and_stops_the_next() -> Result<()> {
     refused(old.execute(&prepared, &[&3_i64]).await)?;
     let superuser = pair.superuser(Side::Monolith).await?;
     refused(superuser.batch_execute("delete from a").await)?;
-    superuser.batch_execute("set session_replication_role = replica").await?;
+    superuser
+        .batch_execute("set session_replication_role = replica")
+        .await?;
     refused(superuser.batch_execute("delete from a").await)?;
     let count = pair.lines(Side::Monolith, "select count(*) from a").await?;
     ensure!(count == ["(51)"], "{count:?}");
@@ -126,10 +152,15 @@ async fn writers_wait_for_the_decision() -> Result<()> {
     let watcher = pair.superuser(Side::Monolith).await?;
     for (epoch, wanted) in [(1, Outcome::Aborted), (2, Outcome::Committed)] {
         let lock = fenced(&pair, &claims, &order(epoch)).await?;
-        let write = pair.monolith.batch_execute("insert into a (v) values ('waited')");
+        let write = pair
+            .monolith
+            .batch_execute("insert into a (v) values ('waited')");
         let decide = async {
             somebody_waits(&watcher).await?;
-            Ok(pair.mover.decide(Some(lock), &claims, &order(epoch), wanted).await?)
+            Ok(pair
+                .mover
+                .decide(Some(lock), &claims, &order(epoch), wanted)
+                .await?)
         };
         let (written, decided) = tokio::join!(write, decide);
         let decided: Result<Outcome> = decided;
@@ -147,11 +178,21 @@ async fn writers_wait_for_the_decision() -> Result<()> {
 async fn an_old_snapshot_does_not_pass() -> Result<()> {
     let (pair, claims) = prepared("old_snapshot").await?;
     let old = &pair.monolith;
-    old.batch_execute("begin isolation level repeatable read; select count(*) from b").await?;
+    old.batch_execute("begin isolation level repeatable read; select count(*) from b")
+        .await?;
     let lock = fenced(&pair, &claims, &order(1)).await?;
-    pair.mover.decide(Some(lock), &claims, &order(1), Outcome::Committed).await?;
-    let error = old.batch_execute("insert into a (v) values ('late')").await.err().context("passed")?;
-    ensure!(error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE), "{error:?}");
+    pair.mover
+        .decide(Some(lock), &claims, &order(1), Outcome::Committed)
+        .await?;
+    let error = old
+        .batch_execute("insert into a (v) values ('late')")
+        .await
+        .err()
+        .context("passed")?;
+    ensure!(
+        error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE),
+        "{error:?}"
+    );
     Ok(())
 }
 
@@ -160,15 +201,32 @@ async fn an_old_snapshot_does_not_pass() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_gives_up() -> Result<()> {
     let (pair, claims) = prepared("fence_gives_up").await?;
-    let long = clusters().await?.monolith.client(APP, &pair.database).await?;
-    long.batch_execute("begin; update a set v = 'long' where id = 9").await?;
+    let long = clusters()
+        .await?
+        .monolith
+        .client(APP, &pair.database)
+        .await?;
+    long.batch_execute("begin; update a set v = 'long' where id = 9")
+        .await?;
     let mut lock = pair.mover.lock_weakly(Side::Monolith).await?;
     let limit = Duration::from_millis(300);
-    let error = pair.mover.fence(&mut lock, &claims, &order(1), limit).await.err();
-    ensure!(matches!(error, Some(MoverError::Deadline { .. })), "{error:?}");
-    let outcome = pair.mover.decide(Some(lock), &claims, &order(1), Outcome::Aborted).await?;
+    let error = pair
+        .mover
+        .fence(&mut lock, &claims, &order(1), limit)
+        .await
+        .err();
+    ensure!(
+        matches!(error, Some(MoverError::Deadline { .. })),
+        "{error:?}"
+    );
+    let outcome = pair
+        .mover
+        .decide(Some(lock), &claims, &order(1), Outcome::Aborted)
+        .await?;
     ensure!(outcome == Outcome::Aborted);
-    pair.monolith.batch_execute("insert into a (v) values ('on')").await?;
+    pair.monolith
+        .batch_execute("insert into a (v) values ('on')")
+        .await?;
     long.batch_execute("commit").await?;
     ensure!(rows(&pair, Side::Monolith).await? == "(monolith,1)");
     Ok(())
@@ -180,31 +238,62 @@ async fn a_fence_gives_up() -> Result<()> {
 async fn an_epoch_is_decided_once() -> Result<()> {
     let (pair, claims) = prepared("decided_once").await?;
     let mover = &pair.mover;
-    ensure!(mover.decide(None, &claims, &order(1), Outcome::Committed).await.is_err());
-    mover.decide(None, &claims, &order(1), Outcome::Aborted).await?;
-    let late = fenced(&pair, &claims, &order(1)).await.err().context("a late fence passed")?;
+    ensure!(
+        mover
+            .decide(None, &claims, &order(1), Outcome::Committed)
+            .await
+            .is_err()
+    );
+    mover
+        .decide(None, &claims, &order(1), Outcome::Aborted)
+        .await?;
+    let late = fenced(&pair, &claims, &order(1))
+        .await
+        .err()
+        .context("a late fence passed")?;
     ensure!(late.to_string().contains("cannot be fenced"), "{late}");
-    pair.monolith.batch_execute("insert into a (v) values ('free')").await?;
+    pair.monolith
+        .batch_execute("insert into a (v) values ('free')")
+        .await?;
 
     let lock = fenced(&pair, &claims, &order(2)).await?;
-    ensure!(mover.open(&claims, &order(2)).await.is_err(), "opened before the commit point");
-    mover.decide(Some(lock), &claims, &order(2), Outcome::Committed).await?;
+    ensure!(
+        mover.open(&claims, &order(2)).await.is_err(),
+        "opened before the commit point"
+    );
+    mover
+        .decide(Some(lock), &claims, &order(2), Outcome::Committed)
+        .await?;
     for wanted in [Outcome::Aborted, Outcome::Committed] {
         ensure!(mover.decide(None, &claims, &order(2), wanted).await? == Outcome::Committed);
     }
-    refused(pair.service.batch_execute("insert into svc.a (v) values ('early')").await)?;
+    refused(
+        pair.service
+            .batch_execute("insert into svc.a (v) values ('early')")
+            .await,
+    )?;
     for _ in 0..2 {
         mover.open(&claims, &order(2)).await?;
     }
-    pair.service.batch_execute("insert into svc.a (id, v) values (1000, 'new')").await?;
-    refused(pair.monolith.batch_execute("insert into a (v) values ('old')").await)?;
+    pair.service
+        .batch_execute("insert into svc.a (id, v) values (1000, 'new')")
+        .await?;
+    refused(
+        pair.monolith
+            .batch_execute("insert into a (v) values ('old')")
+            .await,
+    )?;
 
     // And back, by the same calls.
     let back = order_from(Side::Service, 3);
     let lock = fenced(&pair, &claims, &back).await?;
-    mover.decide(Some(lock), &claims, &back, Outcome::Committed).await?;
+    mover
+        .decide(Some(lock), &claims, &back, Outcome::Committed)
+        .await?;
     mover.open(&claims, &back).await?;
-    pair.monolith.batch_execute("insert into a (v) values ('home')").await?;
+    pair.monolith
+        .batch_execute("insert into a (v) values ('home')")
+        .await?;
     refused(pair.service.batch_execute("delete from svc.a").await)?;
     Ok(())
 }
@@ -215,23 +304,42 @@ async fn an_epoch_is_decided_once() -> Result<()> {
 async fn a_superseded_conductor_changes_nothing() -> Result<()> {
     let (pair, old) = prepared("superseded").await?;
     let mut lock = pair.mover.lock_weakly(Side::Monolith).await?;
-    let before = (rows(&pair, Side::Monolith).await?, rows(&pair, Side::Service).await?);
+    let before = (
+        rows(&pair, Side::Monolith).await?,
+        rows(&pair, Side::Service).await?,
+    );
     let new = conductor();
     for side in Side::BOTH {
         pair.mover.claim_row(side, new).await?.context("no row")?;
     }
     let superseded = |error: Option<MoverError>| {
-        ensure!(matches!(error, Some(MoverError::Superseded { .. })), "{error:?}");
+        ensure!(
+            matches!(error, Some(MoverError::Superseded { .. })),
+            "{error:?}"
+        );
         Ok(())
     };
     let mover = &pair.mover;
     superseded(mover.fence(&mut lock, &old, &order(1), LONG).await.err())?;
     drop(lock);
-    superseded(mover.decide(None, &old, &order(1), Outcome::Aborted).await.err())?;
+    superseded(
+        mover
+            .decide(None, &old, &order(1), Outcome::Aborted)
+            .await
+            .err(),
+    )?;
     superseded(mover.advance_sequences(&old, &order(1)).await.err())?;
     superseded(mover.unfence(&old, Side::Service).await.err())?;
-    ensure!(before == (rows(&pair, Side::Monolith).await?, rows(&pair, Side::Service).await?));
-    pair.monolith.batch_execute("insert into a (v) values ('free')").await?;
+    ensure!(
+        before
+            == (
+                rows(&pair, Side::Monolith).await?,
+                rows(&pair, Side::Service).await?
+            )
+    );
+    pair.monolith
+        .batch_execute("insert into a (v) values ('free')")
+        .await?;
     Ok(())
 }
 
@@ -239,11 +347,17 @@ async fn a_superseded_conductor_changes_nothing() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fences_are_taken_from_the_owner_only() -> Result<()> {
     let (pair, claims) = prepared("unfenced").await?;
-    let fences = "select tgrelid::regclass from pg_trigger where tgname = 'banyan_fence' order by 1";
+    let fences =
+        "select tgrelid::regclass from pg_trigger where tgname = 'banyan_fence' order by 1";
     pair.mover.unfence(&claims, Side::Service).await?;
-    ensure!(pair.lines(Side::Service, fences).await?.len() == 2, "the service's fence went");
+    ensure!(
+        pair.lines(Side::Service, fences).await?.len() == 2,
+        "the service's fence went"
+    );
     let lock = fenced(&pair, &claims, &order(1)).await?;
-    pair.mover.decide(Some(lock), &claims, &order(1), Outcome::Aborted).await?;
+    pair.mover
+        .decide(Some(lock), &claims, &order(1), Outcome::Aborted)
+        .await?;
     ensure!(pair.lines(Side::Monolith, fences).await?.len() == 2);
     pair.mover.unfence(&claims, Side::Monolith).await?;
     ensure!(pair.lines(Side::Monolith, fences).await?.is_empty());
@@ -256,7 +370,9 @@ async fn sequences_move_past_the_old_owners() -> Result<()> {
     let (pair, claims) = prepared("sequences").await?;
     let lock = fenced(&pair, &claims, &order(1)).await?;
     pair.mover.advance_sequences(&claims, &order(1)).await?;
-    pair.mover.decide(Some(lock), &claims, &order(1), Outcome::Committed).await?;
+    pair.mover
+        .decide(Some(lock), &claims, &order(1), Outcome::Committed)
+        .await?;
     pair.mover.open(&claims, &order(1)).await?;
     let id: i64 = pair
         .service

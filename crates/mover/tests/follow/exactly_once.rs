@@ -1,7 +1,8 @@
 //! Each change once, whatever is killed and whenever.
 
-use crate::scene::Scene;
+use crate::scene::{Scene, status};
 use anyhow::{Result, ensure};
+use mover::follow::FollowPhase;
 use protocol::{Side, stream::Direction};
 use std::{
     sync::{
@@ -57,16 +58,21 @@ async fn over_aborts_at_any_moment() -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = writers(&scene, &stop).await?;
     let mut random = 88_172_645_463_325_252_u64;
-    for round in 0..60 {
+    let mut committed = 0;
+    for round in 0..50 {
         let forward = scene.follow(Direction::Forward);
         let reverse = scene.follow(Direction::Reverse);
-        // xorshift: moments spread from connecting to well into applying.
+        // xorshift
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        tokio::time::sleep(Duration::from_micros(20_000 + random % 150_000)).await;
-        let status = forward.status().borrow().clone();
-        eprintln!("{round} {:?} {:?} {}", status.phase, status.transactions, status.lag_bytes);
+        // Most while it commits one transaction after the other, some while
+        // it connects.
+        if round % 6 != 0 {
+            status(&forward, "applying", |status| status.rows > 0).await?;
+        }
+        tokio::time::sleep(Duration::from_micros(random % 20_000)).await;
+        committed += u32::from(forward.status().borrow().rows > 0);
         if round % 5 == 4 {
             forward.stop().await;
         } else {
@@ -82,8 +88,44 @@ async fn over_aborts_at_any_moment() -> Result<()> {
     let forward = scene.follow(Direction::Forward);
     scene.caught_up(&forward, Side::Monolith).await?;
     let rows = scene.same().await?;
-    println!("{transactions} transactions, {rows} rows");
-    ensure!(transactions > 500 && rows > 400);
+    println!("{transactions} transactions, {rows} rows, {committed} of 50 killed at work");
+    ensure!(transactions > 500 && rows > 400 && committed > 35);
+    Ok(())
+}
+
+/// Commits that take long, so that nearly every kill hits one whose reply is
+/// on its way: the successor must find it done, rows and position alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_lost_replies_of_commits() -> Result<()> {
+    let scene = Scene::new("insert into contracts (title) values ('seed')").await?;
+    let target = scene.user(Side::Service).await?;
+    target
+        .batch_execute(
+            "create function public.slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.05); return null; end $$; \
+             create constraint trigger slow after insert on svc.lines deferrable initially deferred \
+                for each row execute function public.slow(); \
+             alter table svc.lines enable always trigger slow",
+        )
+        .await?;
+    let user = scene.user(Side::Monolith).await?;
+    for round in 0..25 {
+        let forward = scene.follow(Direction::Forward);
+        status(&forward, "streaming", |status| {
+            status.phase == FollowPhase::Streaming
+        })
+        .await?;
+        user.batch_execute(&format!(
+            "begin; insert into contracts (id, title) values ({round} + 100, 'x'); insert into lines values ({round} + 100, 1, 'l'); commit"
+        ))
+        .await?;
+        tokio::time::sleep(Duration::from_millis(10 + round % 5 * 10)).await;
+        drop(forward);
+    }
+    let forward = scene.follow(Direction::Forward);
+    scene.caught_up(&forward, Side::Monolith).await?;
+    let replayed = forward.status().borrow().transactions;
+    println!("the last follower read {replayed} transactions");
+    ensure!(scene.same().await? == 26);
     Ok(())
 }
 
