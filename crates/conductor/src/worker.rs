@@ -148,7 +148,8 @@ pub(crate) fn start(
         began: Instant::now(),
         state,
         ready: false,
-        trouble: Some("the databases have not been asked yet".to_owned()),
+        trouble: None,
+        early: Vec::new(),
         last_verify: None,
         timeline: None,
         last_handover: None,
@@ -182,6 +183,8 @@ struct Loop {
     /// The side whose fence is known to have no triggers left.
     unfenced: Option<Side>,
     waiting: Vec<Question>,
+    /// Asked before the first look at the databases had ended.
+    early: Vec<Question>,
     retry: Retry,
     status: watch::Sender<ExtractionStatus>,
 }
@@ -316,10 +319,15 @@ impl Loop {
 
     async fn asked(&mut self, question: Question) -> Result<(), JournalError> {
         if !self.ready {
-            let trouble = self.trouble.clone().unwrap_or_default();
-            let refused =
-                Refused::Failed(format!("not in charge of `{}` yet: {trouble}", self.name));
-            drop(question.reply.send(Err(refused)));
+            match &self.trouble {
+                // The first look at the databases is under way: no reason to
+                // turn anybody away.
+                None => self.early.push(question),
+                Some(trouble) => {
+                    let text = format!("not in charge of `{}` yet: {trouble}", self.name);
+                    drop(question.reply.send(Err(Refused::Failed(text))));
+                }
+            }
             return Ok(());
         }
         let command = match question.asked {
@@ -353,6 +361,14 @@ impl Loop {
                 drop(question.reply.send(Ok((self.snapshot(), None))));
             }
             Ok(()) => self.waiting.push(question),
+        }
+        Ok(())
+    }
+
+    /// Whoever asked early is answered now, one way or the other.
+    async fn ask_again(&mut self) -> Result<(), JournalError> {
+        for question in std::mem::take(&mut self.early) {
+            Box::pin(self.asked(question)).await?;
         }
         Ok(())
     }
@@ -455,7 +471,10 @@ impl Loop {
 
     async fn done(&mut self, done: Done) -> Result<(), JournalError> {
         match done {
-            Done::Recovered(rows) => return self.recovered(&rows).await,
+            Done::Recovered(rows) => {
+                self.recovered(&rows).await?;
+                return self.ask_again().await;
+            }
             Done::Checked(findings) => return self.checked(findings).await,
             Done::Prepared => self.feed(Command::Prepared).await?,
             Done::Copied => self.feed(Command::Copied).await?,
@@ -547,6 +566,7 @@ impl Loop {
         }
         self.trouble = Some(trouble.to_string());
         self.retry.failed();
+        self.ask_again().await?;
         match work {
             Work::Effect(_) => {
                 let failed = Command::Handover(Input::Failed(trouble.to_string()));
