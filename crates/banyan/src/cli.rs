@@ -1,5 +1,14 @@
 //! The command line: its words, and what each of them does.
 
+/// Prints a line. Whoever reads may have stopped reading (`| head`), which is
+/// no error of ours.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod ask;
 mod check;
 mod screen;

@@ -33,7 +33,7 @@ pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<
     if json {
         return screen::json(&reply.status);
     }
-    println!(
+    say!(
         "`{extraction}` follows: {} rows copied. Next: `banyan verify {extraction}`.",
         reply.status.progress.copy.rows_copied
     );
@@ -49,9 +49,10 @@ pub(super) async fn verify(state: &Path, extraction: &str, json: bool) -> Result
     if json {
         screen::json(&found.report)?;
     } else {
-        println!(
+        say!(
             "{} rows compared, {} differ.",
-            found.rows, found.differences
+            found.rows,
+            found.differences
         );
         screen::differences(&found.report);
     }
@@ -75,7 +76,7 @@ pub(super) async fn shift(
     if json {
         return screen::json(&reply.status);
     }
-    println!(
+    say!(
         "{}% of the clients of `{extraction}` read from the service.",
         reply.status.reads_percent
     );
@@ -115,7 +116,7 @@ pub(super) async fn cancel(state: &Path, extraction: &str, json: bool) -> Result
     if json {
         return screen::json(&reply.status);
     }
-    println!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
+    say!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
     Ok(())
 }
 

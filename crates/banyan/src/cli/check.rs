@@ -36,7 +36,7 @@ pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
     if json {
         screen::json(&Report { ok, findings })?;
     } else if findings.is_empty() {
-        println!("Nothing stands in the way. Next: `banyan serve`, then `banyan start`.");
+        say!("Nothing stands in the way. Next: `banyan serve`, then `banyan start`.");
     } else {
         screen::findings(&findings);
     }

@@ -14,7 +14,7 @@ const COLUMNS: u16 = 80;
 /// One JSON document.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::not_done)?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
@@ -30,8 +30,8 @@ pub(super) fn findings(found: &[Finding]) {
             (Severity::Warn, true) => "\u{1b}[33mwarning\u{1b}[0m",
             (Severity::Warn, false) => "warning",
         };
-        println!("{word}  {}: {}", finding.object, finding.problem);
-        println!("         {}", finding.remedy);
+        say!("{word}  {}: {}", finding.object, finding.problem);
+        say!("         {}", finding.remedy);
     }
 }
 
@@ -58,19 +58,21 @@ pub(super) fn status(status: &Status) {
             streams(one),
         ]);
     }
-    println!("{rows}");
+    say!("{rows}");
     for one in &status.extractions {
         if let Some(trouble) = &one.trouble {
-            println!("{}: {trouble}", one.name);
+            say!("{}: {trouble}", one.name);
         }
         if let Some(verify) = &one.last_verify {
-            println!(
+            say!(
                 "{}: last verify: {} rows, {} differences",
-                one.name, verify.rows, verify.differences
+                one.name,
+                verify.rows,
+                verify.differences
             );
         }
         if let Some(last) = &one.last_handover {
-            print!("{}: ", one.name);
+            say!("{}:", one.name);
             handover(last);
         }
     }
@@ -99,17 +101,20 @@ pub(super) fn handover(last: &HandoverStatus) {
             format!("{outcome}: {reason}")
         }
     };
-    println!("{} at epoch {}: {how}", last.kind, last.epoch);
-    println!(
+    say!("{} at epoch {}: {how}", last.kind, last.epoch);
+    say!(
         "  {:.0} ms in all; {} requests held, {:.0} ms at the median, {:.0} ms at most",
-        last.total_ms, last.hold.held_requests, last.hold.hold_ms_p50, last.hold.hold_ms_max
+        last.total_ms,
+        last.hold.held_requests,
+        last.hold.hold_ms_p50,
+        last.hold.hold_ms_max
     );
     let steps: Vec<_> = last
         .steps
         .iter()
         .map(|step| format!("{} {:.0}", step.name, step.ms))
         .collect();
-    println!("  steps in ms: {}", steps.join(", "));
+    say!("  steps in ms: {}", steps.join(", "));
 }
 
 /// One line of a verify's report: a key that differs.
@@ -118,12 +123,12 @@ pub(super) fn differences(report: &serde_json::Value) {
         return;
     };
     for one in found {
-        println!("  {}", difference(one));
+        say!("  {}", difference(one));
     }
     let all = report["differences_total"].as_u64().unwrap_or_default();
     let shown = found.len() as u64;
     if all > shown {
-        println!("  ... and {} more", all - shown);
+        say!("  ... and {} more", all - shown);
     }
 }
 

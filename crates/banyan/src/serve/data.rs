@@ -7,7 +7,7 @@ use conductor::ports::{
 };
 use mover::{
     Claims, Mover, MoverError, check, copy,
-    follow::{FollowStatus, Follower},
+    follow::{FollowPhase, FollowStatus, Follower},
     handover::{Order, SourceLock},
     positions::Sampler,
     ready, verify,
@@ -26,6 +26,9 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle};
+
+/// How long a stream may take to get going before that is told.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a service's health check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -160,6 +163,28 @@ impl DataMover {
             .map(|following| following.followers[index(direction.source())].status())
     }
 
+    /// Waits until a direction streams. One that has failed is not waited for:
+    /// the status says so, and no hand-over begins.
+    async fn streams(&self, direction: Direction) -> Result<(), Trouble> {
+        let name = direction.as_str();
+        let Some(mut status) = self.status(direction) else {
+            return Err(Trouble::Passing(format!("the {name} stream was stopped")));
+        };
+        let going = status.wait_for(|now| {
+            matches!(
+                now.phase,
+                FollowPhase::Streaming | FollowPhase::Failed { .. }
+            )
+        });
+        match tokio::time::timeout(STREAM_TIMEOUT, going).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Trouble::Passing(format!("the {name} stream has ended"))),
+            Err(_) => Err(Trouble::Passing(format!(
+                "the {name} stream does not get going"
+            ))),
+        }
+    }
+
     fn start_following(&self, claims: &Claims) -> Following {
         let followers =
             Direction::BOTH.map(|direction| Follower::start(&self.mover, direction, claims));
@@ -282,11 +307,16 @@ impl ports::Mover for DataMover {
 
     async fn follow(&self) -> Result<(), Trouble> {
         let claims = self.claims(&Side::BOTH).await?;
-        let mut following = self
-            .following
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        following.get_or_insert_with(|| self.start_following(&claims));
+        {
+            let mut following = self
+                .following
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            following.get_or_insert_with(|| self.start_following(&claims));
+        }
+        for direction in Direction::BOTH {
+            self.streams(direction).await?;
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! otherwise. Nothing is wider than 80 columns.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,8 @@ impl Screen {
         match &self.kind {
             // Its error means that the terminal is gone.
             Kind::Bars(bars) => drop(bars.all.println(line)),
-            Kind::Lines => println!("{line}"),
+            // Whoever read the lines may have gone; the story goes on.
+            Kind::Lines => drop(writeln!(std::io::stdout(), "{line}")),
         }
     }
 
