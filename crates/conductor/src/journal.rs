@@ -1,7 +1,7 @@
 //! The journal: what has happened, in order, in SQLite.
 //!
 //! It is the state of everything but ownership, whose truth is in the
-//! databases (`protocol::lifecycle::reconcile` compares). An event is durable
+//! databases (`protocol::reconcile` compares). An event is durable
 //! before any effect of it is begun.
 
 use plan::ExtractionName;

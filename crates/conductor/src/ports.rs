@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use plan::ExtractionName;
 use protocol::{
-    ConductorId, Epoch, GatewayId, InstanceId, Nonce, Side, lifecycle::Seen, owner::Outcome,
+    ConductorId, Epoch, GatewayId, InstanceId, Nonce, Side, owner::Outcome, reconcile::Seen,
     routing::Routing,
 };
 use serde::{Deserialize, Serialize};

@@ -16,8 +16,8 @@ use mover::{
 use plan::{Extraction, Plan, Upstream};
 use protocol::{
     ConductorId, Generation, InstanceId, Lsn, Side,
-    lifecycle::Seen,
     owner::{Claim, Outcome},
+    reconcile::Seen,
     stream::{Direction, StreamState},
 };
 use std::{

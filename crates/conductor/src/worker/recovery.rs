@@ -2,7 +2,7 @@
 
 use super::{Loop, Retry};
 use crate::{journal::JournalError, ports::Rows};
-use protocol::lifecycle::reconcile;
+use protocol::reconcile::reconcile;
 
 impl Loop {
     /// The rows have been claimed. A refusal is not tried again by itself

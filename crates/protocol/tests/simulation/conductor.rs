@@ -5,8 +5,9 @@ use crate::database::{Database, INSTANCE};
 use protocol::{
     ConductorId, Generation, Millis, Nonce, Side,
     handover::{Effect, Input},
-    lifecycle::{Command, Event, Extraction, Refusal, Seen, reconcile},
+    lifecycle::{Command, Event, Extraction},
     owner::{Claim, Outcome},
+    reconcile::{Refusal, Seen, reconcile},
 };
 use uuid::Uuid;
 

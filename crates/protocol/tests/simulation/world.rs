@@ -9,8 +9,9 @@ use crate::{
 use protocol::{
     Nonce, Side,
     handover::{Effect, Input},
-    lifecycle::{Command, Extraction, Refusal},
+    lifecycle::{Command, Extraction},
     owner::{Claim, Outcome},
+    reconcile::Refusal,
     stream::StreamState,
 };
 use rand::{RngExt, SeedableRng};
