@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod ask;
 mod check;
+mod routes;
 mod screen;
 
 use crate::{exit::Failure, serve};
@@ -114,6 +115,27 @@ enum Verb {
     /// Removes everything of Banyan's from both databases, and the rows it
     /// copied from the service's tables.
     Cancel(Dangerous),
+    /// List the gateway's routes, in the order in which they are tried.
+    ///
+    /// An exact host counts before `*.host` before none; then the path that
+    /// says more, from left to right: a segment spelled out before a {parameter}
+    /// before /*; then the route with methods; then the one with more headers.
+    Routes,
+    /// Say where a request would go now, and why. Sends nothing.
+    ///
+    /// Example: banyan explain GET /api/contracts/7 -H 'x-user-id: 42'
+    Explain {
+        /// Its method.
+        method: String,
+        /// Its path and query, or a whole URL.
+        url: String,
+        /// A header, as `name: value`; may be given several times.
+        #[arg(short = 'H', long = "header", value_name = "HEADER")]
+        headers: Vec<String>,
+        /// The client's address.
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<std::net::IpAddr>,
+    },
     /// Print the JSON Schema of the plan file.
     Schema,
 }
@@ -146,6 +168,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Check => check::run(&read_plan(&shared)?, json).await,
         Verb::Schema => screen::json(&plan::json_schema()),
         Verb::Status => ask::status(state, json).await,
+        Verb::Routes => routes::routes(state, json).await,
+        Verb::Explain {
+            method,
+            url,
+            headers,
+            from,
+        } => {
+            let question = routes::question(method, url, &headers, from)?;
+            routes::explain(state, &question, json).await
+        }
         Verb::Start(Extraction { extraction }) => ask::start(state, &extraction, json).await,
         Verb::Verify(Extraction { extraction }) => ask::verify(state, &extraction, json).await,
         Verb::Shift { extraction, reads } => {

@@ -3,7 +3,7 @@
 use crate::{control, exit::Failure};
 use bytes::Bytes;
 use conductor::{
-    api::{ErrorKind, ErrorReply, Parameters, Reply},
+    api::{ErrorKind, ErrorReply, Parameters, Question, Reply},
     status::Status,
 };
 use http::{Method, Request, StatusCode, header};
@@ -13,7 +13,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// The most that an answer may hold: a verify's thousand differences fit.
 const ANSWER_BYTES: usize = 16 << 20;
@@ -74,6 +74,27 @@ impl Client {
             parse(&body).map(Ok)
         } else {
             parse(&body).map(Err)
+        }
+    }
+
+    /// The gateway's routes.
+    pub(crate) async fn routes(&self) -> Result<Vec<BTreeMap<String, String>>, Failure> {
+        let (code, body) = self.call(Method::GET, "/v1/routes", Bytes::new()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
+        } else {
+            Err(unexpected(code, &body))
+        }
+    }
+
+    /// What the gateway would do with a request.
+    pub(crate) async fn explain(&self, question: &Question) -> Result<serde_json::Value, Failure> {
+        let body = serde_json::to_vec(question).map_err(Failure::not_done)?;
+        let (code, body) = self.call(Method::POST, "/v1/explain", body.into()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
+        } else {
+            Err(unexpected(code, &body))
         }
     }
 

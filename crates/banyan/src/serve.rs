@@ -45,10 +45,19 @@ pub(crate) async fn run(plan: &Plan, state: &Path) -> Result<(), Failure> {
     let ports = movers
         .iter()
         .map(|(name, mover)| (name.clone(), Arc::clone(mover) as Arc<dyn ports::Mover>));
-    let conductor = Conductor::start(plan, state, ports.collect(), local)
+    let conductor = Conductor::start(plan, state, ports.collect(), local.clone())
         .await
         .map_err(Failure::refused)?;
-    let ended = serve(plan, state, api_listener, &gateway, &movers, conductor).await;
+    let ended = serve(
+        plan,
+        state,
+        api_listener,
+        &gateway,
+        local,
+        &movers,
+        conductor,
+    )
+    .await;
     control::remove(state);
     ended
 }
@@ -58,6 +67,7 @@ async fn serve(
     state: &Path,
     api_listener: TcpListener,
     gateway: &Gateway,
+    routes: Arc<LocalGateway>,
     movers: &BTreeMap<ExtractionName, Arc<DataMover>>,
     mut conductor: Conductor,
 ) -> Result<(), Failure> {
@@ -74,6 +84,7 @@ async fn serve(
         workers: conductor.workers().clone(),
         token: token.into(),
         metrics: metrics::texts(gateway, movers),
+        routes,
     });
     let api = axum_serve(api_listener, router);
     announce(plan, gateway.local_addr(), address)?;

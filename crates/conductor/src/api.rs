@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `GET /v1/status` | [`Status`] |
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`], when it is done |
+//! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
+//! | `POST /v1/explain` | what the gateway would do with a [`Question`] |
 //! | `GET /metrics` | Prometheus text, without a token |
 //! | `GET /health` | 200 |
 //!
@@ -33,6 +35,31 @@ use subtle::ConstantTimeEq;
 /// Makes the text of `/metrics`.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// A request that somebody asks about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Its method.
+    pub method: String,
+    /// Its path and query, or a whole URL.
+    pub url: String,
+    /// Its headers, in their order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The client's address; the local one when left out.
+    #[serde(default)]
+    pub from: Option<std::net::IpAddr>,
+}
+
+/// What the gateway tells about its routes.
+pub trait Routes: Send + Sync {
+    /// All, in the order in which they are tried.
+    fn routes(&self) -> serde_json::Value;
+    /// What would become of a request. The error is what its client would be
+    /// told, or why the question makes no sense.
+    fn explain(&self, question: &Question) -> Result<serde_json::Value, String>;
+}
+
 /// What the API serves.
 #[derive(Clone)]
 pub struct Control {
@@ -42,6 +69,8 @@ pub struct Control {
     pub token: Arc<str>,
     /// The text of `/metrics`.
     pub metrics: Metrics,
+    /// The gateway's routes.
+    pub routes: Arc<dyn Routes>,
 }
 
 /// The answer to a verb.
@@ -101,6 +130,8 @@ pub fn random(bytes: &mut [u8]) -> std::io::Result<()> {
 pub fn router(control: Control) -> ApiRouter {
     let guarded = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/routes", get(routes))
+        .route("/v1/explain", post(explain))
         .route("/v1/extractions/{name}/{verb}", post(verb))
         .layer(middleware::from_fn_with_state(control.clone(), authorized));
     Router::new()
@@ -134,6 +165,22 @@ async fn status(State(control): State<Control>) -> Json<Status> {
     Json(Status {
         extractions: control.workers.values().map(Worker::status).collect(),
     })
+}
+
+async fn routes(State(control): State<Control>) -> Json<serde_json::Value> {
+    Json(control.routes.routes())
+}
+
+async fn explain(State(control): State<Control>, Json(question): Json<Question>) -> Response {
+    match control.routes.explain(&question) {
+        Ok(explanation) => Json(explanation).into_response(),
+        Err(error) => failure(
+            StatusCode::BAD_REQUEST,
+            ErrorKind::Refused,
+            error,
+            Vec::new(),
+        ),
+    }
 }
 
 async fn verb(

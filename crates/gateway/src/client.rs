@@ -1,7 +1,17 @@
 //! What a client is known by.
 
-use http::{HeaderMap, HeaderName, header};
-use plan::CohortKey;
+use crate::hygiene::Peer;
+use http::{HeaderMap, HeaderName, Uri, header};
+use plan::{CohortKey, PathPattern};
+
+/// What is known of a request's client.
+#[derive(Clone, Copy)]
+pub(crate) struct Client<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// As it was matched, before any rewriting.
+    pub(crate) uri: &'a Uri,
+    pub(crate) peer: &'a Peer,
+}
 
 /// Where an extraction finds a client's key.
 #[derive(Debug, Clone)]
@@ -9,6 +19,9 @@ pub(crate) enum KeySource {
     None,
     Header(HeaderName),
     Cookie(String),
+    Path(String),
+    Query(String),
+    Address,
 }
 
 impl KeySource {
@@ -18,19 +31,41 @@ impl KeySource {
             CohortKey::None => Self::None,
             CohortKey::Header(name) => name.parse().map_or(Self::None, Self::Header),
             CohortKey::Cookie(name) => Self::Cookie(name.clone()),
+            CohortKey::Path(name) => Self::Path(name.clone()),
+            CohortKey::Query(name) => Self::Query(name.clone()),
+            CohortKey::Address => Self::Address,
         }
     }
 
-    /// The key of a request's client. An empty one is none; of several, the
-    /// first counts.
-    pub(crate) fn find<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+    /// The key of a request's client, as it is written there. An empty one is
+    /// none; of several, the first counts. `pattern` is of the route that the
+    /// request belongs to, where that is one of the extraction's.
+    pub(crate) fn find<'a>(
+        &self,
+        client: Client<'a>,
+        pattern: Option<&PathPattern>,
+    ) -> Option<&'a [u8]> {
         let key = match self {
             Self::None => None,
-            Self::Header(name) => headers.get(name).map(http::HeaderValue::as_bytes),
-            Self::Cookie(name) => cookie(headers, name.as_bytes()),
+            Self::Header(name) => client.headers.get(name).map(http::HeaderValue::as_bytes),
+            Self::Cookie(name) => cookie(client.headers, name.as_bytes()),
+            Self::Path(name) => pattern
+                .and_then(|pattern| pattern.parameter(client.uri.path(), name))
+                .map(str::as_bytes),
+            Self::Query(name) => client.uri.query().and_then(|query| parameter(query, name)),
+            Self::Address => Some(client.peer.as_bytes()),
         };
         key.filter(|bytes| !bytes.is_empty())
     }
+}
+
+/// `name=value&name=value`, undecoded: a client writes its own name the same
+/// way every time.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a [u8]> {
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find_map(|(found, value)| (found == name).then_some(value.as_bytes()))
 }
 
 /// RFC 6265, 4.2.1: `name=value; name=value`, over all `Cookie` headers.
@@ -59,20 +94,47 @@ mod tests {
         headers
     }
 
+    fn find<'a>(
+        key: CohortKey,
+        headers: &'a HeaderMap,
+        uri: &'a Uri,
+        peer: &'a Peer,
+    ) -> Option<&'a [u8]> {
+        let client = Client { headers, uri, peer };
+        let pattern = PathPattern::parse("/t/{tenant}/*").unwrap();
+        KeySource::new(&key).find(client, Some(&pattern))
+    }
+
     #[test]
-    fn a_header_or_a_cookie_names_the_client() {
-        let header = KeySource::new(&CohortKey::Header("x-user-id".into()));
-        let cookie = KeySource::new(&CohortKey::Cookie("sid".into()));
+    fn the_plan_says_what_names_a_client() {
         let request = headers(&[
             ("x-user-id", "7"),
             ("cookie", "a=b; xsid=1"),
             ("cookie", "broken;  sid=q=1 ; c"),
         ]);
-        assert_eq!(header.find(&request), Some(&b"7"[..]));
-        assert_eq!(cookie.find(&request), Some(&b"q=1"[..]));
-        let nobody = headers(&[("x-user-id", ""), ("cookie", "sid=")]);
-        assert_eq!(header.find(&nobody), None);
-        assert_eq!(cookie.find(&nobody), None);
-        assert_eq!(KeySource::new(&CohortKey::None).find(&request), None);
+        let uri: Uri = "/t/acme/x?a=1&user=u%201&user=2".parse().unwrap();
+        let peer = Peer::new("10.0.0.9".parse().unwrap());
+        let key = |key| find(key, &request, &uri, &peer);
+        assert_eq!(key(CohortKey::Header("x-user-id".into())), Some(&b"7"[..]));
+        assert_eq!(key(CohortKey::Cookie("sid".into())), Some(&b"q=1"[..]));
+        assert_eq!(key(CohortKey::Path("tenant".into())), Some(&b"acme"[..]));
+        assert_eq!(key(CohortKey::Query("user".into())), Some(&b"u%201"[..]));
+        assert_eq!(key(CohortKey::Address), Some(&b"10.0.0.9"[..]));
+        assert_eq!(key(CohortKey::None), None);
+    }
+
+    #[test]
+    fn an_empty_name_is_none() {
+        let request = headers(&[("x-user-id", ""), ("cookie", "sid=")]);
+        let uri: Uri = "/t?user=".parse().unwrap();
+        let peer = Peer::new("10.0.0.9".parse().unwrap());
+        for key in [
+            CohortKey::Header("x-user-id".into()),
+            CohortKey::Cookie("sid".into()),
+            CohortKey::Query("user".into()),
+            CohortKey::Path("tenant".into()),
+        ] {
+            assert_eq!(find(key, &request, &uri, &peer), None);
+        }
     }
 }

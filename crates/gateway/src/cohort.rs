@@ -7,6 +7,7 @@
 //! the first ones every time.
 
 use plan::{ExtractionName, Percent};
+use std::fmt;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// A client's place among [`Percent::STEPS`].
@@ -27,6 +28,12 @@ impl Bucket {
     /// Whether a share covers it.
     pub(crate) fn is_covered_by(self, share: Percent) -> bool {
         self.0 < share.basis_points()
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}%", self.0 / 100, self.0 % 100)
     }
 }
 

@@ -45,15 +45,32 @@ pub(crate) fn write(standing: Standing, lease: Lease) -> WriteVerdict {
 pub(crate) struct ReadVerdict {
     pub(crate) side: Side,
     pub(crate) owner: Side,
+    pub(crate) why: Why,
 }
 
-/// Where a read goes. `pinned` is asked only where a side that does not own
-/// was chosen.
+/// Why a read goes where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its client chose.
+    Forced,
+    /// Nothing names its client, so it goes to the owner.
+    Unnamed,
+    /// The split covers its client.
+    Covered,
+    /// It does not.
+    NotCovered,
+    /// The other side has not seen its client's own write.
+    Pinned,
+}
+
+/// Where a read goes: to the side that its client has forced, or that the
+/// split chose. `pinned` is asked only where that side does not own.
 pub(crate) fn read(
     standing: Standing,
     lease: Lease,
     extraction: &ExtractionName,
     key: Option<&[u8]>,
+    forced: Option<Side>,
     pinned: impl FnOnce(Ownership) -> bool,
 ) -> Result<ReadVerdict, Refusal> {
     if lease == Lease::Ended {
@@ -65,19 +82,23 @@ pub(crate) fn read(
     if routing.writes == Writes::Refuse {
         return Err(Refusal::OwnerUnknown);
     }
-    let chosen = match key {
-        None => owner.side,
-        Some(key) if Bucket::of(extraction, key).is_covered_by(routing.reads) => Side::Service,
-        Some(_) => Side::Monolith,
+    let (chosen, why) = match (forced, key) {
+        (Some(side), _) => (side, Why::Forced),
+        (None, None) => (owner.side, Why::Unnamed),
+        (None, Some(key)) if Bucket::of(extraction, key).is_covered_by(routing.reads) => {
+            (Side::Service, Why::Covered)
+        }
+        (None, Some(_)) => (Side::Monolith, Why::NotCovered),
     };
-    let side = if chosen != owner.side && pinned(owner) {
-        owner.side
+    let (side, why) = if chosen != owner.side && pinned(owner) {
+        (owner.side, Why::Pinned)
     } else {
-        chosen
+        (chosen, why)
     };
     Ok(ReadVerdict {
         side,
         owner: owner.side,
+        why,
     })
 }
 
@@ -97,7 +118,7 @@ mod tests {
 
     fn read_side(standing: Standing, key: Option<&[u8]>, pinned: bool) -> Result<Side, Refusal> {
         let name = ExtractionName::new("contracts").unwrap();
-        read(standing, Lease::Running, &name, key, |_| pinned).map(|verdict| verdict.side)
+        read(standing, Lease::Running, &name, key, None, |_| pinned).map(|verdict| verdict.side)
     }
 
     const TO_MONOLITH: Writes = Writes::To(Side::Monolith);
@@ -150,6 +171,19 @@ mod tests {
             Ok(Side::Service)
         );
         assert_eq!(side(Writes::Refuse, all, key), Err(Refusal::OwnerUnknown));
+    }
+
+    #[test]
+    fn a_forced_side_comes_before_the_split_but_not_before_a_pin() {
+        let name = ExtractionName::new("contracts").unwrap();
+        let side = |forced, pinned| {
+            let standing = standing(TO_MONOLITH, Percent::ALL);
+            let key = Some(&b"k"[..]);
+            read(standing, Lease::Running, &name, key, forced, |_| pinned).map(|it| it.side)
+        };
+        assert_eq!(side(Some(Side::Monolith), false), Ok(Side::Monolith));
+        assert_eq!(side(Some(Side::Service), false), Ok(Side::Service));
+        assert_eq!(side(Some(Side::Service), true), Ok(Side::Monolith));
     }
 
     #[test]

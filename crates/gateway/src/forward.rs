@@ -14,6 +14,8 @@
 use crate::{
     answer::Refusal,
     body::{Progress, RequestBody, ResponseBody},
+    client::Client,
+    hygiene::Peer,
     link::Link,
     table::UpstreamIndex,
     worker::Worker,
@@ -48,7 +50,7 @@ impl Failure {
 pub(crate) struct Spare {
     method: Method,
     uri: Uri,
-    pub(crate) headers: HeaderMap,
+    headers: HeaderMap,
 }
 
 impl Spare {
@@ -63,6 +65,15 @@ impl Spare {
             method: method.clone(),
             uri: uri.clone(),
             headers: headers.clone(),
+        }
+    }
+
+    /// The client whose request it is.
+    pub(crate) fn client<'a>(&'a self, peer: &'a Peer) -> Client<'a> {
+        Client {
+            headers: &self.headers,
+            uri: &self.uri,
+            peer,
         }
     }
 

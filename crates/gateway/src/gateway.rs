@@ -1,17 +1,18 @@
 //! The handle that the rest of Banyan holds.
 
 use crate::{
-    Positions, StartError,
+    Explanation, Positions, RouteReport, StartError, explain,
     shared::Shared,
     worker::{self, Order},
 };
+use http::Request;
 use plan::{ExtractionName, Plan};
 use prometheus_client::registry::Registry;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     future::pending,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, mpsc::sync_channel},
     thread,
     time::{Duration, Instant},
@@ -165,6 +166,17 @@ impl Gateway {
             .table
             .find(extraction)
             .map_or_else(HeldReport::default, report)
+    }
+
+    /// All routes, in the order in which they are tried.
+    pub fn routes(&self) -> Vec<RouteReport> {
+        explain::routes(&self.inner.shared)
+    }
+
+    /// What would become of a request of this address now. Sends nothing, and
+    /// leaves no trace. The error is what its client would be told.
+    pub fn explain(&self, request: Request<()>, address: IpAddr) -> Result<Explanation, String> {
+        explain::explain(&self.inner.shared, request, address)
     }
 
     /// Registers the metrics, without a prefix.

@@ -42,6 +42,11 @@ impl Peer {
         let text = address.to_canonical().to_string();
         Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown")))
     }
+
+    /// Its address as text.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 /// Refuses heads that could mean two things.
@@ -182,6 +187,7 @@ pub(crate) fn head<'a>(
         method: parts.method.as_str(),
         host,
         target,
+        headers: &parts.headers,
     }
 }
 

@@ -12,7 +12,8 @@
 //!
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
-//! `cohort` (whom a split picks), `pin` (what a client must have seen).
+//! `cohort` (whom a split picks), `force` (who chooses for themselves), `client`
+//! (who asks), `explain` (all of it, for people), `pin` (what a client must have seen).
 //!
 //! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
 //! client's own writes), `inflight` (the hand-over for writes in flight).
@@ -35,6 +36,8 @@ mod cohort;
 mod connections;
 mod decision;
 mod error;
+mod explain;
+mod force;
 mod forward;
 mod gateway;
 mod hold;
@@ -58,5 +61,6 @@ mod worker;
 mod write;
 
 pub use error::StartError;
+pub use explain::{Explanation, RouteReport};
 pub use gateway::{Gateway, HeldReport};
 pub use positions::{Positions, Sample};

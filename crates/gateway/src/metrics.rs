@@ -1,7 +1,7 @@
 //! What Prometheus sees. Label values come from fixed sets or from the plan,
 //! never from a request.
 
-use crate::{answer::Refusal, hold::HoldMetrics, shared::Shared, table::RouteIndex};
+use crate::{answer::Refusal, hold::HoldMetrics, shared::Shared, table::Place};
 use http::{Method, StatusCode};
 use plan::ServiceName;
 use prometheus_client::{
@@ -187,7 +187,7 @@ impl Metrics {
 /// What is counted of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
-    pub(crate) route: Option<RouteIndex>,
+    pub(crate) place: Place,
     pub(crate) method: &'static str,
     pub(crate) code: u16,
     /// `None` where it was sent nowhere.
@@ -217,9 +217,13 @@ impl Recorder {
     }
 
     fn handles_of(&self, kind: Kind) -> (Counter, SharedTimes) {
-        let (service, route) = match kind.route {
-            None => ("monolith".to_owned(), "other".to_owned()),
-            Some(found) => {
+        let (service, route) = match kind.place {
+            Place::Elsewhere => ("monolith".to_owned(), "other".to_owned()),
+            Place::Route(found) => {
+                let stay = self.shared.table.stay(found);
+                (stay.route.to.to_string(), stay.route.name.clone())
+            }
+            Place::Extraction(found) => {
                 let entry = self.shared.table.entry(found.extraction);
                 (
                     entry.service.to_string(),

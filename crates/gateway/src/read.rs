@@ -3,15 +3,17 @@
 use crate::{
     answer::Refusal,
     body::{RequestBody, ResponseBody},
+    client::Client,
     decision::{self, ReadVerdict},
     forward::{Failure, Spare, first_byte, forward},
+    hygiene::Peer,
     serve::Outcome,
     stay::{self, Wait},
     table::RouteIndex,
     worker::Worker,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
+use http::{Request, Response, StatusCode, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use protocol::Side;
@@ -21,18 +23,27 @@ use protocol::Side;
 pub(crate) async fn read(
     worker: &Worker,
     route: RouteIndex,
-    parts: Parts,
+    mut parts: Parts,
+    peer: &Peer,
     body: Incoming,
 ) -> Outcome {
     let wait = Wait::new(worker);
-    let verdict = match verdict(worker, route, &parts.headers, &wait).await {
+    let client = Client {
+        headers: &parts.headers,
+        uri: &parts.uri,
+        peer,
+    };
+    let verdict = match verdict(worker, route, client, &wait).await {
         Ok(verdict) => verdict,
         Err(refusal) => return Outcome::refused(refusal),
     };
+    if let Some(force) = &worker.shared.table.entry(route.extraction).force {
+        force.strip(&mut parts.headers);
+    }
     let spare = body.is_end_stream().then(|| Spare::of(&parts));
     let request = Request::from_parts(parts, RequestBody::stream(Bytes::new(), body));
     let answer = send(worker, route, verdict.side, request, spare.as_ref()).await;
-    let (ReadVerdict { side, owner }, Some(spare)) = (verdict, spare) else {
+    let (ReadVerdict { side, owner, .. }, Some(spare)) = (verdict, spare) else {
         return Outcome::at(verdict.side, answer);
     };
     if side == owner || !has_failed(&answer) {
@@ -44,7 +55,7 @@ pub(crate) async fn read(
         .metrics
         .fallback(worker.shared.service(route.extraction));
     if owner == Side::Monolith
-        && let Err(refusal) = wait.caught_up(worker, &spare.headers).await
+        && let Err(refusal) = wait.caught_up(worker, spare.client(peer)).await
     {
         return Outcome::refused(refusal);
     }
@@ -57,21 +68,27 @@ pub(crate) async fn read(
 async fn verdict(
     worker: &Worker,
     route: RouteIndex,
-    headers: &HeaderMap,
+    client: Client<'_>,
     wait: &Wait,
 ) -> Result<ReadVerdict, Refusal> {
     let shared = &worker.shared;
     let entry = shared.table.entry(route.extraction);
     let pins = &shared.extraction(route.extraction).pins;
-    let key = entry.key.find(headers);
+    let key = entry
+        .key
+        .find(client, Some(&entry.routes[route.route].path));
+    let forced = entry
+        .force
+        .as_ref()
+        .and_then(|force| force.side(client.headers));
     loop {
         let standing = shared.snapshot.load().standing(route.extraction);
         let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
-        let verdict = decision::read(standing, shared.lease(), &entry.name, key, pinned)?;
+        let verdict = decision::read(standing, shared.lease(), &entry.name, key, forced, pinned)?;
         if verdict.side == Side::Service {
             return Ok(verdict);
         }
-        let debts = stay::debts(worker, headers);
+        let debts = stay::debts(worker, client);
         if debts.is_empty() {
             return Ok(verdict);
         }

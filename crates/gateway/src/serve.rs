@@ -5,8 +5,10 @@ use crate::{
     body::{ResponseBody, discard},
     hygiene::{self, Peer},
     metrics::{Kind, code_label, method_label},
-    read, stay,
-    table::RouteIndex,
+    read,
+    shared::Shared,
+    stay,
+    table::Place,
     target::Target,
     worker::Worker,
     write,
@@ -57,22 +59,28 @@ pub(crate) async fn serve(
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
-    let (route, outcome) = match addressed(&worker, &mut parts) {
+    let (place, outcome) = match addressed(&worker.shared, &mut parts) {
         Err(refusal) => {
             discard(body).await;
-            (None, Outcome::refused(refusal))
+            (Place::Elsewhere, Outcome::refused(refusal))
         }
-        Ok(route) => {
+        Ok(place) => {
             hygiene::outgoing(&mut parts, &peer, &correlation);
-            let outcome = match (route, MethodKind::of(parts.method.as_str())) {
-                (None, _) => stay::stay(&worker, parts, body).await,
-                (Some(route), MethodKind::Read) => read::read(&worker, route, parts, body).await,
+            let kind = worker.shared.table.kind(place, parts.method.as_str());
+            let outcome = match (place, kind) {
+                (Place::Elsewhere, _) => stay::stay(&worker, None, kind, parts, &peer, body).await,
+                (Place::Route(route), _) => {
+                    stay::stay(&worker, Some(route), kind, parts, &peer, body).await
+                }
+                (Place::Extraction(route), MethodKind::Read) => {
+                    read::read(&worker, route, parts, &peer, body).await
+                }
                 // Writes are few and their future is large.
-                (Some(route), MethodKind::Write) => {
-                    Box::pin(write::write(&worker, route, parts, body)).await
+                (Place::Extraction(route), MethodKind::Write) => {
+                    Box::pin(write::write(&worker, route, parts, &peer, body)).await
                 }
             };
-            (route, outcome)
+            (place, outcome)
         }
     };
     let mut response = match (outcome.answer, outcome.side) {
@@ -91,7 +99,7 @@ pub(crate) async fn serve(
     let code = code_label(response.status());
     worker.recorder.record(
         Kind {
-            route,
+            place,
             method,
             code,
             side: outcome.side,
@@ -103,23 +111,23 @@ pub(crate) async fn serve(
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route.
-fn addressed(worker: &Worker, parts: &mut Parts) -> Result<Option<RouteIndex>, Refusal> {
+pub(crate) fn addressed(shared: &Shared, parts: &mut Parts) -> Result<Place, Refusal> {
     hygiene::check(parts)?;
     let target = Target::read(parts.uri.path())?;
     let host = hygiene::host(&parts.headers);
     let head = hygiene::head(parts, host.as_deref(), &target);
-    let route = worker
-        .shared
+    let place = shared
         .table
-        .route(head)
+        .place(head)
         .map_err(|_| crate::target::BadTarget::Ambiguous)?;
     if parts.uri.authority().is_some() || *target.path != *parts.uri.path() {
         parts.uri = origin_form(&target.path, parts.uri.query())?;
     }
-    Ok(route)
+    Ok(place)
 }
 
-fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
+/// A target of a path and a query.
+pub(crate) fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
     let wrong = || Refusal::BadHead("the target cannot be read");
     let text = match query {
         Some(query) => format!("{path}?{query}"),

@@ -4,39 +4,83 @@
 use crate::{
     answer::Refusal,
     body::{RequestBody, discard},
+    client::Client,
     forward::{Failure, Spare, first_byte, forward},
+    hygiene::Peer,
     pin::Answered,
     pins::Holder,
-    serve::Outcome,
-    table::{ExtractionIndex, UpstreamIndex},
+    serve::{Outcome, origin_form},
+    table::{ExtractionIndex, Stay, StayIndex, UpstreamIndex},
     worker::Worker,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request, request::Parts};
+use http::{HeaderValue, Request, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use plan::MethodKind;
 use protocol::Side;
 use tokio::time::Instant;
 
-/// Sends a request to the monolith, once it has seen what the client wrote.
-pub(crate) async fn stay(worker: &Worker, parts: Parts, body: Incoming) -> Outcome {
-    if let Err(refusal) = Wait::new(worker).caught_up(worker, &parts.headers).await {
+/// Sends a request where its route says, else to the monolith: there, once the
+/// monolith has seen what the client wrote.
+pub(crate) async fn stay(
+    worker: &Worker,
+    route: Option<StayIndex>,
+    kind: MethodKind,
+    mut parts: Parts,
+    peer: &Peer,
+    body: Incoming,
+) -> Outcome {
+    let route = route.map(|route| worker.shared.table.stay(route));
+    let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
+    if upstream == UpstreamIndex::MONOLITH {
+        let client = Client {
+            headers: &parts.headers,
+            uri: &parts.uri,
+            peer,
+        };
+        if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
+            discard(body).await;
+            return Outcome::refused(refusal);
+        }
+    }
+    if let Some(route) = route
+        && let Err(refusal) = redirect(worker, route, &mut parts)
+    {
         discard(body).await;
         return Outcome::refused(refusal);
     }
-    let safe = MethodKind::of(parts.method.as_str()) == MethodKind::Read;
+    let safe = kind == MethodKind::Read;
     let spare = (safe && body.is_end_stream()).then(|| Spare::of(&parts));
     let body = RequestBody::stream(Bytes::new(), body);
     let progress = body.progress();
     let request = Request::from_parts(parts, body);
-    let answer = forward(worker, UpstreamIndex::MONOLITH, request, spare.as_ref());
+    let answer = forward(worker, upstream, request, spare.as_ref());
     let bound = worker.shared.settings.first_byte;
     let answer = match first_byte(bound, progress.as_ref(), answer).await {
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),
     };
-    Outcome::at(Side::Monolith, answer)
+    let side = if upstream == UpstreamIndex::MONOLITH {
+        Side::Monolith
+    } else {
+        Side::Service
+    };
+    Outcome::at(side, answer)
+}
+
+/// Gives a request the path and the `Host` that its route wants.
+fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
+    if let Some(path) = route.rewritten(parts.uri.path()) {
+        parts.uri = origin_form(&path, parts.uri.query())?;
+    }
+    if !route.route.preserve_host {
+        let url = &worker.shared.table.upstreams()[route.upstream.get()];
+        let host = HeaderValue::try_from(url.authority());
+        let host = host.map_err(|_| Refusal::BadHead("the upstream's name is no host"))?;
+        parts.headers.insert(header::HOST, host);
+    }
+    Ok(())
 }
 
 /// The bound on a request's waits for its client's writes, all together.
@@ -57,9 +101,9 @@ impl Wait {
     pub(crate) async fn caught_up(
         &self,
         worker: &Worker,
-        headers: &HeaderMap,
+        client: Client<'_>,
     ) -> Result<(), Refusal> {
-        let debts = debts(worker, headers);
+        let debts = debts(worker, client);
         if debts.is_empty() {
             return Ok(());
         }
@@ -88,7 +132,7 @@ pub(crate) type Debts = Vec<(ExtractionIndex, (Holder, Answered))>;
 
 /// What the client of a request wrote at services and the monolith has not
 /// seen. Each extraction's own key says who the client is.
-pub(crate) fn debts(worker: &Worker, headers: &HeaderMap) -> Debts {
+pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
     let shared = &worker.shared;
     let snapshot = shared.snapshot.load();
     if !snapshot.some_service_owns() {
@@ -101,7 +145,10 @@ pub(crate) fn debts(worker: &Worker, headers: &HeaderMap) -> Debts {
         };
         if owner.side == Side::Service {
             let pins = &shared.extraction(extraction).pins;
-            let client = entry.key.find(headers).map(|key| pins.client(key));
+            let own = entry.routes.iter().map(|route| &route.path);
+            let pattern = own.clone().find(|path| path.matches(client.uri.path()));
+            let key = entry.key.find(client, pattern);
+            let client = key.map(|key| pins.client(key));
             let owed = pins.debts(owner, client);
             debts.extend(owed.into_iter().map(|debt| (extraction, debt)));
         }

@@ -1,7 +1,11 @@
 //! What the plan says about requests; fixed from start to end.
 
-use crate::{client::KeySource, target::Target};
-use plan::{Extraction, ExtractionName, Plan, Route, ServiceName, Switch, UpstreamUrl};
+use crate::{client::KeySource, force::Force, target::Target};
+use http::HeaderMap;
+use plan::{
+    Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
+    ServiceName, Switch, UpstreamUrl,
+};
 use protocol::Side;
 use std::collections::BTreeMap;
 
@@ -37,6 +41,21 @@ pub(crate) struct RouteIndex {
     pub(crate) route: usize,
 }
 
+/// A route that belongs to no extraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StayIndex(usize);
+
+/// Where a request belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// To an extraction: one of two sides.
+    Extraction(RouteIndex),
+    /// To one upstream for good, because a route says so.
+    Route(StayIndex),
+    /// To the monolith, because nothing says otherwise.
+    Elsewhere,
+}
+
 /// The part of a request's head that routes look at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head<'a> {
@@ -44,6 +63,7 @@ pub(crate) struct Head<'a> {
     /// Lower case, without its port.
     pub(crate) host: Option<&'a str>,
     pub(crate) target: &'a Target<'a>,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 /// An extraction as the gateway sees it.
@@ -52,16 +72,37 @@ pub(crate) struct Entry {
     pub(crate) name: ExtractionName,
     pub(crate) service: ServiceName,
     pub(crate) key: KeySource,
+    pub(crate) force: Option<Force>,
     pub(crate) routes: Vec<Route>,
     pub(crate) switch: Switch,
     upstream: UpstreamIndex,
 }
 
-/// All extractions and upstreams of a plan.
+/// A route beside the extractions, as the gateway sees it.
+#[derive(Debug)]
+pub(crate) struct Stay {
+    pub(crate) route: GatewayRoute,
+    pub(crate) upstream: UpstreamIndex,
+    /// What goes from the path where the route strips its own.
+    stripped: String,
+}
+
+impl Stay {
+    /// The path for the upstream, where it differs.
+    pub(crate) fn rewritten(&self, path: &str) -> Option<String> {
+        let rewrite = &self.route.rewrite;
+        (!rewrite.is_identity()).then(|| rewrite.apply(&self.stripped, path))
+    }
+}
+
+/// All extractions, routes and upstreams of a plan.
 #[derive(Debug)]
 pub(crate) struct Table {
     extractions: Vec<Entry>,
+    stays: Vec<Stay>,
     upstreams: Vec<UpstreamUrl>,
+    /// All routes, the one that counts first at the front.
+    ranked: Vec<(Route, Place)>,
 }
 
 /// A request whose path belongs to one route here and to another one for a
@@ -81,19 +122,36 @@ impl Table {
             name: extraction.name.clone(),
             service: extraction.service.clone(),
             key: KeySource::new(&extraction.cohort_key),
+            force: extraction.force.as_ref().and_then(Force::new),
             routes: extraction.routes.clone(),
             switch: extraction.switch,
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],
         };
+        let stay = |route: &GatewayRoute| Stay {
+            upstream: match &route.to {
+                Destination::Monolith => UpstreamIndex::MONOLITH,
+                Destination::Service(name) => places[name],
+            },
+            stripped: route.route.path.literal_prefix(),
+            route: route.clone(),
+        };
+        let extractions: Vec<Entry> = plan.extractions.values().map(entry).collect();
+        let stays: Vec<Stay> = plan.gateway.routes.iter().map(stay).collect();
         Self {
-            extractions: plan.extractions.values().map(entry).collect(),
+            ranked: rank(&extractions, &stays),
+            extractions,
+            stays,
             upstreams,
         }
     }
 
     pub(crate) fn entry(&self, extraction: ExtractionIndex) -> &Entry {
         &self.extractions[extraction.0]
+    }
+
+    pub(crate) fn stay(&self, stay: StayIndex) -> &Stay {
+        &self.stays[stay.0]
     }
 
     pub(crate) fn find(&self, name: &ExtractionName) -> Option<ExtractionIndex> {
@@ -114,6 +172,11 @@ impl Table {
         &self.upstreams
     }
 
+    /// All routes in the order in which they are tried.
+    pub(crate) fn ranked(&self) -> impl Iterator<Item = (&Route, Place)> {
+        self.ranked.iter().map(|(route, place)| (route, *place))
+    }
+
     /// Where an extraction's side is.
     pub(crate) fn upstream(&self, extraction: ExtractionIndex, side: Side) -> UpstreamIndex {
         match side {
@@ -122,23 +185,61 @@ impl Table {
         }
     }
 
-    /// The route that a request belongs to; `None` is a route that stays. The
-    /// first extraction by name, and in it the first route, counts.
-    pub(crate) fn route(&self, head: Head<'_>) -> Result<Option<RouteIndex>, AmbiguousPath> {
-        let found = self.route_of(head, &head.target.path);
+    /// What a request of a place is taken for.
+    pub(crate) fn kind(&self, place: Place, method: &str) -> MethodKind {
+        let route = match place {
+            Place::Extraction(found) => &self.entry(found.extraction).routes[found.route],
+            Place::Route(stay) => &self.stay(stay).route.route,
+            Place::Elsewhere => return MethodKind::of(method),
+        };
+        match route.kind {
+            KindRule::ByMethod => MethodKind::of(method),
+            KindRule::Always(kind) => kind,
+        }
+    }
+
+    /// Where a request belongs: to the first route in the order of
+    /// [`Route::by_priority`] that matches. Of equal ones, those of extractions
+    /// come first, by name and then as they stand in the plan.
+    pub(crate) fn place(&self, head: Head<'_>) -> Result<Place, AmbiguousPath> {
+        let found = self.place_of(head, &head.target.path);
         match &head.target.lenient {
-            Some(lenient) if self.route_of(head, lenient) != found => Err(AmbiguousPath),
+            Some(lenient) if self.place_of(head, lenient) != found => Err(AmbiguousPath),
             _ => Ok(found),
         }
     }
 
-    fn route_of(&self, head: Head<'_>, path: &str) -> Option<RouteIndex> {
-        self.all().find_map(|(extraction, entry)| {
-            let matches = |route: &Route| route.matches(head.method, head.host, path);
-            let route = entry.routes.iter().position(matches)?;
-            Some(RouteIndex { extraction, route })
-        })
+    fn place_of(&self, head: Head<'_>, path: &str) -> Place {
+        let header = |name: &str, value: Option<&str>| {
+            head.headers
+                .get_all(name)
+                .iter()
+                .any(|given| value.is_none_or(|value| given.as_bytes() == value.as_bytes()))
+        };
+        self.ranked
+            .iter()
+            .find(|(route, _)| route.matches(head.method, head.host, path, header))
+            .map_or(Place::Elsewhere, |(_, place)| *place)
     }
+}
+
+fn rank(extractions: &[Entry], stays: &[Stay]) -> Vec<(Route, Place)> {
+    let mut ranked = Vec::new();
+    for (at, entry) in extractions.iter().enumerate() {
+        for (route, found) in entry.routes.iter().enumerate() {
+            let index = RouteIndex {
+                extraction: ExtractionIndex(at),
+                route,
+            };
+            ranked.push((found.clone(), Place::Extraction(index)));
+        }
+    }
+    for (at, stay) in stays.iter().enumerate() {
+        ranked.push((stay.route.route.clone(), Place::Route(StayIndex(at))));
+    }
+    // Stable: equal ones stay in this order.
+    ranked.sort_by(|(one, _), (other, _)| one.by_priority(other));
+    ranked
 }
 
 #[cfg(test)]
@@ -149,25 +250,46 @@ mod tests {
 monolith: { url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }
 services:
   a: { url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/a" }
-gateway: { listen: "127.0.0.1:0" }
+gateway:
+  listen: "127.0.0.1:0"
+  routes:
+    export: { to: monolith, path: /api/contracts/export }
+    users: { to: a, path: /users/*, strip-path: true, prefix: /v1/users }
+    beta: { to: a, path: /beta/*, headers: { x-beta: "1" } }
 extractions:
   contracts:
     service: a
     routes:
       - { path: /api/contracts/*, methods: [GET, POST] }
       - { path: /only, host: Example.org }
+      - { path: /api/contracts/search, methods: [POST], as: reads }
     data: { mode: replicate, schema: s, tables: { public.t: {} } }
 "#;
 
-    fn route(method: &str, host: Option<&str>, path: &str) -> Result<Option<usize>, AmbiguousPath> {
-        let table = Table::new(&Plan::parse(PLAN, |_| None).unwrap());
+    fn table() -> Table {
+        Table::new(&Plan::parse(PLAN, |_| None).unwrap())
+    }
+
+    fn place(
+        method: &str,
+        host: Option<&str>,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Place, AmbiguousPath> {
         let target = Target::read(path).unwrap();
-        let found = table.route(Head {
+        table().place(Head {
             method,
             host,
             target: &target,
-        })?;
-        Ok(found.map(|found| found.route))
+            headers,
+        })
+    }
+
+    fn route(method: &str, host: Option<&str>, path: &str) -> Result<Option<usize>, AmbiguousPath> {
+        Ok(match place(method, host, path, &HeaderMap::new())? {
+            Place::Extraction(found) => Some(found.route),
+            Place::Route(_) | Place::Elsewhere => None,
+        })
     }
 
     #[test]
@@ -178,6 +300,41 @@ extractions:
         assert_eq!(route("GET", None, "/api/contractsx"), Ok(None));
         assert_eq!(route("GET", Some("example.org"), "/only"), Ok(Some(1)));
         assert_eq!(route("GET", Some("example.com"), "/only"), Ok(None));
+        assert_eq!(route("POST", None, "/api/contracts/search"), Ok(Some(2)));
+    }
+
+    #[test]
+    fn what_stays_can_be_carved_out_and_rewritten() {
+        let table = table();
+        let none = HeaderMap::new();
+        let stay = |path, headers: &HeaderMap| match place("GET", None, path, headers) {
+            Ok(Place::Route(stay)) => Some(table.stay(stay).route.name.clone()),
+            _ => None,
+        };
+        assert_eq!(
+            stay("/api/contracts/export", &none).as_deref(),
+            Some("export")
+        );
+        assert_eq!(stay("/beta/x", &none), None);
+        let mut beta = HeaderMap::new();
+        beta.insert("x-beta", http::HeaderValue::from_static("1"));
+        assert_eq!(stay("/beta/x", &beta).as_deref(), Some("beta"));
+        let Ok(Place::Route(users)) = place("GET", None, "/users/7", &none) else {
+            panic!("no route for /users/7");
+        };
+        let users = table.stay(users);
+        assert_eq!(users.rewritten("/users/7").as_deref(), Some("/v1/users/7"));
+    }
+
+    #[test]
+    fn a_route_says_what_its_requests_are_taken_for() {
+        let kind = |method, path| {
+            let place = place(method, None, path, &HeaderMap::new()).unwrap();
+            table().kind(place, method)
+        };
+        assert_eq!(kind("POST", "/api/contracts/search"), MethodKind::Read);
+        assert_eq!(kind("POST", "/api/contracts"), MethodKind::Write);
+        assert_eq!(kind("POST", "/x"), MethodKind::Write);
     }
 
     #[test]

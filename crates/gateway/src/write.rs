@@ -10,9 +10,11 @@
 use crate::{
     answer::Refusal,
     body::{Collected, RequestBody, Reserved, collect},
+    client::Client,
     decision::{self, WriteVerdict},
     forward::{Failure, SeenThrough, first_byte, forward},
     hold::Held,
+    hygiene::Peer,
     inflight::Flight,
     serve::Outcome,
     settle::PinnedWrite,
@@ -21,7 +23,7 @@ use crate::{
     table::RouteIndex,
     worker::Worker,
 };
-use http::{HeaderMap, Request, request::Parts};
+use http::{Request, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
 use std::{rc::Rc, time::Duration};
@@ -51,27 +53,34 @@ struct Ready {
 pub(crate) async fn write(
     worker: &Rc<Worker>,
     route: RouteIndex,
-    parts: Parts,
+    mut parts: Parts,
+    peer: &Peer,
     body: Incoming,
 ) -> Outcome {
     let ready = match prepare(worker, body).await {
         Ok(ready) => ready,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    let (owner, flight) = match admit(worker, route, &parts.headers, ready.held_bytes).await {
+    let client = Client {
+        headers: &parts.headers,
+        uri: &parts.uri,
+        peer,
+    };
+    let (owner, flight) = match admit(worker, route, client, ready.held_bytes).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             ready.body.discard().await;
             return Outcome::refused(refusal);
         }
     };
-    let key = worker
-        .shared
-        .table
-        .entry(route.extraction)
+    let entry = worker.shared.table.entry(route.extraction);
+    let key = entry
         .key
-        .find(&parts.headers);
+        .find(client, Some(&entry.routes[route.route].path));
     let pinned = PinnedWrite::new(&worker.settlers[route.extraction.get()], owner, key);
+    if let Some(force) = &entry.force {
+        force.strip(&mut parts.headers);
+    }
     let progress = ready.body.progress();
     let request = Request::from_parts(parts, ready.body);
     let bound = worker.shared.settings.first_byte;
@@ -121,7 +130,7 @@ async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
 async fn admit(
     worker: &Worker,
     route: RouteIndex,
-    headers: &HeaderMap,
+    client: Client<'_>,
     held_bytes: Option<u64>,
 ) -> Result<(Ownership, Flight), Refusal> {
     let shared = &worker.shared;
@@ -146,7 +155,7 @@ async fn admit(
             }
             WriteVerdict::Forward(owner) => {
                 let debts = match owner.side {
-                    Side::Monolith => stay::debts(worker, headers),
+                    Side::Monolith => stay::debts(worker, client),
                     Side::Service => Vec::new(),
                 };
                 if !debts.is_empty() {

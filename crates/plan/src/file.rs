@@ -2,7 +2,10 @@
 //!
 //! Doc comments here become the descriptions of the JSON Schema.
 
-use crate::located::Located;
+use crate::{
+    located::Located,
+    routes::{GatewayRouteFile, RolloutFile, RouteFile},
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -58,6 +61,9 @@ pub struct GatewayFile {
     /// shorter than the upstream's keep-alive time.
     #[serde(default)]
     pub(crate) upstream_idle: Option<Text>,
+    /// Routes that belong to no extraction, by name: to one upstream for good.
+    #[serde(default)]
+    pub(crate) routes: BTreeMap<String, Located<GatewayRouteFile>>,
 }
 
 /// Where the conductor's API listens.
@@ -84,20 +90,6 @@ pub struct ExtractionFile {
     /// The bounds of a hand-over.
     #[serde(default)]
     pub(crate) switch: Option<SwitchFile>,
-}
-
-/// A set of requests.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RouteFile {
-    /// `/x` for exactly this path, `/x/*` for it and all below it.
-    pub(crate) path: Text,
-    /// Methods; all when left out.
-    #[serde(default)]
-    pub(crate) methods: Option<Vec<Text>>,
-    /// Host name; all when left out.
-    #[serde(default)]
-    pub(crate) host: Option<Text>,
 }
 
 /// The tables that move and what is known of them.
@@ -146,24 +138,6 @@ pub enum BorderFile {
     /// It must not happen while such a row is there; if it does, following
     /// stops with an error rather than leave an orphan.
     Restrict,
-}
-
-/// How traffic is shifted.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RolloutFile {
-    /// What a client is known by.
-    pub(crate) key: KeyFile,
-}
-
-/// What a client is known by: exactly one of these.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum KeyFile {
-    /// The value of a request header.
-    Header(Text),
-    /// The value of a cookie.
-    Cookie(Text),
 }
 
 /// The bounds of a hand-over.

@@ -10,16 +10,23 @@
 
 mod error;
 pub mod file;
+mod gateway_route;
 mod located;
 mod names;
+mod path;
 mod resolve;
 mod route;
+mod routes;
+mod secret;
 mod tables;
 mod values;
 
 pub use error::PlanError;
+pub use gateway_route::{Destination, GatewayRoute, Rewrite};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
-pub use route::{MethodKind, PathPattern, Route};
+pub use path::PathPattern;
+pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
+pub use secret::Secret;
 pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
 pub use values::{ByteSize, CohortKey, DatabaseUrl, Percent, UpstreamUrl};
 
@@ -66,6 +73,8 @@ pub struct Gateway {
     /// How long an idle upstream connection is kept. Must be shorter than the
     /// upstream's own keep-alive time, or requests meet closing connections.
     pub upstream_idle: Duration,
+    /// Routes beside those of the extractions.
+    pub routes: Vec<GatewayRoute>,
 }
 
 /// One unit of migration: routes and tables that move to one service.
@@ -75,14 +84,26 @@ pub struct Extraction {
     pub name: ExtractionName,
     /// The service that it moves to.
     pub service: ServiceName,
-    /// The requests that it owns; the first that matches counts.
+    /// The requests that it owns; see [`Route::by_priority`].
     pub routes: Vec<Route>,
     /// The tables that move.
     pub data: Data,
     /// What a client is known by. Clients without it stay with the owner.
     pub cohort_key: CohortKey,
+    /// How testers choose a side themselves.
+    pub force: Option<Force>,
     /// The bounds of a switch and of a rollback.
     pub switch: Switch,
+}
+
+/// How testers choose a side for their reads: by `always` (the service) or
+/// `never` in a header, with the key in the header of that name and `-key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Force {
+    /// The header's name, lower case.
+    pub header: String,
+    /// What the other header must hold.
+    pub key: Secret,
 }
 
 /// Bounds of a hand-over.

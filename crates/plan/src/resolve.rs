@@ -1,14 +1,15 @@
 //! From the file's types to a checked [`Plan`].
 
 use crate::{
-    BorderRule, ByteSize, CohortKey, ColumnName, ColumnPair, Data, DatabaseUrl, Extraction,
-    ExtractionName, ForeignColumn, Gateway, PathPattern, Plan, PlanError, Route, ServiceName,
-    Switch, TableMapping, TableName, Upstream, UpstreamUrl,
+    BorderRule, ByteSize, ColumnName, ColumnPair, Data, DatabaseUrl, Extraction, ExtractionName,
+    ForeignColumn, Gateway, PathPattern, Plan, PlanError, ServiceName, Switch, TableMapping,
+    TableName, Upstream, UpstreamUrl,
     file::{
-        BorderFile, DataFile, ExtractionFile, GatewayFile, KeyFile, ModeFile, PlanFile, RouteFile,
-        SwitchFile, TableFile, UpstreamFile,
+        BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
+        TableFile, UpstreamFile,
     },
     located::Located,
+    routes::{gateway_routes, rollout, route},
     values::duration,
 };
 use std::{
@@ -20,7 +21,7 @@ use std::{
 const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
 const MOST_WORKERS: u16 = 256;
 
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 type Text = Located<String>;
 
 pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Plan, PlanError> {
@@ -47,8 +48,8 @@ pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Pl
     };
     Ok(Plan {
         monolith: upstream(file.monolith, environment)?,
+        gateway: gateway(file.gateway, &services, environment)?,
         services,
-        gateway: gateway(file.gateway, environment)?,
         control,
         extractions,
     })
@@ -65,7 +66,11 @@ fn upstream(file: UpstreamFile, environment: Environment<'_>) -> Result<Upstream
     })
 }
 
-fn gateway(file: GatewayFile, environment: Environment<'_>) -> Result<Gateway, PlanError> {
+fn gateway(
+    file: GatewayFile,
+    services: &BTreeMap<ServiceName, Upstream>,
+    environment: Environment<'_>,
+) -> Result<Gateway, PlanError> {
     let workers = match file.workers {
         Some(count) if (1..=MOST_WORKERS).contains(&count.value) => usize::from(count.value),
         Some(count) => {
@@ -82,6 +87,7 @@ fn gateway(file: GatewayFile, environment: Environment<'_>) -> Result<Gateway, P
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
+        routes: gateway_routes(file.routes, services, environment)?,
     })
 }
 
@@ -109,38 +115,16 @@ fn extraction(
         .routes
         .into_iter()
         .map(|one| route(one, environment))
-        .collect::<Result<_, _>>()?;
-    let cohort_key = match file.rollout.map(|rollout| rollout.key) {
-        None => CohortKey::None,
-        Some(KeyFile::Header(header)) => {
-            CohortKey::Header(parse(&header, environment, token)?.to_ascii_lowercase())
-        }
-        Some(KeyFile::Cookie(cookie)) => CohortKey::Cookie(parse(&cookie, environment, token)?),
-    };
+        .collect::<Result<Vec<_>, _>>()?;
+    let (cohort_key, force) = rollout(file.rollout, &routes, environment)?;
     Ok(Extraction {
         data: data(&name, at, file.data, environment)?,
         name,
         service,
         routes,
         cohort_key,
+        force,
         switch: switch(file.switch.unwrap_or_default())?,
-    })
-}
-
-fn route(file: RouteFile, environment: Environment<'_>) -> Result<Route, PlanError> {
-    let method = |one: &Text| parse(one, environment, token).map(|text| text.to_ascii_uppercase());
-    let methods = file
-        .methods
-        .map(|all| all.iter().map(method).collect::<Result<_, _>>())
-        .transpose()?;
-    let host = file
-        .host
-        .map(|one| parse(&one, environment, |text| Ok(text.to_ascii_lowercase())))
-        .transpose()?;
-    Ok(Route {
-        path: parse(&file.path, environment, PathPattern::parse)?,
-        methods,
-        host,
     })
 }
 
@@ -279,7 +263,7 @@ fn tables_once(extractions: &BTreeMap<ExtractionName, Extraction>) -> Result<(),
     Ok(())
 }
 
-fn parse<T>(
+pub(crate) fn parse<T>(
     text: &Text,
     environment: Environment<'_>,
     parser: impl Fn(&str) -> Result<T, String>,
@@ -304,7 +288,7 @@ fn absolute_path(text: &str) -> Result<String, String> {
 }
 
 /// A token of RFC 9110: header names, cookie names, methods.
-fn token(text: &str) -> Result<String, String> {
+pub(crate) fn token(text: &str) -> Result<String, String> {
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if !text.is_empty() && text.bytes().all(tchar) {
         Ok(text.to_owned())

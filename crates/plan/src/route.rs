@@ -1,4 +1,7 @@
-//! Which requests an extraction owns.
+//! Which requests belong together.
+
+use crate::PathPattern;
+use std::{cmp::Ordering, fmt};
 
 /// A set of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,14 +10,54 @@ pub struct Route {
     pub path: PathPattern,
     /// Methods, upper case; `None` is all.
     pub methods: Option<Vec<String>>,
-    /// Host without port, lower case; `None` is all.
-    pub host: Option<String>,
+    /// Host; `None` is all.
+    pub host: Option<HostPattern>,
+    /// Headers that must all be there.
+    pub headers: Vec<HeaderMatch>,
+    /// What its requests are taken for.
+    pub kind: KindRule,
+}
+
+/// `example.org` or `*.example.org`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// Exactly this host; lower case, without a port.
+    Exact(String),
+    /// Every host below this one, not itself. Without the leading `*`, with
+    /// the dot.
+    Below(String),
+}
+
+/// A header that must be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderMatch {
+    /// Its name, lower case.
+    pub name: String,
+    /// Its value; `None` is any.
+    pub value: Option<String>,
+}
+
+/// What the requests of a route are taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KindRule {
+    /// What their methods say.
+    #[default]
+    ByMethod,
+    /// All the same: a `POST` that only searches, a `GET` that changes data.
+    Always(MethodKind),
 }
 
 impl Route {
     /// Whether a request belongs here. `path` is without its query, `host`
-    /// lower case and without its port.
-    pub fn matches(&self, method: &str, host: Option<&str>, path: &str) -> bool {
+    /// lower case and without its port; `header` tells whether one of the
+    /// values of a header is this one, or with `None` whether there is any.
+    pub fn matches(
+        &self,
+        method: &str,
+        host: Option<&str>,
+        path: &str,
+        header: impl Fn(&str, Option<&str>) -> bool,
+    ) -> bool {
         self.path.matches(path)
             && self
                 .methods
@@ -22,68 +65,102 @@ impl Route {
                 .is_none_or(|all| all.iter().any(|one| one == method))
             && self
                 .host
-                .as_deref()
-                .is_none_or(|wanted| host == Some(wanted))
+                .as_ref()
+                .is_none_or(|wanted| host.is_some_and(|host| wanted.matches(host)))
+            && self
+                .headers
+                .iter()
+                .all(|one| header(&one.name, one.value.as_deref()))
+    }
+
+    /// What a request of this route is taken for.
+    pub fn kind(&self, method: &str) -> MethodKind {
+        match self.kind {
+            KindRule::ByMethod => MethodKind::of(method),
+            KindRule::Always(kind) => kind,
+        }
+    }
+
+    /// Orders the route that counts first: an exact host before `*.host`
+    /// before none, then the more specific path, then the one with methods,
+    /// then the one with more headers. The rule of the Kubernetes Gateway API,
+    /// with parameters between literals and prefixes.
+    pub fn by_priority(&self, other: &Self) -> Ordering {
+        let host = |route: &Self| match &route.host {
+            Some(HostPattern::Exact(_)) => (0, 0),
+            Some(HostPattern::Below(suffix)) => (1, usize::MAX - suffix.len()),
+            None => (2, 0),
+        };
+        host(self)
+            .cmp(&host(other))
+            .then_with(|| self.path.by_specificity(&other.path))
+            .then_with(|| self.methods.is_none().cmp(&other.methods.is_none()))
+            .then_with(|| other.headers.len().cmp(&self.headers.len()))
     }
 }
 
-/// `/x` or `/x/*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PathPattern {
-    /// Exactly this path.
-    Exact(String),
-    /// This path and all below it: `/x/*` matches `/x`, `/x/` and `/x/y`,
-    /// never `/xy`. Without the trailing `/*`.
-    Below(String),
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(methods) = &self.methods {
+            write!(f, "{} ", methods.join(","))?;
+        }
+        if let Some(host) = &self.host {
+            write!(f, "{host}")?;
+        }
+        write!(f, "{}", self.path)?;
+        for header in &self.headers {
+            match &header.value {
+                Some(value) => write!(f, " {}: {value}", header.name)?,
+                None => write!(f, " {}: *", header.name)?,
+            }
+        }
+        match self.kind {
+            KindRule::ByMethod => Ok(()),
+            KindRule::Always(MethodKind::Read) => f.write_str(" (reads)"),
+            KindRule::Always(MethodKind::Write) => f.write_str(" (writes)"),
+        }
+    }
 }
 
-impl PathPattern {
+impl HostPattern {
     /// Parses a pattern.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no path pattern: {why}");
-        if !text.starts_with('/') {
-            return Err(wrong("it must start with /"));
-        }
-        let (path, below) = match text.strip_suffix("/*") {
-            Some(path) => (path, true),
-            None => (text, false),
+        let wrong = || format!("`{text}` is no host: write example.org or *.example.org");
+        let lower = text.to_ascii_lowercase();
+        let (host, below) = match lower.strip_prefix('*') {
+            Some(rest) => (rest, true),
+            None => (lower.as_str(), false),
         };
-        if path.contains('*') {
-            return Err(wrong("* may stand only at the end, as /*"));
-        }
-        if path.contains(['?', '#', '%']) || path.chars().any(|c| c.is_control() || c == ' ') {
-            return Err(wrong("it holds a character that a path has not"));
-        }
-        if path
-            .split('/')
-            .skip(1)
-            .any(|segment| segment == "." || segment == "..")
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b);
+        let port = !host.starts_with('[') && host.contains(':');
+        if host.len() < 1 + usize::from(below)
+            || port
+            || !host.bytes().all(fits)
+            || below != host.starts_with('.')
         {
-            return Err(wrong("it holds . or .."));
+            return Err(wrong());
         }
         Ok(if below {
-            Self::Below(path.to_owned())
+            Self::Below(host.to_owned())
         } else {
-            Self::Exact(path.to_owned())
+            Self::Exact(host.to_owned())
         })
     }
 
-    /// Whether a path, without its query, belongs here.
-    pub fn matches(&self, path: &str) -> bool {
+    /// Whether a host, lower case and without its port, belongs here.
+    pub fn matches(&self, host: &str) -> bool {
         match self {
-            Self::Exact(own) => path == own,
-            Self::Below(own) => path
-                .strip_prefix(own.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Exact(own) => host == own,
+            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
         }
     }
 }
 
-impl std::fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exact(path) => f.write_str(path),
-            Self::Below(path) => write!(f, "{path}/*"),
+            Self::Exact(host) => f.write_str(host),
+            Self::Below(suffix) => write!(f, "*{suffix}"),
         }
     }
 }
@@ -104,5 +181,81 @@ impl MethodKind {
             "GET" | "HEAD" | "OPTIONS" | "TRACE" => Self::Read,
             _ => Self::Write,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(host: Option<&str>, path: &str) -> Route {
+        Route {
+            path: PathPattern::parse(path).unwrap(),
+            methods: None,
+            host: host.map(|text| HostPattern::parse(text).unwrap()),
+            headers: Vec::new(),
+            kind: KindRule::ByMethod,
+        }
+    }
+
+    #[test]
+    fn hosts_are_exact_or_below() {
+        let below = HostPattern::parse("*.Example.org").unwrap();
+        assert!(below.matches("a.example.org") && below.matches("a.b.example.org"));
+        assert!(!below.matches("example.org") && !below.matches("aexample.org"));
+        for bad in ["", "*", "*.", "*example.org", "a b", "a:80", ".a", "a*.b"] {
+            assert!(HostPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_must_all_be_there() {
+        let mut one = route(None, "/x");
+        one.headers = vec![
+            HeaderMatch {
+                name: "x-a".into(),
+                value: Some("1".into()),
+            },
+            HeaderMatch {
+                name: "x-b".into(),
+                value: None,
+            },
+        ];
+        let with = |given: &[(&str, &str)]| {
+            one.matches("GET", None, "/x", |name, value| {
+                given
+                    .iter()
+                    .any(|(own, text)| *own == name && value.is_none_or(|value| value == *text))
+            })
+        };
+        assert!(with(&[("x-a", "1"), ("x-b", "z")]));
+        assert!(!with(&[("x-a", "2"), ("x-b", "z")]));
+        assert!(!with(&[("x-a", "1")]));
+    }
+
+    #[test]
+    fn priority_is_host_path_methods_headers() {
+        let mut routes = vec![
+            route(None, "/a/b"),
+            route(Some("*.org"), "/*"),
+            route(Some("*.example.org"), "/*"),
+            route(Some("x.example.org"), "/*"),
+            Route {
+                methods: Some(vec!["GET".into()]),
+                ..route(None, "/a/b")
+            },
+        ];
+        routes.sort_by(Route::by_priority);
+        let shown: Vec<String> = routes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "x.example.org/*",
+                "*.example.org/*",
+                "*.org/*",
+                "GET /a/b",
+                "/a/b"
+            ]
+        );
     }
 }

@@ -264,4 +264,10 @@ pub enum CohortKey {
     Header(String),
     /// The value of this cookie.
     Cookie(String),
+    /// This parameter of the route's path.
+    Path(String),
+    /// This parameter of the query.
+    Query(String),
+    /// The client's address.
+    Address,
 }

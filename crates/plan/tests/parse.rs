@@ -47,8 +47,8 @@ fn a_good_plan_is_read() {
         extraction.data.tables[1].service.to_string(),
         "contract_service.tag"
     );
-    assert!(extraction.routes[0].matches("GET", None, "/api/contracts/7"));
-    assert!(!extraction.routes[0].matches("PATCH", None, "/api/contracts/7"));
+    assert!(extraction.routes[0].matches("GET", None, "/api/contracts/7", |_, _| false));
+    assert!(!extraction.routes[0].matches("PATCH", None, "/api/contracts/7", |_, _| false));
 }
 
 #[test]

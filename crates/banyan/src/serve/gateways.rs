@@ -1,12 +1,17 @@
 //! The gateway of this process, as the conductor sees gateways.
 
 use async_trait::async_trait;
-use conductor::ports::{Gateways, HoldReport};
+use conductor::{
+    api::{Question, Routes},
+    ports::{Gateways, HoldReport},
+};
 use gateway::Gateway;
+use http::{Request, header, header::Entry};
 use plan::ExtractionName;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
 
@@ -60,6 +65,37 @@ impl Gateways for LocalGateway {
             hold_ms_max: milliseconds(report.hold_ms_max),
             hold_ms_p50: milliseconds(report.hold_ms_p50),
         }
+    }
+}
+
+impl Routes for LocalGateway {
+    fn routes(&self) -> serde_json::Value {
+        serde_json::json!(self.gateway.routes())
+    }
+
+    fn explain(&self, question: &Question) -> Result<serde_json::Value, String> {
+        let from = question.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let mut request = Request::builder()
+            .method(question.method.as_str())
+            .uri(question.url.as_str());
+        for (name, value) in &question.headers {
+            request = request.header(name, value);
+        }
+        let mut request = request
+            .body(())
+            .map_err(|error| format!("that is no request: {error}"))?;
+        let host = request
+            .uri()
+            .authority()
+            .map(|host| host.as_str().to_owned());
+        let host = host.unwrap_or_else(|| "localhost".to_owned());
+        if let (Entry::Vacant(missing), Ok(host)) =
+            (request.headers_mut().entry(header::HOST), host.parse())
+        {
+            missing.insert(host);
+        }
+        let explanation = self.gateway.explain(request, from)?;
+        Ok(serde_json::json!(explanation))
     }
 }
 

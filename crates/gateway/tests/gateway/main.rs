@@ -10,6 +10,7 @@ mod hold;
 mod hygiene;
 mod own_writes;
 mod pins;
+mod places;
 mod routing;
 mod stress;
 mod support;

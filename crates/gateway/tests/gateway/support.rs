@@ -165,7 +165,7 @@ pub struct FakeMover {
 }
 
 impl FakeMover {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             position: watch::Sender::new(Some(Lsn(0))),
             applied: [watch::Sender::new(Lsn(0)), watch::Sender::new(Lsn(0))],

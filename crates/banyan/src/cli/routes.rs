@@ -1,0 +1,61 @@
+//! The verbs that ask about the gateway's routes.
+
+use super::screen;
+use crate::{client::Client, exit::Failure};
+use conductor::api::Question;
+use std::{net::IpAddr, path::Path};
+
+/// What the gateway tells of a route, and the heading of its column.
+const COLUMNS: [(&str, &str); 3] = [
+    ("matches", "matches"),
+    ("belongs_to", "belongs to"),
+    ("to", "goes to"),
+];
+
+pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
+    let routes = Client::find(state)?.routes().await?;
+    if json {
+        return screen::json(&routes);
+    }
+    let mut rows = screen::table(&COLUMNS.map(|(_, heading)| heading));
+    for route in &routes {
+        rows.add_row(COLUMNS.map(|(key, _)| route.get(key).cloned().unwrap_or_default()));
+    }
+    rows.add_row(["everything else", "none", "monolith"]);
+    say!("{rows}");
+    Ok(())
+}
+
+pub(super) fn question(
+    method: String,
+    url: String,
+    headers: &[String],
+    from: Option<IpAddr>,
+) -> Result<Question, Failure> {
+    let header = |text: &String| {
+        let (name, value) = text.split_once(':').ok_or_else(|| {
+            Failure::Refused(format!("`{text}` is no header: write 'name: value'"))
+        })?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    Ok(Question {
+        method: method.to_ascii_uppercase(),
+        url,
+        headers: headers.iter().map(header).collect::<Result<_, Failure>>()?,
+        from,
+    })
+}
+
+pub(super) async fn explain(state: &Path, question: &Question, json: bool) -> Result<(), Failure> {
+    let explanation = Client::find(state)?.explain(question).await?;
+    if json {
+        return screen::json(&explanation);
+    }
+    let field = |name: &str| explanation.get(name).and_then(|value| value.as_str());
+    say!("route       {}", field("route").unwrap_or("none matches"));
+    say!("belongs to  {}", field("belongs_to").unwrap_or("none"));
+    say!("taken for   a {}", field("kind").unwrap_or("read"));
+    say!("goes to     {}", field("to").unwrap_or("nowhere"));
+    say!("because     {}", field("why").unwrap_or_default());
+    Ok(())
+}

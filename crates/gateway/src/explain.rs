@@ -1,0 +1,200 @@
+//! What would become of a request, for people who ask.
+
+use crate::{
+    answer::Refusal,
+    client::Client,
+    cohort::Bucket,
+    decision::{self, ReadVerdict, Why, WriteVerdict},
+    hygiene::Peer,
+    serve,
+    shared::Shared,
+    table::{Place, RouteIndex},
+    target::{BadTarget, Target},
+};
+use http::{Request, request::Parts};
+use plan::{MethodKind, Percent};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// A route of a running gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteReport {
+    /// What it matches, as the plan says it.
+    pub matches: String,
+    /// The extraction that it belongs to, or its own name.
+    pub belongs_to: String,
+    /// Where its requests go: `monolith | contracts` is one of two sides.
+    pub to: String,
+}
+
+/// What would become of a request now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The route that counts, as the plan says it; `None` where none matches.
+    pub route: Option<String>,
+    /// The extraction, or the route's name, or `none`.
+    pub belongs_to: String,
+    /// `read` or `write`.
+    pub kind: &'static str,
+    /// Where it goes; `None` where it is held or refused.
+    pub to: Option<String>,
+    /// Why.
+    pub why: String,
+}
+
+/// All routes, in the order in which they are tried.
+pub(crate) fn routes(shared: &Shared) -> Vec<RouteReport> {
+    let table = &shared.table;
+    let report = |(route, place): (&plan::Route, Place)| RouteReport {
+        matches: route.to_string(),
+        belongs_to: belongs_to(shared, place),
+        to: match place {
+            Place::Extraction(found) => {
+                format!("monolith | {}", table.entry(found.extraction).service)
+            }
+            Place::Route(stay) => table.stay(stay).route.to.to_string(),
+            Place::Elsewhere => "monolith".to_owned(),
+        },
+    };
+    table.ranked().map(report).collect()
+}
+
+/// Decides a request without sending it. The error says what is wrong with it.
+pub(crate) fn explain(
+    shared: &Shared,
+    request: Request<()>,
+    address: IpAddr,
+) -> Result<Explanation, String> {
+    let (mut parts, ()) = request.into_parts();
+    let peer = Peer::new(address);
+    let place = serve::addressed(shared, &mut parts).map_err(|refusal| match refusal {
+        Refusal::BadTarget(BadTarget::Ambiguous) => {
+            let reading = Target::read(parts.uri.path()).ok();
+            let reading = reading.and_then(|target| target.lenient);
+            format!(
+                "400: {refusal}: as {}",
+                reading.as_deref().unwrap_or_default()
+            )
+        }
+        other => format!("{}: {other}", other.status().as_u16()),
+    })?;
+    let kind = shared.table.kind(place, parts.method.as_str());
+    let (to, why) = match place {
+        Place::Elsewhere => (
+            Some("monolith".to_owned()),
+            "no route matches, so it stays with the monolith".to_owned(),
+        ),
+        Place::Route(stay) => {
+            let stay = shared.table.stay(stay);
+            let why = match stay.rewritten(parts.uri.path()) {
+                Some(path) => format!("its route says so; the path becomes {path}"),
+                None => "its route says so".to_owned(),
+            };
+            (Some(stay.route.to.to_string()), why)
+        }
+        Place::Extraction(route) if kind == MethodKind::Write => write(shared, route),
+        Place::Extraction(route) => read(shared, route, &parts, &peer),
+    };
+    let route = match place {
+        Place::Extraction(found) => Some(&shared.table.entry(found.extraction).routes[found.route]),
+        Place::Route(stay) => Some(&shared.table.stay(stay).route.route),
+        Place::Elsewhere => None,
+    };
+    Ok(Explanation {
+        route: route.map(ToString::to_string),
+        belongs_to: belongs_to(shared, place),
+        kind: match kind {
+            MethodKind::Read => "read",
+            MethodKind::Write => "write",
+        },
+        to,
+        why,
+    })
+}
+
+fn belongs_to(shared: &Shared, place: Place) -> String {
+    match place {
+        Place::Extraction(found) => {
+            format!("extraction {}", shared.table.entry(found.extraction).name)
+        }
+        Place::Route(stay) => format!("route {}", shared.table.stay(stay).route.name),
+        Place::Elsewhere => "none".to_owned(),
+    }
+}
+
+fn write(shared: &Shared, route: RouteIndex) -> (Option<String>, String) {
+    let standing = shared.snapshot.load().standing(route.extraction);
+    match decision::write(standing, shared.lease()) {
+        WriteVerdict::Forward(owner) => (
+            Some(name(shared, route, owner.side)),
+            format!(
+                "a write goes to the owner: the {} since epoch {}",
+                owner.side.as_str(),
+                owner.since
+            ),
+        ),
+        WriteVerdict::Hold => (None, "it is held: a hand-over is under way".to_owned()),
+        WriteVerdict::Refuse(refusal) => (None, refused(refusal)),
+    }
+}
+
+fn read(
+    shared: &Shared,
+    route: RouteIndex,
+    parts: &Parts,
+    peer: &Peer,
+) -> (Option<String>, String) {
+    let entry = shared.table.entry(route.extraction);
+    let client = Client {
+        headers: &parts.headers,
+        uri: &parts.uri,
+        peer,
+    };
+    let key = entry
+        .key
+        .find(client, Some(&entry.routes[route.route].path));
+    let forced = entry
+        .force
+        .as_ref()
+        .and_then(|force| force.side(client.headers));
+    let pins = &shared.extraction(route.extraction).pins;
+    let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
+    let standing = shared.snapshot.load().standing(route.extraction);
+    match decision::read(standing, shared.lease(), &entry.name, key, forced, pinned) {
+        Err(refusal) => (None, refused(refusal)),
+        Ok(ReadVerdict { side, why, .. }) => {
+            let share = standing
+                .routing()
+                .map_or(Percent::ZERO, |routing| routing.reads);
+            let bucket = key.map(|key| Bucket::of(&entry.name, key).to_string());
+            let bucket = bucket.unwrap_or_default();
+            let why = match why {
+                Why::Forced => "its client chose the side, with the key".to_owned(),
+                Why::Unnamed => {
+                    "nothing in it names its client, so it goes to the owner".to_owned()
+                }
+                Why::Covered => {
+                    format!("its client's place, {bucket}, is within the share of {share}")
+                }
+                Why::NotCovered => {
+                    format!("its client's place, {bucket}, is not within the share of {share}")
+                }
+                Why::Pinned => {
+                    "its client's own write has not reached the other side yet".to_owned()
+                }
+            };
+            (Some(name(shared, route, side)), why)
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> String {
+    format!("{}: {refusal}", refusal.status().as_u16())
+}
+
+fn name(shared: &Shared, route: RouteIndex, side: protocol::Side) -> String {
+    match side {
+        protocol::Side::Monolith => "monolith".to_owned(),
+        protocol::Side::Service => shared.service(route.extraction).to_string(),
+    }
+}

@@ -1,0 +1,283 @@
+//! Patterns of paths.
+
+use std::{cmp::Ordering, fmt};
+
+/// The most segments of a pattern with parameters.
+const SEGMENTS_MAX: usize = 32;
+
+/// `/x`, `/x/*`, `/x/{id}` or `/x/{id}/*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathPattern {
+    /// Exactly this path.
+    Exact(String),
+    /// This path and all below it: `/x/*` matches `/x`, `/x/` and `/x/y`,
+    /// never `/xy`. Without the trailing `/*`.
+    Below(String),
+    /// A path with parameters.
+    Template(Template),
+}
+
+/// A path some of whose segments may be anything but empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    segments: Vec<Segment>,
+    /// Whether it stands for all below it, too.
+    below: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Parameter(String),
+}
+
+impl PathPattern {
+    /// Everything.
+    pub fn all() -> Self {
+        Self::Below(String::new())
+    }
+
+    /// Parses a pattern.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("`{text}` is no path pattern: {why}");
+        if !text.starts_with('/') {
+            return Err(wrong("it must start with /"));
+        }
+        let (path, below) = match text.strip_suffix("/*") {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        if path.contains('*') {
+            return Err(wrong("* may stand only at the end, as /*"));
+        }
+        if path.contains(['?', '#', '%']) || path.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(wrong("it holds a character that a path has not"));
+        }
+        if path
+            .split('/')
+            .skip(1)
+            .any(|segment| segment == "." || segment == "..")
+        {
+            return Err(wrong("it holds . or .."));
+        }
+        if path.contains(['{', '}']) {
+            return Template::parse(path, below)
+                .map(Self::Template)
+                .map_err(|why| wrong(&why));
+        }
+        Ok(if below {
+            Self::Below(path.to_owned())
+        } else {
+            Self::Exact(path.to_owned())
+        })
+    }
+
+    /// Whether a path, without its query, belongs here.
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(own) => path == own,
+            Self::Below(own) => path
+                .strip_prefix(own.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Template(template) => template.matches(path),
+        }
+    }
+
+    /// What stands in a path at a parameter; `None` where the pattern has no
+    /// such one, or does not match.
+    pub fn parameter<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+        match self {
+            Self::Exact(_) | Self::Below(_) => None,
+            Self::Template(template) => template.parameter(path, name),
+        }
+    }
+
+    /// Whether it has a parameter of this name.
+    pub fn has_parameter(&self, name: &str) -> bool {
+        matches!(self, Self::Template(template) if template.names().any(|own| own == name))
+    }
+
+    /// The beginning that every path of the pattern has: where a route strips
+    /// its own path, this much of it goes.
+    pub fn literal_prefix(&self) -> String {
+        match self {
+            Self::Exact(own) | Self::Below(own) => own.clone(),
+            Self::Template(template) => template.literal_prefix(),
+        }
+    }
+
+    /// Orders the more specific one first. Of two patterns that match the
+    /// same path the first is the one that says more about it: from left to
+    /// right, a literal segment before a parameter before "all below", and
+    /// the path itself before all below it.
+    pub fn by_specificity(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+
+    fn rank(&self) -> Vec<u8> {
+        const LITERAL: u8 = 0;
+        const PARAMETER: u8 = 1;
+        const END: u8 = 2;
+        const BELOW: u8 = 3;
+        let literals = |path: &str| vec![LITERAL; path.split('/').skip(1).count()];
+        let (mut rank, end) = match self {
+            Self::Exact(own) => (literals(own), END),
+            Self::Below(own) => (literals(own), BELOW),
+            Self::Template(template) => {
+                let rank = |segment: &Segment| match segment {
+                    Segment::Literal(_) => LITERAL,
+                    Segment::Parameter(_) => PARAMETER,
+                };
+                let end = if template.below { BELOW } else { END };
+                (template.segments.iter().map(rank).collect(), end)
+            }
+        };
+        rank.push(end);
+        rank
+    }
+}
+
+impl Template {
+    fn parse(path: &str, below: bool) -> Result<Self, String> {
+        let mut segments = Vec::new();
+        for text in path.split('/').skip(1) {
+            let inner = text
+                .strip_prefix('{')
+                .and_then(|text| text.strip_suffix('}'));
+            let segment = match inner {
+                Some(name) if is_name(name) => Segment::Parameter(name.to_owned()),
+                None if !text.contains(['{', '}']) => Segment::Literal(text.to_owned()),
+                _ => {
+                    return Err("a parameter is a whole segment, as /{id}, \
+                                of letters, digits and _"
+                        .to_owned());
+                }
+            };
+            let twice = matches!(segment, Segment::Parameter(_)) && segments.contains(&segment);
+            if twice {
+                return Err(format!("it has {text} twice"));
+            }
+            segments.push(segment);
+        }
+        if segments.len() > SEGMENTS_MAX {
+            return Err(format!("it has more than {SEGMENTS_MAX} segments"));
+        }
+        Ok(Self { segments, below })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Literal(_) => None,
+            Segment::Parameter(name) => Some(name.as_str()),
+        })
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let mut given = path.split('/').skip(1);
+        let fits = self.segments.iter().all(|segment| {
+            given.next().is_some_and(|text| match segment {
+                Segment::Literal(own) => text == own,
+                Segment::Parameter(_) => !text.is_empty(),
+            })
+        });
+        path.starts_with('/') && fits && (self.below || given.next().is_none())
+    }
+
+    fn parameter<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+        if !self.matches(path) {
+            return None;
+        }
+        let wanted = |segment: &Segment| matches!(segment, Segment::Parameter(own) if own == name);
+        let at = self.segments.iter().position(wanted)?;
+        path.split('/').nth(at + 1)
+    }
+
+    fn literal_prefix(&self) -> String {
+        self.segments
+            .iter()
+            .map_while(|segment| match segment {
+                Segment::Literal(own) => Some(format!("/{own}")),
+                Segment::Parameter(_) => None,
+            })
+            .collect()
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => f.write_str(path),
+            Self::Below(path) => write!(f, "{path}/*"),
+            Self::Template(template) => {
+                for segment in &template.segments {
+                    match segment {
+                        Segment::Literal(own) => write!(f, "/{own}")?,
+                        Segment::Parameter(name) => write!(f, "/{{{name}}}")?,
+                    }
+                }
+                f.write_str(if template.below { "/*" } else { "" })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> PathPattern {
+        PathPattern::parse(text).unwrap()
+    }
+
+    #[test]
+    fn parameters_stand_for_one_segment() {
+        let one = pattern("/t/{tenant}/items/{id}");
+        assert!(one.matches("/t/a/items/7"));
+        for no in [
+            "/t/a/items",
+            "/t//items/7",
+            "/t/a/items/7/",
+            "/t/a/things/7",
+        ] {
+            assert!(!one.matches(no), "{no}");
+        }
+        assert_eq!(one.parameter("/t/a/items/7", "tenant"), Some("a"));
+        assert_eq!(one.parameter("/t/a/items/7", "id"), Some("7"));
+        assert_eq!(one.parameter("/t/a/items/7", "x"), None);
+        let all = pattern("/t/{tenant}/*");
+        assert!(all.matches("/t/a") && all.matches("/t/a/b/c") && !all.matches("/t"));
+        assert_eq!(all.to_string(), "/t/{tenant}/*");
+        assert_eq!(all.literal_prefix(), "/t");
+    }
+
+    #[test]
+    fn bad_parameters_are_refused() {
+        for bad in ["/a{b}", "/{}", "/{a-b}", "/{a}/{a}", "/{a", "/a}"] {
+            assert!(PathPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_more_specific_one_comes_first() {
+        let mut patterns = [
+            "/*", "/a/*", "/a/{x}/*", "/{x}", "/a", "/a/b/*", "/a/{x}", "/a/b",
+        ]
+        .map(pattern);
+        patterns.sort_by(PathPattern::by_specificity);
+        let first = |path: &str| {
+            let found = patterns.iter().find(|pattern| pattern.matches(path));
+            found.map(ToString::to_string)
+        };
+        assert_eq!(first("/a").as_deref(), Some("/a"));
+        assert_eq!(first("/a/b").as_deref(), Some("/a/b"));
+        assert_eq!(first("/a/b/c").as_deref(), Some("/a/b/*"));
+        assert_eq!(first("/a/c").as_deref(), Some("/a/{x}"));
+        assert_eq!(first("/a/c/d").as_deref(), Some("/a/{x}/*"));
+        assert_eq!(first("/c").as_deref(), Some("/{x}"));
+        assert_eq!(first("/c/d").as_deref(), Some("/*"));
+    }
+}
