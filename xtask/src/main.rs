@@ -1,5 +1,6 @@
 //! Development tasks, called by `./x`.
 
+mod bench;
 mod checks;
 mod demo;
 
@@ -11,7 +12,7 @@ use std::process::{Command, ExitCode};
 const EXIT_FAILURE: u8 = 1;
 
 #[derive(Parser)]
-#[command(name = "x", bin_name = "./x", about = "Show, test and check Banyan", version = None)]
+#[command(name = "x", bin_name = "./x", about = "Show, test, check and measure Banyan", version = None)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -26,6 +27,11 @@ enum Task {
         /// Run only tests whose names contain one of these, and no other checks
         filters: Vec<String>,
     },
+    /// Measure; without a name: what can be measured
+    Bench {
+        #[command(subcommand)]
+        bench: Option<bench::Bench>,
+    },
     /// Check formatting, lints, licences and dependencies
     Lint,
 }
@@ -34,6 +40,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
+        Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

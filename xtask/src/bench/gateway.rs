@@ -1,0 +1,119 @@
+//! `./x bench gateway`: the gateway with its features on, beside nginx and
+//! haproxy, which do the same split without them.
+//!
+//! One core is the proxy's, one the load generator's and the backend's. What is
+//! compared is the proxies' processor time per request, not requests per
+//! second: those depend on what the load generator leaves of the machine.
+//! Every round measures all proxies one after the other, so that a change of
+//! the machine's mood meets all of them, and medians over rounds are told.
+
+use super::{
+    cost, idle, machine,
+    open_loop::{self, Schedule},
+    peers::{Backend, PROXIES, Peer},
+    report::Report,
+};
+use crate::cargo;
+use anyhow::{Context, Result};
+use std::{fs, path::PathBuf, time::Duration};
+use testbed::{binaries, directory::PrivateDirectory};
+
+/// The rate of the open loop: a tenth of what the slowest proxy manages on a
+/// core, so that nobody queues but for the machine's own reasons.
+const RATE: u32 = 2_000;
+const RATE_CONNECTIONS: u32 = 64;
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Print the figures as JSON, in the last line
+    #[arg(long)]
+    json: bool,
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 4,
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How long each measurement takes; processor time is told in 10 ms
+    #[arg(long, value_name = "S", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Numbers of connections of the load
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "32,256",
+          value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    connections: Vec<u32>,
+    /// Measure this program instead of building one; it is started as
+    /// `PROGRAM LISTEN MONOLITH SERVICE`, each `address:port`
+    #[arg(long, value_name = "PROGRAM")]
+    gateway: Option<PathBuf>,
+}
+
+/// Builds, measures, reports.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let gateway = match &arguments.gateway {
+        Some(program) => {
+            fs::canonicalize(program).with_context(|| format!("finding {}", program.display()))?
+        }
+        None => build()?,
+    };
+    machine::prepare()?;
+    let directory = PrivateDirectory::new()?;
+    let backend = Backend::start(directory.path())?;
+    let mut report = Report::new(&arguments.connections);
+    for name in PROXIES {
+        // Fresh ones: memory that load has left would be counted as idle.
+        let peer = Peer::start(name, &gateway, &backend, directory.path())?;
+        say(&format!("{name}: {} idle connections", idle::CONNECTIONS));
+        report.idle(name, idle::measure(&peer)?);
+    }
+    let peers = PROXIES
+        .iter()
+        .map(|name| Peer::start(name, &gateway, &backend, directory.path()))
+        .collect::<Result<Vec<_>>>()?;
+    let script = cost::write_script(directory.path())?;
+    for round in 1..=arguments.rounds {
+        for connections in &arguments.connections {
+            for peer in &peers {
+                say(&format!(
+                    "round {round}: {} with {connections} connections",
+                    peer.name()
+                ));
+                let cost = cost::measure(peer, &script, *connections, arguments.seconds)?;
+                report.cost(peer.name(), *connections, cost);
+            }
+        }
+        let schedule = Schedule::new(RATE, RATE_CONNECTIONS, whole_seconds(arguments.seconds));
+        say(&format!("round {round}: {RATE} requests per second"));
+        let direct = open_loop::measure(schedule, backend.address())?;
+        for peer in &peers {
+            let through = open_loop::measure(schedule, peer.address())?;
+            report.overhead(peer.name(), &direct, &through);
+        }
+    }
+    print!("{}", report.table());
+    if arguments.json {
+        println!("{}", report.json());
+    }
+    Ok(())
+}
+
+/// The gateway's example, as it is shipped.
+fn build() -> Result<PathBuf> {
+    cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "gateway",
+        "--example",
+        "proxy",
+    ])?;
+    Ok(binaries::target()?.join("release/examples/proxy"))
+}
+
+fn whole_seconds(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds))
+}
+
+/// Progress does not belong to the figures.
+fn say(text: &str) {
+    eprintln!("{text}");
+}

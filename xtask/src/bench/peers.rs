@@ -1,0 +1,253 @@
+//! Who is measured, and the backend behind them all.
+
+use super::{
+    conversation::{ARM_HEADER, Conversation, request},
+    machine::{LOAD_CORE, PROXY_CORE, program},
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+use testbed::{
+    ports,
+    process::{Process, Spec},
+};
+
+/// In the order of the report; the first is ours.
+pub(super) const PROXIES: [&str; 3] = [OURS, "nginx", "haproxy"];
+pub(super) const OURS: &str = "banyan";
+
+/// What is asked for: below the route of the gateway's example.
+pub(super) const PATH: &str = "/api/v1/items";
+
+/// How long a server may take to answer for the first time.
+const START_LIMIT: Duration = Duration::from_secs(20);
+const START_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Common to both configurations of nginx: one process in the foreground that
+/// writes nowhere but into its own directory.
+const NGINX: &str = "
+worker_processes 1; daemon off; master_process off; pid PID; error_log stderr crit;
+worker_rlimit_nofile 16384;
+events { worker_connections 12000; multi_accept on; }
+http {
+ access_log off; server_tokens off; tcp_nodelay on; sendfile off;
+ keepalive_requests 1000000000; keepalive_timeout 3600s;
+ client_body_temp_path TEMP; proxy_temp_path TEMP; fastcgi_temp_path TEMP;
+ uwsgi_temp_path TEMP; scgi_temp_path TEMP;
+";
+
+/// The backend: 1 KiB of JSON on two ports, for the two sides of the split.
+pub(super) struct Backend {
+    monolith: SocketAddr,
+    service: SocketAddr,
+    _process: Process,
+}
+
+impl Backend {
+    pub(super) fn start(directory: &Path) -> Result<Self> {
+        let (monolith, service) = (free()?, free()?);
+        let configuration = format!(
+            "{} default_type application/json;\n server {{ listen {monolith} backlog=4096; \
+             listen {service} backlog=4096; location / {{ add_header {ARM_HEADER} $server_port; \
+             return 200 '{}'; }} }}\n}}\n",
+            nginx_head(directory, "backend")?,
+            items()
+        );
+        let process = nginx(directory, "backend", LOAD_CORE, &configuration)?;
+        answers("the backend", monolith)?;
+        Ok(Self {
+            monolith,
+            service,
+            _process: process,
+        })
+    }
+
+    /// To ask it without a proxy.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.monolith
+    }
+}
+
+/// A running proxy that sends 80 % to the service.
+pub(super) struct Peer {
+    name: &'static str,
+    address: SocketAddr,
+    service: SocketAddr,
+    process: Process,
+}
+
+impl Peer {
+    pub(super) fn start(
+        name: &'static str,
+        gateway: &Path,
+        backend: &Backend,
+        directory: &Path,
+    ) -> Result<Self> {
+        let address = free()?;
+        let process = match name {
+            "nginx" => {
+                let head = nginx_head(directory, name)?;
+                let configuration = nginx_proxy(&head, address, backend);
+                nginx(directory, name, PROXY_CORE, &configuration)?
+            }
+            "haproxy" => haproxy(directory, address, backend)?,
+            _ => {
+                // Its features are in the plan of the example; what is
+                // measured with more than those comes as arguments of it.
+                let spec = Spec::new(name, gateway).args([
+                    address.to_string(),
+                    backend.monolith.to_string(),
+                    backend.service.to_string(),
+                ]);
+                start(spec, PROXY_CORE, directory)?
+            }
+        };
+        answers(name, address)?;
+        Ok(Self {
+            name,
+            address,
+            service: backend.service,
+            process,
+        })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Whether an answer came from the service, by what [`Conversation`] found.
+    pub(super) fn is_service(&self, arm: u16) -> bool {
+        self.service.port() == arm
+    }
+}
+
+fn nginx_head(directory: &Path, name: &str) -> Result<String> {
+    let temp = directory.join(format!("{name}-temp"));
+    fs::create_dir_all(&temp)?;
+    let pid = directory.join(format!("{name}.pid"));
+    Ok(NGINX
+        .replace("PID", &pid.display().to_string())
+        .replace("TEMP", &temp.display().to_string()))
+}
+
+fn nginx_proxy(head: &str, address: SocketAddr, backend: &Backend) -> String {
+    let Backend {
+        monolith, service, ..
+    } = backend;
+    format!(
+        "{head} upstream up {{ server {service} weight=4 max_fails=0; server {monolith} weight=1 \
+         max_fails=0; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s; }}\n \
+         server {{ listen {address} backlog=4096; location / {{ proxy_pass http://up; \
+         proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}\n}}\n"
+    )
+}
+
+fn nginx(directory: &Path, name: &str, core: &str, configuration: &str) -> Result<Process> {
+    let file = directory.join(format!("{name}.conf"));
+    fs::write(&file, configuration)?;
+    let spec = Spec::new(name, program("nginx"))
+        .arg("-p")
+        .arg(directory)
+        .args(["-e", "stderr", "-c"])
+        .arg(&file);
+    start(spec, core, directory)
+}
+
+fn haproxy(directory: &Path, address: SocketAddr, backend: &Backend) -> Result<Process> {
+    let Backend {
+        monolith, service, ..
+    } = backend;
+    let configuration = format!(
+        "global
+  nbthread 1
+  maxconn 7000
+  tune.pool-high-fd-ratio 90
+  tune.pool-low-fd-ratio 80
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout http-keep-alive 1h
+  option http-keep-alive
+  no log
+frontend f
+  bind {address} backlog 4096
+  default_backend b
+backend b
+  balance roundrobin
+  http-reuse always
+  server service {service} weight 80 pool-max-conn -1 pool-purge-delay 1h
+  server monolith {monolith} weight 20 pool-max-conn -1 pool-purge-delay 1h
+"
+    );
+    let file = directory.join("haproxy.cfg");
+    fs::write(&file, configuration)?;
+    let spec = Spec::new("haproxy", program("haproxy"))
+        .args(["-db", "-f"])
+        .arg(&file);
+    start(spec, PROXY_CORE, directory)
+}
+
+fn start(spec: Spec, core: &str, directory: &Path) -> Result<Process> {
+    let prefix = ["taskset", "--cpu-list", core];
+    Process::start(&spec.prefix(&prefix), &directory.join("logs"))
+}
+
+/// Waits until a server answers 200.
+fn answers(name: &str, address: SocketAddr) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let asked = Conversation::new(address)
+            .and_then(|mut conversation| conversation.exchange(&request(0)));
+        match asked {
+            Ok(_) => return Ok(()),
+            Err(error) if begun.elapsed() > START_LIMIT => {
+                return Err(error).with_context(|| format!("starting {name}"));
+            }
+            Err(_) => thread::sleep(START_INTERVAL),
+        }
+    }
+}
+
+fn free() -> Result<SocketAddr> {
+    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?)))
+}
+
+/// 1 KiB of JSON.
+fn items() -> String {
+    let mut items: Vec<String> = Vec::new();
+    loop {
+        let number = items.len();
+        items.push(format!(
+            r#"{{"id": {number}, "name": "item-{number:02}", "price": {}, "tags": ["a", "b"]}}"#,
+            number * 3
+        ));
+        let text = format!(r#"{{"items": [{}], "ok": true}}"#, items.join(", "));
+        if text.len() >= 1024 {
+            return text;
+        }
+    }
+}
+
+/// Refuses figures of a split that is none.
+pub(super) fn check_share(name: &str, service: u32, all: u32) -> Result<()> {
+    let share = f64::from(service) / f64::from(all);
+    if !(0.75..0.85).contains(&share) {
+        bail!("{name} sent {service} of {all} requests to the service, not 80 %");
+    }
+    Ok(())
+}

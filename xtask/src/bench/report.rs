@@ -1,0 +1,173 @@
+//! What was measured, for people and for programs.
+
+use super::{
+    cost::Cost,
+    open_loop::Latency,
+    peers::{OURS, PROXIES},
+};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// Figures of several rounds, by proxy.
+type Figures = BTreeMap<&'static str, Vec<f64>>;
+
+/// All that was measured.
+pub(super) struct Report {
+    /// By number of connections, as they were asked for.
+    cost: Vec<(u32, Figures)>,
+    idle: Figures,
+    overhead_p50: Figures,
+    overhead_p99: Figures,
+}
+
+impl Report {
+    pub(super) fn new(connections: &[u32]) -> Self {
+        Self {
+            cost: connections
+                .iter()
+                .map(|count| (*count, Figures::new()))
+                .collect(),
+            idle: Figures::new(),
+            overhead_p50: Figures::new(),
+            overhead_p99: Figures::new(),
+        }
+    }
+
+    pub(super) fn cost(&mut self, name: &'static str, connections: u32, cost: Cost) {
+        for (count, figures) in &mut self.cost {
+            if *count == connections {
+                figures.entry(name).or_default().push(cost.micros);
+            }
+        }
+    }
+
+    pub(super) fn idle(&mut self, name: &'static str, kib: f64) {
+        self.idle.entry(name).or_default().push(kib);
+    }
+
+    /// What a proxy adds to the latency without one, in the same round.
+    pub(super) fn overhead(&mut self, name: &'static str, direct: &Latency, through: &Latency) {
+        let p50 = self.overhead_p50.entry(name).or_default();
+        p50.push(through.p50 - direct.p50);
+        let p99 = self.overhead_p99.entry(name).or_default();
+        p99.push(through.p99 - direct.p99);
+    }
+
+    /// Medians, with the ratio to the better peer.
+    pub(super) fn table(&self) -> String {
+        let mut text = format!("{:<34}", "");
+        for name in PROXIES {
+            let _ = write!(text, "{name:>10}");
+        }
+        let _ = writeln!(text, "{:>18}", "to the better one");
+        let mut row = |what: &str, figures: &Figures| {
+            let _ = write!(text, "{what:<34}");
+            for name in PROXIES {
+                let _ = write!(text, "{:>10.3}", median(figures, name));
+            }
+            let peers = PROXIES.iter().filter(|name| **name != OURS);
+            let better = peers.map(|name| median(figures, name)).reduce(f64::min);
+            let ratio = median(figures, OURS) / better.unwrap_or(f64::NAN);
+            let _ = writeln!(text, "{ratio:>18.2}");
+        };
+        for (connections, figures) in &self.cost {
+            row(
+                &format!("us per request, {connections} connections"),
+                figures,
+            );
+        }
+        row("KiB per idle connection", &self.idle);
+        row("ms added to p50", &self.overhead_p50);
+        row("ms added to p99", &self.overhead_p99);
+        text
+    }
+
+    /// One line.
+    pub(super) fn json(&self) -> String {
+        let by_name = |figures: &Figures| {
+            object(PROXIES.map(|name| (name.to_owned(), number(median(figures, name)))))
+        };
+        let of_connections =
+            |(connections, figures): &(u32, _)| (connections.to_string(), by_name(figures));
+        let overhead = object([
+            ("p50".to_owned(), by_name(&self.overhead_p50)),
+            ("p99".to_owned(), by_name(&self.overhead_p99)),
+        ]);
+        object([
+            (
+                "us_per_request".to_owned(),
+                object(self.cost.iter().map(of_connections)),
+            ),
+            (
+                "kib_per_idle_connection".to_owned(),
+                number(median(&self.idle, OURS)),
+            ),
+            ("overhead_ms".to_owned(), overhead),
+        ])
+    }
+}
+
+/// A JSON object in the given order; the names need no escapes.
+fn object(members: impl IntoIterator<Item = (String, String)>) -> String {
+    let members = members
+        .into_iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// To what the measurement is worth; `null` where there is none.
+fn number(value: f64) -> String {
+    if value.is_finite() {
+        format!("{value:.3}")
+    } else {
+        "null".to_owned()
+    }
+}
+
+/// The middle one, or the mean of the middle two; not a number of none.
+fn median(figures: &Figures, name: &str) -> f64 {
+    let mut values = figures.get(name).cloned().unwrap_or_default();
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match (values.get(middle), values.len() % 2) {
+        (Some(upper), 0) => f64::midpoint(values[middle - 1], *upper),
+        (Some(value), _) => *value,
+        (None, _) => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_told_by_proxy() {
+        let mut report = Report::new(&[32]);
+        for (name, all) in [("banyan", [9.0, 2.0, 3.0]), ("nginx", [4.0, 2.0, 1.0])] {
+            for micros in all {
+                report.cost(name, 32, Cost { micros });
+            }
+        }
+        report.cost("haproxy", 32, Cost { micros: 4.0 });
+        report.cost("haproxy", 32, Cost { micros: 5.0 });
+        let direct = Latency { p50: 1.0, p99: 2.0 };
+        for name in PROXIES {
+            report.idle(name, 12.0);
+            report.overhead(name, &direct, &Latency { p50: 1.5, p99: 3.0 });
+        }
+        assert_eq!(
+            report.json(),
+            concat!(
+                r#"{"us_per_request":{"32":{"banyan":3.000,"nginx":2.000,"haproxy":4.500}},"#,
+                r#""kib_per_idle_connection":12.000,"#,
+                r#""overhead_ms":{"p50":{"banyan":0.500,"nginx":0.500,"haproxy":0.500},"#,
+                r#""p99":{"banyan":1.000,"nginx":1.000,"haproxy":1.000}}}"#,
+            )
+        );
+        let table = report.table();
+        let ratio = table
+            .lines()
+            .nth(1)
+            .and_then(|row| row.split(' ').next_back());
+        assert_eq!(ratio, Some("1.50"), "{table}");
+    }
+}
