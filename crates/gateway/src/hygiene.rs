@@ -20,19 +20,57 @@ const BANYAN_SIDE: HeaderName = HeaderName::from_static("x-banyan-side");
 /// Longer correlation ids than this are replaced: they end up in logs.
 const CORRELATION_ID_BYTES: usize = 128;
 
-/// Meant for one connection only (RFC 9110, 7.6.1), besides those that
-/// `Connection` names.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// What one walk over a head has found. Looking a name up in a header map means
+/// hashing it, which costs as much as comparing it with all names here; and most
+/// heads have next to none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen(u8);
+
+impl Seen {
+    const HOP_BY_HOP: u8 = 1;
+    const UPGRADE: u8 = 1 << 1;
+    const EXPECT: u8 = 1 << 2;
+    const CORRELATION_ID: u8 = 1 << 3;
+    const FORWARDED_FOR: u8 = 1 << 4;
+    const FORWARDED_HOST: u8 = 1 << 5;
+    const FORWARDED_PROTO: u8 = 1 << 6;
+
+    /// Walks over a head.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let kind = |name: &HeaderName| match name.as_str() {
+            "upgrade" => Self::HOP_BY_HOP | Self::UPGRADE,
+            "expect" => Self::EXPECT,
+            "x-correlation-id" => Self::CORRELATION_ID,
+            "x-forwarded-for" => Self::FORWARDED_FOR,
+            "x-forwarded-host" => Self::FORWARDED_HOST,
+            "x-forwarded-proto" => Self::FORWARDED_PROTO,
+            name if is_hop_by_hop(name) => Self::HOP_BY_HOP,
+            _ => 0,
+        };
+        Self(headers.keys().fold(0, |seen, name| seen | kind(name)))
+    }
+
+    fn has(self, kind: u8) -> bool {
+        self.0 & kind != 0
+    }
+}
+
+/// Whether a header is meant for one connection only (RFC 9110, 7.6.1), besides
+/// those that `Connection` names.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// What every request of a client's connection is told apart by.
 pub(crate) struct Peer(HeaderValue);
@@ -50,7 +88,7 @@ impl Peer {
 }
 
 /// Refuses heads that could mean two things.
-pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
+pub(crate) fn check(parts: &request::Parts, seen: Seen) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::BadHead("CONNECT is not supported"));
     }
@@ -82,7 +120,7 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
             .windows(9)
             .any(|word| word == b"websocket")
     };
-    if parts.headers.get_all(header::UPGRADE).iter().any(websocket) {
+    if seen.has(Seen::UPGRADE) && parts.headers.get_all(header::UPGRADE).iter().any(websocket) {
         return Err(Refusal::Upgrade);
     }
     Ok(())
@@ -104,7 +142,10 @@ pub(crate) fn host(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 }
 
 /// The correlation id that a client brought, where it is a decent one.
-pub(crate) fn correlation(headers: &HeaderMap) -> Option<&HeaderValue> {
+pub(crate) fn correlation(headers: &HeaderMap, seen: Seen) -> Option<&HeaderValue> {
+    if !seen.has(Seen::CORRELATION_ID) {
+        return None;
+    }
     let decent = |id: &&HeaderValue| {
         (1..=CORRELATION_ID_BYTES).contains(&id.len())
             && id.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -115,18 +156,35 @@ pub(crate) fn correlation(headers: &HeaderMap) -> Option<&HeaderValue> {
 /// Makes a client's head one for an upstream. `Host` stays, so that absolute
 /// URLs and host checks go on working. `X-Forwarded-Proto` and `-Host` stay
 /// where somebody in front has set them: TLS ends there.
-pub(crate) fn outgoing(parts: &mut request::Parts, peer: &Peer, correlation: &HeaderValue) {
+pub(crate) fn outgoing(
+    parts: &mut request::Parts,
+    seen: Seen,
+    peer: &Peer,
+    correlation: &HeaderValue,
+) {
     parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
-    remove_hop_by_hop(headers);
-    // hyper answers it to the client when the body is first read.
-    headers.remove(header::EXPECT);
-    let via = forwarded_for(headers, peer);
+    if seen.has(Seen::HOP_BY_HOP) {
+        remove_hop_by_hop(headers);
+    }
+    if seen.has(Seen::EXPECT) {
+        // hyper answers it to the client when the body is first read.
+        headers.remove(header::EXPECT);
+    }
+    let via = if seen.has(Seen::FORWARDED_FOR) {
+        forwarded_for(headers, peer)
+    } else {
+        peer.0.clone()
+    };
     headers.insert(FORWARDED_FOR, via);
-    if !headers.contains_key(FORWARDED_PROTO) {
+    // What `Connection` named is gone, although it was seen.
+    let is_there = |headers: &HeaderMap, kind, name: &HeaderName| {
+        seen.has(kind) && (!seen.has(Seen::HOP_BY_HOP) || headers.contains_key(name))
+    };
+    if !is_there(headers, Seen::FORWARDED_PROTO, &FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
-    if !headers.contains_key(FORWARDED_HOST)
+    if !is_there(headers, Seen::FORWARDED_HOST, &FORWARDED_HOST)
         && let Some(host) = headers.get(header::HOST).cloned()
     {
         headers.insert(FORWARDED_HOST, host);
@@ -135,9 +193,6 @@ pub(crate) fn outgoing(parts: &mut request::Parts, peer: &Peer, correlation: &He
 }
 
 fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
-    if !headers.contains_key(FORWARDED_FOR) {
-        return peer.0.clone();
-    }
     let mut via = Vec::new();
     for earlier in headers.get_all(FORWARDED_FOR) {
         via.extend_from_slice(earlier.as_bytes());
@@ -162,17 +217,34 @@ pub(crate) fn correlate(headers: &mut HeaderMap, correlation: HeaderValue) {
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // What frames and addresses the message is not the sender's to remove.
-    let kept =
-        |name: &HeaderName| [header::HOST, header::CONTENT_LENGTH, FORWARDED_FOR].contains(name);
+    let mut found = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name.as_str()))
+        .cloned();
+    let (first, second) = match (found.next(), found.next()) {
+        (None, _) => return,
+        (Some(first), second) => (first, second),
+    };
+    let others: Vec<HeaderName> = second.into_iter().chain(found).collect();
+    // Of those that it names, these are hop-by-hop anyway, or not the sender's
+    // to remove: they frame and address the message.
+    let stays = |name: &HeaderName| {
+        name == "close"
+            || is_hop_by_hop(name.as_str())
+            || [header::HOST, header::CONTENT_LENGTH, FORWARDED_FOR].contains(name)
+    };
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| !HOP_BY_HOP.contains(name) && name != "close" && !kept(name))
+        .map(<[u8]>::trim_ascii)
+        // What nearly everybody says, before a name is made of it.
+        .filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| !stays(name))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    headers.remove(first);
+    for name in others.iter().chain(&named) {
         headers.remove(name);
     }
 }
@@ -205,6 +277,7 @@ mod tests {
 
     #[test]
     fn heads_that_mean_two_things_are_refused() {
+        let check = |parts: &request::Parts| check(parts, Seen::of(&parts.headers));
         assert_eq!(check(&parts("/", &[("host", "a:80")])), Ok(()));
         assert_eq!(check(&parts("http://A/x", &[("host", "a")])), Ok(()));
         for bad in [
@@ -244,7 +317,8 @@ mod tests {
             ],
         );
         let peer = Peer::new("::ffff:10.0.0.2".parse().unwrap());
-        outgoing(&mut parts, &peer, &HeaderValue::from_static("id"));
+        let seen = Seen::of(&parts.headers);
+        outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
         let header = |name| {
             parts
                 .headers
@@ -263,8 +337,35 @@ mod tests {
     }
 
     #[test]
+    fn a_forwarding_header_that_connection_names_is_made_anew() {
+        let mut parts = parts(
+            "/",
+            &[
+                ("host", "a"),
+                (
+                    "connection",
+                    "X-Forwarded-Proto, x-forwarded-host, keep-alive",
+                ),
+                ("keep-alive", "timeout=5"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "b"),
+            ],
+        );
+        let peer = Peer::new("10.0.0.2".parse().unwrap());
+        let seen = Seen::of(&parts.headers);
+        outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
+        assert_eq!(parts.headers["x-forwarded-proto"], "http");
+        assert_eq!(parts.headers["x-forwarded-host"], "a");
+        assert_eq!(parts.headers["x-forwarded-for"], "10.0.0.2");
+        assert_eq!(parts.headers.len(), 5, "{:?}", parts.headers);
+    }
+
+    #[test]
     fn indecent_correlation_ids_are_replaced() {
-        let id = |value| correlation(&parts("/", &[("x-correlation-id", value)]).headers).is_some();
+        let id = |value| {
+            let headers = parts("/", &[("x-correlation-id", value)]).headers;
+            correlation(&headers, Seen::of(&headers)).is_some()
+        };
         assert!(id("abc-1"));
         assert!(!id(""));
         assert!(!id("a b"));

@@ -3,7 +3,7 @@
 use crate::{
     answer::Refusal,
     body::{ResponseBody, discard},
-    hygiene::{self, Peer},
+    hygiene::{self, Peer, Seen},
     metrics::{Kind, code_label, method_label},
     read,
     shared::Shared,
@@ -55,17 +55,18 @@ pub(crate) async fn serve(
     let begun = Instant::now();
     let (mut parts, body) = request.into_parts();
     let method = method_label(&parts.method);
-    let correlation = match hygiene::correlation(&parts.headers) {
+    let seen = Seen::of(&parts.headers);
+    let correlation = match hygiene::correlation(&parts.headers, seen) {
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
-    let (place, outcome) = match addressed(&worker.shared, &mut parts) {
+    let (place, outcome) = match addressed(&worker.shared, &mut parts, seen) {
         Err(refusal) => {
             discard(body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
         }
         Ok(place) => {
-            hygiene::outgoing(&mut parts, &peer, &correlation);
+            hygiene::outgoing(&mut parts, seen, &peer, &correlation);
             let kind = worker.shared.table.kind(place, parts.method.as_str());
             let outcome = match (place, kind) {
                 (Place::Elsewhere, _) => stay::stay(&worker, None, kind, parts, &peer, body).await,
@@ -111,8 +112,12 @@ pub(crate) async fn serve(
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route.
-pub(crate) fn addressed(shared: &Shared, parts: &mut Parts) -> Result<Place, Refusal> {
-    hygiene::check(parts)?;
+pub(crate) fn addressed(
+    shared: &Shared,
+    parts: &mut Parts,
+    seen: Seen,
+) -> Result<Place, Refusal> {
+    hygiene::check(parts, seen)?;
     let target = Target::read(parts.uri.path())?;
     let host = hygiene::host(&parts.headers);
     let head = hygiene::head(parts, host.as_deref(), &target);
