@@ -13,6 +13,7 @@ use protocol::Side;
 use std::{
     cell::RefCell,
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -194,11 +195,45 @@ pub(crate) struct Kind {
     pub(crate) side: Option<Side>,
 }
 
+/// A hash for [`Kind`]: there are few of them and none is of a client's making,
+/// so that it need not be a strong one.
+#[derive(Default)]
+struct Folding(u64);
+
+impl Hasher for Folding {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number without a pattern, as in FxHash.
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(u64::try_from(number).unwrap_or(u64::MAX));
+    }
+}
+
 /// The metrics of requests, with the handles that one worker has used before:
 /// no text is put together for a request of a kind that was seen.
 pub(crate) struct Recorder {
     shared: Arc<Shared>,
-    handles: RefCell<HashMap<Kind, (Counter, SharedTimes)>>,
+    handles: RefCell<HashMap<Kind, (Counter, SharedTimes), BuildHasherDefault<Folding>>>,
 }
 
 impl Recorder {
