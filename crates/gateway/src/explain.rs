@@ -5,7 +5,7 @@ use crate::{
     client::Client,
     cohort::Bucket,
     decision::{self, ReadVerdict, Why, WriteVerdict},
-    hygiene::Peer,
+    hygiene::{Peer, Seen},
     serve,
     shared::Shared,
     table::{Place, RouteIndex},
@@ -67,7 +67,8 @@ pub(crate) fn explain(
 ) -> Result<Explanation, String> {
     let (mut parts, ()) = request.into_parts();
     let peer = Peer::new(address);
-    let place = serve::addressed(shared, &mut parts).map_err(|refusal| match refusal {
+    let seen = Seen::of(&parts.headers);
+    let place = serve::addressed(shared, &mut parts, seen).map_err(|refusal| match refusal {
         Refusal::BadTarget(BadTarget::Ambiguous) => {
             let reading = Target::read(parts.uri.path()).ok();
             let reading = reading.and_then(|target| target.lenient);

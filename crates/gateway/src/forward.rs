@@ -14,13 +14,12 @@
 use crate::{
     answer::Refusal,
     body::{Progress, RequestBody, ResponseBody},
-    client::Client,
-    hygiene::Peer,
     link::Link,
+    spare::Spare,
     table::UpstreamIndex,
     worker::Worker,
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request::Parts};
+use http::{Request, Response, StatusCode};
 use std::{
     pin::{Pin, pin},
     rc::Rc,
@@ -43,46 +42,6 @@ impl Failure {
         match self {
             Self::NotSent(refusal) | Self::Sent(refusal) => refusal,
         }
-    }
-}
-
-/// A head to send once more: of a safe request without a body.
-pub(crate) struct Spare {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Spare {
-    pub(crate) fn of(parts: &Parts) -> Self {
-        let Parts {
-            method,
-            uri,
-            headers,
-            ..
-        } = parts;
-        Self {
-            method: method.clone(),
-            uri: uri.clone(),
-            headers: headers.clone(),
-        }
-    }
-
-    /// The client whose request it is.
-    pub(crate) fn client<'a>(&'a self, peer: &'a Peer) -> Client<'a> {
-        Client {
-            headers: &self.headers,
-            uri: &self.uri,
-            peer,
-        }
-    }
-
-    pub(crate) fn request(&self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::none());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
     }
 }
 

@@ -18,7 +18,7 @@
 //! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
 //! client's own writes), `inflight` (the hand-over for writes in flight).
 //!
-//! The wires: `link`, `pool`, `body`, `hygiene`, `answer`.
+//! The wires: `link`, `pool`, `body`, `spare`, `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -54,6 +54,7 @@ mod serve;
 mod settle;
 mod shared;
 mod snapshot;
+mod spare;
 mod stay;
 mod table;
 mod target;

@@ -5,9 +5,10 @@ use crate::{
     body::{RequestBody, ResponseBody},
     client::Client,
     decision::{self, ReadVerdict},
-    forward::{Failure, Spare, first_byte, forward},
+    forward::{Failure, first_byte, forward},
     hygiene::Peer,
     serve::Outcome,
+    spare::Spare,
     stay::{self, Wait},
     table::RouteIndex,
     worker::Worker,
@@ -54,12 +55,18 @@ pub(crate) async fn read(
         .shared
         .metrics
         .fallback(worker.shared.service(route.extraction));
-    if owner == Side::Monolith
-        && let Err(refusal) = wait.caught_up(worker, spare.client(peer)).await
-    {
-        return Outcome::refused(refusal);
+    let request = spare.request();
+    if owner == Side::Monolith {
+        let client = Client {
+            headers: request.headers(),
+            uri: request.uri(),
+            peer,
+        };
+        if let Err(refusal) = wait.caught_up(worker, client).await {
+            return Outcome::refused(refusal);
+        }
     }
-    let answer = send(worker, route, owner, spare.request(), Some(&spare)).await;
+    let answer = send(worker, route, owner, request, Some(&spare)).await;
     Outcome::at(owner, answer)
 }
 

@@ -5,11 +5,12 @@ use crate::{
     answer::Refusal,
     body::{RequestBody, discard},
     client::Client,
-    forward::{Failure, Spare, first_byte, forward},
+    forward::{Failure, first_byte, forward},
     hygiene::Peer,
     pin::Answered,
     pins::Holder,
     serve::{Outcome, origin_form},
+    spare::Spare,
     table::{ExtractionIndex, Stay, StayIndex, UpstreamIndex},
     worker::Worker,
 };
