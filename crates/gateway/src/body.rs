@@ -224,7 +224,7 @@ pub(crate) async fn collect(
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(patience, body.frame()).await;
+        let frame = crate::deadline::timeout(patience, body.frame()).await;
         let data = match frame.map_err(|_| Refusal::BodyLost)? {
             None => break,
             Some(Err(_)) => return Err(Refusal::BodyLost),

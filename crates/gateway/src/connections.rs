@@ -1,8 +1,8 @@
 //! The clients' connections of one worker.
 
-use crate::{hygiene::Peer, serve::serve, worker::Worker};
+use crate::{deadline::Timer, hygiene::Peer, serve::serve, worker::Worker};
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -134,7 +134,7 @@ async fn converse(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
         async move { Ok::<_, Infallible>(serve(worker, peer, request).await) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(Timer)
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(READ_BUFFER_BYTES)

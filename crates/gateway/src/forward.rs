@@ -14,6 +14,7 @@
 use crate::{
     answer::Refusal,
     body::{Progress, RequestBody, ResponseBody},
+    deadline::timeout_at,
     link::Link,
     spare::Spare,
     table::UpstreamIndex,
@@ -109,7 +110,7 @@ pub(crate) async fn first_byte<F: Future>(
     let begun = Instant::now();
     loop {
         let sent = progress.map_or(begun, Progress::last);
-        match tokio::time::timeout_at(sent + bound, &mut answer).await {
+        match timeout_at(sent + bound, &mut answer).await {
             Ok(output) => return Some(output),
             Err(_) if progress.is_some_and(|progress| progress.last() > sent) => {}
             Err(_) => return None,

@@ -16,7 +16,8 @@
 //! (who asks), `explain` (all of it, for people), `pin` (what a client must have seen).
 //!
 //! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
-//! client's own writes), `inflight` (the hand-over for writes in flight).
+//! client's own writes), `inflight` (the hand-over for writes in flight),
+//! `deadline` (how long).
 //!
 //! The wires: `link`, `pool`, `body`, `spare`, `hygiene`, `answer`.
 //!
@@ -34,6 +35,7 @@ mod body;
 mod client;
 mod cohort;
 mod connections;
+mod deadline;
 mod decision;
 mod error;
 mod explain;

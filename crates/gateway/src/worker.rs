@@ -140,6 +140,7 @@ pub(crate) async fn run(
     mut orders: mpsc::UnboundedReceiver<Order>,
     sweeps_pins: bool,
 ) {
+    spawn_local(crate::deadline::watch());
     let worker = Worker::new(shared);
     for settler in &worker.settlers {
         let settler = Rc::clone(settler);
