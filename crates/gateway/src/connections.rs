@@ -131,7 +131,8 @@ async fn converse(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
     let peer = Rc::new(Peer::new(address.ip()));
     let service = service_fn(|request| {
         let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
-        async move { Ok::<_, Infallible>(serve(worker, peer, request).await) }
+        // Boxed: an idle connection does not keep the room that a request needs.
+        Box::pin(async move { Ok::<_, Infallible>(serve(worker, peer, request).await) })
     });
     let connection = http1::Builder::new()
         .timer(Timer)

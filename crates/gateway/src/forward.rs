@@ -22,7 +22,7 @@ use crate::{
 };
 use http::{Request, Response, StatusCode};
 use std::{
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
@@ -100,17 +100,16 @@ fn answer(
 }
 
 /// Waits for an answer for up to `bound` after the request was sent. `None` is
-/// too late.
+/// too late. The future stays where it is: it is some KiB large.
 pub(crate) async fn first_byte<F: Future>(
     bound: Duration,
     progress: Option<&Progress>,
-    answer: F,
+    mut answer: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut answer = pin!(answer);
     let begun = Instant::now();
     loop {
         let sent = progress.map_or(begun, Progress::last);
-        match timeout_at(sent + bound, &mut answer).await {
+        match timeout_at(sent + bound, answer.as_mut()).await {
             Ok(output) => return Some(output),
             Err(_) if progress.is_some_and(|progress| progress.last() > sent) => {}
             Err(_) => return None,

@@ -18,6 +18,7 @@ use http::{Request, Response, StatusCode, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use protocol::Side;
+use std::pin::pin;
 
 /// Sends a read to the side that the split chooses, or to the owner; and to
 /// the owner where the other side fails.
@@ -114,7 +115,7 @@ async fn send(
     let upstream = worker.shared.table.upstream(route.extraction, side);
     let progress = request.body().progress();
     let bound = worker.shared.settings.first_byte;
-    let answer = forward(worker, upstream, request, spare);
+    let answer = pin!(forward(worker, upstream, request, spare));
     match first_byte(bound, progress.as_ref(), answer).await {
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),

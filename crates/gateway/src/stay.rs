@@ -20,6 +20,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use plan::MethodKind;
 use protocol::Side;
+use std::pin::pin;
 use tokio::time::Instant;
 
 /// Sends a request where its route says, else to the monolith: there, once the
@@ -56,7 +57,7 @@ pub(crate) async fn stay(
     let body = RequestBody::stream(Bytes::new(), body);
     let progress = body.progress();
     let request = Request::from_parts(parts, body);
-    let answer = forward(worker, upstream, request, spare.as_ref());
+    let answer = pin!(forward(worker, upstream, request, spare.as_ref()));
     let bound = worker.shared.settings.first_byte;
     let answer = match first_byte(bound, progress.as_ref(), answer).await {
         Some(answer) => answer.map_err(Failure::refusal),

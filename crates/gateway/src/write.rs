@@ -26,7 +26,7 @@ use crate::{
 use http::{Request, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 /// The largest body that is read before its request is sent, and so the
 /// largest that can be held. Forms and JSON documents are far smaller; a larger
@@ -88,7 +88,7 @@ pub(crate) async fn write(
         let (worker, progress) = (Rc::clone(worker), progress.clone());
         let upstream = worker.shared.table.upstream(route.extraction, owner.side);
         async move {
-            let answer = forward(&worker, upstream, request, None);
+            let answer = pin!(forward(&worker, upstream, request, None));
             let answer = first_byte(bound + LINGER, progress.as_ref(), answer).await;
             let answer = answer.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
             if let Err(Failure::NotSent(_)) = answer {
@@ -100,7 +100,7 @@ pub(crate) async fn write(
             answer
         }
     });
-    let answer = match first_byte(bound, progress.as_ref(), seen_through).await {
+    let answer = match first_byte(bound, progress.as_ref(), pin!(seen_through)).await {
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),
     };
