@@ -7,7 +7,12 @@
 //! since every body is framed anew towards the upstream, both sides then agree.
 
 use crate::{answer::Refusal, table::Head};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request, response::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Version,
+    header::{self, Entry},
+    request,
+    response::Parts,
+};
 use protocol::Side;
 use std::{borrow::Cow, net::IpAddr};
 
@@ -87,6 +92,17 @@ impl Peer {
     }
 }
 
+/// What a `Host` may hold: an authority without a user.
+const HOST_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        allowed[byte as usize] = !matches!(byte, b'/' | b'\\' | b'@' | b'?' | b'#' | b',');
+        byte += 1;
+    }
+    allowed
+};
+
 /// Refuses heads that could mean two things.
 pub(crate) fn check(parts: &request::Parts, seen: Seen) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
@@ -100,7 +116,7 @@ pub(crate) fn check(parts: &request::Parts, seen: Seen) -> Result<(), Refusal> {
     if host.is_none() && parts.version != Version::HTTP_10 {
         return Err(Refusal::BadHead("there is no Host"));
     }
-    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"/\\@?#,".contains(byte);
+    let plain = |byte: &u8| HOST_BYTES[usize::from(*byte)];
     if host.is_some_and(|host| !host.as_bytes().iter().all(plain)) {
         return Err(Refusal::BadHead("the Host is no host"));
     }
@@ -226,6 +242,14 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         (Some(first), second) => (first, second),
     };
     let others: Vec<HeaderName> = second.into_iter().chain(found).collect();
+    if others.is_empty()
+        && let Entry::Occupied(entry) = headers.entry(&first)
+        && entry.iter().all(names_nothing)
+    {
+        // Nearly always.
+        entry.remove_entry_mult();
+        return;
+    }
     // Of those that it names, these are hop-by-hop anyway, or not the sender's
     // to remove: they frame and address the message.
     let stays = |name: &HeaderName| {
@@ -237,16 +261,18 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        // What nearly everybody says, before a name is made of it.
-        .filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"))
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .filter(|name| !stays(name))
         .collect();
     headers.remove(first);
     for name in others.iter().chain(&named) {
         headers.remove(name);
     }
+}
+
+/// Whether a value, if it is of `Connection`, names no header.
+fn names_nothing(value: &HeaderValue) -> bool {
+    matches!(value.as_bytes(), b"keep-alive" | b"Keep-Alive" | b"close")
 }
 
 /// The head that routes look at.

@@ -7,8 +7,8 @@
 use crate::body::RequestBody;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, request::Parts};
 
-/// Bytes of the lengths before each header: of its name, of its value.
-const LENGTHS: usize = size_of::<u32>() * 2;
+/// Room for most heads; a vector that grows makes it again.
+const USUAL_BYTES: usize = 1 << 10;
 
 /// A head to send once more.
 pub(crate) struct Spare {
@@ -20,18 +20,13 @@ pub(crate) struct Spare {
 
 impl Spare {
     pub(crate) fn of(parts: &Parts) -> Self {
-        let headers = || {
-            let all = parts.headers.iter();
-            all.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
-        };
-        let bytes = headers().map(|(name, value)| LENGTHS + name.len() + value.len());
-        let mut copy = Vec::with_capacity(bytes.sum());
-        for (name, value) in headers() {
-            for part in [name, value] {
-                // A head is at most some KiB long.
-                let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-                copy.extend_from_slice(&length.to_le_bytes());
-            }
+        let mut copy = Vec::with_capacity(USUAL_BYTES);
+        for (name, value) in &parts.headers {
+            let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+            // A head is at most some KiB long.
+            let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            copy.extend_from_slice(&length(name).to_le_bytes());
+            copy.extend_from_slice(&length(value).to_le_bytes());
             copy.extend_from_slice(name);
             copy.extend_from_slice(value);
         }

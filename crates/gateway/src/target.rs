@@ -44,6 +44,12 @@ impl<'a> Target<'a> {
         if !raw.starts_with('/') {
             return Err(BadTarget::Relative);
         }
+        if is_plain(raw) {
+            return Ok(Self {
+                path: Cow::Borrowed(raw),
+                lenient: None,
+            });
+        }
         if raw
             .bytes()
             .any(|byte| byte.is_ascii_control() || byte == b' ')
@@ -72,6 +78,20 @@ impl<'a> Target<'a> {
         let lenient = (lenient != path).then_some(lenient);
         Ok(Self { path, lenient })
     }
+}
+
+/// Whether a path has one reading at first sight, as nearly all have: letters,
+/// digits and `-`, `_`, `.`, with no `/` or `.` after a `/`.
+fn is_plain(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let allowed = match byte {
+            b'/' | b'.' => before != b'/',
+            _ => byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_',
+        };
+        before = byte;
+        allowed
+    })
 }
 
 /// RFC 3986, 2.3.
@@ -181,6 +201,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_plain_at_first_sight_is_also_at_second(raw in "/[a-c0/.\\-_]{0,12}") {
+            if is_plain(&raw) {
+                prop_assert!(!has_dot_segment(&raw) && !raw.contains("//"));
+            }
+        }
+
         #[test]
         fn reading_twice_changes_nothing(raw in "/[a-z0-9/%2eEfF.\\\\;]{0,24}") {
             if let Ok(target) = Target::read(&raw) {

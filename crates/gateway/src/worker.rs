@@ -7,6 +7,7 @@ use crate::{
     pins::Holder, pool::Pool, settle::Settler, shared::Shared, snapshot::Ownership,
     table::ExtractionIndex,
 };
+use bytes::Bytes;
 use http::HeaderValue;
 use protocol::Epoch;
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
@@ -89,7 +90,9 @@ impl Worker {
         let random = xxh3_128_with_seed(&count.to_le_bytes(), self.correlation_seed);
         let id = uuid::Builder::from_random_bytes(random.to_le_bytes()).into_uuid();
         let mut text = uuid::Uuid::encode_buffer();
-        HeaderValue::from_str(id.hyphenated().encode_lower(&mut text))
+        id.hyphenated().encode_lower(&mut text);
+        // Owned by the bytes, so that a copy of it is one more reference.
+        HeaderValue::from_maybe_shared(Bytes::from_owner(text))
             .unwrap_or(HeaderValue::from_static("none"))
     }
 
