@@ -38,7 +38,7 @@ pub mod writers;
 pub use error::MoverError;
 pub use owner::Claims;
 
-use plan::{DatabaseUrl, Extraction, Plan};
+use plan::{DatabaseUrl, Extraction};
 use protocol::Side;
 
 /// Moves the data of one extraction.
@@ -50,12 +50,12 @@ pub struct Mover {
 }
 
 impl Mover {
-    /// The mover of one of the plan's extractions.
-    pub fn new(plan: &Plan, extraction: &Extraction) -> Self {
+    /// The mover of an extraction of a plan.
+    pub fn new(extraction: &Extraction) -> Self {
         Self {
             extraction: extraction.clone(),
-            monolith: plan.monolith.database.clone(),
-            service: plan.service_of(extraction).database.clone(),
+            monolith: extraction.databases.monolith.clone(),
+            service: extraction.databases.service.clone(),
         }
     }
 

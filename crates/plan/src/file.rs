@@ -5,6 +5,7 @@
 use crate::{
     located::Located,
     routes::{GatewayRouteFile, RolloutFile, RouteFile},
+    upstream::file::{TimeoutsFile, UpstreamFile},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,19 +30,6 @@ pub struct PlanFile {
     pub(crate) extractions: BTreeMap<String, Located<ExtractionFile>>,
 }
 
-/// An HTTP upstream and its database.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamFile {
-    /// `http://host:port`.
-    pub(crate) url: Text,
-    /// `postgres://user:password@host:port/database`, direct, not a pooler.
-    pub(crate) database: Text,
-    /// Path that answers 200 when the upstream can work.
-    #[serde(default)]
-    pub(crate) health: Option<Text>,
-}
-
 /// Where and how the gateway listens.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -64,6 +52,16 @@ pub struct GatewayFile {
     /// Routes that belong to no extraction, by name: to one upstream for good.
     #[serde(default)]
     pub(crate) routes: BTreeMap<String, Located<GatewayRouteFile>>,
+    /// How long upstreams may take, unless they have a word of their own.
+    #[serde(default)]
+    pub(crate) timeouts: Option<TimeoutsFile>,
+    /// The largest body of a read that is kept to send it again (default
+    /// 64KiB).
+    #[serde(default)]
+    pub(crate) replay_bytes: Option<Text>,
+    /// How often host names of upstreams are looked up (default 10s).
+    #[serde(default)]
+    pub(crate) resolve_every: Option<Text>,
 }
 
 /// Where the conductor's API listens.

@@ -19,7 +19,9 @@ mod route;
 mod routes;
 mod secret;
 mod tables;
+mod upstream;
 mod values;
+mod word;
 
 pub use error::PlanError;
 pub use gateway_route::{Destination, GatewayRoute, Rewrite};
@@ -28,6 +30,10 @@ pub use path::PathPattern;
 pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
 pub use secret::Secret;
 pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
+pub use upstream::{
+    Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Retries, SlowCalls,
+    Timeouts, Upstream,
+};
 pub use values::{ByteSize, CohortKey, DatabaseUrl, Percent, UpstreamUrl};
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -47,17 +53,6 @@ pub struct Plan {
     pub extractions: BTreeMap<ExtractionName, Extraction>,
 }
 
-/// An HTTP upstream and its database.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// Where requests go.
-    pub url: UpstreamUrl,
-    /// Where its data is; a direct connection, not a pooler.
-    pub database: DatabaseUrl,
-    /// Path that answers 200 when the upstream can work, if it has one.
-    pub health: Option<String>,
-}
-
 /// The gateway's settings.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -75,6 +70,10 @@ pub struct Gateway {
     pub upstream_idle: Duration,
     /// Routes beside those of the extractions.
     pub routes: Vec<GatewayRoute>,
+    /// The largest body of a read that is kept to send it again.
+    pub replay_bytes: ByteSize,
+    /// How often host names of upstreams are looked up.
+    pub resolve_every: Duration,
 }
 
 /// One unit of migration: routes and tables that move to one service.
@@ -88,6 +87,8 @@ pub struct Extraction {
     pub routes: Vec<Route>,
     /// The tables that move.
     pub data: Data,
+    /// Between which databases they move.
+    pub databases: Databases,
     /// What a client is known by. Clients without it stay with the owner.
     pub cohort_key: CohortKey,
     /// How testers choose a side themselves.
@@ -104,6 +105,15 @@ pub struct Force {
     pub header: String,
     /// What the other header must hold.
     pub key: Secret,
+}
+
+/// The databases that an extraction moves tables between.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    /// The monolith's; a direct connection, not a pooler.
+    pub monolith: DatabaseUrl,
+    /// The service's, likewise.
+    pub service: DatabaseUrl,
 }
 
 /// Bounds of a hand-over.

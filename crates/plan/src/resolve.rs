@@ -1,15 +1,16 @@
 //! From the file's types to a checked [`Plan`].
 
 use crate::{
-    BorderRule, ByteSize, ColumnName, ColumnPair, Data, DatabaseUrl, Extraction, ExtractionName,
+    BorderRule, ByteSize, ColumnName, ColumnPair, Data, Databases, Extraction, ExtractionName,
     ForeignColumn, Gateway, PathPattern, Plan, PlanError, ServiceName, Switch, TableMapping,
-    TableName, Upstream, UpstreamUrl,
+    TableName, Upstream,
     file::{
         BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
-        TableFile, UpstreamFile,
+        TableFile,
     },
     located::Located,
     routes::{gateway_routes, rollout, route},
+    upstream::{default_timeouts, upstream},
     values::duration,
 };
 use std::{
@@ -22,18 +23,22 @@ const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
 const MOST_WORKERS: u16 = 256;
 
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-type Text = Located<String>;
+pub(crate) type Text = Located<String>;
 
 pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Plan, PlanError> {
+    let first_byte = time_or(file.gateway.first_byte.as_ref(), Duration::from_secs(30))?;
+    let timeouts = default_timeouts(file.gateway.timeouts.as_ref(), first_byte)?;
+    let monolith = upstream("monolith", file.monolith, timeouts, environment)?;
     let mut services = BTreeMap::new();
     for (name, service) in file.services {
         let name = ServiceName::new(&name).map_err(PlanError::whole)?;
-        services.insert(name, upstream(service, environment)?);
+        let service = upstream(name.as_str(), service, timeouts, environment)?;
+        services.insert(name, service);
     }
     let mut extractions = BTreeMap::new();
     for (name, located) in file.extractions {
         let name = ExtractionName::new(&name).map_err(|why| PlanError::at(located.at, why))?;
-        let found = extraction(name.clone(), located, &services, environment)?;
+        let found = extraction(name.clone(), located, &monolith, &services, environment)?;
         extractions.insert(name, found);
     }
     if extractions.is_empty() {
@@ -47,22 +52,11 @@ pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Pl
         None => address(DEFAULT_CONTROL).map_err(PlanError::whole)?,
     };
     Ok(Plan {
-        monolith: upstream(file.monolith, environment)?,
         gateway: gateway(file.gateway, &services, environment)?,
+        monolith,
         services,
         control,
         extractions,
-    })
-}
-
-fn upstream(file: UpstreamFile, environment: Environment<'_>) -> Result<Upstream, PlanError> {
-    Ok(Upstream {
-        url: parse(&file.url, environment, UpstreamUrl::parse)?,
-        database: parse(&file.database, environment, DatabaseUrl::parse)?,
-        health: file
-            .health
-            .map(|path| parse(&path, environment, absolute_path))
-            .transpose()?,
     })
 }
 
@@ -88,23 +82,39 @@ fn gateway(
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
         routes: gateway_routes(file.routes, services, environment)?,
+        replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
+        resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
     })
 }
 
 fn extraction(
     name: ExtractionName,
     located: Located<ExtractionFile>,
+    monolith: &Upstream,
     services: &BTreeMap<ServiceName, Upstream>,
     environment: Environment<'_>,
 ) -> Result<Extraction, PlanError> {
     let Located { value: file, at } = located;
     let service = parse(&file.service, environment, ServiceName::new)?;
-    if !services.contains_key(&service) {
+    let Some(target) = services.get(&service) else {
         return Err(
             PlanError::at(file.service.at, format!("there is no service `{service}`"))
                 .remedy("Add it under `services:` or correct the name"),
         );
-    }
+    };
+    let database = |name: &str, of: &Upstream| {
+        of.database.clone().ok_or_else(|| {
+            PlanError::at(
+                file.service.at,
+                format!("`{name}` has no database, but `{service}` is moved to"),
+            )
+            .remedy("Add `database:` to it: only what is routed to can do without")
+        })
+    };
+    let databases = Databases {
+        monolith: database("monolith", monolith)?,
+        service: database(service.as_str(), target)?,
+    };
     if file.routes.is_empty() {
         return Err(
             PlanError::at(at, format!("extraction `{name}` has no routes"))
@@ -119,6 +129,7 @@ fn extraction(
     let (cohort_key, force) = rollout(file.rollout, &routes, environment)?;
     Ok(Extraction {
         data: data(&name, at, file.data, environment)?,
+        databases,
         name,
         service,
         routes,
@@ -220,17 +231,13 @@ fn foreign_column(text: &str) -> Result<ForeignColumn, String> {
 }
 
 fn switch(file: SwitchFile) -> Result<Switch, PlanError> {
-    let size = |text: Option<Text>, default: u64| match text {
-        Some(text) => ByteSize::parse(&text.value).map_err(|why| PlanError::at(text.at, why)),
-        None => Ok(ByteSize(default)),
-    };
     let switch = Switch {
         hold: time_or(file.hold.as_ref(), Duration::from_secs(2))?,
         drain: time_or(file.drain.as_ref(), Duration::from_secs(1))?,
         held_requests: file.held_requests.map_or(1000, |count| count.value) as usize,
-        held_bytes: size(file.held_bytes, 16 << 20)?,
+        held_bytes: size_or(file.held_bytes.as_ref(), 16 << 20)?,
         block: file.block.map_or(1000, |count| count.value),
-        lag: size(file.lag, 1 << 20)?,
+        lag: size_or(file.lag.as_ref(), 1 << 20)?,
     };
     if switch.drain >= switch.hold {
         let at = file
@@ -272,9 +279,15 @@ pub(crate) fn parse<T>(
     parser(&value).map_err(|why| PlanError::at(text.at, why))
 }
 
-fn time_or(text: Option<&Text>, default: Duration) -> Result<Duration, PlanError> {
+pub(crate) fn time_or(text: Option<&Text>, default: Duration) -> Result<Duration, PlanError> {
     text.map_or(Ok(default), |text| {
         duration(&text.value).map_err(|why| PlanError::at(text.at, why))
+    })
+}
+
+pub(crate) fn size_or(text: Option<&Text>, default: u64) -> Result<ByteSize, PlanError> {
+    text.map_or(Ok(ByteSize(default)), |text| {
+        ByteSize::parse(&text.value).map_err(|why| PlanError::at(text.at, why))
     })
 }
 
@@ -283,7 +296,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("`{text}` is no address: write 127.0.0.1:8000"))
 }
 
-fn absolute_path(text: &str) -> Result<String, String> {
+pub(crate) fn absolute_path(text: &str) -> Result<String, String> {
     PathPattern::parse(text).map(|_| text.to_owned())
 }
 

@@ -30,9 +30,8 @@ fn environment(name: &str) -> Option<String> {
 fn a_good_plan_is_read() {
     let plan = Plan::parse(GOOD, environment).unwrap();
     let extraction = &plan.extractions[&ExtractionName::new("contracts").unwrap()];
-    let service = plan.service_of(extraction);
-    assert_eq!(service.database.expose_password(), "s@crt");
-    assert_eq!(plan.monolith.database.port, 5432);
+    assert_eq!(extraction.databases.service.expose_password(), "s@crt");
+    assert_eq!(extraction.databases.monolith.port, 5432);
     assert_eq!(
         extraction.cohort_key,
         plan::CohortKey::Header("x-user-id".to_owned())
@@ -173,4 +172,113 @@ fn the_schema_refuses_what_the_parser_refuses() {
     let schema = plan::json_schema();
     assert_eq!(schema["additionalProperties"], serde_json::json!(false));
     assert!(schema["properties"]["extractions"].is_object());
+}
+
+const UPSTREAMS: &str = r#"
+monolith: { url: "http://127.0.0.1:1", database: "postgres://u@127.0.0.1/m" }
+services:
+  contracts:
+    urls: ["http://127.0.0.1:2", "http://replica:3"]
+    database: "postgres://u@127.0.0.1/s"
+    health: { path: /ready, interval: 1s, fall: 5 }
+    timeouts: { connect: 100ms, whole: 1m }
+    breaker: { errors: 20%, slow: { over: 2s }, statuses: [503] }
+    retries: { attempts: 3, backoff-max: 1s, idempotency-keys: true }
+    balance: { panic: 30%, ejection: { after: 2, for: 1s, at-most: 8s } }
+    degraded: { cache: 60s, bytes: 1MiB }
+  routed: { url: "http://127.0.0.1:4", health: /healthz, breaker: on, balance: { ejection: off } }
+gateway:
+  listen: "127.0.0.1:0"
+  first-byte: 9s
+  timeouts: { idle: 7s }
+  replay-bytes: 1KiB
+extractions:
+  contracts:
+    service: contracts
+    routes: [{ path: /c/* }]
+    data: { mode: replicate, schema: s, tables: { public.t: {} } }
+"#;
+
+#[test]
+fn upstreams_are_read_with_their_defaults() {
+    let plan = Plan::parse(UPSTREAMS, |_| None).unwrap();
+    let service = |name| &plan.services[&plan::ServiceName::new(name).unwrap()];
+    let contracts = service("contracts");
+    let instances: Vec<String> = contracts.instances().map(ToString::to_string).collect();
+    assert_eq!(instances, ["http://127.0.0.1:2", "http://replica:3"]);
+    let health = contracts.health.as_ref().unwrap();
+    assert_eq!(
+        (health.path.as_str(), health.fall, health.rise),
+        ("/ready", 5, 2)
+    );
+    let times = contracts.timeouts;
+    assert_eq!(times.connect.as_millis(), 100);
+    assert_eq!((times.first_byte.as_secs(), times.idle.as_secs()), (9, 7));
+    assert_eq!(times.whole.unwrap().as_secs(), 60);
+    let breaker = contracts.breaker.as_ref().unwrap();
+    assert_eq!(breaker.slow.unwrap().share.to_string(), "80%");
+    assert_eq!(
+        (breaker.statuses.as_slice(), breaker.volume),
+        (&[503][..], 20)
+    );
+    assert_eq!(contracts.retries.attempts, 3);
+    assert!(contracts.retries.idempotency_keys);
+    assert_eq!(contracts.balance.ejection.unwrap().after, 2);
+    assert_eq!(contracts.degraded.unwrap().bytes.0, 1 << 20);
+
+    let routed = service("routed");
+    assert!(routed.database.is_none() && routed.breaker.is_some());
+    assert!(routed.balance.ejection.is_none());
+    assert_eq!(routed.health.as_ref().unwrap().interval.as_secs(), 5);
+    assert_eq!((routed.retries.attempts, routed.timeouts.whole), (1, None));
+    // Where the plan is silent, nothing is repeated, opened or kept.
+    assert!(plan.monolith.breaker.is_none() && plan.monolith.degraded.is_none());
+    assert_eq!(plan.monolith.retries.attempts, 1);
+    assert_eq!(plan.gateway.replay_bytes.0, 1024);
+}
+
+#[test]
+fn wrong_upstreams_name_the_place_and_the_remedy() {
+    for (from, to, wanted) in [
+        (
+            "breaker: on",
+            "breaker: maybe",
+            &["maybe", "line 13", "off"][..],
+        ),
+        (
+            "statuses: [503]",
+            "statuses: [404]",
+            &["404", "5xx", "line 9"],
+        ),
+        (
+            "http://replica:3",
+            "http://127.0.0.1:2",
+            &["twice", "line 5"],
+        ),
+        ("attempts: 3", "attempts: 0", &["attempts", "line 10"]),
+        ("fall: 5", "fail: 5", &["fail", "line 7"]),
+        ("connect: 100ms", "connect: fast", &["fast", "line 8"]),
+        (
+            "service: contracts",
+            "service: routed",
+            &["routed", "database", "line 21"],
+        ),
+        ("url: \"http://127.0.0.1:4\", ", "", &["routed", "url"]),
+        (
+            "url: \"http://127.0.0.1:4\"",
+            "url: \"http://127.0.0.1:4\", urls: [\"http://127.0.0.1:5\"]",
+            &["both", "line 13"],
+        ),
+    ] {
+        assert!(UPSTREAMS.contains(from), "{from}");
+        let error = Plan::parse(&UPSTREAMS.replacen(from, to, 1), |_| None)
+            .unwrap_err()
+            .to_string();
+        for part in wanted {
+            assert!(
+                error.contains(part),
+                "`{to}` gave `{error}`, without `{part}`"
+            );
+        }
+    }
 }

@@ -16,7 +16,7 @@ struct Report {
 pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
     let mut findings = Vec::new();
     for extraction in plan.extractions.values() {
-        let found = Mover::new(plan, extraction)
+        let found = Mover::new(extraction)
             .check()
             .await
             .map_err(Failure::refused)?;

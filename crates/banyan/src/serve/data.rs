@@ -76,7 +76,7 @@ fn index(source: Side) -> usize {
 impl DataMover {
     /// Must be called inside a runtime.
     pub(super) fn new(plan: &Plan, extraction: &Extraction) -> Self {
-        let mover = Mover::new(plan, extraction);
+        let mover = Mover::new(extraction);
         let samplers = Side::BOTH.map(|side| Sampler::start(side, mover.database(side)));
         Self {
             service: plan.service_of(extraction).clone(),
@@ -213,7 +213,7 @@ impl DataMover {
 
     /// The service must say that it can work before it is given the writes.
     async fn unhealthy(&self) -> Option<String> {
-        let path = self.service.health.as_deref()?;
+        let path = self.service.health.as_ref()?.path.as_str();
         let authority = self.service.url.authority();
         let problem = match tokio::time::timeout(HEALTH_TIMEOUT, get(&authority, path)).await {
             Ok(Ok(200)) => return None,

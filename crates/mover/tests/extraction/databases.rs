@@ -149,7 +149,7 @@ extractions:
     }
     let plan = Plan::parse(&text, |_| None).with_context(|| text.clone())?;
     let extraction = plan.extractions.values().next().context("no extraction")?;
-    Ok(Mover::new(&plan, extraction))
+    Ok(Mover::new(extraction))
 }
 
 impl Pair {

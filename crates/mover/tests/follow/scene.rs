@@ -256,7 +256,7 @@ extractions:
     );
     let plan = Plan::parse(&text, |_| None).map_err(|error| anyhow::anyhow!("{error}"))?;
     let name = ExtractionName::new("big-contracts").map_err(anyhow::Error::msg)?;
-    Ok(Mover::new(&plan, &plan.extractions[&name]))
+    Ok(Mover::new(&plan.extractions[&name]))
 }
 
 /// Waits until a follower has applied up to a position.
