@@ -41,6 +41,11 @@ pub(crate) enum Refusal {
     BadAnswer,
     #[error("the upstream did not answer in time")]
     Slow,
+    #[error("the upstream has failed too often and is left alone for a while")]
+    BreakerOpen {
+        /// When to try again, in seconds.
+        after: u16,
+    },
 }
 
 /// When to try again, where that helps, in seconds.
@@ -59,7 +64,8 @@ impl Refusal {
             | Self::HoldTooLarge
             | Self::HoldTooOld
             | Self::PinWait
-            | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::Stopping
+            | Self::BreakerOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable | Self::Lost | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::Slow => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -84,6 +90,7 @@ impl Refusal {
             Self::Lost => "lost",
             Self::BadAnswer => "bad-answer",
             Self::Slow => "slow",
+            Self::BreakerOpen { .. } => "breaker-open",
         }
     }
 
@@ -91,7 +98,11 @@ impl Refusal {
     pub(crate) fn is_the_upstreams(self) -> bool {
         matches!(
             self,
-            Self::Unreachable | Self::Lost | Self::BadAnswer | Self::Slow
+            Self::Unreachable
+                | Self::Lost
+                | Self::BadAnswer
+                | Self::Slow
+                | Self::BreakerOpen { .. }
         )
     }
 
@@ -109,7 +120,11 @@ impl Refusal {
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            let after = match self {
+                Self::BreakerOpen { after } => after.into(),
+                _ => RETRY_AFTER,
+            };
+            headers.insert(header::RETRY_AFTER, after);
         }
         if matches!(self, Self::BodyLost | Self::Stopping) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

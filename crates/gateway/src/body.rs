@@ -1,6 +1,14 @@
 //! Bodies on their way through.
 
-use crate::{answer::Refusal, link::Link, pool::Pool};
+use crate::{
+    answer::Refusal,
+    link::Link,
+    pool::Pool,
+    upstream::{
+        cache::Tee,
+        patience::{Cut, Patience},
+    },
+};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -71,6 +79,14 @@ impl RequestBody {
     pub(crate) async fn discard(self) {
         if let Self::Stream(stream) = self {
             discard(stream.rest).await;
+        }
+    }
+
+    /// All of it, where it is here.
+    pub(crate) fn bytes(&self) -> Option<Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes.clone().unwrap_or_default()),
+            Self::Stream(_) => None,
         }
     }
 
@@ -274,19 +290,35 @@ pub(crate) struct Passing {
     body: Incoming,
     link: Option<Link>,
     pool: Rc<Pool>,
+    patience: Patience,
+    /// Where it is to be kept, too.
+    tee: Option<Box<Tee>>,
 }
+
+/// Why a body ended early.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 impl ResponseBody {
     pub(crate) fn own(bytes: Bytes) -> Self {
         Self::Own(Some(bytes))
     }
 
-    pub(crate) fn upstream(body: Incoming, link: Link, pool: Rc<Pool>) -> Self {
+    pub(crate) fn upstream(body: Incoming, link: Link, pool: Rc<Pool>, patience: Patience) -> Self {
         Self::Upstream(Passing {
             body,
             link: Some(link),
             pool,
+            patience,
+            tee: None,
         })
+    }
+
+    /// Keeps what comes, too.
+    pub(crate) fn keep(mut self, tee: Tee) -> Self {
+        if let Self::Upstream(passing) = &mut self {
+            passing.tee = Some(Box::new(tee));
+        }
+        self
     }
 }
 
@@ -294,6 +326,48 @@ impl Passing {
     fn give_back(&mut self) {
         if let Some(link) = self.link.take() {
             self.pool.give_back(link);
+        }
+        if let Some(tee) = self.tee.take() {
+            (*tee).finish();
+        }
+    }
+
+    /// Looks at what came on its way to the client.
+    fn watched(
+        &mut self,
+        frame: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match frame {
+            Poll::Pending => {
+                let Poll::Ready(cut) = self.patience.poll(&self.pool.upstreams, cx) else {
+                    return Poll::Pending;
+                };
+                self.link = None;
+                self.tee = None;
+                Poll::Ready(Some(Err(cut.into())))
+            }
+            Poll::Ready(None) => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.patience.moved();
+                if let Some(tee) = &mut self.tee {
+                    // Trailers are not kept, so neither is what has some.
+                    let keeps = frame.data_ref().is_some_and(|data| tee.add(data));
+                    if !keeps {
+                        self.tee = None;
+                    }
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.patience
+                    .note(&self.pool.upstreams, Cut::Broken, &error);
+                self.tee = None;
+                Poll::Ready(Some(Err(error.into())))
+            }
         }
     }
 }
@@ -312,12 +386,12 @@ impl Drop for Passing {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let passing = match self.get_mut() {
             Self::Own(bytes) => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
@@ -331,10 +405,7 @@ impl Body for ResponseBody {
             }
             frame = Pin::new(&mut passing.body).poll_frame(cx);
         }
-        if let Poll::Ready(None) = frame {
-            passing.give_back();
-        }
-        frame
+        passing.watched(frame, cx)
     }
 
     fn is_end_stream(&self) -> bool {

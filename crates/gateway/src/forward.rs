@@ -1,15 +1,21 @@
-//! Sending a request to one side, at most twice, and never twice where it may
-//! have had an effect.
+//! Sending a request to one side, and never twice where it may have had an
+//! effect.
 //!
-//! | what happened                                        | read         | write        |
+//! | what happened                                        | repeatable   | other        |
 //! |------------------------------------------------------|--------------|--------------|
-//! | a kept connection was closed before a byte was sent  | once more    | once more    |
-//! | a kept connection broke after that, without an answer| once more    | given up     |
-//! | a new connection broke without an answer             | given up     | given up     |
-//! | no connection                                        | given up     | given up     |
+//! | a kept connection was closed before a byte was sent  | at once      | at once      |
+//! | a kept connection broke after that, without an answer| at once      | given up     |
+//! | no connection, or not a byte was sent on a new one   | a try        | a try        |
+//! | a new connection broke without an answer             | a try        | given up     |
+//! | 502, 503 or 504                                      | a try        | passed on    |
+//! | no answer in time                                    | given up     | given up     |
 //!
-//! "Once more" is on a new connection to the same side. A read that is given
-//! up on a side that does not own goes to the owner (`read`).
+//! "At once" is on a new connection to the same instance. "A try" is after a
+//! pause, at another instance of the same side where there is one, as often as
+//! the plan's `retries` and their budget allow. Repeatable is what the caller
+//! has a [`Spare`] of: safe requests, and writes with an `Idempotency-Key`
+//! where the plan says that the upstream keeps those. A read that is given up
+//! on a side that does not own goes to the owner (`read`).
 
 use crate::{
     answer::Refusal,
@@ -18,11 +24,20 @@ use crate::{
     link::Link,
     spare::Spare,
     table::UpstreamIndex,
+    upstream::{
+        Upstream,
+        balance::Tried,
+        count,
+        patience::Patience,
+        retry::{Ending, RetryAfter, pause},
+    },
     worker::Worker,
 };
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use std::{
-    pin::Pin,
+    cell::Cell,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
@@ -46,71 +61,262 @@ impl Failure {
     }
 }
 
+/// A try that got no answer.
+struct Missed {
+    refusal: Refusal,
+    /// The request, where it can be sent again.
+    again: Option<Box<Request<RequestBody>>>,
+    was_sent: bool,
+}
+
 /// Sends a request to an upstream and waits for the head of its answer, for as
-/// long as it takes.
+/// long as the plan allows and `linger` on top of that. When the plan's time is
+/// over, the upstream has failed, though its answer may still come.
 pub(crate) async fn forward(
     worker: &Worker,
-    upstream: UpstreamIndex,
-    mut request: Request<RequestBody>,
+    index: UpstreamIndex,
+    request: Request<RequestBody>,
     spare: Option<&Spare>,
+    linger: Option<Duration>,
 ) -> Result<Response<ResponseBody>, Failure> {
-    let kept = match spare {
-        Some(_) => worker.pool.take(upstream),
-        None => worker.pool.take_fresh(upstream).await,
+    let begun = Instant::now();
+    let upstream = worker.shared.upstreams.get(index);
+    let mut passage = match worker.upstreams.pass(index, upstream, begun.into_std()) {
+        Ok(passage) => passage,
+        Err(after) => return Err(Failure::NotSent(breaker_open(after))),
     };
-    if let Some(link) = kept {
-        match link.exchange(request).await {
-            Ok((response, link)) => return answer(worker, response, link),
-            Err(none) => match (none.unsent, spare) {
-                (Some(unsent), _) => request = unsent,
-                (None, Some(spare)) => request = spare.request(),
-                (None, None) => return Err(lost(worker, upstream, &none.error)),
-            },
+    let progress = request.body().progress();
+    let place = Cell::new(0);
+    let answer = tries(worker, index, request, spare, begun, &place);
+    let mut answer = pin!(answer);
+    let patient = first_byte(upstream, begun, progress.as_ref(), answer.as_mut());
+    let mut ended = patient.await;
+    if ended.is_none() {
+        tracing::warn!(upstream = %upstream.name, "upstream did not answer in time");
+        upstream.failed(place.get());
+        if let Some(passage) = passage.take() {
+            passage.end(true);
+        }
+        if let Some(linger) = linger {
+            ended = timeout_at(Instant::now() + linger, answer).await.ok();
         }
     }
-    let url = &worker.shared.table.upstreams()[upstream.get()];
-    let link = Link::connect(upstream, url).await.map_err(|error| {
-        tracing::warn!(upstream = %url, %error, "upstream not reached");
-        Failure::NotSent(Refusal::Unreachable)
-    })?;
-    match link.exchange(request).await {
-        Ok((response, link)) => answer(worker, response, link),
-        Err(none) if none.unsent.is_some() => Err(Failure::NotSent(Refusal::Lost)),
-        Err(none) => Err(lost(worker, upstream, &none.error)),
+    let ended = ended.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
+    if let Some(passage) = passage {
+        let breaker = upstream.breaker.as_ref();
+        match &ended {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                passage.end(breaker.is_some_and(|breaker| breaker.is_failure(status)));
+            }
+            Err(failure) if failure.refusal().is_the_upstreams() => passage.end(true),
+            // The client's doing: it says nothing about the upstream.
+            Err(_) => drop(passage),
+        }
+    }
+    ended
+}
+
+fn breaker_open(after: Duration) -> Refusal {
+    let seconds = after.as_secs_f64().ceil().max(1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at least 1, and `as` ends at the type's bounds"
+    )]
+    let after = seconds as u16;
+    Refusal::BreakerOpen { after }
+}
+
+/// Tries an instance, and others where that is allowed.
+async fn tries(
+    worker: &Worker,
+    index: UpstreamIndex,
+    mut request: Request<RequestBody>,
+    spare: Option<&Spare>,
+    begun: Instant,
+    place: &Cell<usize>,
+) -> Result<Response<ResponseBody>, Failure> {
+    let upstream = worker.shared.upstreams.get(index);
+    if upstream.retries.attempts > 1 {
+        worker.upstreams.deposit(index);
+    }
+    let (mut tried, mut was_sent) = (Tried::default(), false);
+    let mut attempt = 1;
+    loop {
+        let chosen = worker.upstreams.choose(upstream, tried);
+        place.set(chosen);
+        tried.add(chosen);
+        let (ended, ending, again) =
+            match try_once(worker, index, chosen, request, spare, begun).await {
+                Ok(response) => {
+                    if !is_gateway_error(response.status()) {
+                        upstream.succeeded(chosen);
+                        return Ok(response);
+                    }
+                    was_sent = true;
+                    let after = response.headers().get(header::RETRY_AFTER);
+                    let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
+                    (Ok(response), Ending::Refused(after), None)
+                }
+                Err(missed) if !missed.refusal.is_the_upstreams() => {
+                    return Err(Failure::Sent(missed.refusal));
+                }
+                Err(missed) => {
+                    was_sent |= missed.was_sent;
+                    let failure = if was_sent {
+                        Failure::Sent
+                    } else {
+                        Failure::NotSent
+                    };
+                    let again = missed.again.map(|again| *again);
+                    (Err(failure(missed.refusal)), Ending::NoAnswer, again)
+                }
+            };
+        upstream.failed(chosen);
+        let Some(again) = again.or_else(|| {
+            let more = attempt < upstream.retries.attempts;
+            spare.filter(|_| more).map(Spare::request)
+        }) else {
+            return ended;
+        };
+        let random = worker.upstreams.random.next();
+        let Some(pause) = pause(&upstream.retries, attempt, ending, random) else {
+            return ended;
+        };
+        if !worker.upstreams.withdraw(index) {
+            count(&upstream.counts.retries_refused);
+            return ended;
+        }
+        count(&upstream.counts.retries);
+        drop(ended);
+        tokio::time::sleep(pause).await;
+        request = again;
+        attempt += 1;
     }
 }
 
-fn lost(worker: &Worker, upstream: UpstreamIndex, error: &hyper::Error) -> Failure {
-    let url = &worker.shared.table.upstreams()[upstream.get()];
-    tracing::warn!(upstream = %url, %error, "request lost at the upstream");
-    Failure::Sent(Refusal::Lost)
+/// Sends a request to one instance: over a kept connection where there is one,
+/// and over a new one.
+async fn try_once(
+    worker: &Worker,
+    index: UpstreamIndex,
+    chosen: usize,
+    mut request: Request<RequestBody>,
+    spare: Option<&Spare>,
+    begun: Instant,
+) -> Result<Response<ResponseBody>, Missed> {
+    let upstream = worker.shared.upstreams.get(index);
+    let instance = upstream.first + chosen;
+    let kept = match spare {
+        Some(_) => worker.pool.take(instance, begun.into_std()),
+        None => worker.pool.take_fresh(instance, begun.into_std()).await,
+    };
+    let mut was_sent = false;
+    if let Some(link) = kept {
+        match link.exchange(request).await {
+            Ok((response, link)) => return answer(worker, index, response, link, begun),
+            Err(none) => match (none.unsent, spare) {
+                (Some(unsent), _) => request = unsent,
+                (None, Some(spare)) if !none.error.is_user() => {
+                    was_sent = true;
+                    request = spare.request();
+                }
+                (None, _) => return Err(lost(upstream, chosen, &none.error)),
+            },
+        }
+    }
+    let (busy, timeouts) = (worker.pool.busy(instance), &upstream.timeouts);
+    let found = &upstream.instances[chosen];
+    let link = match Link::connect(busy, &found.addresses, timeouts.connect).await {
+        Ok(link) => link,
+        Err(error) => {
+            tracing::warn!(upstream = %found.url, %error, "upstream not reached");
+            return Err(Missed {
+                refusal: Refusal::Unreachable,
+                again: Some(Box::new(request)),
+                was_sent,
+            });
+        }
+    };
+    match link.exchange(request).await {
+        Ok((response, link)) => answer(worker, index, response, link, begun),
+        Err(none) => match none.unsent {
+            None => Err(lost(upstream, chosen, &none.error)),
+            Some(unsent) => {
+                tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
+                Err(Missed {
+                    refusal: Refusal::Lost,
+                    again: Some(Box::new(unsent)),
+                    was_sent,
+                })
+            }
+        },
+    }
+}
+
+fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
+    let url = &upstream.instances[chosen].url;
+    let refusal = if error.is_user() {
+        // The client's body ended early or made no sense.
+        tracing::info!(upstream = %url, %error, "request's body lost on its way");
+        Refusal::BodyLost
+    } else {
+        tracing::warn!(upstream = %url, %error, "request lost at the upstream");
+        Refusal::Lost
+    };
+    Missed {
+        refusal,
+        again: None,
+        was_sent: true,
+    }
 }
 
 fn answer(
     worker: &Worker,
-    response: Response<hyper::body::Incoming>,
+    index: UpstreamIndex,
+    response: Response<Incoming>,
     link: Link,
-) -> Result<Response<ResponseBody>, Failure> {
+    begun: Instant,
+) -> Result<Response<ResponseBody>, Missed> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it: the request's `Upgrade` was removed.
-        return Err(Failure::Sent(Refusal::BadAnswer));
+        return Err(Missed {
+            refusal: Refusal::BadAnswer,
+            again: None,
+            was_sent: true,
+        });
     }
     let pool = Rc::clone(&worker.pool);
-    Ok(response.map(|body| ResponseBody::upstream(body, link, pool)))
+    let patience = Patience::new(index, begun);
+    Ok(response.map(|body| ResponseBody::upstream(body, link, pool, patience)))
 }
 
-/// Waits for an answer for up to `bound` after the request was sent. `None` is
-/// too late. The future stays where it is: it is some KiB large.
+/// Whether an answer says that it does not come from who was asked.
+pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// Waits for an answer for as long as the plan allows after the request was
+/// sent. `None` is too late. The future stays where it is: it is some KiB large.
 pub(crate) async fn first_byte<F: Future>(
-    bound: Duration,
+    upstream: &Upstream,
+    begun: Instant,
     progress: Option<&Progress>,
     mut answer: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let begun = Instant::now();
+    let timeouts = upstream.timeouts;
+    let deadline = timeouts.whole.map(|whole| begun + whole);
     loop {
         let sent = progress.map_or(begun, Progress::last);
-        match timeout_at(sent + bound, answer.as_mut()).await {
+        let end = sent + timeouts.first_byte;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        match timeout_at(end, answer.as_mut()).await {
             Ok(output) => return Some(output),
+            Err(_) if deadline.is_some_and(|deadline| deadline <= end) => return None,
             Err(_) if progress.is_some_and(|progress| progress.last() > sent) => {}
             Err(_) => return None,
         }

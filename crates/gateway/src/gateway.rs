@@ -3,6 +3,7 @@
 use crate::{
     Explanation, Positions, RouteReport, StartError, explain,
     shared::Shared,
+    upstream::report::UpstreamReport,
     worker::{self, Order},
 };
 use http::Request;
@@ -182,6 +183,12 @@ impl Gateway {
     /// Registers the metrics, without a prefix.
     pub fn metrics(&self, registry: &mut Registry) {
         self.inner.shared.metrics.register(registry);
+        self.inner.shared.upstreams.register(registry);
+    }
+
+    /// What it thinks of its upstreams: the monolith, then the services.
+    pub fn upstreams(&self) -> Vec<UpstreamReport> {
+        self.inner.shared.upstreams.report()
     }
 
     /// Accepts no more, lets requests end for up to `grace`, and ends the

@@ -19,6 +19,8 @@
 //! client's own writes), `inflight` (the hand-over for writes in flight),
 //! `deadline` (how long).
 //!
+//! Who is asked, and when no longer: `upstream` and what is below it.
+//!
 //! The wires: `link`, `pool`, `body`, `spare`, `hygiene`, `answer`.
 //!
 //! # Invariants
@@ -51,6 +53,7 @@ mod pin;
 mod pins;
 mod pool;
 mod positions;
+mod random;
 mod read;
 mod serve;
 mod settle;
@@ -60,6 +63,7 @@ mod spare;
 mod stay;
 mod table;
 mod target;
+mod upstream;
 mod worker;
 mod write;
 
@@ -67,3 +71,7 @@ pub use error::StartError;
 pub use explain::{Explanation, RouteReport};
 pub use gateway::{Gateway, HeldReport};
 pub use positions::{Positions, Sample};
+pub use upstream::{
+    breaker::BreakerState,
+    report::{CheckReport, InstanceReport, UpstreamReport},
+};

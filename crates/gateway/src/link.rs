@@ -5,14 +5,16 @@
 //! the answer's body is passed on. So a request is one task from end to end
 //! and nothing crosses between tasks, which is what makes this cheap.
 
-use crate::{body::RequestBody, table::UpstreamIndex};
+use crate::{
+    body::RequestBody,
+    upstream::{addresses::Addresses, local::Busy},
+};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, Connection, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use plan::UpstreamUrl;
 use std::{
     future::poll_fn,
     io,
@@ -20,18 +22,15 @@ use std::{
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
-use tokio::net::{TcpStream, lookup_host};
-
-/// The longest that connecting may take. A reachable upstream in the same
-/// network answers in a millisecond; one lost SYN is sent again after 1 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+use tokio::net::TcpStream;
 
 /// The largest head of an answer, and what is read at once of its body.
 const UPSTREAM_BUFFER_BYTES: usize = 64 << 10;
 
 /// A connection to an upstream.
 pub(crate) struct Link {
-    upstream: UpstreamIndex,
+    /// At which instance it is busy; `None` while it is idle.
+    busy: Option<Busy>,
     sender: SendRequest<RequestBody>,
     /// Gone once it has ended: a request that it had not begun to write then
     /// comes back to its sender.
@@ -48,12 +47,13 @@ pub(crate) struct NoAnswer {
 }
 
 impl Link {
-    /// Connects. A host name is looked up each time.
-    pub(crate) async fn connect(upstream: UpstreamIndex, url: &UpstreamUrl) -> io::Result<Self> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, stream(url));
-        let stream = connecting
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    /// Connects to an instance, for a request.
+    pub(crate) async fn connect(
+        busy: Busy,
+        addresses: &Addresses,
+        bound: Duration,
+    ) -> io::Result<Self> {
+        let stream = addresses.connect(bound).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(UPSTREAM_BUFFER_BYTES)
@@ -62,15 +62,21 @@ impl Link {
             .map_err(io::Error::other)?;
         let connection = Some(Box::new(connection));
         Ok(Self {
-            upstream,
+            busy: Some(busy),
             sender,
             connection,
             idle_since: Instant::now(),
         })
     }
 
-    pub(crate) fn upstream(&self) -> UpstreamIndex {
-        self.upstream
+    /// A request begins.
+    pub(crate) fn begin(&mut self, busy: Busy) {
+        self.busy = Some(busy);
+    }
+
+    /// Its request has ended. At which instance.
+    pub(crate) fn end(&mut self) -> Option<usize> {
+        self.busy.take().map(|busy| busy.instance())
     }
 
     /// Sends a request and waits for the head of its answer. Dropping the
@@ -128,15 +134,4 @@ fn drive(
             *connection = None;
         }
     }
-}
-
-async fn stream(url: &UpstreamUrl) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for address in lookup_host(url.authority()).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -1,51 +1,79 @@
 //! Idle connections to the upstreams, one pool per worker.
 
-use crate::{link::Link, table::UpstreamIndex};
+use crate::{
+    link::Link,
+    upstream::{
+        Upstreams,
+        local::{Busy, Loads},
+    },
+};
 use std::{
     cell::RefCell,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// The most idle connections to one upstream that a worker keeps: what 256
+/// The most idle connections to one instance that a worker keeps: what 256
 /// busy clients leave behind, and 3 MiB.
 const IDLE_LINKS_MAX: usize = 256;
 
-/// Idle connections. The last one given back is taken first, so that those
-/// not needed get old and are closed.
+/// Idle connections, by instance. The last one given back is taken first, so
+/// that those not needed get old and are closed.
 pub(crate) struct Pool {
+    pub(crate) upstreams: Arc<Upstreams>,
+    loads: Arc<Loads>,
     idle: Vec<RefCell<Vec<Link>>>,
     idle_max: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(upstreams: usize, idle_max: Duration) -> Rc<Self> {
-        let idle = (0..upstreams).map(|_| RefCell::default()).collect();
-        Rc::new(Self { idle, idle_max })
+    pub(crate) fn new(
+        upstreams: &Arc<Upstreams>,
+        loads: &Arc<Loads>,
+        idle_max: Duration,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            upstreams: Arc::clone(upstreams),
+            loads: Arc::clone(loads),
+            idle: (0..upstreams.instances())
+                .map(|_| RefCell::default())
+                .collect(),
+            idle_max,
+        })
+    }
+
+    /// A request at an instance begins.
+    pub(crate) fn busy(&self, instance: usize) -> Busy {
+        Busy::new(&self.loads, instance)
     }
 
     /// Takes a connection that is neither too old nor known to be closed.
-    pub(crate) fn take(&self, upstream: UpstreamIndex) -> Option<Link> {
-        let mut idle = self.idle[upstream.get()].borrow_mut();
+    pub(crate) fn take(&self, instance: usize, now: Instant) -> Option<Link> {
+        let mut idle = self.idle[instance].borrow_mut();
+        let mut taken = None;
         while let Some(mut link) = idle.pop() {
-            if link.idle_since.elapsed() >= self.idle_max {
+            if now.saturating_duration_since(link.idle_since) >= self.idle_max {
                 // All below it are older still.
                 idle.clear();
                 break;
             }
             link.drive_idly();
             if link.is_ready() {
-                return Some(link);
+                link.begin(self.busy(instance));
+                taken = Some(link);
+                break;
             }
         }
-        None
+        self.loads.set_idle(instance, idle.len());
+        taken
     }
 
     /// Takes a connection for a request that must not be repeated: the
     /// operating system is asked first whether the peer has closed it.
-    pub(crate) async fn take_fresh(&self, upstream: UpstreamIndex) -> Option<Link> {
+    pub(crate) async fn take_fresh(&self, instance: usize, now: Instant) -> Option<Link> {
         loop {
-            let mut link = self.take(upstream)?;
+            let mut link = self.take(instance, now)?;
             // The runtime learns of closed connections only when it polls the
             // operating system, which it does before this comes back.
             tokio::task::yield_now().await;
@@ -58,22 +86,26 @@ impl Pool {
 
     /// Keeps a connection, where it can take another request.
     pub(crate) fn give_back(&self, mut link: Link) {
+        let Some(instance) = link.end() else { return };
         if link.is_ready() {
-            let mut idle = self.idle[link.upstream().get()].borrow_mut();
+            let mut idle = self.idle[instance].borrow_mut();
             if idle.len() < IDLE_LINKS_MAX {
                 link.idle_since = Instant::now();
                 idle.push(link);
+                self.loads.set_idle(instance, idle.len());
             }
         }
     }
 
     /// Closes what is too old or was closed by the upstream.
     pub(crate) fn sweep(&self) {
-        for idle in &self.idle {
-            idle.borrow_mut().retain_mut(|link| {
+        for (instance, idle) in self.idle.iter().enumerate() {
+            let mut idle = idle.borrow_mut();
+            idle.retain_mut(|link| {
                 link.drive_idly();
                 link.is_ready() && link.idle_since.elapsed() < self.idle_max
             });
+            self.loads.set_idle(instance, idle.len());
         }
     }
 }

@@ -5,23 +5,23 @@ use crate::{
     body::{RequestBody, ResponseBody},
     client::Client,
     decision::{self, ReadVerdict},
-    forward::{Failure, first_byte, forward},
+    forward::{Failure, forward, is_gateway_error},
     hygiene::Peer,
     serve::Outcome,
-    spare::Spare,
+    spare::{Repeatable, Spare},
     stay::{self, Wait},
-    table::RouteIndex,
+    table::{RouteIndex, UpstreamIndex},
+    upstream::cache::{Cache, Key},
     worker::Worker,
 };
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, request::Parts};
-use http_body::Body as _;
+use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
-use std::pin::pin;
+use std::sync::Arc;
 
 /// Sends a read to the side that the split chooses, or to the owner; and to
-/// the owner where the other side fails.
+/// the owner where the other side fails. Where both are down, it is answered
+/// by what was kept, if the plan wants that.
 pub(crate) async fn read(
     worker: &Worker,
     route: RouteIndex,
@@ -42,15 +42,45 @@ pub(crate) async fn read(
     if let Some(force) = &worker.shared.table.entry(route.extraction).force {
         force.strip(&mut parts.headers);
     }
-    let spare = body.is_end_stream().then(|| Spare::of(&parts));
-    let request = Request::from_parts(parts, RequestBody::stream(Bytes::new(), body));
-    let answer = send(worker, route, verdict.side, request, spare.as_ref()).await;
-    let (ReadVerdict { side, owner, .. }, Some(spare)) = (verdict, spare) else {
-        return Outcome::at(verdict.side, answer);
+    let service = worker
+        .shared
+        .table
+        .upstream(route.extraction, Side::Service);
+    let keeping = Keeping::of(worker, service, || {
+        let entry = worker.shared.table.entry(route.extraction);
+        let client = Client {
+            headers: &parts.headers,
+            uri: &parts.uri,
+            peer,
+        };
+        let path = &entry.routes[route.route].path;
+        Cache::key(&parts, entry.key.find(client, Some(path)))
+    });
+    let request = match Repeatable::of(worker, parts, body).await {
+        Ok(request) => request,
+        Err(refusal) => return Outcome::refused(refusal),
     };
-    if side == owner || !has_failed(&answer) {
-        return Outcome::at(side, answer);
+    let outcome = ask(worker, route, verdict, request, peer, &wait).await;
+    match keeping {
+        None => outcome,
+        Some(keeping) => keeping.settle(worker, &[UpstreamIndex::MONOLITH, service], outcome),
     }
+}
+
+/// Asks one side, and the owner where that fails.
+async fn ask(
+    worker: &Worker,
+    route: RouteIndex,
+    ReadVerdict { side, owner, .. }: ReadVerdict,
+    request: Repeatable,
+    peer: &Peer,
+    wait: &Wait,
+) -> Outcome {
+    let Repeatable { request, spare, .. } = request;
+    let answer = send(worker, route, side, request, spare.as_ref()).await;
+    let Some(spare) = spare.filter(|_| side != owner && has_failed(&answer)) else {
+        return Outcome::at(side, answer);
+    };
     drop(answer);
     worker
         .shared
@@ -113,22 +143,58 @@ async fn send(
     spare: Option<&Spare>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let upstream = worker.shared.table.upstream(route.extraction, side);
-    let progress = request.body().progress();
-    let bound = worker.shared.settings.first_byte;
-    let answer = pin!(forward(worker, upstream, request, spare));
-    match first_byte(bound, progress.as_ref(), answer).await {
-        Some(answer) => answer.map_err(Failure::refusal),
-        None => Err(Refusal::Slow),
-    }
+    let answer = forward(worker, upstream, request, spare, None).await;
+    answer.map_err(Failure::refusal)
 }
 
 /// Whether the other side may do better.
 fn has_failed(answer: &Result<Response<ResponseBody>, Refusal>) -> bool {
     match answer {
         Err(refusal) => refusal.is_the_upstreams(),
-        Ok(response) => matches!(
-            response.status(),
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-        ),
+        Ok(response) => is_gateway_error(response.status()),
+    }
+}
+
+/// A request whose answer is kept, or that is answered by what was kept.
+pub(crate) struct Keeping<'a> {
+    cache: &'a Arc<Cache>,
+    key: Key,
+}
+
+impl<'a> Keeping<'a> {
+    /// Where the plan wants that for an upstream, and the request is such.
+    pub(crate) fn of(
+        worker: &'a Worker,
+        upstream: UpstreamIndex,
+        key: impl FnOnce() -> Option<Key>,
+    ) -> Option<Self> {
+        let cache = worker.shared.upstreams.get(upstream).cache.as_ref()?;
+        key().map(|key| Self { cache, key })
+    }
+
+    /// Keeps a good answer; takes what was kept in place of a failure where
+    /// all that could answer are down.
+    pub(crate) fn settle(
+        self,
+        worker: &Worker,
+        upstreams: &[UpstreamIndex],
+        outcome: Outcome,
+    ) -> Outcome {
+        if has_failed(&outcome.answer) {
+            let down = |index: &UpstreamIndex| worker.shared.upstreams.get(*index).is_down();
+            return match self.cache.find(&self.key) {
+                Some(kept) if upstreams.iter().all(down) => Outcome {
+                    side: None,
+                    answer: Ok(kept),
+                },
+                _ => outcome,
+            };
+        }
+        match (outcome.side, outcome.answer) {
+            (Some(side), Ok(response)) => {
+                Outcome::at(side, Ok(self.cache.keep(self.key, side, response)))
+            }
+            (side, answer) => Outcome { side, answer },
+        }
     }
 }

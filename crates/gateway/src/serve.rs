@@ -112,11 +112,7 @@ pub(crate) async fn serve(
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route.
-pub(crate) fn addressed(
-    shared: &Shared,
-    parts: &mut Parts,
-    seen: Seen,
-) -> Result<Place, Refusal> {
+pub(crate) fn addressed(shared: &Shared, parts: &mut Parts, seen: Seen) -> Result<Place, Refusal> {
     hygiene::check(parts, seen)?;
     let target = Target::read(parts.uri.path())?;
     let host = hygiene::host(&parts.headers);

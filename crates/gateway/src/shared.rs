@@ -8,6 +8,7 @@ use crate::{
     pins::{CLIENTS_MAX, Pins},
     snapshot::{Ownership, Snapshot},
     table::{ExtractionIndex, Table},
+    upstream::Upstreams,
 };
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ pub(crate) struct Extraction {
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) table: Table,
+    pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) settings: plan::Gateway,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) positions: Arc<dyn Positions>,
@@ -57,6 +59,7 @@ impl Shared {
             extractions: table.all().map(|(_, entry)| extraction(entry)).collect(),
             snapshot: ArcSwap::from_pointee(Snapshot::empty(&table)),
             table,
+            upstreams: Upstreams::new(plan),
             settings: plan.gateway.clone(),
             positions,
             metrics,

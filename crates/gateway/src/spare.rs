@@ -1,25 +1,39 @@
-//! A head to send once more: of a safe request without a body.
+//! A request to send once more: its head, and its body where that is here.
 //!
-//! Nearly every read makes one and next to none uses it. So it is a copy of
+//! Nearly every read makes one and next to none uses it. So the head is a copy of
 //! the bytes in one piece, which is a fraction of the work of a copied header
 //! map, and is read only when it is needed.
 
-use crate::body::RequestBody;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, request::Parts};
+use crate::{
+    answer::Refusal,
+    body::{Collected, RequestBody, Reserved, collect},
+    upstream::Upstream,
+    worker::Worker,
+    write::BODY_PATIENCE,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request::Parts};
+use http_body::Body as _;
+use hyper::body::Incoming;
 
 /// Room for most heads; a vector that grows makes it again.
 const USUAL_BYTES: usize = 1 << 10;
 
-/// A head to send once more.
+/// What a client says to make a write repeatable
+/// (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request to send once more.
 pub(crate) struct Spare {
     method: Method,
     uri: Uri,
     /// Per header the lengths of name and value, name, value.
     headers: Vec<u8>,
+    body: Bytes,
 }
 
 impl Spare {
-    pub(crate) fn of(parts: &Parts) -> Self {
+    pub(crate) fn of(parts: &Parts, body: Bytes) -> Self {
         let mut copy = Vec::with_capacity(USUAL_BYTES);
         for (name, value) in &parts.headers {
             let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
@@ -34,11 +48,12 @@ impl Spare {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             headers: copy,
+            body,
         }
     }
 
     pub(crate) fn request(&self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::none());
+        let mut request = Request::new(RequestBody::whole(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         let mut rest = &self.headers[..];
@@ -51,6 +66,61 @@ impl Spare {
             }
         }
         request
+    }
+}
+
+/// Whether a client says, and the plan believes, that the upstream executes a
+/// write once, however often it comes.
+pub(crate) fn is_idempotent(upstream: &Upstream, headers: &HeaderMap) -> bool {
+    upstream.retries.idempotency_keys && headers.contains_key(IDEMPOTENCY_KEY)
+}
+
+/// A request that may be sent more than once, where its body is small enough.
+pub(crate) struct Repeatable {
+    pub(crate) request: Request<RequestBody>,
+    pub(crate) spare: Option<Spare>,
+    /// The place that its body takes up.
+    _reserved: Option<Reserved>,
+}
+
+impl Repeatable {
+    /// A request whose body is passed on as it comes, and so sent once.
+    pub(crate) fn once(parts: Parts, body: Incoming) -> Self {
+        let body = RequestBody::stream(Bytes::new(), body);
+        Self {
+            request: Request::from_parts(parts, body),
+            spare: None,
+            _reserved: None,
+        }
+    }
+
+    /// Reads the body, within `gateway.replay-bytes`. A larger one is passed on
+    /// as it comes, once.
+    pub(crate) async fn of(worker: &Worker, parts: Parts, body: Incoming) -> Result<Self, Refusal> {
+        if body.is_end_stream() {
+            let spare = Some(Spare::of(&parts, Bytes::new()));
+            return Ok(Self {
+                request: Request::from_parts(parts, RequestBody::none()),
+                spare,
+                _reserved: None,
+            });
+        }
+        let most = worker.shared.settings.replay_bytes.0;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let collected = collect(body, most, BODY_PATIENCE, &worker.buffers).await?;
+        let (body, bytes, reserved) = match collected {
+            Collected::Whole(bytes, reserved) => {
+                (RequestBody::whole(bytes.clone()), Some(bytes), reserved)
+            }
+            Collected::Large(begun, rest, reserved) => {
+                (RequestBody::stream(begun, rest), None, reserved)
+            }
+        };
+        Ok(Self {
+            spare: bytes.map(|bytes| Spare::of(&parts, bytes)),
+            request: Request::from_parts(parts, body),
+            _reserved: Some(reserved),
+        })
     }
 }
 
@@ -86,7 +156,7 @@ mod tests {
             .unwrap()
             .into_parts()
             .0;
-        let again = Spare::of(&parts).request();
+        let again = Spare::of(&parts, Bytes::new()).request();
         assert_eq!(again.method(), parts.method);
         assert_eq!(*again.uri(), parts.uri);
         assert_eq!(*again.headers(), parts.headers);

@@ -3,24 +3,23 @@
 
 use crate::{
     answer::Refusal,
-    body::{RequestBody, discard},
+    body::discard,
     client::Client,
-    forward::{Failure, first_byte, forward},
+    forward::{Failure, forward},
     hygiene::Peer,
     pin::Answered,
     pins::Holder,
+    read::Keeping,
     serve::{Outcome, origin_form},
-    spare::Spare,
+    spare::{Repeatable, is_idempotent},
     table::{ExtractionIndex, Stay, StayIndex, UpstreamIndex},
+    upstream::cache::Cache,
     worker::Worker,
 };
-use bytes::Bytes;
-use http::{HeaderValue, Request, header, request::Parts};
-use http_body::Body as _;
+use http::{HeaderValue, header, request::Parts};
 use hyper::body::Incoming;
 use plan::MethodKind;
 use protocol::Side;
-use std::pin::pin;
 use tokio::time::Instant;
 
 /// Sends a request where its route says, else to the monolith: there, once the
@@ -52,23 +51,29 @@ pub(crate) async fn stay(
         discard(body).await;
         return Outcome::refused(refusal);
     }
-    let safe = kind == MethodKind::Read;
-    let spare = (safe && body.is_end_stream()).then(|| Spare::of(&parts));
-    let body = RequestBody::stream(Bytes::new(), body);
-    let progress = body.progress();
-    let request = Request::from_parts(parts, body);
-    let answer = pin!(forward(worker, upstream, request, spare.as_ref()));
-    let bound = worker.shared.settings.first_byte;
-    let answer = match first_byte(bound, progress.as_ref(), answer).await {
-        Some(answer) => answer.map_err(Failure::refusal),
-        None => Err(Refusal::Slow),
+    let keeping = Keeping::of(worker, upstream, || Cache::key(&parts, None));
+    let patient = worker.shared.upstreams.get(upstream);
+    let repeatable = kind == MethodKind::Read || is_idempotent(patient, &parts.headers);
+    let request = if repeatable {
+        match Repeatable::of(worker, parts, body).await {
+            Ok(request) => request,
+            Err(refusal) => return Outcome::refused(refusal),
+        }
+    } else {
+        Repeatable::once(parts, body)
     };
+    let Repeatable { request, spare, .. } = request;
+    let answer = forward(worker, upstream, request, spare.as_ref(), None).await;
     let side = if upstream == UpstreamIndex::MONOLITH {
         Side::Monolith
     } else {
         Side::Service
     };
-    Outcome::at(side, answer)
+    let outcome = Outcome::at(side, answer.map_err(Failure::refusal));
+    match keeping {
+        None => outcome,
+        Some(keeping) => keeping.settle(worker, &[upstream], outcome),
+    }
 }
 
 /// Gives a request the path and the `Host` that its route wants.
@@ -77,8 +82,8 @@ fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refu
         parts.uri = origin_form(&path, parts.uri.query())?;
     }
     if !route.route.preserve_host {
-        let url = &worker.shared.table.upstreams()[route.upstream.get()];
-        let host = HeaderValue::try_from(url.authority());
+        let upstream = worker.shared.upstreams.get(route.upstream);
+        let host = HeaderValue::try_from(upstream.authority());
         let host = host.map_err(|_| Refusal::BadHead("the upstream's name is no host"))?;
         parts.headers.insert(header::HOST, host);
     }

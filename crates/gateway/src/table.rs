@@ -4,7 +4,7 @@ use crate::{client::KeySource, force::Force, target::Target};
 use http::HeaderMap;
 use plan::{
     Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
-    ServiceName, Switch, UpstreamUrl,
+    ServiceName, Switch,
 };
 use protocol::Side;
 use std::collections::BTreeMap;
@@ -95,12 +95,11 @@ impl Stay {
     }
 }
 
-/// All extractions, routes and upstreams of a plan.
+/// All extractions and routes of a plan.
 #[derive(Debug)]
 pub(crate) struct Table {
     extractions: Vec<Entry>,
     stays: Vec<Stay>,
-    upstreams: Vec<UpstreamUrl>,
     /// All routes, the one that counts first at the front.
     ranked: Vec<(Route, Place)>,
 }
@@ -112,12 +111,11 @@ pub(crate) struct AmbiguousPath;
 
 impl Table {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut upstreams = vec![plan.monolith.url.clone()];
-        let mut places = BTreeMap::new();
-        for (name, service) in &plan.services {
-            places.insert(name, UpstreamIndex(upstreams.len()));
-            upstreams.push(service.url.clone());
-        }
+        // The order of `Upstreams`: the monolith, then the services.
+        let names = plan.services.keys().enumerate();
+        let places: BTreeMap<_, _> = names
+            .map(|(at, name)| (name, UpstreamIndex(at + 1)))
+            .collect();
         let entry = |extraction: &Extraction| Entry {
             name: extraction.name.clone(),
             service: extraction.service.clone(),
@@ -142,7 +140,6 @@ impl Table {
             ranked: rank(&extractions, &stays),
             extractions,
             stays,
-            upstreams,
         }
     }
 
@@ -166,10 +163,6 @@ impl Table {
             .iter()
             .enumerate()
             .map(|(at, entry)| (ExtractionIndex(at), entry))
-    }
-
-    pub(crate) fn upstreams(&self) -> &[UpstreamUrl] {
-        &self.upstreams
     }
 
     /// All routes in the order in which they are tried.

@@ -3,9 +3,18 @@
 //! what [`Shared`] holds and get orders from the handle.
 
 use crate::{
-    body::Buffers, connections::Connections, hold::Queue, inflight::Inflight, metrics::Recorder,
-    pins::Holder, pool::Pool, settle::Settler, shared::Shared, snapshot::Ownership,
+    body::Buffers,
+    connections::Connections,
+    hold::Queue,
+    inflight::Inflight,
+    metrics::Recorder,
+    pins::Holder,
+    pool::Pool,
+    settle::Settler,
+    shared::Shared,
+    snapshot::Ownership,
     table::ExtractionIndex,
+    upstream::{checks, local::Local},
 };
 use bytes::Bytes;
 use http::HeaderValue;
@@ -50,6 +59,7 @@ pub(crate) enum Order {
 /// A worker's state; all of it on its own thread.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) upstreams: Local,
     pub(crate) pool: Rc<Pool>,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
@@ -66,11 +76,11 @@ pub(crate) struct Worker {
 impl Worker {
     fn new(shared: Arc<Shared>) -> Rc<Self> {
         let settler = |(extraction, _)| Settler::new(Arc::clone(&shared), extraction);
+        let upstreams = Local::new(&shared.upstreams);
+        let idle_max = shared.settings.upstream_idle;
         Rc::new(Self {
-            pool: Pool::new(
-                shared.table.upstreams().len(),
-                shared.settings.upstream_idle,
-            ),
+            pool: Pool::new(&shared.upstreams, &upstreams.loads, idle_max),
+            upstreams,
             inflight: Inflight::new(Arc::clone(&shared)),
             queues: shared.table.all().map(|_| Rc::default()).collect(),
             settlers: shared.table.all().map(settler).collect(),
@@ -141,15 +151,18 @@ pub(crate) async fn run(
     shared: Arc<Shared>,
     listener: TcpListener,
     mut orders: mpsc::UnboundedReceiver<Order>,
-    sweeps_pins: bool,
+    is_first: bool,
 ) {
     spawn_local(crate::deadline::watch());
     let worker = Worker::new(shared);
+    if is_first {
+        checks::start(&worker.shared.upstreams);
+    }
     for settler in &worker.settlers {
         let settler = Rc::clone(settler);
         spawn_local(async move { settler.run().await });
     }
-    spawn_local(sweep(Rc::clone(&worker), sweeps_pins));
+    spawn_local(sweep(Rc::clone(&worker), is_first));
     let accepting = spawn_local(crate::connections::accept(Rc::clone(&worker), listener));
     let (grace, stopped) = loop {
         match orders.recv().await {
@@ -189,6 +202,7 @@ async fn sweep(worker: Rc<Worker>, sweeps_pins: bool) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         worker.pool.sweep();
+        worker.upstreams.sweep(&worker.shared.upstreams);
         if sweeps_pins {
             worker.shared.sweep();
         }

@@ -19,6 +19,7 @@ use crate::{
     serve::Outcome,
     settle::PinnedWrite,
     snapshot::Ownership,
+    spare::{Spare, is_idempotent},
     stay::{self, Wait},
     table::RouteIndex,
     worker::Worker,
@@ -27,6 +28,7 @@ use http::{Request, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
+use tokio::time::Instant;
 
 /// The largest body that is read before its request is sent, and so the
 /// largest that can be held. Forms and JSON documents are far smaller; a larger
@@ -34,7 +36,7 @@ use std::{pin::pin, rc::Rc, time::Duration};
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How long each part of such a body may take to come.
-const BODY_PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a write whose client was told that the upstream is slow goes on
 /// being seen through: beyond this it is taken for failed. Longer than the
@@ -82,15 +84,19 @@ pub(crate) async fn write(
         force.strip(&mut parts.headers);
     }
     let progress = ready.body.progress();
+    let index = worker.shared.table.upstream(route.extraction, owner.side);
+    let upstream = worker.shared.upstreams.get(index);
+    let spare = if is_idempotent(upstream, &parts.headers) {
+        ready.body.bytes().map(|body| Spare::of(&parts, body))
+    } else {
+        None
+    };
     let request = Request::from_parts(parts, ready.body);
-    let bound = worker.shared.settings.first_byte;
+    let begun = Instant::now();
     let seen_through = SeenThrough::new({
-        let (worker, progress) = (Rc::clone(worker), progress.clone());
-        let upstream = worker.shared.table.upstream(route.extraction, owner.side);
+        let worker = Rc::clone(worker);
         async move {
-            let answer = pin!(forward(&worker, upstream, request, None));
-            let answer = first_byte(bound + LINGER, progress.as_ref(), answer).await;
-            let answer = answer.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
+            let answer = forward(&worker, index, request, spare.as_ref(), Some(LINGER)).await;
             if let Err(Failure::NotSent(_)) = answer {
                 pinned.not_sent();
             } else {
@@ -100,7 +106,8 @@ pub(crate) async fn write(
             answer
         }
     });
-    let answer = match first_byte(bound, progress.as_ref(), pin!(seen_through)).await {
+    let answer = first_byte(upstream, begun, progress.as_ref(), pin!(seen_through)).await;
+    let answer = match answer {
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),
     };

@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod degraded;
 mod fallback;
 mod hold;
 mod hygiene;
@@ -14,3 +15,4 @@ mod places;
 mod routing;
 mod stress;
 mod support;
+mod upstreams;

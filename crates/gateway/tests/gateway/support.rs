@@ -64,7 +64,12 @@ pub struct Upstream {
 impl Upstream {
     /// Answers 200 with its name.
     pub async fn start(name: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(name, "127.0.0.1:0").await
+    }
+
+    /// The same at an address of one's own.
+    pub async fn start_at(name: &'static str, address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let fine: Behaviour = Arc::new(move |_| Box::pin(async move { text(200, name) }));
@@ -134,6 +139,11 @@ impl Upstream {
             }
         });
         go
+    }
+
+    /// Forgets what it saw.
+    pub fn forget(&self) {
+        self.seen.lock().unwrap().clear();
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -268,6 +278,26 @@ extractions:
     Plan::parse(&text, |_| None).unwrap()
 }
 
+/// A plan whose upstreams are written out: the inside of `monolith:`, of the
+/// service and of `gateway:`, but for databases and addresses to listen on.
+pub fn shaped(monolith: &str, service: &str, gateway: &str) -> Plan {
+    let text = format!(
+        r#"
+monolith: {{ database: "postgres://u:p@127.0.0.1:1/m", {monolith} }}
+services:
+  contracts: {{ database: "postgres://u:p@127.0.0.1:1/s", {service} }}
+gateway: {{ listen: "127.0.0.1:0", workers: 1, pin-wait: 20s, {gateway} }}
+extractions:
+  contracts:
+    service: contracts
+    routes: [{{ path: /api/contracts/* }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+"#
+    );
+    Plan::parse(&text, |_| None).unwrap()
+}
+
 pub fn contracts() -> ExtractionName {
     ExtractionName::new("contracts").unwrap()
 }
@@ -295,9 +325,14 @@ impl Bed {
     pub async fn unpublished(knobs: Knobs) -> Self {
         let monolith = Upstream::start("monolith").await;
         let service = Upstream::start("service").await;
-        let mover = FakeMover::new();
         let plan = plan(knobs, "127.0.0.1:0", monolith.address, service.address);
-        let gateway = Gateway::start(&plan, Arc::clone(&mover) as Arc<dyn Positions>).unwrap();
+        Self::of(&plan, monolith, service)
+    }
+
+    /// A gateway in front of upstreams that are there already.
+    pub fn of(plan: &Plan, monolith: Upstream, service: Upstream) -> Self {
+        let mover = FakeMover::new();
+        let gateway = Gateway::start(plan, Arc::clone(&mover) as Arc<dyn Positions>).unwrap();
         gateway.renew_lease(Instant::now() + Duration::from_hours(1));
         Self {
             gateway,
@@ -310,6 +345,13 @@ impl Bed {
     /// With the first routing published, and its start settled.
     pub async fn start(knobs: Knobs, writes: Writes, reads: u16) -> Self {
         let bed = Self::unpublished(knobs).await;
+        bed.settle(writes, reads).await;
+        bed
+    }
+
+    /// Publishes the first routing, once its start is settled.
+    pub async fn settle(&self, writes: Writes, reads: u16) {
+        let bed = self;
         let (Writes::To(owner) | Writes::Hold { from: owner }) = writes else {
             panic!("only an owner has a start")
         };
@@ -326,7 +368,6 @@ impl Bed {
         bed.monolith.seen.lock().unwrap().clear();
         bed.service.seen.lock().unwrap().clear();
         bed.publish(1, writes, reads);
-        bed
     }
 
     pub fn publish(&self, epoch: u64, writes: Writes, reads: u16) {
@@ -369,6 +410,14 @@ impl Bed {
         let mut client = self.client().await;
         let body = body.to_owned();
         tokio::spawn(async move { client.send(method, path, user, &body).await })
+    }
+
+    /// The value of a metric's line that begins so; 0 where there is none.
+    pub fn metric(&self, line: &str) -> u64 {
+        let text = self.metrics();
+        let mut lines = text.lines().filter_map(|found| found.strip_prefix(line));
+        let value = lines.next().map(|value| value.trim().parse().unwrap());
+        value.unwrap_or(0)
     }
 
     pub fn metrics(&self) -> String {

@@ -1,0 +1,167 @@
+//! The upstreams' metrics, read when they are asked for: requests pay nothing
+//! for them. Label values come from the plan.
+
+use super::{Upstreams, breaker::BreakerState};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A metric's labels and value.
+type Row<'a, const N: usize> = ([(&'static str, &'a str); N], u64);
+
+#[derive(Debug)]
+struct UpstreamMetrics(Arc<Upstreams>);
+
+impl Upstreams {
+    /// Registers the metrics.
+    pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.register_collector(Box::new(UpstreamMetrics(Arc::clone(self))));
+    }
+}
+
+fn gauges<'a, const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    rows: impl Iterator<Item = Row<'a, N>>,
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in rows {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn counters<'a, const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    rows: impl Iterator<Item = Row<'a, N>>,
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, value) in rows {
+        ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Collector for UpstreamMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        self.states(&mut encoder)?;
+        self.events(&mut encoder)
+    }
+}
+
+impl UpstreamMetrics {
+    /// What is so now.
+    fn states(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let upstreams = self.0.report();
+        let breaker = upstreams.iter().filter_map(|upstream| {
+            let state = match upstream.breaker? {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            Some(([("upstream", upstream.name.as_str())], state))
+        });
+        let help = "State of an upstream's breaker: 0 closed, 1 half-open, 2 open";
+        gauges(encoder, ("banyan_breaker_state", help), breaker)?;
+        let urls = || {
+            let urls = upstreams.iter().map(|upstream| {
+                upstream
+                    .instances
+                    .iter()
+                    .map(move |instance| (upstream.name.as_str(), instance))
+            });
+            urls.flatten()
+        };
+        let healthy = urls().map(|(name, instance)| {
+            let healthy = instance.healthy && !instance.ejected;
+            (
+                [("upstream", name), ("instance", instance.url.as_str())],
+                healthy.into(),
+            )
+        });
+        let help = "Whether an instance is healthy and not ejected";
+        gauges(encoder, ("banyan_upstream_healthy", help), healthy)?;
+        let in_flight = upstreams.iter().map(|upstream| {
+            let in_flight = upstream
+                .instances
+                .iter()
+                .map(|one| u64::from(one.in_flight));
+            ([("upstream", upstream.name.as_str())], in_flight.sum())
+        });
+        let help = "Requests that an upstream has not answered in full";
+        gauges(encoder, ("banyan_upstream_inflight", help), in_flight)?;
+        let idle = self.0.all.iter().map(|upstream| {
+            let places = upstream.first..upstream.first + upstream.instances.len();
+            let idle = places.map(|at| u64::from(self.0.sum(|loads| loads.idle(at))));
+            ([("upstream", upstream.name.as_str())], idle.sum())
+        });
+        gauges(
+            encoder,
+            ("banyan_pool_idle", "Idle connections to an upstream"),
+            idle,
+        )
+    }
+
+    /// What has happened so far.
+    fn events(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let retries = self.0.all.iter().flat_map(|upstream| {
+            let row = |outcome, value| {
+                (
+                    [("upstream", upstream.name.as_str()), ("outcome", outcome)],
+                    value,
+                )
+            };
+            let counts = &upstream.counts;
+            [
+                row("sent", read(&counts.retries)),
+                row("no-budget", read(&counts.retries_refused)),
+            ]
+        });
+        let help = "Requests that were to be sent once more to the same side";
+        counters(encoder, ("banyan_retries", help), retries)?;
+        let ejections = self.0.all.iter().map(|upstream| {
+            let times = upstream.instances.iter().map(|one| read(&one.ejections));
+            ([("upstream", upstream.name.as_str())], times.sum())
+        });
+        let help = "Times that an instance was left alone because requests failed";
+        counters(encoder, ("banyan_ejections", help), ejections)?;
+        let cut = self.0.all.iter().flat_map(|upstream| {
+            let row = |reason, value| {
+                (
+                    [("upstream", upstream.name.as_str()), ("reason", reason)],
+                    value,
+                )
+            };
+            let counts = &upstream.counts;
+            [
+                row("idle", read(&counts.cut_idle)),
+                row("whole", read(&counts.cut_whole)),
+                row("broken", read(&counts.cut_broken)),
+            ]
+        });
+        let help = "Answers that were cut off after their head";
+        counters(encoder, ("banyan_answers_cut", help), cut)?;
+        let degraded = self.0.all.iter().filter_map(|upstream| {
+            let served = read(&upstream.cache.as_ref()?.served);
+            Some(([("upstream", upstream.name.as_str())], served))
+        });
+        let help = "Kept answers that were served because nobody could answer";
+        counters(encoder, ("banyan_degraded", help), degraded)
+    }
+}

@@ -1,0 +1,85 @@
+//! How long an answer's body may take: between two parts, and as a whole.
+
+use super::{Upstreams, count};
+use crate::table::UpstreamIndex;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::time::{Instant, Sleep};
+
+/// Why an answer was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("nothing came for too long")]
+    Idle,
+    #[error("the whole request took too long")]
+    Whole,
+    #[error("the upstream ended it early, or made no sense")]
+    Broken,
+}
+
+/// Waits for the parts of one body. As long as they come at once, it costs
+/// nothing: the timer is made when there first is something to wait for.
+pub(crate) struct Patience {
+    upstream: UpstreamIndex,
+    begun: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+}
+
+impl Patience {
+    /// For the answer to a request that began at `begun`.
+    pub(crate) fn new(upstream: UpstreamIndex, begun: Instant) -> Self {
+        Self {
+            upstream,
+            begun,
+            timer: None,
+            is_waiting: false,
+        }
+    }
+
+    /// A part has come.
+    pub(crate) fn moved(&mut self) {
+        self.is_waiting = false;
+    }
+
+    /// There is no part yet: whether that has been so for too long.
+    pub(crate) fn poll(&mut self, upstreams: &Upstreams, cx: &mut Context<'_>) -> Poll<Cut> {
+        let timeouts = upstreams.get(self.upstream).timeouts;
+        let deadline = timeouts.whole.map(|whole| self.begun + whole);
+        if !self.is_waiting {
+            self.is_waiting = true;
+            let idle = Instant::now() + timeouts.idle;
+            let end = deadline.map_or(idle, |deadline| deadline.min(idle));
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(end),
+                timer => *timer = Some(Box::pin(tokio::time::sleep_until(end))),
+            }
+        }
+        let Some(timer) = &mut self.timer else {
+            return Poll::Pending;
+        };
+        ready!(timer.as_mut().poll(cx));
+        let late = |deadline| Instant::now() >= deadline;
+        let cut = if deadline.is_some_and(late) {
+            Cut::Whole
+        } else {
+            Cut::Idle
+        };
+        self.note(upstreams, cut, &cut);
+        Poll::Ready(cut)
+    }
+
+    /// It was cut off: says so to the log and the metrics.
+    pub(crate) fn note(&self, upstreams: &Upstreams, cut: Cut, error: &dyn fmt::Display) {
+        let upstream = upstreams.get(self.upstream);
+        count(match cut {
+            Cut::Idle => &upstream.counts.cut_idle,
+            Cut::Whole => &upstream.counts.cut_whole,
+            Cut::Broken => &upstream.counts.cut_broken,
+        });
+        tracing::warn!(upstream = %upstream.name, %error, "answer cut off");
+    }
+}
