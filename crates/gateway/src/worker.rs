@@ -100,9 +100,10 @@ impl Worker {
         let random = xxh3_128_with_seed(&count.to_le_bytes(), self.correlation_seed);
         let id = uuid::Builder::from_random_bytes(random.to_le_bytes()).into_uuid();
         let mut text = uuid::Uuid::encode_buffer();
-        id.hyphenated().encode_lower(&mut text);
-        // Owned by the bytes, so that a copy of it is one more reference.
-        HeaderValue::from_maybe_shared(Bytes::from_owner(text))
+        let length = id.hyphenated().encode_lower(&mut text).len();
+        // Owned by the bytes, so that a copy of it is one more reference. The
+        // buffer has room for the longest form; NULs are left behind this one.
+        HeaderValue::from_maybe_shared(Bytes::from_owner(text).slice(..length))
             .unwrap_or(HeaderValue::from_static("none"))
     }
 
