@@ -1,6 +1,11 @@
 //! The clients' connections of one worker.
 
-use crate::{hygiene::Peer, serve::serve, worker::Worker};
+use crate::{
+    peer::{Peer, Scheme},
+    serve::serve,
+    wire::Wire,
+    worker::Worker,
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -9,10 +14,10 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     net::SocketAddr,
-    pin::pin,
+    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::Waker,
+    task::{Poll, Waker},
     time::Duration,
 };
 use tokio::{
@@ -92,6 +97,18 @@ struct Entry {
     id: u64,
 }
 
+impl Entry {
+    /// Enters the connection that this task serves.
+    async fn new(worker: &Rc<Worker>) -> Self {
+        // A task's waker stays the same, so one look is enough.
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        Self {
+            id: worker.connections.enter(waker),
+            worker: Rc::clone(worker),
+        }
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         self.worker.connections.leave(self.id);
@@ -128,36 +145,40 @@ async fn converse(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
         tracing::debug!(%error, "client gone at once");
         return;
     }
-    let peer = Rc::new(Peer::new(address.ip()));
+    // From here on a drain waits for it: it was accepted, so it is answered.
+    let _entry = Entry::new(&worker).await;
+    let peer = Rc::new(Peer::new(Some(address.ip()), Scheme::Plain));
+    http1(&worker, peer, stream.into()).await;
+}
+
+/// Speaks HTTP/1 with a client, and whatever it upgrades to.
+async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
     let service = service_fn(|request| {
-        let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
+        let (worker, peer) = (Rc::clone(worker), Rc::clone(&peer));
         async move { Ok::<_, Infallible>(serve(worker, peer, request).await) }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let mut entry = None;
+        .serve_connection(TokioIo::new(wire), service);
     let mut is_closing = false;
     let end = poll_fn(|cx| {
-        if entry.is_none() {
-            // A task's waker stays the same, so one look is enough.
-            let id = worker.connections.enter(cx.waker().clone());
-            entry = Some(Entry {
-                worker: Rc::clone(&worker),
-                id,
-            });
-        }
         if !is_closing && worker.connections.are_closing() {
             is_closing = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
-        connection.as_mut().poll(cx)
+        Pin::new(&mut connection).poll(cx)
     });
     if let Err(error) = end.await {
         tracing::debug!(%error, "client connection ended");
+        return;
+    }
+    if let Some(tunnel) = peer.take_tunnel() {
+        let http1::Parts { io, read_buf, .. } = connection.into_parts();
+        let mut wire = io.into_inner();
+        wire.put_back(read_buf);
+        Box::pin(tunnel.run(worker, wire)).await;
     }
 }

@@ -15,8 +15,8 @@ use crate::{
     answer::Refusal,
     body::{Progress, RequestBody, ResponseBody},
     client::Client,
-    hygiene::Peer,
     link::Link,
+    peer::Peer,
     table::UpstreamIndex,
     worker::Worker,
 };

@@ -6,10 +6,19 @@
 //! length and closes the connection afterwards (RFC 9112, 6.1 allows that);
 //! since every body is framed anew towards the upstream, both sides then agree.
 
-use crate::{answer::Refusal, table::Head};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request, response::Parts};
+use crate::{
+    answer::Refusal,
+    body,
+    peer::{Peer, Scheme},
+    table::Head,
+    upgrade,
+};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request,
+    response::Parts,
+};
 use protocol::Side;
-use std::{borrow::Cow, net::IpAddr};
+use std::borrow::Cow;
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -22,32 +31,35 @@ const CORRELATION_ID_BYTES: usize = 128;
 
 /// Meant for one connection only (RFC 9110, 7.6.1), besides those that
 /// `Connection` names.
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
 
-/// What every request of a client's connection is told apart by.
-pub(crate) struct Peer(HeaderValue);
+/// Never in trailers, besides the hop-by-hop ones.
+const NOT_IN_TRAILERS: [HeaderName; 13] = [
+    header::AUTHORIZATION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::SET_COOKIE,
+    header::TRAILER,
+    BANYAN_SIDE,
+    CORRELATION_ID,
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+];
 
-impl Peer {
-    pub(crate) fn new(address: IpAddr) -> Self {
-        let text = address.to_canonical().to_string();
-        Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown")))
-    }
-
-    /// Its address as text.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// Refuses heads that could mean two things.
 pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
@@ -74,16 +86,6 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
         if parts.uri.scheme_str() != Some("http") || !host.is_some_and(same) {
             return Err(Refusal::BadHead("the target and the Host differ"));
         }
-    }
-    let websocket = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .to_ascii_lowercase()
-            .windows(9)
-            .any(|word| word == b"websocket")
-    };
-    if parts.headers.get_all(header::UPGRADE).iter().any(websocket) {
-        return Err(Refusal::Upgrade);
     }
     Ok(())
 }
@@ -118,12 +120,22 @@ pub(crate) fn correlation(headers: &HeaderMap) -> Option<&HeaderValue> {
 pub(crate) fn outgoing(parts: &mut request::Parts, peer: &Peer, correlation: &HeaderValue) {
     parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
+    let wants_trailers = wants_trailers(headers);
     remove_hop_by_hop(headers);
+    if wants_trailers {
+        // This hop's own: we pass trailers on.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, TRAILERS);
+    }
     // hyper answers it to the client when the body is first read.
-    headers.remove(header::EXPECT);
+    if headers.remove(header::EXPECT).is_some() {
+        parts.extensions.insert(body::Expecting);
+    }
     let via = forwarded_for(headers, peer);
     headers.insert(FORWARDED_FOR, via);
-    if !headers.contains_key(FORWARDED_PROTO) {
+    if peer.scheme == Scheme::Tls {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+    } else if !headers.contains_key(FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
     if !headers.contains_key(FORWARDED_HOST)
@@ -136,21 +148,29 @@ pub(crate) fn outgoing(parts: &mut request::Parts, peer: &Peer, correlation: &He
 
 fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
     if !headers.contains_key(FORWARDED_FOR) {
-        return peer.0.clone();
+        return peer.forwarded_for.clone();
     }
     let mut via = Vec::new();
     for earlier in headers.get_all(FORWARDED_FOR) {
         via.extend_from_slice(earlier.as_bytes());
         via.extend_from_slice(b", ");
     }
-    via.extend_from_slice(peer.0.as_bytes());
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(via)).unwrap_or_else(|_| peer.0.clone())
+    via.extend_from_slice(peer.forwarded_for.as_bytes());
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(via))
+        .unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
 /// Makes an upstream's head one for a client.
 pub(crate) fn incoming(parts: &mut Parts, side: Side) {
     parts.version = Version::HTTP_11;
+    // Here it was asked for: others do not get this far.
+    let upgrade = (parts.status == StatusCode::SWITCHING_PROTOCOLS)
+        .then(|| parts.headers.remove(header::UPGRADE))
+        .flatten();
     remove_hop_by_hop(&mut parts.headers);
+    if let Some(protocol) = upgrade {
+        upgrade::write_headers(&mut parts.headers, protocol);
+    }
     parts
         .headers
         .insert(BANYAN_SIDE, HeaderValue::from_static(side.as_str()));
@@ -159,6 +179,24 @@ pub(crate) fn incoming(parts: &mut Parts, side: Side) {
 /// Tells the client which correlation id its request had.
 pub(crate) fn correlate(headers: &mut HeaderMap, correlation: HeaderValue) {
     headers.insert(CORRELATION_ID, correlation);
+}
+
+/// Whether the client can take trailers.
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TE).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
+}
+
+/// Removes from trailers what may stand in heads only (RFC 9110, 6.5.1): what
+/// frames, routes or identifies was decided when they come.
+pub(crate) fn trailers(trailers: &mut HeaderMap) {
+    for name in HOP_BY_HOP.iter().chain(&NOT_IN_TRAILERS) {
+        trailers.remove(name);
+    }
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -217,8 +255,6 @@ mod tests {
         ] {
             assert!(matches!(check(&bad), Err(Refusal::BadHead(_))), "{bad:?}");
         }
-        let socket = parts("/", &[("host", "a"), ("upgrade", "WebSocket")]);
-        assert_eq!(check(&socket), Err(Refusal::Upgrade));
     }
 
     #[test]
@@ -237,13 +273,15 @@ mod tests {
                 ("host", "a"),
                 ("connection", "close, X-Secret, Host"),
                 ("x-secret", "1"),
-                ("te", "trailers"),
+                ("te", "gzip, trailers"),
+                ("upgrade", "h2c"),
+                ("trailer", "x-sum"),
                 ("x-forwarded-for", "10.0.0.1"),
                 ("x-forwarded-proto", "https"),
                 ("accept", "*/*"),
             ],
         );
-        let peer = Peer::new("::ffff:10.0.0.2".parse().unwrap());
+        let peer = Peer::new(Some("::ffff:10.0.0.2".parse().unwrap()), Scheme::Plain);
         outgoing(&mut parts, &peer, &HeaderValue::from_static("id"));
         let header = |name| {
             parts
@@ -257,7 +295,10 @@ mod tests {
         assert_eq!(header("x-forwarded-proto"), Some("https"));
         assert_eq!(header("x-forwarded-host"), Some("a"));
         assert_eq!(header("x-correlation-id"), Some("id"));
-        for gone in ["connection", "x-secret", "te"] {
+        assert_eq!(header("trailer"), Some("x-sum"));
+        assert_eq!(header("connection"), Some("te"));
+        assert_eq!(header("te"), Some("trailers"));
+        for gone in ["upgrade", "x-secret"] {
             assert_eq!(header(gone), None, "{gone}");
         }
     }

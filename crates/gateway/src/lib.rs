@@ -8,7 +8,8 @@
 //! # Where to read
 //!
 //! The life of a request: `connections` (accepted), `serve` (from head to
-//! head), then one of `stay`, `read`, `write`, all of which end in `forward`.
+//! head), then one of `stay`, `read`, `write`, all of which end in `forward`, or
+//! `upgrade`.
 //!
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
@@ -18,7 +19,7 @@
 //! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
 //! client's own writes), `inflight` (the hand-over for writes in flight).
 //!
-//! The wires: `link`, `pool`, `body`, `hygiene`, `answer`.
+//! The wires: `wire`, `peer`, `link`, `pool`, `body`, `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -45,6 +46,7 @@ mod hygiene;
 mod inflight;
 mod link;
 mod metrics;
+mod peer;
 mod pin;
 mod pins;
 mod pool;
@@ -57,6 +59,8 @@ mod snapshot;
 mod stay;
 mod table;
 mod target;
+mod upgrade;
+mod wire;
 mod worker;
 mod write;
 

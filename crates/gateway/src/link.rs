@@ -5,7 +5,7 @@
 //! the answer's body is passed on. So a request is one task from end to end
 //! and nothing crosses between tasks, which is what makes this cheap.
 
-use crate::{body::RequestBody, table::UpstreamIndex};
+use crate::{body::RequestBody, table::UpstreamIndex, wire::Wire};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -35,7 +35,7 @@ pub(crate) struct Link {
     sender: SendRequest<RequestBody>,
     /// Gone once it has ended: a request that it had not begun to write then
     /// comes back to its sender.
-    connection: Option<Box<Connection<TokioIo<TcpStream>, RequestBody>>>,
+    connection: Option<Box<Connection<TokioIo<Wire>, RequestBody>>>,
     /// When it was given back last.
     pub(crate) idle_since: Instant,
 }
@@ -50,14 +50,10 @@ pub(crate) struct NoAnswer {
 impl Link {
     /// Connects. A host name is looked up each time.
     pub(crate) async fn connect(upstream: UpstreamIndex, url: &UpstreamUrl) -> io::Result<Self> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, stream(url));
-        let stream = connecting
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
+        let wire = connect(url).await?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(UPSTREAM_BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await
             .map_err(io::Error::other)?;
         let connection = Some(Box::new(connection));
@@ -119,7 +115,7 @@ impl Link {
 }
 
 fn drive(
-    connection: &mut Option<Box<Connection<TokioIo<TcpStream>, RequestBody>>>,
+    connection: &mut Option<Box<Connection<TokioIo<Wire>, RequestBody>>>,
     cx: &mut Context<'_>,
 ) {
     if let Some(running) = connection {
@@ -128,6 +124,16 @@ fn drive(
             *connection = None;
         }
     }
+}
+
+/// Connects to an upstream.
+pub(crate) async fn connect(url: &UpstreamUrl) -> io::Result<Wire> {
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, stream(url));
+    let stream = connecting
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    stream.set_nodelay(true)?;
+    Ok(stream.into())
 }
 
 async fn stream(url: &UpstreamUrl) -> io::Result<TcpStream> {

@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     decision::{self, ReadVerdict},
     forward::{Failure, Spare, first_byte, forward},
-    hygiene::Peer,
+    peer::Peer,
     serve::Outcome,
     stay::{self, Wait},
     table::RouteIndex,

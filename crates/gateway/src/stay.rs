@@ -3,10 +3,10 @@
 
 use crate::{
     answer::Refusal,
-    body::{RequestBody, discard},
+    body::{self, RequestBody},
     client::Client,
     forward::{Failure, Spare, first_byte, forward},
-    hygiene::Peer,
+    peer::Peer,
     pin::Answered,
     pins::Holder,
     serve::{Outcome, origin_form},
@@ -40,14 +40,14 @@ pub(crate) async fn stay(
             peer,
         };
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
-            discard(body).await;
+            body::refuse(&parts, body).await;
             return Outcome::refused(refusal);
         }
     }
     if let Some(route) = route
         && let Err(refusal) = redirect(worker, route, &mut parts)
     {
-        discard(body).await;
+        body::refuse(&parts, body).await;
         return Outcome::refused(refusal);
     }
     let safe = kind == MethodKind::Read;
@@ -61,16 +61,20 @@ pub(crate) async fn stay(
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),
     };
-    let side = if upstream == UpstreamIndex::MONOLITH {
+    Outcome::at(side(upstream), answer)
+}
+
+/// The side that an upstream is on.
+pub(crate) fn side(upstream: UpstreamIndex) -> Side {
+    if upstream == UpstreamIndex::MONOLITH {
         Side::Monolith
     } else {
         Side::Service
-    };
-    Outcome::at(side, answer)
+    }
 }
 
 /// Gives a request the path and the `Host` that its route wants.
-fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
+pub(crate) fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
     if let Some(path) = route.rewritten(parts.uri.path()) {
         parts.uri = origin_form(&path, parts.uri.query())?;
     }

@@ -3,16 +3,16 @@
 //! what [`Shared`] holds and get orders from the handle.
 
 use crate::{
-    body::Buffers, connections::Connections, hold::Queue, inflight::Inflight, metrics::Recorder,
-    pins::Holder, pool::Pool, settle::Settler, shared::Shared, snapshot::Ownership,
-    table::ExtractionIndex,
+    body::Buffers, connections::Connections, decision::Lease, hold::Queue, inflight::Inflight,
+    metrics::Recorder, pins::Holder, pool::Pool, settle::Settler, shared::Shared,
+    snapshot::Ownership, table::ExtractionIndex,
 };
 use http::HeaderValue;
 use protocol::Epoch;
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::spawn_local,
 };
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -58,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) recorder: Recorder,
     pub(crate) connections: Connections,
+    /// Told when the routing has changed, or the lease has ended.
+    pub(crate) rerouted: Notify,
     correlation_seed: u64,
     correlations: Cell<u64>,
 }
@@ -76,6 +78,7 @@ impl Worker {
             buffers: Buffers::new(BUFFER_BYTES_MAX),
             recorder: Recorder::new(Arc::clone(&shared)),
             connections: Connections::default(),
+            rerouted: Notify::new(),
             correlation_seed: uuid::Uuid::new_v4().as_u64_pair().1,
             correlations: Cell::new(0),
             shared,
@@ -99,6 +102,7 @@ impl Worker {
 
     fn rerouted(&self) {
         self.inflight.answer();
+        self.rerouted.notify_waiters();
         for (extraction, _) in self.shared.table.all() {
             if !self.shared.snapshot.load().standing(extraction).holds() {
                 self.queues[extraction.get()].wake();
@@ -185,6 +189,9 @@ async fn sweep(worker: Rc<Worker>, sweeps_pins: bool) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         worker.pool.sweep();
+        if worker.shared.lease() == Lease::Ended {
+            worker.rerouted.notify_waiters();
+        }
         if sweeps_pins {
             worker.shared.sweep();
         }

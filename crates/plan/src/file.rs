@@ -64,6 +64,9 @@ pub struct GatewayFile {
     /// Routes that belong to no extraction, by name: to one upstream for good.
     #[serde(default)]
     pub(crate) routes: BTreeMap<String, Located<GatewayRouteFile>>,
+    /// How long an upgraded connection (WebSocket) may be silent (default 5m).
+    #[serde(default)]
+    pub(crate) upgraded_idle: Option<Text>,
 }
 
 /// Where the conductor's API listens.

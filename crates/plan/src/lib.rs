@@ -75,6 +75,8 @@ pub struct Gateway {
     pub upstream_idle: Duration,
     /// Routes beside those of the extractions.
     pub routes: Vec<GatewayRoute>,
+    /// How long an upgraded connection may be silent in both directions.
+    pub upgraded_idle: Duration,
 }
 
 /// One unit of migration: routes and tables that move to one service.

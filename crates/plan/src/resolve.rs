@@ -88,6 +88,7 @@ fn gateway(
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
         routes: gateway_routes(file.routes, services, environment)?,
+        upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
     })
 }
 

@@ -12,5 +12,7 @@ mod own_writes;
 mod pins;
 mod places;
 mod routing;
+mod streaming;
 mod stress;
 mod support;
+mod upgrade;
