@@ -3,6 +3,7 @@
 //! Doc comments here become the descriptions of the JSON Schema.
 
 use crate::{
+    listen::ListenerFile,
     located::Located,
     routes::{GatewayRouteFile, RolloutFile, RouteFile},
 };
@@ -33,13 +34,28 @@ pub struct PlanFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamFile {
-    /// `http://host:port`.
+    /// `http://host:port`, or `unix:/path` for a Unix socket.
     pub(crate) url: Text,
     /// `postgres://user:password@host:port/database`, direct, not a pooler.
     pub(crate) database: Text,
     /// Path that answers 200 when the upstream can work.
     #[serde(default)]
     pub(crate) health: Option<Text>,
+    /// What it speaks: `http1` (default), or `h2c`, HTTP/2 without TLS, as gRPC
+    /// needs it.
+    #[serde(default)]
+    pub(crate) protocol: ProtocolFile,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolFile {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, known beforehand.
+    H2c,
 }
 
 /// Where and how the gateway listens.
@@ -67,6 +83,9 @@ pub struct GatewayFile {
     /// How long an upgraded connection (WebSocket) may be silent (default 5m).
     #[serde(default)]
     pub(crate) upgraded_idle: Option<Text>,
+    /// More places to listen at: with TLS, on Unix sockets, behind a proxy.
+    #[serde(default)]
+    pub(crate) listeners: Vec<ListenerFile>,
 }
 
 /// Where the conductor's API listens.

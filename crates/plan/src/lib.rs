@@ -11,6 +11,7 @@
 mod error;
 pub mod file;
 mod gateway_route;
+pub mod listen;
 mod located;
 mod names;
 mod path;
@@ -23,6 +24,7 @@ mod values;
 
 pub use error::PlanError;
 pub use gateway_route::{Destination, GatewayRoute, Rewrite};
+pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
 pub use path::PathPattern;
 pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
@@ -56,6 +58,17 @@ pub struct Upstream {
     pub database: DatabaseUrl,
     /// Path that answers 200 when the upstream can work, if it has one.
     pub health: Option<String>,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, known beforehand.
+    H2c,
 }
 
 /// The gateway's settings.
@@ -77,6 +90,8 @@ pub struct Gateway {
     pub routes: Vec<GatewayRoute>,
     /// How long an upgraded connection may be silent in both directions.
     pub upgraded_idle: Duration,
+    /// Where it listens besides `listen`.
+    pub listeners: Vec<Listener>,
 }
 
 /// One unit of migration: routes and tables that move to one service.

@@ -2,12 +2,13 @@
 
 use crate::{
     BorderRule, ByteSize, ColumnName, ColumnPair, Data, DatabaseUrl, Extraction, ExtractionName,
-    ForeignColumn, Gateway, PathPattern, Plan, PlanError, ServiceName, Switch, TableMapping,
-    TableName, Upstream, UpstreamUrl,
+    ForeignColumn, Gateway, PathPattern, Plan, PlanError, Protocol, ServiceName, Switch,
+    TableMapping, TableName, Upstream, UpstreamUrl,
     file::{
-        BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
-        TableFile, UpstreamFile,
+        BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, ProtocolFile,
+        SwitchFile, TableFile, UpstreamFile,
     },
+    listen,
     located::Located,
     routes::{gateway_routes, rollout, route},
     values::duration,
@@ -56,8 +57,21 @@ pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Pl
 }
 
 fn upstream(file: UpstreamFile, environment: Environment<'_>) -> Result<Upstream, PlanError> {
+    let url = parse(&file.url, environment, UpstreamUrl::parse)?;
+    if let Some(health) = &file.health
+        && (matches!(file.protocol, ProtocolFile::H2c) || url.socket.is_some())
+    {
+        return Err(
+            PlanError::at(health.at, "`health` is asked by HTTP/1 over TCP only")
+                .remedy("Leave it out for an upstream that speaks h2c or has a Unix socket"),
+        );
+    }
     Ok(Upstream {
-        url: parse(&file.url, environment, UpstreamUrl::parse)?,
+        protocol: match file.protocol {
+            ProtocolFile::Http1 => Protocol::Http1,
+            ProtocolFile::H2c => Protocol::H2c,
+        },
+        url,
         database: parse(&file.database, environment, DatabaseUrl::parse)?,
         health: file
             .health
@@ -81,14 +95,18 @@ fn gateway(
         }
         None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
+    let listen = parse(&file.listen, environment, address)?;
     Ok(Gateway {
-        listen: parse(&file.listen, environment, address)?,
+        listen,
         workers,
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
         routes: gateway_routes(file.routes, services, environment)?,
         upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
+        listeners: listen::resolve(file.listeners, listen, &|text| {
+            parse(text, environment, |text| Ok(text.to_owned()))
+        })?,
     })
 }
 
