@@ -333,10 +333,17 @@ pub(crate) enum ResponseBody {
     /// An upstream's, with the connection that it comes over.
     Upstream(Passing),
     /// An upstream's, over a connection that somebody else drives.
-    Apart {
-        body: Incoming,
-        _driver: Option<Driver>,
-    },
+    Apart { body: Incoming, _keep: Keep },
+}
+
+/// What must be there while an answer is passed on.
+pub(crate) enum Keep {
+    /// Nothing more.
+    Nothing,
+    /// The task that drives its connection.
+    Driver { _driver: Driver },
+    /// Its place on a connection with many.
+    Stream { _streams: Rc<()> },
 }
 
 /// An upstream's body. Polling it drives the connection; when it has ended,
@@ -356,11 +363,8 @@ impl ResponseBody {
         Self::Own(None)
     }
 
-    pub(crate) fn apart(body: Incoming, driver: Option<Driver>) -> Self {
-        Self::Apart {
-            body,
-            _driver: driver,
-        }
+    pub(crate) fn apart(body: Incoming, keep: Keep) -> Self {
+        Self::Apart { body, _keep: keep }
     }
 
     pub(crate) fn upstream(body: Incoming, link: Link, pool: Rc<Pool>) -> Self {

@@ -21,6 +21,7 @@ use crate::{
     worker::Worker,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request::Parts};
+use plan::Protocol;
 use std::{
     pin::{Pin, pin},
     rc::Rc,
@@ -94,6 +95,11 @@ pub(crate) async fn forward(
     mut request: Request<RequestBody>,
     spare: Option<&Spare>,
 ) -> Result<Response<ResponseBody>, Failure> {
+    let table = &worker.shared.table;
+    if table.protocol(upstream) == Protocol::H2c {
+        let multiplexed = worker.multiplexed.forward(table, upstream, request);
+        return Box::pin(multiplexed).await;
+    }
     let kept = match spare {
         Some(_) => worker.pool.take(upstream),
         None => worker.pool.take_fresh(upstream).await,

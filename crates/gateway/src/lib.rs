@@ -7,7 +7,8 @@
 //!
 //! # Where to read
 //!
-//! The life of a request: `connections` (accepted), `serve` (from head to
+//! The life of a request: `connections` (accepted; `http2` for those that speak
+//! it), `serve` (from head to
 //! head), then one of `stay`, `read`, `write`, all of which end in `forward`, or
 //! `upgrade`.
 //!
@@ -19,7 +20,8 @@
 //! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
 //! client's own writes), `inflight` (the hand-over for writes in flight).
 //!
-//! The wires: `wire`, `peer`, `link`, `pool`, `body`, `hygiene`, `answer`.
+//! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
+//! `peer`, `link`, `pool`, `multiplexed`, `body`, `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -41,16 +43,21 @@ mod explain;
 mod force;
 mod forward;
 mod gateway;
+pub mod handover;
 mod hold;
+mod http2;
 mod hygiene;
 mod inflight;
 mod link;
+mod listeners;
 mod metrics;
+mod multiplexed;
 mod peer;
 mod pin;
 mod pins;
 mod pool;
 mod positions;
+mod proxy_protocol;
 mod read;
 mod serve;
 mod settle;
@@ -59,6 +66,7 @@ mod snapshot;
 mod stay;
 mod table;
 mod target;
+mod tls;
 mod upgrade;
 mod wire;
 mod worker;
@@ -67,4 +75,6 @@ mod write;
 pub use error::StartError;
 pub use explain::{Explanation, RouteReport};
 pub use gateway::{Gateway, HeldReport};
+pub use listeners::Listeners;
 pub use positions::{Positions, Sample};
+pub use tls::TlsError;

@@ -20,7 +20,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 /// The longest that connecting may take. A reachable upstream in the same
 /// network answers in a millisecond; one lost SYN is sent again after 1 s.
@@ -128,19 +128,23 @@ fn drive(
 
 /// Connects to an upstream.
 pub(crate) async fn connect(url: &UpstreamUrl) -> io::Result<Wire> {
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, stream(url));
-    let stream = connecting
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, wire(url));
+    connecting
         .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-    stream.set_nodelay(true)?;
-    Ok(stream.into())
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn stream(url: &UpstreamUrl) -> io::Result<TcpStream> {
+async fn wire(url: &UpstreamUrl) -> io::Result<Wire> {
+    if let Some(path) = &url.socket {
+        return UnixStream::connect(path).await.map(Wire::from);
+    }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in lookup_host(url.authority()).await? {
         match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream.into());
+            }
             Err(error) => last = error,
         }
     }

@@ -3,8 +3,8 @@
 use crate::{client::KeySource, force::Force, target::Target};
 use http::HeaderMap;
 use plan::{
-    Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
-    ServiceName, Switch, UpstreamUrl,
+    Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Protocol,
+    Route, ServiceName, Switch, UpstreamUrl,
 };
 use protocol::Side;
 use std::collections::BTreeMap;
@@ -103,6 +103,8 @@ pub(crate) struct Table {
     upstreams: Vec<UpstreamUrl>,
     /// All routes, the one that counts first at the front.
     ranked: Vec<(Route, Place)>,
+    /// By upstream.
+    protocols: Vec<Protocol>,
 }
 
 /// A request whose path belongs to one route here and to another one for a
@@ -113,10 +115,12 @@ pub(crate) struct AmbiguousPath;
 impl Table {
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut upstreams = vec![plan.monolith.url.clone()];
+        let mut protocols = vec![plan.monolith.protocol];
         let mut places = BTreeMap::new();
         for (name, service) in &plan.services {
             places.insert(name, UpstreamIndex(upstreams.len()));
             upstreams.push(service.url.clone());
+            protocols.push(service.protocol);
         }
         let entry = |extraction: &Extraction| Entry {
             name: extraction.name.clone(),
@@ -143,6 +147,7 @@ impl Table {
             extractions,
             stays,
             upstreams,
+            protocols,
         }
     }
 
@@ -175,6 +180,11 @@ impl Table {
     /// All routes in the order in which they are tried.
     pub(crate) fn ranked(&self) -> impl Iterator<Item = (&Route, Place)> {
         self.ranked.iter().map(|(route, place)| (route, *place))
+    }
+
+    /// What an upstream speaks.
+    pub(crate) fn protocol(&self, upstream: UpstreamIndex) -> Protocol {
+        self.protocols[upstream.get()]
     }
 
     /// Where an extraction's side is.

@@ -12,7 +12,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{RequestBody, ResponseBody},
+    body::{Keep, RequestBody, ResponseBody},
     client::Client,
     decision::{self, WriteVerdict},
     forward::{Failure, first_byte},
@@ -215,10 +215,15 @@ async fn exchange(
         .map_err(|error| lost(&error))?
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let driver = (!has_ended).then(|| Driver::spawn(connection));
-        return Ok(Answer::Declined(
-            response.map(|body| ResponseBody::apart(body, driver)),
-        ));
+        let keep = if has_ended {
+            Keep::Nothing
+        } else {
+            Keep::Driver {
+                _driver: Driver::spawn(connection),
+            }
+        };
+        let response = response.map(|body| ResponseBody::apart(body, keep));
+        return Ok(Answer::Declined(response));
     }
     if !has_ended {
         (&mut connection).await.map_err(|error| lost(&error))?;

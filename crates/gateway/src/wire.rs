@@ -1,6 +1,7 @@
 //! A connection's bytes, whatever they come over: one type for all of them, so
 //! that there is one HTTP stack, and TCP pays one branch for the others.
 
+use crate::proxy_protocol::{self, Parsed, Source};
 use bytes::{Buf, Bytes, BytesMut};
 use std::{
     io::{self, IoSlice},
@@ -11,6 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::server::TlsStream;
 
 /// What a client that speaks HTTP/2 begins with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -30,6 +32,7 @@ pub(crate) struct Wire {
 enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<Wire>>),
 }
 
 impl From<TcpStream> for Wire {
@@ -41,6 +44,12 @@ impl From<TcpStream> for Wire {
 impl From<UnixStream> for Wire {
     fn from(stream: UnixStream) -> Self {
         Self::new(Transport::Unix(stream))
+    }
+}
+
+impl From<Box<TlsStream<Self>>> for Wire {
+    fn from(stream: Box<TlsStream<Self>>) -> Self {
+        Self::new(Transport::Tls(stream))
     }
 }
 
@@ -78,6 +87,27 @@ impl Wire {
         self.put_back(first.freeze());
         Ok(is_http2)
     }
+
+    /// Reads a header of the PROXY protocol, for as long as it takes.
+    pub(crate) async fn read_proxy_header(&mut self) -> io::Result<Source> {
+        let mut header = BytesMut::with_capacity(proxy_protocol::HEADER_BYTES_MAX);
+        loop {
+            if self.read_buf(&mut header).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match proxy_protocol::parse(&header) {
+                Ok(Parsed::Partial) => {}
+                Ok(Parsed::Whole(length, source)) => {
+                    header.advance(length);
+                    self.put_back(header.freeze());
+                    return Ok(source);
+                }
+                Err(malformed) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, malformed));
+                }
+            }
+        }
+    }
 }
 
 impl AsyncRead for Wire {
@@ -99,6 +129,7 @@ impl AsyncRead for Wire {
         match &mut self.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -112,6 +143,7 @@ impl AsyncWrite for Wire {
         match &mut self.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Transport::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -123,6 +155,7 @@ impl AsyncWrite for Wire {
         match &mut self.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Transport::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 
@@ -130,6 +163,7 @@ impl AsyncWrite for Wire {
         match &self.transport {
             Transport::Tcp(stream) => stream.is_write_vectored(),
             Transport::Unix(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -137,6 +171,7 @@ impl AsyncWrite for Wire {
         match &mut self.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Transport::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -144,6 +179,7 @@ impl AsyncWrite for Wire {
         match &mut self.transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

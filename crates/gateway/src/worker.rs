@@ -1,17 +1,26 @@
-//! A worker: one thread, one single-threaded runtime, its own listening socket
+//! A worker: one thread, one single-threaded runtime, its own listening sockets
 //! (`SO_REUSEPORT`), its own connections to the upstreams. Workers share only
 //! what [`Shared`] holds and get orders from the handle.
 
 use crate::{
-    body::Buffers, connections::Connections, decision::Lease, hold::Queue, inflight::Inflight,
-    metrics::Recorder, pins::Holder, pool::Pool, settle::Settler, shared::Shared,
-    snapshot::Ownership, table::ExtractionIndex,
+    body::Buffers,
+    connections::{self, Bound, Connections, Room},
+    decision::Lease,
+    hold::Queue,
+    inflight::Inflight,
+    metrics::Recorder,
+    multiplexed::Multiplexed,
+    pins::Holder,
+    pool::Pool,
+    settle::Settler,
+    shared::Shared,
+    snapshot::Ownership,
+    table::ExtractionIndex,
 };
 use http::HeaderValue;
 use protocol::Epoch;
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
-    net::TcpListener,
     sync::{Notify, mpsc, oneshot},
     task::spawn_local,
 };
@@ -39,17 +48,30 @@ pub(crate) enum Order {
         extraction: ExtractionIndex,
         owner: Ownership,
     },
+    /// Accept clients from now on.
+    Accept,
     /// Accept no more, end what runs within the time, and say so.
     Stop {
         grace: Duration,
+        /// How long connections may be idle and yet be served once more: there
+        /// is a successor that their clients can go to.
+        idle: Duration,
         stopped: oneshot::Sender<()>,
     },
+}
+
+/// How it is to stop.
+struct Stop {
+    grace: Duration,
+    idle: Duration,
+    stopped: oneshot::Sender<()>,
 }
 
 /// A worker's state; all of it on its own thread.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,
+    pub(crate) multiplexed: Multiplexed,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
     pub(crate) queues: Vec<Rc<Queue>>,
@@ -72,6 +94,7 @@ impl Worker {
                 shared.table.upstreams().len(),
                 shared.settings.upstream_idle,
             ),
+            multiplexed: Multiplexed::new(&shared.table),
             inflight: Inflight::new(Arc::clone(&shared)),
             queues: shared.table.all().map(|_| Rc::default()).collect(),
             settlers: shared.table.all().map(settler).collect(),
@@ -110,9 +133,11 @@ impl Worker {
         }
     }
 
-    fn obey(&self, order: Order) -> Option<(Duration, oneshot::Sender<()>)> {
+    fn obey(&self, order: Order) -> Option<Stop> {
         match order {
             Order::Routing => self.rerouted(),
+            // It stops already.
+            Order::Accept => {}
             Order::Drain {
                 extraction,
                 epoch,
@@ -123,7 +148,17 @@ impl Worker {
             Order::Start { extraction, owner } => {
                 self.settlers[extraction.get()].push(owner, Holder::Start);
             }
-            Order::Stop { grace, stopped } => return Some((grace, stopped)),
+            Order::Stop {
+                grace,
+                idle,
+                stopped,
+            } => {
+                return Some(Stop {
+                    grace,
+                    idle,
+                    stopped,
+                });
+            }
         }
         None
     }
@@ -140,7 +175,7 @@ impl Worker {
 /// Serves until it is told to stop, or nobody is left to tell it.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    listener: TcpListener,
+    listeners: Vec<Bound>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     sweeps_pins: bool,
 ) {
@@ -150,10 +185,23 @@ pub(crate) async fn run(
         spawn_local(async move { settler.run().await });
     }
     spawn_local(sweep(Rc::clone(&worker), sweeps_pins));
-    let accepting = spawn_local(crate::connections::accept(Rc::clone(&worker), listener));
-    let (grace, stopped) = loop {
+    let mut listeners = Some(listeners);
+    let mut accepting = Vec::new();
+    let Stop {
+        grace,
+        idle,
+        stopped,
+    } = loop {
         match orders.recv().await {
             None => return,
+            Some(Order::Accept) => {
+                let room = Room::new();
+                let accept = |bound| {
+                    let accepting = connections::accept(Rc::clone(&worker), bound, room.clone());
+                    spawn_local(accepting)
+                };
+                accepting.extend(listeners.take().unwrap_or_default().into_iter().map(accept));
+            }
             Some(order) => {
                 if let Some(stop) = worker.obey(order) {
                     break stop;
@@ -161,16 +209,28 @@ pub(crate) async fn run(
             }
         }
     };
-    accepting.abort();
-    // Once it is gone, the address is free.
-    let _ = accepting.await;
-    worker.stop();
+    drop(listeners);
+    for accepting in accepting {
+        accepting.abort();
+        // Once it is gone, the address is free.
+        let _ = accepting.await;
+    }
+    worker.connections.take_leave();
+    if idle.is_zero() {
+        worker.stop();
+    } else {
+        let worker = Rc::clone(&worker);
+        spawn_local(async move {
+            tokio::time::sleep(idle).await;
+            worker.stop();
+        });
+    }
     let obeying = async {
         while let Some(order) = orders.recv().await {
             // Told twice: the first grace counts, and both wait for it.
-            if let Some((_, also)) = worker.obey(order) {
+            if let Some(also) = worker.obey(order) {
                 spawn_local(async move {
-                    let _also_told_by_being_dropped = also;
+                    let _also_told_by_being_dropped = also.stopped;
                     std::future::pending::<()>().await;
                 });
             }

@@ -6,8 +6,12 @@
 )]
 
 mod fallback;
+mod grpc;
+mod handover;
 mod hold;
+mod http2;
 mod hygiene;
+mod listeners;
 mod own_writes;
 mod pins;
 mod places;

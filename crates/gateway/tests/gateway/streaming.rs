@@ -148,7 +148,7 @@ async fn a_body_is_asked_for_only_where_it_is_wanted() {
     for (path, status) in [("/api/contracts", 503), ("/a/../b", 400)] {
         let mut client = Raw::connect(bed.gateway.local_addr()).await;
         client.write(&head(path)).await;
-        let answer = client.to_end().await;
+        let answer = client.whole().await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{answer}"
@@ -167,7 +167,7 @@ async fn clients_of_http_1_0_are_served() {
     client
         .write("GET /x HTTP/1.0\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
         .await;
-    let answer = client.to_end().await;
+    let answer = client.whole().await;
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
     assert!(!answer.contains("chunked"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nok"), "{answer}");

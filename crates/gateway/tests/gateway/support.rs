@@ -542,7 +542,7 @@ impl Raw {
     }
 
     /// Reads until the gateway closes.
-    pub async fn to_end(&mut self) -> &str {
+    pub async fn whole(&mut self) -> &str {
         while self.more().await {}
         &self.read
     }
