@@ -6,15 +6,13 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 /// Why a request gets an answer of the gateway's own.
 ///
-/// Of all with status 503, 400, 408 and 501 the request was sent nowhere.
+/// Of all with status 503, 400 and 408 the request was sent nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
     BadTarget(#[from] BadTarget),
     #[error("{0}")]
     BadHead(&'static str),
-    #[error("upgrades are not supported yet")]
-    Upgrade,
     #[error("the request's body came too slowly, or ended early")]
     BodyLost,
     #[error("too many request bodies are being read")]
@@ -55,7 +53,6 @@ impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadTarget(_) | Self::BadHead(_) => StatusCode::BAD_REQUEST,
-            Self::Upgrade => StatusCode::NOT_IMPLEMENTED,
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
             Self::BuffersFull
             | Self::NoLease
@@ -76,7 +73,6 @@ impl Refusal {
         match self {
             Self::BadTarget(_) => "bad-target",
             Self::BadHead(_) => "bad-head",
-            Self::Upgrade => "upgrade",
             Self::BodyLost => "body-lost",
             Self::BuffersFull => "buffers-full",
             Self::NoLease => "no-lease",

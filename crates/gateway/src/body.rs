@@ -2,14 +2,17 @@
 
 use crate::{
     answer::Refusal,
+    hygiene,
     link::Link,
     pool::Pool,
+    upgrade::Driver,
     upstream::{
         cache::Tee,
         patience::{Cut, Patience},
     },
 };
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -30,10 +33,35 @@ const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A request's body on its way to an upstream.
 pub(crate) enum RequestBody {
-    /// All of it is here; `None` once it is taken, or where there is none.
-    Whole(Option<Bytes>),
+    /// All of it is here.
+    Whole(Whole),
     /// It is passed on as it comes.
     Stream(Stream),
+}
+
+/// A body that is here.
+#[derive(Clone, Default)]
+pub(crate) struct Whole {
+    /// `None` once it is taken, or where there is none.
+    bytes: Option<Bytes>,
+    /// Few requests have any.
+    trailers: Option<Box<HeaderMap>>,
+}
+
+impl Whole {
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        match self.bytes.take() {
+            Some(bytes) => Some(Frame::data(bytes)),
+            None => self
+                .trailers
+                .take()
+                .map(|trailers| Frame::trailers(*trailers)),
+        }
+    }
 }
 
 /// A body of which only the beginning is here.
@@ -57,11 +85,7 @@ impl Progress {
 impl RequestBody {
     /// No body.
     pub(crate) fn none() -> Self {
-        Self::Whole(None)
-    }
-
-    pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+        Self::Whole(Whole::default())
     }
 
     pub(crate) fn stream(begun: Bytes, rest: Incoming) -> Self {
@@ -83,9 +107,9 @@ impl RequestBody {
     }
 
     /// All of it, where it is here.
-    pub(crate) fn bytes(&self) -> Option<Bytes> {
+    pub(crate) fn whole(&self) -> Option<Whole> {
         match self {
-            Self::Whole(bytes) => Some(bytes.clone().unwrap_or_default()),
+            Self::Whole(whole) => Some(whole.clone()),
             Self::Stream(_) => None,
         }
     }
@@ -108,7 +132,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Whole(whole) => Poll::Ready(whole.next().map(Ok)),
             Self::Stream(stream) => {
                 if let Some(begun) = stream.begun.take() {
                     return Poll::Ready(Some(Ok(Frame::data(begun))));
@@ -117,23 +141,23 @@ impl Body for RequestBody {
                 if frame.is_ready() {
                     stream.progress.0.set(Instant::now());
                 }
-                frame
+                checked(frame)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(bytes) => bytes.is_none(),
+            Self::Whole(whole) => whole.bytes.is_none() && whole.trailers.is_none(),
             Self::Stream(stream) => stream.begun.is_none() && stream.rest.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            // Trailers need chunks: the length may not be known, then.
+            Self::Whole(whole) if whole.trailers.is_some() => SizeHint::default(),
+            Self::Whole(whole) => SizeHint::with_exact(whole.len()),
             Self::Stream(stream) => {
                 let begun = stream.begun.as_ref().map_or(0, |bytes| bytes.len() as u64);
                 let rest = stream.rest.size_hint();
@@ -145,6 +169,32 @@ impl Body for RequestBody {
                 hint
             }
         }
+    }
+}
+
+/// Takes out of trailers what must not be there.
+fn checked<E>(
+    frame: Poll<Option<Result<Frame<Bytes>, E>>>,
+) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+    match frame {
+        Poll::Ready(Some(Ok(mut frame))) => {
+            if let Some(trailers) = frame.trailers_mut() {
+                hygiene::trailers(trailers);
+            }
+            Poll::Ready(Some(Ok(frame)))
+        }
+        other => other,
+    }
+}
+
+/// A request's client waits to be told that its body is wanted: an extension
+/// of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expecting;
+
+impl Expecting {
+    pub(crate) fn is_in(parts: &Parts) -> bool {
+        parts.extensions.get::<Self>().is_some()
     }
 }
 
@@ -196,8 +246,15 @@ impl Drop for Reserved {
     }
 }
 
-/// Reads what is left of a refused request's body, within bounds.
-pub(crate) async fn discard(mut body: Incoming) {
+/// Reads the body of a refused request, within bounds; not where the client
+/// waits to be asked for it, since reading it asks.
+pub(crate) async fn refuse(parts: &Parts, body: Incoming) {
+    if !Expecting::is_in(parts) && !parts.headers.contains_key(http::header::EXPECT) {
+        discard(body).await;
+    }
+}
+
+async fn discard(mut body: Incoming) {
     if body.is_end_stream() || body.size_hint().lower() > DISCARD_BYTES_MAX as u64 {
         return;
     }
@@ -217,13 +274,13 @@ pub(crate) async fn discard(mut body: Incoming) {
 /// A body that was read before its request is sent.
 pub(crate) enum Collected {
     /// It ended within the limit.
-    Whole(Bytes, Reserved),
+    Whole(Whole, Reserved),
     /// It did not; what came so far, and the rest.
     Large(Bytes, Incoming, Reserved),
 }
 
 /// Reads a body, up to a little more than `limit` bytes. Each part may take
-/// `patience`. Trailers are dropped.
+/// `patience`.
 pub(crate) async fn collect(
     mut body: Incoming,
     limit: usize,
@@ -232,13 +289,14 @@ pub(crate) async fn collect(
 ) -> Result<Collected, Refusal> {
     let mut reserved = buffers.reserve();
     if body.is_end_stream() {
-        return Ok(Collected::Whole(Bytes::new(), reserved));
+        return Ok(Collected::Whole(Whole::default(), reserved));
     }
     if body.size_hint().lower() > limit as u64 {
         return Ok(Collected::Large(Bytes::new(), body, reserved));
     }
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
+    let mut trailers = None;
     loop {
         let frame = crate::deadline::timeout(patience, body.frame()).await;
         let data = match frame.map_err(|_| Refusal::BodyLost)? {
@@ -246,7 +304,13 @@ pub(crate) async fn collect(
             Some(Err(_)) => return Err(Refusal::BodyLost),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => data,
-                Err(_trailers) => continue,
+                Err(frame) => {
+                    trailers = frame.into_trailers().ok().map(|mut trailers| {
+                        hygiene::trailers(&mut trailers);
+                        Box::new(trailers)
+                    });
+                    continue;
+                }
             },
         };
         reserved.grow(data.len())?;
@@ -263,7 +327,11 @@ pub(crate) async fn collect(
             break;
         }
     }
-    Ok(Collected::Whole(join(first, &more), reserved))
+    let whole = Whole {
+        bytes: Some(join(first, &more)).filter(|bytes| !bytes.is_empty()),
+        trailers: trailers.filter(|trailers| !trailers.is_empty()),
+    };
+    Ok(Collected::Whole(whole, reserved))
 }
 
 fn join(first: Bytes, more: &BytesMut) -> Bytes {
@@ -282,6 +350,18 @@ pub(crate) enum ResponseBody {
     Own(Option<Bytes>),
     /// An upstream's, with the connection that it comes over.
     Upstream(Passing),
+    /// An upstream's, over a connection that somebody else drives.
+    Apart { body: Incoming, _keep: Keep },
+}
+
+/// What must be there while an answer is passed on.
+pub(crate) enum Keep {
+    /// Nothing more.
+    Nothing,
+    /// The task that drives its connection.
+    Driver { _driver: Driver },
+    /// Its place on a connection with many.
+    Stream { _streams: Rc<()> },
 }
 
 /// An upstream's body. Polling it drives the connection; when it has ended,
@@ -301,6 +381,14 @@ pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 impl ResponseBody {
     pub(crate) fn own(bytes: Bytes) -> Self {
         Self::Own(Some(bytes))
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::Own(None)
+    }
+
+    pub(crate) fn apart(body: Incoming, keep: Keep) -> Self {
+        Self::Apart { body, _keep: keep }
     }
 
     pub(crate) fn upstream(body: Incoming, link: Link, pool: Rc<Pool>, patience: Patience) -> Self {
@@ -396,6 +484,10 @@ impl Body for ResponseBody {
             Self::Own(bytes) => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
+            Self::Apart { body, .. } => {
+                let frame = Pin::new(body).poll_frame(cx).map_err(Into::into);
+                return checked(frame);
+            }
             Self::Upstream(passing) => passing,
         };
         let mut frame = Pin::new(&mut passing.body).poll_frame(cx);
@@ -405,12 +497,13 @@ impl Body for ResponseBody {
             }
             frame = Pin::new(&mut passing.body).poll_frame(cx);
         }
-        passing.watched(frame, cx)
+        checked(passing.watched(frame, cx))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
+            Self::Apart { body, .. } => body.is_end_stream(),
             Self::Upstream(passing) => passing.body.is_end_stream(),
         }
     }
@@ -420,6 +513,7 @@ impl Body for ResponseBody {
             Self::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            Self::Apart { body, .. } => body.size_hint(),
             Self::Upstream(passing) => passing.body.size_hint(),
         }
     }

@@ -1,6 +1,6 @@
 //! What a client is known by.
 
-use crate::hygiene::Peer;
+use crate::peer::Peer;
 use http::{HeaderMap, HeaderName, Uri, header};
 use plan::{CohortKey, PathPattern};
 
@@ -53,7 +53,7 @@ impl KeySource {
                 .and_then(|pattern| pattern.parameter(client.uri.path(), name))
                 .map(str::as_bytes),
             Self::Query(name) => client.uri.query().and_then(|query| parameter(query, name)),
-            Self::Address => Some(client.peer.as_bytes()),
+            Self::Address => client.peer.address_text(),
         };
         key.filter(|bytes| !bytes.is_empty())
     }
@@ -113,7 +113,10 @@ mod tests {
             ("cookie", "broken;  sid=q=1 ; c"),
         ]);
         let uri: Uri = "/t/acme/x?a=1&user=u%201&user=2".parse().unwrap();
-        let peer = Peer::new("10.0.0.9".parse().unwrap());
+        let peer = Peer::new(
+            Some("10.0.0.9".parse().unwrap()),
+            crate::peer::Scheme::Plain,
+        );
         let key = |key| find(key, &request, &uri, &peer);
         assert_eq!(key(CohortKey::Header("x-user-id".into())), Some(&b"7"[..]));
         assert_eq!(key(CohortKey::Cookie("sid".into())), Some(&b"q=1"[..]));
@@ -127,7 +130,10 @@ mod tests {
     fn an_empty_name_is_none() {
         let request = headers(&[("x-user-id", ""), ("cookie", "sid=")]);
         let uri: Uri = "/t?user=".parse().unwrap();
-        let peer = Peer::new("10.0.0.9".parse().unwrap());
+        let peer = Peer::new(
+            Some("10.0.0.9".parse().unwrap()),
+            crate::peer::Scheme::Plain,
+        );
         for key in [
             CohortKey::Header("x-user-id".into()),
             CohortKey::Cookie("sid".into()),

@@ -1,6 +1,17 @@
 //! The clients' connections of one worker.
 
-use crate::{deadline::Timer, hygiene::Peer, serve::serve, worker::Worker};
+use crate::{
+    deadline::{Timer, timeout},
+    http2,
+    listeners::Listening,
+    peer::{Peer, Scheme},
+    proxy_protocol::Source,
+    serve::serve,
+    tls::Tls,
+    wire::Wire,
+    worker::Worker,
+};
+use http::{HeaderValue, StatusCode, header};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -8,15 +19,16 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     future::poll_fn,
-    net::SocketAddr,
-    pin::pin,
+    io,
+    net::IpAddr,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::Waker,
+    task::{Poll, Waker},
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, UnixListener},
     sync::{Notify, Semaphore},
     task::spawn_local,
 };
@@ -28,11 +40,11 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// How long a client may take for a whole head, and how long an idle
 /// connection is kept: a slow head cannot be told from an idle connection
 /// until its first byte is there, and both cost the same. As nginx does.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The largest head. Cookies make them large; 8 KiB is the usual limit of
 /// application servers.
-const HEAD_BYTES_MAX: usize = 32 << 10;
+pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// What is read at once of a request, and so kept per slow connection.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -41,24 +53,78 @@ const READ_BUFFER_BYTES: usize = 64 << 10;
 /// only ending connections give back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a client, or the proxy in front, may take to begin: the header of
+/// the PROXY protocol and the handshake of TLS, each.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A socket that a worker accepts from, and how it speaks there.
+pub(crate) struct Bound {
+    pub(crate) socket: Listening,
+    pub(crate) manner: Manner,
+}
+
+/// How clients of a listener begin.
+#[derive(Clone)]
+pub(crate) struct Manner {
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) proxy_protocol: bool,
+}
+
+/// How many connections a worker may still take.
+#[derive(Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
+    }
+}
+
+/// Whether connections go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// Each is told with its next answer that it is the last one.
+    Leaving,
+    /// Each ends after the request that it serves, idle ones at once.
+    Closing,
+}
+
 /// Which connections there are, and whether they are to end.
 #[derive(Default)]
 pub(crate) struct Connections {
     next: Cell<u64>,
-    wakers: RefCell<HashMap<u64, Waker>>,
-    closing: Cell<bool>,
+    /// By connection; none of those whose task has not run yet.
+    wakers: RefCell<HashMap<u64, Option<Waker>>>,
+    phase: Cell<Phase>,
     emptied: Notify,
 }
 
 impl Connections {
     pub(crate) fn are_closing(&self) -> bool {
-        self.closing.get()
+        self.phase.get() == Phase::Closing
+    }
+
+    fn are_open(&self) -> bool {
+        self.phase.get() == Phase::Open
+    }
+
+    /// Lets each end with its next answer, so that no client finds its
+    /// connection closed just when it sends a request.
+    pub(crate) fn take_leave(&self) {
+        self.phase.set(Phase::Leaving);
+        self.wake();
     }
 
     /// Lets each end after the request that it serves.
     pub(crate) fn close(&self) {
-        self.closing.set(true);
-        for waker in self.wakers.borrow().values() {
+        self.phase.set(Phase::Closing);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        for waker in self.wakers.borrow().values().flatten() {
             waker.wake_by_ref();
         }
     }
@@ -70,10 +136,10 @@ impl Connections {
         }
     }
 
-    fn enter(&self, waker: Waker) -> u64 {
+    fn enter(&self) -> u64 {
         let id = self.next.get();
         self.next.set(id + 1);
-        self.wakers.borrow_mut().insert(id, waker);
+        self.wakers.borrow_mut().insert(id, None);
         id
     }
 
@@ -92,6 +158,25 @@ struct Entry {
     id: u64,
 }
 
+impl Entry {
+    /// Enters a connection as soon as it is accepted: a drain that begins
+    /// before its task first runs waits for it, too.
+    fn new(worker: &Rc<Worker>) -> Self {
+        Self {
+            id: worker.connections.enter(),
+            worker: Rc::clone(worker),
+        }
+    }
+
+    /// Lets the task be woken when its connection is to end. A task's waker
+    /// stays the same, so once is enough.
+    async fn register(&self) {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let mut wakers = self.worker.connections.wakers.borrow_mut();
+        wakers.insert(self.id, Some(waker));
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         self.worker.connections.leave(self.id);
@@ -99,19 +184,25 @@ impl Drop for Entry {
 }
 
 /// Accepts clients until it is dropped.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub(crate) async fn accept(worker: Rc<Worker>, bound: Bound, room: Room) {
+    let Bound { socket, manner } = bound;
+    let listener = match Listener::new(socket) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "listening socket not usable"),
+    };
     loop {
         // It is never closed.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&room.0).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, address)) => {
-                let worker = Rc::clone(&worker);
+            Ok((wire, address)) => {
+                let (worker, manner) = (Rc::clone(&worker), manner.clone());
+                let entry = Entry::new(&worker);
                 spawn_local(async move {
-                    converse(worker, stream, address).await;
-                    drop(permit);
+                    entry.register().await;
+                    converse(worker, manner, wire, address).await;
+                    drop((entry, permit));
                 });
             }
             Err(error) => {
@@ -122,43 +213,155 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
     }
 }
 
-/// Serves one client. A panic in a request ends its task, and no more.
-async fn converse(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "client gone at once");
-        return;
+/// A listening socket of this worker's runtime.
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(socket: Listening) -> io::Result<Self> {
+        match socket {
+            Listening::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Self::Tcp)
+            }
+            Listening::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Self::Unix)
+            }
+        }
     }
-    let peer = Rc::new(Peer::new(address.ip()));
+
+    async fn accept(&self) -> io::Result<(Wire, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                // Fails for clients that have gone: reading tells.
+                let _ = stream.set_nodelay(true);
+                Ok((stream.into(), Some(address.ip())))
+            }
+            Self::Unix(listener) => Ok((listener.accept().await?.0.into(), None)),
+        }
+    }
+}
+
+/// Serves one client. A panic in a request ends its task, and no more.
+async fn converse(worker: Rc<Worker>, manner: Manner, wire: Wire, address: Option<IpAddr>) {
+    let begun = if manner.tls.is_none() && !manner.proxy_protocol {
+        unless_closing(&worker, begin_plainly(wire, address, Scheme::Plain)).await
+    } else {
+        // Their future is large.
+        Box::pin(unless_closing(&worker, begin(manner, wire, address))).await
+    };
+    match begun {
+        Ok((wire, peer, Speaks::Http1)) => http1(&worker, Rc::new(peer), wire).await,
+        Ok((wire, peer, Speaks::Http2)) => {
+            Box::pin(http2::converse(worker, Rc::new(peer), wire)).await;
+        }
+        Err(error) => tracing::debug!(%error, "client connection not begun"),
+    }
+}
+
+/// Gives up a client that has not begun when connections are closed.
+async fn unless_closing<T>(
+    worker: &Worker,
+    beginning: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let mut beginning = pin!(beginning);
+    poll_fn(|cx| match beginning.as_mut().poll(cx) {
+        Poll::Pending if worker.connections.are_closing() => {
+            Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+        }
+        other => other,
+    })
+    .await
+}
+
+/// What a client speaks.
+enum Speaks {
+    Http1,
+    Http2,
+}
+
+/// What the proxy in front and TLS have to say comes first.
+async fn begin(
+    manner: Manner,
+    mut wire: Wire,
+    mut address: Option<IpAddr>,
+) -> io::Result<(Wire, Peer, Speaks)> {
+    if manner.proxy_protocol
+        && let Source::Client(client) = timeout(BEGIN_TIMEOUT, wire.read_proxy_header()).await??
+    {
+        address = Some(client.ip());
+    }
+    let Some(tls) = manner.tls else {
+        return begin_plainly(wire, address, Scheme::Plain).await;
+    };
+    let (wire, is_http2) = timeout(BEGIN_TIMEOUT, tls.accept(wire)).await??;
+    let speaks = if is_http2 {
+        Speaks::Http2
+    } else {
+        Speaks::Http1
+    };
+    Ok((wire, Peer::new(address, Scheme::Tls), speaks))
+}
+
+/// Without TLS, a client that speaks HTTP/2 just does so.
+async fn begin_plainly(
+    mut wire: Wire,
+    address: Option<IpAddr>,
+    scheme: Scheme,
+) -> io::Result<(Wire, Peer, Speaks)> {
+    let speaks = if timeout(HEAD_TIMEOUT, wire.begins_with_http2()).await?? {
+        Speaks::Http2
+    } else {
+        Speaks::Http1
+    };
+    Ok((wire, Peer::new(address, scheme), speaks))
+}
+
+/// Speaks HTTP/1 with a client, and whatever it upgrades to.
+///
+/// This is the one place where HTTP/1's bytes come in: an adapter that looks at
+/// them goes around `wire` here, and comes off again at the upgrade below.
+async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
     let service = service_fn(|request| {
-        let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
+        let (worker, peer) = (Rc::clone(worker), Rc::clone(&peer));
         // Boxed: an idle connection does not keep the room that a request needs.
-        Box::pin(async move { Ok::<_, Infallible>(serve(worker, peer, request).await) })
+        Box::pin(async move {
+            let mut response = serve(Rc::clone(&worker), peer, request).await;
+            if !worker.connections.are_open()
+                && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        })
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(Timer)
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let mut entry = None;
+        .serve_connection(TokioIo::new(wire), service);
     let mut is_closing = false;
     let end = poll_fn(|cx| {
-        if entry.is_none() {
-            // A task's waker stays the same, so one look is enough.
-            let id = worker.connections.enter(cx.waker().clone());
-            entry = Some(Entry {
-                worker: Rc::clone(&worker),
-                id,
-            });
-        }
         if !is_closing && worker.connections.are_closing() {
             is_closing = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
-        connection.as_mut().poll(cx)
+        Pin::new(&mut connection).poll(cx)
     });
     if let Err(error) = end.await {
-        tracing::debug!(%error, "client connection ended");
+        tracing::debug!(client = ?peer.address, %error, "client connection ended");
+        return;
+    }
+    if let Some(tunnel) = peer.take_tunnel() {
+        let http1::Parts { io, read_buf, .. } = connection.into_parts();
+        let mut wire = io.into_inner();
+        wire.put_back(read_buf);
+        Box::pin(tunnel.run(worker, wire)).await;
     }
 }

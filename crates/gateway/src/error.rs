@@ -1,6 +1,8 @@
 //! Why a gateway did not start.
 
-use std::{io, net::SocketAddr};
+use crate::tls::TlsError;
+use plan::ListenAddress;
+use std::io;
 
 /// Why a gateway did not start. Nothing is left behind: no port, no thread.
 #[derive(Debug, thiserror::Error)]
@@ -8,22 +10,31 @@ pub enum StartError {
     /// Somebody listens there already.
     #[error(
         "the gateway cannot listen on {address}: the address is in use. \
-         Stop what listens there, or change `gateway.listen` in the plan"
+         Stop what listens there, or change `gateway.listen` or `gateway.listeners` in the plan"
     )]
     AddressInUse {
         /// The address of the plan.
-        address: SocketAddr,
+        address: ListenAddress,
     },
     /// The address cannot be listened on for another reason.
     #[error(
         "the gateway cannot listen on {address}: {source}. \
-         Write an address of this machine into `gateway.listen` in the plan"
+         Write an address of this machine, or a path that can be made, into `gateway.listen` or \
+         `gateway.listeners` in the plan"
     )]
     Listen {
         /// The address of the plan.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// A listener cannot speak TLS.
+    #[error("the gateway cannot speak TLS on {address}: {source}")]
+    Tls {
+        /// The address of the plan.
+        address: ListenAddress,
+        /// What is wrong, and what to do.
+        source: Box<TlsError>,
     },
     /// A worker could not be started.
     #[error(
@@ -33,4 +44,15 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+impl StartError {
+    pub(crate) fn listening(address: &ListenAddress, source: io::Error) -> Self {
+        let address = address.clone();
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::AddressInUse { address }
+        } else {
+            Self::Listen { address, source }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::{
     client::Client,
     cohort::Bucket,
     decision::{self, ReadVerdict, Why, WriteVerdict},
-    hygiene::{Peer, Seen},
+    peer::Peer,
     serve,
     shared::Shared,
     table::{Place, RouteIndex},
@@ -66,9 +66,8 @@ pub(crate) fn explain(
     address: IpAddr,
 ) -> Result<Explanation, String> {
     let (mut parts, ()) = request.into_parts();
-    let peer = Peer::new(address);
-    let seen = Seen::of(&parts.headers);
-    let place = serve::addressed(shared, &mut parts, seen).map_err(|refusal| match refusal {
+    let peer = Peer::new(Some(address), crate::peer::Scheme::Plain);
+    let place = serve::addressed(shared, &mut parts).map_err(|refusal| match refusal {
         Refusal::BadTarget(BadTarget::Ambiguous) => {
             let reading = Target::read(parts.uri.path()).ok();
             let reading = reading.and_then(|target| target.lenient);

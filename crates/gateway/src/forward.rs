@@ -35,6 +35,7 @@ use crate::{
 };
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use plan::Protocol;
 use std::{
     cell::Cell,
     pin::{Pin, pin},
@@ -208,6 +209,10 @@ async fn try_once(
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = worker.shared.upstreams.get(index);
     let instance = upstream.first + chosen;
+    if upstream.protocol == Protocol::H2c {
+        // Its future is large.
+        return Box::pin(multiplexed(worker, index, chosen, request)).await;
+    }
     let kept = match spare {
         Some(_) => worker.pool.take(instance, begun.into_std()),
         None => worker.pool.take_fresh(instance, begun.into_std()).await,
@@ -253,6 +258,26 @@ async fn try_once(
             }
         },
     }
+}
+
+/// Sends a request to an instance that speaks HTTP/2.
+async fn multiplexed(
+    worker: &Worker,
+    index: UpstreamIndex,
+    chosen: usize,
+    request: Request<RequestBody>,
+) -> Result<Response<ResponseBody>, Missed> {
+    let upstream = worker.shared.upstreams.get(index);
+    let (found, bound) = (&upstream.instances[chosen], upstream.timeouts.connect);
+    let _busy = worker.pool.busy(upstream.first + chosen);
+    let answer = worker
+        .multiplexed
+        .forward(upstream.first + chosen, found, bound, request);
+    answer.await.map_err(|failure| Missed {
+        refusal: failure.refusal(),
+        again: None,
+        was_sent: matches!(failure, Failure::Sent(_)),
+    })
 }
 
 fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {

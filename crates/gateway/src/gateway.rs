@@ -1,33 +1,37 @@
 //! The handle that the rest of Banyan holds.
 
 use crate::{
-    Explanation, Positions, RouteReport, StartError, explain,
+    Explanation, Listeners, Positions, RouteReport, StartError, TlsError,
+    connections::{Bound, Manner},
+    explain,
+    listeners::Listening,
     shared::Shared,
+    tls::Tls,
     upstream::report::UpstreamReport,
     worker::{self, Order},
 };
 use http::Request;
-use plan::{ExtractionName, Plan};
+use parking_lot::Mutex;
+use plan::{ExtractionName, Listener, Plan};
 use prometheus_client::registry::Registry;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     future::pending,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, mpsc::sync_channel},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 use tokio::{
-    net::TcpSocket,
     runtime,
     sync::{mpsc, oneshot},
     task::LocalSet,
 };
 
-/// Connections that wait to be accepted, per worker: those that come within a
-/// scheduling delay, and Linux' own limit is not above it by default.
-const BACKLOG: u32 = 4096;
+/// How long clients of a gateway that retires may still use the connections
+/// that they keep: browsers and pools use theirs more often, or not at all.
+const LEAVE_TIME: Duration = Duration::from_secs(5);
 
 /// A running gateway; cheap to clone. When the last handle is dropped without
 /// [`Gateway::shutdown`], it stops at once.
@@ -41,6 +45,9 @@ struct Inner {
     address: SocketAddr,
     shared: Arc<Shared>,
     workers: Vec<mpsc::UnboundedSender<Order>>,
+    /// The listening sockets once more, to hand over; none when it has stopped.
+    sockets: Mutex<Vec<Listening>>,
+    tls: Vec<Arc<Tls>>,
 }
 
 /// What an extraction's holds did.
@@ -60,23 +67,63 @@ pub struct HeldReport {
 }
 
 impl Gateway {
-    /// Binds the plan's address and starts its workers. Until the first
+    /// Binds the plan's addresses and starts its workers. Until the first
     /// [`Gateway::publish`] and [`Gateway::renew_lease`], requests of
     /// extractions are answered 503; routes that stay work at once.
     ///
     /// Blocks for the moment that starting threads takes.
     pub fn start(plan: &Plan, positions: Arc<dyn Positions>) -> Result<Self, StartError> {
-        let wanted = plan.gateway.listen;
-        let sockets = bind(wanted, plan.gateway.workers.max(1))
-            .map_err(|source| StartError::listening(wanted, source))?;
+        let gateway = Self::prepare(plan, positions, Listeners::none())?;
+        gateway.accept();
+        Ok(gateway)
+    }
+
+    /// Like [`Gateway::start`], but accepts nobody before [`Gateway::accept`]:
+    /// a successor has its routing and its lease first. Sockets that somebody
+    /// else has made are used where they listen on an address of the plan;
+    /// others of them are closed, with a warning.
+    pub fn prepare(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
+        mut inherited: Listeners,
+    ) -> Result<Self, StartError> {
+        let count = plan.gateway.workers.max(1);
+        let main = Listener::plain(plan.gateway.listen);
+        let mut address = plan.gateway.listen;
+        let mut sockets = Vec::new();
+        let mut tls = Vec::new();
+        let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
+        for (at, listener) in [&main]
+            .into_iter()
+            .chain(&plan.gateway.listeners)
+            .enumerate()
+        {
+            let manner = manner(listener)?;
+            tls.extend(manner.tls.clone());
+            let taken = inherited.take(listener, count)?;
+            if let (0, Some(real)) = (at, taken.first().and_then(Listening::tcp_address)) {
+                address = real;
+            }
+            for (at, socket) in taken.into_iter().enumerate() {
+                let again = socket
+                    .try_clone()
+                    .map_err(|source| StartError::listening(&listener.address, source))?;
+                sockets.push(again);
+                bound[at % count].push(Bound {
+                    socket,
+                    manner: manner.clone(),
+                });
+            }
+        }
+        for unknown in &inherited.0 {
+            tracing::warn!(socket = ?unknown, "an inherited socket is not in the plan, closing it");
+        }
         let shared = Arc::new(Shared::new(plan, positions));
         let mut workers = Vec::new();
-        let mut address = wanted;
-        for (number, socket) in sockets.into_iter().enumerate() {
+        for (number, bound) in bound.into_iter().enumerate() {
             let (orders, received) = mpsc::unbounded_channel();
-            address = spawn(number, socket, Arc::clone(&shared), received)
-                .map_err(|source| StartError::Worker { source })?
-                .map_err(|source| StartError::listening(wanted, source))?;
+            spawn(number, bound, Arc::clone(&shared), received)
+                .map_err(|source| StartError::Worker { source })?;
             workers.push(orders);
         }
         let id = GatewayId(uuid::Uuid::new_v4());
@@ -87,8 +134,42 @@ impl Gateway {
                 address,
                 shared,
                 workers,
+                sockets: Mutex::new(sockets),
+                tls,
             }),
         })
+    }
+
+    /// Accepts clients from now on.
+    pub fn accept(&self) {
+        for worker in &self.inner.workers {
+            // One that has stopped accepts nobody.
+            let _ = worker.send(Order::Accept);
+        }
+    }
+
+    /// The listening sockets once more, for a successor; none once it stops.
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        let sockets = self.inner.sockets.lock();
+        sockets
+            .iter()
+            .map(Listening::try_clone)
+            .collect::<io::Result<_>>()
+            .map(Listeners)
+    }
+
+    /// Reads the files of all certificates again, for connections that are
+    /// made from now on. A listener whose files are wrong stays as it was; the
+    /// first error is returned once all were tried.
+    ///
+    /// Blocks for as long as reading takes.
+    pub fn reload_certificates(&self) -> Result<(), TlsError> {
+        let mut outcome = Ok(());
+        for tls in &self.inner.tls {
+            let reloaded = tls.reload();
+            outcome = outcome.and(reloaded);
+        }
+        outcome
     }
 
     /// Where it listens; the port is the real one where the plan says 0.
@@ -195,10 +276,27 @@ impl Gateway {
     /// workers. Held requests are answered 503 at once. Writes whose clients
     /// have gone are not waited for.
     pub async fn shutdown(&self, grace: Duration) {
+        self.stop(grace, Duration::ZERO).await;
+    }
+
+    /// Like [`Gateway::shutdown`], for one whose successor accepts already from
+    /// the same sockets ([`crate::handover`]): clients are told with their next
+    /// answer to connect anew, and only then, or after a while, their
+    /// connections are closed; held requests go on waiting meanwhile.
+    pub async fn retire(&self, grace: Duration) {
+        self.stop(grace, LEAVE_TIME.min(grace / 2)).await;
+    }
+
+    async fn stop(&self, grace: Duration, idle: Duration) {
+        self.inner.sockets.lock().clear();
         let mut stops = Vec::new();
         for worker in &self.inner.workers {
             let (stopped, stop) = oneshot::channel();
-            let _ = worker.send(Order::Stop { grace, stopped });
+            let _ = worker.send(Order::Stop {
+                grace,
+                idle,
+                stopped,
+            });
             stops.push(stop);
         }
         for stop in stops {
@@ -208,73 +306,39 @@ impl Gateway {
     }
 }
 
-impl StartError {
-    fn listening(address: SocketAddr, source: io::Error) -> Self {
-        if source.kind() == io::ErrorKind::AddrInUse {
-            Self::AddressInUse { address }
-        } else {
-            Self::Listen { address, source }
-        }
-    }
-}
-
-/// Binds one socket per worker to the same address.
-fn bind(wanted: SocketAddr, workers: usize) -> io::Result<Vec<TcpSocket>> {
-    let socket = || {
-        if wanted.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
+/// How clients of a listener begin.
+fn manner(listener: &Listener) -> Result<Manner, StartError> {
+    let tls = match &listener.tls {
+        None => None,
+        Some(files) => {
+            let tls = Tls::new(files).map_err(|source| StartError::Tls {
+                address: listener.address.clone(),
+                source: Box::new(source),
+            })?;
+            Some(Arc::new(tls))
         }
     };
-    if wanted.port() != 0 {
-        // Sockets that share a port share it with other processes of the same
-        // user, too. One that does not share tells whether somebody is there.
-        let probe = socket()?;
-        probe.set_reuseaddr(true)?;
-        probe.bind(wanted)?;
-    }
-    let mut address = wanted;
-    let mut sockets = Vec::new();
-    for _ in 0..workers {
-        let socket = socket()?;
-        socket.set_reuseaddr(true)?;
-        socket.set_reuseport(true)?;
-        socket.bind(address)?;
-        address = socket.local_addr()?;
-        sockets.push(socket);
-    }
-    Ok(sockets)
+    Ok(Manner {
+        tls,
+        proxy_protocol: listener.proxy_protocol,
+    })
 }
 
-/// Starts a worker's thread. The inner error is that of listening.
+/// Starts a worker's thread.
 fn spawn(
     number: usize,
-    socket: TcpSocket,
+    bound: Vec<Bound>,
     shared: Arc<Shared>,
     orders: mpsc::UnboundedReceiver<Order>,
-) -> io::Result<io::Result<SocketAddr>> {
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (report, reported) = sync_channel(1);
     thread::Builder::new()
         .name(format!("gateway-{number}"))
         .spawn(move || {
-            LocalSet::new().block_on(&runtime, async move {
-                let listening = socket.listen(BACKLOG).and_then(|listener| {
-                    let address = listener.local_addr()?;
-                    Ok((listener, address))
-                });
-                match listening {
-                    Err(error) => drop(report.send(Err(error))),
-                    Ok((listener, address)) => {
-                        // `start` waits for it, unless it was interrupted.
-                        let _ = report.send(Ok(address));
-                        worker::run(shared, listener, orders, number == 0).await;
-                    }
-                }
-            });
+            let running = worker::run(shared, bound, orders, number == 0);
+            LocalSet::new().block_on(&runtime, running);
         })?;
-    reported.recv().map_err(io::Error::other)
+    Ok(())
 }

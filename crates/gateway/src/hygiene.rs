@@ -6,15 +6,21 @@
 //! length and closes the connection afterwards (RFC 9112, 6.1 allows that);
 //! since every body is framed anew towards the upstream, both sides then agree.
 
-use crate::{answer::Refusal, table::Head};
+use crate::{
+    answer::Refusal,
+    body,
+    peer::{Peer, Scheme},
+    table::Head,
+    upgrade,
+};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Version,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{self, Entry},
     request,
     response::Parts,
 };
 use protocol::Side;
-use std::{borrow::Cow, net::IpAddr};
+use std::borrow::Cow;
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -71,26 +77,29 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "proxy-authenticate"
             | "proxy-authorization"
             | "te"
-            | "trailer"
             | "transfer-encoding"
             | "upgrade"
     )
 }
 
-/// What every request of a client's connection is told apart by.
-pub(crate) struct Peer(HeaderValue);
+/// Never in trailers, besides the hop-by-hop ones.
+const NOT_IN_TRAILERS: [HeaderName; 13] = [
+    header::AUTHORIZATION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::SET_COOKIE,
+    header::TRAILER,
+    BANYAN_SIDE,
+    CORRELATION_ID,
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+];
 
-impl Peer {
-    pub(crate) fn new(address: IpAddr) -> Self {
-        let text = address.to_canonical().to_string();
-        Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown")))
-    }
-
-    /// Its address as text.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// What a `Host` may hold: an authority without a user.
 const HOST_BYTES: [bool; 256] = {
@@ -104,7 +113,7 @@ const HOST_BYTES: [bool; 256] = {
 };
 
 /// Refuses heads that could mean two things.
-pub(crate) fn check(parts: &request::Parts, seen: Seen) -> Result<(), Refusal> {
+pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::BadHead("CONNECT is not supported"));
     }
@@ -128,16 +137,6 @@ pub(crate) fn check(parts: &request::Parts, seen: Seen) -> Result<(), Refusal> {
         if parts.uri.scheme_str() != Some("http") || !host.is_some_and(same) {
             return Err(Refusal::BadHead("the target and the Host differ"));
         }
-    }
-    let websocket = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .to_ascii_lowercase()
-            .windows(9)
-            .any(|word| word == b"websocket")
-    };
-    if seen.has(Seen::UPGRADE) && parts.headers.get_all(header::UPGRADE).iter().any(websocket) {
-        return Err(Refusal::Upgrade);
     }
     Ok(())
 }
@@ -180,24 +179,32 @@ pub(crate) fn outgoing(
 ) {
     parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
+    // This hop's own: we pass trailers on.
+    let wants_trailers = seen.has(Seen::HOP_BY_HOP) && wants_trailers(headers);
     if seen.has(Seen::HOP_BY_HOP) {
         remove_hop_by_hop(headers);
     }
-    if seen.has(Seen::EXPECT) {
+    if wants_trailers {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, TRAILERS);
+    }
+    if seen.has(Seen::EXPECT) && headers.remove(header::EXPECT).is_some() {
         // hyper answers it to the client when the body is first read.
-        headers.remove(header::EXPECT);
+        parts.extensions.insert(body::Expecting);
     }
     let via = if seen.has(Seen::FORWARDED_FOR) {
         forwarded_for(headers, peer)
     } else {
-        peer.0.clone()
+        peer.forwarded_for.clone()
     };
     headers.insert(FORWARDED_FOR, via);
     // What `Connection` named is gone, although it was seen.
     let is_there = |headers: &HeaderMap, kind, name: &HeaderName| {
         seen.has(kind) && (!seen.has(Seen::HOP_BY_HOP) || headers.contains_key(name))
     };
-    if !is_there(headers, Seen::FORWARDED_PROTO, &FORWARDED_PROTO) {
+    if peer.scheme == Scheme::Tls {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+    } else if !is_there(headers, Seen::FORWARDED_PROTO, &FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
     if !is_there(headers, Seen::FORWARDED_HOST, &FORWARDED_HOST)
@@ -214,14 +221,22 @@ fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
         via.extend_from_slice(earlier.as_bytes());
         via.extend_from_slice(b", ");
     }
-    via.extend_from_slice(peer.0.as_bytes());
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(via)).unwrap_or_else(|_| peer.0.clone())
+    via.extend_from_slice(peer.forwarded_for.as_bytes());
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(via))
+        .unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
 /// Makes an upstream's head one for a client.
 pub(crate) fn incoming(parts: &mut Parts, side: Side) {
     parts.version = Version::HTTP_11;
+    // Here it was asked for: others do not get this far.
+    let upgrade = (parts.status == StatusCode::SWITCHING_PROTOCOLS)
+        .then(|| parts.headers.remove(header::UPGRADE))
+        .flatten();
     remove_hop_by_hop(&mut parts.headers);
+    if let Some(protocol) = upgrade {
+        upgrade::write_headers(&mut parts.headers, protocol);
+    }
     parts
         .headers
         .insert(BANYAN_SIDE, HeaderValue::from_static(side.as_str()));
@@ -230,6 +245,27 @@ pub(crate) fn incoming(parts: &mut Parts, side: Side) {
 /// Tells the client which correlation id its request had.
 pub(crate) fn correlate(headers: &mut HeaderMap, correlation: HeaderValue) {
     headers.insert(CORRELATION_ID, correlation);
+}
+
+/// Whether the client can take trailers.
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TE).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
+}
+
+/// Removes from trailers what may stand in heads only (RFC 9110, 6.5.1): what
+/// frames, routes or identifies was decided when they come.
+pub(crate) fn trailers(trailers: &mut HeaderMap) {
+    let is_bad =
+        |name: &&HeaderName| is_hop_by_hop(name.as_str()) || NOT_IN_TRAILERS.contains(name);
+    let bad: Vec<HeaderName> = trailers.keys().filter(is_bad).cloned().collect();
+    for name in bad {
+        trailers.remove(name);
+    }
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -303,7 +339,6 @@ mod tests {
 
     #[test]
     fn heads_that_mean_two_things_are_refused() {
-        let check = |parts: &request::Parts| check(parts, Seen::of(&parts.headers));
         assert_eq!(check(&parts("/", &[("host", "a:80")])), Ok(()));
         assert_eq!(check(&parts("http://A/x", &[("host", "a")])), Ok(()));
         for bad in [
@@ -316,8 +351,6 @@ mod tests {
         ] {
             assert!(matches!(check(&bad), Err(Refusal::BadHead(_))), "{bad:?}");
         }
-        let socket = parts("/", &[("host", "a"), ("upgrade", "WebSocket")]);
-        assert_eq!(check(&socket), Err(Refusal::Upgrade));
     }
 
     #[test]
@@ -336,13 +369,15 @@ mod tests {
                 ("host", "a"),
                 ("connection", "close, X-Secret, Host"),
                 ("x-secret", "1"),
-                ("te", "trailers"),
+                ("te", "gzip, trailers"),
+                ("upgrade", "h2c"),
+                ("trailer", "x-sum"),
                 ("x-forwarded-for", "10.0.0.1"),
                 ("x-forwarded-proto", "https"),
                 ("accept", "*/*"),
             ],
         );
-        let peer = Peer::new("::ffff:10.0.0.2".parse().unwrap());
+        let peer = Peer::new(Some("::ffff:10.0.0.2".parse().unwrap()), Scheme::Plain);
         let seen = Seen::of(&parts.headers);
         outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
         let header = |name| {
@@ -357,7 +392,10 @@ mod tests {
         assert_eq!(header("x-forwarded-proto"), Some("https"));
         assert_eq!(header("x-forwarded-host"), Some("a"));
         assert_eq!(header("x-correlation-id"), Some("id"));
-        for gone in ["connection", "x-secret", "te"] {
+        assert_eq!(header("trailer"), Some("x-sum"));
+        assert_eq!(header("connection"), Some("te"));
+        assert_eq!(header("te"), Some("trailers"));
+        for gone in ["upgrade", "x-secret"] {
             assert_eq!(header(gone), None, "{gone}");
         }
     }
@@ -377,7 +415,7 @@ mod tests {
                 ("x-forwarded-host", "b"),
             ],
         );
-        let peer = Peer::new("10.0.0.2".parse().unwrap());
+        let peer = Peer::new(Some("10.0.0.2".parse().unwrap()), Scheme::Plain);
         let seen = Seen::of(&parts.headers);
         outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
         assert_eq!(parts.headers["x-forwarded-proto"], "http");

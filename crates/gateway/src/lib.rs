@@ -7,8 +7,10 @@
 //!
 //! # Where to read
 //!
-//! The life of a request: `connections` (accepted), `serve` (from head to
-//! head), then one of `stay`, `read`, `write`, all of which end in `forward`.
+//! The life of a request: `connections` (accepted; `http2` for those that speak
+//! it), `serve` (from head to
+//! head), then one of `stay`, `read`, `write`, all of which end in `forward`, or
+//! `upgrade`.
 //!
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
@@ -21,7 +23,8 @@
 //!
 //! Who is asked, and when no longer: `upstream` and what is below it.
 //!
-//! The wires: `link`, `pool`, `body`, `spare`, `hygiene`, `answer`.
+//! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
+//! `peer`, `link`, `pool`, `multiplexed`, `body`, `spare`, `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -44,15 +47,21 @@ mod explain;
 mod force;
 mod forward;
 mod gateway;
+pub mod handover;
 mod hold;
+mod http2;
 mod hygiene;
 mod inflight;
 mod link;
+mod listeners;
 mod metrics;
+mod multiplexed;
+mod peer;
 mod pin;
 mod pins;
 mod pool;
 mod positions;
+mod proxy_protocol;
 mod random;
 mod read;
 mod serve;
@@ -63,14 +72,19 @@ mod spare;
 mod stay;
 mod table;
 mod target;
+mod tls;
+mod upgrade;
 mod upstream;
+mod wire;
 mod worker;
 mod write;
 
 pub use error::StartError;
 pub use explain::{Explanation, RouteReport};
 pub use gateway::{Gateway, HeldReport};
+pub use listeners::Listeners;
 pub use positions::{Positions, Sample};
+pub use tls::TlsError;
 pub use upstream::{
     breaker::BreakerState,
     report::{CheckReport, InstanceReport, UpstreamReport},

@@ -8,6 +8,7 @@
 use crate::{
     body::RequestBody,
     upstream::{addresses::Addresses, local::Busy},
+    wire::Wire,
 };
 use http::{Request, Response};
 use hyper::{
@@ -22,7 +23,6 @@ use std::{
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
-use tokio::net::TcpStream;
 
 /// The largest head of an answer, and what is read at once of its body.
 const UPSTREAM_BUFFER_BYTES: usize = 64 << 10;
@@ -34,7 +34,7 @@ pub(crate) struct Link {
     sender: SendRequest<RequestBody>,
     /// Gone once it has ended: a request that it had not begun to write then
     /// comes back to its sender.
-    connection: Option<Box<Connection<TokioIo<TcpStream>, RequestBody>>>,
+    connection: Option<Box<Connection<TokioIo<Wire>, RequestBody>>>,
     /// When it was given back last.
     pub(crate) idle_since: Instant,
 }
@@ -53,11 +53,10 @@ impl Link {
         addresses: &Addresses,
         bound: Duration,
     ) -> io::Result<Self> {
-        let stream = addresses.connect(bound).await?;
-        stream.set_nodelay(true)?;
+        let wire = addresses.connect(bound).await?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(UPSTREAM_BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await
             .map_err(io::Error::other)?;
         let connection = Some(Box::new(connection));
@@ -125,7 +124,7 @@ impl Link {
 }
 
 fn drive(
-    connection: &mut Option<Box<Connection<TokioIo<TcpStream>, RequestBody>>>,
+    connection: &mut Option<Box<Connection<TokioIo<Wire>, RequestBody>>>,
     cx: &mut Context<'_>,
 ) {
     if let Some(running) = connection {

@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     decision::{self, ReadVerdict},
     forward::{Failure, forward, is_gateway_error},
-    hygiene::Peer,
+    peer::Peer,
     serve::Outcome,
     spare::{Repeatable, Spare},
     stay::{self, Wait},

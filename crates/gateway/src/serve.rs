@@ -2,14 +2,16 @@
 
 use crate::{
     answer::Refusal,
-    body::{ResponseBody, discard},
-    hygiene::{self, Peer, Seen},
+    body::{self, ResponseBody},
+    hygiene::{self, Seen},
     metrics::{Kind, code_label, method_label},
+    peer::Peer,
     read,
     shared::Shared,
     stay,
     table::Place,
     target::Target,
+    upgrade,
     worker::Worker,
     write,
 };
@@ -60,24 +62,30 @@ pub(crate) async fn serve(
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
-    let (place, outcome) = match addressed(&worker.shared, &mut parts, seen) {
+    let (place, outcome) = match addressed(&worker.shared, &mut parts) {
         Err(refusal) => {
-            discard(body).await;
+            body::refuse(&parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
         }
         Ok(place) => {
+            let upgrade = upgrade::asked(&parts, &body);
             hygiene::outgoing(&mut parts, seen, &peer, &correlation);
             let kind = worker.shared.table.kind(place, parts.method.as_str());
-            let outcome = match (place, kind) {
-                (Place::Elsewhere, _) => stay::stay(&worker, None, kind, parts, &peer, body).await,
-                (Place::Route(route), _) => {
+            let outcome = match (upgrade, place, kind) {
+                (Some(asked), _, _) => {
+                    Box::pin(upgrade::upgrade(&worker, &peer, place, asked, parts)).await
+                }
+                (None, Place::Elsewhere, _) => {
+                    stay::stay(&worker, None, kind, parts, &peer, body).await
+                }
+                (None, Place::Route(route), _) => {
                     stay::stay(&worker, Some(route), kind, parts, &peer, body).await
                 }
-                (Place::Extraction(route), MethodKind::Read) => {
+                (None, Place::Extraction(route), MethodKind::Read) => {
                     read::read(&worker, route, parts, &peer, body).await
                 }
                 // Writes are few and their future is large.
-                (Place::Extraction(route), MethodKind::Write) => {
+                (None, Place::Extraction(route), MethodKind::Write) => {
                     Box::pin(write::write(&worker, route, parts, &peer, body)).await
                 }
             };
@@ -112,8 +120,8 @@ pub(crate) async fn serve(
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route.
-pub(crate) fn addressed(shared: &Shared, parts: &mut Parts, seen: Seen) -> Result<Place, Refusal> {
-    hygiene::check(parts, seen)?;
+pub(crate) fn addressed(shared: &Shared, parts: &mut Parts) -> Result<Place, Refusal> {
+    hygiene::check(parts)?;
     let target = Target::read(parts.uri.path())?;
     let host = hygiene::host(&parts.headers);
     let head = hygiene::head(parts, host.as_deref(), &target);

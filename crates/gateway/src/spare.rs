@@ -6,7 +6,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{Collected, RequestBody, Reserved, collect},
+    body::{Collected, RequestBody, Reserved, Whole, collect},
     upstream::Upstream,
     worker::Worker,
     write::BODY_PATIENCE,
@@ -29,11 +29,11 @@ pub(crate) struct Spare {
     uri: Uri,
     /// Per header the lengths of name and value, name, value.
     headers: Vec<u8>,
-    body: Bytes,
+    body: Whole,
 }
 
 impl Spare {
-    pub(crate) fn of(parts: &Parts, body: Bytes) -> Self {
+    pub(crate) fn of(parts: &Parts, body: Whole) -> Self {
         let mut copy = Vec::with_capacity(USUAL_BYTES);
         for (name, value) in &parts.headers {
             let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
@@ -53,7 +53,7 @@ impl Spare {
     }
 
     pub(crate) fn request(&self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::whole(self.body.clone()));
+        let mut request = Request::new(RequestBody::Whole(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         let mut rest = &self.headers[..];
@@ -94,30 +94,34 @@ impl Repeatable {
         }
     }
 
-    /// Reads the body, within `gateway.replay-bytes`. A larger one is passed on
-    /// as it comes, once.
+    /// Reads the body, within `gateway.replay-bytes`. A larger one, and one that
+    /// does not say how long it is, is passed on as it comes, once.
     pub(crate) async fn of(worker: &Worker, parts: Parts, body: Incoming) -> Result<Self, Refusal> {
         if body.is_end_stream() {
-            let spare = Some(Spare::of(&parts, Bytes::new()));
+            let spare = Some(Spare::of(&parts, Whole::default()));
             return Ok(Self {
                 request: Request::from_parts(parts, RequestBody::none()),
                 spare,
                 _reserved: None,
             });
         }
+        if body.size_hint().exact().is_none() {
+            // It may be a conversation: what comes first waits for an answer.
+            return Ok(Self::once(parts, body));
+        }
         let most = worker.shared.settings.replay_bytes.0;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let collected = collect(body, most, BODY_PATIENCE, &worker.buffers).await?;
-        let (body, bytes, reserved) = match collected {
-            Collected::Whole(bytes, reserved) => {
-                (RequestBody::whole(bytes.clone()), Some(bytes), reserved)
+        let (body, whole, reserved) = match collected {
+            Collected::Whole(whole, reserved) => {
+                (RequestBody::Whole(whole.clone()), Some(whole), reserved)
             }
             Collected::Large(begun, rest, reserved) => {
                 (RequestBody::stream(begun, rest), None, reserved)
             }
         };
         Ok(Self {
-            spare: bytes.map(|bytes| Spare::of(&parts, bytes)),
+            spare: whole.map(|whole| Spare::of(&parts, whole)),
             request: Request::from_parts(parts, body),
             _reserved: Some(reserved),
         })
@@ -156,7 +160,7 @@ mod tests {
             .unwrap()
             .into_parts()
             .0;
-        let again = Spare::of(&parts, Bytes::new()).request();
+        let again = Spare::of(&parts, Whole::default()).request();
         assert_eq!(again.method(), parts.method);
         assert_eq!(*again.uri(), parts.uri);
         assert_eq!(*again.headers(), parts.headers);

@@ -3,10 +3,10 @@
 
 use crate::{
     answer::Refusal,
-    body::discard,
+    body,
     client::Client,
     forward::{Failure, forward},
-    hygiene::Peer,
+    peer::Peer,
     pin::Answered,
     pins::Holder,
     read::Keeping,
@@ -41,14 +41,14 @@ pub(crate) async fn stay(
             peer,
         };
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
-            discard(body).await;
+            body::refuse(&parts, body).await;
             return Outcome::refused(refusal);
         }
     }
     if let Some(route) = route
         && let Err(refusal) = redirect(worker, route, &mut parts)
     {
-        discard(body).await;
+        body::refuse(&parts, body).await;
         return Outcome::refused(refusal);
     }
     let keeping = Keeping::of(worker, upstream, || Cache::key(&parts, None));
@@ -64,20 +64,24 @@ pub(crate) async fn stay(
     };
     let Repeatable { request, spare, .. } = request;
     let answer = forward(worker, upstream, request, spare.as_ref(), None).await;
-    let side = if upstream == UpstreamIndex::MONOLITH {
-        Side::Monolith
-    } else {
-        Side::Service
-    };
-    let outcome = Outcome::at(side, answer.map_err(Failure::refusal));
+    let outcome = Outcome::at(side(upstream), answer.map_err(Failure::refusal));
     match keeping {
         None => outcome,
         Some(keeping) => keeping.settle(worker, &[upstream], outcome),
     }
 }
 
+/// The side that an upstream is on.
+pub(crate) fn side(upstream: UpstreamIndex) -> Side {
+    if upstream == UpstreamIndex::MONOLITH {
+        Side::Monolith
+    } else {
+        Side::Service
+    }
+}
+
 /// Gives a request the path and the `Host` that its route wants.
-fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
+pub(crate) fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
     if let Some(path) = route.rewritten(parts.uri.path()) {
         parts.uri = origin_form(&path, parts.uri.query())?;
     }

@@ -27,7 +27,7 @@ use guard::Guard;
 use instance::Instance;
 use local::Loads;
 use parking_lot::Mutex;
-use plan::{Balance, HealthChecks, Plan, Retries, Timeouts};
+use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts};
 use std::{
     sync::{
         Arc,
@@ -55,6 +55,7 @@ pub(crate) struct Upstream {
     /// At least one.
     pub(crate) instances: Vec<Instance>,
     pub(crate) breaker: Option<Guard>,
+    pub(crate) protocol: Protocol,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: Retries,
     pub(crate) balance: Balance,
@@ -137,6 +138,7 @@ impl Upstream {
         Self {
             name: name.to_owned(),
             first,
+            protocol: settings.protocol,
             instances: settings.instances().map(instance).collect(),
             breaker: settings
                 .breaker

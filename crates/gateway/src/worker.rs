@@ -1,13 +1,15 @@
-//! A worker: one thread, one single-threaded runtime, its own listening socket
+//! A worker: one thread, one single-threaded runtime, its own listening sockets
 //! (`SO_REUSEPORT`), its own connections to the upstreams. Workers share only
 //! what [`Shared`] holds and get orders from the handle.
 
 use crate::{
     body::Buffers,
-    connections::Connections,
+    connections::{self, Bound, Connections, Room},
+    decision::Lease,
     hold::Queue,
     inflight::Inflight,
     metrics::Recorder,
+    multiplexed::Multiplexed,
     pins::Holder,
     pool::Pool,
     settle::Settler,
@@ -21,8 +23,7 @@ use http::HeaderValue;
 use protocol::Epoch;
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::spawn_local,
 };
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -49,11 +50,23 @@ pub(crate) enum Order {
         extraction: ExtractionIndex,
         owner: Ownership,
     },
+    /// Accept clients from now on.
+    Accept,
     /// Accept no more, end what runs within the time, and say so.
     Stop {
         grace: Duration,
+        /// How long connections may be idle and yet be served once more: there
+        /// is a successor that their clients can go to.
+        idle: Duration,
         stopped: oneshot::Sender<()>,
     },
+}
+
+/// How it is to stop.
+struct Stop {
+    grace: Duration,
+    idle: Duration,
+    stopped: oneshot::Sender<()>,
 }
 
 /// A worker's state; all of it on its own thread.
@@ -61,6 +74,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstreams: Local,
     pub(crate) pool: Rc<Pool>,
+    pub(crate) multiplexed: Multiplexed,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
     pub(crate) queues: Vec<Rc<Queue>>,
@@ -69,6 +83,8 @@ pub(crate) struct Worker {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) recorder: Recorder,
     pub(crate) connections: Connections,
+    /// Told when the routing has changed, or the lease has ended.
+    pub(crate) rerouted: Notify,
     correlation_seed: u64,
     correlations: Cell<u64>,
 }
@@ -80,6 +96,7 @@ impl Worker {
         let idle_max = shared.settings.upstream_idle;
         Rc::new(Self {
             pool: Pool::new(&shared.upstreams, &upstreams.loads, idle_max),
+            multiplexed: Multiplexed::new(&shared.upstreams),
             upstreams,
             inflight: Inflight::new(Arc::clone(&shared)),
             queues: shared.table.all().map(|_| Rc::default()).collect(),
@@ -87,6 +104,7 @@ impl Worker {
             buffers: Buffers::new(BUFFER_BYTES_MAX),
             recorder: Recorder::new(Arc::clone(&shared)),
             connections: Connections::default(),
+            rerouted: Notify::new(),
             correlation_seed: uuid::Uuid::new_v4().as_u64_pair().1,
             correlations: Cell::new(0),
             shared,
@@ -113,6 +131,7 @@ impl Worker {
 
     fn rerouted(&self) {
         self.inflight.answer();
+        self.rerouted.notify_waiters();
         for (extraction, _) in self.shared.table.all() {
             if !self.shared.snapshot.load().standing(extraction).holds() {
                 self.queues[extraction.get()].wake();
@@ -120,9 +139,11 @@ impl Worker {
         }
     }
 
-    fn obey(&self, order: Order) -> Option<(Duration, oneshot::Sender<()>)> {
+    fn obey(&self, order: Order) -> Option<Stop> {
         match order {
             Order::Routing => self.rerouted(),
+            // It stops already.
+            Order::Accept => {}
             Order::Drain {
                 extraction,
                 epoch,
@@ -133,7 +154,17 @@ impl Worker {
             Order::Start { extraction, owner } => {
                 self.settlers[extraction.get()].push(owner, Holder::Start);
             }
-            Order::Stop { grace, stopped } => return Some((grace, stopped)),
+            Order::Stop {
+                grace,
+                idle,
+                stopped,
+            } => {
+                return Some(Stop {
+                    grace,
+                    idle,
+                    stopped,
+                });
+            }
         }
         None
     }
@@ -150,7 +181,7 @@ impl Worker {
 /// Serves until it is told to stop, or nobody is left to tell it.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    listener: TcpListener,
+    listeners: Vec<Bound>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     is_first: bool,
 ) {
@@ -164,10 +195,23 @@ pub(crate) async fn run(
         spawn_local(async move { settler.run().await });
     }
     spawn_local(sweep(Rc::clone(&worker), is_first));
-    let accepting = spawn_local(crate::connections::accept(Rc::clone(&worker), listener));
-    let (grace, stopped) = loop {
+    let mut listeners = Some(listeners);
+    let mut accepting = Vec::new();
+    let Stop {
+        grace,
+        idle,
+        stopped,
+    } = loop {
         match orders.recv().await {
             None => return,
+            Some(Order::Accept) => {
+                let room = Room::new();
+                let accept = |bound| {
+                    let accepting = connections::accept(Rc::clone(&worker), bound, room.clone());
+                    spawn_local(accepting)
+                };
+                accepting.extend(listeners.take().unwrap_or_default().into_iter().map(accept));
+            }
             Some(order) => {
                 if let Some(stop) = worker.obey(order) {
                     break stop;
@@ -175,16 +219,28 @@ pub(crate) async fn run(
             }
         }
     };
-    accepting.abort();
-    // Once it is gone, the address is free.
-    let _ = accepting.await;
-    worker.stop();
+    drop(listeners);
+    for accepting in accepting {
+        accepting.abort();
+        // Once it is gone, the address is free.
+        let _ = accepting.await;
+    }
+    worker.connections.take_leave();
+    if idle.is_zero() {
+        worker.stop();
+    } else {
+        let worker = Rc::clone(&worker);
+        spawn_local(async move {
+            tokio::time::sleep(idle).await;
+            worker.stop();
+        });
+    }
     let obeying = async {
         while let Some(order) = orders.recv().await {
             // Told twice: the first grace counts, and both wait for it.
-            if let Some((_, also)) = worker.obey(order) {
+            if let Some(also) = worker.obey(order) {
                 spawn_local(async move {
-                    let _also_told_by_being_dropped = also;
+                    let _also_told_by_being_dropped = also.stopped;
                     std::future::pending::<()>().await;
                 });
             }
@@ -204,6 +260,9 @@ async fn sweep(worker: Rc<Worker>, sweeps_pins: bool) {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         worker.pool.sweep();
         worker.upstreams.sweep(&worker.shared.upstreams);
+        if worker.shared.lease() == Lease::Ended {
+            worker.rerouted.notify_waiters();
+        }
         if sweeps_pins {
             worker.shared.sweep();
         }

@@ -9,13 +9,13 @@
 
 use crate::{
     answer::Refusal,
-    body::{Collected, RequestBody, Reserved, collect},
+    body::{Collected, Expecting, RequestBody, Reserved, collect},
     client::Client,
     decision::{self, WriteVerdict},
     forward::{Failure, SeenThrough, first_byte, forward},
     hold::Held,
-    hygiene::Peer,
     inflight::Flight,
+    peer::Peer,
     serve::Outcome,
     settle::PinnedWrite,
     snapshot::Ownership,
@@ -59,6 +59,12 @@ pub(crate) async fn write(
     peer: &Peer,
     body: Incoming,
 ) -> Outcome {
+    if Expecting::is_in(&parts)
+        && let WriteVerdict::Refuse(refusal) = verdict(worker, route)
+    {
+        // Asking for a body to refuse it helps nobody.
+        return Outcome::refused(refusal);
+    }
     let ready = match prepare(worker, body).await {
         Ok(ready) => ready,
         Err(refusal) => return Outcome::refused(refusal),
@@ -87,7 +93,7 @@ pub(crate) async fn write(
     let index = worker.shared.table.upstream(route.extraction, owner.side);
     let upstream = worker.shared.upstreams.get(index);
     let spare = if is_idempotent(upstream, &parts.headers) {
-        ready.body.bytes().map(|body| Spare::of(&parts, body))
+        ready.body.whole().map(|body| Spare::of(&parts, body))
     } else {
         None
     };
@@ -117,10 +123,10 @@ pub(crate) async fn write(
 async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
     let collected = collect(body, BODY_BYTES_MAX, BODY_PATIENCE, &worker.buffers).await?;
     Ok(match collected {
-        Collected::Whole(bytes, reserved) => {
-            let held_bytes = Some(bytes.len() as u64);
+        Collected::Whole(whole, reserved) => {
+            let held_bytes = Some(whole.len());
             Ready {
-                body: RequestBody::whole(bytes),
+                body: RequestBody::Whole(whole),
                 held_bytes,
                 reserved,
             }
@@ -133,8 +139,14 @@ async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
     })
 }
 
+fn verdict(worker: &Worker, route: RouteIndex) -> WriteVerdict {
+    let shared = &worker.shared;
+    let standing = shared.snapshot.load().standing(route.extraction);
+    decision::write(standing, shared.lease())
+}
+
 /// Waits until a write may be sent, and enters it into those in flight.
-async fn admit(
+pub(crate) async fn admit(
     worker: &Worker,
     route: RouteIndex,
     client: Client<'_>,

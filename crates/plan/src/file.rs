@@ -3,6 +3,7 @@
 //! Doc comments here become the descriptions of the JSON Schema.
 
 use crate::{
+    listen::ListenerFile,
     located::Located,
     routes::{GatewayRouteFile, RolloutFile, RouteFile},
     upstream::file::{TimeoutsFile, UpstreamFile},
@@ -62,6 +63,12 @@ pub struct GatewayFile {
     /// How often host names of upstreams are looked up (default 10s).
     #[serde(default)]
     pub(crate) resolve_every: Option<Text>,
+    /// How long an upgraded connection (WebSocket) may be silent (default 5m).
+    #[serde(default)]
+    pub(crate) upgraded_idle: Option<Text>,
+    /// More places to listen at: with TLS, on Unix sockets, behind a proxy.
+    #[serde(default)]
+    pub(crate) listeners: Vec<ListenerFile>,
 }
 
 /// Where the conductor's API listens.

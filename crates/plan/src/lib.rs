@@ -11,6 +11,7 @@
 mod error;
 pub mod file;
 mod gateway_route;
+pub mod listen;
 mod located;
 mod names;
 mod path;
@@ -25,14 +26,15 @@ mod word;
 
 pub use error::PlanError;
 pub use gateway_route::{Destination, GatewayRoute, Rewrite};
+pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
 pub use path::PathPattern;
 pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
 pub use secret::Secret;
 pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
 pub use upstream::{
-    Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Retries, SlowCalls,
-    Timeouts, Upstream,
+    Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
+    SlowCalls, Timeouts, Upstream,
 };
 pub use values::{ByteSize, CohortKey, DatabaseUrl, Percent, UpstreamUrl};
 
@@ -74,6 +76,10 @@ pub struct Gateway {
     pub replay_bytes: ByteSize,
     /// How often host names of upstreams are looked up.
     pub resolve_every: Duration,
+    /// How long an upgraded connection may be silent in both directions.
+    pub upgraded_idle: Duration,
+    /// Where it listens besides `listen`.
+    pub listeners: Vec<Listener>,
 }
 
 /// One unit of migration: routes and tables that move to one service.

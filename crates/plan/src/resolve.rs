@@ -8,6 +8,7 @@ use crate::{
         BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
         TableFile,
     },
+    listen,
     located::Located,
     routes::{gateway_routes, rollout, route},
     upstream::{default_timeouts, upstream},
@@ -75,8 +76,9 @@ fn gateway(
         }
         None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
+    let listen = parse(&file.listen, environment, address)?;
     Ok(Gateway {
-        listen: parse(&file.listen, environment, address)?,
+        listen,
         workers,
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
@@ -84,6 +86,10 @@ fn gateway(
         routes: gateway_routes(file.routes, services, environment)?,
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
         resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
+        upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
+        listeners: listen::resolve(file.listeners, listen, &|text| {
+            parse(text, environment, |text| Ok(text.to_owned()))
+        })?,
     })
 }
 

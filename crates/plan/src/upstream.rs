@@ -22,6 +22,8 @@ pub struct Upstream {
     pub url: UpstreamUrl,
     /// Its further instances.
     pub further: Vec<UpstreamUrl>,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Where its data is; a direct connection, not a pooler. Extractions have
     /// theirs in [`crate::Databases`].
     pub database: Option<DatabaseUrl>,
@@ -37,6 +39,15 @@ pub struct Upstream {
     pub balance: Balance,
     /// What is answered while nobody else can.
     pub degraded: Option<Degraded>,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, known beforehand.
+    H2c,
 }
 
 /// Active health checks.

@@ -1,7 +1,7 @@
 //! Values with a unit or a shape of their own.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 use url::Url;
 
 /// A share, in hundredths of a percent, 0 to 100 %.
@@ -123,18 +123,36 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// An HTTP upstream: `http://host:port`, nothing behind it.
+/// An HTTP upstream: `http://host:port`, nothing behind it, or `unix:/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamUrl {
     /// Host name or address.
     pub host: String,
     /// Port.
     pub port: u16,
+    /// The Unix socket to connect to instead; host and port then only name it.
+    pub socket: Option<PathBuf>,
 }
 
 impl UpstreamUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no upstream: {why}; write http://host:port");
+        let wrong = |why: &str| {
+            format!("`{text}` is no upstream: {why}; write http://host:port or unix:/path")
+        };
+        let path = text
+            .strip_prefix("http+")
+            .unwrap_or(text)
+            .strip_prefix("unix:");
+        if let Some(path) = path {
+            if !path.starts_with('/') {
+                return Err(wrong("the path of its socket is not absolute"));
+            }
+            return Ok(Self {
+                host: "localhost".to_owned(),
+                port: 80,
+                socket: Some(path.into()),
+            });
+        }
         let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
         if url.scheme() != "http" {
             return Err(wrong("only http is spoken to upstreams so far"));
@@ -149,7 +167,11 @@ impl UpstreamUrl {
         let port = url
             .port_or_known_default()
             .ok_or_else(|| wrong("it has no port"))?;
-        Ok(Self { host, port })
+        Ok(Self {
+            host,
+            port,
+            socket: None,
+        })
     }
 
     /// `host:port`.
@@ -160,7 +182,10 @@ impl UpstreamUrl {
 
 impl fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        match &self.socket {
+            Some(path) => write!(f, "unix:{}", path.display()),
+            None => write!(f, "http://{}:{}", self.host, self.port),
+        }
     }
 }
 

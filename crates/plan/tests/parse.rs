@@ -282,3 +282,100 @@ fn wrong_upstreams_name_the_place_and_the_remedy() {
         }
     }
 }
+
+const LISTENERS: &str = r#"gateway:
+  listen: "127.0.0.1:8080"
+  upgraded-idle: 1m
+  listeners:
+    - { listen: "unix:/run/banyan.sock", proxy-protocol: true }
+    - listen: "0.0.0.0:8443"
+      tls:
+        certificate: "${DIRECTORY}/a.pem"
+        key: /etc/a.key
+        more: [{ certificate: /etc/b.pem, key: /etc/b.key }]
+        client-ca: /etc/ca.pem
+        client-certificate: optional
+"#;
+
+fn with_listeners(from: &str, to: &str) -> Result<Plan, plan::PlanError> {
+    assert!(LISTENERS.contains(from), "{from}");
+    let gateway = LISTENERS.replacen(from, to, 1);
+    let text = GOOD.replacen(
+        "gateway: { listen: \"127.0.0.1:8080\", workers: 2 }\n",
+        &gateway,
+        1,
+    );
+    Plan::parse(&text, |name| {
+        environment(name).or_else(|| (name == "DIRECTORY").then(|| "/etc/tls".to_owned()))
+    })
+}
+
+#[test]
+fn listeners_are_read() {
+    let gateway = with_listeners("", "").unwrap().gateway;
+    assert_eq!(gateway.upgraded_idle.as_secs(), 60);
+    let [unix, secure] = &gateway.listeners[..] else {
+        panic!("{:?}", gateway.listeners)
+    };
+    assert_eq!(unix.address.to_string(), "unix:/run/banyan.sock");
+    assert!(unix.proxy_protocol && unix.tls.is_none());
+    let tls = secure.tls.as_ref().unwrap();
+    assert_eq!(tls.certificates.len(), 2);
+    assert_eq!(
+        tls.certificates[0].certificate.to_str(),
+        Some("/etc/tls/a.pem")
+    );
+    assert_eq!(
+        tls.clients,
+        plan::ClientCertificates::Optional("/etc/ca.pem".into())
+    );
+    let required = with_listeners("        client-certificate: optional\n", "").unwrap();
+    let tls = required.gateway.listeners[1].tls.clone().unwrap();
+    assert_eq!(
+        tls.clients,
+        plan::ClientCertificates::Required("/etc/ca.pem".into())
+    );
+    for (from, to, wanted) in [
+        (
+            "unix:/run",
+            "unix:run",
+            "line 8, column 17: `unix:run/banyan.sock` is nowhere",
+        ),
+        ("0.0.0.0:8443", "127.0.0.1:8080", "listened on twice"),
+        ("        client-ca: /etc/ca.pem\n", "", "has no `client-ca`"),
+        ("optional", "maybe", "maybe"),
+    ] {
+        let error = with_listeners(from, to).unwrap_err().to_string();
+        assert!(error.contains(wanted), "`{to}` gave `{error}`");
+    }
+}
+
+#[test]
+fn upstreams_speak_over_sockets_and_http2() {
+    let text = GOOD.replacen("http://127.0.0.1:8000", "http+unix:/run/web.sock", 1);
+    let text = text.replacen("health: /health/ready", "protocol: h2c", 1);
+    let plan = Plan::parse(&text, environment).unwrap();
+    assert_eq!(plan.monolith.url.to_string(), "unix:/run/web.sock");
+    assert_eq!(plan.monolith.protocol, plan::Protocol::Http1);
+    let service = plan.services.values().next().unwrap();
+    assert_eq!(service.protocol, plan::Protocol::H2c);
+    for (from, to, wanted) in [
+        (
+            "health: /health/ready",
+            "health: /h, protocol: h2c",
+            "by HTTP/1 over TCP only",
+        ),
+        (
+            "http://127.0.0.1:8101",
+            "unix:/s",
+            "by HTTP/1 over TCP only",
+        ),
+        ("http://127.0.0.1:8101", "unix:s", "is not absolute"),
+        ("health: /health/ready", "protocol: spdy", "spdy"),
+    ] {
+        let error = Plan::parse(&GOOD.replacen(from, to, 1), environment)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(wanted), "`{to}` gave `{error}`");
+    }
+}

@@ -3,18 +3,24 @@
 //! Connections begin at one address after the other; one that failed since
 //! the last look-up is tried last.
 
+use crate::wire::Wire;
 use arc_swap::ArcSwap;
 use plan::UpstreamUrl;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::Mutex, time::Instant};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::Mutex,
+    time::Instant,
+};
 
 /// The most addresses of a name that are used: one word holds what failed.
 const ADDRESSES_MAX: usize = 64;
@@ -27,6 +33,8 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Addresses {
     authority: String,
+    /// The path of a Unix socket, in place of all below.
+    socket: Option<PathBuf>,
     is_name: bool,
     found: ArcSwap<Found>,
     next: AtomicUsize,
@@ -51,7 +59,8 @@ impl Addresses {
             .collect();
         Self {
             authority: url.authority(),
-            is_name: literal.is_none(),
+            is_name: literal.is_none() && url.socket.is_none(),
+            socket: url.socket.clone(),
             found: ArcSwap::from_pointee(Found::of(addresses)),
             next: AtomicUsize::new(0),
             looking: Mutex::default(),
@@ -69,8 +78,12 @@ impl Addresses {
 
     /// Connects to one of them within `bound`, of which none may use up what
     /// the others need.
-    pub(crate) async fn connect(&self, bound: Duration) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, bound: Duration) -> io::Result<Wire> {
         let end = Instant::now() + bound;
+        if let Some(path) = &self.socket {
+            let stream = tokio::time::timeout_at(end, UnixStream::connect(path)).await??;
+            return Ok(stream.into());
+        }
         let found = tokio::time::timeout_at(end, self.found()).await??;
         let count = found.addresses.len();
         let start = if count > 1 {
@@ -88,7 +101,8 @@ impl Addresses {
                     if failed != 0 {
                         found.failed.fetch_and(!(1 << at), Ordering::Relaxed);
                     }
-                    return Ok(stream);
+                    stream.set_nodelay(true)?;
+                    return Ok(stream.into());
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
@@ -182,6 +196,7 @@ mod tests {
             gone.local_addr().unwrap()
         });
         let addresses = Addresses {
+            socket: None,
             authority: "two.test:80".into(),
             is_name: true,
             found: ArcSwap::from_pointee(Found::of(vec![dead, good])),
@@ -189,8 +204,8 @@ mod tests {
             looking: Mutex::default(),
         };
         for _ in 0..4 {
-            let stream = addresses.connect(Duration::from_secs(9)).await.unwrap();
-            assert_eq!(stream.peer_addr().unwrap(), good);
+            addresses.connect(Duration::from_secs(9)).await.unwrap();
+            listener.accept().await.unwrap();
         }
         assert_eq!(addresses.found.load().failed.load(Ordering::Relaxed), 1);
     }

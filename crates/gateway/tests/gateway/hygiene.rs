@@ -61,10 +61,6 @@ async fn requests_that_mean_two_things_are_refused() {
             "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\nx",
             400,
         ),
-        (
-            "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
-            501,
-        ),
         (&long, 431),
         (&many, 431),
     ] {

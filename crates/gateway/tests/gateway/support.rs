@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
 };
@@ -226,6 +227,7 @@ pub struct Knobs {
     pub pin_wait: &'static str,
     pub first_byte: &'static str,
     pub upstream_idle: &'static str,
+    pub upgraded_idle: &'static str,
     pub hold: &'static str,
     pub held_requests: usize,
     pub held_bytes: &'static str,
@@ -238,6 +240,7 @@ impl Default for Knobs {
             pin_wait: "20s",
             first_byte: "20s",
             upstream_idle: "10s",
+            upgraded_idle: "20s",
             hold: "20s",
             held_requests: 100,
             held_bytes: "1MiB",
@@ -251,6 +254,7 @@ pub fn plan(knobs: Knobs, listen: &str, monolith: SocketAddr, service: SocketAdd
         pin_wait,
         first_byte,
         upstream_idle,
+        upgraded_idle,
         hold,
         held_requests,
         held_bytes,
@@ -266,6 +270,7 @@ gateway:
   pin-wait: {pin_wait}
   first-byte: {first_byte}
   upstream-idle: {upstream_idle}
+  upgraded-idle: {upgraded_idle}
 extractions:
   contracts:
     service: contracts
@@ -522,4 +527,84 @@ pub fn build(method: &str, path: &str, user: Option<&str>, body: &str) -> Reques
     request
         .body(Full::new(Bytes::from(body.to_owned())))
         .unwrap()
+}
+
+/// A gateway between two servers of any kind, with the lease running and writes
+/// of the extraction going to the monolith.
+pub fn between(knobs: Knobs, monolith: SocketAddr, service: SocketAddr) -> Gateway {
+    let plan = plan(knobs, "127.0.0.1:0", monolith, service);
+    let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
+    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    gateway
+}
+
+/// A server that answers each connection with these bytes once a head is there,
+/// and notes all that it reads.
+pub async fn raw_upstream(answer: &'static str) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let noted = Arc::clone(&noted);
+            tokio::spawn(async move {
+                let (mut part, mut begun, mut answered) = ([0; 4096], Vec::new(), false);
+                while let Ok(length @ 1..) = stream.read(&mut part).await {
+                    noted.lock().unwrap().extend_from_slice(&part[..length]);
+                    begun.extend_from_slice(&part[..length]);
+                    if !answered && begun.windows(4).any(|end| end == b"\r\n\r\n") {
+                        answered = true;
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+/// A client that writes and reads bytes.
+pub struct Raw {
+    pub stream: TcpStream,
+    pub read: String,
+}
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let read = String::new();
+        Self { stream, read }
+    }
+
+    pub async fn write(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until what came ends with this.
+    pub async fn until(&mut self, end: &str) {
+        while !self.read.ends_with(end) {
+            assert!(self.more().await, "ended without {end:?}: {:?}", self.read);
+        }
+    }
+
+    /// Reads until the gateway closes.
+    pub async fn whole(&mut self) -> &str {
+        while self.more().await {}
+        &self.read
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut part = [0; 4096];
+        let reading = tokio::time::timeout(DEADLINE, self.stream.read(&mut part));
+        let Ok(read) = reading.await else {
+            panic!("nothing more came after {:?}", self.read);
+        };
+        let length = read.unwrap_or(0);
+        self.read
+            .push_str(&String::from_utf8_lossy(&part[..length]));
+        length > 0
+    }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamFile {
-    /// `http://host:port`.
+    /// `http://host:port`, or `unix:/path` for a Unix socket.
     #[serde(default)]
     pub(super) url: Option<Text>,
     /// The same for several instances, in place of `url`.
@@ -27,6 +27,10 @@ pub struct UpstreamFile {
     /// When it is no longer asked for a while: `on`, `off` (default) or more.
     #[serde(default)]
     pub(super) breaker: Option<Located<OrWord<BreakerFile>>>,
+    /// What it speaks: `http1` (default), or `h2c`, HTTP/2 without TLS, as gRPC
+    /// needs it.
+    #[serde(default)]
+    pub(super) protocol: ProtocolFile,
     /// When a request is sent once more (default: with several instances).
     #[serde(default)]
     pub(super) retries: Option<Located<RetriesFile>>,
@@ -36,6 +40,17 @@ pub struct UpstreamFile {
     /// What is answered while nobody else can.
     #[serde(default)]
     pub(super) degraded: Option<DegradedFile>,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolFile {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, known beforehand.
+    H2c,
 }
 
 /// Active health checks.

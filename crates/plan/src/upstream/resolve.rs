@@ -1,11 +1,11 @@
 //! From the file's upstreams to checked ones.
 
 use super::{
-    Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Retries, SlowCalls,
-    Timeouts, Upstream,
+    Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
+    SlowCalls, Timeouts, Upstream,
     file::{
-        BalanceFile, BreakerFile, DegradedFile, EjectionFile, HealthFile, RetriesFile, SlowFile,
-        TimeoutsFile, UpstreamFile,
+        BalanceFile, BreakerFile, DegradedFile, EjectionFile, HealthFile, ProtocolFile,
+        RetriesFile, SlowFile, TimeoutsFile, UpstreamFile,
     },
 };
 use crate::{
@@ -28,7 +28,18 @@ pub(crate) fn upstream(
 ) -> Result<Upstream, PlanError> {
     let (url, further) = instances(name, &file, environment)?;
     let database = file.database.as_ref();
+    let apart = url.socket.is_some() || matches!(file.protocol, ProtocolFile::H2c);
+    if let Some(health) = file.health.as_ref().filter(|_| apart) {
+        return Err(
+            PlanError::at(health.at, "`health` is asked by HTTP/1 over TCP only")
+                .remedy("Leave it out for an upstream that speaks h2c or has a Unix socket"),
+        );
+    }
     Ok(Upstream {
+        protocol: match file.protocol {
+            ProtocolFile::Http1 => Protocol::Http1,
+            ProtocolFile::H2c => Protocol::H2c,
+        },
         database: database
             .map(|text| parse(text, environment, DatabaseUrl::parse))
             .transpose()?,

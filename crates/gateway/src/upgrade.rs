@@ -1,0 +1,437 @@
+//! Upgraded connections: WebSocket and whatever else an `Upgrade` asks for.
+//!
+//! The request goes to the upstream over a connection of its own. Once the
+//! upstream has switched, the client's connection stops speaking HTTP and its
+//! task goes on as a [`Tunnel`], which copies bytes both ways.
+//!
+//! What passes through a tunnel may be writes. So on a route of an extraction
+//! it goes to the owner, is in flight until it is closed, and is closed as soon
+//! as writes no longer go to that owner: at a hold, a switch, the lease's end.
+//! The client connects again and is then held like any write. What was written
+//! through a tunnel is not known one by one, so no pin follows from it.
+
+use crate::{
+    answer::Refusal,
+    body::{Keep, RequestBody, ResponseBody},
+    client::Client,
+    deadline::timeout,
+    decision::{self, WriteVerdict},
+    forward::Failure,
+    inflight::Flight,
+    peer::Peer,
+    serve::Outcome,
+    snapshot::Ownership,
+    stay::{self, Wait},
+    table::{ExtractionIndex, Place, UpstreamIndex},
+    upstream::balance::Tried,
+    wire::Wire,
+    worker::Worker,
+    write,
+};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
+};
+use http_body::Body as _;
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use protocol::Side;
+use std::{
+    cell::Cell,
+    future::{pending, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
+    task::{JoinHandle, spawn_local},
+    time::Instant,
+};
+
+/// What a tunnel has in memory, each way: messages are mostly small, and there
+/// may be as many tunnels as connections.
+const TUNNEL_BUFFER_BYTES: usize = 8 << 10;
+
+/// The largest head of an answer to an upgrade.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// The protocol that a request asks to switch to.
+pub(crate) struct Asked(HeaderValue);
+
+/// The protocol that a request asks for, where it may be passed on: HTTP/1.1
+/// only, and without a body, for which nobody knows which protocol it is in.
+/// Those that are versions of HTTP or its transport are between the client and
+/// the gateway, and are not offered.
+pub(crate) fn asked(parts: &Parts, body: &Incoming) -> Option<Asked> {
+    if !parts.headers.contains_key(header::UPGRADE)
+        || parts.version != Version::HTTP_11
+        || !body.is_end_stream()
+        || !is_named(&parts.headers)
+    {
+        return None;
+    }
+    let mut asked = parts.headers.get_all(header::UPGRADE).iter();
+    let (protocol, None) = (asked.next()?, asked.next()) else {
+        return None;
+    };
+    let text = protocol.to_str().ok()?.to_ascii_lowercase();
+    let ours = |name: &str| {
+        let name = name.trim();
+        name.is_empty() || name == "h2c" || name.starts_with("http/") || name.starts_with("tls/")
+    };
+    (!text.split(',').any(ours)).then(|| Asked(protocol.clone()))
+}
+
+/// Whether `Connection` names the upgrade, without which there is none.
+fn is_named(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+}
+
+/// Sends an upgrade to the monolith, or to the owner of the route. The tunnel
+/// is left with the client's connection.
+pub(crate) async fn upgrade(
+    worker: &Worker,
+    peer: &Peer,
+    place: Place,
+    asked: Asked,
+    mut parts: Parts,
+) -> Outcome {
+    let Asked(protocol) = asked;
+    let (side, upstream, grant) = match admit(worker, peer, place, &mut parts).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Outcome::refused(refusal),
+    };
+    write_headers(&mut parts.headers, protocol.clone());
+    let answer = exchange(worker, upstream, parts);
+    let bound = worker.shared.upstreams.get(upstream).timeouts.first_byte;
+    let answer = match timeout(bound, answer).await.ok() {
+        None => Err(Refusal::Slow),
+        Some(Err(failure)) => Err(failure.refusal()),
+        Some(Ok(Answer::Declined(response))) => Ok(response),
+        Some(Ok(Answer::Switched(response, upstream))) => {
+            let chosen = response.headers().get(header::UPGRADE);
+            if chosen.is_some_and(|chosen| is_one_of(chosen, &protocol)) {
+                peer.leave_tunnel(Tunnel { upstream, grant });
+                Ok(response)
+            } else {
+                Err(Refusal::BadAnswer)
+            }
+        }
+    };
+    Outcome::at(side, answer)
+}
+
+/// Writes the two headers that make an upgrade of a message.
+pub(crate) fn write_headers(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocol);
+}
+
+fn is_one_of(chosen: &HeaderValue, asked: &HeaderValue) -> bool {
+    let chosen = chosen.as_bytes().trim_ascii();
+    asked
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .any(|one| one.trim_ascii().eq_ignore_ascii_case(chosen))
+}
+
+async fn admit(
+    worker: &Worker,
+    peer: &Peer,
+    place: Place,
+    parts: &mut Parts,
+) -> Result<(Side, UpstreamIndex, Grant), Refusal> {
+    let client = Client {
+        headers: &parts.headers,
+        uri: &parts.uri,
+        peer,
+    };
+    let table = &worker.shared.table;
+    let route = match place {
+        Place::Extraction(route) => route,
+        Place::Elsewhere => {
+            Wait::new(worker).caught_up(worker, client).await?;
+            return Ok((Side::Monolith, UpstreamIndex::MONOLITH, Grant::Stays));
+        }
+        Place::Route(route) => {
+            let route = table.stay(route);
+            if route.upstream == UpstreamIndex::MONOLITH {
+                Wait::new(worker).caught_up(worker, client).await?;
+            }
+            stay::redirect(worker, route, parts)?;
+            return Ok((stay::side(route.upstream), route.upstream, Grant::Stays));
+        }
+    };
+    let (owner, flight) = write::admit(worker, route, client, Some(0)).await?;
+    let extraction = route.extraction;
+    let upstream = table.upstream(extraction, owner.side);
+    let grant = Grant::Owner {
+        extraction,
+        owner,
+        flight,
+    };
+    Ok((owner.side, upstream, grant))
+}
+
+/// What an upstream answered.
+enum Answer {
+    /// It speaks another protocol from now on.
+    Switched(Response<ResponseBody>, Wire),
+    Declined(Response<ResponseBody>),
+}
+
+/// Sends the request over a connection of its own, once.
+async fn exchange(
+    worker: &Worker,
+    upstream: UpstreamIndex,
+    parts: Parts,
+) -> Result<Answer, Failure> {
+    let upstream = worker.shared.upstreams.get(upstream);
+    let chosen = worker.upstreams.choose(upstream, Tried::default());
+    let instance = &upstream.instances[chosen];
+    let url = &instance.url;
+    let lost = |error: &hyper::Error| {
+        tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
+        Failure::Sent(Refusal::Lost)
+    };
+    let connecting = instance.addresses.connect(upstream.timeouts.connect);
+    let wire = connecting.await.map_err(|error| {
+        tracing::warn!(upstream = %url, %error, "upstream not reached");
+        upstream.failed(chosen);
+        Failure::NotSent(Refusal::Unreachable)
+    })?;
+    let (mut sender, mut connection) = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .handshake::<_, RequestBody>(TokioIo::new(wire))
+        .await
+        .map_err(|error| lost(&error))?;
+    let mut has_ended = false;
+    let response = {
+        let mut answer = pin!(sender.send_request(Request::from_parts(parts, RequestBody::none())));
+        poll_fn(|cx| {
+            // What went wrong is told to the request.
+            has_ended = has_ended || Pin::new(&mut connection).poll(cx).is_ready();
+            answer.as_mut().poll(cx)
+        })
+        .await
+        .map_err(|error| lost(&error))?
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let keep = if has_ended {
+            Keep::Nothing
+        } else {
+            Keep::Driver {
+                _driver: Driver::spawn(connection),
+            }
+        };
+        let response = response.map(|body| ResponseBody::apart(body, keep));
+        return Ok(Answer::Declined(response));
+    }
+    if !has_ended {
+        (&mut connection).await.map_err(|error| lost(&error))?;
+    }
+    let http1::Parts { io, read_buf, .. } = connection.into_parts();
+    let mut wire = io.into_inner();
+    wire.put_back(read_buf);
+    let (head, _none) = response.into_parts();
+    let response = Response::from_parts(head, ResponseBody::empty());
+    Ok(Answer::Switched(response, wire))
+}
+
+/// The task that drives a connection to an upstream whose answer is passed on;
+/// it ends with the answer.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Driver {
+    fn spawn(connection: http1::Connection<TokioIo<Wire>, RequestBody>) -> Self {
+        Self(spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "upstream connection ended");
+            }
+        }))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What lets a tunnel be.
+enum Grant {
+    /// Its route stays with the monolith.
+    Stays,
+    /// Writes of the extraction go to this owner.
+    Owner {
+        extraction: ExtractionIndex,
+        owner: Ownership,
+        flight: Flight,
+    },
+}
+
+/// An upstream that speaks another protocol than HTTP with the client.
+pub(crate) struct Tunnel {
+    upstream: Wire,
+    grant: Grant,
+}
+
+/// Why a tunnel was closed.
+enum End {
+    Done(io::Result<(u64, u64)>),
+    Idle,
+    Revoked,
+}
+
+impl Tunnel {
+    /// Copies bytes both ways until both sides have ended, nothing was said for
+    /// too long, or it must not be any longer.
+    pub(crate) async fn run(self, worker: &Worker, client: Wire) {
+        let Self {
+            mut upstream,
+            mut grant,
+        } = self;
+        let last = Cell::new(Instant::now());
+        let mut client = Watched {
+            wire: client,
+            last: &last,
+        };
+        let end = {
+            let copying = copy_bidirectional_with_sizes(
+                &mut client,
+                &mut upstream,
+                TUNNEL_BUFFER_BYTES,
+                TUNNEL_BUFFER_BYTES,
+            );
+            tokio::select! {
+                // First of all, not a byte more.
+                biased;
+                () = grant.revoked(worker) => End::Revoked,
+                done = copying => End::Done(done),
+                () = silence(&last, worker.shared.settings.upgraded_idle) => End::Idle,
+            }
+        };
+        // The upstream first: what was in flight has then ended, or never will.
+        drop(upstream);
+        drop(grant);
+        match end {
+            End::Done(Ok((sent, received))) => {
+                tracing::debug!(sent, received, "upgraded connection ended");
+            }
+            End::Done(Err(error)) => tracing::debug!(%error, "upgraded connection broke"),
+            End::Idle => tracing::debug!("upgraded connection closed, it was idle"),
+            End::Revoked => tracing::info!("upgraded connection closed for a hand-over"),
+        }
+    }
+}
+
+impl Grant {
+    /// Resolves when the tunnel must be closed. While the owner stays, the
+    /// flight follows the routing, so that it does not look like an old one.
+    async fn revoked(&mut self, worker: &Worker) {
+        let Self::Owner {
+            extraction,
+            owner,
+            flight,
+        } = self
+        else {
+            return pending().await;
+        };
+        loop {
+            let mut rerouted = pin!(worker.rerouted.notified());
+            rerouted.as_mut().enable();
+            let standing = worker.shared.snapshot.load().standing(*extraction);
+            match decision::write(standing, worker.shared.lease()) {
+                WriteVerdict::Forward(now) if now == *owner => {
+                    *flight = worker.inflight.enter(*extraction, standing);
+                }
+                _ => return,
+            }
+            rerouted.await;
+        }
+    }
+}
+
+/// Resolves when nothing has happened for `bound`.
+async fn silence(last: &Cell<Instant>, bound: Duration) {
+    loop {
+        let until = last.get() + bound;
+        tokio::time::sleep_until(until).await;
+        if last.get() + bound <= until {
+            return;
+        }
+    }
+}
+
+/// A wire that notes when something went over it last.
+struct Watched<'a> {
+    wire: Wire,
+    last: &'a Cell<Instant>,
+}
+
+impl Watched<'_> {
+    fn note<T>(&self, outcome: Poll<T>) -> Poll<T> {
+        if outcome.is_ready() {
+            self.last.set(Instant::now());
+        }
+        outcome
+    }
+}
+
+impl AsyncRead for Watched<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.wire).poll_read(cx, buffer);
+        self.note(read)
+    }
+}
+
+impl AsyncWrite for Watched<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.wire).poll_write(cx, bytes);
+        self.note(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstream_may_choose_only_what_was_asked_for() {
+        let header = HeaderValue::from_static;
+        assert!(is_one_of(&header("WebSocket"), &header("websocket")));
+        assert!(is_one_of(&header("b"), &header("a, b")));
+        assert!(!is_one_of(&header("h2c"), &header("websocket")));
+        assert!(!is_one_of(&header(""), &header("websocket")));
+    }
+
+    #[test]
+    fn an_upgrade_is_named_by_the_connection() {
+        let headers =
+            |value| HeaderMap::from_iter([(header::CONNECTION, HeaderValue::from_static(value))]);
+        assert!(is_named(&headers("keep-alive, Upgrade")));
+        assert!(!is_named(&headers("keep-alive")));
+        assert!(!is_named(&headers("upgrades")));
+    }
+}

@@ -1,0 +1,222 @@
+//! HTTP/2 towards clients, with PyPI's h2 as the peer (`tests/h2_suite`).
+
+use crate::support::*;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use std::{
+    convert::Infallible,
+    fs::{self, File},
+    future::pending,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::Command,
+};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+const LARGE_BYTES: usize = 8 << 20;
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+/// What the suite asks for, by path.
+async fn answer(request: Request<Incoming>, cut_off: Arc<AtomicUsize>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let path = path.strip_prefix("/api/contracts").unwrap_or(path);
+    assert!(!path.contains("smuggled"), "{path}");
+    let unread = Unread(cut_off);
+    let collected = match path {
+        "/stall" => pending().await,
+        _ => body.collect().await,
+    };
+    let Ok(body) = collected else {
+        return Response::new(full("cut off"));
+    };
+    let cut_off = unread.all_came();
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let body = body.to_bytes();
+    match path {
+        "/echo" => Response::new(full(body)),
+        "/large" => Response::new(full(vec![b'l'; LARGE_BYTES])),
+        "/nothing" => {
+            let mut response = Response::new(full(""));
+            *response.status_mut() = http::StatusCode::NO_CONTENT;
+            response
+        }
+        "/slow" => {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            Response::new(full("at last"))
+        }
+        "/hop" => Response::builder()
+            .header("connection", "x-hop")
+            .header("keep-alive", "timeout=5")
+            .header("x-hop", "1")
+            .header("upgrade", "h2c")
+            .body(full("hop"))
+            .unwrap(),
+        "/trailers" => {
+            let sum =
+                HeaderMap::from_iter([("x-sum".parse().unwrap(), HeaderValue::from_static("7"))]);
+            let frames = [
+                Ok(Frame::data(Bytes::from_static(b"body"))),
+                Ok(Frame::trailers(sum)),
+            ];
+            let body = StreamBody::new(futures_util::stream::iter(frames));
+            Response::builder()
+                .header("trailer", "x-sum")
+                .body(body.boxed_unsync())
+                .unwrap()
+        }
+        "/echo-trailers" => {
+            let mine = trailers.get("x-mine").map(|mine| mine.to_str().unwrap());
+            Response::new(full(
+                json!({ "body": body.len(), "x-mine": mine }).to_string(),
+            ))
+        }
+        "/counts" => Response::new(full(
+            json!({ "cut-off": cut_off.load(Ordering::SeqCst) }).to_string(),
+        )),
+        _ => {
+            let all = |name| -> Vec<String> {
+                let values = parts.headers.get_all(name).iter();
+                values
+                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                    .collect()
+            };
+            let headers: serde_json::Map<_, _> = parts
+                .headers
+                .keys()
+                .map(|name| (name.to_string(), json!(all(name))))
+                .collect();
+            let seen = json!({
+                "method": parts.method.as_str(),
+                "path": parts.uri.to_string(),
+                "headers": headers,
+            });
+            Response::new(full(seen.to_string()))
+        }
+    }
+}
+
+/// A body that has not come whole; counted when it never will.
+struct Unread(Arc<AtomicUsize>);
+
+impl Unread {
+    fn all_came(self) -> Arc<AtomicUsize> {
+        let count = Arc::clone(&self.0);
+        count.fetch_sub(1, Ordering::SeqCst);
+        count
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let cut_off = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let cut_off = Arc::clone(&cut_off);
+            let service = service_fn(move |request| {
+                let cut_off = Arc::clone(&cut_off);
+                async move { Ok::<_, Infallible>(answer(request, cut_off).await) }
+            });
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service),
+            );
+        }
+    });
+    address
+}
+
+/// A Python with the suite's requirements, made once.
+fn python(suite: &Path) -> Option<PathBuf> {
+    let requirements = suite.join("requirements.txt");
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("h2-suite");
+    let lock = File::create(home.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let (python, done) = (home.join("bin/python"), home.join("done"));
+    let wanted = fs::read(&requirements).unwrap();
+    if fs::read(&done).is_ok_and(|made| made == wanted) {
+        return Some(python);
+    }
+    let run =
+        |command: &mut std::process::Command| command.status().is_ok_and(|status| status.success());
+    let mut venv = std::process::Command::new("python3");
+    let mut pip = std::process::Command::new(&python);
+    let made = run(venv.args(["-m", "venv", "--clear"]).arg(&home))
+        && run(pip
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+            ])
+            .arg(&requirements));
+    made.then(|| {
+        fs::write(done, wanted).unwrap();
+        python
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite() {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/h2_suite");
+    let made = tokio::task::spawn_blocking({
+        let suite = suite.clone();
+        move || python(&suite)
+    });
+    let Some(python) = made.await.unwrap() else {
+        // In CI, where it must not be skipped, both are there.
+        println!("SKIPPED: the HTTP/2 suite needs python3 with venv, and PyPI");
+        return;
+    };
+    let upstream = upstream().await;
+    let gateway = between(Knobs::default(), upstream, upstream);
+    let address = gateway.local_addr();
+    let mut checks = Command::new(python)
+        .arg(suite.join("suite.py"))
+        .args([address.ip().to_string(), address.port().to_string()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(checks.stdout.take().unwrap()).lines();
+    let mut said = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line == "drain" {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.shutdown(DEADLINE).await });
+        } else {
+            said.push(line);
+        }
+    }
+    let status = checks.wait().await.unwrap();
+    assert!(status.success(), "{said:#?}");
+    assert!(said.len() > 40, "{said:#?}");
+}
