@@ -6,7 +6,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 /// Why a request gets an answer of the gateway's own.
 ///
-/// Of all with status 503, 400, 408 and 501 the request was sent nowhere.
+/// Of all with status 503 and 501 the request was sent nowhere. Of those with
+/// 400, 408 and 413 at most a part of it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
@@ -17,6 +18,10 @@ pub(crate) enum Refusal {
     Upgrade,
     #[error("the request's body came too slowly, or ended early")]
     BodyLost,
+    #[error("the request's body is malformed")]
+    BadBody,
+    #[error("the request's body is too large")]
+    BodyTooLarge,
     #[error("too many request bodies are being read")]
     BuffersFull,
     #[error("the gateway has lost its conductor")]
@@ -54,7 +59,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::BadTarget(_) | Self::BadHead(_) => StatusCode::BAD_REQUEST,
+            Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upgrade => StatusCode::NOT_IMPLEMENTED,
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
             Self::BuffersFull
@@ -78,6 +84,8 @@ impl Refusal {
             Self::BadHead(_) => "bad-head",
             Self::Upgrade => "upgrade",
             Self::BodyLost => "body-lost",
+            Self::BadBody => "bad-body",
+            Self::BodyTooLarge => "body-too-large",
             Self::BuffersFull => "buffers-full",
             Self::NoLease => "no-lease",
             Self::OwnerUnknown => "owner-unknown",
@@ -126,7 +134,9 @@ impl Refusal {
             };
             headers.insert(header::RETRY_AFTER, after);
         }
-        if matches!(self, Self::BodyLost | Self::Stopping) {
+        // What is left of such a body is not read.
+        let leaves_body = matches!(self, Self::BodyLost | Self::BadBody | Self::BodyTooLarge);
+        if leaves_body || self == Self::Stopping {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

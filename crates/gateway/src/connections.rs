@@ -1,6 +1,6 @@
 //! The clients' connections of one worker.
 
-use crate::{deadline::Timer, hygiene::Peer, serve::serve, worker::Worker};
+use crate::{deadline::Timer, guard::Guarded, hygiene::Peer, serve::serve, worker::Worker};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -24,15 +24,6 @@ use tokio::{
 /// The most connections of one worker, 12 KiB each when idle. Past it, clients
 /// wait in the listening socket's queue.
 const CONNECTIONS_MAX: usize = 10_000;
-
-/// How long a client may take for a whole head, and how long an idle
-/// connection is kept: a slow head cannot be told from an idle connection
-/// until its first byte is there, and both cost the same. As nginx does.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// The largest head. Cookies make them large; 8 KiB is the usual limit of
-/// application servers.
-const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// What is read at once of a request, and so kept per slow connection.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -134,12 +125,15 @@ async fn converse(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
         // Boxed: an idle connection does not keep the room that a request needs.
         Box::pin(async move { Ok::<_, Infallible>(serve(worker, peer, request).await) })
     });
+    let client = &worker.shared.settings.client;
+    let io = Guarded::new(TokioIo::new(stream), &worker.shared.guard);
     let connection = http1::Builder::new()
         .timer(Timer)
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(HEAD_BYTES_MAX)
-        .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .header_read_timeout(client.idle)
+        .max_header_size(client.head_bytes)
+        .max_headers(client.headers)
+        .max_buf_size(READ_BUFFER_BYTES.max(client.head_bytes))
+        .serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut entry = None;
     let mut is_closing = false;

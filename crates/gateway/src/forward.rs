@@ -19,7 +19,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{Progress, RequestBody, ResponseBody},
+    body::{BodyFault, Progress, RequestBody, ResponseBody},
     deadline::timeout_at,
     link::Link,
     spare::Spare,
@@ -257,10 +257,9 @@ async fn try_once(
 
 fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
     let url = &upstream.instances[chosen].url;
-    let refusal = if error.is_user() {
-        // The client's body ended early or made no sense.
-        tracing::info!(upstream = %url, %error, "request's body lost on its way");
-        Refusal::BodyLost
+    let refusal = if let Some(fault) = BodyFault::behind(error) {
+        tracing::info!(upstream = %url, %fault, "request's body lost on its way");
+        fault.refusal()
     } else {
         tracing::warn!(upstream = %url, %error, "request lost at the upstream");
         Refusal::Lost

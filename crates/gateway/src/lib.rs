@@ -21,7 +21,8 @@
 //!
 //! Who is asked, and when no longer: `upstream` and what is below it.
 //!
-//! The wires: `link`, `pool`, `body`, `spare`, `hygiene`, `answer`.
+//! The wires: `guard` (what may not come in), `link`, `pool`, `body`, `spare`,
+//! `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -44,6 +45,7 @@ mod explain;
 mod force;
 mod forward;
 mod gateway;
+mod guard;
 mod hold;
 mod hygiene;
 mod inflight;

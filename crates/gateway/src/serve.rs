@@ -18,7 +18,7 @@ use http::{
     request::Parts,
     uri::{Parts as UriParts, PathAndQuery},
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use plan::MethodKind;
 use protocol::Side;
 use std::{rc::Rc, time::Instant};
@@ -60,7 +60,8 @@ pub(crate) async fn serve(
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
-    let (place, outcome) = match addressed(&worker.shared, &mut parts, seen) {
+    let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.shared, &mut parts, seen));
+    let (place, outcome) = match addressed {
         Err(refusal) => {
             discard(body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
@@ -108,6 +109,14 @@ pub(crate) async fn serve(
         begun.elapsed(),
     );
     response
+}
+
+/// Refuses a body that says itself that it is too large.
+fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
+    match worker.shared.settings.client.body_bytes {
+        Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLarge),
+        _ => Ok(()),
+    }
 }
 
 /// Checks a head, makes its target the one text that is matched and forwarded,

@@ -62,6 +62,9 @@ pub struct GatewayFile {
     /// How often host names of upstreams are looked up (default 10s).
     #[serde(default)]
     pub(crate) resolve_every: Option<Text>,
+    /// What a client may send, and how slowly.
+    #[serde(default)]
+    pub(crate) client: Option<crate::client::ClientFile>,
 }
 
 /// Where the conductor's API listens.

@@ -8,6 +8,7 @@
 //!
 //! Pure: no I/O, no clock, and the environment comes in as a function.
 
+mod client;
 mod error;
 pub mod file;
 mod gateway_route;
@@ -23,6 +24,7 @@ mod upstream;
 mod values;
 mod word;
 
+pub use client::ClientLimits;
 pub use error::PlanError;
 pub use gateway_route::{Destination, GatewayRoute, Rewrite};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
@@ -74,6 +76,8 @@ pub struct Gateway {
     pub replay_bytes: ByteSize,
     /// How often host names of upstreams are looked up.
     pub resolve_every: Duration,
+    /// What a client may send, and how slowly.
+    pub client: ClientLimits,
 }
 
 /// One unit of migration: routes and tables that move to one service.
