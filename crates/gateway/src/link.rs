@@ -57,6 +57,8 @@ impl Link {
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(UPSTREAM_BUFFER_BYTES)
+            // The size of the buffer alone does not bound a head: it grows.
+            .max_header_size(UPSTREAM_BUFFER_BYTES)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;

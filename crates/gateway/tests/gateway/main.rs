@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod answers;
 mod chaos;
 mod degraded;
 mod fallback;
