@@ -60,7 +60,7 @@ pub struct ClientLimits {
     pub body_bytes: Option<u64>,
 }
 
-pub(crate) fn resolve(file: ClientFile) -> Result<ClientLimits, PlanError> {
+pub(crate) fn resolve(file: &ClientFile) -> Result<ClientLimits, PlanError> {
     let minute = Duration::from_mins(1);
     let idle = time_or(file.idle.as_ref(), minute)?;
     let head = time_or(file.head.as_ref(), minute.min(idle))?;

@@ -84,7 +84,7 @@ fn gateway(
         routes: gateway_routes(file.routes, services, environment)?,
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
         resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
-        client: crate::client::resolve(file.client.unwrap_or_default())?,
+        client: crate::client::resolve(&file.client.unwrap_or_default())?,
     })
 }
 

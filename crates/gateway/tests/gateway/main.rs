@@ -8,10 +8,12 @@
 mod answers;
 mod chaos;
 mod degraded;
+mod differential;
 mod fallback;
 mod hold;
 mod hygiene;
 mod own_writes;
+mod peers;
 mod pins;
 mod places;
 mod raw;

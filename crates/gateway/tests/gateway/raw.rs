@@ -27,7 +27,7 @@ pub struct Message {
 }
 
 /// Takes one whole message off the front: by chunks where the head says so,
-/// else by its length. For what the gateway sends, which is plain.
+/// else by its length. For what proxies send, which is plain.
 pub fn message(bytes: &[u8]) -> Option<(Message, &[u8])> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -41,13 +41,22 @@ pub fn message(bytes: &[u8]) -> Option<(Message, &[u8])> {
     if fields.contains("transfer-encoding: chunked") {
         loop {
             let line = rest.windows(2).position(|two| two == b"\r\n")?;
-            let size = std::str::from_utf8(&rest[..line]).unwrap();
+            let size = rest[..line].split(|byte| *byte == b';').next();
+            let size = std::str::from_utf8(size.unwrap_or_default()).unwrap();
             let size = usize::from_str_radix(size, 16).unwrap();
             rest = &rest[line + 2..];
+            if size == 0 {
+                break;
+            }
             body.extend_from_slice(rest.get(..size)?);
             assert_eq!(rest.get(size..size + 2)?, b"\r\n");
             rest = &rest[size + 2..];
-            if size == 0 {
+        }
+        // Trailers, and the empty line.
+        loop {
+            let line = rest.windows(2).position(|two| two == b"\r\n")?;
+            rest = &rest[line + 2..];
+            if line == 0 {
                 break;
             }
         }
