@@ -44,6 +44,9 @@ mod error;
 mod explain;
 mod force;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod guard;
 mod hold;

@@ -51,9 +51,10 @@ pub(super) fn content(line: &[u8]) -> Result<&[u8], Malformed> {
 /// Whether bytes hold a control character other than a tab.
 fn has_control(bytes: &[u8]) -> bool {
     // Without a branch, so that it is done for many bytes at once.
-    bytes.iter().fold(false, |found, &byte| {
-        found | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f)
-    })
+    let control = bytes.iter().fold(0, |found, &byte| {
+        found | (u8::from(byte < 0x20) & u8::from(byte != b'\t')) | u8::from(byte == 0x7f)
+    });
+    control != 0
 }
 
 /// Length of the name that a line begins with, and the classes of its bytes.
@@ -94,6 +95,7 @@ pub(super) fn request(line: &[u8]) -> Result<bool, Malformed> {
         [] => Err(Malformed::RequestLine),
         // A parser further on would drop the fragment in silence.
         _ if memchr::memchr(b'#', target).is_some() => Err(Malformed::Target),
+        _ if std::str::from_utf8(target).is_err() => Err(Malformed::Target),
         [b'/', ..] => Ok(is_http_11),
         b"*" if is_options() => Ok(is_http_11),
         _ if starts_with(target, b"http://") || starts_with(target, b"https://") => Ok(is_http_11),
@@ -284,6 +286,12 @@ mod tests {
         ] {
             assert_eq!(request(bad.as_bytes()), Err(why), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn targets_are_text() {
+        assert_eq!(request(b"GET /\xff HTTP/1.1"), Err(M::Target));
+        assert_eq!(request(b"GET /\xc3\xa4 HTTP/1.1"), Ok(true));
     }
 
     #[test]

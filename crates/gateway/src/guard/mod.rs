@@ -130,6 +130,12 @@ impl Guard {
         matches!(self.state, State::Head(_)) && !self.is_in_head()
     }
 
+    /// Whether a line has begun that is not judged before its end.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn is_in_line(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     /// Judges the next bytes. Once refused, always refused.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let mut at = 0;

@@ -39,6 +39,7 @@ pub fn bad_heads() -> Vec<Bad> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn lengths_and_encodings() -> Vec<Bad> {
     let zero = "0\r\n\r\n";
     let named = [
@@ -389,6 +390,7 @@ pub struct Good {
     pub seen: Vec<(&'static str, Vec<u8>)>,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn good() -> Vec<Good> {
     let one = |name, bytes: String, line, body: &[u8]| Good {
         name,
