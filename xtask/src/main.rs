@@ -3,6 +3,7 @@
 mod bench;
 mod checks;
 mod demo;
+mod fuzz;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -34,6 +35,12 @@ enum Task {
     },
     /// Check formatting, lints, licences and dependencies
     Lint,
+    /// Look for inputs that break the readers of outside input
+    Fuzz {
+        /// How long, for each reader
+        #[arg(default_value_t = 10)]
+        seconds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,6 +49,7 @@ fn main() -> ExitCode {
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
         Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
+        Task::Fuzz { seconds } => fuzz::run(seconds).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         // Without a backtrace: what failed is said by the chain of contexts.

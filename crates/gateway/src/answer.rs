@@ -6,7 +6,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 /// Why a request gets an answer of the gateway's own.
 ///
-/// Of all with status 503, 400 and 408 the request was sent nowhere.
+/// Of all with status 503 the request was sent nowhere. Of those with 400, 408
+/// and 413 at most a part of it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
@@ -15,6 +16,10 @@ pub(crate) enum Refusal {
     BadHead(&'static str),
     #[error("the request's body came too slowly, or ended early")]
     BodyLost,
+    #[error("the request's body is malformed")]
+    BadBody,
+    #[error("the request's body is too large")]
+    BodyTooLarge,
     #[error("too many request bodies are being read")]
     BuffersFull,
     #[error("the gateway has lost its conductor")]
@@ -52,7 +57,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::BadTarget(_) | Self::BadHead(_) => StatusCode::BAD_REQUEST,
+            Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
             Self::BuffersFull
             | Self::NoLease
@@ -74,6 +80,8 @@ impl Refusal {
             Self::BadTarget(_) => "bad-target",
             Self::BadHead(_) => "bad-head",
             Self::BodyLost => "body-lost",
+            Self::BadBody => "bad-body",
+            Self::BodyTooLarge => "body-too-large",
             Self::BuffersFull => "buffers-full",
             Self::NoLease => "no-lease",
             Self::OwnerUnknown => "owner-unknown",
@@ -122,7 +130,9 @@ impl Refusal {
             };
             headers.insert(header::RETRY_AFTER, after);
         }
-        if matches!(self, Self::BodyLost | Self::Stopping) {
+        // What is left of such a body is not read.
+        let leaves_body = matches!(self, Self::BodyLost | Self::BadBody | Self::BodyTooLarge);
+        if leaves_body || self == Self::Stopping {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

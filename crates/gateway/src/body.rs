@@ -2,6 +2,7 @@
 
 use crate::{
     answer::Refusal,
+    deadline::Deadline,
     hygiene,
     link::Link,
     pool::Pool,
@@ -16,8 +17,11 @@ use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use plan::ClientLimits;
 use std::{
     cell::Cell,
+    error::Error,
+    io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -69,6 +73,51 @@ pub(crate) struct Stream {
     begun: Option<Bytes>,
     rest: Incoming,
     progress: Progress,
+    /// How many bytes of the rest may come.
+    room: u64,
+    patience: Duration,
+    /// Runs while the next part is awaited.
+    waiting: Option<Box<Deadline>>,
+}
+
+/// Why a request's body did not come to its end. Whatever it was sent to did
+/// nothing wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("the client went away in the middle of a request")]
+    Lost,
+    #[error("the client sent the next part of a request too late")]
+    Slow,
+    #[error("a request's body is too large")]
+    TooLarge,
+    #[error("a request's body is malformed")]
+    Malformed,
+}
+
+impl BodyFault {
+    fn of(error: &hyper::Error) -> Self {
+        let cause = error
+            .source()
+            .and_then(|source| source.downcast_ref::<io::Error>());
+        match cause.map(io::Error::kind) {
+            // The guard's, or hyper's own.
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
+            _ => Self::Lost,
+        }
+    }
+
+    /// The one that made an exchange with an upstream fail, if one did.
+    pub(crate) fn behind(error: &hyper::Error) -> Option<Self> {
+        error.source()?.downcast_ref().copied()
+    }
+
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::Lost | Self::Slow => Refusal::BodyLost,
+            Self::TooLarge => Refusal::BodyTooLarge,
+            Self::Malformed => Refusal::BadBody,
+        }
+    }
 }
 
 /// When the last part of a request was passed on: an upstream cannot answer
@@ -88,14 +137,19 @@ impl RequestBody {
         Self::Whole(Whole::default())
     }
 
-    pub(crate) fn stream(begun: Bytes, rest: Incoming) -> Self {
+    /// What of it has come must be within the limits.
+    pub(crate) fn stream(begun: Bytes, rest: Incoming, limits: &ClientLimits) -> Self {
         if begun.is_empty() && rest.is_end_stream() {
             return Self::none();
         }
+        let most = limits.body_bytes.unwrap_or(u64::MAX);
         Self::Stream(Stream {
+            room: most.saturating_sub(begun.len() as u64),
+            patience: limits.body,
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
             progress: Progress(Rc::new(Cell::new(Instant::now()))),
+            waiting: None,
         })
     }
 
@@ -123,26 +177,52 @@ impl RequestBody {
     }
 }
 
+impl Stream {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(begun) = self.begun.take() {
+            return Poll::Ready(Some(Ok(Frame::data(begun))));
+        }
+        let frame = match Pin::new(&mut self.rest).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return self.poll_patience(cx).map(|fault| Some(Err(fault))),
+        };
+        self.waiting = None;
+        self.progress.0.set(Instant::now());
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(|error| BodyFault::of(&error))?;
+            self.fits(frame)
+        }))
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
+        let end = || Instant::now() + self.patience;
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::new(Deadline::at(end())));
+        Pin::new(waiting).poll(cx).map(|()| BodyFault::Slow)
+    }
+
+    fn fits(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyFault> {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        self.room = self.room.checked_sub(length).ok_or(BodyFault::TooLarge)?;
+        Ok(frame)
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyFault;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match self.get_mut() {
             Self::Whole(whole) => Poll::Ready(whole.next().map(Ok)),
-            Self::Stream(stream) => {
-                if let Some(begun) = stream.begun.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(begun))));
-                }
-                let frame = Pin::new(&mut stream.rest).poll_frame(cx);
-                if frame.is_ready() {
-                    stream.progress.0.set(Instant::now());
-                }
-                checked(frame)
-            }
+            Self::Stream(stream) => checked(stream.poll_frame(cx)),
         }
     }
 
@@ -279,12 +359,11 @@ pub(crate) enum Collected {
     Large(Bytes, Incoming, Reserved),
 }
 
-/// Reads a body, up to a little more than `limit` bytes. Each part may take
-/// `patience`.
+/// Reads a body, up to a little more than `limit` bytes.
 pub(crate) async fn collect(
     mut body: Incoming,
     limit: usize,
-    patience: Duration,
+    client: &ClientLimits,
     buffers: &Rc<Buffers>,
 ) -> Result<Collected, Refusal> {
     let mut reserved = buffers.reserve();
@@ -298,10 +377,10 @@ pub(crate) async fn collect(
     let mut more = BytesMut::new();
     let mut trailers = None;
     loop {
-        let frame = crate::deadline::timeout(patience, body.frame()).await;
+        let frame = crate::deadline::timeout(client.body, body.frame()).await;
         let data = match frame.map_err(|_| Refusal::BodyLost)? {
             None => break,
-            Some(Err(_)) => return Err(Refusal::BodyLost),
+            Some(Err(error)) => return Err(BodyFault::of(&error).refusal()),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => data,
                 Err(frame) => {
@@ -320,7 +399,11 @@ pub(crate) async fn collect(
             // Most bodies come in one part, which is not copied.
             more.extend_from_slice(&data);
         }
-        if first.len() + more.len() > limit {
+        let length = first.len() + more.len();
+        if client.body_bytes.is_some_and(|most| length as u64 > most) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if length > limit {
             return Ok(Collected::Large(join(first, &more), body, reserved));
         }
         if body.is_end_stream() {

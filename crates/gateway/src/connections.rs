@@ -2,6 +2,7 @@
 
 use crate::{
     deadline::{Timer, timeout},
+    guard::Guarded,
     http2,
     listeners::Listening,
     peer::{Peer, Scheme},
@@ -36,15 +37,6 @@ use tokio::{
 /// The most connections of one worker, 12 KiB each when idle. Past it, clients
 /// wait in the listening socket's queue.
 const CONNECTIONS_MAX: usize = 10_000;
-
-/// How long a client may take for a whole head, and how long an idle
-/// connection is kept: a slow head cannot be told from an idle connection
-/// until its first byte is there, and both cost the same. As nginx does.
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// The largest head. Cookies make them large; 8 KiB is the usual limit of
-/// application servers.
-pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// What is read at once of a request, and so kept per slow connection.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -249,10 +241,12 @@ impl Listener {
 /// Serves one client. A panic in a request ends its task, and no more.
 async fn converse(worker: Rc<Worker>, manner: Manner, wire: Wire, address: Option<IpAddr>) {
     let begun = if manner.tls.is_none() && !manner.proxy_protocol {
-        unless_closing(&worker, begin_plainly(wire, address, Scheme::Plain)).await
+        let idle = worker.shared.settings.client.idle;
+        unless_closing(&worker, begin_plainly(idle, wire, address, Scheme::Plain)).await
     } else {
         // Their future is large.
-        Box::pin(unless_closing(&worker, begin(manner, wire, address))).await
+        let idle = worker.shared.settings.client.idle;
+        Box::pin(unless_closing(&worker, begin(idle, manner, wire, address))).await
     };
     match begun {
         Ok((wire, peer, Speaks::Http1)) => http1(&worker, Rc::new(peer), wire).await,
@@ -286,6 +280,7 @@ enum Speaks {
 
 /// What the proxy in front and TLS have to say comes first.
 async fn begin(
+    idle: Duration,
     manner: Manner,
     mut wire: Wire,
     mut address: Option<IpAddr>,
@@ -296,7 +291,7 @@ async fn begin(
         address = Some(client.ip());
     }
     let Some(tls) = manner.tls else {
-        return begin_plainly(wire, address, Scheme::Plain).await;
+        return begin_plainly(idle, wire, address, Scheme::Plain).await;
     };
     let (wire, is_http2) = timeout(BEGIN_TIMEOUT, tls.accept(wire)).await??;
     let speaks = if is_http2 {
@@ -309,11 +304,12 @@ async fn begin(
 
 /// Without TLS, a client that speaks HTTP/2 just does so.
 async fn begin_plainly(
+    idle: Duration,
     mut wire: Wire,
     address: Option<IpAddr>,
     scheme: Scheme,
 ) -> io::Result<(Wire, Peer, Speaks)> {
-    let speaks = if timeout(HEAD_TIMEOUT, wire.begins_with_http2()).await?? {
+    let speaks = if timeout(idle, wire.begins_with_http2()).await?? {
         Speaks::Http2
     } else {
         Speaks::Http1
@@ -340,12 +336,15 @@ async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
             Ok::<_, Infallible>(response)
         })
     });
+    let client = &worker.shared.settings.client;
+    let io = Guarded::new(TokioIo::new(wire), &worker.shared.guard);
     let mut connection = http1::Builder::new()
         .timer(Timer)
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(HEAD_BYTES_MAX)
-        .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(wire), service);
+        .header_read_timeout(client.idle)
+        .max_header_size(client.head_bytes)
+        .max_headers(client.headers)
+        .max_buf_size(READ_BUFFER_BYTES.max(client.head_bytes))
+        .serve_connection(io, service);
     let mut is_closing = false;
     let end = poll_fn(|cx| {
         if !is_closing && worker.connections.are_closing() {
@@ -360,7 +359,7 @@ async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
     }
     if let Some(tunnel) = peer.take_tunnel() {
         let http1::Parts { io, read_buf, .. } = connection.into_parts();
-        let mut wire = io.into_inner();
+        let mut wire = io.into_inner().into_inner();
         wire.put_back(read_buf);
         Box::pin(tunnel.run(worker, wire)).await;
     }

@@ -19,7 +19,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{Progress, RequestBody, ResponseBody},
+    body::{BodyFault, Progress, RequestBody, ResponseBody},
     deadline::timeout_at,
     link::Link,
     spare::Spare,
@@ -33,7 +33,7 @@ use crate::{
     },
     worker::Worker,
 };
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use plan::Protocol;
 use std::{
@@ -282,10 +282,9 @@ async fn multiplexed(
 
 fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
     let url = &upstream.instances[chosen].url;
-    let refusal = if error.is_user() {
-        // The client's body ended early or made no sense.
-        tracing::info!(upstream = %url, %error, "request's body lost on its way");
-        Refusal::BodyLost
+    let refusal = if let Some(fault) = BodyFault::behind(error) {
+        tracing::info!(upstream = %url, %fault, "request's body lost on its way");
+        fault.refusal()
     } else {
         tracing::warn!(upstream = %url, %error, "request lost at the upstream");
         Refusal::Lost
@@ -304,8 +303,11 @@ fn answer(
     link: Link,
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody asked for it: the request's `Upgrade` was removed.
+    // Nobody asked for another protocol: the request's `Upgrade` was removed.
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switches || !is_framed_once(response.headers()) {
+        let name = &worker.shared.upstreams.get(index).name;
+        tracing::warn!(upstream = %name, "answer refused: it has two readings");
         return Err(Missed {
             refusal: Refusal::BadAnswer,
             again: None,
@@ -323,6 +325,20 @@ pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
+}
+
+/// Whether an answer's end is told in one way. hyper reads one with a length
+/// and chunks by its chunks, and would write it by its length.
+fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => {
+            coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+                && !headers.contains_key(header::CONTENT_LENGTH)
+        }
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// Waits for an answer for as long as the plan allows after the request was

@@ -12,7 +12,6 @@
 use crate::{
     answer::Refusal,
     body::{BodyError, ResponseBody},
-    connections::{HEAD_BYTES_MAX, HEAD_TIMEOUT},
     peer::Peer,
     serve::serve,
     wire::Wire,
@@ -104,6 +103,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
             }))
         }
     });
+    let client = worker.shared.settings.client.clone();
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -111,7 +111,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(client.head_bytes).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(ERROR_RESETS_MAX)
         .keep_alive_interval(PING_INTERVAL)
@@ -131,7 +131,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
         }
         while checks.poll_tick(cx).is_ready() {
             match ending {
-                None if tally.is_idle() => {
+                None if tally.is_idle(client.idle) => {
                     ending = Some(Instant::now());
                     connection.as_mut().graceful_shutdown();
                     cx.waker().wake_by_ref();
@@ -222,8 +222,8 @@ impl Tally {
         cancelled > CANCELLED_MAX && cancelled * 2 > self.begun.get()
     }
 
-    fn is_idle(&self) -> bool {
-        self.running.get() == 0 && self.last.get().elapsed() >= HEAD_TIMEOUT
+    fn is_idle(&self, longest: Duration) -> bool {
+        self.running.get() == 0 && self.last.get().elapsed() >= longest
     }
 }
 

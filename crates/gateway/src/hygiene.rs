@@ -1,10 +1,7 @@
 //! What is refused, removed and added on the way through.
 //!
-//! hyper refuses heads that are too long or malformed, differing
-//! `Content-Length`s and unknown transfer codings. A request with both
-//! `Content-Length` and `Transfer-Encoding` it reads as chunked, drops the
-//! length and closes the connection afterwards (RFC 9112, 6.1 allows that);
-//! since every body is framed anew towards the upstream, both sides then agree.
+//! What the bytes of a message may not say is refused before (`guard`); here
+//! are the rules for what they mean.
 
 use crate::{
     answer::Refusal,

@@ -24,7 +24,8 @@
 //! Who is asked, and when no longer: `upstream` and what is below it.
 //!
 //! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
-//! `peer`, `link`, `pool`, `multiplexed`, `body`, `spare`, `hygiene`, `answer`.
+//! `peer`, `guard` (what may not come in), `link`, `pool`, `multiplexed`, `body`,
+//! `spare`, `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -46,7 +47,11 @@ mod error;
 mod explain;
 mod force;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
+mod guard;
 pub mod handover;
 mod hold;
 mod http2;

@@ -56,6 +56,8 @@ impl Link {
         let wire = addresses.connect(bound).await?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(UPSTREAM_BUFFER_BYTES)
+            // The size of the buffer alone does not bound a head: it grows.
+            .max_header_size(UPSTREAM_BUFFER_BYTES)
             .handshake(TokioIo::new(wire))
             .await
             .map_err(io::Error::other)?;

@@ -1,7 +1,7 @@
 //! What Prometheus sees. Label values come from fixed sets or from the plan,
 //! never from a request.
 
-use crate::{answer::Refusal, hold::HoldMetrics, shared::Shared, table::Place};
+use crate::{answer::Refusal, guard::Malformed, hold::HoldMetrics, shared::Shared, table::Place};
 use http::{Method, StatusCode};
 use plan::ServiceName;
 use prometheus_client::{
@@ -117,6 +117,7 @@ pub(crate) struct Metrics {
     fallbacks: Family<ServiceLabel, Counter>,
     pin_waits: Family<OutcomeLabel, Counter>,
     refused: Family<ReasonLabel, Counter>,
+    malformed: Family<ReasonLabel, Counter>,
 }
 
 impl Metrics {
@@ -149,6 +150,11 @@ impl Metrics {
             "Requests answered by the gateway itself",
             it.refused,
         );
+        registry.register(
+            "banyan_malformed",
+            "HTTP/1 messages that were not taken for requests",
+            it.malformed,
+        );
     }
 
     /// The part that the holds of a service keep.
@@ -174,6 +180,11 @@ impl Metrics {
         self.pin_waits
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
+    }
+
+    pub(crate) fn malformed(&self, why: Malformed) {
+        let reason = why.reason();
+        self.malformed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {

@@ -20,7 +20,7 @@ use http::{
     request::Parts,
     uri::{Parts as UriParts, PathAndQuery},
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use plan::MethodKind;
 use protocol::Side;
 use std::{rc::Rc, time::Instant};
@@ -62,7 +62,8 @@ pub(crate) async fn serve(
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
-    let (place, outcome) = match addressed(&worker.shared, &mut parts) {
+    let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.shared, &mut parts));
+    let (place, outcome) = match addressed {
         Err(refusal) => {
             body::refuse(&parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
@@ -116,6 +117,14 @@ pub(crate) async fn serve(
         begun.elapsed(),
     );
     response
+}
+
+/// Refuses a body that says itself that it is too large.
+fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
+    match worker.shared.settings.client.body_bytes {
+        Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLarge),
+        _ => Ok(()),
+    }
 }
 
 /// Checks a head, makes its target the one text that is matched and forwarded,

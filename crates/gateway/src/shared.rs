@@ -3,6 +3,7 @@
 use crate::{
     Positions,
     decision::Lease,
+    guard,
     hold::Ledger,
     metrics::Metrics,
     pins::{CLIENTS_MAX, Pins},
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
+    pub(crate) guard: Arc<guard::Policy>,
     extractions: Vec<Extraction>,
     publishing: Mutex<()>,
     started: Instant,
@@ -62,6 +64,7 @@ impl Shared {
             upstreams: Upstreams::new(plan),
             settings: plan.gateway.clone(),
             positions,
+            guard: guard::Policy::new(&plan.gateway.client, &metrics),
             metrics,
             publishing: Mutex::default(),
             started: Instant::now(),

@@ -9,7 +9,6 @@ use crate::{
     body::{Collected, RequestBody, Reserved, Whole, collect},
     upstream::Upstream,
     worker::Worker,
-    write::BODY_PATIENCE,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request::Parts};
@@ -85,8 +84,8 @@ pub(crate) struct Repeatable {
 
 impl Repeatable {
     /// A request whose body is passed on as it comes, and so sent once.
-    pub(crate) fn once(parts: Parts, body: Incoming) -> Self {
-        let body = RequestBody::stream(Bytes::new(), body);
+    pub(crate) fn once(worker: &Worker, parts: Parts, body: Incoming) -> Self {
+        let body = RequestBody::stream(Bytes::new(), body, &worker.shared.settings.client);
         Self {
             request: Request::from_parts(parts, body),
             spare: None,
@@ -107,17 +106,18 @@ impl Repeatable {
         }
         if body.size_hint().exact().is_none() {
             // It may be a conversation: what comes first waits for an answer.
-            return Ok(Self::once(parts, body));
+            return Ok(Self::once(worker, parts, body));
         }
+        let client = &worker.shared.settings.client;
         let most = worker.shared.settings.replay_bytes.0;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let collected = collect(body, most, BODY_PATIENCE, &worker.buffers).await?;
+        let collected = collect(body, most, client, &worker.buffers).await?;
         let (body, whole, reserved) = match collected {
             Collected::Whole(whole, reserved) => {
                 (RequestBody::Whole(whole.clone()), Some(whole), reserved)
             }
             Collected::Large(begun, rest, reserved) => {
-                (RequestBody::stream(begun, rest), None, reserved)
+                (RequestBody::stream(begun, rest, client), None, reserved)
             }
         };
         Ok(Self {

@@ -60,7 +60,7 @@ pub(crate) async fn stay(
             Err(refusal) => return Outcome::refused(refusal),
         }
     } else {
-        Repeatable::once(parts, body)
+        Repeatable::once(worker, parts, body)
     };
     let Repeatable { request, spare, .. } = request;
     let answer = forward(worker, upstream, request, spare.as_ref(), None).await;

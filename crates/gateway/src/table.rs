@@ -333,11 +333,18 @@ extractions:
     #[test]
     fn escapes_find_the_same_route_or_are_refused() {
         assert_eq!(route("GET", None, "/api/%63ontracts/7"), Ok(Some(0)));
-        for path in ["//api/contracts", "/api%2fcontracts", "/api\\contracts"] {
+        for path in [
+            "//api/contracts",
+            "/api%2fcontracts",
+            "/api\\contracts",
+            "/api;x/contracts",
+            "/api/contracts;x",
+        ] {
             assert_eq!(route("GET", None, path), Err(AmbiguousPath), "{path}");
         }
         // No difference, so no objection.
         assert_eq!(route("GET", None, "/api/contracts//7"), Ok(Some(0)));
+        assert_eq!(route("GET", None, "/api/contracts/7;x"), Ok(Some(0)));
         assert_eq!(route("GET", None, "/media//a%20b"), Ok(None));
     }
 }

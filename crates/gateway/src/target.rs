@@ -8,9 +8,10 @@
 //! - Dot segments, broken escapes, `%00`, control characters and fragments are
 //!   refused. Clients resolve dot segments themselves.
 //! - What some servers take for the same and others do not (`//`, `\`, `%2f`,
-//!   `%5c`, other escapes) passes untouched where it makes no difference, and
-//!   is refused where the request would belong to another route if the server
-//!   behind read it the lenient way ([`Target::lenient`]).
+//!   `%5c`, other escapes, parameters as in `/a;b/c`) passes untouched where it
+//!   makes no difference, and is refused where the request would belong to
+//!   another route if the server behind read it the lenient way
+//!   ([`Target::lenient`]).
 
 use std::borrow::Cow;
 
@@ -60,7 +61,7 @@ impl<'a> Target<'a> {
         if has_dot_segment(&path) {
             return Err(BadTarget::DotSegment);
         }
-        let plain = !path.contains("//") && !path.contains(['%', '\\']);
+        let plain = !path.contains("//") && !path.contains(['%', '\\', ';']);
         if plain {
             return Ok(Self {
                 path,
@@ -71,7 +72,7 @@ impl<'a> Target<'a> {
         if decoded.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(BadTarget::Control);
         }
-        let lenient = collapse_slashes(&decoded);
+        let lenient = collapse_slashes(&without_parameters(&decoded));
         if has_dot_segment(&lenient) {
             return Err(BadTarget::DotSegment);
         }
@@ -140,6 +141,18 @@ fn hex(pair: &[u8]) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
+/// Cuts what servlet containers take for parameters off each segment.
+fn without_parameters(path: &str) -> Cow<'_, str> {
+    if !path.contains(';') {
+        return Cow::Borrowed(path);
+    }
+    let segments = path.split('/').map(|segment| {
+        let end = segment.find(';').unwrap_or(segment.len());
+        &segment[..end]
+    });
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
 fn collapse_slashes(path: &str) -> String {
     let mut result = String::with_capacity(path.len());
     for character in path.chars() {
@@ -162,7 +175,7 @@ mod tests {
 
     #[test]
     fn plain_paths_are_left_alone() {
-        for raw in ["/", "/api/contracts", "/a.b/..c/.d", "/a;b=c", "/ä"] {
+        for raw in ["/", "/api/contracts", "/a.b/..c/.d", "/ä"] {
             assert_eq!(path(raw), (raw.to_owned(), None));
         }
     }
@@ -179,6 +192,8 @@ mod tests {
         assert_eq!(lenient("/api%2fx").as_deref(), Some("/api/x"));
         assert_eq!(lenient("/api\\x").as_deref(), Some("/api/x"));
         assert_eq!(lenient("/a%20b").as_deref(), Some("/a b"));
+        assert_eq!(lenient("/a;b=c/;/d;e").as_deref(), Some("/a/d"));
+        assert_eq!(lenient("/a%3bb").as_deref(), Some("/a"));
     }
 
     #[test]
@@ -189,6 +204,7 @@ mod tests {
             "/a/%2e%2E/b",
             "/.",
             "/a/..;x/b",
+            "/a/..%3bx/b",
             "/a%2f..%2fb",
             "/a/..%5cb",
         ] {

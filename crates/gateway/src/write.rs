@@ -35,9 +35,6 @@ use tokio::time::Instant;
 /// one is an upload, which is passed on as it comes.
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// How long each part of such a body may take to come.
-pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(20);
-
 /// How long a write whose client was told that the upstream is slow goes on
 /// being seen through: beyond this it is taken for failed. Longer than the
 /// request timeouts of the usual application servers (gunicorn: 30 s).
@@ -121,7 +118,8 @@ pub(crate) async fn write(
 }
 
 async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
-    let collected = collect(body, BODY_BYTES_MAX, BODY_PATIENCE, &worker.buffers).await?;
+    let client = &worker.shared.settings.client;
+    let collected = collect(body, BODY_BYTES_MAX, client, &worker.buffers).await?;
     Ok(match collected {
         Collected::Whole(whole, reserved) => {
             let held_bytes = Some(whole.len());
@@ -132,7 +130,7 @@ async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
             }
         }
         Collected::Large(begun, rest, reserved) => Ready {
-            body: RequestBody::stream(begun, rest),
+            body: RequestBody::stream(begun, rest, client),
             held_bytes: None,
             reserved,
         },

@@ -69,6 +69,9 @@ pub struct GatewayFile {
     /// More places to listen at: with TLS, on Unix sockets, behind a proxy.
     #[serde(default)]
     pub(crate) listeners: Vec<ListenerFile>,
+    /// What a client may send, and how slowly.
+    #[serde(default)]
+    pub(crate) client: Option<crate::client::ClientFile>,
 }
 
 /// Where the conductor's API listens.

@@ -8,6 +8,7 @@
 //!
 //! Pure: no I/O, no clock, and the environment comes in as a function.
 
+mod client;
 mod error;
 pub mod file;
 mod gateway_route;
@@ -24,6 +25,7 @@ mod upstream;
 mod values;
 mod word;
 
+pub use client::ClientLimits;
 pub use error::PlanError;
 pub use gateway_route::{Destination, GatewayRoute, Rewrite};
 pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
@@ -80,6 +82,8 @@ pub struct Gateway {
     pub upgraded_idle: Duration,
     /// Where it listens besides `listen`.
     pub listeners: Vec<Listener>,
+    /// What a client may send, and how slowly.
+    pub client: ClientLimits,
 }
 
 /// One unit of migration: routes and tables that move to one service.

@@ -90,6 +90,7 @@ fn gateway(
         listeners: listen::resolve(file.listeners, listen, &|text| {
             parse(text, environment, |text| Ok(text.to_owned()))
         })?,
+        client: crate::client::resolve(&file.client.unwrap_or_default())?,
     })
 }
 

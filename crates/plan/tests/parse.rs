@@ -51,6 +51,22 @@ fn a_good_plan_is_read() {
 }
 
 #[test]
+fn clients_are_bounded_by_default_and_by_the_plan() {
+    let client = |text: &str| Plan::parse(text, environment).unwrap().gateway.client;
+    let default = client(GOOD);
+    assert_eq!(default.head.as_secs(), 60);
+    assert_eq!(default.body.as_secs(), 20);
+    assert_eq!((default.head_bytes, default.headers), (32 << 10, 100));
+    assert_eq!(default.body_bytes, None);
+    let bounded = "client: { idle: 5s, body-bytes: 1MiB, head-bytes: 8KiB, headers: 50 }";
+    let bounded = client(&GOOD.replace("workers: 2", bounded));
+    // A head has no more time than a connection without one.
+    assert_eq!((bounded.idle.as_secs(), bounded.head.as_secs()), (5, 5));
+    assert_eq!((bounded.head_bytes, bounded.headers), (8 << 10, 50));
+    assert_eq!(bounded.body_bytes, Some(1 << 20));
+}
+
+#[test]
 fn passwords_are_not_shown() {
     let plan = Plan::parse(GOOD, environment).unwrap();
     let shown = format!("{plan:?}");
@@ -68,6 +84,31 @@ fn passwords_are_not_shown() {
 
 /// What is replaced, by what, and what the message must hold.
 const WRONG: &[(&str, &str, &[&str])] = &[
+    (
+        "workers: 2",
+        "client: { idle: 5s, head: 6s }",
+        &["head", "line 4", "raise `idle`"],
+    ),
+    (
+        "workers: 2",
+        "client: { head-bytes: 1GiB }",
+        &["head-bytes must be 1KiB to 256KiB", "line 4"],
+    ),
+    (
+        "workers: 2",
+        "client: { headers: 1 }",
+        &["headers must be 16 to 1000", "line 4"],
+    ),
+    (
+        "workers: 2",
+        "client: { body-bytes: big }",
+        &["`big` is no size", "line 4"],
+    ),
+    (
+        "workers: 2",
+        "client: { bodies: 1s }",
+        &["bodies", "line 4"],
+    ),
     ("    switch:", "    swich:", &["swich", "line 18"]),
     ("mode: replicate", "mode: magic", &["magic", "line 10"]),
     (

@@ -77,19 +77,6 @@ async fn requests_that_mean_two_things_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_with_two_lengths_is_framed_anew() {
-    let bed = Bed::start(Knobs::default(), TO_MONOLITH, 0).await;
-    for path in ["/other", "/api/contracts"] {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\
-             transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n"
-        );
-        assert_eq!(raw(&bed, &request).await, 200);
-    }
-    assert_eq!(bed.monolith.bodies(), ["hello", "hello"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn matching_and_forwarding_use_the_same_text() {
     let bed = Bed::start(Knobs::default(), TO_SERVICE, 100).await;
     let answer = bed.get("/api/%63ontracts/a%20b?q=%63", None).await;

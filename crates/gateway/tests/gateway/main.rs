@@ -5,8 +5,10 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod answers;
 mod chaos;
 mod degraded;
+mod differential;
 mod fallback;
 mod grpc;
 mod handover;
@@ -15,9 +17,14 @@ mod http2;
 mod hygiene;
 mod listeners;
 mod own_writes;
+mod peers;
 mod pins;
 mod places;
+mod raw;
 mod routing;
+mod shapes;
+mod slow_clients;
+mod smuggling;
 mod streaming;
 mod stress;
 mod support;

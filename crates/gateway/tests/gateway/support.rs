@@ -231,6 +231,8 @@ pub struct Knobs {
     pub hold: &'static str,
     pub held_requests: usize,
     pub held_bytes: &'static str,
+    /// `gateway.client`.
+    pub client: &'static str,
 }
 
 impl Default for Knobs {
@@ -244,6 +246,7 @@ impl Default for Knobs {
             hold: "20s",
             held_requests: 100,
             held_bytes: "1MiB",
+            client: "{}",
         }
     }
 }
@@ -258,6 +261,7 @@ pub fn plan(knobs: Knobs, listen: &str, monolith: SocketAddr, service: SocketAdd
         hold,
         held_requests,
         held_bytes,
+        client,
     } = knobs;
     let text = format!(
         r#"
@@ -271,6 +275,7 @@ gateway:
   first-byte: {first_byte}
   upstream-idle: {upstream_idle}
   upgraded-idle: {upgraded_idle}
+  client: {client}
 extractions:
   contracts:
     service: contracts
@@ -426,12 +431,22 @@ impl Bed {
     }
 
     pub fn metrics(&self) -> String {
-        let mut registry = prometheus_client::registry::Registry::default();
-        self.gateway.metrics(&mut registry);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        text
+        encoded(&self.gateway)
     }
+}
+
+/// A gateway's metrics, as they are scraped.
+pub fn encoded(gateway: &Gateway) -> String {
+    let mut registry = prometheus_client::registry::Registry::default();
+    gateway.metrics(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text
+}
+
+/// A data mover of which nothing is asked.
+pub fn still() -> Arc<dyn Positions> {
+    FakeMover::new()
 }
 
 /// What a client got.

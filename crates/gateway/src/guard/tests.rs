@@ -1,0 +1,187 @@
+//! The guard as a whole: messages one after another, in any splitting.
+
+use super::*;
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits {
+    head_bytes: 200,
+    headers: 4,
+};
+
+const CHUNKED: &str = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// Feeds parts; says what was refused, and whether the guard is between messages.
+fn verdict<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Option<(Place, Malformed)>, bool) {
+    let mut guard = Guard::new(LIMITS);
+    let mut said = None;
+    for part in parts {
+        let refused = guard.feed(part).err();
+        said = said.or(refused.map(|it| (it.place, it.why)));
+    }
+    (said, guard.is_between())
+}
+
+/// Judges a text whole, in single bytes and in two parts split anywhere.
+#[track_caller]
+fn judge(text: &str) -> (Option<(Place, Malformed)>, bool) {
+    let bytes = text.as_bytes();
+    let whole = verdict([bytes]);
+    assert_eq!(verdict(bytes.chunks(1)), whole, "by bytes: {text:?}");
+    for at in 0..bytes.len() {
+        let (one, two) = bytes.split_at(at);
+        assert_eq!(verdict([one, two]), whole, "split at {at}: {text:?}");
+    }
+    whole
+}
+
+#[track_caller]
+fn passes(text: &str) {
+    assert_eq!(judge(text), (None, true), "{text:?}");
+}
+
+#[track_caller]
+fn refuses(text: &str, place: Place, why: Malformed) {
+    assert_eq!(judge(text), (Some((place, why)), false), "{text:?}");
+}
+
+#[test]
+fn plain_messages_pass() {
+    let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    passes(get);
+    passes(&format!("{get}\r\n{get}{get}"));
+    passes("POST / HTTP/1.0\r\ncontent-length: 5\r\n\r\nhe\n\0oGET / HTTP/1.0\r\n\r\n");
+    passes("POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\nGET / HTTP/1.0\r\n\r\n");
+    passes(&format!("{CHUNKED}0\r\n\r\n{get}"));
+    passes(&format!(
+        "{CHUNKED}5;x=y\r\n\r\n0\r\n\r\n0003\r\nabc\r\n0;\r\nx: y\r\n\r\n{get}"
+    ));
+}
+
+#[test]
+fn messages_with_two_readings_are_refused() {
+    for (text, why) in [
+        ("\r\n\r\nGET / HTTP/1.1\r\n\r\n", Malformed::EmptyLines),
+        ("\nGET / HTTP/1.1\r\n\r\n", Malformed::BareLf),
+        ("GET / HTTP/1.1\n\r\n", Malformed::BareLf),
+        ("GET / HTTP/1.1\r\na: b\nc: d\r\n\r\n", Malformed::BareLf),
+        ("GET / HTTP/1.1\r\na: b\r\n\n", Malformed::BareLf),
+        ("GET / HTTP/1.1\r\na: b\rc: d\r\n\r\n", Malformed::Control),
+        ("GET / HTTP/1.1\r\na: b\r\r\n\r\n", Malformed::Control),
+        ("GET / HTTP/1.1\r\n a: b\r\n\r\n", Malformed::Fold),
+        ("GET / HTTP/1.1\r\na: b\r\n c\r\n\r\n", Malformed::Fold),
+        (
+            "GET / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n",
+            Malformed::OldEncoding,
+        ),
+        (
+            "GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            Malformed::LengthAndEncoding,
+        ),
+        (
+            "GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n",
+            Malformed::LengthAndEncoding,
+        ),
+        (
+            "GET / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\n",
+            Malformed::Lengths,
+        ),
+        (
+            "GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
+            Malformed::Encoding,
+        ),
+        (
+            "GET / HTTP/1.1\r\na:\r\na:\r\na:\r\na:\r\na:\r\n\r\n",
+            Malformed::TooManyHeaders,
+        ),
+    ] {
+        refuses(text, Place::Head, why);
+        // Nor behind a good one, which has passed by then.
+        let good = "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx";
+        if why != Malformed::EmptyLines {
+            refuses(&format!("{good}{text}"), Place::Head, why);
+        }
+    }
+}
+
+#[test]
+fn broken_bodies_are_refused() {
+    for (body, why) in [
+        ("5\n", Malformed::BareLf),
+        ("5 \r\n", Malformed::ChunkSize),
+        ("\r\n", Malformed::ChunkSize),
+        ("5\r\nhello0\r\n\r\n", Malformed::ChunkEnd),
+        ("5\r\nhello\n0\r\n\r\n", Malformed::ChunkEnd),
+        ("5\r\nhellox\r\n", Malformed::ChunkEnd),
+        ("0\r\nx: y\n\r\n", Malformed::BareLf),
+        ("0\r\n\n", Malformed::BareLf),
+        ("0\r\nhost: a\r\n\r\n", Malformed::Trailer),
+        ("0\r\n x\r\n\r\n", Malformed::Fold),
+    ] {
+        refuses(&format!("{CHUNKED}{body}"), Place::Body, why);
+    }
+}
+
+#[test]
+fn bounds_are_exact() {
+    let head = |bytes: usize| {
+        let bare = "GET / HTTP/1.1\r\na: \r\n\r\n".len();
+        format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(bytes - bare))
+    };
+    passes(&head(200));
+    refuses(&head(201), Place::Head, Malformed::HeadTooLarge);
+    let refused = Guard::new(LIMITS).feed(head(300).as_bytes());
+    assert_eq!(refused.unwrap_err().passed, 200);
+    let chunk = |bytes: usize| format!("{CHUNKED}0;{}\r\n\r\n", "x".repeat(bytes - 4));
+    passes(&chunk(CHUNK_LINE_BYTES_MAX));
+    let long = chunk(CHUNK_LINE_BYTES_MAX + 1);
+    refuses(&long, Place::Body, Malformed::ChunkExtension);
+    let trailers = |count| format!("{CHUNKED}0\r\n{}\r\n", "a:\r\n".repeat(count));
+    passes(&trailers(TRAILERS_MAX));
+    refuses(
+        &trailers(TRAILERS_MAX + 1),
+        Place::Body,
+        Malformed::Trailers,
+    );
+}
+
+#[test]
+fn what_is_before_a_malformed_message_passes() {
+    let good = "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx";
+    let text = format!("{good}GET / HTTP/1.1\r\na: b\nGET /x HTTP/1.1\r\n\r\n");
+    let mut guard = Guard::new(LIMITS);
+    let refused = guard.feed(text.as_bytes()).unwrap_err();
+    // Its request line, too, which is none without an empty line behind it.
+    assert_eq!(refused.passed, good.len() + "GET / HTTP/1.1\r\n".len());
+    assert_eq!(guard.feed(b"GET / HTTP/1.1\r\n\r\n").unwrap_err().passed, 0);
+}
+
+#[test]
+fn an_idle_guard_holds_nothing() {
+    let mut guard = Guard::new(LIMITS);
+    for byte in b"GET / HTTP/1.1\r\na: b\r\n\r\n" {
+        guard.feed(&[*byte]).unwrap();
+    }
+    assert!(guard.is_between());
+    assert_eq!(guard.begun.capacity(), 0);
+    assert!(size_of::<Guard>() <= 96, "{}", size_of::<Guard>());
+}
+
+proptest! {
+    #[test]
+    fn splitting_changes_nothing(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "a: b\r\n", "content-length: 3\r\n",
+            "transfer-encoding: chunked\r\n", "\r\n", "\n", "\r", "3\r\n", "abc", "abc\r\n",
+            "0\r\n", " ", "\0", "x", ":",
+        ]), 0..16),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let text = parts.concat();
+        let bytes = text.as_bytes();
+        let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        places.extend([0, bytes.len()]);
+        places.sort_unstable();
+        let split = places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]);
+        prop_assert_eq!(verdict(split), verdict([bytes]));
+    }
+}

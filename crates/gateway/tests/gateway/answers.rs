@@ -1,0 +1,133 @@
+//! Answers of upstreams that two readers could take for different ones: the
+//! client gets one that is framed anew, or none.
+
+use crate::{raw::*, support::until};
+
+const REQUEST: &str = "GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+const EVIL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+
+async fn ask(bed: &RawBed, answer: &[u8]) -> Vec<u8> {
+    bed.upstream.answer_and_close(answer);
+    let got = bed.send([REQUEST.as_bytes()]).await;
+    let closed = || bed.upstream.got().iter().all(|got| got.is_closed);
+    until("the upstream connection is closed", closed).await;
+    bed.upstream.take();
+    got
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_head_of_an_answer_is_502() {
+    let bed = RawBed::start("{}").await;
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(200));
+    for answer in [
+        "",
+        "garbage\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        "HTTP/1.1 99 OK\r\n\r\n",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: y\r\n z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: y\0z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: y\rz\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx y: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length : 4\r\n\r\nfine",
+        "HTTP/1.1 200 OK\r\n: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nfine",
+        "HTTP/1.1 200 OK\r\ncontent-length: 4, 5\r\n\r\nfine",
+        "HTTP/1.1 200 OK\r\ncontent-length: +4\r\n\r\nfine",
+        "HTTP/1.1 200 OK\r\ncontent-length: -4\r\n\r\nfine",
+        "HTTP/1.1 200 OK\r\ncontent-length: 4x\r\n\r\nfine",
+        "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\nfine",
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-le",
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n4\r\nfine\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nfine",
+        "HTTP/1.0 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\n",
+        &long,
+        &many,
+    ] {
+        let got = ask(&bed, answer.as_bytes()).await;
+        assert_eq!(
+            statuses(&got),
+            [502],
+            "{:?}",
+            &answer[..answer.len().min(80)]
+        );
+    }
+}
+
+/// The client's own reader must find exactly one answer, and this in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_says_too_much_is_framed_anew() {
+    let bed = RawBed::start("{}").await;
+    for (answer, body) in [
+        (
+            format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nfine{EVIL}"),
+            "fine",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine{EVIL}"),
+            "fine",
+        ),
+        (
+            format!("HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\n{EVIL}"),
+            "",
+        ),
+        (format!("HTTP/1.1 304 Not Modified\r\n\r\n{EVIL}"), ""),
+        (
+            format!("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n{FINE}"),
+            "fine",
+        ),
+    ] {
+        let got = ask(&bed, answer.as_bytes()).await;
+        let (all, rest) = messages(&got);
+        assert_eq!(rest, b"", "{answer}");
+        assert_eq!(all.len(), 1, "{answer}");
+        let both =
+            all[0].fields.contains("content-length") && all[0].fields.contains("transfer-encoding");
+        assert!(!both, "{answer}");
+        if all[0].first.contains(" 200 ") {
+            assert_eq!(all[0].body, body.as_bytes(), "{answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_never_looks_whole() {
+    let bed = RawBed::start("{}").await;
+    for body in [
+        "content-length: 9\r\n\r\nfine",
+        "transfer-encoding: chunked\r\n\r\n4\r\nfine\r\n",
+        "transfer-encoding: chunked\r\n\r\n4\r\nfine\r\nx\r\n",
+        "transfer-encoding: chunked\r\n\r\n4\r\nfine!\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n+4\r\nfine\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n10000000000000004\r\nfine\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n4\nfine\n0\n\n",
+    ] {
+        let got = ask(&bed, format!("HTTP/1.1 200 OK\r\n{body}").as_bytes()).await;
+        let (whole, _) = messages(&got);
+        assert!(
+            whole.is_empty() || whole[0].first.contains(" 502 "),
+            "{body:?} gave {}",
+            String::from_utf8_lossy(&got)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_with_bytes_left_over_is_not_used_again() {
+    let bed = RawBed::start("{}").await;
+    // The upstream keeps its connection, and has sent an answer too many.
+    bed.upstream.answer(format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine{EVIL}"
+    ));
+    for _ in 0..20 {
+        let got = bed.send([REQUEST.as_bytes()]).await;
+        let (all, rest) = messages(&got);
+        assert_eq!((all.len(), rest), (1, &b""[..]));
+        assert_eq!(all[0].body, b"fine");
+    }
+}
