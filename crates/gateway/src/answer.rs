@@ -1,6 +1,6 @@
 //! Answers of the gateway's own: problem details of RFC 9457.
 
-use crate::{body::ResponseBody, target::BadTarget};
+use crate::{access::Denial, body::ResponseBody, target::BadTarget};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -12,6 +12,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 pub(crate) enum Refusal {
     #[error("{0}")]
     BadTarget(#[from] BadTarget),
+    #[error("{0}")]
+    Access(Denial),
     #[error("{0}")]
     BadHead(&'static str),
     #[error("the request's body came too slowly, or ended early")]
@@ -59,6 +61,7 @@ impl Refusal {
         match self {
             Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Access(denial) => denial.status(),
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
             Self::BuffersFull
             | Self::NoLease
@@ -79,6 +82,7 @@ impl Refusal {
         match self {
             Self::BadTarget(_) => "bad-target",
             Self::BadHead(_) => "bad-head",
+            Self::Access(denial) => denial.reason(),
             Self::BodyLost => "body-lost",
             Self::BadBody => "bad-body",
             Self::BodyTooLarge => "body-too-large",

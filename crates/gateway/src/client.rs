@@ -69,7 +69,7 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a [u8]> {
 }
 
 /// RFC 6265, 4.2.1: `name=value; name=value`, over all `Cookie` headers.
-fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
     headers
         .get_all(header::COOKIE)
         .iter()

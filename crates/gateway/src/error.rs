@@ -36,6 +36,17 @@ pub enum StartError {
         /// What is wrong, and what to do.
         source: Box<TlsError>,
     },
+    /// A key of the plan cannot be used.
+    #[error(
+        "a token key of consumer `{consumer}` cannot be used: {why}. \
+         Write a public key in PEM that fits its algorithm"
+    )]
+    Key {
+        /// Whose key it is.
+        consumer: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A worker could not be started.
     #[error(
         "the gateway cannot start a worker: {source}. Raise the limits on threads and open files"

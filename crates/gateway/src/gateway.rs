@@ -2,6 +2,7 @@
 
 use crate::{
     Explanation, Listeners, Positions, RouteReport, StartError, TlsError,
+    access::Access,
     connections::{Bound, Manner},
     explain,
     listeners::Listening,
@@ -87,6 +88,7 @@ impl Gateway {
         positions: Arc<dyn Positions>,
         mut inherited: Listeners,
     ) -> Result<Self, StartError> {
+        let access = Access::new(plan)?;
         let count = plan.gateway.workers.max(1);
         let main = Listener::plain(plan.gateway.listen);
         let mut address = plan.gateway.listen;
@@ -118,7 +120,7 @@ impl Gateway {
         for unknown in &inherited.0 {
             tracing::warn!(socket = ?unknown, "an inherited socket is not in the plan, closing it");
         }
-        let shared = Arc::new(Shared::new(plan, positions));
+        let shared = Arc::new(Shared::new(plan, positions, access));
         let mut workers = Vec::new();
         for (number, bound) in bound.into_iter().enumerate() {
             let (orders, received) = mpsc::unbounded_channel();
@@ -264,6 +266,7 @@ impl Gateway {
     /// Registers the metrics, without a prefix.
     pub fn metrics(&self, registry: &mut Registry) {
         self.inner.shared.metrics.register(registry);
+        self.inner.shared.access.register(registry);
         self.inner.shared.upstreams.register(registry);
     }
 

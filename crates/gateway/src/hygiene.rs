@@ -4,6 +4,7 @@
 //! are the rules for what they mean.
 
 use crate::{
+    access,
     answer::Refusal,
     body,
     peer::{Peer, Scheme},
@@ -257,8 +258,9 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 /// Removes from trailers what may stand in heads only (RFC 9110, 6.5.1): what
 /// frames, routes or identifies was decided when they come.
 pub(crate) fn trailers(trailers: &mut HeaderMap) {
-    let is_bad =
-        |name: &&HeaderName| is_hop_by_hop(name.as_str()) || NOT_IN_TRAILERS.contains(name);
+    let is_bad = |name: &&HeaderName| {
+        is_hop_by_hop(name.as_str()) || NOT_IN_TRAILERS.contains(name) || access::is_reserved(name)
+    };
     let bad: Vec<HeaderName> = trailers.keys().filter(is_bad).cloned().collect();
     for name in bad {
         trailers.remove(name);

@@ -17,6 +17,8 @@
 //! `cohort` (whom a split picks), `force` (who chooses for themselves), `client`
 //! (who asks), `explain` (all of it, for people), `pin` (what a client must have seen).
 //!
+//! Who is let in, before any of that: `access`.
+//!
 //! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
 //! client's own writes), `inflight` (the hand-over for writes in flight),
 //! `deadline` (how long).
@@ -36,6 +38,7 @@
 //!   wrote before (`pins`), as far as this process knows.
 //! - Every wait and buffer has a bound, with a name; at it there is an answer.
 
+mod access;
 mod answer;
 mod body;
 mod client;

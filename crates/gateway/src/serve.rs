@@ -1,6 +1,7 @@
 //! One request, from its head to the head of its answer.
 
 use crate::{
+    access::{self, Admission},
     answer::Refusal,
     body::{self, ResponseBody},
     hygiene::{self, Seen},
@@ -40,6 +41,14 @@ impl Outcome {
         }
     }
 
+    /// Answered here.
+    fn answered(response: Response<ResponseBody>) -> Self {
+        Self {
+            side: None,
+            answer: Ok(response),
+        }
+    }
+
     pub(crate) fn at(side: Side, answer: Result<Response<ResponseBody>, Refusal>) -> Self {
         Self {
             side: Some(side),
@@ -62,36 +71,45 @@ pub(crate) async fn serve(
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
+    let mut admission = Admission::default();
     let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.shared, &mut parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
             body::refuse(&parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
         }
-        Ok(place) => {
-            let upgrade = upgrade::asked(&parts, &body);
-            hygiene::outgoing(&mut parts, seen, &peer, &correlation);
-            let kind = worker.shared.table.kind(place, parts.method.as_str());
-            let outcome = match (upgrade, place, kind) {
-                (Some(asked), _, _) => {
-                    Box::pin(upgrade::upgrade(&worker, &peer, place, asked, parts)).await
-                }
-                (None, Place::Elsewhere, _) => {
-                    stay::stay(&worker, None, kind, parts, &peer, body).await
-                }
-                (None, Place::Route(route), _) => {
-                    stay::stay(&worker, Some(route), kind, parts, &peer, body).await
-                }
-                (None, Place::Extraction(route), MethodKind::Read) => {
-                    read::read(&worker, route, parts, &peer, body).await
-                }
-                // Writes are few and their future is large.
-                (None, Place::Extraction(route), MethodKind::Write) => {
-                    Box::pin(write::write(&worker, route, parts, &peer, body)).await
-                }
-            };
-            (place, outcome)
-        }
+        Ok(place) => match access::admit(&worker, &mut parts, &body, &peer, place).await {
+            Err(access::Answered(response)) => {
+                body::refuse(&parts, body).await;
+                (place, Outcome::answered(*response))
+            }
+            Ok(admitted) => {
+                admission = admitted;
+                let upgrade = upgrade::asked(&parts, &body);
+                hygiene::outgoing(&mut parts, seen, &peer, &correlation);
+                admission.introduce(&mut parts.headers);
+                let kind = worker.shared.table.kind(place, parts.method.as_str());
+                let outcome = match (upgrade, place, kind) {
+                    (Some(asked), _, _) => {
+                        Box::pin(upgrade::upgrade(&worker, &peer, place, asked, parts)).await
+                    }
+                    (None, Place::Elsewhere, _) => {
+                        stay::stay(&worker, None, kind, parts, &peer, body).await
+                    }
+                    (None, Place::Route(route), _) => {
+                        stay::stay(&worker, Some(route), kind, parts, &peer, body).await
+                    }
+                    (None, Place::Extraction(route), MethodKind::Read) => {
+                        read::read(&worker, route, parts, &peer, body).await
+                    }
+                    // Writes are few and their future is large.
+                    (None, Place::Extraction(route), MethodKind::Write) => {
+                        Box::pin(write::write(&worker, route, parts, &peer, body)).await
+                    }
+                };
+                (place, outcome)
+            }
+        },
     };
     let mut response = match (outcome.answer, outcome.side) {
         (Ok(response), Some(side)) => {
@@ -105,6 +123,7 @@ pub(crate) async fn serve(
             refusal.response()
         }
     };
+    admission.decorate(response.headers_mut());
     hygiene::correlate(response.headers_mut(), correlation);
     let code = code_label(response.status());
     worker.recorder.record(

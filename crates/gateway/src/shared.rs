@@ -2,6 +2,7 @@
 
 use crate::{
     Positions,
+    access::Access,
     decision::Lease,
     guard,
     hold::Ledger,
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
     pub(crate) guard: Arc<guard::Policy>,
+    pub(crate) access: Access,
     extractions: Vec<Extraction>,
     publishing: Mutex<()>,
     started: Instant,
@@ -46,7 +48,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(plan: &Plan, positions: Arc<dyn Positions>) -> Self {
+    pub(crate) fn new(plan: &Plan, positions: Arc<dyn Positions>, access: Access) -> Self {
         let table = Table::new(plan);
         let metrics = Metrics::default();
         // Unpredictable, so that nobody can aim at another client's pin.
@@ -66,6 +68,7 @@ impl Shared {
             positions,
             guard: guard::Policy::new(&plan.gateway.client, &metrics),
             metrics,
+            access,
             publishing: Mutex::default(),
             started: Instant::now(),
             lease_end: AtomicU64::new(0),

@@ -45,6 +45,13 @@ pub(crate) struct RouteIndex {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StayIndex(usize);
 
+impl StayIndex {
+    /// Its place in arrays that have one item per such route.
+    pub(crate) fn get(self) -> usize {
+        self.0
+    }
+}
+
 /// Where a request belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Place {

@@ -3,6 +3,7 @@
 //! what [`Shared`] holds and get orders from the handle.
 
 use crate::{
+    access::Desk,
     body::Buffers,
     connections::{self, Bound, Connections, Room},
     decision::Lease,
@@ -85,6 +86,7 @@ pub(crate) struct Worker {
     pub(crate) connections: Connections,
     /// Told when the routing has changed, or the lease has ended.
     pub(crate) rerouted: Notify,
+    pub(crate) desk: Desk,
     correlation_seed: u64,
     correlations: Cell<u64>,
 }
@@ -105,6 +107,7 @@ impl Worker {
             recorder: Recorder::new(Arc::clone(&shared)),
             connections: Connections::default(),
             rerouted: Notify::new(),
+            desk: Desk::new(&shared.access),
             correlation_seed: uuid::Uuid::new_v4().as_u64_pair().1,
             correlations: Cell::new(0),
             shared,
@@ -195,6 +198,10 @@ pub(crate) async fn run(
         spawn_local(async move { settler.run().await });
     }
     spawn_local(sweep(Rc::clone(&worker), is_first));
+    if is_first {
+        let shared = Arc::clone(&worker.shared);
+        spawn_local(async move { shared.access.keep().await });
+    }
     let mut listeners = Some(listeners);
     let mut accepting = Vec::new();
     let Stop {

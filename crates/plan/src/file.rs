@@ -3,8 +3,10 @@
 //! Doc comments here become the descriptions of the JSON Schema.
 
 use crate::{
+    access::file::{ConsumerFile, IdentityFile, JwksFile, LimitsStoreFile},
     listen::ListenerFile,
     located::Located,
+    policy::file::PoliciesFile,
     routes::{GatewayRouteFile, RolloutFile, RouteFile},
     upstream::file::{TimeoutsFile, UpstreamFile},
 };
@@ -72,6 +74,24 @@ pub struct GatewayFile {
     /// What a client may send, and how slowly.
     #[serde(default)]
     pub(crate) client: Option<crate::client::ClientFile>,
+    /// Address blocks of proxies in front whose `X-Forwarded-For` counts.
+    #[serde(default)]
+    pub(crate) trusted: Vec<Text>,
+    /// Known clients, by name.
+    #[serde(default)]
+    pub(crate) consumers: BTreeMap<String, Located<ConsumerFile>>,
+    /// Keys of an issuer of tokens.
+    #[serde(default)]
+    pub(crate) jwks: Option<Located<JwksFile>>,
+    /// The signed header that tells upstreams who asks.
+    #[serde(default)]
+    pub(crate) identity: Option<IdentityFile>,
+    /// Where gateways count together.
+    #[serde(default)]
+    pub(crate) limits_store: Option<LimitsStoreFile>,
+    /// What is demanded of all requests.
+    #[serde(default)]
+    pub(crate) policies: Option<PoliciesFile>,
 }
 
 /// Where the conductor's API listens.
@@ -98,6 +118,9 @@ pub struct ExtractionFile {
     /// The bounds of a hand-over.
     #[serde(default)]
     pub(crate) switch: Option<SwitchFile>,
+    /// What is demanded of its requests.
+    #[serde(default)]
+    pub(crate) policies: Option<PoliciesFile>,
 }
 
 /// The tables that move and what is known of them.

@@ -1,7 +1,12 @@
 //! Requests that belong to no extraction.
 
-use crate::{Route, ServiceName};
-use std::fmt;
+use crate::{Percent, Policies, Route, ServiceName};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
 
 /// A route that the gateway serves beside the extractions: to one upstream,
 /// for good. What no route matches goes to the monolith.
@@ -17,6 +22,10 @@ pub struct GatewayRoute {
     pub rewrite: Rewrite,
     /// Whether the upstream gets the client's `Host` or its own address.
     pub preserve_host: bool,
+    /// What is demanded of its requests, over what is demanded of all.
+    pub policies: Policies,
+    /// Who of its clients goes elsewhere.
+    pub canary: Option<Canary>,
 }
 
 /// An upstream by its name.
@@ -68,6 +77,105 @@ impl Rewrite {
             "" => self.prefix.clone(),
             _ if rest.starts_with('/') => format!("{prefix}{rest}"),
             _ => format!("{prefix}/{rest}"),
+        }
+    }
+}
+
+/// Who of a route's clients goes elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// How many.
+    pub share: CanaryShare,
+    /// What they are told apart by.
+    pub by: CanaryKey,
+    /// The host there, where it is another.
+    pub host: Option<String>,
+    /// The port there, where it is another.
+    pub port: Option<u16>,
+    /// The path there, where it is another.
+    pub base: Option<String>,
+    /// A header by which a client chooses: `always` or `never`.
+    pub header: Option<String>,
+}
+
+/// How many go elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanaryShare {
+    /// So many.
+    Fixed(Percent),
+    /// None at `start`, all when the time is over, in equal steps.
+    Rising {
+        /// When it begins, in seconds since 1970.
+        start: u64,
+        /// How long it takes.
+        duration: Duration,
+        /// In how many steps.
+        steps: u32,
+    },
+}
+
+impl CanaryShare {
+    /// The share at a moment.
+    pub fn at(self, now: SystemTime) -> Percent {
+        match self {
+            Self::Fixed(share) => share,
+            Self::Rising {
+                start,
+                duration,
+                steps,
+            } => {
+                let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(start);
+                let since = now.duration_since(begin).unwrap_or_default().as_millis();
+                let whole = duration.as_millis().max(1);
+                let steps = u128::from(steps.max(1));
+                let done = (since.min(whole) * steps) / whole;
+                let points = done * u128::from(Percent::STEPS) / steps;
+                let points = u16::try_from(points).unwrap_or(Percent::STEPS);
+                Percent::from_basis_points(points).unwrap_or(Percent::ALL)
+            }
+        }
+    }
+}
+
+/// What clients are told apart by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CanaryKey {
+    /// The consumer; without one, the address.
+    Consumer,
+    /// The address.
+    Address,
+    /// This header, lower case; without it, the address.
+    Header(String),
+    /// Nothing: every request anew.
+    Random,
+}
+
+/// Host names that are looked up here before anybody is asked, for connecting
+/// only: what an upstream sees as its name stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolve(BTreeMap<String, IpAddr>);
+
+impl Resolve {
+    /// Adds `NAME:ADDRESS`, such as `host.docker.internal:127.0.0.1`.
+    pub fn add(&mut self, text: &str) -> Result<(), String> {
+        let wrong = || format!("`{text}` is no NAME:ADDRESS, such as db.internal:10.0.0.7");
+        let (name, address) = text.split_once(':').ok_or_else(wrong)?;
+        let bare = address.trim_start_matches('[').trim_end_matches(']');
+        let address = bare.parse().map_err(|_| wrong())?;
+        if name.is_empty() {
+            return Err(wrong());
+        }
+        self.0.insert(name.to_ascii_lowercase(), address);
+        Ok(())
+    }
+
+    /// Where a host is, if it was said.
+    pub fn address(&self, host: &str) -> Option<IpAddr> {
+        match self.0.get(host) {
+            None if host.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                self.0.get(&host.to_ascii_lowercase()).copied()
+            }
+            found => found.copied(),
         }
     }
 }

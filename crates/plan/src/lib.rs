@@ -8,14 +8,17 @@
 //!
 //! Pure: no I/O, no clock, and the environment comes in as a function.
 
+mod access;
 mod client;
 mod error;
 pub mod file;
 mod gateway_route;
+mod included;
 pub mod listen;
 mod located;
 mod names;
 mod path;
+mod policy;
 mod resolve;
 mod route;
 mod routes;
@@ -25,12 +28,23 @@ mod upstream;
 mod values;
 mod word;
 
+pub use access::{
+    Access, CLIENTS, Consumer, IdentityHeader, Jwks, JwksSource, JwtAlgorithm, JwtCredential,
+    LimitsStore, OPERATORS,
+};
 pub use client::ClientLimits;
 pub use error::PlanError;
-pub use gateway_route::{Destination, GatewayRoute, Rewrite};
+pub use gateway_route::{
+    Canary, CanaryKey, CanaryShare, Destination, GatewayRoute, Resolve, Rewrite,
+};
+pub use included::Files;
 pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
 pub use path::PathPattern;
+pub use policy::{
+    AddressRule, CREDENTIAL_BYTES_MAX, Correlation, Cors, Generator, Jwt, Keys, Limit, LimitBy,
+    Limits, OnError, Origin, Origins, Period, Policies, Store,
+};
 pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
 pub use secret::Secret;
 pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
@@ -72,6 +86,8 @@ pub struct Gateway {
     /// How long an idle upstream connection is kept. Must be shorter than the
     /// upstream's own keep-alive time, or requests meet closing connections.
     pub upstream_idle: Duration,
+    /// Whom it knows, and what it demands of all requests.
+    pub access: Access,
     /// Routes beside those of the extractions.
     pub routes: Vec<GatewayRoute>,
     /// The largest body of a read that is kept to send it again.
@@ -105,6 +121,8 @@ pub struct Extraction {
     pub force: Option<Force>,
     /// The bounds of a switch and of a rollback.
     pub switch: Switch,
+    /// What is demanded of its requests, over what is demanded of all.
+    pub policies: Policies,
 }
 
 /// How testers choose a side for their reads: by `always` (the service) or
@@ -145,13 +163,23 @@ pub struct Switch {
 
 impl Plan {
     /// Parses a plan. `environment` looks up a variable for `${NAME}`.
+    /// Files that the plan names cannot be read: see [`Plan::parse_with_files`].
     pub fn parse(
         text: &str,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, PlanError> {
+        Self::parse_with_files(text, environment, &Files::none())
+    }
+
+    /// Parses a plan that may name files beside it.
+    pub fn parse_with_files(
+        text: &str,
+        environment: impl Fn(&str) -> Option<String>,
+        files: &Files<'_>,
+    ) -> Result<Self, PlanError> {
         let file: file::PlanFile =
             serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error))?;
-        resolve::resolve(file, &environment)
+        resolve::resolve(file, &environment, files)
     }
 
     /// The upstream of an extraction's service.

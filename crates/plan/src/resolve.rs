@@ -2,14 +2,15 @@
 
 use crate::{
     BorderRule, ByteSize, ColumnName, ColumnPair, Data, Databases, Extraction, ExtractionName,
-    ForeignColumn, Gateway, PathPattern, Plan, PlanError, ServiceName, Switch, TableMapping,
-    TableName, Upstream,
+    Files, ForeignColumn, Gateway, PathPattern, Plan, PlanError, Policies, ServiceName, Switch,
+    TableMapping, TableName, Upstream, access,
     file::{
         BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
         TableFile,
     },
     listen,
     located::Located,
+    policy,
     routes::{gateway_routes, rollout, route},
     upstream::{default_timeouts, upstream},
     values::duration,
@@ -26,7 +27,11 @@ const MOST_WORKERS: u16 = 256;
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(crate) type Text = Located<String>;
 
-pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Plan, PlanError> {
+pub(crate) fn resolve(
+    file: PlanFile,
+    environment: Environment<'_>,
+    files: &Files<'_>,
+) -> Result<Plan, PlanError> {
     let first_byte = time_or(file.gateway.first_byte.as_ref(), Duration::from_secs(30))?;
     let timeouts = default_timeouts(file.gateway.timeouts.as_ref(), first_byte)?;
     let monolith = upstream("monolith", file.monolith, timeouts, environment)?;
@@ -42,7 +47,8 @@ pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Pl
         let found = extraction(name.clone(), located, &monolith, &services, environment)?;
         extractions.insert(name, found);
     }
-    if extractions.is_empty() {
+    let gateway = gateway(file.gateway, &services, environment, files)?;
+    if extractions.is_empty() && gateway.routes.is_empty() {
         return Err(
             PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
         );
@@ -52,20 +58,30 @@ pub(crate) fn resolve(file: PlanFile, environment: Environment<'_>) -> Result<Pl
         Some(control) => parse(&control.listen, environment, address)?,
         None => address(DEFAULT_CONTROL).map_err(PlanError::whole)?,
     };
+    for extraction in extractions.values() {
+        access::stores_exist(&gateway.access, &extraction.policies)?;
+    }
     Ok(Plan {
-        gateway: gateway(file.gateway, &services, environment)?,
         monolith,
         services,
+        gateway,
         control,
         extractions,
     })
 }
 
 fn gateway(
-    file: GatewayFile,
+    mut file: GatewayFile,
     services: &BTreeMap<ServiceName, Upstream>,
     environment: Environment<'_>,
+    files: &Files<'_>,
 ) -> Result<Gateway, PlanError> {
+    let access = access::resolve(&mut file, environment, files)?;
+    let routes = gateway_routes(std::mem::take(&mut file.routes), services, environment)?;
+    access::stores_exist(&access, &access.policies)?;
+    for route in &routes {
+        access::stores_exist(&access, &route.policies)?;
+    }
     let workers = match file.workers {
         Some(count) if (1..=MOST_WORKERS).contains(&count.value) => usize::from(count.value),
         Some(count) => {
@@ -83,7 +99,8 @@ fn gateway(
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
-        routes: gateway_routes(file.routes, services, environment)?,
+        access,
+        routes,
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
         resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
         upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
@@ -134,6 +151,10 @@ fn extraction(
         .map(|one| route(one, environment))
         .collect::<Result<Vec<_>, _>>()?;
     let (cohort_key, force) = rollout(file.rollout, &routes, environment)?;
+    let policies = match file.policies {
+        Some(policies) => policy::resolve(policies, &format!("extraction:{name}"), environment)?,
+        None => Policies::default(),
+    };
     Ok(Extraction {
         data: data(&name, at, file.data, environment)?,
         databases,
@@ -143,6 +164,7 @@ fn extraction(
         cohort_key,
         force,
         switch: switch(file.switch.unwrap_or_default())?,
+        policies,
     })
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     CohortKey, Destination, Force, GatewayRoute, HeaderMatch, HostPattern, KindRule, MethodKind,
-    PathPattern, PlanError, Rewrite, Route, Secret, ServiceName, Upstream,
+    PathPattern, PlanError, Policies, Rewrite, Route, Secret, ServiceName, Upstream,
     located::Located,
+    policy::{self, file::PoliciesFile},
     resolve::{Environment, parse, token},
 };
 use schemars::JsonSchema;
@@ -72,6 +73,9 @@ pub struct GatewayRouteFile {
     /// Send the client's `Host` rather than the upstream's (default true).
     #[serde(default)]
     pub(crate) preserve_host: Option<bool>,
+    /// What is demanded of its requests.
+    #[serde(default)]
+    pub(crate) policies: Option<PoliciesFile>,
 }
 
 /// How traffic is shifted.
@@ -188,6 +192,11 @@ fn gateway_route(
             prefix: prefix.unwrap_or_default(),
         },
         preserve_host: file.preserve_host.unwrap_or(true),
+        policies: match file.policies {
+            Some(policies) => policy::resolve(policies, &format!("route:{name}"), environment)?,
+            None => Policies::default(),
+        },
+        canary: None,
         name,
     })
 }

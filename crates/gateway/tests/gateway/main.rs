@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod access;
 mod answers;
 mod chaos;
 mod degraded;
@@ -15,12 +16,15 @@ mod handover;
 mod hold;
 mod http2;
 mod hygiene;
+mod issuer;
+mod limits;
 mod listeners;
 mod own_writes;
 mod peers;
 mod pins;
 mod places;
 mod raw;
+mod redis;
 mod routing;
 mod shapes;
 mod slow_clients;

@@ -233,6 +233,11 @@ pub struct Knobs {
     pub held_bytes: &'static str,
     /// `gateway.client`.
     pub client: &'static str,
+    /// Lines of the gateway's section.
+    pub gateway: &'static str,
+    /// Lines of the extraction's.
+    pub extraction: &'static str,
+    pub environment: fn(&str) -> Option<String>,
 }
 
 impl Default for Knobs {
@@ -247,6 +252,9 @@ impl Default for Knobs {
             held_requests: 100,
             held_bytes: "1MiB",
             client: "{}",
+            gateway: "",
+            extraction: "",
+            environment: |_| None,
         }
     }
 }
@@ -262,6 +270,9 @@ pub fn plan(knobs: Knobs, listen: &str, monolith: SocketAddr, service: SocketAdd
         held_requests,
         held_bytes,
         client,
+        gateway,
+        extraction,
+        environment,
     } = knobs;
     let text = format!(
         r#"
@@ -276,6 +287,7 @@ gateway:
   upstream-idle: {upstream_idle}
   upgraded-idle: {upgraded_idle}
   client: {client}
+{gateway}
 extractions:
   contracts:
     service: contracts
@@ -283,9 +295,10 @@ extractions:
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
     rollout: {{ key: {{ header: x-user-id }} }}
     switch: {{ hold: {hold}, drain: 1ms, held-requests: {held_requests}, held-bytes: {held_bytes} }}
+{extraction}
 "#
     );
-    Plan::parse(&text, |_| None).unwrap()
+    Plan::parse(&text, environment).unwrap()
 }
 
 /// A plan whose upstreams are written out: the inside of `monolith:`, of the

@@ -1,0 +1,281 @@
+//! Who is let in, how often, and what the upstream is told of it.
+//!
+//! What is demanded of a request is put together once, at start, from what
+//! stands for all requests and what stands at its place ([`Chain`]). It is
+//! looked at in this order, the cheapest and the most often refused first, and
+//! the first objection is the answer:
+//!
+//! 1. the client's address (403);
+//! 2. cross-origin: a preflight is answered here, since it brings no
+//!    credentials, and never reaches keys and limits (403 for other origins);
+//! 3. the size of the body (413, or 411 where it is not said beforehand);
+//! 4. the token, then the key (401), then the groups (403);
+//! 5. the limits (429), which so know the consumer, and of which a stranger
+//!    without credentials uses up nothing but their own address' share.
+//!
+//! Refusals from 2 on carry the CORS headers, so that a page can read them.
+//! Places where nothing is demanded cost a look into an array.
+
+mod addresses;
+mod admission;
+mod chain;
+mod cors;
+mod denial;
+mod identity;
+mod issuer;
+mod keys;
+mod limits;
+mod metrics;
+mod token;
+
+pub(crate) use admission::Admission;
+pub(crate) use denial::Denial;
+pub(crate) use identity::is_reserved;
+
+use crate::{StartError, body::ResponseBody, peer::Peer, table::Place, worker::Worker};
+use chain::Chain;
+use http::{HeaderName, Response, request::Parts};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use identity::{Credential, Identity, Signer};
+use issuer::Issuer;
+use keys::KeyRing;
+use limits::{local::Counters, remote::Remote};
+use metrics::AccessMetrics;
+use plan::{LimitsStore, Plan};
+use prometheus_client::registry::Registry;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+    rc::Rc,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use token::{Credentials, Remembered};
+
+/// What a client may not say, where the plan names no other.
+const IDENTITY: HeaderName = HeaderName::from_static("x-banyan-identity");
+
+/// What all workers share.
+pub(crate) struct Access {
+    trusted: Vec<ipnet::IpNet>,
+    /// Of requests of no extraction.
+    others: Option<Chain>,
+    /// By extraction.
+    extractions: Vec<Option<Chain>>,
+    /// By the gateway's own routes.
+    routes: Vec<Option<Chain>>,
+    ring: KeyRing,
+    credentials: Credentials,
+    issuer: Option<Issuer>,
+    signer: Option<Signer>,
+    identity: HeaderName,
+    counters: Counters,
+    store: Option<LimitsStore>,
+    metrics: AccessMetrics,
+    operators_only: bool,
+    seed: u64,
+}
+
+impl Access {
+    pub(crate) fn new(plan: &Plan) -> Result<Self, StartError> {
+        let access = &plan.gateway.access;
+        let credentials = Credentials::new(&access.consumers)
+            .map_err(|(consumer, why)| StartError::Key { consumer, why })?;
+        let signer = access.identity.as_ref().and_then(Signer::new);
+        let mut rules = 0..;
+        let mut chain = |policies: &plan::Policies| {
+            let rule = rules.next().unwrap_or(usize::MAX);
+            (!policies.is_empty()).then(|| Chain::new(policies, rule))
+        };
+        Ok(Self {
+            trusted: access.trusted.clone(),
+            others: chain(&access.policies),
+            extractions: plan
+                .extractions
+                .values()
+                .map(|one| chain(&one.policies.over(&access.policies)))
+                .collect(),
+            routes: plan
+                .gateway
+                .routes
+                .iter()
+                .map(|one| chain(&one.policies.over(&access.policies)))
+                .collect(),
+            ring: KeyRing::new(&access.consumers),
+            credentials,
+            issuer: access.jwks.clone().map(Issuer::new),
+            identity: signer
+                .as_ref()
+                .map_or(IDENTITY, |signer| signer.header().clone()),
+            signer,
+            counters: Counters::new(),
+            store: access.limits_store.clone(),
+            metrics: AccessMetrics::new(),
+            operators_only: access.operators_only,
+            seed: uuid::Uuid::new_v4().as_u64_pair().1,
+        })
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// Keeps what changes fresh; once per process.
+    pub(crate) async fn keep(&self) {
+        if let Some(issuer) = &self.issuer {
+            issuer.keep().await;
+        }
+    }
+
+    /// Whether a request may see the gateway's own pages.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the gateway's own pages, which are to come")
+    )]
+    pub(crate) fn operator(&self, headers: &http::HeaderMap) -> Result<(), Denial> {
+        if !self.operators_only {
+            return Ok(());
+        }
+        match keys::operator(&self.ring, headers) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Denial::BadKey),
+            None => Err(Denial::NoKey),
+        }
+    }
+
+    fn chain(&self, place: Place) -> Option<&Chain> {
+        match place {
+            Place::Elsewhere => self.others.as_ref(),
+            Place::Extraction(route) => self.extractions.get(route.extraction.get())?.as_ref(),
+            Place::Route(stay) => self.routes.get(stay.get())?.as_ref(),
+        }
+    }
+}
+
+/// What one worker keeps.
+pub(crate) struct Desk {
+    remembered: Remembered,
+    remote: Remote,
+    /// By credential: bounded by the plan.
+    known: RefCell<HashMap<Arc<str>, Rc<Identity>>>,
+    /// What ids with a count begin with, and the count.
+    prefix: String,
+    count: Cell<u64>,
+}
+
+impl Desk {
+    pub(crate) fn new(access: &Access) -> Self {
+        Self {
+            remembered: Remembered::new(),
+            remote: Remote::new(access.store.as_ref()),
+            known: RefCell::default(),
+            prefix: uuid::Uuid::new_v4().to_string(),
+            count: Cell::new(0),
+        }
+    }
+
+    fn identity(&self, credential: &Arc<Credential>) -> Rc<Identity> {
+        let mut known = self.known.borrow_mut();
+        if let Some(identity) = known.get(&credential.name) {
+            return Rc::clone(identity);
+        }
+        let identity = Identity::new(Some(Arc::clone(credential)), serde_json::Map::new());
+        known.insert(Arc::clone(&credential.name), Rc::clone(&identity));
+        identity
+    }
+}
+
+/// What a head does not say about its request.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    peer: IpAddr,
+    /// Of the body, where it is known beforehand.
+    length: Option<u64>,
+}
+
+/// The answer to a request that was not let in, or that ends here.
+pub(crate) struct Answered(pub(crate) Box<Response<ResponseBody>>);
+
+/// Lets a request in, with what is known of it, or answers it. What a client
+/// must not say about itself is removed from its head; what the upstream is to
+/// know is added by [`Admission::introduce`].
+pub(crate) async fn admit(
+    worker: &Worker,
+    parts: &mut Parts,
+    body: &Incoming,
+    peer: &Peer,
+    place: Place,
+) -> Result<Admission, Answered> {
+    let access = &worker.shared.access;
+    identity::strip(&mut parts.headers, &access.identity);
+    match access.chain(place) {
+        None => Ok(Admission::default()),
+        // Boxed, so that requests without it stay small.
+        Some(chain) => {
+            let way = Way {
+                // Whoever can open the gateway's Unix socket is on this machine.
+                peer: peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                length: body.size_hint().exact(),
+            };
+            Box::pin(chain.walk(access, &worker.desk, parts, way)).await
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+
+    const PLAN: &str = r#"
+monolith: { url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }
+services:
+  a: { url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/a" }
+gateway: { listen: "127.0.0.1:0", consumers: { shop: { keys: [shop] } } }
+extractions:
+  contracts:
+    service: a
+    routes: [{ path: /api/contracts/* }]
+    data: { mode: replicate, schema: s, tables: { public.t: {} } }
+"#;
+
+    #[test]
+    fn the_gateways_own_pages_want_the_operators_key_where_there_is_one() {
+        let ask = |operator: Option<&str>, key: Option<&'static str>| {
+            let set = |name: &str| {
+                operator
+                    .filter(|_| name == "GATEWAY_API_KEY")
+                    .map(str::to_owned)
+            };
+            let access = Access::new(&Plan::parse(PLAN, set).unwrap()).unwrap();
+            let mut headers = HeaderMap::new();
+            if let Some(key) = key {
+                headers.insert("x-api-key", http::HeaderValue::from_static(key));
+            }
+            access.operator(&headers)
+        };
+        assert_eq!(ask(None, None), Ok(()));
+        assert_eq!(ask(Some(" "), None), Ok(()));
+        assert_eq!(ask(Some("op"), Some("op")), Ok(()));
+        assert_eq!(ask(Some("op"), None), Err(Denial::NoKey));
+        assert_eq!(ask(Some("op"), Some("shop")), Err(Denial::BadKey));
+    }
+
+    #[test]
+    fn a_claim_can_be_a_clients_key() {
+        let claims = serde_json::json!({"tenant": "t-1"});
+        let who = Identity::new(None, claims.as_object().unwrap().clone());
+        let admission = Admission::new(Some(who), Vec::new(), admission::Decoration::default());
+        assert_eq!(admission.claim("tenant"), Some(&b"t-1"[..]));
+        assert_eq!(admission.claim("other"), None);
+        assert_eq!(Admission::default().claim("tenant"), None);
+    }
+}

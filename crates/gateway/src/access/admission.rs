@@ -1,0 +1,90 @@
+//! What is known of a request that was let in.
+
+use super::{cors, identity::Identity};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::rc::Rc;
+
+/// What is known of a request that was let in; nothing, where nothing was
+/// demanded.
+#[derive(Debug, Default)]
+pub(crate) struct Admission(Option<Box<Admitted>>);
+
+#[derive(Debug)]
+struct Admitted {
+    who: Option<Rc<Identity>>,
+    /// What the upstream is told.
+    sent: Vec<(HeaderName, HeaderValue)>,
+    /// What the client is told.
+    told: Decoration,
+}
+
+impl Admission {
+    pub(crate) fn new(
+        who: Option<Rc<Identity>>,
+        sent: Vec<(HeaderName, HeaderValue)>,
+        told: Decoration,
+    ) -> Self {
+        Self(Some(Box::new(Admitted { who, sent, told })))
+    }
+
+    /// A claim of the request's verified token: text as it is, numbers and
+    /// booleans as JSON writes them. Usable as a client's key.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for cohorts by claim, which the table does not know yet"
+        )
+    )]
+    pub(crate) fn claim(&self, name: &str) -> Option<&[u8]> {
+        self.0.as_ref()?.who.as_ref()?.claim(name)
+    }
+
+    /// Tells the upstream. After the client's head was made one for the
+    /// upstream: what a client may name in `Connection` is gone by then.
+    pub(crate) fn introduce(&self, headers: &mut HeaderMap) {
+        for (name, value) in self.0.iter().flat_map(|admitted| &admitted.sent) {
+            headers.insert(name, value.clone());
+        }
+    }
+
+    /// Adds to the head of the answer.
+    pub(crate) fn decorate(&self, headers: &mut HeaderMap) {
+        if let Some(admitted) = &self.0 {
+            admitted.told.apply(headers);
+        }
+    }
+}
+
+/// Headers of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Decoration {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    owns_cors: bool,
+}
+
+impl Decoration {
+    pub(crate) fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.push((name, value));
+    }
+
+    /// What an upstream says of origins is removed.
+    pub(crate) fn owns_cors(&mut self) {
+        self.owns_cors = true;
+    }
+
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+        if self.owns_cors {
+            for name in &cors::OWNED {
+                headers.remove(name);
+            }
+        }
+        for (name, value) in &self.headers {
+            if *name == header::VARY {
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! What is demanded at one place, in the order of [`super`].
+
+use super::{
+    Access, Admission, Answered, Denial, Desk, Way, addresses,
+    admission::Decoration,
+    cors::Cors,
+    denial::BadToken,
+    identity::{self, Identity},
+    keys::{KeyPlaces, names, parameter},
+    limits::{Asking, Limits, Verdict},
+    now,
+    token::{self, Unverified},
+};
+use crate::{answer::Refusal, body::ResponseBody};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
+use plan::{AddressRule, Generator, Jwt, Policies};
+use std::{borrow::Cow, rc::Rc};
+
+/// What is demanded at one place, ready for use.
+pub(crate) struct Chain {
+    addresses: Option<AddressRule>,
+    cors: Option<Cors>,
+    body: Option<u64>,
+    jwt: Option<TokenPlaces>,
+    keys: Option<KeyPlaces>,
+    groups: Option<Vec<String>>,
+    limits: Option<Limits>,
+    correlation: Option<(HeaderName, Generator, bool)>,
+    kong_headers: bool,
+}
+
+/// Where tokens are looked for, and what they must be.
+struct TokenPlaces {
+    headers: Vec<HeaderName>,
+    cookies: Vec<String>,
+    rule: Jwt,
+    /// Told apart from the rule of any other place.
+    number: usize,
+}
+
+/// Who asks, as far as it was asked.
+#[derive(Default)]
+struct Who {
+    token: Option<Rc<Identity>>,
+    key: Option<Rc<Identity>>,
+}
+
+impl Who {
+    /// A token says more than a key, unless the key says which consumer.
+    fn principal(self) -> Option<Rc<Identity>> {
+        match (self.token, self.key) {
+            (Some(token), Some(key)) if token.credential.is_none() => Some(key),
+            (token, key) => token.or(key),
+        }
+    }
+
+    fn is_in(&self, groups: &[String]) -> bool {
+        [&self.token, &self.key]
+            .into_iter()
+            .flatten()
+            .any(|who| who.is_in(groups))
+    }
+}
+
+impl Chain {
+    pub(crate) fn new(policies: &Policies, number: usize) -> Self {
+        let correlation = |rule: &plan::Correlation| {
+            // The plan has checked the name.
+            let name = rule.header.parse().ok()?;
+            Some((name, rule.generator, rule.echo))
+        };
+        Self {
+            addresses: policies.addresses.clone(),
+            cors: policies.cors.as_ref().map(Cors::new),
+            body: policies.body.map(|size| size.0),
+            jwt: policies.jwt.as_ref().map(|rule| TokenPlaces {
+                headers: names(&rule.headers),
+                cookies: rule.cookies.clone(),
+                rule: rule.clone(),
+                number,
+            }),
+            keys: policies.keys.as_ref().map(KeyPlaces::new),
+            groups: policies.groups.clone(),
+            limits: policies.limits.as_ref().map(Limits::new),
+            correlation: policies.correlation.as_ref().and_then(correlation),
+            kong_headers: policies.kong_headers,
+        }
+    }
+
+    /// Lets a request in or answers it.
+    pub(super) async fn walk(
+        &self,
+        access: &Access,
+        desk: &Desk,
+        parts: &mut Parts,
+        way: Way,
+    ) -> Result<Admission, Answered> {
+        let mut told = Decoration::default();
+        match self.look(access, desk, parts, way, &mut told).await {
+            Ok(Passed::Let(who, sent)) => Ok(Admission::new(who, sent, told)),
+            Ok(Passed::Preflight) => {
+                let mut response = Response::new(ResponseBody::own(Bytes::new()));
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                told.apply(response.headers_mut());
+                Err(Answered(Box::new(response)))
+            }
+            Err((denial, status)) => {
+                access.metrics.refused(denial);
+                let mut response = Refusal::Access(denial).response();
+                *response.status_mut() = status;
+                told.apply(response.headers_mut());
+                if let Some(challenge) = Self::challenge(denial) {
+                    let headers = response.headers_mut();
+                    headers.append(header::WWW_AUTHENTICATE, challenge);
+                }
+                Err(Answered(Box::new(response)))
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        access: &Access,
+        desk: &Desk,
+        parts: &mut Parts,
+        way: Way,
+        told: &mut Decoration,
+    ) -> Result<Passed, (Denial, StatusCode)> {
+        let refused = |denial: Denial| (denial, denial.status());
+        let client = addresses::client(way.peer, &parts.headers, &access.trusted);
+        if let Some(rule) = &self.addresses
+            && !addresses::is_admitted(rule, client)
+        {
+            return Err(refused(Denial::Address));
+        }
+        if let Some(cors) = &self.cors {
+            let admitted = cors.tell(&parts.headers, told);
+            if Cors::is_preflight(parts) {
+                if !admitted {
+                    return Err(refused(Denial::Origin));
+                }
+                cors.permit(&parts.headers, told);
+                return Ok(Passed::Preflight);
+            }
+        }
+        if let Some(limit) = self.body {
+            size(way.length, limit).map_err(refused)?;
+        }
+        let now = now();
+        let who = self
+            .authenticate(access, desk, parts, now)
+            .await
+            .map_err(refused)?;
+        if let Some(groups) = &self.groups
+            && !who.is_in(groups)
+        {
+            return Err(refused(Denial::Group));
+        }
+        let who = who.principal();
+        if let Some(limits) = &self.limits {
+            let asking = Asking {
+                who: who.as_deref(),
+                client,
+                headers: &parts.headers,
+                path: parts.uri.path(),
+                now,
+            };
+            let verdict = limits
+                .take(&asking, &access.counters, access.seed, &desk.remote, told)
+                .await;
+            access.metrics.limited(verdict);
+            match verdict {
+                Verdict::Room | Verdict::Unknown => {}
+                Verdict::Refuse => return Err(refused(Denial::CountersUnknown)),
+                Verdict::Full(status) => {
+                    let usual = Denial::TooMany.status();
+                    let status = StatusCode::from_u16(status).unwrap_or(usual);
+                    return Err((Denial::TooMany, status));
+                }
+            }
+        }
+        let sent = self.pass_on(access, desk, parts, who.as_deref(), now, told);
+        Ok(Passed::Let(who, sent))
+    }
+
+    async fn authenticate(
+        &self,
+        access: &Access,
+        desk: &Desk,
+        parts: &Parts,
+        now: u64,
+    ) -> Result<Who, Denial> {
+        let mut who = Who::default();
+        if let Some(places) = &self.jwt {
+            let token = places.find(parts).ok_or(Denial::NoToken)?;
+            who.token = Some(places.verify(access, desk, &token, now).await?);
+        }
+        if let Some(places) = &self.keys {
+            let key = places
+                .find(&parts.headers, &parts.uri)
+                .ok_or(Denial::NoKey)?;
+            let credential = access.ring.find(&key).ok_or(Denial::BadKey)?;
+            who.key = Some(desk.identity(credential));
+        }
+        Ok(who)
+    }
+
+    /// Hides what the upstream is not to see, and says what it is to know.
+    fn pass_on(
+        &self,
+        access: &Access,
+        desk: &Desk,
+        parts: &mut Parts,
+        who: Option<&Identity>,
+        now: u64,
+        told: &mut Decoration,
+    ) -> Headers {
+        let mut sent = Headers::new();
+        if let Some(places) = self.keys.as_ref().filter(|places| places.hide) {
+            places.hide(&mut parts.headers, &mut parts.uri);
+        }
+        if let (Some(who), Some(signer)) = (who, &access.signer) {
+            sent.push((signer.header().clone(), signer.signed(who, now)));
+        }
+        if let Some(who) = who.filter(|_| self.kong_headers) {
+            sent.extend(identity::as_kong(who));
+        }
+        if let Some((name, generator, echo)) = &self.correlation {
+            let id = match parts.headers.get(name) {
+                Some(brought) => brought.clone(),
+                None => desk.correlation(*generator),
+            };
+            if *echo {
+                told.push(name.clone(), id.clone());
+            }
+            sent.push((name.clone(), id));
+        }
+        sent
+    }
+
+    /// What a client is asked for (RFC 9110, 11.6.1).
+    fn challenge(denial: Denial) -> Option<HeaderValue> {
+        Some(HeaderValue::from_static(match denial {
+            Denial::NoToken => "Bearer",
+            Denial::BadToken(_) => "Bearer error=\"invalid_token\"",
+            Denial::NoKey | Denial::BadKey => "Key",
+            _ => return None,
+        }))
+    }
+}
+
+type Headers = Vec<(HeaderName, HeaderValue)>;
+
+enum Passed {
+    Let(Option<Rc<Identity>>, Headers),
+    Preflight,
+}
+
+fn size(length: Option<u64>, limit: u64) -> Result<(), Denial> {
+    match length {
+        // No more than that is read, whatever comes.
+        Some(length) if length <= limit => Ok(()),
+        Some(_) => Err(Denial::BodyTooLarge),
+        None => Err(Denial::LengthRequired),
+    }
+}
+
+impl TokenPlaces {
+    /// The token that a request brings: of a header, a query, a cookie.
+    fn find<'a>(&self, parts: &'a Parts) -> Option<Cow<'a, [u8]>> {
+        let header = |name: &HeaderName| {
+            let value = parts.headers.get(name)?.as_bytes();
+            let token = match value.split_at_checked(7) {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
+                _ => value,
+            };
+            Some(token.trim_ascii()).filter(|token| !token.is_empty())
+        };
+        let found = self.headers.iter().find_map(header).map(Cow::Borrowed);
+        found
+            .or_else(|| {
+                let mut names = self.rule.query.iter();
+                names.find_map(|name| parameter(&parts.uri, name))
+            })
+            .or_else(|| {
+                let mut names = self.cookies.iter();
+                let cookie = |name: &String| crate::client::cookie(&parts.headers, name.as_bytes());
+                names.find_map(cookie).map(Cow::Borrowed)
+            })
+    }
+
+    async fn verify(
+        &self,
+        access: &Access,
+        desk: &Desk,
+        token: &[u8],
+        now: u64,
+    ) -> Result<Rc<Identity>, Denial> {
+        let issuer = access.issuer.as_ref().filter(|_| self.rule.jwks);
+        let mut asked = false;
+        loop {
+            let set = issuer.and_then(super::Issuer::keys);
+            let generation = set.as_ref().map_or(0, |set| set.generation);
+            let known = desk.remembered.find(token, self.number, generation);
+            let verdict = match known {
+                Some(verified) => Ok(verified),
+                None => token::verify(token, &self.rule, &access.credentials, set.as_deref())
+                    .inspect(|verified| {
+                        desk.remembered
+                            .keep(token, self.number, generation, verified);
+                    }),
+            };
+            let (bad, issuer) = match (verdict, issuer) {
+                (Ok(verified), _) => {
+                    verified.timely(&self.rule, now).map_err(Denial::BadToken)?;
+                    return Ok(verified.who);
+                }
+                // Its keys were not read yet: this may be one of theirs.
+                (Err(Unverified::Bad(BadToken::UnknownKey)), Some(issuer)) if set.is_none() => {
+                    (Denial::IssuerUnknown, issuer)
+                }
+                (Err(Unverified::UnknownToIssuer), Some(issuer)) => {
+                    (Denial::BadToken(BadToken::UnknownKey), issuer)
+                }
+                (Err(Unverified::UnknownToIssuer), None) => {
+                    return Err(Denial::BadToken(BadToken::UnknownKey));
+                }
+                (Err(Unverified::Bad(bad)), _) => return Err(Denial::BadToken(bad)),
+            };
+            if asked || !issuer.renewed(generation).await {
+                return Err(bad);
+            }
+            asked = true;
+        }
+    }
+}
+
+impl Desk {
+    fn correlation(&self, generator: Generator) -> HeaderValue {
+        let text = match generator {
+            Generator::Uuid => uuid::Uuid::new_v4().to_string(),
+            Generator::UuidCounter => {
+                let count = self.count.get();
+                self.count.set(count.wrapping_add(1));
+                format!("{}#{count}", self.prefix)
+            }
+        };
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("none"))
+    }
+}

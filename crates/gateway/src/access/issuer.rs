@@ -1,0 +1,316 @@
+//! The keys of an issuer of tokens, which it rotates (RFC 7517).
+//!
+//! One task reads them at start, then at the plan's interval, and out of turn
+//! when a token names a key that is not there: rarely, however many such tokens
+//! come. What was read last and was good is kept when reading fails.
+
+use super::token::Verifier;
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
+};
+use plan::{Jwks, JwksSource};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::{Notify, watch},
+    time::{Instant, timeout},
+};
+use url::Url;
+
+/// Key sets hold a handful of keys; a larger one is none.
+const SET_BYTES_MAX: usize = 1 << 20;
+const SET_KEYS_MAX: usize = 100;
+
+/// How long reading may take, all together.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The least time between two readings, asked for or after a failure.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a token that names an unknown key waits for its key.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Where the systems that we know keep the certificates that they trust.
+const BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+/// The keys, as they were read once.
+pub(crate) struct KeySet {
+    /// Told apart from any read earlier.
+    pub(crate) generation: u64,
+    keys: Vec<(Option<String>, Verifier)>,
+}
+
+impl KeySet {
+    /// Keys that cannot be used are left out; a set without any is an error.
+    pub(crate) fn parse(text: &[u8], generation: u64) -> Result<Self, String> {
+        let set: serde_json::Value =
+            serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        let keys = set["keys"].as_array().ok_or("it has no `keys`")?;
+        if keys.len() > SET_KEYS_MAX {
+            return Err(format!("it has more than {SET_KEYS_MAX} keys"));
+        }
+        let usable = |key: &serde_json::Value| {
+            let key: Jwk = serde_json::from_value(key.clone()).ok()?;
+            verifier(&key).map(|verifier| (key.common.key_id.clone(), verifier))
+        };
+        let keys: Vec<_> = keys.iter().filter_map(usable).collect();
+        if keys.is_empty() {
+            return Err("it has no key for RS256, ES256 or their like".to_owned());
+        }
+        Ok(Self { generation, keys })
+    }
+
+    /// The key of this id; of a token without one, the only key.
+    pub(crate) fn find(&self, id: Option<&str>) -> Option<&Verifier> {
+        match (id, &self.keys[..]) {
+            (None, [(_, only)]) => Some(only),
+            (None, _) => None,
+            (Some(id), keys) => keys
+                .iter()
+                .find_map(|(known, key)| (known.as_deref() == Some(id)).then_some(key)),
+        }
+    }
+}
+
+/// Public keys for signatures only: a set that is published holds no secret,
+/// and one that does would verify whatever its readers sign.
+fn verifier(key: &Jwk) -> Option<Verifier> {
+    if matches!(&key.common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
+        return None;
+    }
+    let said = match key.common.key_algorithm {
+        None => None,
+        Some(KeyAlgorithm::RS256) => Some(Algorithm::RS256),
+        Some(KeyAlgorithm::RS384) => Some(Algorithm::RS384),
+        Some(KeyAlgorithm::RS512) => Some(Algorithm::RS512),
+        Some(KeyAlgorithm::ES256) => Some(Algorithm::ES256),
+        Some(KeyAlgorithm::ES384) => Some(Algorithm::ES384),
+        Some(_) => return None,
+    };
+    let fitting: &[Algorithm] = match &key.algorithm {
+        AlgorithmParameters::RSA(_) => &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512],
+        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
+            EllipticCurve::P256 => &[Algorithm::ES256],
+            EllipticCurve::P384 => &[Algorithm::ES384],
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let algorithm = said.unwrap_or(fitting[0]);
+    let decoding = DecodingKey::from_jwk(key).ok()?;
+    fitting
+        .contains(&algorithm)
+        .then(|| Verifier::new(decoding, algorithm))
+}
+
+/// An issuer's keys, kept fresh.
+pub(crate) struct Issuer {
+    source: Jwks,
+    keys: ArcSwapOption<KeySet>,
+    read: watch::Sender<u64>,
+    wanted: Notify,
+    started: Instant,
+    /// When reading was last begun, in milliseconds from `started` plus one.
+    begun: AtomicU64,
+}
+
+impl Issuer {
+    pub(crate) fn new(source: Jwks) -> Self {
+        Self {
+            source,
+            keys: ArcSwapOption::empty(),
+            read: watch::Sender::new(0),
+            wanted: Notify::new(),
+            started: Instant::now(),
+            begun: AtomicU64::new(0),
+        }
+    }
+
+    /// The keys, once they were read.
+    pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
+        self.keys.load_full()
+    }
+
+    /// Has the keys read again, unless they were just now, and waits for it a
+    /// little. Whether they are others than those of this generation.
+    pub(crate) async fn renewed(&self, generation: u64) -> bool {
+        let mut read = self.read.subscribe();
+        if *read.borrow_and_update() != generation {
+            return true;
+        }
+        let since = self
+            .elapsed()
+            .saturating_sub(self.begun.load(Ordering::Relaxed));
+        if generation != 0 && since < u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX) {
+            return false;
+        }
+        self.wanted.notify_one();
+        let changed = read.wait_for(|now| *now != generation);
+        timeout(WAIT, changed).await.is_ok()
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    /// Keeps the keys fresh, for as long as it is polled.
+    pub(crate) async fn keep(&self) {
+        loop {
+            self.begun.store(self.elapsed(), Ordering::Relaxed);
+            let generation = *self.read.borrow() + 1;
+            let read = timeout(PATIENCE, read(&self.source.source)).await;
+            let read = read.unwrap_or_else(|_| Err("it took too long".to_owned()));
+            let pause = match read.and_then(|text| KeySet::parse(&text, generation)) {
+                Ok(set) => {
+                    tracing::debug!(keys = set.keys.len(), "issuer's keys read");
+                    self.keys.store(Some(Arc::new(set)));
+                    self.read.send_replace(generation);
+                    self.source.refresh
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "issuer's keys not read");
+                    PAUSE.min(self.source.refresh)
+                }
+            };
+            // Never sooner than this, whoever asks.
+            let least = PAUSE.min(pause);
+            tokio::time::sleep(least).await;
+            let _ = timeout(pause.saturating_sub(least), self.wanted.notified()).await;
+        }
+    }
+}
+
+async fn read(source: &JwksSource) -> Result<Bytes, String> {
+    match source {
+        JwksSource::File(path) => match tokio::fs::read(path).await {
+            Ok(text) if text.len() <= SET_BYTES_MAX => Ok(text.into()),
+            Ok(_) => Err(format!("`{}` is too large", path.display())),
+            Err(error) => Err(format!("`{}` cannot be read: {error}", path.display())),
+        },
+        JwksSource::Url(url) => fetch(url).await.map_err(|why| format!("{url}: {why}")),
+    }
+}
+
+async fn fetch(url: &Url) -> Result<Bytes, String> {
+    let host = url.host_str().ok_or("it has no host")?;
+    let port = url.port_or_known_default().ok_or("it has no port")?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((bare, port))
+        .await
+        .map_err(|error| error.to_string())?;
+    if url.scheme() != "https" {
+        return exchange(url, stream).await;
+    }
+    let name = ServerName::try_from(bare.to_owned()).map_err(|error| error.to_string())?;
+    let mut roots = rustls::RootCertStore::empty();
+    for bundle in BUNDLES {
+        for certificate in CertificateDer::pem_file_iter(bundle)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            // One that rustls cannot use verifies nothing.
+            let _ = roots.add(certificate);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    exchange(url, stream).await
+}
+
+async fn exchange(
+    url: &Url,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+) -> Result<Bytes, String> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let request = Request::get(target)
+        .header(header::HOST, authority)
+        .header(header::ACCEPT, "application/json")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let answering = async {
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("it answered {}", answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), SET_BYTES_MAX)
+            .collect()
+            .await;
+        body.map(http_body_util::Collected::to_bytes)
+            .map_err(|error| error.to_string())
+    };
+    tokio::pin!(answering, connection);
+    tokio::select! {
+        answer = &mut answering => answer,
+        // It ends with its answer, which may be all here.
+        _ = &mut connection => answering.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_keys_for_signatures_are_taken() {
+        let set = |keys: &str| KeySet::parse(format!(r#"{{"keys":[{keys}]}}"#).as_bytes(), 1);
+        let ec = |id: &str, more: &str| {
+            format!(
+                r#"{{"kty":"EC","crv":"P-256","kid":"{id}",{more}
+                "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+                "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}}"#
+            )
+        };
+        let good = set(&format!("{},{}", ec("a", ""), ec("b", r#""alg":"ES256","#))).unwrap();
+        assert!(good.find(Some("a")).is_some() && good.find(Some("b")).is_some());
+        assert!(good.find(Some("c")).is_none() && good.find(None).is_none());
+        assert!(set(&ec("a", "")).unwrap().find(None).is_some());
+        for bad in [
+            ec("a", r#""use":"enc","#),
+            ec("a", r#""alg":"RS256","#),
+            ec("a", r#""alg":"HS256","#),
+            r#"{"kty":"oct","kid":"a","alg":"HS256","k":"c2VjcmV0"}"#.to_owned(),
+            r#"{"kty":"new"}"#.to_owned(),
+            String::new(),
+        ] {
+            assert!(set(&bad).is_err(), "{bad}");
+        }
+        // One that we do not know does not spoil the others.
+        assert!(set(&format!(r#"{{"kty":"new"}},{}"#, ec("a", ""))).is_ok());
+        for bad in ["", "[]", "{}", r#"{"keys":{}}"#] {
+            assert!(KeySet::parse(bad.as_bytes(), 1).is_err(), "{bad}");
+        }
+    }
+}
