@@ -5,8 +5,9 @@ use crate::located::Position;
 /// A plan that cannot be used. The display names the place, the object and
 /// the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{message}{}", prefix(*.position), suffix(.remedy.as_deref()))]
+#[error("{}{}{message}{}", place(.file.as_deref()), prefix(*.position), suffix(.remedy.as_deref()))]
 pub struct PlanError {
+    file: Option<String>,
     position: Option<Position>,
     message: String,
     remedy: Option<String>,
@@ -19,6 +20,7 @@ impl PlanError {
             column: at.column(),
         });
         Self {
+            file: None,
             position,
             message: first_line(&error.without_snippet().to_string()),
             remedy: None,
@@ -27,6 +29,7 @@ impl PlanError {
 
     pub(crate) fn at(position: Position, message: impl Into<String>) -> Self {
         Self {
+            file: None,
             position: position.known(),
             message: message.into(),
             remedy: None,
@@ -35,6 +38,7 @@ impl PlanError {
 
     pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self {
+            file: None,
             position: None,
             message: message.into(),
             remedy: None,
@@ -46,10 +50,20 @@ impl PlanError {
         self
     }
 
+    /// It is about another file, which the plan names.
+    pub(crate) fn in_file(mut self, name: &str) -> Self {
+        self.file = Some(name.to_owned());
+        self
+    }
+
     /// Line and column, counted from 1, where the error has a place.
     pub fn position(&self) -> Option<(u64, u64)> {
         self.position.map(|at| (at.line, at.column))
     }
+}
+
+fn place(file: Option<&str>) -> String {
+    file.map_or_else(String::new, |name| format!("{name}: "))
 }
 
 fn prefix(position: Option<Position>) -> String {

@@ -89,6 +89,10 @@ pub struct GatewayFile {
     /// Where gateways count together.
     #[serde(default)]
     pub(crate) limits_store: Option<LimitsStoreFile>,
+    /// Kong's declarative file, beside the plan, whose routes, consumers and
+    /// plugins are taken over.
+    #[serde(default)]
+    pub(crate) kong: Option<Text>,
     /// What is demanded of all requests.
     #[serde(default)]
     pub(crate) policies: Option<PoliciesFile>,

@@ -14,6 +14,7 @@ mod error;
 pub mod file;
 mod gateway_route;
 mod included;
+mod kong;
 pub mod listen;
 mod located;
 mod names;

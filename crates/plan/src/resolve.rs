@@ -3,12 +3,12 @@
 use crate::{
     BorderRule, ByteSize, ColumnName, ColumnPair, Data, Databases, Extraction, ExtractionName,
     Files, ForeignColumn, Gateway, PathPattern, Plan, PlanError, Policies, ServiceName, Switch,
-    TableMapping, TableName, Upstream, access,
+    TableMapping, TableName, Timeouts, Upstream, access,
     file::{
         BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
         TableFile,
     },
-    listen,
+    kong, listen,
     located::Located,
     policy,
     routes::{gateway_routes, rollout, route},
@@ -47,7 +47,7 @@ pub(crate) fn resolve(
         let found = extraction(name.clone(), located, &monolith, &services, environment)?;
         extractions.insert(name, found);
     }
-    let gateway = gateway(file.gateway, &services, environment, files)?;
+    let gateway = gateway(file.gateway, &mut services, timeouts, environment, files)?;
     if extractions.is_empty() && gateway.routes.is_empty() {
         return Err(
             PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
@@ -72,12 +72,27 @@ pub(crate) fn resolve(
 
 fn gateway(
     mut file: GatewayFile,
-    services: &BTreeMap<ServiceName, Upstream>,
+    services: &mut BTreeMap<ServiceName, Upstream>,
+    timeouts: Timeouts,
     environment: Environment<'_>,
     files: &Files<'_>,
 ) -> Result<Gateway, PlanError> {
-    let access = access::resolve(&mut file, environment, files)?;
-    let routes = gateway_routes(std::mem::take(&mut file.routes), services, environment)?;
+    let mut access = access::resolve(&mut file, environment, files)?;
+    let mut routes = gateway_routes(std::mem::take(&mut file.routes), services, environment)?;
+    if let Some(name) = &file.kong {
+        let found = kong(name, &mut access, timeouts, environment, files)?;
+        routes.extend(found.routes);
+        for (service, upstream) in found.services {
+            if services.contains_key(&service) {
+                let message = format!(
+                    "service `{service}` of `{}` is in the plan, too",
+                    name.value
+                );
+                return Err(PlanError::at(name.at, message).remedy("Rename one of them"));
+            }
+            services.insert(service, upstream);
+        }
+    }
     access::stores_exist(&access, &access.policies)?;
     for route in &routes {
         access::stores_exist(&access, &route.policies)?;
@@ -109,6 +124,39 @@ fn gateway(
         })?,
         client: crate::client::resolve(&file.client.unwrap_or_default())?,
     })
+}
+
+/// Takes over what Kong's file says.
+fn kong(
+    name: &Text,
+    access: &mut access::Access,
+    timeouts: Timeouts,
+    environment: Environment<'_>,
+    files: &Files<'_>,
+) -> Result<kong::Kong, PlanError> {
+    let path = parse(name, environment, |text| Ok(text.to_owned()))?;
+    let text = files
+        .read(&path)
+        .map_err(|why| PlanError::at(name.at, why))?;
+    let within = |error: PlanError| error.in_file(&path);
+    let mut found = kong::parse(&text, timeouts, environment).map_err(within)?;
+    for (name, consumer) in std::mem::take(&mut found.consumers) {
+        if access.consumers.contains_key(&name) {
+            let message = format!("consumer `{name}` is in the plan, too");
+            return Err(within(PlanError::whole(message)).remedy("Rename one of them"));
+        }
+        access.consumers.insert(name, consumer);
+    }
+    access::keys_once(&access.consumers).map_err(within)?;
+    match (&access.limits_store, found.store.take()) {
+        (Some(own), Some(other)) if own.redis != other.redis => {
+            let message = "its limits count in another Redis than `gateway.limits-store`";
+            return Err(within(PlanError::whole(message)).remedy("Let all of them count in one"));
+        }
+        (None, Some(store)) => access.limits_store = Some(store),
+        _ => {}
+    }
+    Ok(found)
 }
 
 fn extraction(

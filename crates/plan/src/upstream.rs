@@ -6,7 +6,7 @@
 pub(crate) mod file;
 mod resolve;
 
-pub(crate) use resolve::{default_timeouts, upstream};
+pub(crate) use resolve::{ATTEMPTS_MAX, default_timeouts, plain, upstream};
 
 use crate::{ByteSize, DatabaseUrl, Percent, UpstreamUrl};
 use std::time::Duration;

@@ -17,6 +17,7 @@ mod hold;
 mod http2;
 mod hygiene;
 mod issuer;
+mod kong;
 mod limits;
 mod listeners;
 mod own_writes;

@@ -17,7 +17,7 @@ use crate::{
 use std::time::Duration;
 
 /// The most tries of one request.
-const ATTEMPTS_MAX: u32 = 10;
+pub(crate) const ATTEMPTS_MAX: u32 = 10;
 
 /// Reads one; `name` is for messages, `defaults` hold where it says nothing.
 pub(crate) fn upstream(
@@ -61,6 +61,30 @@ pub(crate) fn upstream(
         degraded: file.degraded.as_ref().map(degraded).transpose()?,
         url,
         further,
+    })
+}
+
+/// One with one instance and without a database; the rest is as where the plan
+/// says nothing.
+pub(crate) fn plain(
+    url: UpstreamUrl,
+    timeouts: Timeouts,
+    attempts: u32,
+) -> Result<Upstream, PlanError> {
+    Ok(Upstream {
+        url,
+        further: Vec::new(),
+        protocol: Protocol::Http1,
+        database: None,
+        health: None,
+        timeouts,
+        breaker: None,
+        retries: Retries {
+            attempts,
+            ..retries(None, 1)?
+        },
+        balance: balance(BalanceFile::default())?,
+        degraded: None,
     })
 }
 

@@ -1,0 +1,265 @@
+//! A YAML document as it is, every part with its place; read by taking what is
+//! known, so that what is left can be refused by its name and line.
+
+use crate::{
+    PlanError,
+    located::{Located, Position},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use std::fmt;
+
+/// Any value.
+#[derive(Debug, Clone)]
+pub(crate) enum Node {
+    Null,
+    Bool(bool),
+    Whole(i64),
+    Fraction(f64),
+    Text(String),
+    List(Vec<Located<Node>>),
+    Map(Vec<(Located<String>, Located<Node>)>),
+}
+
+impl Node {
+    /// The text of a scalar that is one.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            // A version written without quotes.
+            Self::Fraction(number) => Some(format!("{number:?}")),
+            Self::Whole(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Node;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Node, E> {
+                Ok(Node::Null)
+            }
+
+            fn visit_none<E>(self) -> Result<Node, E> {
+                Ok(Node::Null)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Node, D::Error> {
+                Node::deserialize(inner)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+                Ok(Node::Bool(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+                Ok(Node::Whole(value))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+                Ok(
+                    i64::try_from(value)
+                        .map_or_else(|_| Node::Text(value.to_string()), Node::Whole),
+                )
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+                Ok(Node::Fraction(value))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+                Ok(Node::Text(value.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Node, A::Error> {
+                let mut list = Vec::new();
+                while let Some(one) = all.next_element()? {
+                    list.push(one);
+                }
+                Ok(Node::List(list))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Node, A::Error> {
+                let mut map = Vec::new();
+                while let Some(pair) = all.next_entry()? {
+                    map.push(pair);
+                }
+                Ok(Node::Map(map))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// A mapping, of which what is known is taken.
+#[derive(Debug)]
+pub(crate) struct Map {
+    /// What it is, for messages: `service `auth``.
+    pub(crate) what: String,
+    pub(crate) at: Position,
+    pairs: Vec<(Located<String>, Located<Node>)>,
+}
+
+impl Map {
+    pub(crate) fn of(node: Located<Node>, what: &str) -> Result<Self, PlanError> {
+        match node.value {
+            Node::Map(pairs) => Ok(Self {
+                what: what.to_owned(),
+                at: node.at,
+                pairs,
+            }),
+            _ => Err(PlanError::at(node.at, format!("{what} is no mapping"))),
+        }
+    }
+
+    /// Without anything in it.
+    pub(crate) fn empty(what: &str, at: Position) -> Self {
+        Self {
+            what: what.to_owned(),
+            at,
+            pairs: Vec::new(),
+        }
+    }
+
+    /// A value that is there and not null.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Located<Node>> {
+        let at = self.pairs.iter().position(|(name, _)| name.value == key)?;
+        let (name, mut node) = self.pairs.remove(at);
+        if node.at == Position::default() {
+            node.at = name.at;
+        }
+        (!matches!(node.value, Node::Null)).then_some(node)
+    }
+
+    fn wrong(&self, key: &str, at: Position, wanted: &str) -> PlanError {
+        PlanError::at(at, format!("`{key}` of {} is no {wanted}", self.what))
+    }
+
+    pub(crate) fn text(&mut self, key: &str) -> Result<Option<Located<String>>, PlanError> {
+        let Some(node) = self.take(key) else {
+            return Ok(None);
+        };
+        match node.value.text() {
+            Some(value) => Ok(Some(Located { value, at: node.at })),
+            None => Err(self.wrong(key, node.at, "text")),
+        }
+    }
+
+    pub(crate) fn flag(&mut self, key: &str, default: bool) -> Result<bool, PlanError> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(Located {
+                value: Node::Bool(flag),
+                ..
+            }) => Ok(flag),
+            Some(node) => Err(self.wrong(key, node.at, "true or false")),
+        }
+    }
+
+    pub(crate) fn whole(&mut self, key: &str) -> Result<Option<Located<u64>>, PlanError> {
+        let Some(node) = self.take(key) else {
+            return Ok(None);
+        };
+        match node.value {
+            Node::Whole(number) if number >= 0 => Ok(Some(Located {
+                value: number.unsigned_abs(),
+                at: node.at,
+            })),
+            _ => Err(self.wrong(key, node.at, "whole number of 0 or more")),
+        }
+    }
+
+    /// A list of values; none where it is missing.
+    pub(crate) fn list(&mut self, key: &str) -> Result<Option<Vec<Located<Node>>>, PlanError> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Located {
+                value: Node::List(list),
+                ..
+            }) => Ok(Some(list)),
+            Some(node) => Err(self.wrong(key, node.at, "list")),
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&mut self, key: &str) -> Result<Option<Vec<Located<String>>>, PlanError> {
+        let Some(list) = self.list(key)? else {
+            return Ok(None);
+        };
+        let text = |node: Located<Node>| match node.value {
+            Node::Text(value) => Ok(Located { value, at: node.at }),
+            _ => Err(self.wrong(key, node.at, "list of texts")),
+        };
+        list.into_iter()
+            .map(text)
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// A mapping inside; an empty one where it is missing.
+    pub(crate) fn map(&mut self, key: &str, what: &str) -> Result<Self, PlanError> {
+        match self.take(key) {
+            None => Ok(Self::empty(what, self.at)),
+            Some(node) => Self::of(node, what),
+        }
+    }
+
+    /// The rest, as pairs.
+    pub(crate) fn pairs(self) -> Vec<(Located<String>, Located<Node>)> {
+        self.pairs
+    }
+
+    /// Passes over what has no effect on a request.
+    pub(crate) fn pass_over(&mut self) {
+        for key in ["id", "tags", "created_at", "updated_at", "instance_name"] {
+            self.take(key);
+        }
+    }
+
+    /// Refuses a value other than this one.
+    pub(crate) fn only_flag(
+        &mut self,
+        key: &str,
+        wanted: bool,
+        why: &str,
+    ) -> Result<(), PlanError> {
+        let at = self.at_of(key);
+        if self.flag(key, wanted)? == wanted {
+            return Ok(());
+        }
+        let message = format!("`{key}: {}` of {} is not supported", !wanted, self.what);
+        Err(PlanError::at(at, message).remedy(why))
+    }
+
+    /// Where a key stands.
+    pub(crate) fn at_of(&self, key: &str) -> Position {
+        let found = self.pairs.iter().find(|(name, _)| name.value == key);
+        found.map_or(self.at, |(name, node)| name.at.known().unwrap_or(node.at))
+    }
+
+    /// Refuses what is left.
+    pub(crate) fn finish(self, remedy: &str) -> Result<(), PlanError> {
+        for (key, node) in self.pairs {
+            // An empty collection asks for nothing.
+            match &node.value {
+                Node::Null => continue,
+                Node::List(list) if list.is_empty() => continue,
+                _ => {}
+            }
+            let at = key.at.known().unwrap_or(node.at);
+            let message = format!("`{}` of {} is not supported", key.value, self.what);
+            return Err(PlanError::at(at, message).remedy(remedy));
+        }
+        Ok(())
+    }
+}
