@@ -16,8 +16,8 @@ mod screen;
 
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser, Subcommand};
-use plan::Plan;
-use std::path::PathBuf;
+use plan::{Files, Plan};
+use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless RUST_LOG says otherwise. The replication driver's
@@ -75,7 +75,12 @@ enum Verb {
     /// Stays in the foreground and logs to standard error (RUST_LOG sets how
     /// much). May be killed at any moment and started again: it goes on where
     /// the databases say it was.
-    Serve,
+    Serve {
+        /// Where a host name of an upstream is, as NAME:ADDRESS; may be given
+        /// several times.
+        #[arg(long, value_name = "NAME:ADDRESS")]
+        resolve: Vec<String>,
+    },
     /// Begin an extraction: prepare both sides, copy, follow.
     ///
     /// Runs `check` first and touches nothing if that refuses. The monolith
@@ -161,9 +166,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let state = &shared.state;
     let json = shared.json;
     match verb {
-        Verb::Serve => {
+        Verb::Serve { resolve } => {
             log();
-            Box::pin(serve::run(&read_plan(&shared)?, state)).await
+            let mut plan = read_plan(&shared)?;
+            for one in &resolve {
+                let added = plan.gateway.resolve.add(one);
+                added.map_err(|why| Failure::Refused(format!("--resolve: {why}")))?;
+            }
+            Box::pin(serve::run(&plan, state)).await
         }
         Verb::Check => check::run(&read_plan(&shared)?, json).await,
         Verb::Schema => screen::json(&plan::json_schema()),
@@ -226,7 +236,9 @@ fn read_plan(shared: &SharedArguments) -> Result<Plan, Failure> {
             "the plan {file} cannot be read: {error}. Name it with --plan"
         ))
     })?;
-    Plan::parse(&text, |name| std::env::var(name).ok())
+    let directory = shared.plan.parent().unwrap_or(Path::new(""));
+    let files = Files::new(directory, &|path| std::fs::read_to_string(path));
+    Plan::parse_with_files(&text, |name| std::env::var(name).ok(), &files)
         .map_err(|error| Failure::Refused(format!("{file}: {error}")))
 }
 

@@ -27,7 +27,7 @@ use guard::Guard;
 use instance::Instance;
 use local::Loads;
 use parking_lot::Mutex;
-use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts};
+use plan::{Balance, HealthChecks, Plan, Protocol, Resolve, Retries, Timeouts};
 use std::{
     sync::{
         Arc,
@@ -91,7 +91,7 @@ impl Upstreams {
         let mut first = 0;
         let mut all = Vec::new();
         for (name, settings) in std::iter::once(("monolith", &plan.monolith)).chain(services) {
-            let upstream = Upstream::new(name, first, settings, started);
+            let upstream = Upstream::new(name, first, settings, &plan.gateway.resolve, started);
             first += upstream.instances.len();
             all.push(upstream);
         }
@@ -133,8 +133,14 @@ impl Upstreams {
 }
 
 impl Upstream {
-    fn new(name: &str, first: usize, settings: &plan::Upstream, started: Instant) -> Self {
-        let instance = |url| Instance::new(url, started);
+    fn new(
+        name: &str,
+        first: usize,
+        settings: &plan::Upstream,
+        resolve: &Resolve,
+        started: Instant,
+    ) -> Self {
+        let instance = |url| Instance::new(url, resolve, started);
         Self {
             name: name.to_owned(),
             first,

@@ -91,6 +91,8 @@ pub struct Gateway {
     pub access: Access,
     /// Routes beside those of the extractions.
     pub routes: Vec<GatewayRoute>,
+    /// Where host names of upstreams are, if that was said to `banyan serve`.
+    pub resolve: Resolve,
     /// The largest body of a read that is kept to send it again.
     pub replay_bytes: ByteSize,
     /// How often host names of upstreams are looked up.

@@ -116,6 +116,7 @@ fn gateway(
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
         access,
         routes,
+        resolve: crate::Resolve::default(),
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
         resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
         upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,

@@ -5,7 +5,7 @@
 
 use crate::wire::Wire;
 use arc_swap::ArcSwap;
-use plan::UpstreamUrl;
+use plan::{Resolve, UpstreamUrl};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -50,9 +50,9 @@ struct Found {
 }
 
 impl Addresses {
-    pub(crate) fn new(url: &UpstreamUrl) -> Self {
+    pub(crate) fn new(url: &UpstreamUrl, resolve: &Resolve) -> Self {
         let literal = url.host.trim_start_matches('[').trim_end_matches(']');
-        let literal: Option<IpAddr> = literal.parse().ok();
+        let literal: Option<IpAddr> = literal.parse().ok().or_else(|| resolve.address(literal));
         let addresses = literal
             .map(|ip| SocketAddr::new(ip, url.port))
             .into_iter()

@@ -5,7 +5,7 @@ use super::{
     standing::{Ejection, Health},
 };
 use parking_lot::Mutex;
-use plan::UpstreamUrl;
+use plan::{Resolve, UpstreamUrl};
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -35,10 +35,10 @@ pub(crate) struct Checked {
 }
 
 impl Instance {
-    pub(crate) fn new(url: &UpstreamUrl, started: Instant) -> Self {
+    pub(crate) fn new(url: &UpstreamUrl, resolve: &Resolve, started: Instant) -> Self {
         Self {
             url: url.clone(),
-            addresses: Addresses::new(url),
+            addresses: Addresses::new(url, resolve),
             started,
             healthy: AtomicBool::new(true),
             checked: Mutex::new((Health::UNCHECKED, None)),
