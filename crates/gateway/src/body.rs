@@ -75,7 +75,8 @@ pub(crate) struct Stream {
     progress: Progress,
     /// How many bytes of the rest may come.
     room: u64,
-    patience: Duration,
+    /// How long the next part may take; `None` in a conversation.
+    patience: Option<Duration>,
     /// Runs while the next part is awaited.
     waiting: Option<Box<Deadline>>,
 }
@@ -108,7 +109,8 @@ impl BodyFault {
 
     /// The one that made an exchange with an upstream fail, if one did.
     pub(crate) fn behind(error: &hyper::Error) -> Option<Self> {
-        error.source()?.downcast_ref().copied()
+        let fault = error.source().and_then(|source| source.downcast_ref());
+        fault.copied().or(error.is_user().then_some(Self::Lost))
     }
 
     pub(crate) fn refusal(self) -> Refusal {
@@ -145,12 +147,20 @@ impl RequestBody {
         let most = limits.body_bytes.unwrap_or(u64::MAX);
         Self::Stream(Stream {
             room: most.saturating_sub(begun.len() as u64),
-            patience: limits.body,
+            patience: Some(limits.body),
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
             progress: Progress(Rc::new(Cell::new(Instant::now()))),
             waiting: None,
         })
+    }
+
+    /// Waits for each part for as long as it takes.
+    pub(crate) fn patiently(mut self) -> Self {
+        if let Self::Stream(stream) = &mut self {
+            stream.patience = None;
+        }
+        self
     }
 
     /// Reads what is left of it, within bounds: its request is refused.
@@ -198,7 +208,10 @@ impl Stream {
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
-        let end = || Instant::now() + self.patience;
+        let Some(patience) = self.patience else {
+            return Poll::Pending;
+        };
+        let end = || Instant::now() + patience;
         let waiting = self
             .waiting
             .get_or_insert_with(|| Box::new(Deadline::at(end())));
@@ -273,6 +286,25 @@ fn checked<E>(
 pub(crate) struct Expecting;
 
 impl Expecting {
+    pub(crate) fn is_in(parts: &Parts) -> bool {
+        parts.extensions.get::<Self>().is_some()
+    }
+}
+
+/// A request's body may be one side of a conversation, in which the client is
+/// silent while it listens (streams of gRPC): an extension of the request. Over
+/// HTTP/2 that is any whose length is not known; the connection's pings tell
+/// whether the client is still there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conversing;
+
+impl Conversing {
+    pub(crate) fn mark(parts: &mut Parts, body: &Incoming) {
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            parts.extensions.insert(Self);
+        }
+    }
+
     pub(crate) fn is_in(parts: &Parts) -> bool {
         parts.extensions.get::<Self>().is_some()
     }

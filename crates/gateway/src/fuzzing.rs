@@ -243,14 +243,19 @@ pub fn head(bytes: &[u8]) {
     assert_eq!(headers.get(header::HOST), hosts.as_ref());
     let via: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     assert!(via.len() == 1 && via[0].as_bytes().ends_with(b"127.0.0.1"));
-    for gone in [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-    ] {
+    for gone in [header::TRANSFER_ENCODING, header::UPGRADE, header::TRAILER] {
         assert!(!headers.contains_key(gone));
     }
+    // What is said anew for the next hop.
+    let te: Vec<_> = headers.get_all(header::TE).iter().collect();
+    let connection: Vec<_> = headers.get_all(header::CONNECTION).iter().collect();
+    let wanted = [(vec![], vec![]), (vec!["trailers"], vec!["te"])];
+    assert!(wanted.contains(&(text(&te), text(&connection))));
+}
+
+fn text<'a>(values: &[&'a HeaderValue]) -> Vec<&'a str> {
+    let text = |value: &&'a HeaderValue| value.to_str().unwrap_or("none");
+    values.iter().map(text).collect()
 }
 
 /// No plan makes the parser panic, and every error says something.

@@ -6,7 +6,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{Collected, RequestBody, Reserved, Whole, collect},
+    body::{Collected, Conversing, RequestBody, Reserved, Whole, collect},
     upstream::Upstream,
     worker::Worker,
 };
@@ -85,7 +85,10 @@ pub(crate) struct Repeatable {
 impl Repeatable {
     /// A request whose body is passed on as it comes, and so sent once.
     pub(crate) fn once(worker: &Worker, parts: Parts, body: Incoming) -> Self {
-        let body = RequestBody::stream(Bytes::new(), body, &worker.shared.settings.client);
+        let mut body = RequestBody::stream(Bytes::new(), body, &worker.shared.settings.client);
+        if Conversing::is_in(&parts) {
+            body = body.patiently();
+        }
         Self {
             request: Request::from_parts(parts, body),
             spare: None,

@@ -64,6 +64,8 @@ pub(crate) struct Guarded<IO> {
     io: IO,
     guard: Guard,
     policy: Arc<Policy>,
+    /// Whether bytes pass as they are: they are not HTTP/1.
+    is_open: bool,
     refusal: Refusal,
     /// Runs while a head has begun and not ended.
     head: Option<Box<Deadline>>,
@@ -99,6 +101,7 @@ impl<IO> Guarded<IO> {
             io,
             guard: Guard::new(policy.limits),
             policy: Arc::clone(policy),
+            is_open: false,
             refusal: Refusal::None,
             head: None,
             stalled: None,
@@ -106,11 +109,19 @@ impl<IO> Guarded<IO> {
         }
     }
 
-    /// What is behind it: the connection stops speaking HTTP/1. A client that
-    /// sends what follows an upgrade before it was told that there is one is
-    /// refused (RFC 9110, 7.8).
-    pub(crate) fn into_inner(self) -> IO {
-        self.io
+    /// One that lets everything pass, and only watches its client take it.
+    pub(crate) fn open(io: IO, policy: &Arc<Policy>) -> Self {
+        Self {
+            is_open: true,
+            ..Self::new(io, policy)
+        }
+    }
+
+    /// The connection, for what it was upgraded to. `None` where something was
+    /// refused: a client that sends what is not HTTP before it was told that
+    /// it may, takes its chances (RFC 9110, 7.8).
+    pub(crate) fn into_inner(self) -> Option<IO> {
+        matches!(self.refusal, Refusal::None).then_some(self.io)
     }
 
     /// Judges bytes; says how many may pass.
@@ -215,6 +226,9 @@ impl<IO: Read + Unpin> Read for Guarded<IO> {
         mut into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.is_open {
+            return Pin::new(&mut this.io).poll_read(cx, into);
+        }
         loop {
             match &mut this.refusal {
                 Refusal::None => {}
@@ -273,7 +287,7 @@ impl<IO: Read + Write + Unpin> Write for Guarded<IO> {
         if let Linger::NotYet = this.linger {
             let ended = Pin::new(&mut this.io).poll_shutdown(cx);
             ready!(this.watch(ended, cx))?;
-            this.linger = if this.guard.is_between() {
+            this.linger = if this.is_open || this.guard.is_between() {
                 Linger::Over
             } else {
                 let end = Box::new(Deadline::at(Instant::now() + LINGER));
@@ -380,6 +394,29 @@ mod tests {
         let error = read(&mut io, 4096).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(*told.lock().unwrap(), ["chunk-size"]);
+    }
+
+    #[tokio::test]
+    async fn an_open_one_lets_everything_pass() {
+        let (io, mut far, told) = guarded(LONG, LONG);
+        let policy = Arc::clone(&io.policy);
+        let mut io = Guarded::open(io.into_inner().unwrap(), &policy);
+        far.write_all(b"\0\n").await.unwrap();
+        assert_eq!(read(&mut io, 4096).await.unwrap(), b"\0\n");
+        assert!(told.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_refused_is_upgraded() {
+        let (mut io, mut far, _) = guarded(LONG, LONG);
+        far.write_all(b"GET / HTTP/1.1\r\n\r\nearly").await.unwrap();
+        assert_eq!(
+            read(&mut io, 4096).await.unwrap(),
+            b"GET / HTTP/1.1\r\n\r\nearly"
+        );
+        far.write_all(b"\n").await.unwrap();
+        assert_eq!(read(&mut io, 4096).await.unwrap(), NO_HEAD);
+        assert!(io.into_inner().is_none());
     }
 
     #[tokio::test]
