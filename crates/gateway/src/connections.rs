@@ -319,8 +319,8 @@ async fn begin_plainly(
 
 /// Speaks HTTP/1 with a client, and whatever it upgrades to.
 ///
-/// This is the one place where HTTP/1's bytes come in: an adapter that looks at
-/// them goes around `wire` here, and comes off again at the upgrade below.
+/// This is the one place where HTTP/1's bytes come in, through a guard that
+/// comes off at the upgrade.
 async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
     let service = service_fn(|request| {
         let (worker, peer) = (Rc::clone(worker), Rc::clone(&peer));
@@ -359,7 +359,11 @@ async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
     }
     if let Some(tunnel) = peer.take_tunnel() {
         let http1::Parts { io, read_buf, .. } = connection.into_parts();
-        let mut wire = io.into_inner().into_inner();
+        // Whoever sent what is neither HTTP nor awaited sent it too early.
+        let Some(io) = io.into_inner() else {
+            return;
+        };
+        let mut wire = io.into_inner();
         wire.put_back(read_buf);
         Box::pin(tunnel.run(worker, wire)).await;
     }

@@ -11,7 +11,8 @@
 
 use crate::{
     answer::Refusal,
-    body::{BodyError, ResponseBody},
+    body::{BodyError, Conversing, ResponseBody},
+    guard::Guarded,
     peer::Peer,
     serve::serve,
     wire::Wire,
@@ -89,6 +90,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
         let running = Running::new(&tally);
         async move {
             let (mut parts, body) = request.into_parts();
+            Conversing::mark(&mut parts, &body);
             let response = match translate(&mut parts) {
                 Ok(()) => serve(worker, peer, Request::from_parts(parts, body)).await,
                 Err(refusal) => {
@@ -103,7 +105,8 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
             }))
         }
     });
-    let client = worker.shared.settings.client.clone();
+    let client = worker.shared.settings.client;
+    let io = Guarded::open(TokioIo::new(wire), &worker.shared.guard);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -116,7 +119,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
         .max_local_error_reset_streams(ERROR_RESETS_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
-        .serve_connection(TokioIo::new(wire), service);
+        .serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut checks = interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);

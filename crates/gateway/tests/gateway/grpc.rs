@@ -92,7 +92,7 @@ fn start(monolith: SocketAddr, service: SocketAddr) -> Gateway {
 monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
 services:
   contracts: {{ url: "http://{service}", protocol: h2c, database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway: {{ listen: "127.0.0.1:0", workers: 1 }}
+gateway: {{ listen: "127.0.0.1:0", workers: 1, client: {{ body: 100ms }} }}
 extractions:
   contracts:
     service: contracts
@@ -163,6 +163,8 @@ async fn streams_pass_as_they_come() {
     *request.method_mut() = http::Method::GET;
     let mut answer = client.send_request(request).await.unwrap().into_body();
     for message in ["one", "two", "three"] {
+        // Longer than `client.body`: who only listens does not send slowly.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         messages
             .send(Ok(Frame::data(Bytes::from_static(message.as_bytes()))))
             .unwrap();
