@@ -93,20 +93,16 @@ impl Deadlines {
             }
         }
         let entered = Slot::Waiting(until, waker);
-        match self.free {
-            Some(place) => {
-                let before = std::mem::replace(&mut self.slots[place], entered);
-                self.free = match before {
-                    Slot::Free(next) => next,
-                    Slot::Waiting(..) | Slot::Passed => None,
-                };
-                place
-            }
-            None => {
-                self.slots.push(entered);
-                self.slots.len() - 1
-            }
-        }
+        let Some(place) = self.free else {
+            self.slots.push(entered);
+            return self.slots.len() - 1;
+        };
+        let before = std::mem::replace(&mut self.slots[place], entered);
+        self.free = match before {
+            Slot::Free(next) => next,
+            Slot::Waiting(..) | Slot::Passed => None,
+        };
+        place
     }
 
     /// Frees a slot. What was in it is not dropped here, where `self` is
@@ -245,9 +241,9 @@ pub(crate) async fn watch() {
                 late.wake();
             }
         }
-        Poll::Pending
+        Poll::<()>::Pending
     })
-    .await
+    .await;
 }
 
 #[cfg(test)]
