@@ -75,6 +75,8 @@ pub(crate) struct Access {
     store: Option<LimitsStore>,
     metrics: AccessMetrics,
     operators_only: bool,
+    /// Whether clients are told apart at all.
+    asks_who: bool,
     seed: u64,
 }
 
@@ -114,6 +116,7 @@ impl Access {
             store: access.limits_store.clone(),
             metrics: AccessMetrics::new(),
             operators_only: access.operators_only,
+            asks_who: !access.consumers.is_empty() || access.jwks.is_some(),
             seed: uuid::Uuid::new_v4().as_u64_pair().1,
         })
     }
@@ -127,6 +130,11 @@ impl Access {
         if let Some(issuer) = &self.issuer {
             issuer.keep().await;
         }
+    }
+
+    /// Whether answers may differ by who asks, though no header says so.
+    pub(crate) fn asks_who(&self) -> bool {
+        self.asks_who
     }
 
     /// Whether a request may see the gateway's own pages.

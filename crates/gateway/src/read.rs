@@ -169,7 +169,9 @@ impl<'a> Keeping<'a> {
         key: impl FnOnce() -> Option<Key>,
     ) -> Option<Self> {
         let cache = worker.shared.upstreams.get(upstream).cache.as_ref()?;
-        key().map(|key| Self { cache, key })
+        let mut key = key()?;
+        key.is_personal |= worker.shared.access.asks_who();
+        Some(Self { cache, key })
     }
 
     /// Keeps a good answer; takes what was kept in place of a failure where

@@ -81,7 +81,8 @@ impl Weighter<Box<[u8]>, Arc<Kept>> for Size {
 pub(crate) struct Key {
     text: Box<[u8]>,
     /// Whether the request said who the client is.
-    is_personal: bool,
+    /// Whether the answer may be for one client only.
+    pub(crate) is_personal: bool,
 }
 
 /// An answer that comes in and may be kept.
