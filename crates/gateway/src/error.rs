@@ -47,6 +47,15 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// A route asks for what the gateway does not do yet.
+    #[error(
+        "route `{route}` has a canary, by which the gateway does not route yet. \
+         Take the plugin `canary` out; `rollout` of an extraction shifts traffic"
+    )]
+    Canary {
+        /// Its name.
+        route: String,
+    },
     /// A worker could not be started.
     #[error(
         "the gateway cannot start a worker: {source}. Raise the limits on threads and open files"

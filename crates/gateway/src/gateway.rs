@@ -13,7 +13,7 @@ use crate::{
 };
 use http::Request;
 use parking_lot::Mutex;
-use plan::{ExtractionName, Listener, Plan};
+use plan::{ExtractionName, GatewayRoute, Listener, Plan};
 use prometheus_client::registry::Registry;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
@@ -89,6 +89,11 @@ impl Gateway {
         mut inherited: Listeners,
     ) -> Result<Self, StartError> {
         let access = Access::new(plan)?;
+        let with_canary = |route: &&GatewayRoute| route.canary.is_some();
+        if let Some(route) = plan.gateway.routes.iter().find(with_canary) {
+            let route = route.name.clone();
+            return Err(StartError::Canary { route });
+        }
         let count = plan.gateway.workers.max(1);
         let main = Listener::plain(plan.gateway.listen);
         let mut address = plan.gateway.listen;
