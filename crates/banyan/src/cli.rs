@@ -185,7 +185,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             headers,
             from,
         } => {
-            let question = routes::question(method, url, &headers, from)?;
+            let question = routes::question(&method, url, &headers, from)?;
             routes::explain(state, &question, json).await
         }
         Verb::Start(Extraction { extraction }) => ask::start(state, &extraction, json).await,

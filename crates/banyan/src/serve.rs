@@ -67,7 +67,7 @@ async fn serve(
     state: &Path,
     api_listener: TcpListener,
     gateway: &Gateway,
-    routes: Arc<LocalGateway>,
+    local: Arc<LocalGateway>,
     movers: &BTreeMap<ExtractionName, Arc<DataMover>>,
     mut conductor: Conductor,
 ) -> Result<(), Failure> {
@@ -84,7 +84,7 @@ async fn serve(
         workers: conductor.workers().clone(),
         token: token.into(),
         metrics: metrics::texts(gateway, movers),
-        routes,
+        routes: local,
     });
     let api = axum_serve(api_listener, router);
     announce(plan, gateway.local_addr(), address)?;

@@ -95,14 +95,14 @@ mod tests {
     }
 
     fn find<'a>(
-        key: CohortKey,
+        key: &CohortKey,
         headers: &'a HeaderMap,
         uri: &'a Uri,
         peer: &'a Peer,
     ) -> Option<&'a [u8]> {
         let client = Client { headers, uri, peer };
         let pattern = PathPattern::parse("/t/{tenant}/*").unwrap();
-        KeySource::new(&key).find(client, Some(&pattern))
+        KeySource::new(key).find(client, Some(&pattern))
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             Some("10.0.0.9".parse().unwrap()),
             crate::peer::Scheme::Plain,
         );
-        let key = |key| find(key, &request, &uri, &peer);
+        let key = |key: CohortKey| find(&key, &request, &uri, &peer);
         assert_eq!(key(CohortKey::Header("x-user-id".into())), Some(&b"7"[..]));
         assert_eq!(key(CohortKey::Cookie("sid".into())), Some(&b"q=1"[..]));
         assert_eq!(key(CohortKey::Path("tenant".into())), Some(&b"acme"[..]));
@@ -140,7 +140,7 @@ mod tests {
             CohortKey::Query("user".into()),
             CohortKey::Path("tenant".into()),
         ] {
-            assert_eq!(find(key, &request, &uri, &peer), None);
+            assert_eq!(find(&key, &request, &uri, &peer), None);
         }
     }
 }

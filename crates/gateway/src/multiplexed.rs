@@ -49,7 +49,7 @@ pub(crate) struct Multiplexed(Vec<Connections>);
 
 #[derive(Default)]
 struct Connections {
-    connections: RefCell<Vec<Shared>>,
+    kept: RefCell<Vec<Shared>>,
     connecting: Mutex<()>,
     /// How often connecting has failed: who waited for one that failed has
     /// waited long enough.
@@ -106,7 +106,7 @@ impl Multiplexed {
 impl Connections {
     /// The connection with the fewest requests, unless another one is due.
     fn kept(&self) -> Option<Shared> {
-        let mut connections = self.connections.borrow_mut();
+        let mut connections = self.kept.borrow_mut();
         connections.retain(|connection| !connection.sender.is_closed());
         let idlest = connections
             .iter()
@@ -133,7 +133,7 @@ impl Connections {
             self.failures.set(failures + 1);
             unreachable
         })?;
-        self.connections.borrow_mut().push(connected.clone());
+        self.kept.borrow_mut().push(connected.clone());
         Ok(connected)
     }
 }

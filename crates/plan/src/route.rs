@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn priority_is_host_path_methods_headers() {
-        let mut routes = vec![
+        let mut routes = [
             route(None, "/a/b"),
             route(Some("*.org"), "/*"),
             route(Some("*.example.org"), "/*"),

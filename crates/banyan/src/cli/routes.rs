@@ -27,7 +27,7 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
 }
 
 pub(super) fn question(
-    method: String,
+    method: &str,
     url: String,
     headers: &[String],
     from: Option<IpAddr>,
