@@ -3,7 +3,6 @@
 import collections
 import json
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from contracts.representation import time_as_json
 
 # After an error that may last, such as a database that is starting.
 FAILED_PAUSE_SECONDS = 0.2
+
+ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
 class Command(BaseCommand):
@@ -33,9 +34,9 @@ class Command(BaseCommand):
     def handle(self, *, rate, seconds, record, prefix, refused_pause, **options):
         if rate <= 0:
             raise CommandError("--rate must be more than 0.")
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        # Asked for between two writes, so that none is cut short. (A handler
+        # that sets an Event may wait for ever for the lock of its own wait.)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         pauses = {Outcome.REFUSED: refused_pause, Outcome.FAILED: FAILED_PAUSE_SECONDS}
         pauses[Outcome.UNKNOWN] = FAILED_PAUSE_SECONDS
 
@@ -46,13 +47,15 @@ class Command(BaseCommand):
         ends_at = time.monotonic() + seconds if seconds else float("inf")
         next_at = time.monotonic()
         with path.open("a", encoding="utf-8") as lines:
-            while not stop.is_set() and time.monotonic() < ends_at:
+            ended = False
+            while not ended and time.monotonic() < ends_at:
                 number += 1
                 outcome = write_and_record(f"{prefix}-{number}", lines)
                 outcomes[outcome] += 1
                 # A slow write is not caught up with: the rate is a maximum.
                 next_at = max(next_at + 1 / rate, time.monotonic() + pauses.get(outcome, 0))
-                stop.wait(min(next_at, ends_at) - time.monotonic())
+                pause = max(0, min(next_at, ends_at) - time.monotonic())
+                ended = signal.sigtimedwait(ENDING, pause) is not None
 
         counts = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in Outcome)
         self.stdout.write(f"touch_contracts: {counts}")
