@@ -53,6 +53,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 use token::{Credentials, Remembered};
+use tokio::task::JoinSet;
 
 /// What a client may not say, where the plan names no other.
 const IDENTITY: HeaderName = HeaderName::from_static("x-banyan-identity");
@@ -68,20 +69,48 @@ pub(crate) struct Access {
     routes: Vec<Option<Chain>>,
     ring: KeyRing,
     credentials: Credentials,
-    issuer: Option<Issuer>,
+    issuer: Option<Arc<Issuer>>,
     signer: Option<Signer>,
     identity: HeaderName,
-    counters: Counters,
+    lasting: Lasting,
     store: Option<LimitsStore>,
-    metrics: AccessMetrics,
     operators_only: bool,
     /// Whether clients are told apart at all.
     asks_who: bool,
+}
+
+/// What no reload changes.
+#[derive(Clone)]
+struct Lasting {
+    counters: Arc<Counters>,
+    metrics: AccessMetrics,
     seed: u64,
 }
 
 impl Access {
     pub(crate) fn new(plan: &Plan) -> Result<Self, StartError> {
+        let lasting = Lasting {
+            counters: Arc::new(Counters::new()),
+            metrics: AccessMetrics::new(),
+            seed: uuid::Uuid::new_v4().as_u64_pair().1,
+        };
+        let issuer = plan.gateway.access.jwks.clone().map(Issuer::new);
+        Self::of(plan, lasting, issuer.map(Arc::new))
+    }
+
+    /// That of a changed plan. Counts go on, and an issuer that stays is not
+    /// asked anew.
+    pub(crate) fn after(&self, plan: &Plan) -> Result<Self, StartError> {
+        let lasting = self.lasting.clone();
+        let jwks = plan.gateway.access.jwks.as_ref();
+        let issuer = jwks.map(|jwks| match &self.issuer {
+            Some(issuer) if issuer.source() == jwks => Arc::clone(issuer),
+            _ => Arc::new(Issuer::new(jwks.clone())),
+        });
+        Self::of(plan, lasting, issuer)
+    }
+
+    fn of(plan: &Plan, lasting: Lasting, issuer: Option<Arc<Issuer>>) -> Result<Self, StartError> {
         let access = &plan.gateway.access;
         let credentials = Credentials::new(&access.consumers)
             .map_err(|(consumer, why)| StartError::Key { consumer, why })?;
@@ -107,29 +136,20 @@ impl Access {
                 .collect(),
             ring: KeyRing::new(&access.consumers),
             credentials,
-            issuer: access.jwks.clone().map(Issuer::new),
+            issuer,
             identity: signer
                 .as_ref()
                 .map_or(IDENTITY, |signer| signer.header().clone()),
             signer,
-            counters: Counters::new(),
             store: access.limits_store.clone(),
-            metrics: AccessMetrics::new(),
+            lasting,
             operators_only: access.operators_only,
             asks_who: !access.consumers.is_empty() || access.jwks.is_some(),
-            seed: uuid::Uuid::new_v4().as_u64_pair().1,
         })
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
-        self.metrics.register(registry);
-    }
-
-    /// Keeps what changes fresh; once per process.
-    pub(crate) async fn keep(&self) {
-        if let Some(issuer) = &self.issuer {
-            issuer.keep().await;
-        }
+        self.lasting.metrics.register(registry);
     }
 
     /// Whether answers may differ by who asks, though no header says so.
@@ -165,7 +185,9 @@ impl Access {
 /// What one worker keeps.
 pub(crate) struct Desk {
     remembered: Remembered,
-    remote: Remote,
+    remote: Rc<Remote>,
+    /// Whose keys this worker keeps fresh, and the task that does.
+    keeping: Option<(Arc<Issuer>, Rc<JoinSet<()>>)>,
     /// By credential: bounded by the plan.
     known: RefCell<HashMap<Arc<str>, Rc<Identity>>>,
     /// What ids with a count begin with, and the count.
@@ -174,10 +196,34 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(access: &Access) -> Self {
+    /// `keeps`: this worker keeps the keys of an issuer fresh.
+    pub(crate) fn new(access: &Access, keeps: bool) -> Self {
+        let issuer = access.issuer.as_ref().filter(|_| keeps);
+        let remote = Rc::new(Remote::new(access.store.as_ref()));
+        Self::of(remote, issuer.map(keep))
+    }
+
+    /// That of a changed plan: nothing that was verified before counts, the
+    /// connection to a store that stays does.
+    pub(crate) fn after(&self, access: &Access, keeps: bool) -> Self {
+        let remote = if self.remote.is_to(access.store.as_ref()) {
+            Rc::clone(&self.remote)
+        } else {
+            Rc::new(Remote::new(access.store.as_ref()))
+        };
+        let issuer = access.issuer.as_ref().filter(|_| keeps);
+        let keeping = issuer.map(|issuer| match &self.keeping {
+            Some((same, task)) if Arc::ptr_eq(same, issuer) => (Arc::clone(same), Rc::clone(task)),
+            _ => keep(issuer),
+        });
+        Self::of(remote, keeping)
+    }
+
+    fn of(remote: Rc<Remote>, keeping: Option<(Arc<Issuer>, Rc<JoinSet<()>>)>) -> Self {
         Self {
             remembered: Remembered::new(),
-            remote: Remote::new(access.store.as_ref()),
+            remote,
+            keeping,
             known: RefCell::default(),
             prefix: uuid::Uuid::new_v4().to_string(),
             count: Cell::new(0),
@@ -193,6 +239,14 @@ impl Desk {
         known.insert(Arc::clone(&credential.name), Rc::clone(&identity));
         identity
     }
+}
+
+/// Keeps an issuer's keys fresh, until what is returned is dropped.
+fn keep(issuer: &Arc<Issuer>) -> (Arc<Issuer>, Rc<JoinSet<()>>) {
+    let mut task = JoinSet::new();
+    let kept = Arc::clone(issuer);
+    task.spawn_local(async move { kept.keep().await });
+    (Arc::clone(issuer), Rc::new(task))
 }
 
 /// What a head does not say about its request.
@@ -216,7 +270,7 @@ pub(crate) async fn admit(
     peer: &Peer,
     place: Place,
 ) -> Result<Admission, Answered> {
-    let access = &worker.shared.access;
+    let access = &worker.setup.access;
     identity::strip(&mut parts.headers, &access.identity);
     match access.chain(place) {
         None => Ok(Admission::default()),

@@ -543,7 +543,7 @@ impl Passing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match frame {
             Poll::Pending => {
-                let Poll::Ready(cut) = self.patience.poll(&self.pool.upstreams, cx) else {
+                let Poll::Ready(cut) = self.patience.poll(&self.pool.upstream, cx) else {
                     return Poll::Pending;
                 };
                 self.link = None;
@@ -566,8 +566,7 @@ impl Passing {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.patience
-                    .note(&self.pool.upstreams, Cut::Broken, &error);
+                Patience::note(&self.pool.upstream, Cut::Broken, &error);
                 self.tee = None;
                 Poll::Ready(Some(Err(error.into())))
             }

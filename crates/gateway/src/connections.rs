@@ -10,7 +10,7 @@ use crate::{
     serve::serve,
     tls::Tls,
     wire::Wire,
-    worker::Worker,
+    worker::Current,
 };
 use http::{HeaderValue, StatusCode, header};
 use hyper::{server::conn::http1, service::service_fn};
@@ -146,17 +146,17 @@ impl Connections {
 
 /// A connection's entry; dropped with its task, also by a panic.
 struct Entry {
-    worker: Rc<Worker>,
+    connections: Rc<Connections>,
     id: u64,
 }
 
 impl Entry {
     /// Enters a connection as soon as it is accepted: a drain that begins
     /// before its task first runs waits for it, too.
-    fn new(worker: &Rc<Worker>) -> Self {
+    fn new(connections: &Rc<Connections>) -> Self {
         Self {
-            id: worker.connections.enter(),
-            worker: Rc::clone(worker),
+            id: connections.enter(),
+            connections: Rc::clone(connections),
         }
     }
 
@@ -164,19 +164,19 @@ impl Entry {
     /// stays the same, so once is enough.
     async fn register(&self) {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let mut wakers = self.worker.connections.wakers.borrow_mut();
+        let mut wakers = self.connections.wakers.borrow_mut();
         wakers.insert(self.id, Some(waker));
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.worker.connections.leave(self.id);
+        self.connections.leave(self.id);
     }
 }
 
 /// Accepts clients until it is dropped.
-pub(crate) async fn accept(worker: Rc<Worker>, bound: Bound, room: Room) {
+pub(crate) async fn accept(current: Rc<Current>, bound: Bound, room: Room) {
     let Bound { socket, manner } = bound;
     let listener = match Listener::new(socket) {
         Ok(listener) => listener,
@@ -189,11 +189,11 @@ pub(crate) async fn accept(worker: Rc<Worker>, bound: Bound, room: Room) {
         };
         match listener.accept().await {
             Ok((wire, address)) => {
-                let (worker, manner) = (Rc::clone(&worker), manner.clone());
-                let entry = Entry::new(&worker);
+                let (current, manner) = (Rc::clone(&current), manner.clone());
+                let entry = Entry::new(&current.get().connections);
                 spawn_local(async move {
                     entry.register().await;
-                    converse(worker, manner, wire, address).await;
+                    converse(&entry.connections, current, manner, wire, address).await;
                     drop((entry, permit));
                 });
             }
@@ -239,19 +239,28 @@ impl Listener {
 }
 
 /// Serves one client. A panic in a request ends its task, and no more.
-async fn converse(worker: Rc<Worker>, manner: Manner, wire: Wire, address: Option<IpAddr>) {
+async fn converse(
+    connections: &Connections,
+    current: Rc<Current>,
+    manner: Manner,
+    wire: Wire,
+    address: Option<IpAddr>,
+) {
+    let idle = current.get().setup.settings.client.idle;
     let begun = if manner.tls.is_none() && !manner.proxy_protocol {
-        let idle = worker.shared.settings.client.idle;
-        unless_closing(&worker, begin_plainly(idle, wire, address, Scheme::Plain)).await
+        let begin = begin_plainly(idle, wire, address, Scheme::Plain);
+        unless_closing(connections, begin).await
     } else {
         // Their future is large.
-        let idle = worker.shared.settings.client.idle;
-        Box::pin(unless_closing(&worker, begin(idle, manner, wire, address))).await
+        let begin = begin(idle, manner, wire, address);
+        Box::pin(unless_closing(connections, begin)).await
     };
     match begun {
-        Ok((wire, peer, Speaks::Http1)) => http1(&worker, Rc::new(peer), wire).await,
+        Ok((wire, peer, Speaks::Http1)) => {
+            http1(connections, &current, Rc::new(peer), wire).await;
+        }
         Ok((wire, peer, Speaks::Http2)) => {
-            Box::pin(http2::converse(worker, Rc::new(peer), wire)).await;
+            Box::pin(http2::converse(connections, current, Rc::new(peer), wire)).await;
         }
         Err(error) => tracing::debug!(%error, "client connection not begun"),
     }
@@ -259,12 +268,12 @@ async fn converse(worker: Rc<Worker>, manner: Manner, wire: Wire, address: Optio
 
 /// Gives up a client that has not begun when connections are closed.
 async fn unless_closing<T>(
-    worker: &Worker,
+    connections: &Connections,
     beginning: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
     let mut beginning = pin!(beginning);
     poll_fn(|cx| match beginning.as_mut().poll(cx) {
-        Poll::Pending if worker.connections.are_closing() => {
+        Poll::Pending if connections.are_closing() => {
             Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
         }
         other => other,
@@ -321,23 +330,23 @@ async fn begin_plainly(
 ///
 /// This is the one place where HTTP/1's bytes come in, through a guard that
 /// comes off at the upgrade.
-async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
+async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wire: Wire) {
     let service = service_fn(|request| {
-        let (worker, peer) = (Rc::clone(worker), Rc::clone(&peer));
+        let (worker, peer) = (current.get(), Rc::clone(&peer));
         // Boxed: an idle connection does not keep the room that a request needs.
         Box::pin(async move {
-            let mut response = serve(Rc::clone(&worker), peer, request).await;
-            if !worker.connections.are_open()
-                && response.status() != StatusCode::SWITCHING_PROTOCOLS
-            {
+            let mut response = serve(worker, peer, request).await;
+            if !connections.are_open() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
             Ok::<_, Infallible>(response)
         })
     });
-    let client = &worker.shared.settings.client;
-    let io = Guarded::new(TokioIo::new(wire), &worker.shared.guard);
+    // A connection keeps the bounds that it began with.
+    let setup = Arc::clone(&current.get().setup);
+    let client = &setup.settings.client;
+    let io = Guarded::new(TokioIo::new(wire), &setup.guard);
     let mut connection = http1::Builder::new()
         .timer(Timer)
         .header_read_timeout(client.idle)
@@ -345,9 +354,10 @@ async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
         .max_headers(client.headers)
         .max_buf_size(READ_BUFFER_BYTES.max(client.head_bytes))
         .serve_connection(io, service);
+    drop(setup);
     let mut is_closing = false;
     let end = poll_fn(|cx| {
-        if !is_closing && worker.connections.are_closing() {
+        if !is_closing && connections.are_closing() {
             is_closing = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
@@ -365,6 +375,6 @@ async fn http1(worker: &Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
         };
         let mut wire = io.into_inner();
         wire.put_back(read_buf);
-        Box::pin(tunnel.run(worker, wire)).await;
+        Box::pin(tunnel.run(current, wire)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Why a gateway did not start.
+//! Why a gateway did not start, or goes on by its old plan.
 
 use crate::tls::TlsError;
 use plan::ListenAddress;
@@ -64,6 +64,26 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+/// Why a gateway goes on by its old plan: all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// What has changed is more than a running process can take.
+    #[error(
+        "the plan cannot be reloaded: {} changed. Change it back, or restart with the new plan",
+        .changes.join(", ")
+    )]
+    Restart {
+        /// The keys of the plan.
+        changes: Vec<String>,
+    },
+    /// A gateway with this plan would not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It is stopping.
+    #[error("the gateway is stopping, it reloads nothing any more")]
+    Stopping,
 }
 
 impl StartError {

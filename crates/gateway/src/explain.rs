@@ -7,7 +7,7 @@ use crate::{
     decision::{self, ReadVerdict, Why, WriteVerdict},
     peer::Peer,
     serve,
-    shared::Shared,
+    setup::Setup,
     table::{Place, RouteIndex},
     target::{BadTarget, Target},
 };
@@ -43,11 +43,11 @@ pub struct Explanation {
 }
 
 /// All routes, in the order in which they are tried.
-pub(crate) fn routes(shared: &Shared) -> Vec<RouteReport> {
-    let table = &shared.table;
+pub(crate) fn routes(setup: &Setup) -> Vec<RouteReport> {
+    let table = &setup.table;
     let report = |(route, place): (&plan::Route, Place)| RouteReport {
         matches: route.to_string(),
-        belongs_to: belongs_to(shared, place),
+        belongs_to: belongs_to(setup, place),
         to: match place {
             Place::Extraction(found) => {
                 format!("monolith | {}", table.entry(found.extraction).service)
@@ -61,13 +61,13 @@ pub(crate) fn routes(shared: &Shared) -> Vec<RouteReport> {
 
 /// Decides a request without sending it. The error says what is wrong with it.
 pub(crate) fn explain(
-    shared: &Shared,
+    setup: &Setup,
     request: Request<()>,
     address: IpAddr,
 ) -> Result<Explanation, String> {
     let (mut parts, ()) = request.into_parts();
     let peer = Peer::new(Some(address), crate::peer::Scheme::Plain);
-    let place = serve::addressed(shared, &mut parts).map_err(|refusal| match refusal {
+    let place = serve::addressed(setup, &mut parts).map_err(|refusal| match refusal {
         Refusal::BadTarget(BadTarget::Ambiguous) => {
             let reading = Target::read(parts.uri.path()).ok();
             let reading = reading.and_then(|target| target.lenient);
@@ -78,31 +78,31 @@ pub(crate) fn explain(
         }
         other => format!("{}: {other}", other.status().as_u16()),
     })?;
-    let kind = shared.table.kind(place, parts.method.as_str());
+    let kind = setup.table.kind(place, parts.method.as_str());
     let (to, why) = match place {
         Place::Elsewhere => (
             Some("monolith".to_owned()),
             "no route matches, so it stays with the monolith".to_owned(),
         ),
         Place::Route(stay) => {
-            let stay = shared.table.stay(stay);
+            let stay = setup.table.stay(stay);
             let why = match stay.rewritten(parts.uri.path()) {
                 Some(path) => format!("its route says so; the path becomes {path}"),
                 None => "its route says so".to_owned(),
             };
             (Some(stay.route.to.to_string()), why)
         }
-        Place::Extraction(route) if kind == MethodKind::Write => write(shared, route),
-        Place::Extraction(route) => read(shared, route, &parts, &peer),
+        Place::Extraction(route) if kind == MethodKind::Write => write(setup, route),
+        Place::Extraction(route) => read(setup, route, &parts, &peer),
     };
     let route = match place {
-        Place::Extraction(found) => Some(&shared.table.entry(found.extraction).routes[found.route]),
-        Place::Route(stay) => Some(&shared.table.stay(stay).route.route),
+        Place::Extraction(found) => Some(&setup.table.entry(found.extraction).routes[found.route]),
+        Place::Route(stay) => Some(&setup.table.stay(stay).route.route),
         Place::Elsewhere => None,
     };
     Ok(Explanation {
         route: route.map(ToString::to_string),
-        belongs_to: belongs_to(shared, place),
+        belongs_to: belongs_to(setup, place),
         kind: match kind {
             MethodKind::Read => "read",
             MethodKind::Write => "write",
@@ -112,21 +112,21 @@ pub(crate) fn explain(
     })
 }
 
-fn belongs_to(shared: &Shared, place: Place) -> String {
+fn belongs_to(setup: &Setup, place: Place) -> String {
     match place {
         Place::Extraction(found) => {
-            format!("extraction {}", shared.table.entry(found.extraction).name)
+            format!("extraction {}", setup.table.entry(found.extraction).name)
         }
-        Place::Route(stay) => format!("route {}", shared.table.stay(stay).route.name),
+        Place::Route(stay) => format!("route {}", setup.table.stay(stay).route.name),
         Place::Elsewhere => "none".to_owned(),
     }
 }
 
-fn write(shared: &Shared, route: RouteIndex) -> (Option<String>, String) {
-    let standing = shared.snapshot.load().standing(route.extraction);
-    match decision::write(standing, shared.lease()) {
+fn write(setup: &Setup, route: RouteIndex) -> (Option<String>, String) {
+    let standing = setup.shared.snapshot.load().standing(route.extraction);
+    match decision::write(standing, setup.shared.lease()) {
         WriteVerdict::Forward(owner) => (
-            Some(name(shared, route, owner.side)),
+            Some(name(setup, route, owner.side)),
             format!(
                 "a write goes to the owner: the {} since epoch {}",
                 owner.side.as_str(),
@@ -138,13 +138,8 @@ fn write(shared: &Shared, route: RouteIndex) -> (Option<String>, String) {
     }
 }
 
-fn read(
-    shared: &Shared,
-    route: RouteIndex,
-    parts: &Parts,
-    peer: &Peer,
-) -> (Option<String>, String) {
-    let entry = shared.table.entry(route.extraction);
+fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option<String>, String) {
+    let entry = setup.table.entry(route.extraction);
     let client = Client {
         headers: &parts.headers,
         uri: &parts.uri,
@@ -157,10 +152,17 @@ fn read(
         .force
         .as_ref()
         .and_then(|force| force.side(client.headers));
-    let pins = &shared.extraction(route.extraction).pins;
+    let pins = &setup.shared.extraction(route.extraction).pins;
     let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
-    let standing = shared.snapshot.load().standing(route.extraction);
-    match decision::read(standing, shared.lease(), &entry.name, key, forced, pinned) {
+    let standing = setup.shared.snapshot.load().standing(route.extraction);
+    match decision::read(
+        standing,
+        setup.shared.lease(),
+        &entry.name,
+        key,
+        forced,
+        pinned,
+    ) {
         Err(refusal) => (None, refused(refusal)),
         Ok(ReadVerdict { side, why, .. }) => {
             let share = standing
@@ -183,7 +185,7 @@ fn read(
                     "its client's own write has not reached the other side yet".to_owned()
                 }
             };
-            (Some(name(shared, route, side)), why)
+            (Some(name(setup, route, side)), why)
         }
     }
 }
@@ -192,9 +194,9 @@ fn refused(refusal: Refusal) -> String {
     format!("{}: {refusal}", refusal.status().as_u16())
 }
 
-fn name(shared: &Shared, route: RouteIndex, side: protocol::Side) -> String {
+fn name(setup: &Setup, route: RouteIndex, side: protocol::Side) -> String {
     match side {
         protocol::Side::Monolith => "monolith".to_owned(),
-        protocol::Side::Service => shared.service(route.extraction).to_string(),
+        protocol::Side::Service => setup.service(route.extraction).to_string(),
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         Upstream,
         balance::Tried,
         count,
+        local::Local,
         patience::Patience,
         retry::{Ending, RetryAfter, pause},
     },
@@ -81,14 +82,15 @@ pub(crate) async fn forward(
     linger: Option<Duration>,
 ) -> Result<Response<ResponseBody>, Failure> {
     let begun = Instant::now();
-    let upstream = worker.shared.upstreams.get(index);
-    let mut passage = match worker.upstreams.pass(index, upstream, begun.into_std()) {
+    let local = worker.upstreams.get(index);
+    let upstream = &local.upstream;
+    let mut passage = match local.pass(begun.into_std()) {
         Ok(passage) => passage,
         Err(after) => return Err(Failure::NotSent(breaker_open(after))),
     };
     let progress = request.body().progress();
     let place = Cell::new(0);
-    let answer = tries(worker, index, request, spare, begun, &place);
+    let answer = tries(worker, local, request, spare, begun, &place);
     let mut answer = pin!(answer);
     let patient = first_byte(upstream, begun, progress.as_ref(), answer.as_mut());
     let mut ended = patient.await;
@@ -132,48 +134,47 @@ fn breaker_open(after: Duration) -> Refusal {
 /// Tries an instance, and others where that is allowed.
 async fn tries(
     worker: &Worker,
-    index: UpstreamIndex,
+    local: &Local,
     mut request: Request<RequestBody>,
     spare: Option<&Spare>,
     begun: Instant,
     place: &Cell<usize>,
 ) -> Result<Response<ResponseBody>, Failure> {
-    let upstream = worker.shared.upstreams.get(index);
+    let (upstream, random) = (&local.upstream, &worker.upstreams.random);
     if upstream.retries.attempts > 1 {
-        worker.upstreams.deposit(index);
+        local.deposit();
     }
     let (mut tried, mut was_sent) = (Tried::default(), false);
     let mut attempt = 1;
     loop {
-        let chosen = worker.upstreams.choose(upstream, tried);
+        let chosen = local.choose(random, tried);
         place.set(chosen);
         tried.add(chosen);
-        let (ended, ending, again) =
-            match try_once(worker, index, chosen, request, spare, begun).await {
-                Ok(response) => {
-                    if !is_gateway_error(response.status()) {
-                        upstream.succeeded(chosen);
-                        return Ok(response);
-                    }
-                    was_sent = true;
-                    let after = response.headers().get(header::RETRY_AFTER);
-                    let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
-                    (Ok(response), Ending::Refused(after), None)
+        let (ended, ending, again) = match try_once(local, chosen, request, spare, begun).await {
+            Ok(response) => {
+                if !is_gateway_error(response.status()) {
+                    upstream.succeeded(chosen);
+                    return Ok(response);
                 }
-                Err(missed) if !missed.refusal.is_the_upstreams() => {
-                    return Err(Failure::Sent(missed.refusal));
-                }
-                Err(missed) => {
-                    was_sent |= missed.was_sent;
-                    let failure = if was_sent {
-                        Failure::Sent
-                    } else {
-                        Failure::NotSent
-                    };
-                    let again = missed.again.map(|again| *again);
-                    (Err(failure(missed.refusal)), Ending::NoAnswer, again)
-                }
-            };
+                was_sent = true;
+                let after = response.headers().get(header::RETRY_AFTER);
+                let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
+                (Ok(response), Ending::Refused(after), None)
+            }
+            Err(missed) if !missed.refusal.is_the_upstreams() => {
+                return Err(Failure::Sent(missed.refusal));
+            }
+            Err(missed) => {
+                was_sent |= missed.was_sent;
+                let failure = if was_sent {
+                    Failure::Sent
+                } else {
+                    Failure::NotSent
+                };
+                let again = missed.again.map(|again| *again);
+                (Err(failure(missed.refusal)), Ending::NoAnswer, again)
+            }
+        };
         upstream.failed(chosen);
         let Some(again) = again.or_else(|| {
             let more = attempt < upstream.retries.attempts;
@@ -181,11 +182,10 @@ async fn tries(
         }) else {
             return ended;
         };
-        let random = worker.upstreams.random.next();
-        let Some(pause) = pause(&upstream.retries, attempt, ending, random) else {
+        let Some(pause) = pause(&upstream.retries, attempt, ending, random.next()) else {
             return ended;
         };
-        if !worker.upstreams.withdraw(index) {
+        if !local.withdraw() {
             count(&upstream.counts.retries_refused);
             return ended;
         }
@@ -200,27 +200,25 @@ async fn tries(
 /// Sends a request to one instance: over a kept connection where there is one,
 /// and over a new one.
 async fn try_once(
-    worker: &Worker,
-    index: UpstreamIndex,
+    local: &Local,
     chosen: usize,
     mut request: Request<RequestBody>,
     spare: Option<&Spare>,
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
-    let upstream = worker.shared.upstreams.get(index);
-    let instance = upstream.first + chosen;
+    let upstream = &local.upstream;
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
-        return Box::pin(multiplexed(worker, index, chosen, request)).await;
+        return Box::pin(multiplexed(local, chosen, request)).await;
     }
     let kept = match spare {
-        Some(_) => worker.pool.take(instance, begun.into_std()),
-        None => worker.pool.take_fresh(instance, begun.into_std()).await,
+        Some(_) => local.pool.take(chosen, begun.into_std()),
+        None => local.pool.take_fresh(chosen, begun.into_std()).await,
     };
     let mut was_sent = false;
     if let Some(link) = kept {
         match link.exchange(request).await {
-            Ok((response, link)) => return answer(worker, index, response, link, begun),
+            Ok((response, link)) => return answer(local, response, link, begun),
             Err(none) => match (none.unsent, spare) {
                 (Some(unsent), _) => request = unsent,
                 (None, Some(spare)) if !none.error.is_user() => {
@@ -231,7 +229,7 @@ async fn try_once(
             },
         }
     }
-    let (busy, timeouts) = (worker.pool.busy(instance), &upstream.timeouts);
+    let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
     let found = &upstream.instances[chosen];
     let link = match Link::connect(busy, &found.addresses, timeouts.connect).await {
         Ok(link) => link,
@@ -245,7 +243,7 @@ async fn try_once(
         }
     };
     match link.exchange(request).await {
-        Ok((response, link)) => answer(worker, index, response, link, begun),
+        Ok((response, link)) => answer(local, response, link, begun),
         Err(none) => match none.unsent {
             None => Err(lost(upstream, chosen, &none.error)),
             Some(unsent) => {
@@ -262,17 +260,14 @@ async fn try_once(
 
 /// Sends a request to an instance that speaks HTTP/2.
 async fn multiplexed(
-    worker: &Worker,
-    index: UpstreamIndex,
+    local: &Local,
     chosen: usize,
     request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, Missed> {
-    let upstream = worker.shared.upstreams.get(index);
+    let upstream = &local.upstream;
     let (found, bound) = (&upstream.instances[chosen], upstream.timeouts.connect);
-    let _busy = worker.pool.busy(upstream.first + chosen);
-    let answer = worker
-        .multiplexed
-        .forward(upstream.first + chosen, found, bound, request);
+    let _busy = local.pool.busy(chosen);
+    let answer = local.multiplexed.forward(chosen, found, bound, request);
     answer.await.map_err(|failure| Missed {
         refusal: failure.refusal(),
         again: None,
@@ -297,8 +292,7 @@ fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
 }
 
 fn answer(
-    worker: &Worker,
-    index: UpstreamIndex,
+    local: &Local,
     response: Response<Incoming>,
     link: Link,
     begun: Instant,
@@ -306,7 +300,7 @@ fn answer(
     // Nobody asked for another protocol: the request's `Upgrade` was removed.
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switches || !is_framed_once(response.headers()) {
-        let name = &worker.shared.upstreams.get(index).name;
+        let name = &local.upstream.name;
         tracing::warn!(upstream = %name, "answer refused: it has two readings");
         return Err(Missed {
             refusal: Refusal::BadAnswer,
@@ -314,8 +308,8 @@ fn answer(
             was_sent: true,
         });
     }
-    let pool = Rc::clone(&worker.pool);
-    let patience = Patience::new(index, begun);
+    let pool = Rc::clone(&local.pool);
+    let patience = Patience::new(begun);
     Ok(response.map(|body| ResponseBody::upstream(body, link, pool, patience)))
 }
 

@@ -1,16 +1,17 @@
 //! The handle that the rest of Banyan holds.
 
 use crate::{
-    Explanation, Listeners, Positions, RouteReport, StartError, TlsError,
-    access::Access,
+    Explanation, Listeners, Positions, ReloadError, RouteReport, StartError,
     connections::{Bound, Manner},
     explain,
     listeners::Listening,
+    setup::Setup,
     shared::Shared,
     tls::Tls,
-    upstream::report::UpstreamReport,
+    upstream::{collector, report::UpstreamReport},
     worker::{self, Order},
 };
+use arc_swap::ArcSwap;
 use http::Request;
 use parking_lot::Mutex;
 use plan::{ExtractionName, GatewayRoute, Listener, Plan};
@@ -45,10 +46,17 @@ struct Inner {
     id: GatewayId,
     address: SocketAddr,
     shared: Arc<Shared>,
+    setup: Arc<ArcSwap<Setup>>,
     workers: Vec<mpsc::UnboundedSender<Order>>,
-    /// The listening sockets once more, to hand over; none when it has stopped.
-    sockets: Mutex<Vec<Listening>>,
-    tls: Vec<Arc<Tls>>,
+    /// What it goes by; `None` once it stops. Locked while it is reloaded.
+    running: Mutex<Option<Running>>,
+}
+
+/// What a gateway that is not stopping has.
+struct Running {
+    plan: Plan,
+    /// The listening sockets once more, to hand over.
+    sockets: Vec<Listening>,
 }
 
 /// What an extraction's holds did.
@@ -88,63 +96,89 @@ impl Gateway {
         positions: Arc<dyn Positions>,
         mut inherited: Listeners,
     ) -> Result<Self, StartError> {
-        let access = Access::new(plan)?;
-        let with_canary = |route: &&GatewayRoute| route.canary.is_some();
-        if let Some(route) = plan.gateway.routes.iter().find(with_canary) {
-            let route = route.name.clone();
-            return Err(StartError::Canary { route });
-        }
-        let count = plan.gateway.workers.max(1);
-        let main = Listener::plain(plan.gateway.listen);
-        let mut address = plan.gateway.listen;
-        let mut sockets = Vec::new();
-        let mut tls = Vec::new();
-        let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
-        for (at, listener) in [&main]
-            .into_iter()
-            .chain(&plan.gateway.listeners)
-            .enumerate()
-        {
-            let manner = manner(listener)?;
-            tls.extend(manner.tls.clone());
-            let taken = inherited.take(listener, count)?;
-            if let (0, Some(real)) = (at, taken.first().and_then(Listening::tcp_address)) {
-                address = real;
-            }
-            for (at, socket) in taken.into_iter().enumerate() {
-                let again = socket
-                    .try_clone()
-                    .map_err(|source| StartError::listening(&listener.address, source))?;
-                sockets.push(again);
-                bound[at % count].push(Bound {
-                    socket,
-                    manner: manner.clone(),
-                });
-            }
-        }
+        no_canary(plan)?;
+        let (shared, count) = (Shared::new(plan, positions), plan.gateway.workers.max(1));
+        let shared = Arc::new(shared);
+        let setup = Arc::new(Setup::new(plan, Arc::clone(&shared))?);
+        let Entrances { sockets, bound } = Entrances::new(plan, &mut inherited)?;
         for unknown in &inherited.0 {
             tracing::warn!(socket = ?unknown, "an inherited socket is not in the plan, closing it");
         }
-        let shared = Arc::new(Shared::new(plan, positions, access));
+        let main = sockets.first().and_then(Listening::tcp_address);
+        let address = main.unwrap_or(plan.gateway.listen);
         let mut workers = Vec::new();
         for (number, bound) in bound.into_iter().enumerate() {
             let (orders, received) = mpsc::unbounded_channel();
-            spawn(number, bound, Arc::clone(&shared), received)
+            spawn(number, bound, Arc::clone(&setup), received)
                 .map_err(|source| StartError::Worker { source })?;
             workers.push(orders);
         }
         let id = GatewayId(uuid::Uuid::new_v4());
-        tracing::info!(%address, workers = workers.len(), gateway = %id, "gateway listens");
+        tracing::info!(%address, workers = count, gateway = %id, "gateway listens");
+        let mut plan = plan.clone();
+        plan.gateway.listen = address;
         Ok(Self {
             inner: Arc::new(Inner {
                 id,
                 address,
                 shared,
+                setup: Arc::new(ArcSwap::new(setup)),
                 workers,
-                sockets: Mutex::new(sockets),
-                tls,
+                running: Mutex::new(Some(Running { plan, sockets })),
             }),
         })
+    }
+
+    /// Goes by a changed plan from now on, without losing a request or a
+    /// connection: what began under the old plan ends under it, and requests
+    /// that come after this has returned go by the new one. Files that the
+    /// plan names, such as certificates, have been read again. Listeners that
+    /// are gone accept no more; connections that came through them go on.
+    ///
+    /// After an error nothing has changed. Blocks for as long as it takes to read
+    /// files and to bind sockets, and then waits for the workers; cancelled
+    /// there, it has happened nevertheless.
+    pub async fn reload(&self, plan: &Plan) -> Result<(), ReloadError> {
+        for done in self.replace(plan)? {
+            // One that has stopped serves nobody by any plan.
+            let _ = done.await;
+        }
+        tracing::info!("plan reloaded");
+        Ok(())
+    }
+
+    /// Puts everything that comes from the plan anew, whole; each worker says
+    /// when it goes by it.
+    fn replace(&self, plan: &Plan) -> Result<Vec<oneshot::Receiver<()>>, ReloadError> {
+        let mut running = self.inner.running.lock();
+        let now = running.as_mut().ok_or(ReloadError::Stopping)?;
+        let mut plan = plan.clone();
+        if plan.gateway.listen.port() == 0 {
+            // Any will do, and this one has been found already.
+            plan.gateway.listen.set_port(self.inner.address.port());
+        }
+        let changes = now.plan.needs_restart(&plan);
+        if !changes.is_empty() {
+            return Err(ReloadError::Restart { changes });
+        }
+        no_canary(&plan)?;
+        let setup = Arc::new(self.inner.setup.load().after(&plan)?);
+        let mut kept = clones(&now.sockets).map_err(|source| StartError::Worker { source })?;
+        let Entrances { sockets, bound } = Entrances::new(&plan, &mut kept)?;
+        *now = Running { plan, sockets };
+        self.inner.setup.store(Arc::clone(&setup));
+        let mut dones = Vec::new();
+        for (worker, listeners) in self.inner.workers.iter().zip(bound) {
+            let (done, is_done) = oneshot::channel();
+            let setup = Arc::clone(&setup);
+            let _ = worker.send(Order::Setup {
+                setup,
+                listeners,
+                done,
+            });
+            dones.push(is_done);
+        }
+        Ok(dones)
     }
 
     /// Accepts clients from now on.
@@ -157,26 +191,10 @@ impl Gateway {
 
     /// The listening sockets once more, for a successor; none once it stops.
     pub fn listeners(&self) -> io::Result<Listeners> {
-        let sockets = self.inner.sockets.lock();
-        sockets
-            .iter()
-            .map(Listening::try_clone)
-            .collect::<io::Result<_>>()
-            .map(Listeners)
-    }
-
-    /// Reads the files of all certificates again, for connections that are
-    /// made from now on. A listener whose files are wrong stays as it was; the
-    /// first error is returned once all were tried.
-    ///
-    /// Blocks for as long as reading takes.
-    pub fn reload_certificates(&self) -> Result<(), TlsError> {
-        let mut outcome = Ok(());
-        for tls in &self.inner.tls {
-            let reloaded = tls.reload();
-            outcome = outcome.and(reloaded);
+        match &*self.inner.running.lock() {
+            Some(running) => clones(&running.sockets),
+            None => Ok(Listeners::none()),
         }
-        outcome
     }
 
     /// Where it listens; the port is the real one where the plan says 0.
@@ -218,7 +236,7 @@ impl Gateway {
     /// plan does not have, nor once the gateway has stopped: the caller bounds
     /// it. Cancel safe.
     pub async fn drained(&self, extraction: &ExtractionName, epoch: Epoch) {
-        let Some(extraction) = self.inner.shared.table.find(extraction) else {
+        let Some(extraction) = self.inner.shared.find(extraction) else {
             return pending().await;
         };
         let mut answers = Vec::new();
@@ -252,32 +270,31 @@ impl Gateway {
         let shared = &self.inner.shared;
         let report = |found| shared.extraction(found).ledger.report();
         shared
-            .table
             .find(extraction)
             .map_or_else(HeldReport::default, report)
     }
 
     /// All routes, in the order in which they are tried.
     pub fn routes(&self) -> Vec<RouteReport> {
-        explain::routes(&self.inner.shared)
+        explain::routes(&self.inner.setup.load())
     }
 
     /// What would become of a request of this address now. Sends nothing, and
     /// leaves no trace. The error is what its client would be told.
     pub fn explain(&self, request: Request<()>, address: IpAddr) -> Result<Explanation, String> {
-        explain::explain(&self.inner.shared, request, address)
+        explain::explain(&self.inner.setup.load(), request, address)
     }
 
     /// Registers the metrics, without a prefix.
     pub fn metrics(&self, registry: &mut Registry) {
         self.inner.shared.metrics.register(registry);
-        self.inner.shared.access.register(registry);
-        self.inner.shared.upstreams.register(registry);
+        self.inner.setup.load().access.register(registry);
+        collector::register(&self.inner.setup, registry);
     }
 
     /// What it thinks of its upstreams: the monolith, then the services.
     pub fn upstreams(&self) -> Vec<UpstreamReport> {
-        self.inner.shared.upstreams.report()
+        self.inner.setup.load().upstreams.report()
     }
 
     /// Accepts no more, lets requests end for up to `grace`, and ends the
@@ -296,7 +313,7 @@ impl Gateway {
     }
 
     async fn stop(&self, grace: Duration, idle: Duration) {
-        self.inner.sockets.lock().clear();
+        *self.inner.running.lock() = None;
         let mut stops = Vec::new();
         for worker in &self.inner.workers {
             let (stopped, stop) = oneshot::channel();
@@ -311,6 +328,53 @@ impl Gateway {
             // Stopped before, by somebody else: as good.
             let _ = stop.await;
         }
+    }
+}
+
+/// Where clients come in under a plan.
+struct Entrances {
+    /// All sockets, the main one's first.
+    sockets: Vec<Listening>,
+    /// By worker.
+    bound: Vec<Vec<Bound>>,
+}
+
+impl Entrances {
+    /// Takes what is inherited and makes what is missing. An error leaves
+    /// nothing behind.
+    fn new(plan: &Plan, inherited: &mut Listeners) -> Result<Self, StartError> {
+        let count = plan.gateway.workers.max(1);
+        let main = Listener::plain(plan.gateway.listen);
+        let mut sockets = Vec::new();
+        let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
+        for listener in [&main].into_iter().chain(&plan.gateway.listeners) {
+            let manner = manner(listener)?;
+            for (at, socket) in inherited.take(listener, count)?.into_iter().enumerate() {
+                let again = socket
+                    .try_clone()
+                    .map_err(|source| StartError::listening(&listener.address, source))?;
+                sockets.push(again);
+                let manner = manner.clone();
+                bound[at % count].push(Bound { socket, manner });
+            }
+        }
+        Ok(Self { sockets, bound })
+    }
+}
+
+fn clones(sockets: &[Listening]) -> io::Result<Listeners> {
+    let clones = sockets.iter().map(Listening::try_clone);
+    clones.collect::<io::Result<_>>().map(Listeners)
+}
+
+/// Nothing routes by one yet.
+fn no_canary(plan: &Plan) -> Result<(), StartError> {
+    let with_canary = |route: &&GatewayRoute| route.canary.is_some();
+    match plan.gateway.routes.iter().find(with_canary) {
+        None => Ok(()),
+        Some(route) => Err(StartError::Canary {
+            route: route.name.clone(),
+        }),
     }
 }
 
@@ -336,7 +400,7 @@ fn manner(listener: &Listener) -> Result<Manner, StartError> {
 fn spawn(
     number: usize,
     bound: Vec<Bound>,
-    shared: Arc<Shared>,
+    setup: Arc<Setup>,
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
@@ -345,7 +409,7 @@ fn spawn(
     thread::Builder::new()
         .name(format!("gateway-{number}"))
         .spawn(move || {
-            let running = worker::run(shared, bound, orders, number == 0);
+            let running = worker::run(setup, bound, orders, number == 0);
             LocalSet::new().block_on(&runtime, running);
         })?;
     Ok(())

@@ -12,11 +12,12 @@
 use crate::{
     answer::Refusal,
     body::{BodyError, Conversing, ResponseBody},
+    connections::Connections,
     guard::Guarded,
     peer::Peer,
     serve::serve,
     wire::Wire,
-    worker::Worker,
+    worker::Current,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts};
@@ -29,6 +30,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -83,10 +85,15 @@ impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
 }
 
 /// Speaks HTTP/2 with a client.
-pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
+pub(crate) async fn converse(
+    connections: &Connections,
+    current: Rc<Current>,
+    peer: Rc<Peer>,
+    wire: Wire,
+) {
     let tally = Rc::new(Tally::new());
     let service = service_fn(|request: Request<Incoming>| {
-        let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
+        let (worker, peer) = (current.get(), Rc::clone(&peer));
         let running = Running::new(&tally);
         async move {
             let (mut parts, body) = request.into_parts();
@@ -105,8 +112,11 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
             }))
         }
     });
-    let client = worker.shared.settings.client;
-    let io = Guarded::open(TokioIo::new(wire), &worker.shared.guard);
+    // A connection keeps the bounds that it began with.
+    let setup = Arc::clone(&current.get().setup);
+    let client = setup.settings.client;
+    let io = Guarded::open(TokioIo::new(wire), &setup.guard);
+    drop(setup);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -125,7 +135,7 @@ pub(crate) async fn converse(worker: Rc<Worker>, peer: Rc<Peer>, wire: Wire) {
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending: Option<Instant> = None;
     let end = poll_fn(|cx| {
-        if ending.is_none() && (worker.connections.are_closing() || tally.is_abused()) {
+        if ending.is_none() && (connections.are_closing() || tally.is_abused()) {
             ending = Some(Instant::now());
             connection.as_mut().graceful_shutdown();
         }

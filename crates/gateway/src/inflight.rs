@@ -36,7 +36,7 @@ pub(crate) struct Flight {
 
 impl Inflight {
     pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
-        let writes = RefCell::new(vec![ByEpoch::new(); shared.table.all().count()]);
+        let writes = RefCell::new(vec![ByEpoch::new(); shared.all().count()]);
         Rc::new(Self {
             shared,
             writes,

@@ -12,6 +12,10 @@
 //! head), then one of `stay`, `read`, `write`, all of which end in `forward`, or
 //! `upgrade`.
 //!
+//! What stands behind it: `setup` (what the plan says; a reload puts another
+//! one in its place), `shared` (who owns and what was written, from start to
+//! end), `worker` (one thread's part of both).
+//!
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
 //! `cohort` (whom a split picks), `force` (who chooses for themselves), `client`
@@ -74,6 +78,7 @@ mod random;
 mod read;
 mod serve;
 mod settle;
+mod setup;
 mod shared;
 mod snapshot;
 mod spare;
@@ -87,7 +92,7 @@ mod wire;
 mod worker;
 mod write;
 
-pub use error::StartError;
+pub use error::{ReloadError, StartError};
 pub use explain::{Explanation, RouteReport};
 pub use gateway::{Gateway, HeldReport};
 pub use listeners::Listeners;

@@ -1,7 +1,7 @@
 //! What Prometheus sees. Label values come from fixed sets or from the plan,
 //! never from a request.
 
-use crate::{answer::Refusal, guard::Malformed, hold::HoldMetrics, shared::Shared, table::Place};
+use crate::{answer::Refusal, guard::Malformed, hold::HoldMetrics, setup::Setup, table::Place};
 use http::{Method, StatusCode};
 use plan::ServiceName;
 use prometheus_client::{
@@ -243,14 +243,14 @@ impl Hasher for Folding {
 /// The metrics of requests, with the handles that one worker has used before:
 /// no text is put together for a request of a kind that was seen.
 pub(crate) struct Recorder {
-    shared: Arc<Shared>,
+    setup: Arc<Setup>,
     handles: RefCell<HashMap<Kind, (Counter, SharedTimes), BuildHasherDefault<Folding>>>,
 }
 
 impl Recorder {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(setup: Arc<Setup>) -> Self {
         Self {
-            shared,
+            setup,
             handles: RefCell::default(),
         }
     }
@@ -266,11 +266,11 @@ impl Recorder {
         let (service, route) = match kind.place {
             Place::Elsewhere => ("monolith".to_owned(), "other".to_owned()),
             Place::Route(found) => {
-                let stay = self.shared.table.stay(found);
+                let stay = self.setup.table.stay(found);
                 (stay.route.to.to_string(), stay.route.name.clone())
             }
             Place::Extraction(found) => {
-                let entry = self.shared.table.entry(found.extraction);
+                let entry = self.setup.table.entry(found.extraction);
                 (
                     entry.service.to_string(),
                     entry.routes[found.route].path.to_string(),
@@ -279,7 +279,7 @@ impl Recorder {
         };
         let side = kind.side.map_or("none", Side::as_str);
         let method = kind.method;
-        let metrics = &self.shared.metrics;
+        let metrics = &self.setup.shared.metrics;
         let times = TimeLabels {
             service: service.clone(),
             route: route.clone(),

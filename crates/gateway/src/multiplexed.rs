@@ -9,7 +9,7 @@ use crate::{
     body::{Keep, RequestBody, ResponseBody},
     forward::Failure,
     http2::Local,
-    upstream::{Upstreams, instance::Instance},
+    upstream::instance::Instance,
 };
 use http::{Request, Response, Uri, Version, header, uri::Authority, uri::Scheme};
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -44,7 +44,7 @@ const HEAD_BYTES_MAX: u32 = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The connections of one worker, by instance.
+/// The connections of one worker to an upstream, by instance.
 pub(crate) struct Multiplexed(Vec<Connections>);
 
 #[derive(Default)]
@@ -70,9 +70,9 @@ impl Shared {
 }
 
 impl Multiplexed {
-    pub(crate) fn new(upstreams: &Upstreams) -> Self {
+    pub(crate) fn new(instances: usize) -> Self {
         let none = |_| Connections::default();
-        Self((0..upstreams.instances()).map(none).collect())
+        Self((0..instances).map(none).collect())
     }
 
     /// Sends a request to an instance and waits for the head of its answer.

@@ -1,18 +1,13 @@
-//! Idle connections to the upstreams, one pool per worker.
+//! Idle connections to an upstream, one pool per worker.
 
 use crate::{
     link::Link,
     upstream::{
-        Upstreams,
+        Upstream,
         local::{Busy, Loads},
     },
 };
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 /// The most idle connections to one instance that a worker keeps: what 256
 /// busy clients leave behind, and 3 MiB.
@@ -21,25 +16,18 @@ const IDLE_LINKS_MAX: usize = 256;
 /// Idle connections, by instance. The last one given back is taken first, so
 /// that those not needed get old and are closed.
 pub(crate) struct Pool {
-    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) upstream: Arc<Upstream>,
     loads: Arc<Loads>,
     idle: Vec<RefCell<Vec<Link>>>,
-    idle_max: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(
-        upstreams: &Arc<Upstreams>,
-        loads: &Arc<Loads>,
-        idle_max: Duration,
-    ) -> Rc<Self> {
+    pub(crate) fn new(upstream: &Arc<Upstream>, loads: &Arc<Loads>) -> Rc<Self> {
+        let none = |_: &_| RefCell::default();
         Rc::new(Self {
-            upstreams: Arc::clone(upstreams),
             loads: Arc::clone(loads),
-            idle: (0..upstreams.instances())
-                .map(|_| RefCell::default())
-                .collect(),
-            idle_max,
+            idle: upstream.instances.iter().map(none).collect(),
+            upstream: Arc::clone(upstream),
         })
     }
 
@@ -53,7 +41,7 @@ impl Pool {
         let mut idle = self.idle[instance].borrow_mut();
         let mut taken = None;
         while let Some(mut link) = idle.pop() {
-            if now.saturating_duration_since(link.idle_since) >= self.idle_max {
+            if now.saturating_duration_since(link.idle_since) >= self.upstream.idle_max() {
                 // All below it are older still.
                 idle.clear();
                 break;
@@ -103,7 +91,7 @@ impl Pool {
             let mut idle = idle.borrow_mut();
             idle.retain_mut(|link| {
                 link.drive_idly();
-                link.is_ready() && link.idle_since.elapsed() < self.idle_max
+                link.is_ready() && link.idle_since.elapsed() < self.upstream.idle_max()
             });
             self.loads.set_idle(instance, idle.len());
         }

@@ -39,15 +39,12 @@ pub(crate) async fn read(
         Ok(verdict) => verdict,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    if let Some(force) = &worker.shared.table.entry(route.extraction).force {
+    if let Some(force) = &worker.setup.table.entry(route.extraction).force {
         force.strip(&mut parts.headers);
     }
-    let service = worker
-        .shared
-        .table
-        .upstream(route.extraction, Side::Service);
+    let service = worker.setup.table.upstream(route.extraction, Side::Service);
     let keeping = Keeping::of(worker, service, || {
-        let entry = worker.shared.table.entry(route.extraction);
+        let entry = worker.setup.table.entry(route.extraction);
         let client = Client {
             headers: &parts.headers,
             uri: &parts.uri,
@@ -85,7 +82,7 @@ async fn ask(
     worker
         .shared
         .metrics
-        .fallback(worker.shared.service(route.extraction));
+        .fallback(worker.setup.service(route.extraction));
     let request = spare.request();
     if owner == Side::Monolith {
         let client = Client {
@@ -110,7 +107,7 @@ async fn verdict(
     wait: &Wait,
 ) -> Result<ReadVerdict, Refusal> {
     let shared = &worker.shared;
-    let entry = shared.table.entry(route.extraction);
+    let entry = worker.setup.table.entry(route.extraction);
     let pins = &shared.extraction(route.extraction).pins;
     let key = entry
         .key
@@ -142,7 +139,7 @@ async fn send(
     request: Request<RequestBody>,
     spare: Option<&Spare>,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    let upstream = worker.shared.table.upstream(route.extraction, side);
+    let upstream = worker.setup.table.upstream(route.extraction, side);
     let answer = forward(worker, upstream, request, spare, None).await;
     answer.map_err(Failure::refusal)
 }
@@ -168,9 +165,9 @@ impl<'a> Keeping<'a> {
         upstream: UpstreamIndex,
         key: impl FnOnce() -> Option<Key>,
     ) -> Option<Self> {
-        let cache = worker.shared.upstreams.get(upstream).cache.as_ref()?;
+        let cache = worker.setup.upstreams.get(upstream).cache.as_ref()?;
         let mut key = key()?;
-        key.is_personal |= worker.shared.access.asks_who();
+        key.is_personal |= worker.setup.access.asks_who();
         Some(Self { cache, key })
     }
 
@@ -183,7 +180,7 @@ impl<'a> Keeping<'a> {
         outcome: Outcome,
     ) -> Outcome {
         if has_failed(&outcome.answer) {
-            let down = |index: &UpstreamIndex| worker.shared.upstreams.get(*index).is_down();
+            let down = |index: &UpstreamIndex| worker.setup.upstreams.get(*index).is_down();
             return match self.cache.find(&self.key) {
                 Some(kept) if upstreams.iter().all(down) => Outcome {
                     side: None,

@@ -8,7 +8,7 @@ use crate::{
     metrics::{Kind, code_label, method_label},
     peer::Peer,
     read,
-    shared::Shared,
+    setup::Setup,
     stay,
     table::Place,
     target::Target,
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
         None => worker.correlation_id(),
     };
     let mut admission = Admission::default();
-    let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.shared, &mut parts));
+    let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.setup, &mut parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
             body::refuse(&parts, body).await;
@@ -88,7 +88,7 @@ pub(crate) async fn serve(
                 let upgrade = upgrade::asked(&parts, &body);
                 hygiene::outgoing(&mut parts, seen, &peer, &correlation);
                 admission.introduce(&mut parts.headers);
-                let kind = worker.shared.table.kind(place, parts.method.as_str());
+                let kind = worker.setup.table.kind(place, parts.method.as_str());
                 let outcome = match (upgrade, place, kind) {
                     (Some(asked), _, _) => {
                         Box::pin(upgrade::upgrade(&worker, &peer, place, asked, parts)).await
@@ -140,7 +140,7 @@ pub(crate) async fn serve(
 
 /// Refuses a body that says itself that it is too large.
 fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
-    match worker.shared.settings.client.body_bytes {
+    match worker.setup.settings.client.body_bytes {
         Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLarge),
         _ => Ok(()),
     }
@@ -148,12 +148,12 @@ fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route.
-pub(crate) fn addressed(shared: &Shared, parts: &mut Parts) -> Result<Place, Refusal> {
+pub(crate) fn addressed(setup: &Setup, parts: &mut Parts) -> Result<Place, Refusal> {
     hygiene::check(parts)?;
     let target = Target::read(parts.uri.path())?;
     let host = hygiene::host(&parts.headers);
     let head = hygiene::head(parts, host.as_deref(), &target);
-    let place = shared
+    let place = setup
         .table
         .place(head)
         .map_err(|_| crate::target::BadTarget::Ambiguous)?;

@@ -73,7 +73,7 @@ impl Settler {
         if batch.is_empty() {
             return true;
         }
-        let name = &self.shared.table.entry(self.extraction).name;
+        let name = &self.shared.extraction(self.extraction).name;
         let sample = self.shared.positions.sample(name, owner.side);
         let Ok(Some(position)) = tokio::time::timeout(SAMPLE_TIMEOUT, sample).await else {
             tracing::warn!(extraction = %name, side = %owner.side, "position not sampled, trying again");

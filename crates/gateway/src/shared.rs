@@ -1,20 +1,17 @@
-//! What all workers share.
+//! What all workers share from start to end: who owns, and what was written.
 
 use crate::{
     Positions,
-    access::Access,
     decision::Lease,
-    guard,
     hold::Ledger,
     metrics::Metrics,
     pins::{CLIENTS_MAX, Pins},
     snapshot::{Ownership, Snapshot},
-    table::{ExtractionIndex, Table},
-    upstream::Upstreams,
+    table::ExtractionIndex,
 };
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use plan::{Plan, ServiceName};
+use plan::{ExtractionName, Plan};
 use protocol::routing::Routing;
 use std::{
     sync::{
@@ -26,20 +23,16 @@ use std::{
 
 /// What all workers share of one extraction.
 pub(crate) struct Extraction {
+    pub(crate) name: ExtractionName,
     pub(crate) pins: Pins,
     pub(crate) ledger: Arc<Ledger>,
 }
 
-/// What all workers share.
+/// What all workers share, whatever becomes of the plan.
 pub(crate) struct Shared {
-    pub(crate) table: Table,
-    pub(crate) upstreams: Arc<Upstreams>,
-    pub(crate) settings: plan::Gateway,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
-    pub(crate) guard: Arc<guard::Policy>,
-    pub(crate) access: Access,
     extractions: Vec<Extraction>,
     publishing: Mutex<()>,
     started: Instant,
@@ -48,27 +41,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(plan: &Plan, positions: Arc<dyn Positions>, access: Access) -> Self {
-        let table = Table::new(plan);
+    pub(crate) fn new(plan: &Plan, positions: Arc<dyn Positions>) -> Self {
         let metrics = Metrics::default();
         // Unpredictable, so that nobody can aim at another client's pin.
         let seed = uuid::Uuid::new_v4().as_u64_pair().1;
-        let extraction = |entry: &crate::table::Entry| Extraction {
+        let extraction = |entry: &plan::Extraction| Extraction {
+            name: entry.name.clone(),
             pins: Pins::new(seed, CLIENTS_MAX, plan.gateway.pin_wait, |side| {
                 positions.applied(&entry.name, side)
             }),
             ledger: Ledger::new(&entry.switch, metrics.hold(&entry.service)),
         };
         Self {
-            extractions: table.all().map(|(_, entry)| extraction(entry)).collect(),
-            snapshot: ArcSwap::from_pointee(Snapshot::empty(&table)),
-            table,
-            upstreams: Upstreams::new(plan),
-            settings: plan.gateway.clone(),
+            extractions: plan.extractions.values().map(extraction).collect(),
+            snapshot: ArcSwap::from_pointee(Snapshot::empty(plan.extractions.len())),
             positions,
-            guard: guard::Policy::new(&plan.gateway.client, &metrics),
             metrics,
-            access,
             publishing: Mutex::default(),
             started: Instant::now(),
             lease_end: AtomicU64::new(0),
@@ -79,9 +67,15 @@ impl Shared {
         &self.extractions[extraction.get()]
     }
 
-    /// The service that an extraction moves to.
-    pub(crate) fn service(&self, extraction: ExtractionIndex) -> &ServiceName {
-        &self.table.entry(extraction).service
+    /// All extractions, in the order of the plan.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &Extraction)> {
+        let all = self.extractions.iter().enumerate();
+        all.map(|(at, extraction)| (ExtractionIndex::new(at), extraction))
+    }
+
+    pub(crate) fn find(&self, name: &ExtractionName) -> Option<ExtractionIndex> {
+        self.all()
+            .find_map(|(index, one)| (one.name == *name).then_some(index))
     }
 
     /// Who owns an extraction now, or owned it last.
@@ -94,11 +88,11 @@ impl Shared {
     pub(crate) fn publish(&self, routing: &Routing) -> Vec<(ExtractionIndex, Ownership)> {
         let _one_at_a_time = self.publishing.lock();
         let before = self.snapshot.load_full();
-        let after = Arc::new(before.after(&self.table, routing));
+        let names = self.extractions.iter().map(|one| &one.name);
+        let after = Arc::new(before.after(names, routing));
         let mut known = Vec::new();
-        for (extraction, _) in self.table.all() {
+        for (extraction, shared) in self.all() {
             let (old, new) = (before.standing(extraction), after.standing(extraction));
-            let shared = self.extraction(extraction);
             if new.holds() && !old.holds() {
                 shared.ledger.begin();
             }
@@ -109,9 +103,9 @@ impl Shared {
             }
         }
         self.snapshot.store(Arc::clone(&after));
-        for (extraction, _) in self.table.all() {
+        for (extraction, shared) in self.all() {
             if before.standing(extraction).ownership() != after.standing(extraction).ownership() {
-                self.extraction(extraction).pins.announce();
+                shared.pins.announce();
             }
         }
         known
@@ -133,10 +127,8 @@ impl Shared {
 
     /// Forgets pins that bind nothing any more.
     pub(crate) fn sweep(&self) {
-        for (extraction, _) in self.table.all() {
-            self.extraction(extraction)
-                .pins
-                .sweep(self.ownership(extraction));
+        for (extraction, shared) in self.all() {
+            shared.pins.sweep(self.ownership(extraction));
         }
     }
 }

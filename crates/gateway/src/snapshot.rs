@@ -1,6 +1,7 @@
 //! The routing in use: immutable, swapped whole.
 
-use crate::table::{ExtractionIndex, Table};
+use crate::table::ExtractionIndex;
+use plan::ExtractionName;
 use protocol::{
     Epoch, Side,
     routing::{ExtractionRouting, Routing, Writes},
@@ -99,8 +100,9 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn empty(table: &Table) -> Self {
-        Self::of(table.all().map(|_| Standing::Unknown).collect())
+    /// Of so many extractions.
+    pub(crate) fn empty(extractions: usize) -> Self {
+        Self::of(vec![Standing::Unknown; extractions])
     }
 
     fn of(standings: Vec<Standing>) -> Self {
@@ -115,13 +117,15 @@ impl Snapshot {
         }
     }
 
-    /// The snapshot after a publication.
-    pub(crate) fn after(&self, table: &Table, routing: &Routing) -> Self {
-        let standing = |(extraction, entry): (ExtractionIndex, &crate::table::Entry)| {
-            self.standing(extraction)
-                .after(routing.extractions.get(&entry.name).copied())
-        };
-        Self::of(table.all().map(standing).collect())
+    /// The snapshot after a publication, of the extractions in their order.
+    pub(crate) fn after<'a>(
+        &self,
+        names: impl Iterator<Item = &'a ExtractionName>,
+        routing: &Routing,
+    ) -> Self {
+        let standing =
+            |(before, name): (&Standing, _)| before.after(routing.extractions.get(name).copied());
+        Self::of(self.standings.iter().zip(names).map(standing).collect())
     }
 
     pub(crate) fn standing(&self, extraction: ExtractionIndex) -> Standing {

@@ -85,7 +85,7 @@ pub(crate) struct Repeatable {
 impl Repeatable {
     /// A request whose body is passed on as it comes, and so sent once.
     pub(crate) fn once(worker: &Worker, parts: Parts, body: Incoming) -> Self {
-        let mut body = RequestBody::stream(Bytes::new(), body, &worker.shared.settings.client);
+        let mut body = RequestBody::stream(Bytes::new(), body, &worker.setup.settings.client);
         if Conversing::is_in(&parts) {
             body = body.patiently();
         }
@@ -111,8 +111,8 @@ impl Repeatable {
             // It may be a conversation: what comes first waits for an answer.
             return Ok(Self::once(worker, parts, body));
         }
-        let client = &worker.shared.settings.client;
-        let most = worker.shared.settings.replay_bytes.0;
+        let client = &worker.setup.settings.client;
+        let most = worker.setup.settings.replay_bytes.0;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let collected = collect(body, most, client, &worker.buffers).await?;
         let (body, whole, reserved) = match collected {

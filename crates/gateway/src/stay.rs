@@ -32,7 +32,7 @@ pub(crate) async fn stay(
     peer: &Peer,
     body: Incoming,
 ) -> Outcome {
-    let route = route.map(|route| worker.shared.table.stay(route));
+    let route = route.map(|route| worker.setup.table.stay(route));
     let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
     if upstream == UpstreamIndex::MONOLITH {
         let client = Client {
@@ -52,7 +52,7 @@ pub(crate) async fn stay(
         return Outcome::refused(refusal);
     }
     let keeping = Keeping::of(worker, upstream, || Cache::key(&parts, None));
-    let patient = worker.shared.upstreams.get(upstream);
+    let patient = worker.setup.upstreams.get(upstream);
     let repeatable = kind == MethodKind::Read || is_idempotent(patient, &parts.headers);
     let request = if repeatable {
         match Repeatable::of(worker, parts, body).await {
@@ -86,7 +86,7 @@ pub(crate) fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Resu
         parts.uri = origin_form(&path, parts.uri.query())?;
     }
     if !route.route.preserve_host {
-        let upstream = worker.shared.upstreams.get(route.upstream);
+        let upstream = worker.setup.upstreams.get(route.upstream);
         let host = HeaderValue::try_from(upstream.authority());
         let host = host.map_err(|_| Refusal::BadHead("the upstream's name is no host"))?;
         parts.headers.insert(header::HOST, host);
@@ -103,7 +103,7 @@ impl Wait {
     /// It begins now.
     pub(crate) fn new(worker: &Worker) -> Self {
         Self {
-            until: Instant::now() + worker.shared.settings.pin_wait,
+            until: Instant::now() + worker.setup.settings.pin_wait,
         }
     }
 
@@ -150,7 +150,7 @@ pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
         return Vec::new();
     }
     let mut debts = Vec::new();
-    for (extraction, entry) in shared.table.all() {
+    for (extraction, entry) in worker.setup.table.all() {
         let Some(owner) = snapshot.standing(extraction).ownership() else {
             continue;
         };

@@ -4,7 +4,7 @@ use crate::{client::KeySource, force::Force, target::Target};
 use http::HeaderMap;
 use plan::{
     Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
-    ServiceName, Switch,
+    ServiceName,
 };
 use protocol::Side;
 use std::collections::BTreeMap;
@@ -14,6 +14,11 @@ use std::collections::BTreeMap;
 pub(crate) struct ExtractionIndex(usize);
 
 impl ExtractionIndex {
+    /// That of the extraction at this place of the plan.
+    pub(crate) fn new(place: usize) -> Self {
+        Self(place)
+    }
+
     /// Its place in arrays that have one item per extraction.
     pub(crate) fn get(self) -> usize {
         self.0
@@ -81,7 +86,6 @@ pub(crate) struct Entry {
     pub(crate) key: KeySource,
     pub(crate) force: Option<Force>,
     pub(crate) routes: Vec<Route>,
-    pub(crate) switch: Switch,
     upstream: UpstreamIndex,
 }
 
@@ -129,7 +133,6 @@ impl Table {
             key: KeySource::new(&extraction.cohort_key),
             force: extraction.force.as_ref().and_then(Force::new),
             routes: extraction.routes.clone(),
-            switch: extraction.switch,
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],
         };
@@ -156,13 +159,6 @@ impl Table {
 
     pub(crate) fn stay(&self, stay: StayIndex) -> &Stay {
         &self.stays[stay.0]
-    }
-
-    pub(crate) fn find(&self, name: &ExtractionName) -> Option<ExtractionIndex> {
-        self.extractions
-            .iter()
-            .position(|entry| entry.name == *name)
-            .map(ExtractionIndex)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &Entry)> {

@@ -1,8 +1,7 @@
-//! TLS towards clients. What is in the files is read whole, at start and on
-//! order; connections that are there keep what they began with.
+//! TLS towards clients. What is in the files is read whole, at start and at
+//! a reload; connections that are there keep what they began with.
 
 use crate::wire::Wire;
-use arc_swap::ArcSwap;
 use plan::{Certificate, ClientCertificates};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -59,29 +58,17 @@ pub enum TlsError {
 }
 
 /// How a listener speaks TLS.
-pub(crate) struct Tls {
-    files: plan::Tls,
-    config: ArcSwap<ServerConfig>,
-}
+pub(crate) struct Tls(Arc<ServerConfig>);
 
 impl Tls {
     /// Reads the files.
     pub(crate) fn new(files: &plan::Tls) -> Result<Self, TlsError> {
-        Ok(Self {
-            config: ArcSwap::from_pointee(read(files)?),
-            files: files.clone(),
-        })
-    }
-
-    /// Reads the files again. Where one is wrong, all stays as it was.
-    pub(crate) fn reload(&self) -> Result<(), TlsError> {
-        self.config.store(Arc::new(read(&self.files)?));
-        Ok(())
+        read(files).map(Arc::new).map(Self)
     }
 
     /// Shakes hands, for as long as it takes. Says whether HTTP/2 was chosen.
     pub(crate) async fn accept(&self, wire: Wire) -> io::Result<(Wire, bool)> {
-        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
         let stream = acceptor.accept(wire).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok((Wire::from(Box::new(stream)), is_http2))

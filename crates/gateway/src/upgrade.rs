@@ -25,7 +25,7 @@ use crate::{
     table::{ExtractionIndex, Place, UpstreamIndex},
     upstream::balance::Tried,
     wire::Wire,
-    worker::Worker,
+    worker::{Current, Worker},
     write,
 };
 use http::{
@@ -40,6 +40,7 @@ use std::{
     future::{pending, poll_fn},
     io,
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -108,7 +109,7 @@ pub(crate) async fn upgrade(
     };
     write_headers(&mut parts.headers, protocol.clone());
     let answer = exchange(worker, upstream, parts);
-    let bound = worker.shared.upstreams.get(upstream).timeouts.first_byte;
+    let bound = worker.setup.upstreams.get(upstream).timeouts.first_byte;
     let answer = match timeout(bound, answer).await.ok() {
         None => Err(Refusal::Slow),
         Some(Err(failure)) => Err(failure.refusal()),
@@ -151,7 +152,7 @@ async fn admit(
         uri: &parts.uri,
         peer,
     };
-    let table = &worker.shared.table;
+    let table = &worker.setup.table;
     let route = match place {
         Place::Extraction(route) => route,
         Place::Elsewhere => {
@@ -191,8 +192,9 @@ async fn exchange(
     upstream: UpstreamIndex,
     parts: Parts,
 ) -> Result<Answer, Failure> {
-    let upstream = worker.shared.upstreams.get(upstream);
-    let chosen = worker.upstreams.choose(upstream, Tried::default());
+    let local = worker.upstreams.get(upstream);
+    let upstream = &local.upstream;
+    let chosen = local.choose(&worker.upstreams.random, Tried::default());
     let instance = &upstream.instances[chosen];
     let url = &instance.url;
     let lost = |error: &hyper::Error| {
@@ -291,11 +293,12 @@ enum End {
 impl Tunnel {
     /// Copies bytes both ways until both sides have ended, nothing was said for
     /// too long, or it must not be any longer.
-    pub(crate) async fn run(self, worker: &Worker, client: Wire) {
+    pub(crate) async fn run(self, current: &Current, client: Wire) {
         let Self {
             mut upstream,
             mut grant,
         } = self;
+        let bound = current.get().setup.settings.upgraded_idle;
         let last = Cell::new(Instant::now());
         let mut client = Watched {
             wire: client,
@@ -311,9 +314,9 @@ impl Tunnel {
             tokio::select! {
                 // First of all, not a byte more.
                 biased;
-                () = grant.revoked(worker) => End::Revoked,
+                () = grant.revoked(current) => End::Revoked,
                 done = copying => End::Done(done),
-                () = silence(&last, worker.shared.settings.upgraded_idle) => End::Idle,
+                () = silence(&last, bound) => End::Idle,
             }
         };
         // The upstream first: what was in flight has then ended, or never will.
@@ -333,7 +336,7 @@ impl Tunnel {
 impl Grant {
     /// Resolves when the tunnel must be closed. While the owner stays, the
     /// flight follows the routing, so that it does not look like an old one.
-    async fn revoked(&mut self, worker: &Worker) {
+    async fn revoked(&mut self, current: &Current) {
         let Self::Owner {
             extraction,
             owner,
@@ -343,7 +346,9 @@ impl Grant {
             return pending().await;
         };
         loop {
-            let mut rerouted = pin!(worker.rerouted.notified());
+            let worker = current.get();
+            let told = Rc::clone(&worker.rerouted);
+            let mut rerouted = pin!(told.notified());
             rerouted.as_mut().enable();
             let standing = worker.shared.snapshot.load().standing(*extraction);
             match decision::write(standing, worker.shared.lease()) {
@@ -352,6 +357,8 @@ impl Grant {
                 }
                 _ => return,
             }
+            // A tunnel may last longer than this plan.
+            drop(worker);
             rerouted.await;
         }
     }

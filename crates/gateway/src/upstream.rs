@@ -11,7 +11,7 @@ pub(crate) mod balance;
 pub(crate) mod breaker;
 pub(crate) mod cache;
 pub(crate) mod checks;
-mod collector;
+pub(crate) mod collector;
 pub(crate) mod guard;
 pub(crate) mod instance;
 pub(crate) mod local;
@@ -27,7 +27,7 @@ use guard::Guard;
 use instance::Instance;
 use local::Loads;
 use parking_lot::Mutex;
-use plan::{Balance, HealthChecks, Plan, Protocol, Resolve, Retries, Timeouts};
+use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts};
 use std::{
     sync::{
         Arc,
@@ -38,20 +38,26 @@ use std::{
 
 /// All upstreams of a plan: the monolith, then the services in order.
 #[derive(Debug)]
-pub(crate) struct Upstreams {
-    all: Vec<Upstream>,
-    /// What each worker has at which instance.
-    loads: Mutex<Vec<Arc<Loads>>>,
-    pub(crate) workers: usize,
-    pub(crate) resolve_every: Duration,
+pub(crate) struct Upstreams(Vec<Arc<Upstream>>);
+
+/// What a plan says about one upstream.
+#[derive(Debug, Clone, PartialEq)]
+struct Said {
+    name: String,
+    settings: plan::Upstream,
+    resolve: plan::Resolve,
+    resolve_every: Duration,
+    idle_max: Duration,
+    workers: usize,
 }
 
 /// One upstream.
 #[derive(Debug)]
 pub(crate) struct Upstream {
+    said: Said,
+    /// What each worker has at which instance.
+    loads: Mutex<Vec<Arc<Loads>>>,
     pub(crate) name: String,
-    /// The place of its first instance among those of all upstreams.
-    pub(crate) first: usize,
     /// At least one.
     pub(crate) instances: Vec<Instance>,
     pub(crate) breaker: Option<Guard>,
@@ -84,44 +90,89 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl Upstreams {
-    pub(crate) fn new(plan: &Plan) -> Arc<Self> {
-        let started = Instant::now();
-        let services = plan.services.iter();
-        let services = services.map(|(name, service)| (name.as_str(), service));
-        let mut first = 0;
-        let mut all = Vec::new();
-        for (name, settings) in std::iter::once(("monolith", &plan.monolith)).chain(services) {
-            let upstream = Upstream::new(name, first, settings, &plan.gateway.resolve, started);
-            first += upstream.instances.len();
-            all.push(upstream);
-        }
-        Arc::new(Self {
-            all,
-            loads: Mutex::default(),
-            workers: plan.gateway.workers.max(1),
-            resolve_every: plan.gateway.resolve_every,
-        })
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self(
+            said(plan)
+                .map(|said| Arc::new(Upstream::new(said)))
+                .collect(),
+        )
+    }
+
+    /// Those of a changed plan. What was said of an upstream and has not
+    /// changed is carried over, with all that is known of it; others begin anew.
+    pub(crate) fn after(&self, plan: &Plan) -> Self {
+        let upstream = |said: Said| match self.0.iter().find(|one| one.said == said) {
+            Some(same) => Arc::clone(same),
+            None => Arc::new(Upstream::new(said)),
+        };
+        Self(said(plan).map(upstream).collect())
     }
 
     pub(crate) fn get(&self, upstream: UpstreamIndex) -> &Upstream {
-        &self.all[upstream.get()]
+        &self.0[upstream.get()]
     }
 
-    pub(crate) fn all(&self) -> &[Upstream] {
-        &self.all
+    pub(crate) fn all(&self) -> &[Arc<Upstream>] {
+        &self.0
+    }
+}
+
+/// What a plan says about its upstreams, in their order.
+fn said(plan: &Plan) -> impl Iterator<Item = Said> {
+    let services = plan.services.iter();
+    let services = services.map(|(name, service)| (name.as_str(), service));
+    let all = std::iter::once(("monolith", &plan.monolith)).chain(services);
+    all.map(|(name, settings)| Said {
+        name: name.to_owned(),
+        settings: settings.clone(),
+        resolve: plan.gateway.resolve.clone(),
+        resolve_every: plan.gateway.resolve_every,
+        idle_max: plan.gateway.upstream_idle,
+        workers: plan.gateway.workers.max(1),
+    })
+}
+
+impl Upstream {
+    fn new(said: Said) -> Self {
+        let started = Instant::now();
+        let settings = &said.settings;
+        let instance = |url| Instance::new(url, &said.resolve, started);
+        Self {
+            name: said.name.clone(),
+            loads: Mutex::default(),
+            protocol: settings.protocol,
+            instances: settings.instances().map(instance).collect(),
+            breaker: settings
+                .breaker
+                .as_ref()
+                .map(|breaker| Guard::new(&said.name, breaker)),
+            timeouts: settings.timeouts,
+            retries: settings.retries,
+            balance: settings.balance,
+            health: settings.health.clone(),
+            cache: settings.degraded.map(Cache::new),
+            counts: Counts::default(),
+            said,
+        }
     }
 
-    /// How many instances all upstreams have.
-    pub(crate) fn instances(&self) -> usize {
-        self.all
-            .iter()
-            .map(|upstream| upstream.instances.len())
-            .sum()
+    /// How long an idle connection to it is kept.
+    pub(crate) fn idle_max(&self) -> Duration {
+        self.said.idle_max
+    }
+
+    fn resolve_every(&self) -> Duration {
+        self.said.resolve_every
+    }
+
+    /// How many share its budgets.
+    fn workers(&self) -> usize {
+        self.said.workers
     }
 
     /// The load of one more worker.
-    pub(crate) fn load(&self) -> Arc<Loads> {
-        let loads = Arc::new(Loads::new(self.instances()));
+    fn load(&self) -> Arc<Loads> {
+        let loads = Arc::new(Loads::new(self.instances.len()));
         self.loads.lock().push(Arc::clone(&loads));
         loads
     }
@@ -129,34 +180,6 @@ impl Upstreams {
     /// Sums up something over the workers.
     fn sum(&self, of: impl Fn(&Loads) -> u32) -> u32 {
         self.loads.lock().iter().map(|loads| of(loads)).sum()
-    }
-}
-
-impl Upstream {
-    fn new(
-        name: &str,
-        first: usize,
-        settings: &plan::Upstream,
-        resolve: &Resolve,
-        started: Instant,
-    ) -> Self {
-        let instance = |url| Instance::new(url, resolve, started);
-        Self {
-            name: name.to_owned(),
-            first,
-            protocol: settings.protocol,
-            instances: settings.instances().map(instance).collect(),
-            breaker: settings
-                .breaker
-                .as_ref()
-                .map(|breaker| Guard::new(name, breaker)),
-            timeouts: settings.timeouts,
-            retries: settings.retries,
-            balance: settings.balance,
-            health: settings.health.clone(),
-            cache: settings.degraded.map(Cache::new),
-            counts: Counts::default(),
-        }
     }
 
     /// `host:port` of its first instance: the name of all.

@@ -1,6 +1,6 @@
 //! A worker: one thread, one single-threaded runtime, its own listening sockets
 //! (`SO_REUSEPORT`), its own connections to the upstreams. Workers share only
-//! what [`Shared`] holds and get orders from the handle.
+//! what [`Setup`] and [`Shared`] hold and get orders from the handle.
 
 use crate::{
     access::Desk,
@@ -10,22 +10,26 @@ use crate::{
     hold::Queue,
     inflight::Inflight,
     metrics::Recorder,
-    multiplexed::Multiplexed,
     pins::Holder,
-    pool::Pool,
     settle::Settler,
+    setup::Setup,
     shared::Shared,
     snapshot::Ownership,
     table::ExtractionIndex,
-    upstream::{checks, local::Local},
+    upstream::{checks::Turns, local::Locals},
 };
 use bytes::Bytes;
 use http::HeaderValue;
 use protocol::Epoch;
-use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
-    task::spawn_local,
+    task::{JoinSet, spawn_local},
 };
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -53,6 +57,12 @@ pub(crate) enum Order {
     },
     /// Accept clients from now on.
     Accept,
+    /// Go by another plan, and accept from these sockets instead; then say so.
+    Setup {
+        setup: Arc<Setup>,
+        listeners: Vec<Bound>,
+        done: oneshot::Sender<()>,
+    },
     /// Accept no more, end what runs within the time, and say so.
     Stop {
         grace: Duration,
@@ -63,6 +73,11 @@ pub(crate) enum Order {
     },
 }
 
+/// Unpredictable, so that ids are, too.
+fn seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
+}
+
 /// How it is to stop.
 struct Stop {
     grace: Duration,
@@ -70,48 +85,70 @@ struct Stop {
     stopped: oneshot::Sender<()>,
 }
 
-/// A worker's state; all of it on its own thread.
+/// A worker's state under one plan; all of it on its own thread.
 pub(crate) struct Worker {
+    pub(crate) setup: Arc<Setup>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) upstreams: Local,
-    pub(crate) pool: Rc<Pool>,
-    pub(crate) multiplexed: Multiplexed,
+    pub(crate) upstreams: Locals,
+    pub(crate) recorder: Recorder,
+    pub(crate) desk: Desk,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
-    pub(crate) queues: Vec<Rc<Queue>>,
+    pub(crate) queues: Rc<[Rc<Queue>]>,
     /// By extraction.
-    pub(crate) settlers: Vec<Rc<Settler>>,
+    pub(crate) settlers: Rc<[Rc<Settler>]>,
     pub(crate) buffers: Rc<Buffers>,
-    pub(crate) recorder: Recorder,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Rc<Connections>,
     /// Told when the routing has changed, or the lease has ended.
-    pub(crate) rerouted: Notify,
-    pub(crate) desk: Desk,
+    pub(crate) rerouted: Rc<Notify>,
+    /// Whether it does what is done once per process, and whose turn it is.
+    checks: Option<Turns>,
     correlation_seed: u64,
     correlations: Cell<u64>,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>) -> Rc<Self> {
+    fn new(setup: Arc<Setup>, is_first: bool) -> Self {
+        let shared = Arc::clone(&setup.shared);
         let settler = |(extraction, _)| Settler::new(Arc::clone(&shared), extraction);
-        let upstreams = Local::new(&shared.upstreams);
-        let idle_max = shared.settings.upstream_idle;
-        Rc::new(Self {
-            pool: Pool::new(&shared.upstreams, &upstreams.loads, idle_max),
-            multiplexed: Multiplexed::new(&shared.upstreams),
-            upstreams,
+        let checks = is_first.then(Turns::new);
+        Self {
+            upstreams: Locals::new(&setup.upstreams, checks.as_ref()),
+            recorder: Recorder::new(Arc::clone(&setup)),
+            desk: Desk::new(&setup.access, is_first),
             inflight: Inflight::new(Arc::clone(&shared)),
-            queues: shared.table.all().map(|_| Rc::default()).collect(),
-            settlers: shared.table.all().map(settler).collect(),
+            queues: shared.all().map(|_| Rc::default()).collect(),
+            settlers: shared.all().map(settler).collect(),
             buffers: Buffers::new(BUFFER_BYTES_MAX),
-            recorder: Recorder::new(Arc::clone(&shared)),
-            connections: Connections::default(),
-            rerouted: Notify::new(),
-            desk: Desk::new(&shared.access),
-            correlation_seed: uuid::Uuid::new_v4().as_u64_pair().1,
+            connections: Rc::default(),
+            rerouted: Rc::default(),
+            checks,
+            correlation_seed: seed(),
             correlations: Cell::new(0),
+            setup,
             shared,
-        })
+        }
+    }
+
+    /// The worker under another plan. Connections, what is in flight, held and
+    /// to be settled stay the same.
+    fn after(&self, setup: Arc<Setup>) -> Self {
+        Self {
+            upstreams: self.upstreams.after(&setup.upstreams, self.checks.as_ref()),
+            recorder: Recorder::new(Arc::clone(&setup)),
+            desk: self.desk.after(&setup.access, self.checks.is_some()),
+            inflight: Rc::clone(&self.inflight),
+            queues: Rc::clone(&self.queues),
+            settlers: Rc::clone(&self.settlers),
+            buffers: Rc::clone(&self.buffers),
+            connections: Rc::clone(&self.connections),
+            rerouted: Rc::clone(&self.rerouted),
+            checks: self.checks.clone(),
+            correlation_seed: seed(),
+            correlations: Cell::new(0),
+            setup,
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// A new id; unique, and without asking the operating system each time.
@@ -135,7 +172,7 @@ impl Worker {
     fn rerouted(&self) {
         self.inflight.answer();
         self.rerouted.notify_waiters();
-        for (extraction, _) in self.shared.table.all() {
+        for (extraction, _) in self.shared.all() {
             if !self.shared.snapshot.load().standing(extraction).holds() {
                 self.queues[extraction.get()].wake();
             }
@@ -146,7 +183,7 @@ impl Worker {
         match order {
             Order::Routing => self.rerouted(),
             // It stops already.
-            Order::Accept => {}
+            Order::Accept | Order::Setup { .. } => {}
             Order::Drain {
                 extraction,
                 epoch,
@@ -175,35 +212,38 @@ impl Worker {
     /// Refuses what is held, lets the rest end.
     fn stop(&self) {
         self.connections.close();
-        for queue in &self.queues {
+        for queue in &*self.queues {
             queue.wake();
         }
     }
 }
 
+/// A worker's state now: a reload puts another one in its place. Who goes on
+/// for longer than a request asks again each time.
+pub(crate) struct Current(RefCell<Rc<Worker>>);
+
+impl Current {
+    pub(crate) fn get(&self) -> Rc<Worker> {
+        Rc::clone(&self.0.borrow())
+    }
+}
+
 /// Serves until it is told to stop, or nobody is left to tell it.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
+    setup: Arc<Setup>,
     listeners: Vec<Bound>,
     mut orders: mpsc::UnboundedReceiver<Order>,
     is_first: bool,
 ) {
     spawn_local(crate::deadline::watch());
-    let worker = Worker::new(shared);
-    if is_first {
-        checks::start(&worker.shared.upstreams);
-    }
-    for settler in &worker.settlers {
+    let worker = Rc::new(Worker::new(setup, is_first));
+    for settler in &*worker.settlers {
         let settler = Rc::clone(settler);
         spawn_local(async move { settler.run().await });
     }
-    spawn_local(sweep(Rc::clone(&worker), is_first));
-    if is_first {
-        let shared = Arc::clone(&worker.shared);
-        spawn_local(async move { shared.access.keep().await });
-    }
-    let mut listeners = Some(listeners);
-    let mut accepting = Vec::new();
+    let current = Rc::new(Current(RefCell::new(worker)));
+    spawn_local(sweep(Rc::clone(&current), is_first));
+    let mut doors = Doors::new(Rc::clone(&current), listeners);
     let Stop {
         grace,
         idle,
@@ -211,27 +251,27 @@ pub(crate) async fn run(
     } = loop {
         match orders.recv().await {
             None => return,
-            Some(Order::Accept) => {
-                let room = Room::new();
-                let accept = |bound| {
-                    let accepting = connections::accept(Rc::clone(&worker), bound, room.clone());
-                    spawn_local(accepting)
-                };
-                accepting.extend(listeners.take().unwrap_or_default().into_iter().map(accept));
+            Some(Order::Accept) => doors.open(),
+            Some(Order::Setup {
+                setup,
+                listeners,
+                done,
+            }) => {
+                let next = current.get().after(setup);
+                current.0.replace(Rc::new(next));
+                doors.replace(listeners);
+                // Nobody waits for it any more: as good.
+                let _ = done.send(());
             }
             Some(order) => {
-                if let Some(stop) = worker.obey(order) {
+                if let Some(stop) = current.get().obey(order) {
                     break stop;
                 }
             }
         }
     };
-    drop(listeners);
-    for accepting in accepting {
-        accepting.abort();
-        // Once it is gone, the address is free.
-        let _ = accepting.await;
-    }
+    doors.close().await;
+    let worker = current.get();
     worker.connections.take_leave();
     if idle.is_zero() {
         worker.stop();
@@ -262,11 +302,56 @@ pub(crate) async fn run(
     let _ = stopped.send(());
 }
 
-async fn sweep(worker: Rc<Worker>, sweeps_pins: bool) {
+/// Where clients come in.
+struct Doors {
+    current: Rc<Current>,
+    room: Room,
+    /// Those that nobody was let in through so far.
+    shut: Option<Vec<Bound>>,
+    open: JoinSet<()>,
+}
+
+impl Doors {
+    fn new(current: Rc<Current>, listeners: Vec<Bound>) -> Self {
+        Self {
+            current,
+            room: Room::new(),
+            shut: Some(listeners),
+            open: JoinSet::new(),
+        }
+    }
+
+    fn open(&mut self) {
+        for bound in self.shut.take().unwrap_or_default() {
+            let current = Rc::clone(&self.current);
+            let accepting = connections::accept(current, bound, self.room.clone());
+            self.open.spawn_local(accepting);
+        }
+    }
+
+    /// Others from now on. A socket that stays is in both sets, and so is never
+    /// closed: what waits in its queue is accepted by one or the other.
+    fn replace(&mut self, listeners: Vec<Bound>) {
+        let were_open = self.shut.is_none();
+        let before = std::mem::take(&mut self.open);
+        self.shut = Some(listeners);
+        if were_open {
+            self.open();
+        }
+        drop(before);
+    }
+
+    /// Once it is done, the addresses are free.
+    async fn close(mut self) {
+        self.open.shutdown().await;
+    }
+}
+
+async fn sweep(current: Rc<Current>, sweeps_pins: bool) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
-        worker.pool.sweep();
-        worker.upstreams.sweep(&worker.shared.upstreams);
+        let worker = current.get();
+        worker.upstreams.sweep();
         if worker.shared.lease() == Lease::Ended {
             worker.rerouted.notify_waiters();
         }

@@ -78,7 +78,7 @@ pub(crate) async fn write(
             return Outcome::refused(refusal);
         }
     };
-    let entry = worker.shared.table.entry(route.extraction);
+    let entry = worker.setup.table.entry(route.extraction);
     let key = entry
         .key
         .find(client, Some(&entry.routes[route.route].path));
@@ -87,8 +87,8 @@ pub(crate) async fn write(
         force.strip(&mut parts.headers);
     }
     let progress = ready.body.progress();
-    let index = worker.shared.table.upstream(route.extraction, owner.side);
-    let upstream = worker.shared.upstreams.get(index);
+    let index = worker.setup.table.upstream(route.extraction, owner.side);
+    let upstream = worker.setup.upstreams.get(index);
     let spare = if is_idempotent(upstream, &parts.headers) {
         ready.body.whole().map(|body| Spare::of(&parts, body))
     } else {
@@ -118,7 +118,7 @@ pub(crate) async fn write(
 }
 
 async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
-    let client = &worker.shared.settings.client;
+    let client = &worker.setup.settings.client;
     let collected = collect(body, BODY_BYTES_MAX, client, &worker.buffers).await?;
     Ok(match collected {
         Collected::Whole(whole, reserved) => {

@@ -20,6 +20,7 @@ mod located;
 mod names;
 mod path;
 mod policy;
+mod reload;
 mod resolve;
 mod route;
 mod routes;

@@ -4,7 +4,7 @@ use crate::names::{ColumnName, TableName};
 use std::collections::BTreeMap;
 
 /// The data of an extraction: copied, then followed (mode `replicate`).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::zero_sized_map_values,
     reason = "the plan names each border's rule, though there is one so far"

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub const INSTANCES_MAX: usize = 64;
 
 /// An HTTP upstream and its database.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Where requests go: its first instance.
     pub url: UpstreamUrl,

@@ -106,7 +106,7 @@ impl Chain {
                 Err(Answered(Box::new(response)))
             }
             Err((denial, status)) => {
-                access.metrics.refused(denial);
+                access.lasting.metrics.refused(denial);
                 let mut response = Refusal::Access(denial).response();
                 *response.status_mut() = status;
                 told.apply(response.headers_mut());
@@ -167,9 +167,15 @@ impl Chain {
                 now,
             };
             let verdict = limits
-                .take(&asking, &access.counters, access.seed, &desk.remote, told)
+                .take(
+                    &asking,
+                    &access.lasting.counters,
+                    access.lasting.seed,
+                    &desk.remote,
+                    told,
+                )
                 .await;
-            access.metrics.limited(verdict);
+            access.lasting.metrics.limited(verdict);
             match verdict {
                 Verdict::Room | Verdict::Unknown => {}
                 Verdict::Refuse => return Err(refused(Denial::CountersUnknown)),
@@ -300,7 +306,7 @@ impl TokenPlaces {
         let issuer = access.issuer.as_ref().filter(|_| self.rule.jwks);
         let mut asked = false;
         loop {
-            let set = issuer.and_then(super::Issuer::keys);
+            let set = issuer.and_then(|issuer| issuer.keys());
             let generation = set.as_ref().map_or(0, |set| set.generation);
             let known = desk.remembered.find(token, self.number, generation);
             let verdict = match known {

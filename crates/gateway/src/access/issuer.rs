@@ -144,6 +144,10 @@ impl Issuer {
         }
     }
 
+    pub(crate) fn source(&self) -> &Jwks {
+        &self.source
+    }
+
     /// The keys, once they were read.
     pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
         self.keys.load_full()

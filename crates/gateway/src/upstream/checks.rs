@@ -1,7 +1,8 @@
 //! Active health checks and look-ups of names: one task per instance, all on
-//! the first worker, whose results every worker sees.
+//! the first worker, whose results every worker sees. They end with its part of
+//! the upstream.
 
-use super::{Upstreams, instance::Instance};
+use super::{Upstream, instance::Instance};
 use crate::random::Random;
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -9,7 +10,7 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use plan::HealthChecks;
 use std::{rc::Rc, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, task::spawn_local};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 /// The most checks at once: they must not weigh on the requests beside them.
 const CHECKS_MAX: usize = 16;
@@ -34,33 +35,40 @@ enum CheckError {
     Late,
 }
 
-/// Begins; ends with the worker's runtime.
-pub(crate) fn start(upstreams: &Arc<Upstreams>) {
-    let room = Rc::new(Semaphore::new(CHECKS_MAX));
-    for (number, upstream) in upstreams.all().iter().enumerate() {
-        for place in 0..upstream.instances.len() {
-            let at = (number, place);
-            if upstream.instances[place].addresses.is_name() {
-                spawn_local(look_up(Arc::clone(upstreams), at));
-            }
-            if upstream.health.is_some() {
-                spawn_local(check(Arc::clone(upstreams), at, Rc::clone(&room)));
-            }
-        }
+/// Whose turn it is to be checked, over all upstreams.
+#[derive(Clone)]
+pub(crate) struct Turns(Rc<Semaphore>);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self(Rc::new(Semaphore::new(CHECKS_MAX)))
     }
 }
 
-async fn look_up(upstreams: Arc<Upstreams>, (upstream, place): (usize, usize)) {
-    let instance = &upstreams.all()[upstream].instances[place];
+/// Begins with an upstream; ends when it is dropped.
+pub(crate) fn start(upstream: &Arc<Upstream>, turns: &Turns) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for place in 0..upstream.instances.len() {
+        if upstream.instances[place].addresses.is_name() {
+            tasks.spawn_local(look_up(Arc::clone(upstream), place));
+        }
+        if upstream.health.is_some() {
+            tasks.spawn_local(check(Arc::clone(upstream), place, turns.clone()));
+        }
+    }
+    tasks
+}
+
+async fn look_up(upstream: Arc<Upstream>, place: usize) {
+    let instance = &upstream.instances[place];
     let random = Random::new();
     loop {
         instance.addresses.refresh().await;
-        tokio::time::sleep(jittered(upstreams.resolve_every, &random)).await;
+        tokio::time::sleep(jittered(upstream.resolve_every(), &random)).await;
     }
 }
 
-async fn check(upstreams: Arc<Upstreams>, (upstream, place): (usize, usize), room: Rc<Semaphore>) {
-    let upstream = &upstreams.all()[upstream];
+async fn check(upstream: Arc<Upstream>, place: usize, turns: Turns) {
     let instance = &upstream.instances[place];
     let Some(checks) = &upstream.health else {
         return;
@@ -69,7 +77,7 @@ async fn check(upstreams: Arc<Upstreams>, (upstream, place): (usize, usize), roo
     loop {
         let result = {
             // It is never closed.
-            let _permit = room.acquire().await;
+            let _permit = turns.0.acquire().await;
             let asking = tokio::time::timeout(checks.timeout, ask(instance, checks));
             asking.await.unwrap_or(Err(CheckError::Late))
         };

@@ -1,23 +1,26 @@
-//! What one worker has of the upstreams: its share of the budgets, what it has
-//! not told the breakers yet, how much it has in flight where.
+//! What one worker has of the upstreams: connections, its share of the budgets,
+//! what it has not told the breakers yet, how much it has in flight where.
 
 use super::{
     Upstream, Upstreams,
     balance::{self, Tried},
+    checks::{self, Turns},
     guard::{Passage, Unsaid},
     retry::Budget,
 };
-use crate::{random::Random, table::UpstreamIndex};
+use crate::{multiplexed::Multiplexed, pool::Pool, random::Random, table::UpstreamIndex};
 use std::{
     cell::RefCell,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 
-/// What one worker has at each instance; only that worker writes, the report
+/// What one worker has at each instance of an upstream; only that worker writes, the report
 /// and the metrics read.
 #[derive(Debug)]
 pub(crate) struct Loads {
@@ -68,7 +71,7 @@ impl Busy {
         }
     }
 
-    /// The place of the instance among those of all upstreams.
+    /// The place of the instance in its upstream.
     pub(crate) fn instance(&self) -> usize {
         self.instance
     }
@@ -81,44 +84,44 @@ impl Drop for Busy {
     }
 }
 
-/// One worker's part of the upstreams.
+/// One worker's part of one upstream.
 pub(crate) struct Local {
-    pub(crate) loads: Arc<Loads>,
-    pub(crate) random: Random,
-    /// By upstream.
-    budgets: Vec<RefCell<Budget>>,
-    /// By upstream.
-    unsaid: Vec<Unsaid>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) multiplexed: Multiplexed,
+    loads: Arc<Loads>,
+    budget: RefCell<Budget>,
+    unsaid: Unsaid,
+    /// Health checks and look-ups, where this worker does them; they end with it.
+    _checks: JoinSet<()>,
 }
 
 impl Local {
-    pub(crate) fn new(upstreams: &Upstreams) -> Self {
-        let now = Instant::now();
-        let budget = |upstream: &Upstream| {
-            RefCell::new(Budget::new(&upstream.retries, upstreams.workers, now))
-        };
-        Self {
-            loads: upstreams.load(),
-            random: Random::new(),
-            budgets: upstreams.all().iter().map(budget).collect(),
-            unsaid: upstreams.all().iter().map(|_| Unsaid::default()).collect(),
-        }
+    fn new(upstream: &Arc<Upstream>, checks: Option<&Turns>) -> Rc<Self> {
+        let budget = Budget::new(&upstream.retries, upstream.workers(), Instant::now());
+        let loads = upstream.load();
+        Rc::new(Self {
+            pool: Pool::new(upstream, &loads),
+            multiplexed: Multiplexed::new(upstream.instances.len()),
+            loads,
+            budget: RefCell::new(budget),
+            unsaid: Unsaid::default(),
+            _checks: checks.map_or_else(JoinSet::new, |turns| checks::start(upstream, turns)),
+            upstream: Arc::clone(upstream),
+        })
     }
 
     /// Lets a request pass the breaker, where there is one.
-    pub(crate) fn pass<'a>(
-        &'a self,
-        index: UpstreamIndex,
-        upstream: &'a Upstream,
-        begun: Instant,
-    ) -> Result<Option<Passage<'a>>, Duration> {
-        let unsaid = &self.unsaid[index.get()];
-        let guard = upstream.breaker.as_ref();
-        guard.map(|guard| guard.pass(unsaid, begun)).transpose()
+    pub(crate) fn pass(&self, begun: Instant) -> Result<Option<Passage<'_>>, Duration> {
+        let guard = self.upstream.breaker.as_ref();
+        guard
+            .map(|guard| guard.pass(&self.unsaid, begun))
+            .transpose()
     }
 
     /// Chooses an instance; its place in the upstream.
-    pub(crate) fn choose(&self, upstream: &Upstream, tried: Tried) -> usize {
+    pub(crate) fn choose(&self, random: &Random, tried: Tried) -> usize {
+        let upstream = &self.upstream;
         if upstream.instances.len() == 1 {
             return 0;
         }
@@ -126,30 +129,66 @@ impl Local {
             upstream.instances.len(),
             tried,
             upstream.balance.panic,
-            self.random.next(),
+            random.next(),
             |at| upstream.instances[at].is_usable(),
-            |at| self.loads.in_flight(upstream.first + at),
+            |at| self.loads.in_flight(at),
         )
     }
 
     /// A request comes that may be repeated later.
-    pub(crate) fn deposit(&self, index: UpstreamIndex) {
-        self.budgets[index.get()].borrow_mut().deposit();
+    pub(crate) fn deposit(&self) {
+        self.budget.borrow_mut().deposit();
     }
 
     /// Takes a repeat out of the budget.
-    pub(crate) fn withdraw(&self, index: UpstreamIndex) -> bool {
-        self.budgets[index.get()]
-            .borrow_mut()
-            .withdraw(Instant::now())
+    pub(crate) fn withdraw(&self) -> bool {
+        self.budget.borrow_mut().withdraw(Instant::now())
+    }
+}
+
+/// One worker's part of all upstreams of a plan.
+pub(crate) struct Locals {
+    all: Vec<Rc<Local>>,
+    pub(crate) random: Random,
+}
+
+impl Locals {
+    /// `checks`: this worker does the health checks, at most so many at once.
+    pub(crate) fn new(upstreams: &Upstreams, checks: Option<&Turns>) -> Self {
+        let all = upstreams.all().iter();
+        Self {
+            all: all.map(|upstream| Local::new(upstream, checks)).collect(),
+            random: Random::new(),
+        }
     }
 
-    /// Tells the breakers what this worker has not told them yet.
-    pub(crate) fn sweep(&self, upstreams: &Upstreams) {
+    /// Those of a changed plan; what was carried over keeps its connections.
+    pub(crate) fn after(&self, upstreams: &Upstreams, checks: Option<&Turns>) -> Self {
+        let local = |upstream| {
+            let same = |local: &&Rc<Local>| Arc::ptr_eq(&local.upstream, upstream);
+            match self.all.iter().find(same) {
+                Some(local) => Rc::clone(local),
+                None => Local::new(upstream, checks),
+            }
+        };
+        Self {
+            all: upstreams.all().iter().map(local).collect(),
+            random: Random::new(),
+        }
+    }
+
+    pub(crate) fn get(&self, upstream: UpstreamIndex) -> &Rc<Local> {
+        &self.all[upstream.get()]
+    }
+
+    /// Closes what is idle for too long, and tells the breakers what this
+    /// worker has not told them yet.
+    pub(crate) fn sweep(&self) {
         let now = Instant::now();
-        for (upstream, unsaid) in upstreams.all().iter().zip(&self.unsaid) {
-            if let Some(guard) = &upstream.breaker {
-                guard.tell(unsaid, now);
+        for local in &self.all {
+            local.pool.sweep();
+            if let Some(guard) = &local.upstream.breaker {
+                guard.tell(&local.unsaid, now);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! How long an answer's body may take: between two parts, and as a whole.
 
-use super::{Upstreams, count};
-use crate::table::UpstreamIndex;
+use super::{Upstream, count};
 use std::{
     fmt,
     pin::Pin,
@@ -23,7 +22,6 @@ pub(crate) enum Cut {
 /// Waits for the parts of one body. As long as they come at once, it costs
 /// nothing: the timer is made when there first is something to wait for.
 pub(crate) struct Patience {
-    upstream: UpstreamIndex,
     begun: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
@@ -31,9 +29,8 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// For the answer to a request that began at `begun`.
-    pub(crate) fn new(upstream: UpstreamIndex, begun: Instant) -> Self {
+    pub(crate) fn new(begun: Instant) -> Self {
         Self {
-            upstream,
             begun,
             timer: None,
             is_waiting: false,
@@ -46,8 +43,8 @@ impl Patience {
     }
 
     /// There is no part yet: whether that has been so for too long.
-    pub(crate) fn poll(&mut self, upstreams: &Upstreams, cx: &mut Context<'_>) -> Poll<Cut> {
-        let timeouts = upstreams.get(self.upstream).timeouts;
+    pub(crate) fn poll(&mut self, upstream: &Upstream, cx: &mut Context<'_>) -> Poll<Cut> {
+        let timeouts = upstream.timeouts;
         let deadline = timeouts.whole.map(|whole| self.begun + whole);
         if !self.is_waiting {
             self.is_waiting = true;
@@ -68,13 +65,12 @@ impl Patience {
         } else {
             Cut::Idle
         };
-        self.note(upstreams, cut, &cut);
+        Self::note(upstream, cut, &cut);
         Poll::Ready(cut)
     }
 
     /// It was cut off: says so to the log and the metrics.
-    pub(crate) fn note(&self, upstreams: &Upstreams, cut: Cut, error: &dyn fmt::Display) {
-        let upstream = upstreams.get(self.upstream);
+    pub(crate) fn note(upstream: &Upstream, cut: Cut, error: &dyn fmt::Display) {
         count(match cut {
             Cut::Idle => &upstream.counts.cut_idle,
             Cut::Whole => &upstream.counts.cut_whole,

@@ -50,33 +50,30 @@ impl UpstreamReport {
 
 impl Upstreams {
     pub(crate) fn report(&self) -> Vec<UpstreamReport> {
-        self.all
+        self.all()
             .iter()
-            .map(|upstream| self.report_of(upstream))
+            .map(|upstream| upstream.report())
             .collect()
     }
+}
 
-    fn report_of(&self, upstream: &Upstream) -> UpstreamReport {
+impl Upstream {
+    fn report(&self) -> UpstreamReport {
         let instance = |(at, instance): (usize, &super::Instance)| InstanceReport {
             url: instance.url.to_string(),
             healthy: instance.is_healthy(),
             ejected: instance.is_ejected(),
             failing: instance.is_failing(),
-            in_flight: self.sum(|loads| loads.in_flight(upstream.first + at)),
+            in_flight: self.sum(|loads| loads.in_flight(at)),
             last_check: instance.last_check().map(|check| CheckReport {
                 ago: check.at.elapsed(),
                 passed: check.passed,
             }),
         };
         UpstreamReport {
-            name: upstream.name.clone(),
-            breaker: upstream.breaker_state(),
-            instances: upstream
-                .instances
-                .iter()
-                .enumerate()
-                .map(instance)
-                .collect(),
+            name: self.name.clone(),
+            breaker: self.breaker_state(),
+            instances: self.instances.iter().enumerate().map(instance).collect(),
         }
     }
 }

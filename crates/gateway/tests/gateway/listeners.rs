@@ -19,6 +19,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// A plan's gateway with these listeners beside the main one.
 fn start(monolith: &str, listeners: &str) -> Result<Gateway, StartError> {
+    Gateway::start(&plan(monolith, listeners), FakeMover::new())
+}
+
+fn plan(monolith: &str, listeners: &str) -> Plan {
     let text = format!(
         r#"
 monolith: {{ url: "{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
@@ -35,7 +39,7 @@ extractions:
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
 "#
     );
-    Gateway::start(&Plan::parse(&text, |_| None).unwrap(), FakeMover::new())
+    Plan::parse(&text, |_| None).unwrap()
 }
 
 /// A port that was free a moment ago.
@@ -148,7 +152,8 @@ async fn tls_is_spoken_by_name_and_its_certificates_change_under_way() {
         "{{ listen: \"{address}\", {} }}",
         authority.tls("first", &more)
     );
-    let gateway = start(&format!("http://{}", monolith.address), &listener).unwrap();
+    let plan = plan(&format!("http://{}", monolith.address), &listener);
+    let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
 
     let mut kept = authority
         .connect(address, "a.example", &["http/1.1"], None)
@@ -178,7 +183,7 @@ async fn tls_is_spoken_by_name_and_its_certificates_change_under_way() {
     let broken = authority.path("other.key");
     let good = fs::read(&broken).unwrap();
     fs::write(&broken, "nonsense").unwrap();
-    let error = gateway.reload_certificates().unwrap_err().to_string();
+    let error = gateway.reload(&plan).await.unwrap_err().to_string();
     assert!(error.contains("other.key"), "{error}");
     let old = authority
         .connect(address, "b.example", &[], None)
@@ -186,7 +191,7 @@ async fn tls_is_spoken_by_name_and_its_certificates_change_under_way() {
         .unwrap();
     assert_eq!(shown(&old), in_file(&authority, "other.pem"));
     fs::write(&broken, good).unwrap();
-    gateway.reload_certificates().unwrap();
+    gateway.reload(&plan).await.unwrap();
     let new = authority
         .connect(address, "a.example", &[], None)
         .await

@@ -26,6 +26,7 @@ mod pins;
 mod places;
 mod raw;
 mod redis;
+mod reload;
 mod routing;
 mod shapes;
 mod slow_clients;

@@ -16,7 +16,10 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -60,6 +63,7 @@ pub struct Upstream {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     behaviour: Arc<Mutex<Behaviour>>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Upstream {
@@ -78,6 +82,7 @@ impl Upstream {
             address,
             seen,
             behaviour: Arc::new(Mutex::new(fine)),
+            accepted: Arc::default(),
         };
         tokio::spawn(upstream.clone().run(listener));
         upstream
@@ -89,6 +94,7 @@ impl Upstream {
                 return;
             };
             stream.set_nodelay(true).unwrap();
+            self.accepted.fetch_add(1, Ordering::Relaxed);
             let this = self.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let this = this.clone();
@@ -113,6 +119,11 @@ impl Upstream {
         self.seen.lock().unwrap().push(seen.clone());
         let behaviour = Arc::clone(&self.behaviour.lock().unwrap());
         behaviour(seen).await
+    }
+
+    /// How many connections it has accepted.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// Answers as told from now on.

@@ -56,6 +56,7 @@ pub(crate) struct Unanswered;
 
 /// A worker's way to Redis.
 pub(crate) struct Remote {
+    store: Option<LimitsStore>,
     client: Option<Client>,
     wait: Duration,
     script: Script,
@@ -71,12 +72,18 @@ impl Remote {
             client.map_err(|_| tracing::error!("the address of the limits' store is unusable"))
         };
         Self {
+            store: store.cloned(),
             client: store.and_then(|store| open(store).ok()),
             wait: store.map_or(Duration::ZERO, |store| store.wait),
             script: Script::new(SCRIPT),
             connection: Mutex::default(),
             paused_until: Cell::default(),
         }
+    }
+
+    /// Whether it leads to this store.
+    pub(crate) fn is_to(&self, store: Option<&LimitsStore>) -> bool {
+        self.store.as_ref() == store
     }
 
     /// Counts a request in all windows or in none.

@@ -1,0 +1,49 @@
+//! What the plan says, ready for use; a reload puts another one in its place.
+//!
+//! A request uses one setup from its head to its end. Extractions keep their
+//! places, so that what is known of them lasts ([`crate::shared::Shared`]).
+
+use crate::{StartError, access::Access, guard, shared::Shared, table::Table, upstream::Upstreams};
+use plan::{Plan, ServiceName};
+use std::sync::Arc;
+
+/// What all workers share under one plan.
+pub(crate) struct Setup {
+    pub(crate) table: Table,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) settings: plan::Gateway,
+    pub(crate) guard: Arc<guard::Policy>,
+    pub(crate) access: Access,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Setup {
+    pub(crate) fn new(plan: &Plan, shared: Arc<Shared>) -> Result<Self, StartError> {
+        let (upstreams, access) = (Upstreams::new(plan), Access::new(plan)?);
+        Ok(Self::of(plan, upstreams, access, shared))
+    }
+
+    /// That of a changed plan with the same extractions. What has not changed is
+    /// carried over with all that is known of it: upstreams, counts of limits,
+    /// the keys of an issuer.
+    pub(crate) fn after(&self, plan: &Plan) -> Result<Self, StartError> {
+        let (upstreams, access) = (self.upstreams.after(plan), self.access.after(plan)?);
+        Ok(Self::of(plan, upstreams, access, Arc::clone(&self.shared)))
+    }
+
+    fn of(plan: &Plan, upstreams: Upstreams, access: Access, shared: Arc<Shared>) -> Self {
+        Self {
+            table: Table::new(plan),
+            upstreams,
+            settings: plan.gateway.clone(),
+            guard: guard::Policy::new(&plan.gateway.client, &shared.metrics),
+            access,
+            shared,
+        }
+    }
+
+    /// The service that an extraction moves to.
+    pub(crate) fn service(&self, extraction: crate::table::ExtractionIndex) -> &ServiceName {
+        &self.table.entry(extraction).service
+    }
+}
