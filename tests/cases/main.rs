@@ -22,4 +22,5 @@ mod monolith_own_tests;
 mod planted_difference;
 mod same_answers;
 mod story;
+mod taken_over;
 mod target_killed_during_switch;

@@ -61,6 +61,16 @@ impl Stage {
         Ok(())
     }
 
+    /// Lets another `banyan serve` take over; the old one ends by itself.
+    pub async fn take_over(&mut self) -> Result<()> {
+        let successor = self.banyan.take_over(self.scene.logs()).await?;
+        let predecessor = self.serve.replace(successor);
+        let mut predecessor = predecessor.context("banyan is not running")?;
+        let exit = predecessor.process().wait(SETTLE_LIMIT).await?;
+        ensure!(exit.code == 0, "the predecessor ended with {exit:?}");
+        Ok(())
+    }
+
     pub fn gateway(&self) -> Result<&str> {
         Ok(self
             .serve

@@ -80,6 +80,11 @@ enum Verb {
         /// several times.
         #[arg(long, value_name = "NAME:ADDRESS")]
         resolve: Vec<String>,
+        /// Take over from the `serve` that runs with this state directory: a new
+        /// version or a changed plan, without a refused or lost request. The old
+        /// process ends by itself; it goes on if this one cannot begin.
+        #[arg(long)]
+        take_over: bool,
     },
     /// Begin an extraction: prepare both sides, copy, follow.
     ///
@@ -120,6 +125,14 @@ enum Verb {
     /// Removes everything of Banyan's from both databases, and the rows it
     /// copied from the service's tables.
     Cancel(Dangerous),
+    /// Let a running `serve` go by the plan as it now is.
+    ///
+    /// Routes, rollout, policies, limits, upstreams, listeners and their
+    /// certificates change between two requests, and none is lost. What moves
+    /// (tables, databases, bounds of a switch, what names a client) needs a
+    /// restart: then nothing is changed, and the exit code is 2. SIGHUP does the
+    /// same.
+    Reload,
     /// List the gateway's routes, in the order in which they are tried.
     ///
     /// An exact host counts before `*.host` before none; then the path that
@@ -166,18 +179,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let state = &shared.state;
     let json = shared.json;
     match verb {
-        Verb::Serve { resolve } => {
+        Verb::Serve { resolve, take_over } => {
             log();
-            let mut plan = read_plan(&shared)?;
-            for one in &resolve {
-                let added = plan.gateway.resolve.add(one);
-                added.map_err(|why| Failure::Refused(format!("--resolve: {why}")))?;
-            }
-            Box::pin(serve::run(&plan, state)).await
+            let plan = served_plan(&shared.plan, &resolve)?;
+            let file = shared.plan.clone();
+            let reread = move || served_plan(&file, &resolve).map_err(|wrong| wrong.to_string());
+            let manner = serve::Manner {
+                reread: Box::new(reread),
+                takes_over: take_over,
+            };
+            Box::pin(serve::run(&plan, state, manner)).await
         }
-        Verb::Check => check::run(&read_plan(&shared)?, json).await,
+        Verb::Check => check::run(&read_plan(&shared.plan)?, json).await,
         Verb::Schema => screen::json(&plan::json_schema()),
         Verb::Status => ask::status(state, json).await,
+        Verb::Reload => routes::reload(state, json).await,
         Verb::Routes => routes::routes(state, json).await,
         Verb::Explain {
             method,
@@ -229,14 +245,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn read_plan(shared: &SharedArguments) -> Result<Plan, Failure> {
-    let file = shared.plan.display();
-    let text = std::fs::read_to_string(&shared.plan).map_err(|error| {
+/// The plan, and where hosts are that were named with it.
+fn served_plan(file: &Path, resolve: &[String]) -> Result<Plan, Failure> {
+    let mut plan = read_plan(file)?;
+    for one in resolve {
+        let added = plan.gateway.resolve.add(one);
+        added.map_err(|why| Failure::Refused(format!("--resolve: {why}")))?;
+    }
+    Ok(plan)
+}
+
+fn read_plan(path: &Path) -> Result<Plan, Failure> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::Refused(format!(
             "the plan {file} cannot be read: {error}. Name it with --plan"
         ))
     })?;
-    let directory = shared.plan.parent().unwrap_or(Path::new(""));
+    let directory = path.parent().unwrap_or(Path::new(""));
     let files = Files::new(directory, &|path| std::fs::read_to_string(path));
     Plan::parse_with_files(&text, |name| std::env::var(name).ok(), &files)
         .map_err(|error| Failure::Refused(format!("{file}: {error}")))

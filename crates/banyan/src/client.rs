@@ -87,6 +87,16 @@ impl Client {
         }
     }
 
+    /// Lets the gateway go by the plan as it now is.
+    pub(crate) async fn reload(&self) -> Result<(), Failure> {
+        let (code, body) = self.call(Method::POST, "/v1/reload", Bytes::new()).await?;
+        if code == StatusCode::OK {
+            Ok(())
+        } else {
+            Err(unexpected(code, &body))
+        }
+    }
+
     /// What the gateway would do with a request.
     pub(crate) async fn explain(&self, question: &Question) -> Result<serde_json::Value, Failure> {
         let body = serde_json::to_vec(question).map_err(Failure::not_done)?;

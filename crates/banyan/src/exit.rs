@@ -14,6 +14,15 @@ pub(crate) enum Failure {
     Said(u8),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDone(text) | Self::Refused(text) => f.write_str(text),
+            Self::Said(code) => write!(f, "exit code {code}"),
+        }
+    }
+}
+
 impl Failure {
     pub(crate) fn refused(error: impl fmt::Display) -> Self {
         Self::Refused(error.to_string())

@@ -4,31 +4,72 @@ mod data;
 mod gateways;
 mod metrics;
 mod positions;
+mod succession;
 
 use crate::{
     control::{self, Control},
     exit::Failure,
 };
-use conductor::{Conductor, api, ports};
+use conductor::{
+    Conductor, JournalError, api,
+    ports::{self, Mover as _},
+};
 use data::DataMover;
-use gateway::Gateway;
+use gateway::{
+    Gateway,
+    handover::{Handing, TAKING},
+};
 use gateways::LocalGateway;
+pub(crate) use gateways::Reread;
 use plan::{ExtractionName, Plan};
 use std::{
     collections::BTreeMap, fmt::Write as _, io::Write, net::SocketAddr, path::Path, sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use succession::{Inherited, Successor};
+use tokio::{
+    net::TcpListener,
+    signal::unix::SignalKind,
+    time::{Instant, sleep},
+};
 
 /// How long requests under way may take to end when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long a predecessor that decides nothing any more may take to release the
+/// journal, and how often that is looked at.
+const RELEASE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Bytes of the API's token.
 const TOKEN_BYTES: usize = 32;
 
-/// Runs until it is told to stop.
-pub(crate) async fn run(plan: &Plan, state: &Path) -> Result<(), Failure> {
-    let api_listener = listen(plan.control).await?;
+/// How it is started.
+pub(crate) struct Manner {
+    /// Reads the plan again, as it was read.
+    pub(crate) reread: Reread,
+    /// Whether the `banyan serve` that runs is to be taken over from.
+    pub(crate) takes_over: bool,
+}
+
+/// What one run consists of.
+struct Serving<'a> {
+    plan: &'a Plan,
+    state: &'a Path,
+    gateway: Gateway,
+    local: Arc<LocalGateway>,
+    movers: BTreeMap<ExtractionName, Arc<DataMover>>,
+}
+
+/// How it ended.
+enum End {
+    Stopped(Result<(), Failure>),
+    /// A successor has accepted; kept until nothing is served any more.
+    TakenOver(Handing),
+}
+
+/// Runs until it is told to stop, or another one takes over.
+pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(), Failure> {
     let movers: BTreeMap<ExtractionName, Arc<DataMover>> = plan
         .extractions
         .values()
@@ -40,65 +81,151 @@ pub(crate) async fn run(plan: &Plan, state: &Path) -> Result<(), Failure> {
         })
         .collect();
     let positions = Arc::new(positions::Positions::new(&movers));
-    let gateway = Gateway::start(plan, positions).map_err(Failure::refused)?;
-    let local = Arc::new(LocalGateway::new(gateway.clone()));
-    let ports = movers
-        .iter()
-        .map(|(name, mover)| (name.clone(), Arc::clone(mover) as Arc<dyn ports::Mover>));
-    let conductor = Conductor::start(plan, state, ports.collect(), local.clone())
-        .await
-        .map_err(Failure::refused)?;
-    let ended = serve(
+    let (gateway, inherited) = if manner.takes_over {
+        let (inherited, listeners) = Inherited::ask(state).await?;
+        let gateway = Gateway::prepare_after(plan, positions, listeners);
+        let gateway = gateway.map_err(Failure::refused)?;
+        (gateway, Some(inherited.ready().await?))
+    } else {
+        let gateway = Gateway::start(plan, positions).map_err(Failure::refused)?;
+        (gateway, None)
+    };
+    let local = LocalGateway::new(gateway.clone(), manner.reread, inherited.is_some());
+    let serving = Serving {
         plan,
         state,
-        api_listener,
-        &gateway,
-        local,
-        &movers,
-        conductor,
-    )
-    .await;
-    control::remove(state);
-    ended
+        gateway: gateway.clone(),
+        local: Arc::new(local),
+        movers,
+    };
+    let is_gone = serving.local.predecessor();
+    let accepting = async {
+        if let Some(inherited) = inherited {
+            inherited.accept(gateway, is_gone).await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = serving.run() => ended,
+        ended = accepting => ended,
+    }
 }
 
-async fn serve(
-    plan: &Plan,
-    state: &Path,
-    api_listener: TcpListener,
-    gateway: &Gateway,
-    local: Arc<LocalGateway>,
-    movers: &BTreeMap<ExtractionName, Arc<DataMover>>,
-    mut conductor: Conductor,
-) -> Result<(), Failure> {
-    let address = api_listener.local_addr().map_err(Failure::refused)?;
-    let token = token().map_err(Failure::refused)?;
-    let control = Control {
-        address: address.to_string(),
-        token: token.clone(),
-    };
-    control::write(state, &control).map_err(|error| {
-        Failure::Refused(format!("{} cannot be written: {error}", state.display()))
-    })?;
-    let router = api::router(api::Control {
-        workers: conductor.workers().clone(),
-        token: token.into(),
-        metrics: metrics::texts(gateway, movers),
-        routes: local,
-    });
-    let api = axum_serve(api_listener, router);
-    announce(plan, gateway.local_addr(), address)?;
-    let ended = tokio::select! {
-        () = stop_signal() => Ok(()),
-        () = conductor.failed() => {
-            Err(Failure::NotDone("the conductor cannot go on; see the log".to_owned()))
+impl Serving<'_> {
+    async fn run(&self) -> Result<(), Failure> {
+        let mut patient = self.local.has_predecessor();
+        loop {
+            let api_listener = listen(self.plan.control).await?;
+            let conductor = self.conductor(patient).await?;
+            // Only now: a predecessor's offer stands until it is replaced.
+            let successor = Successor::wait(self.state, &self.gateway)?;
+            match self.serve(api_listener, conductor, successor).await? {
+                Some(End::Stopped(ended)) => {
+                    control::remove(self.state);
+                    return ended;
+                }
+                Some(End::TakenOver(handing)) => {
+                    tracing::info!("a successor accepts, this one ends");
+                    self.gateway.retire(GRACE).await;
+                    drop(handing);
+                    return Ok(());
+                }
+                None => tracing::warn!("the successor has failed, this one goes on"),
+            }
+            patient = true;
         }
-        () = api => Err(Failure::NotDone("the control API ended".to_owned())),
-    };
-    // The gateway first: it must not route on a lease that nobody renews.
-    gateway.shutdown(GRACE).await;
-    conductor.stop().await;
-    ended
+    }
+
+    /// Takes charge; the journal may be somebody else's for a moment.
+    async fn conductor(&self, patient: bool) -> Result<Conductor, Failure> {
+        let ports = || {
+            let port = |(name, mover): (&ExtractionName, &Arc<DataMover>)| {
+                (name.clone(), Arc::clone(mover) as Arc<dyn ports::Mover>)
+            };
+            self.movers.iter().map(port).collect()
+        };
+        let until = Instant::now() + RELEASE;
+        loop {
+            let local = Arc::clone(&self.local);
+            match Conductor::start(self.plan, self.state, ports(), local).await {
+                Err(JournalError::InUse(_)) if patient && Instant::now() < until => {
+                    sleep(LOOK).await;
+                }
+                started => return started.map_err(Failure::refused),
+            }
+        }
+    }
+
+    /// Serves the API; `None`: a successor asked, and failed.
+    async fn serve(
+        &self,
+        api_listener: TcpListener,
+        mut conductor: Conductor,
+        mut successor: Successor,
+    ) -> Result<Option<End>, Failure> {
+        let address = api_listener.local_addr().map_err(Failure::refused)?;
+        let token = token().map_err(Failure::refused)?;
+        let control = Control {
+            address: address.to_string(),
+            token: token.clone(),
+        };
+        control::write(self.state, &control).map_err(|error| {
+            Failure::Refused(format!(
+                "{} cannot be written: {error}",
+                self.state.display()
+            ))
+        })?;
+        let router = api::router(api::Control {
+            workers: conductor.workers().clone(),
+            token: token.into(),
+            metrics: metrics::texts(&self.gateway, &self.movers),
+            routes: self.local.clone(),
+        });
+        announce(self.plan, self.gateway.local_addr(), address)?;
+        let ended = {
+            let api = axum_serve(api_listener, router);
+            tokio::select! {
+                () = stop_signal() => Ok(()),
+                () = conductor.failed() => {
+                    Err(Failure::NotDone("the conductor cannot go on; see the log".to_owned()))
+                }
+                () = api => Err(Failure::NotDone("the control API ended".to_owned())),
+                () = reload_on_hangup(&self.local) => Ok(()),
+                handing = successor.asked() => return self.hand_over(conductor, handing).await,
+            }
+        };
+        // The gateway first: it must not route on a lease that nobody renews.
+        self.gateway.shutdown(GRACE).await;
+        conductor.stop().await;
+        Ok(Some(End::Stopped(ended)))
+    }
+
+    /// Stops deciding, and lets a successor do it. Meanwhile requests are routed
+    /// as was decided last.
+    async fn hand_over(
+        &self,
+        conductor: Conductor,
+        handing: Handing,
+    ) -> Result<Option<End>, Failure> {
+        tracing::info!("a successor takes over");
+        conductor.stop().await;
+        if self.gateway.holds() {
+            // What is held here would not hear of it.
+            tracing::warn!("a switch is under way: ask again when it has ended");
+            return Ok(None);
+        }
+        self.gateway.renew_lease(std::time::Instant::now() + TAKING);
+        for mover in self.movers.values() {
+            mover.stop_following().await;
+        }
+        match succession::give(handing).await {
+            Ok(handing) => Ok(Some(End::TakenOver(handing))),
+            Err(error) => {
+                tracing::error!(%error, "the successor does not accept");
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// The line that says it is ready, for people and for scripts.
@@ -129,6 +256,23 @@ async fn axum_serve(listener: TcpListener, router: conductor::api::ApiRouter) {
     if let Err(error) = conductor::api::serve(listener, router).await {
         tracing::error!(%error, "the control API failed");
     }
+}
+
+/// Reloads the plan whenever the process is told to (`SIGHUP`); for ever.
+async fn reload_on_hangup(local: &LocalGateway) {
+    let mut hangup = match tokio::signal::unix::signal(SignalKind::hangup()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "HUP cannot be listened for");
+            return std::future::pending().await;
+        }
+    };
+    while hangup.recv().await.is_some() {
+        if let Err(error) = local.reload().await {
+            tracing::error!(%error, "plan not reloaded, the old one goes on");
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 async fn stop_signal() {

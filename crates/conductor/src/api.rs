@@ -6,6 +6,7 @@
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`], when it is done |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`Question`] |
+//! | `POST /v1/reload` | `{}`, once the gateway goes by the plan as it now is |
 //! | `GET /metrics` | Prometheus text, without a token |
 //! | `GET /health` | 200 |
 //!
@@ -18,6 +19,7 @@ use crate::{
     status::{ExtractionStatus, Status},
     worker::{Asked, Refused, Worker},
 };
+use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
@@ -51,13 +53,17 @@ pub struct Question {
     pub from: Option<std::net::IpAddr>,
 }
 
-/// What the gateway tells about its routes.
+/// What the gateway tells about its routes, and how it gets others.
+#[async_trait]
 pub trait Routes: Send + Sync {
     /// All, in the order in which they are tried.
     fn routes(&self) -> serde_json::Value;
     /// What would become of a request. The error is what its client would be
     /// told, or why the question makes no sense.
     fn explain(&self, question: &Question) -> Result<serde_json::Value, String>;
+    /// Reads the plan again and goes by it. The error says why it goes by the
+    /// old one.
+    async fn reload(&self) -> Result<(), String>;
 }
 
 /// What the API serves.
@@ -132,6 +138,7 @@ pub fn router(control: Control) -> ApiRouter {
         .route("/v1/status", get(status))
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
+        .route("/v1/reload", post(reload))
         .route("/v1/extractions/{name}/{verb}", post(verb))
         .layer(middleware::from_fn_with_state(control.clone(), authorized));
     Router::new()
@@ -176,6 +183,18 @@ async fn explain(State(control): State<Control>, Json(question): Json<Question>)
         Ok(explanation) => Json(explanation).into_response(),
         Err(error) => failure(
             StatusCode::BAD_REQUEST,
+            ErrorKind::Refused,
+            error,
+            Vec::new(),
+        ),
+    }
+}
+
+async fn reload(State(control): State<Control>) -> Response {
+    match control.routes.reload().await {
+        Ok(()) => Json(serde_json::json!({})).into_response(),
+        Err(error) => failure(
+            StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Refused,
             error,
             Vec::new(),

@@ -7,6 +7,8 @@ use crate::{
     listeners::Listening,
     setup::Setup,
     shared::Shared,
+    snapshot::Ownership,
+    table::ExtractionIndex,
     tls::Tls,
     upstream::{collector, report::UpstreamReport},
     worker::{self, Order},
@@ -21,7 +23,10 @@ use std::{
     future::pending,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -50,6 +55,8 @@ struct Inner {
     workers: Vec<mpsc::UnboundedSender<Order>>,
     /// What it goes by; `None` once it stops. Locked while it is reloaded.
     running: Mutex<Option<Running>>,
+    /// Whether writes may still be answered elsewhere.
+    has_predecessor: AtomicBool,
 }
 
 /// What a gateway that is not stopping has.
@@ -87,14 +94,33 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Like [`Gateway::start`], but accepts nobody before [`Gateway::accept`]:
-    /// a successor has its routing and its lease first. Sockets that somebody
-    /// else has made are used where they listen on an address of the plan;
-    /// others of them are closed, with a warning.
+    /// Like [`Gateway::start`], but accepts nobody before [`Gateway::accept`].
+    /// Sockets that somebody else has made are used where they listen on an
+    /// address of the plan; others of them are closed, with a warning.
     pub fn prepare(
         plan: &Plan,
         positions: Arc<dyn Positions>,
+        inherited: Listeners,
+    ) -> Result<Self, StartError> {
+        Self::make(plan, positions, inherited, false)
+    }
+
+    /// Like [`Gateway::prepare`], on the sockets of a predecessor that goes on
+    /// answering writes for a while. Nobody here knows of those, so until
+    /// [`Gateway::alone`] all reads of extractions go to the owner.
+    pub fn prepare_after(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
+        inherited: Listeners,
+    ) -> Result<Self, StartError> {
+        Self::make(plan, positions, inherited, true)
+    }
+
+    fn make(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
         mut inherited: Listeners,
+        has_predecessor: bool,
     ) -> Result<Self, StartError> {
         no_canary(plan)?;
         let (shared, count) = (Shared::new(plan, positions), plan.gateway.workers.max(1));
@@ -125,6 +151,7 @@ impl Gateway {
                 setup: Arc::new(ArcSwap::new(setup)),
                 workers,
                 running: Mutex::new(Some(Running { plan, sockets })),
+                has_predecessor: AtomicBool::new(has_predecessor),
             }),
         })
     }
@@ -216,15 +243,48 @@ impl Gateway {
     /// routing; [`Gateway::drained`] tells about those before.
     pub fn publish(&self, routing: &Routing) {
         let known = self.inner.shared.publish(routing);
-        for (extraction, owner) in known {
-            if let Some(first) = self.inner.workers.first() {
-                let _ = first.send(Order::Start { extraction, owner });
-            }
+        if !self.inner.has_predecessor.load(Ordering::SeqCst) {
+            self.settle_start(known);
         }
         for worker in &self.inner.workers {
             // One that has stopped holds nothing.
             let _ = worker.send(Order::Routing);
         }
+    }
+
+    /// The predecessor serves nobody any more: what was answered so far, there or
+    /// here, is settled by one sample, and reads may go to either side then.
+    pub fn alone(&self) {
+        if self.inner.has_predecessor.swap(false, Ordering::SeqCst) {
+            let shared = &self.inner.shared;
+            let owned = |(extraction, _)| Some((extraction, shared.ownership(extraction)?));
+            self.settle_start(shared.all().filter_map(owned).collect());
+        }
+    }
+
+    /// Samples how far the owners are, for what was written before this gateway.
+    fn settle_start(&self, known: Vec<(ExtractionIndex, Ownership)>) {
+        let Some(first) = self.inner.workers.first() else {
+            return;
+        };
+        for (extraction, owner) in known {
+            // One that has stopped answers nobody.
+            let _ = first.send(Order::Start { extraction, owner });
+        }
+    }
+
+    /// Whether writes of every extraction are forwarded to their owner.
+    pub fn forwards(&self) -> bool {
+        let snapshot = self.inner.shared.snapshot.load();
+        let forwards = |(extraction, _)| snapshot.standing(extraction).forwards();
+        self.inner.shared.all().all(forwards)
+    }
+
+    /// Whether writes of any extraction are held.
+    pub fn holds(&self) -> bool {
+        let snapshot = self.inner.shared.snapshot.load();
+        let holds = |(extraction, _)| snapshot.standing(extraction).holds();
+        self.inner.shared.all().any(holds)
     }
 
     /// Resolves when every worker uses a routing of at least `epoch` for

@@ -4,15 +4,20 @@
 //! ```text
 //! predecessor                          successor
 //! Offer::bind, Offer::wait  <───────── Taken::ask
-//!              ── sockets ───────────▶ Gateway::prepare, ..., accept
+//!              ── sockets ───────────▶ Gateway::prepare_after
+//!              ◀───── ready ────────── Taken::ready
+//! stops deciding
+//! Handing::give ── yours ────────────▶ decides, publishes, Gateway::accept
 //!              ◀───── accepting ────── Taken::accepting
 //! Gateway::retire
+//! ends         ── end of stream ─────▶ Taken::gone, Gateway::alone
 //! ```
 //!
-//! Both accept for a moment, from the same sockets; the predecessor stops only
-//! once the successor says that it accepts. A successor that fails before that
-//! changes nothing. All of it blocks, within a bound: it belongs on a thread of
-//! its own.
+//! Two never decide at the same time, but both accept for a moment, from the
+//! same sockets. The predecessor stops only once the successor says that it
+//! accepts; a successor that fails before that changes nothing: the predecessor
+//! goes on, and decides again. All of it blocks, within a bound: it belongs on a
+//! thread of its own.
 
 use crate::{
     Gateway, Listeners,
@@ -44,9 +49,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Descriptors in one message; Linux allows 253.
 const PART: usize = 64;
 
-/// What a successor says first, and once it accepts.
+/// How long a successor may take to find out who owns and to accept.
+pub const TAKING: Duration = Duration::from_secs(30);
+
+/// What a successor says first, once it could begin, and once it accepts.
 const ASKING: u8 = b'?';
+const READY: u8 = b'+';
 const ACCEPTING: u8 = b'!';
+
+/// What the predecessor says once it decides nothing any more.
+const YOURS: u8 = b'.';
 
 /// The place where a successor asks for the sockets.
 #[derive(Debug)]
@@ -75,10 +87,9 @@ impl Offer {
         &self.path
     }
 
-    /// Waits for a successor and gives it the gateway's sockets. Returns once
-    /// it accepts; then it is time for [`Gateway::retire`]. After an error it
-    /// may be called again.
-    pub fn wait(&self, gateway: &Gateway) -> io::Result<()> {
+    /// Waits for a successor and gives it the gateway's sockets. Returns once it
+    /// could begin. After an error it may be called again.
+    pub fn wait(&self, gateway: &Gateway) -> io::Result<Handing> {
         let (mut stream, _) = self.listener.accept()?;
         bound(&stream)?;
         let peer = socket_peercred(&stream)?;
@@ -92,7 +103,25 @@ impl Offer {
         for part in sockets.chunks(PART) {
             send(&stream, part)?;
         }
-        expect(&mut stream, ACCEPTING)
+        expect(&mut stream, READY)?;
+        Ok(Handing { stream })
+    }
+}
+
+/// A successor that has the sockets and waits.
+#[derive(Debug)]
+pub struct Handing {
+    stream: UnixStream,
+}
+
+impl Handing {
+    /// Lets the successor decide: nobody does any more here. Returns once it
+    /// accepts; then it is time for [`Gateway::retire`], with this kept until
+    /// nothing is served any more. An error: it has failed.
+    pub fn give(&mut self) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(TAKING))?;
+        self.stream.write_all(&[YOURS])?;
+        expect(&mut self.stream, ACCEPTING)
     }
 }
 
@@ -125,9 +154,23 @@ impl Taken {
         Ok((Self { stream }, listeners))
     }
 
+    /// Tells the predecessor that this process could begin, and waits until it
+    /// decides nothing any more.
+    pub fn ready(&mut self) -> io::Result<()> {
+        self.stream.write_all(&[READY])?;
+        expect(&mut self.stream, YOURS)
+    }
+
     /// Tells the predecessor that this process accepts: it may stop.
-    pub fn accepting(mut self) -> io::Result<()> {
+    pub fn accepting(&mut self) -> io::Result<()> {
         self.stream.write_all(&[ACCEPTING])
+    }
+
+    /// Waits until the predecessor serves nobody any more, however long.
+    pub fn gone(mut self) {
+        // Nothing comes any more but the end, or an error that is one.
+        let _ = self.stream.set_read_timeout(None);
+        let _ = self.stream.read(&mut [0]);
     }
 }
 

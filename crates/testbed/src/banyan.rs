@@ -260,10 +260,21 @@ impl CommandLine {
         if let Some(place) = crash_at {
             spec = spec.env(CRASH_VARIABLE, place);
         }
+        self.ready(&spec, logs).await
+    }
+
+    /// Starts another one that takes over from the one that runs, and waits
+    /// until it is ready; the old one ends by itself.
+    pub async fn take_over(&self, logs: &Path) -> Result<Serve> {
+        let spec = self.spec("serve").arg("--take-over");
+        self.ready(&spec.stop_with(Signal::Term), logs).await
+    }
+
+    async fn ready(&self, spec: &Spec, logs: &Path) -> Result<Serve> {
         // Every start appends to the same file: only what this one prints counts.
-        let out = Process::out_file(&spec, logs);
+        let out = Process::out_file(spec, logs);
         let already = fs::read_to_string(&out).map_or(0, |printed| printed.len());
-        let mut process = Process::start(&spec, logs)?;
+        let mut process = Process::start(spec, logs)?;
         let ready = deadline::poll("banyan serve to be ready", READY_LIMIT, || {
             let printed = fs::read_to_string(&out).unwrap_or_default();
             if let Some(ready) = printed.get(already..).and_then(Ready::parse) {

@@ -1,4 +1,4 @@
-//! The verbs that ask about the gateway's routes.
+//! The verbs about the gateway's routes.
 
 use super::screen;
 use crate::{client::Client, exit::Failure};
@@ -23,6 +23,15 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
     }
     rows.add_row(["everything else", "none", "monolith"]);
     say!("{rows}");
+    Ok(())
+}
+
+pub(super) async fn reload(state: &Path, json: bool) -> Result<(), Failure> {
+    Client::find(state)?.reload().await?;
+    if json {
+        return screen::json(&serde_json::json!({ "reloaded": true }));
+    }
+    say!("The gateway goes by the plan as it now is.");
     Ok(())
 }
 

@@ -7,13 +7,14 @@ use conductor::{
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
-use plan::ExtractionName;
+use plan::{ExtractionName, Plan};
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 
 /// The longest that a report waits for held requests to be released.
 const RELEASE: Duration = Duration::from_millis(500);
@@ -21,13 +22,42 @@ const RELEASE: Duration = Duration::from_millis(500);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Reads the plan again, as it was read at the start.
+pub(crate) type Reread = Box<dyn Fn() -> Result<Plan, String> + Send + Sync>;
+
 pub(super) struct LocalGateway {
     gateway: Gateway,
+    reread: Reread,
+    /// Stands for the gateway of the process that this one takes over from.
+    predecessor: GatewayId,
+    /// Whether that one serves nobody any more.
+    is_gone: watch::Sender<bool>,
 }
 
 impl LocalGateway {
-    pub(super) fn new(gateway: Gateway) -> Self {
-        Self { gateway }
+    pub(super) fn new(gateway: Gateway, reread: Reread, has_predecessor: bool) -> Self {
+        Self {
+            gateway,
+            reread,
+            predecessor: GatewayId(uuid::Uuid::new_v4()),
+            is_gone: watch::Sender::new(!has_predecessor),
+        }
+    }
+
+    pub(super) fn has_predecessor(&self) -> bool {
+        !*self.is_gone.borrow()
+    }
+
+    /// To be told when it is gone.
+    pub(super) fn predecessor(&self) -> watch::Sender<bool> {
+        self.is_gone.clone()
+    }
+
+    /// Goes by the plan as it now is.
+    pub(super) async fn reload(&self) -> Result<(), String> {
+        let plan = (self.reread)()?;
+        let reloaded = self.gateway.reload(&plan).await;
+        reloaded.map_err(|error| error.to_string())
     }
 }
 
@@ -35,7 +65,11 @@ impl LocalGateway {
 impl Gateways for LocalGateway {
     fn live(&self) -> BTreeSet<GatewayId> {
         // It lives as long as this process, and so does the conductor.
-        BTreeSet::from([self.gateway.id()])
+        let mut live = BTreeSet::from([self.gateway.id()]);
+        if self.has_predecessor() {
+            live.insert(self.predecessor);
+        }
+        live
     }
 
     fn publish(&self, routing: Routing) {
@@ -49,6 +83,10 @@ impl Gateways for LocalGateway {
     async fn held(&self, gateway: GatewayId, extraction: &ExtractionName, epoch: Epoch) {
         if gateway == self.gateway.id() {
             self.gateway.drained(extraction, epoch).await;
+        } else if gateway == self.predecessor {
+            // It never hears of a hold: it has drained once it is gone.
+            let mut is_gone = self.is_gone.subscribe();
+            let _ = is_gone.wait_for(|is_gone| *is_gone).await;
         }
         // Any other is of an earlier process: its lease has ended with it.
     }
@@ -68,6 +106,7 @@ impl Gateways for LocalGateway {
     }
 }
 
+#[async_trait]
 impl Routes for LocalGateway {
     fn routes(&self) -> serde_json::Value {
         serde_json::json!(self.gateway.routes())
@@ -96,6 +135,10 @@ impl Routes for LocalGateway {
         }
         let explanation = self.gateway.explain(request, from)?;
         Ok(serde_json::json!(explanation))
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        Self::reload(self).await
     }
 }
 

@@ -84,18 +84,25 @@ async fn successors_take_over_without_a_refused_or_lost_request() {
         .await;
         let offer = Offer::bind(&path).unwrap();
         let predecessor = gateway.clone();
-        let given = tokio::task::spawn_blocking(move || offer.wait(&predecessor));
+        let given = tokio::task::spawn_blocking(move || {
+            let mut handing = offer.wait(&predecessor)?;
+            handing.give()?;
+            std::io::Result::Ok(handing)
+        });
         let (upstream, path) = (upstream.address, path.clone());
         let successor = tokio::task::spawn_blocking(move || {
-            let (taken, listeners) = Taken::ask(&path).unwrap();
+            let (mut taken, listeners) = Taken::ask(&path).unwrap();
             assert!(!listeners.is_empty());
+            taken.ready().unwrap();
             let successor = start_on(address, workers, upstream, listeners);
             taken.accepting().unwrap();
-            successor
+            (successor, taken)
         });
-        let successor = successor.await.unwrap();
-        given.await.unwrap().unwrap();
+        let (successor, taken) = successor.await.unwrap();
+        let handing = given.await.unwrap().unwrap();
         gateway.retire(Duration::from_secs(10)).await;
+        drop(handing);
+        tokio::task::spawn_blocking(|| taken.gone()).await.unwrap();
         assert_eq!(successor.local_addr(), address);
         gateway = successor;
     }
