@@ -13,7 +13,7 @@ use crate::{
     answer::Refusal,
     body::{BodyError, Conversing, ResponseBody},
     connections::Connections,
-    guard::Guarded,
+    guard::{Guarded, is_lookalike},
     peer::Peer,
     serve::serve,
     wire::Wire,
@@ -187,6 +187,10 @@ fn translate(parts: &mut Parts) -> Result<(), Refusal> {
             }
         }
     }
+    let mut names = parts.headers.keys().map(|name| name.as_str().as_bytes());
+    if names.any(|name| name.contains(&b'_') && is_lookalike(name)) {
+        return Err(Refusal::BadHead("a header's name looks like one of ours"));
+    }
     let path = parts.uri.path_and_query().cloned();
     let path = path.ok_or(Refusal::BadHead("there is no path"))?;
     parts.uri = Uri::from(path);
@@ -312,12 +316,14 @@ mod tests {
         let parts = translated("https://a.org:8/x?y", &[]).unwrap();
         assert_eq!(parts.headers[header::HOST], "a.org:8");
         assert_eq!(parts.uri, "/x?y");
-        assert!(translated("http://a/x", &[("host", "A")]).is_ok());
+        assert!(translated("http://a/x", &[("host", "A"), ("x_y", "1")]).is_ok());
         for bad in [
             translated("http://a/x", &[("host", "b")]),
             translated("http://a/x", &[("host", "a"), ("host", "a")]),
             translated("ftp://a/x", &[]),
             translated("a:1", &[]),
+            translated("http://a/x", &[("x_forwarded_for", "127.0.0.1")]),
+            translated("http://a/x", &[("x_consumer_id", "7")]),
         ] {
             assert!(matches!(bad, Err(Refusal::BadHead(_))), "{bad:?}");
         }

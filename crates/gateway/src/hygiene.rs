@@ -115,6 +115,10 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::BadHead("CONNECT is not supported"));
     }
+    // Its answer would show the client what is added on the way.
+    if parts.method == Method::TRACE {
+        return Err(Refusal::BadHead("TRACE is not supported"));
+    }
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {

@@ -169,7 +169,7 @@ fn length(digits: &[u8]) -> Result<u64, Malformed> {
 
 /// Names that frame a message or that upstreams trust because the gateway
 /// sets them. CGI and its heirs (WSGI, Rack, PHP) cannot tell `X_Y` from `X-Y`.
-fn is_lookalike(name: &[u8]) -> bool {
+pub(crate) fn is_lookalike(name: &[u8]) -> bool {
     let dash = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
     let name: Vec<u8> = name.iter().map(dash).collect();
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
@@ -179,6 +179,8 @@ fn is_lookalike(name: &[u8]) -> bool {
         || is(b"x-correlation-id")
         || starts_with(&name, b"x-forwarded-")
         || starts_with(&name, b"x-banyan-")
+        || starts_with(&name, b"x-consumer-")
+        || starts_with(&name, b"x-credential-")
 }
 
 /// What a trailer may not say (RFC 9110, 6.5.1): how the message is framed,

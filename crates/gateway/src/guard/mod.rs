@@ -18,6 +18,7 @@ mod line;
 mod malformed;
 
 pub(crate) use io::{Guarded, Policy};
+pub(crate) use line::is_lookalike;
 pub(crate) use malformed::Malformed;
 
 use line::Field;
