@@ -116,6 +116,7 @@ pub(crate) struct Metrics {
     holds: Family<ServiceLabel, SharedTimes>,
     fallbacks: Family<ServiceLabel, Counter>,
     pin_waits: Family<OutcomeLabel, Counter>,
+    pin_waiting: Gauge,
     refused: Family<ReasonLabel, Counter>,
     malformed: Family<ReasonLabel, Counter>,
 }
@@ -144,6 +145,11 @@ impl Metrics {
             "banyan_pin_waits",
             "Requests that waited for their client's own write",
             it.pin_waits,
+        );
+        registry.register(
+            "banyan_pin_waiting",
+            "Requests that wait for their client's own write now",
+            it.pin_waiting,
         );
         registry.register(
             "banyan_refused",
@@ -176,6 +182,13 @@ impl Metrics {
             .inc();
     }
 
+    /// A request waits for its client's own write until what this returns is
+    /// dropped.
+    pub(crate) fn pin_waiting(&self) -> Waiting<'_> {
+        self.pin_waiting.inc();
+        Waiting(&self.pin_waiting)
+    }
+
     pub(crate) fn pin_waited(&self, outcome: &'static str) {
         self.pin_waits
             .get_or_create(&OutcomeLabel { outcome })
@@ -193,6 +206,15 @@ impl Metrics {
                 reason: refusal.reason(),
             })
             .inc();
+    }
+}
+
+/// Counts one that waits, also where it is given up in the middle.
+pub(crate) struct Waiting<'a>(&'a Gauge);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -130,7 +130,9 @@ impl Wait {
                 pins.paid(|| shared.ownership(extraction), debt).await;
             }
         };
+        let waiting = shared.metrics.pin_waiting();
         let paid = tokio::time::timeout_at(self.until, all).await;
+        drop(waiting);
         shared
             .metrics
             .pin_waited(if paid.is_ok() { "caught-up" } else { "expired" });

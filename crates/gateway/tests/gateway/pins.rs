@@ -3,12 +3,19 @@
 use crate::support::*;
 use plan::CohortKey;
 use protocol::{Side, routing::Writes};
-use std::time::Duration;
 
 const PATH: &str = "/api/contracts";
 
 /// A client whose reads go to the side that does not own, unless pinned.
 const USER: Option<&str> = Some("writer");
+
+impl Bed {
+    /// Waits until a request waits for its client's own write. Before that it
+    /// may not even have come, and would find everything applied.
+    async fn somebody_waits(&self) {
+        until("somebody waits", || self.metric("banyan_pin_waiting ") == 1).await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_reads_from_the_owner_until_its_write_is_applied_on_the_other_side() {
@@ -41,7 +48,15 @@ async fn a_writer_reads_from_the_owner_until_its_write_is_applied_on_the_other_s
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_stays_pinned_while_its_write_is_in_flight_or_cannot_be_placed() {
     let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
-    let go = bed.monolith.stall();
+    // Stays open: both may come to it only after they were counted.
+    let (go, gate) = tokio::sync::watch::channel(false);
+    bed.monolith.behave(move |_| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            text(200, "at last")
+        }
+    });
     let write = bed.spawn("POST", PATH, USER, "").await;
     until("the write is there", || bed.monolith.count() == 1).await;
     bed.mover.position(None);
@@ -49,8 +64,7 @@ async fn a_writer_stays_pinned_while_its_write_is_in_flight_or_cannot_be_placed(
     let read = bed.spawn("GET", PATH, USER, "").await;
     until("the read is there", || bed.monolith.count() == 2).await;
     let sampled = bed.mover.samples(Side::Monolith);
-    go.notify_waiters();
-    go.notify_one();
+    go.send_replace(true);
     assert_eq!(write.await.unwrap().status, 200);
     assert_eq!(read.await.unwrap().status, 200);
     bed.monolith.answer_with(200);
@@ -69,14 +83,15 @@ async fn a_writer_stays_pinned_while_its_write_is_in_flight_or_cannot_be_placed(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_never_left_the_gateway_pins_nobody() {
     let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // Bound and not listening: refuses, and nobody else gets the port.
+    let dead = tokio::net::TcpSocket::new_v4().unwrap();
+    dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let plan = plan(
         Knobs::default(),
         "127.0.0.1:0",
         dead.local_addr().unwrap(),
         bed.service.address,
     );
-    drop(dead);
     let mover = std::sync::Arc::clone(&bed.mover);
     let gateway = gateway::Gateway::start(&plan, mover).unwrap();
     gateway.renew_lease(std::time::Instant::now() + DEADLINE);
@@ -117,6 +132,7 @@ async fn routes_that_stay_wait_for_the_clients_write_at_the_service() {
             bed.mover.samples(Side::Service) > sampled
         })
         .await;
+        bed.somebody_waits().await;
         bed.mover.applied(Side::Service, 49);
         // Those who wrote nothing pass meanwhile.
         assert_eq!(bed.get("/api/parties", Some("reader")).await.status, 200);
@@ -159,6 +175,7 @@ async fn writes_of_others_after_mine_do_not_make_me_wait() {
     })
     .await;
     let dependent = bed.spawn("POST", "/api/documents", None, "").await;
+    bed.somebody_waits().await;
     // Another keyless client writes without end.
     let mut other = bed.client().await;
     for position in 51..80 {
@@ -176,6 +193,7 @@ async fn a_hand_over_ends_all_pins() {
     bed.mover.position(Some(50));
     bed.post(PATH, USER, "contract").await;
     let dependent = bed.spawn("POST", "/api/documents", USER, "").await;
+    bed.somebody_waits().await;
     // An aborted one does not.
     bed.publish(
         2,
@@ -206,6 +224,7 @@ async fn what_was_written_before_the_start_is_waited_for() {
     bed.publish(7, TO_SERVICE, 0);
     assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
     let dependent = bed.spawn("POST", "/api/documents", USER, "").await;
+    bed.somebody_waits().await;
     bed.mover.position(Some(50));
     bed.mover.applied(Side::Service, 49);
     assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
@@ -227,8 +246,8 @@ async fn a_start_that_cannot_be_settled_does_not_stop_the_monolith() {
     .await;
     bed.mover.position(None);
     bed.publish(7, TO_SERVICE, 0);
+    // It is answered once the start has lapsed.
     assert_eq!(bed.get("/api/parties", USER).await.status, 200);
-    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(bed.get("/api/parties", None).await.status, 200);
     assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
 }

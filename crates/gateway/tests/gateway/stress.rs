@@ -15,6 +15,9 @@ use std::{
 const CLIENTS: usize = 16;
 const SWITCHES: u64 = 150;
 
+/// Writes between two switches, so that there is load however slow the machine.
+const WRITES: usize = 8;
+
 /// Who may take writes at the moment. As in the databases: between the moment
 /// that the old owner is fenced and the new one is opened, nobody.
 #[derive(Default)]
@@ -93,7 +96,12 @@ async fn no_write_meets_a_fence_and_none_is_lost_or_doubled() {
         fence.set(Some(owner));
         bed.publish(epoch, Writes::To(owner), 50);
         longest = longest.max(held.elapsed());
-        tokio::time::sleep(Duration::from_millis(switch % 5)).await;
+        let before = fence.taken.lock().unwrap().len();
+        until("there was load", || {
+            let taken = fence.taken.lock().unwrap().len();
+            taken >= before + WRITES || clients.iter().any(|it| it.is_finished())
+        })
+        .await;
     }
     stop.store(true, Ordering::Relaxed);
     let mut acknowledged = BTreeSet::new();
@@ -109,11 +117,6 @@ async fn no_write_meets_a_fence_and_none_is_lost_or_doubled() {
     let distinct: BTreeSet<String> = taken.iter().cloned().collect();
     assert_eq!(distinct.len(), taken.len(), "writes were doubled");
     assert_eq!(distinct, acknowledged);
-    assert!(
-        acknowledged.len() > 1000,
-        "hardly any load: {}",
-        acknowledged.len()
-    );
     println!(
         "{} writes, {SWITCHES} holds in {:?}, the longest {longest:?}",
         acknowledged.len(),

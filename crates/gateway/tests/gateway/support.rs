@@ -29,7 +29,7 @@ use tokio::{
 };
 
 /// Longer than anything here takes on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits for a condition.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -255,11 +255,11 @@ impl Default for Knobs {
     fn default() -> Self {
         Self {
             workers: 2,
-            pin_wait: "20s",
-            first_byte: "20s",
+            pin_wait: "60s",
+            first_byte: "60s",
             upstream_idle: "10s",
             upgraded_idle: "20s",
-            hold: "20s",
+            hold: "60s",
             held_requests: 100,
             held_bytes: "1MiB",
             client: "{}",
