@@ -1,6 +1,6 @@
 //! What a client is known by.
 
-use crate::peer::Peer;
+use crate::caller::Caller;
 use http::{HeaderMap, HeaderName, Uri, header};
 use plan::{CohortKey, PathPattern};
 
@@ -10,7 +10,7 @@ pub(crate) struct Client<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// As it was matched, before any rewriting.
     pub(crate) uri: &'a Uri,
-    pub(crate) peer: &'a Peer,
+    pub(crate) caller: Caller<'a>,
 }
 
 /// Where an extraction finds a client's key.
@@ -53,7 +53,7 @@ impl KeySource {
                 .and_then(|pattern| pattern.parameter(client.uri.path(), name))
                 .map(str::as_bytes),
             Self::Query(name) => client.uri.query().and_then(|query| parameter(query, name)),
-            Self::Address => client.peer.address_text(),
+            Self::Address => client.caller.peer.address_text(),
         };
         key.filter(|bytes| !bytes.is_empty())
     }
@@ -85,6 +85,7 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::Peer;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -100,7 +101,7 @@ mod tests {
         uri: &'a Uri,
         peer: &'a Peer,
     ) -> Option<&'a [u8]> {
-        let client = Client { headers, uri, peer };
+        let client = Caller { peer, told: None }.client(headers, uri);
         let pattern = PathPattern::parse("/t/{tenant}/*").unwrap();
         KeySource::new(key).find(client, Some(&pattern))
     }

@@ -5,6 +5,7 @@ use crate::{
     answer::Refusal,
     cohort::Bucket,
     snapshot::{Ownership, Standing},
+    write_token::Bond,
 };
 use plan::ExtractionName;
 use protocol::{Side, routing::Writes};
@@ -61,6 +62,19 @@ pub(crate) enum Why {
     NotCovered,
     /// The other side has not seen its client's own write.
     Pinned,
+    /// It may not have: its client brings no token, so that nobody knows.
+    Unproven,
+    /// Its client wrote at this side under a later decision.
+    Newer,
+}
+
+/// What is known of a read's client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) forced: Option<Side>,
+    /// What its token says.
+    pub(crate) bond: Bond,
 }
 
 /// Where a read goes: to the side that its client has forced, or that the
@@ -69,8 +83,7 @@ pub(crate) fn read(
     standing: Standing,
     lease: Lease,
     extraction: &ExtractionName,
-    key: Option<&[u8]>,
-    forced: Option<Side>,
+    asking: Asking<'_>,
     pinned: impl FnOnce(Ownership) -> bool,
 ) -> Result<ReadVerdict, Refusal> {
     if lease == Lease::Ended {
@@ -82,7 +95,15 @@ pub(crate) fn read(
     if routing.writes == Writes::Refuse {
         return Err(Refusal::OwnerUnknown);
     }
-    let (chosen, why) = match (forced, key) {
+    if let Bond::Newer(side) = asking.bond {
+        // It is the owner, which will be said here in a moment.
+        return Ok(ReadVerdict {
+            side,
+            owner: side,
+            why: Why::Newer,
+        });
+    }
+    let (chosen, why) = match (asking.forced, asking.key) {
         (Some(side), _) => (side, Why::Forced),
         (None, None) => (owner.side, Why::Unnamed),
         (None, Some(key)) if Bucket::of(extraction, key).is_covered_by(routing.reads) => {
@@ -90,10 +111,12 @@ pub(crate) fn read(
         }
         (None, Some(_)) => (Side::Monolith, Why::NotCovered),
     };
-    let (side, why) = if chosen != owner.side && pinned(owner) {
-        (owner.side, Why::Pinned)
-    } else {
-        (chosen, why)
+    let (side, why) = match asking.bond {
+        _ if chosen == owner.side => (chosen, why),
+        Bond::Unproven => (owner.side, Why::Unproven),
+        Bond::Behind => (owner.side, Why::Pinned),
+        _ if pinned(owner) => (owner.side, Why::Pinned),
+        Bond::Free | Bond::Newer(_) => (chosen, why),
     };
     Ok(ReadVerdict {
         side,
@@ -116,9 +139,20 @@ mod tests {
         }))
     }
 
+    fn asking(key: Option<&[u8]>, forced: Option<Side>, bond: Bond) -> Asking<'_> {
+        Asking { key, forced, bond }
+    }
+
     fn read_side(standing: Standing, key: Option<&[u8]>, pinned: bool) -> Result<Side, Refusal> {
         let name = ExtractionName::new("contracts").unwrap();
-        read(standing, Lease::Running, &name, key, None, |_| pinned).map(|verdict| verdict.side)
+        read(
+            standing,
+            Lease::Running,
+            &name,
+            asking(key, None, Bond::Free),
+            |_| pinned,
+        )
+        .map(|verdict| verdict.side)
     }
 
     const TO_MONOLITH: Writes = Writes::To(Side::Monolith);
@@ -178,12 +212,33 @@ mod tests {
         let name = ExtractionName::new("contracts").unwrap();
         let side = |forced, pinned| {
             let standing = standing(TO_MONOLITH, Percent::ALL);
-            let key = Some(&b"k"[..]);
-            read(standing, Lease::Running, &name, key, forced, |_| pinned).map(|it| it.side)
+            let asking = asking(Some(b"k"), forced, Bond::Free);
+            read(standing, Lease::Running, &name, asking, |_| pinned).map(|it| it.side)
         };
         assert_eq!(side(Some(Side::Monolith), false), Ok(Side::Monolith));
         assert_eq!(side(Some(Side::Service), false), Ok(Side::Service));
         assert_eq!(side(Some(Side::Service), true), Ok(Side::Monolith));
+    }
+
+    #[test]
+    fn a_token_binds_where_the_side_does_not_own_and_wherever_it_is_newer() {
+        let name = ExtractionName::new("contracts").unwrap();
+        let verdict = |share, bond| {
+            let standing = standing(TO_MONOLITH, share);
+            let asking = asking(Some(b"k"), None, bond);
+            let verdict = read(standing, Lease::Running, &name, asking, |_| false).unwrap();
+            (verdict.side, verdict.why)
+        };
+        let (monolith, service) = (Side::Monolith, Side::Service);
+        for (share, bond, wanted) in [
+            (Percent::ALL, Bond::Free, (service, Why::Covered)),
+            (Percent::ALL, Bond::Behind, (monolith, Why::Pinned)),
+            (Percent::ALL, Bond::Unproven, (monolith, Why::Unproven)),
+            (Percent::ZERO, Bond::Behind, (monolith, Why::NotCovered)),
+            (Percent::ZERO, Bond::Newer(service), (service, Why::Newer)),
+        ] {
+            assert_eq!(verdict(share, bond), wanted, "{bond:?}");
+        }
     }
 
     #[test]

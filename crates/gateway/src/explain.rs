@@ -2,9 +2,9 @@
 
 use crate::{
     answer::Refusal,
-    client::Client,
+    caller::{Caller, Told},
     cohort::Bucket,
-    decision::{self, ReadVerdict, Why, WriteVerdict},
+    decision::{self, Asking, ReadVerdict, Why, WriteVerdict},
     peer::Peer,
     serve,
     setup::Setup,
@@ -140,11 +140,8 @@ fn write(setup: &Setup, route: RouteIndex) -> (Option<String>, String) {
 
 fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option<String>, String) {
     let entry = setup.table.entry(route.extraction);
-    let client = Client {
-        headers: &parts.headers,
-        uri: &parts.uri,
-        peer,
-    };
+    let caller = Caller { peer, told: None };
+    let client = caller.client(&parts.headers, &parts.uri);
     let key = entry
         .key
         .find(client, Some(&entry.routes[route.route].path));
@@ -155,14 +152,10 @@ fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option
     let pins = &setup.shared.extraction(route.extraction).pins;
     let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
     let standing = setup.shared.snapshot.load().standing(route.extraction);
-    match decision::read(
-        standing,
-        setup.shared.lease(),
-        &entry.name,
-        key,
-        forced,
-        pinned,
-    ) {
+    let shown = Told::shown(None, setup, route.extraction, client.headers);
+    let bond = shown.bond(standing, |side| pins.applied(side));
+    let asking = Asking { key, forced, bond };
+    match decision::read(standing, setup.shared.lease(), &entry.name, asking, pinned) {
         Err(refusal) => (None, refused(refusal)),
         Ok(ReadVerdict { side, why, .. }) => {
             let share = standing
@@ -184,6 +177,12 @@ fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option
                 Why::Pinned => {
                     "its client's own write has not reached the other side yet".to_owned()
                 }
+                Why::Unproven => "it brings no token of its client's own writes, \
+                    so it goes to the owner"
+                    .to_owned(),
+                Why::Newer => "its client wrote there, after a hand-over that this gateway \
+                    has not heard of yet"
+                    .to_owned(),
             };
             (Some(name(setup, route, side)), why)
         }

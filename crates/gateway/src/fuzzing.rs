@@ -3,7 +3,8 @@
 //! below replay the kept corpus, so that every run of the tests covers it.
 
 use crate::{
-    client::{Client, KeySource},
+    caller::Caller,
+    client::KeySource,
     guard::{Guard, Limits, Refused},
     hygiene::{self, Seen},
     peer::{Peer, Scheme},
@@ -201,11 +202,11 @@ pub fn key(bytes: &[u8]) {
         return;
     };
     let peer = Peer::new(Some(std::net::Ipv4Addr::LOCALHOST.into()), Scheme::Plain);
-    let client = Client {
-        headers: &headers,
-        uri: &uri,
+    let caller = Caller {
         peer: &peer,
+        told: None,
     };
+    let client = caller.client(&headers, &uri);
     let pattern = PathPattern::parse("/api/{id}/*").ok();
     for key in [
         CohortKey::Header("x-user-id".into()),

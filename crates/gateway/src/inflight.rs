@@ -115,6 +115,13 @@ fn is_drained(standing: Standing, writes: &ByEpoch, epoch: Epoch) -> bool {
     }
 }
 
+impl Flight {
+    /// The decision under which it was sent.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}
+
 impl Drop for Flight {
     fn drop(&mut self) {
         {

@@ -19,7 +19,9 @@
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
 //! `cohort` (whom a split picks), `force` (who chooses for themselves), `client`
-//! (who asks), `explain` (all of it, for people), `pin` (what a client must have seen).
+//! (who asks), `explain` (all of it, for people), `pin` (what a client must have seen),
+//! `write_token` (the same, as the client carries it from gateway to gateway;
+//! `carrier` and `caller`: in and out of messages).
 //!
 //! Who is let in, before any of that: `access`.
 //!
@@ -39,12 +41,15 @@
 //! - A write is decided and entered as in flight in one step, on the thread
 //!   that answers whether it has drained (`inflight`).
 //! - A client's read never goes to a side that has not seen what the client
-//!   wrote before (`pins`), as far as this process knows.
+//!   wrote before: as far as this process knows (`pins`), and as far as the
+//!   client shows, where the plan asks for that (`write_token`).
 //! - Every wait and buffer has a bound, with a name; at it there is an answer.
 
 mod access;
 mod answer;
 mod body;
+mod caller;
+mod carrier;
 mod client;
 mod cohort;
 mod connections;
@@ -91,6 +96,7 @@ mod upstream;
 mod wire;
 mod worker;
 mod write;
+mod write_token;
 
 pub use error::{ReloadError, StartError};
 pub use explain::{Explanation, RouteReport};

@@ -300,6 +300,25 @@ impl Pins {
         }
     }
 
+    /// Waits until so much of a side's log has been applied on the other one
+    /// that nothing is owed, or until that is so for another reason that
+    /// [`Self::announce`] tells of.
+    pub(crate) async fn until(&self, source: Side, mut is_owed: impl FnMut(Lsn) -> bool) {
+        let mut changes = self.changes.subscribe();
+        let mut applied = self.applied_watch(source).clone();
+        loop {
+            changes.mark_unchanged();
+            let reached = *applied.borrow_and_update();
+            if !is_owed(reached) {
+                return;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                Ok(()) = applied.changed() => {}
+            }
+        }
+    }
+
     /// Forgets the pins that bind nothing any more. `owner` is the ownership
     /// in use.
     pub(crate) fn sweep(&self, owner: Option<Ownership>) {
@@ -376,7 +395,8 @@ impl Pins {
         }
     }
 
-    fn applied(&self, source: Side) -> Lsn {
+    /// How far a side's log has been applied on the other one.
+    pub(crate) fn applied(&self, source: Side) -> Lsn {
         *self.applied_watch(source).borrow()
     }
 }

@@ -3,10 +3,10 @@
 use crate::{
     answer::Refusal,
     body::{RequestBody, ResponseBody},
+    caller::{Caller, Told},
     client::Client,
-    decision::{self, ReadVerdict},
+    decision::{self, Asking, ReadVerdict, Why},
     forward::{Failure, forward, is_gateway_error},
-    peer::Peer,
     serve::Outcome,
     spare::{Repeatable, Spare},
     stay::{self, Wait},
@@ -26,15 +26,11 @@ pub(crate) async fn read(
     worker: &Worker,
     route: RouteIndex,
     mut parts: Parts,
-    peer: &Peer,
+    caller: Caller<'_>,
     body: Incoming,
 ) -> Outcome {
     let wait = Wait::new(worker);
-    let client = Client {
-        headers: &parts.headers,
-        uri: &parts.uri,
-        peer,
-    };
+    let client = caller.client(&parts.headers, &parts.uri);
     let verdict = match verdict(worker, route, client, &wait).await {
         Ok(verdict) => verdict,
         Err(refusal) => return Outcome::refused(refusal),
@@ -45,11 +41,7 @@ pub(crate) async fn read(
     let service = worker.setup.table.upstream(route.extraction, Side::Service);
     let keeping = Keeping::of(worker, service, || {
         let entry = worker.setup.table.entry(route.extraction);
-        let client = Client {
-            headers: &parts.headers,
-            uri: &parts.uri,
-            peer,
-        };
+        let client = caller.client(&parts.headers, &parts.uri);
         let path = &entry.routes[route.route].path;
         Cache::key(&parts, entry.key.find(client, Some(path)))
     });
@@ -57,7 +49,7 @@ pub(crate) async fn read(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    let outcome = ask(worker, route, verdict, request, peer, &wait).await;
+    let outcome = ask(worker, route, verdict, request, caller, &wait).await;
     match keeping {
         None => outcome,
         Some(keeping) => keeping.settle(worker, &[UpstreamIndex::MONOLITH, service], outcome),
@@ -70,7 +62,7 @@ async fn ask(
     route: RouteIndex,
     ReadVerdict { side, owner, .. }: ReadVerdict,
     request: Repeatable,
-    peer: &Peer,
+    caller: Caller<'_>,
     wait: &Wait,
 ) -> Outcome {
     let Repeatable { request, spare, .. } = request;
@@ -85,11 +77,7 @@ async fn ask(
         .fallback(worker.setup.service(route.extraction));
     let request = spare.request();
     if owner == Side::Monolith {
-        let client = Client {
-            headers: request.headers(),
-            uri: request.uri(),
-            peer,
-        };
+        let client = caller.client(request.headers(), request.uri());
         if let Err(refusal) = wait.caught_up(worker, client).await {
             return Outcome::refused(refusal);
         }
@@ -118,8 +106,16 @@ async fn verdict(
         .and_then(|force| force.side(client.headers));
     loop {
         let standing = shared.snapshot.load().standing(route.extraction);
+        let shown = Told::shown(client.caller.told, &worker.setup, route.extraction, client.headers);
+        let bond = shown.bond(standing, |side| pins.applied(side));
+        let asking = Asking { key, forced, bond };
         let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
-        let verdict = decision::read(standing, shared.lease(), &entry.name, key, forced, pinned)?;
+        let verdict = decision::read(standing, shared.lease(), &entry.name, asking, pinned)?;
+        if let (Why::Unproven, Some(told)) = (verdict.why, client.caller.told)
+            && let Some(decided) = standing.decided()
+        {
+            told.renew(worker, route.extraction, decided, shown);
+        }
         if verdict.side == Side::Service {
             return Ok(verdict);
         }
@@ -128,7 +124,7 @@ async fn verdict(
             return Ok(verdict);
         }
         // The routing may have changed meanwhile.
-        wait.paid(worker, debts).await?;
+        wait.paid(worker, client.caller.told, debts).await?;
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     access::{self, Admission},
     answer::Refusal,
     body::{self, ResponseBody},
+    caller::{Caller, Told},
     hygiene::{self, Seen},
     metrics::{Kind, code_label, method_label},
     peer::Peer,
@@ -72,6 +73,7 @@ pub(crate) async fn serve(
         None => worker.correlation_id(),
     };
     let mut admission = Admission::default();
+    let told = Told::default();
     let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.setup, &mut parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
@@ -88,23 +90,27 @@ pub(crate) async fn serve(
                 let upgrade = upgrade::asked(&parts, &body);
                 hygiene::outgoing(&mut parts, seen, &peer, &correlation);
                 admission.introduce(&mut parts.headers);
+                let caller = Caller {
+                    peer: &peer,
+                    told: Some(&told),
+                };
                 let kind = worker.setup.table.kind(place, parts.method.as_str());
                 let outcome = match (upgrade, place, kind) {
                     (Some(asked), _, _) => {
-                        Box::pin(upgrade::upgrade(&worker, &peer, place, asked, parts)).await
+                        Box::pin(upgrade::upgrade(&worker, caller, place, asked, parts)).await
                     }
                     (None, Place::Elsewhere, _) => {
-                        stay::stay(&worker, None, kind, parts, &peer, body).await
+                        stay::stay(&worker, None, kind, parts, caller, body).await
                     }
                     (None, Place::Route(route), _) => {
-                        stay::stay(&worker, Some(route), kind, parts, &peer, body).await
+                        stay::stay(&worker, Some(route), kind, parts, caller, body).await
                     }
                     (None, Place::Extraction(route), MethodKind::Read) => {
-                        read::read(&worker, route, parts, &peer, body).await
+                        read::read(&worker, route, parts, caller, body).await
                     }
                     // Writes are few and their future is large.
                     (None, Place::Extraction(route), MethodKind::Write) => {
-                        Box::pin(write::write(&worker, route, parts, &peer, body)).await
+                        Box::pin(write::write(&worker, route, parts, caller, body)).await
                     }
                 };
                 (place, outcome)
@@ -123,6 +129,7 @@ pub(crate) async fn serve(
             refusal.response()
         }
     };
+    told.tell(&worker.setup, &peer, response.headers_mut());
     admission.decorate(response.headers_mut());
     hygiene::correlate(response.headers_mut(), correlation);
     let code = code_label(response.status());

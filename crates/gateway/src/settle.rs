@@ -5,8 +5,16 @@
 //! pins with it. While that runs, others gather.
 
 use crate::{pins::Holder, shared::Shared, snapshot::Ownership, table::ExtractionIndex};
-use std::{cell::RefCell, collections::HashMap, mem, rc::Rc, sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use protocol::{Lsn, Side};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    mem,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Notify, oneshot};
 
 /// How long a sample may take until it counts as failed.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -14,6 +22,10 @@ const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wait after a failed sample: the first, and the longest after doubling.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LONGEST: Duration = Duration::from_secs(1);
+
+/// The most requests of a worker that wait for the next position, for their
+/// tokens; others do without. As many as come in the time of a slow sample.
+const ASKED_MAX: usize = 10_000;
 
 /// Number of answered writes by pin. Bounded by the number of pins.
 type Batch = HashMap<(Ownership, Holder), u64>;
@@ -23,6 +35,10 @@ pub(crate) struct Settler {
     shared: Arc<Shared>,
     extraction: ExtractionIndex,
     answered: RefCell<Batch>,
+    /// Who wants to know the position of this side.
+    asked: RefCell<Vec<(Side, oneshot::Sender<Lsn>)>>,
+    /// Whether the last sample failed: nobody need wait for the next one.
+    is_failing: Cell<bool>,
     wake: Notify,
 }
 
@@ -33,6 +49,8 @@ impl Settler {
             shared,
             extraction,
             answered,
+            asked: RefCell::default(),
+            is_failing: Cell::default(),
             wake,
         })
     }
@@ -47,21 +65,36 @@ impl Settler {
         self.wake.notify_one();
     }
 
+    /// The position of a side's log, sampled from now on; an error where it
+    /// does not own, or cannot be asked.
+    pub(crate) fn position(&self, side: Side) -> oneshot::Receiver<Lsn> {
+        let (told, position) = oneshot::channel();
+        let mut asked = self.asked.borrow_mut();
+        if !self.is_failing.get() && asked.len() < ASKED_MAX {
+            asked.push((side, told));
+            self.wake.notify_one();
+        }
+        position
+    }
+
     /// Settles what comes, until it is dropped.
     pub(crate) async fn run(&self) {
         loop {
             self.wake.notified().await;
             let mut retry = RETRY_FIRST;
             while !self.settle().await {
+                self.is_failing.set(true);
                 tokio::time::sleep(retry).await;
                 retry = (retry * 2).min(RETRY_LONGEST);
             }
+            self.is_failing.set(false);
         }
     }
 
     /// Settles what has gathered; whether it could.
     async fn settle(&self) -> bool {
         let batch = mem::take(&mut *self.answered.borrow_mut());
+        let mut asked = mem::take(&mut *self.asked.borrow_mut());
         // Whatever was written under another ownership binds nobody now.
         let Some(owner) = self.shared.ownership(self.extraction) else {
             return true;
@@ -70,7 +103,8 @@ impl Settler {
             .into_iter()
             .filter(|((under, _), _)| *under == owner)
             .collect();
-        if batch.is_empty() {
+        asked.retain(|(side, told)| *side == owner.side && !told.is_closed());
+        if batch.is_empty() && asked.is_empty() {
             return true;
         }
         let name = &self.shared.extraction(self.extraction).name;
@@ -83,6 +117,10 @@ impl Settler {
             }
             return false;
         };
+        for (_, told) in asked {
+            // Whoever does not wait any more does without.
+            let _ = told.send(position);
+        }
         let pins = &self.shared.extraction(self.extraction).pins;
         for ((under, holder), writes) in batch {
             pins.settle(under, holder, writes, position);

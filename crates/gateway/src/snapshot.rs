@@ -72,6 +72,19 @@ impl Standing {
         }
     }
 
+    /// Who owns, and a decision under which that is so for sure: none while a
+    /// hand-over is under way, of which the outcome is not known.
+    pub(crate) fn decided(self) -> Option<(Side, Epoch)> {
+        match self.routing()? {
+            ExtractionRouting {
+                writes: Writes::To(side),
+                epoch,
+                ..
+            } => Some((side, epoch)),
+            _ => None,
+        }
+    }
+
     /// Whether writes are held.
     pub(crate) fn holds(self) -> bool {
         self.routing()

@@ -4,9 +4,9 @@
 use crate::{
     answer::Refusal,
     body,
+    caller::{Caller, Told},
     client::Client,
     forward::{Failure, forward},
-    peer::Peer,
     pin::Answered,
     pins::Holder,
     read::Keeping,
@@ -15,12 +15,18 @@ use crate::{
     table::{ExtractionIndex, Stay, StayIndex, UpstreamIndex},
     upstream::cache::Cache,
     worker::Worker,
+    write_token::{Shown, Token},
 };
 use http::{HeaderValue, header, request::Parts};
 use hyper::body::Incoming;
 use plan::MethodKind;
 use protocol::Side;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// Between two tries to find out where a token's write lies; a try that fails
+/// at once costs nothing.
+const PLACE_RETRY: Duration = Duration::from_millis(50);
 
 /// Sends a request where its route says, else to the monolith: there, once the
 /// monolith has seen what the client wrote.
@@ -29,17 +35,13 @@ pub(crate) async fn stay(
     route: Option<StayIndex>,
     kind: MethodKind,
     mut parts: Parts,
-    peer: &Peer,
+    caller: Caller<'_>,
     body: Incoming,
 ) -> Outcome {
     let route = route.map(|route| worker.setup.table.stay(route));
     let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
     if upstream == UpstreamIndex::MONOLITH {
-        let client = Client {
-            headers: &parts.headers,
-            uri: &parts.uri,
-            peer,
-        };
+        let client = caller.client(&parts.headers, &parts.uri);
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
             body::refuse(&parts, body).await;
             return Outcome::refused(refusal);
@@ -118,16 +120,35 @@ impl Wait {
         if debts.is_empty() {
             return Ok(());
         }
-        self.paid(worker, debts).await
+        self.paid(worker, client.caller.told, debts).await
     }
 
     /// Waits for these.
-    pub(crate) async fn paid(&self, worker: &Worker, debts: Debts) -> Result<(), Refusal> {
+    pub(crate) async fn paid(
+        &self,
+        worker: &Worker,
+        told: Option<&Told>,
+        debts: Debts,
+    ) -> Result<(), Refusal> {
         let shared = &worker.shared;
         let all = async {
             for (extraction, debt) in debts {
                 let pins = &shared.extraction(extraction).pins;
-                pins.paid(|| shared.ownership(extraction), debt).await;
+                match debt {
+                    Debt::Pin(holder, answered) => {
+                        let owner = || shared.ownership(extraction);
+                        pins.paid(owner, (holder, answered)).await;
+                    }
+                    Debt::Token(token) => {
+                        let token = placed(worker, extraction, token, told).await;
+                        pins.until(Side::Service, |applied| {
+                            let standing = shared.snapshot.load().standing(extraction);
+                            let shown = Shown::Token(token);
+                            shown.owed_to_monolith(standing, || applied).is_some()
+                        })
+                        .await;
+                    }
+                }
             }
         };
         let waiting = shared.metrics.pin_waiting();
@@ -140,20 +161,62 @@ impl Wait {
     }
 }
 
+/// The token of a write whose position was not known, with one that is: that
+/// of now, which lies behind it. Tries until it has it; the caller bounds that.
+async fn placed(
+    worker: &Worker,
+    extraction: ExtractionIndex,
+    token: Token,
+    told: Option<&Told>,
+) -> Token {
+    if token.position.is_some() {
+        return token;
+    }
+    loop {
+        let owner = worker.shared.ownership(extraction);
+        if owner.is_some_and(|owner| owner.side != token.side) {
+            // No way to tell from here; what is owed ends with the news.
+            return token;
+        }
+        let settler = &worker.settlers[extraction.get()];
+        if let Ok(position) = settler.position(token.side).await {
+            let position = Some(position);
+            let placed = Token { position, ..token };
+            if let Some(told) = told {
+                told.wrote(extraction, placed);
+            }
+            return placed;
+        }
+        tokio::time::sleep(PLACE_RETRY).await;
+    }
+}
+
 /// What must reach the monolith first.
-pub(crate) type Debts = Vec<(ExtractionIndex, (Holder, Answered))>;
+pub(crate) enum Debt {
+    Pin(Holder, Answered),
+    Token(Token),
+}
+
+/// By extraction.
+pub(crate) type Debts = Vec<(ExtractionIndex, Debt)>;
 
 /// What the client of a request wrote at services and the monolith has not
 /// seen. Each extraction's own key says who the client is.
 pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
     let shared = &worker.shared;
     let snapshot = shared.snapshot.load();
-    if !snapshot.some_service_owns() {
+    // A client may know of a switch before this gateway does.
+    if !snapshot.some_service_owns() && !worker.setup.table.has_carriers() {
         return Vec::new();
     }
     let mut debts = Vec::new();
     for (extraction, entry) in worker.setup.table.all() {
-        let Some(owner) = snapshot.standing(extraction).ownership() else {
+        let standing = snapshot.standing(extraction);
+        let shown = Told::shown(client.caller.told, &worker.setup, extraction, client.headers);
+        let applied = || shared.extraction(extraction).pins.applied(Side::Service);
+        let token = shown.owed_to_monolith(standing, applied);
+        debts.extend(token.map(|token| (extraction, Debt::Token(token))));
+        let Some(owner) = standing.ownership() else {
             continue;
         };
         if owner.side == Side::Service {
@@ -163,7 +226,8 @@ pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
             let key = entry.key.find(client, pattern);
             let client = key.map(|key| pins.client(key));
             let owed = pins.debts(owner, client);
-            debts.extend(owed.into_iter().map(|debt| (extraction, debt)));
+            let owed = owed.into_iter();
+            debts.extend(owed.map(|(holder, answered)| (extraction, Debt::Pin(holder, answered))));
         }
     }
     debts

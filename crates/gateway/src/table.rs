@@ -1,6 +1,6 @@
 //! What the plan says about requests; fixed from start to end.
 
-use crate::{client::KeySource, force::Force, target::Target};
+use crate::{carrier::Carrier, client::KeySource, force::Force, target::Target};
 use http::HeaderMap;
 use plan::{
     Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
@@ -85,6 +85,7 @@ pub(crate) struct Entry {
     pub(crate) service: ServiceName,
     pub(crate) key: KeySource,
     pub(crate) force: Option<Force>,
+    pub(crate) carrier: Option<Carrier>,
     pub(crate) routes: Vec<Route>,
     upstream: UpstreamIndex,
 }
@@ -113,6 +114,7 @@ pub(crate) struct Table {
     stays: Vec<Stay>,
     /// All routes, the one that counts first at the front.
     ranked: Vec<(Route, Place)>,
+    has_carriers: bool,
 }
 
 /// A request whose path belongs to one route here and to another one for a
@@ -132,6 +134,10 @@ impl Table {
             service: extraction.service.clone(),
             key: KeySource::new(&extraction.cohort_key),
             force: extraction.force.as_ref().and_then(Force::new),
+            carrier: extraction
+                .read_your_writes
+                .as_ref()
+                .and_then(|plan| Carrier::new(plan, &extraction.name)),
             routes: extraction.routes.clone(),
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],
@@ -148,6 +154,7 @@ impl Table {
         let stays: Vec<Stay> = plan.gateway.routes.iter().map(stay).collect();
         Self {
             ranked: rank(&extractions, &stays),
+            has_carriers: extractions.iter().any(|entry| entry.carrier.is_some()),
             extractions,
             stays,
         }
@@ -171,6 +178,11 @@ impl Table {
     /// All routes in the order in which they are tried.
     pub(crate) fn ranked(&self) -> impl Iterator<Item = (&Route, Place)> {
         self.ranked.iter().map(|(route, place)| (route, *place))
+    }
+
+    /// Whether clients of some extraction carry tokens.
+    pub(crate) fn has_carriers(&self) -> bool {
+        self.has_carriers
     }
 
     /// Where an extraction's side is.

@@ -13,12 +13,11 @@
 use crate::{
     answer::Refusal,
     body::{Keep, RequestBody, ResponseBody},
-    client::Client,
+    caller::Caller,
     deadline::timeout,
     decision::{self, WriteVerdict},
     forward::Failure,
     inflight::Flight,
-    peer::Peer,
     serve::Outcome,
     snapshot::Ownership,
     stay::{self, Wait},
@@ -97,13 +96,13 @@ fn is_named(headers: &HeaderMap) -> bool {
 /// is left with the client's connection.
 pub(crate) async fn upgrade(
     worker: &Worker,
-    peer: &Peer,
+    caller: Caller<'_>,
     place: Place,
     asked: Asked,
     mut parts: Parts,
 ) -> Outcome {
     let Asked(protocol) = asked;
-    let (side, upstream, grant) = match admit(worker, peer, place, &mut parts).await {
+    let (side, upstream, grant) = match admit(worker, caller, place, &mut parts).await {
         Ok(admitted) => admitted,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -117,7 +116,7 @@ pub(crate) async fn upgrade(
         Some(Ok(Answer::Switched(response, upstream))) => {
             let chosen = response.headers().get(header::UPGRADE);
             if chosen.is_some_and(|chosen| is_one_of(chosen, &protocol)) {
-                peer.leave_tunnel(Tunnel { upstream, grant });
+                caller.peer.leave_tunnel(Tunnel { upstream, grant });
                 Ok(response)
             } else {
                 Err(Refusal::BadAnswer)
@@ -143,15 +142,11 @@ fn is_one_of(chosen: &HeaderValue, asked: &HeaderValue) -> bool {
 
 async fn admit(
     worker: &Worker,
-    peer: &Peer,
+    caller: Caller<'_>,
     place: Place,
     parts: &mut Parts,
 ) -> Result<(Side, UpstreamIndex, Grant), Refusal> {
-    let client = Client {
-        headers: &parts.headers,
-        uri: &parts.uri,
-        peer,
-    };
+    let client = caller.client(&parts.headers, &parts.uri);
     let table = &worker.setup.table;
     let route = match place {
         Place::Extraction(route) => route,

@@ -9,22 +9,24 @@
 
 use crate::{
     answer::Refusal,
-    body::{Collected, Expecting, RequestBody, Reserved, collect},
+    body::{Collected, Expecting, RequestBody, Reserved, ResponseBody, collect},
+    caller::Caller,
     client::Client,
+    deadline::timeout,
     decision::{self, WriteVerdict},
     forward::{Failure, SeenThrough, first_byte, forward},
     hold::Held,
     inflight::Flight,
-    peer::Peer,
     serve::Outcome,
     settle::PinnedWrite,
     snapshot::Ownership,
     spare::{Spare, is_idempotent},
     stay::{self, Wait},
-    table::RouteIndex,
+    table::{ExtractionIndex, RouteIndex},
     worker::Worker,
+    write_token::{Origin, Token},
 };
-use http::{Request, request::Parts};
+use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
@@ -53,7 +55,7 @@ pub(crate) async fn write(
     worker: &Rc<Worker>,
     route: RouteIndex,
     mut parts: Parts,
-    peer: &Peer,
+    caller: Caller<'_>,
     body: Incoming,
 ) -> Outcome {
     if Expecting::is_in(&parts)
@@ -66,11 +68,7 @@ pub(crate) async fn write(
         Ok(ready) => ready,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    let client = Client {
-        headers: &parts.headers,
-        uri: &parts.uri,
-        peer,
-    };
+    let client = caller.client(&parts.headers, &parts.uri);
     let (owner, flight) = match admit(worker, route, client, ready.held_bytes).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
@@ -96,6 +94,7 @@ pub(crate) async fn write(
     };
     let request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
+    let epoch = flight.epoch();
     let seen_through = SeenThrough::new({
         let worker = Rc::clone(worker);
         async move {
@@ -110,11 +109,43 @@ pub(crate) async fn write(
         }
     });
     let answer = first_byte(upstream, begun, progress.as_ref(), pin!(seen_through)).await;
+    if entry.carrier.is_some() {
+        let token = Token {
+            side: owner.side,
+            epoch,
+            origin: Origin::Write,
+            position: None,
+        };
+        tell(worker, route.extraction, token, caller, answer.as_ref()).await;
+    }
     let answer = match answer {
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),
     };
     Outcome::at(owner.side, answer)
+}
+
+/// Finds out where a write lies, once its answer is here, for the token that
+/// goes with that. Where it cannot be found out in time, the token says so.
+async fn tell(
+    worker: &Worker,
+    extraction: ExtractionIndex,
+    token: Token,
+    caller: Caller<'_>,
+    answer: Option<&Result<Response<ResponseBody>, Failure>>,
+) {
+    let Some(told) = caller.told else { return };
+    let position = match answer {
+        Some(Err(Failure::NotSent(_))) => return,
+        // It may have its effect any time: no position lies behind that.
+        None | Some(Err(Failure::Sent(_))) => None,
+        Some(Ok(_)) => {
+            let sample = worker.settlers[extraction.get()].position(token.side);
+            let bound = worker.setup.settings.pin_wait;
+            timeout(bound, sample).await.ok().and_then(Result::ok)
+        }
+    };
+    told.wrote(extraction, Token { position, ..token });
 }
 
 async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
@@ -176,7 +207,7 @@ pub(crate) async fn admit(
                     Side::Service => Vec::new(),
                 };
                 if !debts.is_empty() {
-                    wait.paid(worker, debts).await?;
+                    wait.paid(worker, client.caller.told, debts).await?;
                     continue;
                 }
                 if let Some(place) = held {

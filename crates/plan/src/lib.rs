@@ -18,6 +18,7 @@ mod kong;
 pub mod listen;
 mod located;
 mod names;
+mod own_writes;
 mod path;
 mod policy;
 mod reload;
@@ -42,6 +43,7 @@ pub use gateway_route::{
 pub use included::Files;
 pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
+pub use own_writes::{ReadYourWrites, TokenCarrier};
 pub use path::PathPattern;
 pub use policy::{
     AddressRule, CREDENTIAL_BYTES_MAX, Correlation, Cors, Generator, Jwt, Keys, Limit, LimitBy,
@@ -123,6 +125,9 @@ pub struct Extraction {
     pub cohort_key: CohortKey,
     /// How testers choose a side themselves.
     pub force: Option<Force>,
+    /// What clients bring back, so that gateways beside this one and after it
+    /// show them what they wrote.
+    pub read_your_writes: Option<ReadYourWrites>,
     /// The bounds of a switch and of a rollback.
     pub switch: Switch,
     /// What is demanded of its requests, over what is demanded of all.

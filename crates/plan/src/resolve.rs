@@ -10,7 +10,7 @@ use crate::{
     },
     kong, listen,
     located::Located,
-    policy,
+    own_writes, policy,
     routes::{gateway_routes, rollout, route},
     upstream::{default_timeouts, upstream},
     values::duration,
@@ -54,6 +54,7 @@ pub(crate) fn resolve(
         );
     }
     tables_once(&extractions)?;
+    own_writes::carriers_once(&extractions)?;
     let control = match file.control {
         Some(control) => parse(&control.listen, environment, address)?,
         None => address(DEFAULT_CONTROL).map_err(PlanError::whole)?,
@@ -199,7 +200,7 @@ fn extraction(
         .into_iter()
         .map(|one| route(one, environment))
         .collect::<Result<Vec<_>, _>>()?;
-    let (cohort_key, force) = rollout(file.rollout, &routes, environment)?;
+    let rollout = rollout(file.rollout, &routes, environment)?;
     let policies = match file.policies {
         Some(policies) => policy::resolve(policies, &format!("extraction:{name}"), environment)?,
         None => Policies::default(),
@@ -210,8 +211,9 @@ fn extraction(
         name,
         service,
         routes,
-        cohort_key,
-        force,
+        cohort_key: rollout.key,
+        force: rollout.force,
+        read_your_writes: rollout.read_your_writes,
         switch: switch(file.switch.unwrap_or_default())?,
         policies,
     })

@@ -2,8 +2,10 @@
 
 use crate::{
     CohortKey, Destination, Force, GatewayRoute, HeaderMatch, HostPattern, KindRule, MethodKind,
-    PathPattern, PlanError, Policies, Rewrite, Route, Secret, ServiceName, Upstream,
+    PathPattern, PlanError, Policies, ReadYourWrites, Rewrite, Route, Secret, ServiceName,
+    Upstream,
     located::Located,
+    own_writes::{self, ReadYourWritesFile},
     policy::{self, file::PoliciesFile},
     resolve::{Environment, parse, token},
 };
@@ -80,13 +82,24 @@ pub struct GatewayRouteFile {
 
 /// How traffic is shifted.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RolloutFile {
     /// What a client is known by.
     pub(crate) key: Located<KeyFile>,
     /// How testers choose a side themselves.
     #[serde(default)]
     pub(crate) force: Option<ForceFile>,
+    /// What clients bring back, so that every gateway shows them what they
+    /// wrote. Whoever does not bring it back reads from the owner.
+    #[serde(default)]
+    pub(crate) read_your_writes: Option<Located<ReadYourWritesFile>>,
+}
+
+/// How traffic is shifted.
+pub(crate) struct Rollout {
+    pub(crate) key: CohortKey,
+    pub(crate) force: Option<Force>,
+    pub(crate) read_your_writes: Option<ReadYourWrites>,
 }
 
 /// What a client is known by: exactly one of these.
@@ -234,9 +247,13 @@ pub(crate) fn rollout(
     file: Option<RolloutFile>,
     routes: &[Route],
     environment: Environment<'_>,
-) -> Result<(CohortKey, Option<Force>), PlanError> {
+) -> Result<Rollout, PlanError> {
     let Some(file) = file else {
-        return Ok((CohortKey::None, None));
+        return Ok(Rollout {
+            key: CohortKey::None,
+            force: None,
+            read_your_writes: None,
+        });
     };
     let force = file
         .force
@@ -270,5 +287,13 @@ pub(crate) fn rollout(
             CohortKey::Path(name)
         }
     };
-    Ok((key, force))
+    let read_your_writes = file
+        .read_your_writes
+        .map(|file| own_writes::resolve(file, &key, environment))
+        .transpose()?;
+    Ok(Rollout {
+        key,
+        force,
+        read_your_writes,
+    })
 }

@@ -34,5 +34,6 @@ mod smuggling;
 mod streaming;
 mod stress;
 mod support;
+mod tokens;
 mod upgrade;
 mod upstreams;

@@ -1,0 +1,73 @@
+//! What `rollout:` is read as, and how a wrong one is refused.
+
+use plan::{ExtractionName, Plan, TokenCarrier};
+
+fn plan(rollout: &str) -> Result<Plan, plan::PlanError> {
+    two(rollout, "{ key: address }")
+}
+
+fn two(one: &str, other: &str) -> Result<Plan, plan::PlanError> {
+    let extraction = |path: &str, table: &str, rollout: &str| {
+        format!(
+            "{{ service: a, routes: [{{ path: /{path}/* }}], rollout: {rollout},
+                data: {{ mode: replicate, schema: s, tables: {{ public.{table}: {{}} }} }} }}"
+        )
+    };
+    let text = format!(
+        r#"
+monolith: {{ url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }}
+services:
+  a: {{ url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/a" }}
+gateway: {{ listen: "127.0.0.1:0" }}
+extractions:
+  one: {}
+  two: {}
+"#,
+        extraction("one", "t", one),
+        extraction("two", "u", other)
+    );
+    Plan::parse(&text, |name| {
+        (name == "TOKEN_SECRET").then(|| "0123456789abcdef".to_owned())
+    })
+}
+
+const COOKIE: &str =
+    r#"{ key: { header: x-user }, read-your-writes: { cookie: seen, secret: "${TOKEN_SECRET}" } }"#;
+
+#[test]
+fn tokens_are_in_a_cookie_or_in_a_header() {
+    let of = |rollout: &str| {
+        let plan = plan(rollout).unwrap();
+        let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
+        one.read_your_writes.clone()
+    };
+    let cookie = of(COOKIE).unwrap();
+    assert_eq!(cookie.carrier, TokenCarrier::Cookie("seen".to_owned()));
+    assert_eq!(cookie.secret.expose(), b"0123456789abcdef");
+    let header = of(&COOKIE.replace("cookie: seen", "header: X-Seen")).unwrap();
+    assert_eq!(header.carrier, TokenCarrier::Header("x-seen".to_owned()));
+    assert_eq!(of("{ key: address }"), None);
+}
+
+#[test]
+fn tokens_that_could_not_work_are_refused() {
+    let error = |rollout: &str| plan(rollout).unwrap_err().to_string();
+    for (from, to, why) in [
+        ("${TOKEN_SECRET}", "short", "shorter than 16 bytes"),
+        ("cookie: seen, ", "", "exactly one of"),
+        ("cookie: seen", "cookie: a, header: b", "exactly one of"),
+        (
+            "cookie: seen",
+            "header: X-User",
+            "what clients are known by",
+        ),
+        ("cookie: seen", "cookie: \"a b\"", "no name of a header"),
+        ("cookie: seen", "cookie: seen, days: 3", "days"),
+    ] {
+        let error = error(&COOKIE.replace(from, to));
+        assert!(error.contains(why), "{error}");
+        assert!(!error.contains("0123456789abcdef"), "{error}");
+    }
+    let error = two(COOKIE, COOKIE).unwrap_err().to_string();
+    assert!(error.contains("replace each other"), "{error}");
+}
