@@ -1,6 +1,7 @@
 //! Who a request comes from, and what its answer tells them of their writes.
 
 use crate::{
+    access::Admission,
     client::Client,
     peer::{Peer, Scheme},
     setup::Setup,
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) peer: &'a Peer,
+    /// Who they are, where they had to say it.
+    pub(crate) admission: &'a Admission,
     /// `None` where nobody will be answered.
     pub(crate) told: Option<&'a Told>,
 }

@@ -22,6 +22,7 @@ pub(crate) enum KeySource {
     Path(String),
     Query(String),
     Address,
+    Claim(String),
 }
 
 impl KeySource {
@@ -34,6 +35,7 @@ impl KeySource {
             CohortKey::Path(name) => Self::Path(name.clone()),
             CohortKey::Query(name) => Self::Query(name.clone()),
             CohortKey::Address => Self::Address,
+            CohortKey::Claim(name) => Self::Claim(name.clone()),
         }
     }
 
@@ -54,6 +56,7 @@ impl KeySource {
                 .map(str::as_bytes),
             Self::Query(name) => client.uri.query().and_then(|query| parameter(query, name)),
             Self::Address => client.caller.peer.address_text(),
+            Self::Claim(name) => client.caller.admission.claim(name),
         };
         key.filter(|bytes| !bytes.is_empty())
     }
@@ -85,7 +88,7 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::Peer;
+    use crate::{access::Admission, peer::Peer};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -95,15 +98,16 @@ mod tests {
         headers
     }
 
-    fn find<'a>(
-        key: &CohortKey,
-        headers: &'a HeaderMap,
-        uri: &'a Uri,
-        peer: &'a Peer,
-    ) -> Option<&'a [u8]> {
-        let client = Caller { peer, told: None }.client(headers, uri);
+    fn find(key: &CohortKey, headers: &HeaderMap, uri: &Uri, peer: &Peer) -> Option<Vec<u8>> {
+        let admission = Admission::of_claims(&serde_json::json!({"sub": "u-1"}));
+        let caller = Caller {
+            peer,
+            admission: &admission,
+            told: None,
+        };
         let pattern = PathPattern::parse("/t/{tenant}/*").unwrap();
-        KeySource::new(key).find(client, Some(&pattern))
+        let key = KeySource::new(key).find(caller.client(headers, uri), Some(&pattern));
+        key.map(<[u8]>::to_vec)
     }
 
     #[test]
@@ -118,12 +122,16 @@ mod tests {
             Some("10.0.0.9".parse().unwrap()),
             crate::peer::Scheme::Plain,
         );
-        let key = |key: CohortKey| find(&key, &request, &uri, &peer);
-        assert_eq!(key(CohortKey::Header("x-user-id".into())), Some(&b"7"[..]));
-        assert_eq!(key(CohortKey::Cookie("sid".into())), Some(&b"q=1"[..]));
-        assert_eq!(key(CohortKey::Path("tenant".into())), Some(&b"acme"[..]));
-        assert_eq!(key(CohortKey::Query("user".into())), Some(&b"u%201"[..]));
-        assert_eq!(key(CohortKey::Address), Some(&b"10.0.0.9"[..]));
+        let found = |key: CohortKey| find(&key, &request, &uri, &peer);
+        let key = |key| found(key).map(|key| String::from_utf8(key).unwrap());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(key(CohortKey::Header("x-user-id".into())), some("7"));
+        assert_eq!(key(CohortKey::Cookie("sid".into())), some("q=1"));
+        assert_eq!(key(CohortKey::Path("tenant".into())), some("acme"));
+        assert_eq!(key(CohortKey::Query("user".into())), some("u%201"));
+        assert_eq!(key(CohortKey::Address), some("10.0.0.9"));
+        assert_eq!(key(CohortKey::Claim("sub".into())), some("u-1"));
+        assert_eq!(key(CohortKey::Claim("tenant".into())), None);
         assert_eq!(key(CohortKey::None), None);
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     answer::Refusal,
     caller::{Caller, Told},
+    client::KeySource,
     cohort::Bucket,
     decision::{self, Asking, ReadVerdict, Why, WriteVerdict},
     peer::Peer,
@@ -140,7 +141,12 @@ fn write(setup: &Setup, route: RouteIndex) -> (Option<String>, String) {
 
 fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option<String>, String) {
     let entry = setup.table.entry(route.extraction);
-    let caller = Caller { peer, told: None };
+    let admission = setup.access.vouched(Place::Extraction(route), parts);
+    let caller = Caller {
+        peer,
+        admission: &admission,
+        told: None,
+    };
     let client = caller.client(&parts.headers, &parts.uri);
     let key = entry
         .key
@@ -162,12 +168,19 @@ fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option
                 .routing()
                 .map_or(Percent::ZERO, |routing| routing.reads);
             let bucket = key.map(|key| Bucket::of(&entry.name, key).to_string());
-            let bucket = bucket.unwrap_or_default();
+            let mut bucket = bucket.unwrap_or_default();
+            if let KeySource::Claim(name) = &entry.key {
+                bucket = format!("{bucket} by the claim `{name}` of its token");
+            }
             let why = match why {
                 Why::Forced => "its client chose the side, with the key".to_owned(),
-                Why::Unnamed => {
-                    "nothing in it names its client, so it goes to the owner".to_owned()
-                }
+                Why::Unnamed => match &entry.key {
+                    KeySource::Claim(name) => format!(
+                        "no good token with the claim `{name}` names its client, \
+                         so it goes to the owner"
+                    ),
+                    _ => "nothing in it names its client, so it goes to the owner".to_owned(),
+                },
                 Why::Covered => {
                     format!("its client's place, {bucket}, is within the share of {share}")
                 }

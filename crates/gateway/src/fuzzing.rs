@@ -202,8 +202,10 @@ pub fn key(bytes: &[u8]) {
         return;
     };
     let peer = Peer::new(Some(std::net::Ipv4Addr::LOCALHOST.into()), Scheme::Plain);
+    let admission = crate::access::Admission::default();
     let caller = Caller {
         peer: &peer,
+        admission: &admission,
         told: None,
     };
     let client = caller.client(&headers, &uri);

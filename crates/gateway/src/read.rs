@@ -106,7 +106,12 @@ async fn verdict(
         .and_then(|force| force.side(client.headers));
     loop {
         let standing = shared.snapshot.load().standing(route.extraction);
-        let shown = Told::shown(client.caller.told, &worker.setup, route.extraction, client.headers);
+        let shown = Told::shown(
+            client.caller.told,
+            &worker.setup,
+            route.extraction,
+            client.headers,
+        );
         let bond = shown.bond(standing, |side| pins.applied(side));
         let asking = Asking { key, forced, bond };
         let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));

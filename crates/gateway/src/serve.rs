@@ -92,6 +92,7 @@ pub(crate) async fn serve(
                 admission.introduce(&mut parts.headers);
                 let caller = Caller {
                     peer: &peer,
+                    admission: &admission,
                     told: Some(&told),
                 };
                 let kind = worker.setup.table.kind(place, parts.method.as_str());

@@ -212,7 +212,12 @@ pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
     let mut debts = Vec::new();
     for (extraction, entry) in worker.setup.table.all() {
         let standing = snapshot.standing(extraction);
-        let shown = Told::shown(client.caller.told, &worker.setup, extraction, client.headers);
+        let shown = Told::shown(
+            client.caller.told,
+            &worker.setup,
+            extraction,
+            client.headers,
+        );
         let applied = || shared.extraction(extraction).pins.applied(Side::Service);
         let token = shown.owed_to_monolith(standing, applied);
         debts.extend(token.map(|token| (extraction, Debt::Token(token))));

@@ -3,7 +3,7 @@
 pub mod file;
 mod resolve;
 
-pub(crate) use resolve::{consumer_name, keys_once, resolve, stores_exist};
+pub(crate) use resolve::{claims_exist, consumer_name, keys_once, resolve, stores_exist};
 
 use crate::{Policies, Secret};
 use ipnet::IpNet;

@@ -61,6 +61,7 @@ pub(crate) fn resolve(
     };
     for extraction in extractions.values() {
         access::stores_exist(&gateway.access, &extraction.policies)?;
+        access::claims_exist(&gateway.access, extraction)?;
     }
     Ok(Plan {
         monolith,

@@ -116,6 +116,9 @@ pub enum KeyFile {
     Query(Text),
     /// The client's address.
     Address,
+    /// A claim of its JSON web token, which `jwt` must demand of the
+    /// extraction's requests.
+    Claim(Text),
 }
 
 /// How testers choose a side for their reads.
@@ -276,6 +279,7 @@ pub(crate) fn rollout(
         KeyFile::Cookie(name) => CohortKey::Cookie(parse(name, environment, token)?),
         KeyFile::Query(name) => CohortKey::Query(parse(name, environment, any)?),
         KeyFile::Address => CohortKey::Address,
+        KeyFile::Claim(name) => CohortKey::Claim(parse(name, environment, any)?),
         KeyFile::Path(text) => {
             let name = parse(text, environment, any)?;
             if let Some(route) = routes.iter().find(|route| !route.path.has_parameter(&name)) {

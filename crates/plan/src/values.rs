@@ -295,4 +295,6 @@ pub enum CohortKey {
     Query(String),
     /// The client's address.
     Address,
+    /// This claim of the verified token.
+    Claim(String),
 }

@@ -71,3 +71,15 @@ fn tokens_that_could_not_work_are_refused() {
     let error = two(COOKIE, COOKIE).unwrap_err().to_string();
     assert!(error.contains("replace each other"), "{error}");
 }
+
+#[test]
+fn a_claim_is_one_of_a_token_that_is_demanded() {
+    let error = plan("{ key: { claim: sub } }").unwrap_err().to_string();
+    assert!(
+        error.contains("known by the claim `sub`") && error.contains("Add `jwt: {}`"),
+        "{error}"
+    );
+    let plan = plan("{ key: { claim: sub } }, policies: { jwt: {} }").unwrap();
+    let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
+    assert_eq!(one.cohort_key, plan::CohortKey::Claim("sub".to_owned()));
+}

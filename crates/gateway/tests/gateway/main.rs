@@ -8,6 +8,7 @@
 mod access;
 mod answers;
 mod chaos;
+mod claims;
 mod degraded;
 mod differential;
 mod fallback;

@@ -6,7 +6,7 @@ use super::{
     file::{ConsumerFile, IdentityFile, JwksFile, JwtCredentialFile, LimitsStoreFile},
 };
 use crate::{
-    Files, Keys, PlanError, Policies, Secret, Store,
+    CohortKey, Extraction, Files, Keys, PlanError, Policies, Secret, Store,
     file::GatewayFile,
     located::{Located, Position},
     policy::{address_block, header_name, resolve as policies},
@@ -307,6 +307,20 @@ pub(crate) fn keys_once(consumers: &BTreeMap<String, Consumer>) -> Result<(), Pl
         }
     }
     Ok(())
+}
+
+/// A claim is one of a token that was verified.
+pub(crate) fn claims_exist(access: &Access, extraction: &Extraction) -> Result<(), PlanError> {
+    match &extraction.cohort_key {
+        CohortKey::Claim(claim) if extraction.policies.over(&access.policies).jwt.is_none() => {
+            Err(PlanError::whole(format!(
+                "clients of `{}` are known by the claim `{claim}`, and no token is demanded of them",
+                extraction.name
+            ))
+            .remedy("Add `jwt: {}` to its `policies:` or to those of `gateway:`"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A limit that counts in Redis needs one.
