@@ -54,6 +54,8 @@ pub(crate) struct ReadVerdict {
 pub(crate) enum Why {
     /// Its client chose.
     Forced,
+    /// A feature flag chose for its client.
+    Flagged,
     /// Nothing names its client, so it goes to the owner.
     Unnamed,
     /// The split covers its client.
@@ -72,7 +74,8 @@ pub(crate) enum Why {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asking<'a> {
     pub(crate) key: Option<&'a [u8]>,
-    pub(crate) forced: Option<Side>,
+    /// The side that the client or a flag has chosen, and which of them.
+    pub(crate) forced: Option<(Side, Why)>,
     /// What its token says.
     pub(crate) bond: Bond,
 }
@@ -104,7 +107,7 @@ pub(crate) fn read(
         });
     }
     let (chosen, why) = match (asking.forced, asking.key) {
-        (Some(side), _) => (side, Why::Forced),
+        (Some(chosen), _) => chosen,
         (None, None) => (owner.side, Why::Unnamed),
         (None, Some(key)) if Bucket::of(extraction, key).is_covered_by(routing.reads) => {
             (Side::Service, Why::Covered)
@@ -139,7 +142,7 @@ mod tests {
         }))
     }
 
-    fn asking(key: Option<&[u8]>, forced: Option<Side>, bond: Bond) -> Asking<'_> {
+    fn asking(key: Option<&[u8]>, forced: Option<(Side, Why)>, bond: Bond) -> Asking<'_> {
         Asking { key, forced, bond }
     }
 
@@ -210,8 +213,9 @@ mod tests {
     #[test]
     fn a_forced_side_comes_before_the_split_but_not_before_a_pin() {
         let name = ExtractionName::new("contracts").unwrap();
-        let side = |forced, pinned| {
+        let side = |forced: Option<Side>, pinned| {
             let standing = standing(TO_MONOLITH, Percent::ALL);
+            let forced = forced.map(|side| (side, Why::Forced));
             let asking = asking(Some(b"k"), forced, Bond::Free);
             read(standing, Lease::Running, &name, asking, |_| pinned).map(|it| it.side)
         };

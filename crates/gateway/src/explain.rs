@@ -7,6 +7,7 @@ use crate::{
     cohort::Bucket,
     decision::{self, Asking, ReadVerdict, Why, WriteVerdict},
     peer::Peer,
+    read::chosen,
     serve,
     setup::Setup,
     table::{Place, RouteIndex},
@@ -151,12 +152,9 @@ fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option
     let key = entry
         .key
         .find(client, Some(&entry.routes[route.route].path));
-    let forced = entry
-        .force
-        .as_ref()
-        .and_then(|force| force.side(client.headers));
+    let forced = chosen(setup, route, client.headers, key);
     let pins = &setup.shared.extraction(route.extraction).pins;
-    let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
+    let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
     let standing = setup.shared.snapshot.load().standing(route.extraction);
     let shown = Told::shown(None, setup, route.extraction, client.headers);
     let bond = shown.bond(standing, |side| pins.applied(side));
@@ -174,6 +172,10 @@ fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option
             }
             let why = match why {
                 Why::Forced => "its client chose the side, with the key".to_owned(),
+                Why::Flagged => format!(
+                    "the feature flag `{}` chose the side for its client",
+                    entry.flag.as_deref().unwrap_or_default()
+                ),
                 Why::Unnamed => match &entry.key {
                     KeySource::Claim(name) => format!(
                         "no good token with the claim `{name}` names its client, \

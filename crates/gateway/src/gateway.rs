@@ -349,6 +349,7 @@ impl Gateway {
     pub fn metrics(&self, registry: &mut Registry) {
         self.inner.shared.metrics.register(registry);
         self.inner.setup.load().access.register(registry);
+        self.inner.setup.load().flags.register(registry);
         collector::register(&self.inner.setup, registry);
     }
 

@@ -18,8 +18,8 @@
 //!
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
-//! `cohort` (whom a split picks), `force` (who chooses for themselves), `client`
-//! (who asks), `explain` (all of it, for people), `pin` (what a client must have seen),
+//! `cohort` (whom a split picks), `force` (who chooses for themselves), `flags`
+//! (whom somebody has chosen for), `client` (who asks), `explain` (all of it, for people), `pin` (what a client must have seen),
 //! `write_token` (the same, as the client carries it from gateway to gateway;
 //! `carrier` and `caller`: in and out of messages).
 //!
@@ -57,6 +57,7 @@ mod deadline;
 mod decision;
 mod error;
 mod explain;
+mod flags;
 mod force;
 mod forward;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -4,7 +4,7 @@
 //! path of a request. Besides there are three pins that many share:
 //!
 //! - *keyless*: the writes of clients without a key. Their reads stay with the
-//!   owner anyway; it matters for routes that stay.
+//!   owner, unless somebody chose for them; and it matters for routes that stay.
 //! - *overflow*: the writes of clients that the table has no room for. It binds
 //!   every client with a key: exact, only slower.
 //! - *start*: what this gateway does not know of because it was written before
@@ -195,11 +195,15 @@ impl Pins {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Whether a client with a key must read from the owner.
-    pub(crate) fn bind(&self, owner: Ownership, client: ClientId) -> bool {
+    /// Whether a client must read from the owner. One without a key shares a pin
+    /// with all of its like: it may have chosen the other side all the same.
+    pub(crate) fn bind(&self, owner: Ownership, client: Option<ClientId>) -> bool {
         let applied = self.applied(owner.side);
-        [Holder::Client(client), Holder::Overflow, Holder::Start]
+        let own = client.map_or(Holder::Keyless, Holder::Client);
+        let overflow = client.map(|_| Holder::Overflow);
+        [Some(own), overflow, Some(Holder::Start)]
             .into_iter()
+            .flatten()
             .any(|holder| {
                 self.pin(holder)
                     .is_some_and(|pin| pin.binds(owner, applied))
@@ -422,17 +426,17 @@ mod tests {
         let (pins, applied) = pins(1);
         let [one, two, three] = [b"1", b"2", b"3"].map(|key| pins.client(key));
         assert_eq!(pins.sent(OWNER, Some(one)), Holder::Client(one));
-        assert!(!pins.bind(OWNER, three));
+        assert!(!pins.bind(OWNER, Some(three)));
         let holder = pins.sent(OWNER, Some(two));
         assert_eq!(holder, Holder::Overflow);
         pins.answered(OWNER, holder);
         pins.settle(OWNER, holder, 1, Lsn(5));
-        assert!(pins.bind(OWNER, two) && pins.bind(OWNER, three));
+        assert!(pins.bind(OWNER, Some(two)) && pins.bind(OWNER, Some(three)));
         assert_eq!(pins.debts(OWNER, Some(three)).len(), 1);
         assert_eq!(pins.debts(OWNER, None).len(), 0);
         applied.send_replace(Lsn(5));
-        assert!(!pins.bind(OWNER, two) && !pins.bind(OWNER, three));
-        assert!(pins.bind(OWNER, one));
+        assert!(!pins.bind(OWNER, Some(two)) && !pins.bind(OWNER, Some(three)));
+        assert!(pins.bind(OWNER, Some(one)));
     }
 
     #[test]
@@ -446,7 +450,7 @@ mod tests {
         }
         applied.send_replace(Lsn(5));
         pins.sweep(Some(OWNER));
-        assert!(pins.bind(OWNER, two));
+        assert!(pins.bind(OWNER, Some(two)));
         assert_eq!(pins.sent(OWNER, Some(three)), Holder::Client(three));
         let next = Ownership {
             side: Side::Monolith,

@@ -8,13 +8,14 @@ use crate::{
     decision::{self, Asking, ReadVerdict, Why},
     forward::{Failure, forward, is_gateway_error},
     serve::Outcome,
+    setup::Setup,
     spare::{Repeatable, Spare},
     stay::{self, Wait},
     table::{RouteIndex, UpstreamIndex},
     upstream::cache::{Cache, Key},
     worker::Worker,
 };
-use http::{Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
 use std::sync::Arc;
@@ -100,10 +101,7 @@ async fn verdict(
     let key = entry
         .key
         .find(client, Some(&entry.routes[route.route].path));
-    let forced = entry
-        .force
-        .as_ref()
-        .and_then(|force| force.side(client.headers));
+    let chosen = chosen(&worker.setup, route, client.headers, key);
     loop {
         let standing = shared.snapshot.load().standing(route.extraction);
         let shown = Told::shown(
@@ -113,8 +111,12 @@ async fn verdict(
             client.headers,
         );
         let bond = shown.bond(standing, |side| pins.applied(side));
-        let asking = Asking { key, forced, bond };
-        let pinned = |owner| key.is_some_and(|key| pins.bind(owner, pins.client(key)));
+        let asking = Asking {
+            key,
+            forced: chosen,
+            bond,
+        };
+        let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
         let verdict = decision::read(standing, shared.lease(), &entry.name, asking, pinned)?;
         if let (Why::Unproven, Some(told)) = (verdict.why, client.caller.told)
             && let Some(decided) = standing.decided()
@@ -131,6 +133,22 @@ async fn verdict(
         // The routing may have changed meanwhile.
         wait.paid(worker, client.caller.told, debts).await?;
     }
+}
+
+/// The side that a client chooses for its reads, or a flag for the client; and
+/// which of them. The client comes first: it has a tester's key.
+pub(crate) fn chosen(
+    setup: &Setup,
+    route: RouteIndex,
+    headers: &HeaderMap,
+    key: Option<&[u8]>,
+) -> Option<(Side, Why)> {
+    let force = setup.table.entry(route.extraction).force.as_ref();
+    let forced = force.and_then(|force| force.side(headers));
+    let flagged = || setup.flags.side(route.extraction, key);
+    forced
+        .map(|side| (side, Why::Forced))
+        .or_else(|| flagged().map(|side| (side, Why::Flagged)))
 }
 
 async fn send(

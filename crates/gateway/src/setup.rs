@@ -3,7 +3,10 @@
 //! A request uses one setup from its head to its end. Extractions keep their
 //! places, so that what is known of them lasts ([`crate::shared::Shared`]).
 
-use crate::{StartError, access::Access, guard, shared::Shared, table::Table, upstream::Upstreams};
+use crate::{
+    StartError, access::Access, flags::Flags, guard, shared::Shared, table::Table,
+    upstream::Upstreams,
+};
 use plan::{Plan, ServiceName};
 use std::sync::Arc;
 
@@ -14,13 +17,15 @@ pub(crate) struct Setup {
     pub(crate) settings: plan::Gateway,
     pub(crate) guard: Arc<guard::Policy>,
     pub(crate) access: Access,
+    pub(crate) flags: Flags,
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Setup {
     pub(crate) fn new(plan: &Plan, shared: Arc<Shared>) -> Result<Self, StartError> {
         let (upstreams, access) = (Upstreams::new(plan), Access::new(plan)?);
-        Ok(Self::of(plan, upstreams, access, shared))
+        let flags = Flags::new(plan);
+        Ok(Self::of(plan, upstreams, access, flags, shared))
     }
 
     /// That of a changed plan with the same extractions. What has not changed is
@@ -28,16 +33,24 @@ impl Setup {
     /// the keys of an issuer.
     pub(crate) fn after(&self, plan: &Plan) -> Result<Self, StartError> {
         let (upstreams, access) = (self.upstreams.after(plan), self.access.after(plan)?);
-        Ok(Self::of(plan, upstreams, access, Arc::clone(&self.shared)))
+        let (flags, shared) = (self.flags.after(plan), Arc::clone(&self.shared));
+        Ok(Self::of(plan, upstreams, access, flags, shared))
     }
 
-    fn of(plan: &Plan, upstreams: Upstreams, access: Access, shared: Arc<Shared>) -> Self {
+    fn of(
+        plan: &Plan,
+        upstreams: Upstreams,
+        access: Access,
+        flags: Flags,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             table: Table::new(plan),
             upstreams,
             settings: plan.gateway.clone(),
             guard: guard::Policy::new(&plan.gateway.client, &shared.metrics),
             access,
+            flags,
             shared,
         }
     }

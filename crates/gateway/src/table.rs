@@ -86,6 +86,7 @@ pub(crate) struct Entry {
     pub(crate) key: KeySource,
     pub(crate) force: Option<Force>,
     pub(crate) carrier: Option<Carrier>,
+    pub(crate) flag: Option<String>,
     pub(crate) routes: Vec<Route>,
     upstream: UpstreamIndex,
 }
@@ -138,6 +139,7 @@ impl Table {
                 .read_your_writes
                 .as_ref()
                 .and_then(|plan| Carrier::new(plan, &extraction.name)),
+            flag: extraction.flag.clone(),
             routes: extraction.routes.clone(),
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],

@@ -7,6 +7,7 @@ use crate::{
     body::Buffers,
     connections::{self, Bound, Connections, Room},
     decision::Lease,
+    flags::Keeper,
     hold::Queue,
     inflight::Inflight,
     metrics::Recorder,
@@ -92,6 +93,7 @@ pub(crate) struct Worker {
     pub(crate) upstreams: Locals,
     pub(crate) recorder: Recorder,
     pub(crate) desk: Desk,
+    flags: Keeper,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
     pub(crate) queues: Rc<[Rc<Queue>]>,
@@ -116,6 +118,10 @@ impl Worker {
             upstreams: Locals::new(&setup.upstreams, checks.as_ref()),
             recorder: Recorder::new(Arc::clone(&setup)),
             desk: Desk::new(&setup.access, is_first),
+            flags: match is_first {
+                true => Keeper::default().after(&setup.flags),
+                false => Keeper::default(),
+            },
             inflight: Inflight::new(Arc::clone(&shared)),
             queues: shared.all().map(|_| Rc::default()).collect(),
             settlers: shared.all().map(settler).collect(),
@@ -137,6 +143,10 @@ impl Worker {
             upstreams: self.upstreams.after(&setup.upstreams, self.checks.as_ref()),
             recorder: Recorder::new(Arc::clone(&setup)),
             desk: self.desk.after(&setup.access, self.checks.is_some()),
+            flags: match self.checks {
+                Some(_) => self.flags.after(&setup.flags),
+                None => Keeper::default(),
+            },
             inflight: Rc::clone(&self.inflight),
             queues: Rc::clone(&self.queues),
             settlers: Rc::clone(&self.settlers),

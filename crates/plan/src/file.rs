@@ -96,6 +96,9 @@ pub struct GatewayFile {
     /// What is demanded of all requests.
     #[serde(default)]
     pub(crate) policies: Option<PoliciesFile>,
+    /// What chooses a side for single users.
+    #[serde(default)]
+    pub(crate) flags: Option<crate::flags::FlagsFile>,
 }
 
 /// Where the conductor's API listens.

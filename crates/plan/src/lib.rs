@@ -12,6 +12,7 @@ mod access;
 mod client;
 mod error;
 pub mod file;
+mod flags;
 mod gateway_route;
 mod included;
 mod kong;
@@ -37,6 +38,7 @@ pub use access::{
 };
 pub use client::ClientLimits;
 pub use error::PlanError;
+pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway_route::{
     Canary, CanaryKey, CanaryShare, Destination, GatewayRoute, Resolve, Rewrite,
 };
@@ -106,6 +108,8 @@ pub struct Gateway {
     pub listeners: Vec<Listener>,
     /// What a client may send, and how slowly.
     pub client: ClientLimits,
+    /// What chooses a side for single users.
+    pub flags: Flags,
 }
 
 /// One unit of migration: routes and tables that move to one service.
@@ -128,6 +132,8 @@ pub struct Extraction {
     /// What clients bring back, so that gateways beside this one and after it
     /// show them what they wrote.
     pub read_your_writes: Option<ReadYourWrites>,
+    /// The feature flag that chooses a side for a user's reads.
+    pub flag: Option<String>,
     /// The bounds of a switch and of a rollback.
     pub switch: Switch,
     /// What is demanded of its requests, over what is demanded of all.

@@ -8,7 +8,7 @@ use crate::{
         BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
         TableFile,
     },
-    kong, listen,
+    flags, kong, listen,
     located::Located,
     own_writes, policy,
     routes::{gateway_routes, rollout, route},
@@ -47,7 +47,10 @@ pub(crate) fn resolve(
         let found = extraction(name.clone(), located, &monolith, &services, environment)?;
         extractions.insert(name, found);
     }
-    let gateway = gateway(file.gateway, &mut services, timeouts, environment, files)?;
+    let mut gateway_file = file.gateway;
+    let flags = gateway_file.flags.take().unwrap_or_default();
+    let mut gateway = gateway(gateway_file, &mut services, timeouts, environment, files)?;
+    gateway.flags = flags::resolve(flags, &extractions, environment)?;
     if extractions.is_empty() && gateway.routes.is_empty() {
         return Err(
             PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
@@ -126,6 +129,7 @@ fn gateway(
             parse(text, environment, |text| Ok(text.to_owned()))
         })?,
         client: crate::client::resolve(&file.client.unwrap_or_default())?,
+        flags: crate::Flags::default(),
     })
 }
 
@@ -215,6 +219,7 @@ fn extraction(
         cohort_key: rollout.key,
         force: rollout.force,
         read_your_writes: rollout.read_your_writes,
+        flag: rollout.flag,
         switch: switch(file.switch.unwrap_or_default())?,
         policies,
     })

@@ -3,7 +3,7 @@
 use crate::{
     CohortKey, Destination, Force, GatewayRoute, HeaderMatch, HostPattern, KindRule, MethodKind,
     PathPattern, PlanError, Policies, ReadYourWrites, Rewrite, Route, Secret, ServiceName,
-    Upstream,
+    Upstream, flags,
     located::Located,
     own_writes::{self, ReadYourWritesFile},
     policy::{self, file::PoliciesFile},
@@ -93,6 +93,10 @@ pub struct RolloutFile {
     /// wrote. Whoever does not bring it back reads from the owner.
     #[serde(default)]
     pub(crate) read_your_writes: Option<Located<ReadYourWritesFile>>,
+    /// A feature flag that chooses a side for a user's reads: in
+    /// `gateway.flags`, by what clients are known by.
+    #[serde(default)]
+    pub(crate) flag: Option<Text>,
 }
 
 /// How traffic is shifted.
@@ -100,6 +104,7 @@ pub(crate) struct Rollout {
     pub(crate) key: CohortKey,
     pub(crate) force: Option<Force>,
     pub(crate) read_your_writes: Option<ReadYourWrites>,
+    pub(crate) flag: Option<String>,
 }
 
 /// What a client is known by: exactly one of these.
@@ -256,6 +261,7 @@ pub(crate) fn rollout(
             key: CohortKey::None,
             force: None,
             read_your_writes: None,
+            flag: None,
         });
     };
     let force = file
@@ -295,9 +301,12 @@ pub(crate) fn rollout(
         .read_your_writes
         .map(|file| own_writes::resolve(file, &key, environment))
         .transpose()?;
+    let flag = file.flag;
+    let flag = flag.map(|text| parse(&text, environment, flags::name));
     Ok(Rollout {
         key,
         force,
         read_your_writes,
+        flag: flag.transpose()?,
     })
 }

@@ -83,3 +83,66 @@ fn a_claim_is_one_of_a_token_that_is_demanded() {
     let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
     assert_eq!(one.cohort_key, plan::CohortKey::Claim("sub".to_owned()));
 }
+
+fn flagged(flags: &str, rollout: &str) -> Result<Plan, plan::PlanError> {
+    let text = format!(
+        r#"
+monolith: {{ url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }}
+services:
+  a: {{ url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/a" }}
+gateway: {{ listen: "127.0.0.1:0", flags: {flags} }}
+extractions:
+  one:
+    service: a
+    routes: [{{ path: /one/* }}]
+    rollout: {rollout}
+    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
+"#
+    );
+    Plan::parse(&text, |_| None)
+}
+
+#[test]
+fn flags_are_set_in_the_plan_and_in_redis() {
+    let plan = flagged(
+        r#"{ redis: "redis://:hush@127.0.0.1:6379/1", every: 5s,
+             set: { new_contracts: { everybody: never, users: { "7": always } } } }"#,
+        "{ key: address, flag: new_contracts }",
+    )
+    .unwrap();
+    let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
+    assert_eq!(one.flag.as_deref(), Some("new_contracts"));
+    let flags = &plan.gateway.flags;
+    let store = flags.store.as_ref().unwrap();
+    assert_eq!(store.every.as_secs(), 5);
+    assert!(!format!("{store:?}").contains("hush"));
+    let flag = &flags.set["new_contracts"];
+    assert_eq!(flag.everybody, Some(plan::FlagChoice::Never));
+    assert_eq!(flag.users["7"], plan::FlagChoice::Always);
+    let without = flagged("{}", "{ key: address, flag: f }").unwrap();
+    assert_eq!(without.gateway.flags, plan::Flags::default());
+}
+
+#[test]
+fn wrong_flags_are_refused() {
+    let rollout = "{ key: address, flag: f }";
+    for (flags, rollout, why) in [
+        (
+            "{ set: { g: {} } }",
+            rollout,
+            "no extraction has the flag `g`",
+        ),
+        ("{}", "{ key: address, flag: \"a:b\" }", "no name of a flag"),
+        ("{}", "{ key: address, flag: \"*\" }", "no name of a flag"),
+        ("{ redis: \"http://:hush@a\" }", rollout, "write redis://"),
+        (
+            "{ set: { f: { users: { \"7\": maybe } } } }",
+            rollout,
+            "maybe",
+        ),
+    ] {
+        let error = flagged(flags, rollout).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+}

@@ -195,7 +195,7 @@ impl Chain {
         let places = self.jwt.as_ref()?;
         let token = places.find(parts)?;
         let set = access.issuer.as_ref().filter(|_| places.rule.jwks);
-        let set = set.and_then(super::Issuer::keys);
+        let set = set.and_then(|issuer| issuer.keys());
         let verdict = token::verify(&token, &places.rule, &access.credentials, set.as_deref());
         let verified = verdict.ok()?;
         verified.timely(&places.rule, now).ok()?;

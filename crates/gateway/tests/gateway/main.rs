@@ -12,6 +12,7 @@ mod claims;
 mod degraded;
 mod differential;
 mod fallback;
+mod flags;
 mod grpc;
 mod handover;
 mod hold;
