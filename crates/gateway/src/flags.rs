@@ -112,9 +112,10 @@ impl Flags {
 pub(crate) struct Keeper(Option<(Arc<Store>, Rc<JoinSet<()>>)>);
 
 impl Keeper {
-    /// Keeps these from now on.
-    pub(crate) fn after(&self, flags: &Flags) -> Self {
-        Self(flags.store.as_ref().map(|store| match &self.0 {
+    /// Keeps these from now on, where this worker is the one to do it.
+    pub(crate) fn after(&self, flags: &Flags, keeps: bool) -> Self {
+        let store = flags.store.as_ref().filter(|_| keeps);
+        Self(store.map(|store| match &self.0 {
             Some((same, task)) if Arc::ptr_eq(same, store) => (Arc::clone(same), Rc::clone(task)),
             _ => {
                 let mut task = JoinSet::new();

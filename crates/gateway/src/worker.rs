@@ -118,10 +118,7 @@ impl Worker {
             upstreams: Locals::new(&setup.upstreams, checks.as_ref()),
             recorder: Recorder::new(Arc::clone(&setup)),
             desk: Desk::new(&setup.access, is_first),
-            flags: match is_first {
-                true => Keeper::default().after(&setup.flags),
-                false => Keeper::default(),
-            },
+            flags: Keeper::default().after(&setup.flags, is_first),
             inflight: Inflight::new(Arc::clone(&shared)),
             queues: shared.all().map(|_| Rc::default()).collect(),
             settlers: shared.all().map(settler).collect(),
@@ -143,10 +140,7 @@ impl Worker {
             upstreams: self.upstreams.after(&setup.upstreams, self.checks.as_ref()),
             recorder: Recorder::new(Arc::clone(&setup)),
             desk: self.desk.after(&setup.access, self.checks.is_some()),
-            flags: match self.checks {
-                Some(_) => self.flags.after(&setup.flags),
-                None => Keeper::default(),
-            },
+            flags: self.flags.after(&setup.flags, self.checks.is_some()),
             inflight: Rc::clone(&self.inflight),
             queues: Rc::clone(&self.queues),
             settlers: Rc::clone(&self.settlers),

@@ -65,8 +65,8 @@ pub(crate) fn resolve(
         }
     };
     let is_the_key = match (&carrier, key) {
-        (TokenCarrier::Cookie(name), CohortKey::Cookie(key)) => name == key,
-        (TokenCarrier::Header(name), CohortKey::Header(key)) => name == key,
+        (TokenCarrier::Cookie(name), CohortKey::Cookie(key))
+        | (TokenCarrier::Header(name), CohortKey::Header(key)) => name == key,
         _ => false,
     };
     if is_the_key {

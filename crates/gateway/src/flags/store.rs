@@ -182,9 +182,9 @@ impl Store {
                 .collect();
             if !keys.is_empty() {
                 let mut get = redis::cmd("MGET");
-                keys.iter().for_each(|(_, key)| {
+                for (_, key) in &keys {
                     get.arg(key);
-                });
+                }
                 let values: Vec<Option<Vec<u8>>> = bounded(get.query_async(&mut redis)).await?;
                 for ((place, key), value) in keys.iter().zip(values) {
                     note(&mut said[*place], key, value.as_deref());

@@ -143,7 +143,7 @@ async fn everybody_finds_what_it_has_just_written() {
         until("enough was read at both sides", || {
             let now = looks();
             (0..2).all(|at| now[at] >= before[at] + LOOKS)
-                || clients.iter().any(|it| it.is_finished())
+                || clients.iter().any(tokio::task::JoinHandle::is_finished)
         })
         .await;
         gateway.publish(&routing(epoch, Writes::Hold { from: owner }, share(owner)));

@@ -99,7 +99,7 @@ async fn no_write_meets_a_fence_and_none_is_lost_or_doubled() {
         let before = fence.taken.lock().unwrap().len();
         until("there was load", || {
             let taken = fence.taken.lock().unwrap().len();
-            taken >= before + WRITES || clients.iter().any(|it| it.is_finished())
+            taken >= before + WRITES || clients.iter().any(tokio::task::JoinHandle::is_finished)
         })
         .await;
     }
