@@ -120,6 +120,19 @@ pub(crate) async fn forward(
     ended
 }
 
+/// Asks an upstream beside all clients, once. What comes of it is told to nobody:
+/// neither breaker nor ejection nor budget may learn of it.
+pub(crate) async fn beside(
+    worker: &Worker,
+    index: UpstreamIndex,
+    spare: &Spare,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let local = worker.upstreams.get(index);
+    let chosen = local.choose(&worker.upstreams.random, Tried::default());
+    let asked = try_once(local, chosen, spare.request(), Some(spare), Instant::now());
+    asked.await.map_err(|missed| missed.refusal)
+}
+
 fn breaker_open(after: Duration) -> Refusal {
     let seconds = after.as_secs_f64().ceil().max(1.0);
     #[expect(

@@ -6,6 +6,7 @@ use crate::{
     explain,
     listeners::Listening,
     setup::Setup,
+    shadow::ShadowReport,
     shared::Shared,
     snapshot::Ownership,
     table::ExtractionIndex,
@@ -334,6 +335,19 @@ impl Gateway {
             .map_or_else(HeldReport::default, report)
     }
 
+    /// What the copies of an extraction's requests found since the start;
+    /// nothing for one that the plan does not have, or does not copy.
+    pub fn shadow(&self, extraction: &ExtractionName) -> ShadowReport {
+        let shared = &self.inner.shared;
+        let Some(found) = shared.find(extraction) else {
+            return ShadowReport::default();
+        };
+        let setup = self.inner.setup.load();
+        let planned = setup.table.entry(found).shadow.as_ref();
+        let share = planned.map(|shadow| shadow.share().to_string());
+        shared.extraction(found).shadow.report(share)
+    }
+
     /// All routes, in the order in which they are tried.
     pub fn routes(&self) -> Vec<RouteReport> {
         explain::routes(&self.inner.setup.load())
@@ -351,6 +365,7 @@ impl Gateway {
         self.inner.setup.load().access.register(registry);
         self.inner.setup.load().flags.register(registry);
         collector::register(&self.inner.setup, registry);
+        self.inner.shared.shadows.register(registry);
     }
 
     /// What it thinks of its upstreams: the monolith, then the services.

@@ -8,6 +8,7 @@ use crate::{
     answer::Refusal,
     body,
     peer::{Peer, Scheme},
+    shadow,
     table::Head,
     upgrade,
 };
@@ -20,7 +21,7 @@ use http::{
 use protocol::Side;
 use std::borrow::Cow;
 
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -43,6 +44,7 @@ impl Seen {
     const FORWARDED_FOR: u8 = 1 << 4;
     const FORWARDED_HOST: u8 = 1 << 5;
     const FORWARDED_PROTO: u8 = 1 << 6;
+    const SHADOW: u8 = 1 << 7;
 
     /// Walks over a head.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
@@ -53,6 +55,7 @@ impl Seen {
             "x-forwarded-for" => Self::FORWARDED_FOR,
             "x-forwarded-host" => Self::FORWARDED_HOST,
             "x-forwarded-proto" => Self::FORWARDED_PROTO,
+            "x-banyan-shadow" => Self::SHADOW,
             name if is_hop_by_hop(name) => Self::HOP_BY_HOP,
             _ => 0,
         };
@@ -193,6 +196,9 @@ pub(crate) fn outgoing(
     if seen.has(Seen::EXPECT) && headers.remove(header::EXPECT).is_some() {
         // hyper answers it to the client when the body is first read.
         parts.extensions.insert(body::Expecting);
+    }
+    if seen.has(Seen::SHADOW) {
+        headers.remove(shadow::MARKER);
     }
     let via = if seen.has(Seen::FORWARDED_FOR) {
         forwarded_for(headers, peer)

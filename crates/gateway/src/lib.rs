@@ -29,6 +29,8 @@
 //! client's own writes), `inflight` (the hand-over for writes in flight),
 //! `deadline` (how long).
 //!
+//! What is asked beside clients, to compare both sides: `shadow`.
+//!
 //! Who is asked, and when no longer: `upstream` and what is below it.
 //!
 //! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
@@ -85,6 +87,7 @@ mod read;
 mod serve;
 mod settle;
 mod setup;
+mod shadow;
 mod shared;
 mod snapshot;
 mod spare;
@@ -104,6 +107,7 @@ pub use explain::{Explanation, RouteReport};
 pub use gateway::{Gateway, HeldReport};
 pub use listeners::Listeners;
 pub use positions::{Positions, Sample};
+pub use shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts};
 pub use tls::TlsError;
 pub use upstream::{
     breaker::BreakerState,

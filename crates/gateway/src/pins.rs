@@ -210,6 +210,34 @@ impl Pins {
             })
     }
 
+    /// Whether the other side has what was written before this gateway came,
+    /// and all that a client has written since; without a key, all that anybody
+    /// without one has.
+    pub(crate) fn has_flowed(&self, owner: Ownership, client: Option<ClientId>) -> bool {
+        let applied = self.applied(owner.side);
+        let own = client.map_or(Holder::Keyless, Holder::Client);
+        let binds = |holder| {
+            let pin = self.pin(holder);
+            pin.is_some_and(|pin| pin.binds(owner, applied))
+        };
+        ![own, Holder::Overflow, Holder::Start]
+            .into_iter()
+            .any(binds)
+    }
+
+    /// Waits until the other side has all of `source`'s log up to a position.
+    /// For ever, where it never gets there: the caller bounds it.
+    pub(crate) async fn reached(&self, source: Side, position: Lsn) {
+        let mut applied = self.applied_watch(source).clone();
+        if applied
+            .wait_for(|applied| *applied >= position)
+            .await
+            .is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// What a request must wait for that has no choice of side: the writes of
     /// its client that were answered before now, where the other side has not
     /// seen them yet.

@@ -18,7 +18,8 @@ pub trait Positions: Send + Sync + 'static {
     /// all that was committed there before the call lies before it. `None`
     /// when it cannot be had now; the gateway asks again, at a bounded rate.
     ///
-    /// Each worker asks for one position of an extraction's side at a time.
+    /// Each worker asks for one position of an extraction's side at a time, and
+    /// for one more per comparison that shadows its reads, a handful.
     fn sample(&self, extraction: &ExtractionName, side: Side) -> Sample;
 
     /// How far the changes of `source`'s log have been applied on the other

@@ -9,6 +9,7 @@ use crate::{
     forward::{Failure, forward, is_gateway_error},
     serve::Outcome,
     setup::Setup,
+    shadow,
     spare::{Repeatable, Spare},
     stay::{self, Wait},
     table::{RouteIndex, UpstreamIndex},
@@ -18,13 +19,13 @@ use crate::{
 use http::{HeaderMap, Request, Response, request::Parts};
 use hyper::body::Incoming;
 use protocol::Side;
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 /// Sends a read to the side that the split chooses, or to the owner; and to
 /// the owner where the other side fails. Where both are down, it is answered
 /// by what was kept, if the plan wants that.
 pub(crate) async fn read(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     route: RouteIndex,
     mut parts: Parts,
     caller: Caller<'_>,
@@ -50,6 +51,9 @@ pub(crate) async fn read(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
+    if let Some(spare) = &request.spare {
+        shadow::consider(worker, route, spare, caller);
+    }
     let outcome = ask(worker, route, verdict, request, caller, &wait).await;
     match keeping {
         None => outcome,

@@ -6,6 +6,7 @@ use crate::{
     hold::Ledger,
     metrics::Metrics,
     pins::{CLIENTS_MAX, Pins},
+    shadow::{self, Shadows},
     snapshot::{Ownership, Snapshot},
     table::ExtractionIndex,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Extraction {
     pub(crate) name: ExtractionName,
     pub(crate) pins: Pins,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) shadow: shadow::Ledger,
 }
 
 /// What all workers share, whatever becomes of the plan.
@@ -33,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
+    pub(crate) shadows: Shadows,
     extractions: Vec<Extraction>,
     publishing: Mutex<()>,
     started: Instant,
@@ -51,12 +54,14 @@ impl Shared {
                 positions.applied(&entry.name, side)
             }),
             ledger: Ledger::new(&entry.switch, metrics.hold(&entry.service)),
+            shadow: shadow::Ledger::default(),
         };
         Self {
             extractions: plan.extractions.values().map(extraction).collect(),
             snapshot: ArcSwap::from_pointee(Snapshot::empty(plan.extractions.len())),
             positions,
             metrics,
+            shadows: Shadows::new(),
             publishing: Mutex::default(),
             started: Instant::now(),
             lease_end: AtomicU64::new(0),

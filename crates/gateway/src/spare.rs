@@ -51,6 +51,10 @@ impl Spare {
         }
     }
 
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
     pub(crate) fn request(&self) -> Request<RequestBody> {
         let mut request = Request::new(RequestBody::Whole(self.body.clone()));
         *request.method_mut() = self.method.clone();

@@ -1,13 +1,13 @@
 //! What the plan says about requests; fixed from start to end.
 
-use crate::{carrier::Carrier, client::KeySource, force::Force, target::Target};
+use crate::{carrier::Carrier, client::KeySource, force::Force, shadow::Shadow, target::Target};
 use http::HeaderMap;
 use plan::{
     Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
     ServiceName,
 };
 use protocol::Side;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One of a table's extractions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +88,8 @@ pub(crate) struct Entry {
     pub(crate) carrier: Option<Carrier>,
     pub(crate) flag: Option<String>,
     pub(crate) routes: Vec<Route>,
+    /// `None`: nothing is copied.
+    pub(crate) shadow: Option<Arc<Shadow>>,
     upstream: UpstreamIndex,
 }
 
@@ -141,6 +143,10 @@ impl Table {
                 .and_then(|plan| Carrier::new(plan, &extraction.name)),
             flag: extraction.flag.clone(),
             routes: extraction.routes.clone(),
+            shadow: extraction
+                .shadow
+                .as_ref()
+                .map(|shadow| Arc::new(Shadow::new(shadow, &plan.gateway.resolve))),
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],
         };

@@ -14,6 +14,7 @@ use crate::{
     pins::Holder,
     settle::Settler,
     setup::Setup,
+    shadow::Copies,
     shared::Shared,
     snapshot::Ownership,
     table::ExtractionIndex,
@@ -103,6 +104,7 @@ pub(crate) struct Worker {
     pub(crate) connections: Rc<Connections>,
     /// Told when the routing has changed, or the lease has ended.
     pub(crate) rerouted: Rc<Notify>,
+    pub(crate) copies: Copies,
     /// Whether it does what is done once per process, and whose turn it is.
     checks: Option<Turns>,
     correlation_seed: u64,
@@ -125,6 +127,7 @@ impl Worker {
             buffers: Buffers::new(BUFFER_BYTES_MAX),
             connections: Rc::default(),
             rerouted: Rc::default(),
+            copies: Copies::new(),
             checks,
             correlation_seed: seed(),
             correlations: Cell::new(0),
@@ -147,6 +150,7 @@ impl Worker {
             buffers: Rc::clone(&self.buffers),
             connections: Rc::clone(&self.connections),
             rerouted: Rc::clone(&self.rerouted),
+            copies: self.copies.clone(),
             checks: self.checks.clone(),
             correlation_seed: seed(),
             correlations: Cell::new(0),

@@ -19,6 +19,7 @@ use crate::{
     inflight::Flight,
     serve::Outcome,
     settle::PinnedWrite,
+    shadow::WriteCopy,
     snapshot::Ownership,
     spare::{Spare, is_idempotent},
     stay::{self, Wait},
@@ -92,6 +93,7 @@ pub(crate) async fn write(
     } else {
         None
     };
+    let copy = WriteCopy::of(worker, route, &parts, &ready.body);
     let request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
     let epoch = flight.epoch();
@@ -105,6 +107,9 @@ pub(crate) async fn write(
                 drop(pinned);
             }
             drop::<(Flight, Reserved)>((flight, ready.reserved));
+            if let (Some(copy), Ok(response)) = (copy, &answer) {
+                copy.send(response.status());
+            }
             answer
         }
     });

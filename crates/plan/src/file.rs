@@ -8,6 +8,7 @@ use crate::{
     located::Located,
     policy::file::PoliciesFile,
     routes::{GatewayRouteFile, RolloutFile, RouteFile},
+    shadow::ShadowFile,
     upstream::file::{TimeoutsFile, UpstreamFile},
 };
 use schemars::JsonSchema;
@@ -128,6 +129,9 @@ pub struct ExtractionFile {
     /// What is demanded of its requests.
     #[serde(default)]
     pub(crate) policies: Option<PoliciesFile>,
+    /// Copies of its requests whose answers are compared.
+    #[serde(default)]
+    pub(crate) shadow: Option<ShadowFile>,
 }
 
 /// The tables that move and what is known of them.

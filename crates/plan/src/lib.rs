@@ -27,6 +27,7 @@ mod resolve;
 mod route;
 mod routes;
 mod secret;
+mod shadow;
 mod tables;
 mod upstream;
 mod values;
@@ -53,6 +54,7 @@ pub use policy::{
 };
 pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
 pub use secret::Secret;
+pub use shadow::{Ignored, Shadow};
 pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
 pub use upstream::{
     Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
@@ -138,6 +140,8 @@ pub struct Extraction {
     pub switch: Switch,
     /// What is demanded of its requests, over what is demanded of all.
     pub policies: Policies,
+    /// Whether copies of its requests are compared.
+    pub shadow: Option<Shadow>,
 }
 
 /// How testers choose a side for their reads: by `always` (the service) or

@@ -12,6 +12,7 @@ use crate::{
     located::Located,
     own_writes, policy,
     routes::{gateway_routes, rollout, route},
+    shadow,
     upstream::{default_timeouts, upstream},
     values::duration,
 };
@@ -210,7 +211,10 @@ fn extraction(
         Some(policies) => policy::resolve(policies, &format!("extraction:{name}"), environment)?,
         None => Policies::default(),
     };
+    let shadow = file.shadow.as_ref();
+    let shadow = shadow.map(|shadow| shadow::resolve(shadow, monolith, services, environment));
     Ok(Extraction {
+        shadow: shadow.transpose()?,
         data: data(&name, at, file.data, environment)?,
         databases,
         name,

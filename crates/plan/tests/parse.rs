@@ -420,3 +420,43 @@ fn upstreams_speak_over_sockets_and_http2() {
         assert!(error.contains(wanted), "`{to}` gave `{error}`");
     }
 }
+
+#[test]
+fn copies_go_only_where_nothing_can_be_spoiled() {
+    let with = |shadow: &str| {
+        let text = GOOD.replace("    switch:", &format!("    shadow: {shadow}\n    switch:"));
+        Plan::parse(&text, environment)
+    };
+    let name = ExtractionName::new("contracts").unwrap();
+    let plan = Plan::parse(GOOD, environment).unwrap();
+    assert_eq!(plan.extractions[&name].shadow, None);
+    let plan = with("{ share: 0.5%, ignore: [$.seen, header X-Id] }").unwrap();
+    let shadow = plan.extractions[&name].shadow.clone().unwrap();
+    assert_eq!(shadow.share, Percent::parse("0.5%").unwrap());
+    let header = plan::Ignored::Header("x-id".to_owned());
+    assert_eq!(
+        shadow.ignore,
+        [plan::Ignored::Field("$.seen".to_owned()), header]
+    );
+    assert!(!shadow.show_values && shadow.scratch.is_none());
+    let own = with("{ share: 1%, show-values: true, scratch: \"http://127.0.0.1:8200\" }");
+    let own = own.unwrap().extractions[&name].shadow.clone().unwrap();
+    assert!(own.show_values && own.scratch.is_some_and(|url| url.port == 8200));
+    for (shadow, wanted) in [
+        ("{}", "share"),
+        ("{ share: 0% }", "copies nothing"),
+        ("{ share: 2%, ignore: [updated_at] }", "is no place"),
+        ("{ share: 2%, ignored: [] }", "ignored"),
+        (
+            "{ share: 2%, scratch: \"http://localhost:8101\" }",
+            "line 18, column 35: `http://localhost:8101` is `contracts` itself",
+        ),
+        (
+            "{ share: 2%, scratch: \"http://127.0.0.1:8000\" }",
+            "is `monolith` itself",
+        ),
+    ] {
+        let error = with(shadow).unwrap_err().to_string();
+        assert!(error.contains(wanted), "`{shadow}` gave `{error}`");
+    }
+}

@@ -30,6 +30,7 @@ mod raw;
 mod redis;
 mod reload;
 mod routing;
+mod shadow;
 mod shapes;
 mod slow_clients;
 mod smuggling;

@@ -1,0 +1,117 @@
+//! Copies of writes, to an upstream whose data may be spoiled.
+//!
+//! A copy is made after the owner has answered, of a write that the owner has
+//! answered, and of nothing else: what was refused or lost is nobody's to
+//! repeat. Its status is compared with the owner's, its body is not read: the
+//! scratch upstream's data go their own way.
+
+use super::{ledger::Copied, mark};
+use crate::{
+    body::RequestBody, deadline::timeout, spare::Spare, table::RouteIndex,
+    upstream::addresses::Addresses, worker::Worker,
+};
+use http::{StatusCode, request::Parts};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::{rc::Rc, time::Duration};
+use tokio::task::spawn_local;
+
+/// How long a connection may take, and all of a copy.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest head of an answer.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// A write that is copied once it has been answered.
+pub(crate) struct WriteCopy {
+    worker: Rc<Worker>,
+    route: RouteIndex,
+    spare: Spare,
+}
+
+impl WriteCopy {
+    /// Prepares one, where the plan wants that, it is this write's turn, and
+    /// its body is here.
+    pub(crate) fn of(
+        worker: &Rc<Worker>,
+        route: RouteIndex,
+        parts: &Parts,
+        body: &RequestBody,
+    ) -> Option<Self> {
+        let entry = worker.setup.table.entry(route.extraction);
+        let shadow = entry.shadow.as_ref()?;
+        shadow.scratch.as_ref()?;
+        if !shadow.is_due(worker) {
+            return None;
+        }
+        let body = body.whole()?;
+        let (mut copy, _) = Spare::of(parts, body.clone()).request().into_parts();
+        mark(&mut copy);
+        Some(Self {
+            worker: Rc::clone(worker),
+            route,
+            spare: Spare::of(&copy, body),
+        })
+    }
+
+    /// The owner has answered with this. Nobody waits for what follows.
+    pub(crate) fn send(self, owner: StatusCode) {
+        let Some(ticket) = self.worker.copies.writes.take() else {
+            return self.tell(Copied::Dropped);
+        };
+        spawn_local(async move {
+            let copied = match self.ask().await {
+                None => Copied::Unanswered,
+                Some(status) if status == owner => Copied::Equal,
+                Some(_) => Copied::Different,
+            };
+            self.tell(copied);
+            drop(ticket);
+        });
+    }
+
+    async fn ask(&self) -> Option<StatusCode> {
+        let entry = self.worker.setup.table.entry(self.route.extraction);
+        let scratch = entry.shadow.as_ref()?.scratch.as_ref()?;
+        let asked = timeout(PATIENCE, Box::pin(exchange(scratch, &self.spare))).await;
+        match asked {
+            Ok(Ok(status)) => Some(status),
+            Ok(Err(error)) => {
+                tracing::debug!(upstream = %scratch.authority(), %error, "write not copied");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn tell(&self, copied: Copied) {
+        let shared = &self.worker.shared;
+        let entry = self.worker.setup.table.entry(self.route.extraction);
+        let path = entry.routes[self.route.route].path.to_string();
+        shared
+            .extraction(self.route.extraction)
+            .shadow
+            .copied(copied);
+        let metrics = &shared.shadows.metrics;
+        metrics.copied(&entry.service, &path, copied);
+    }
+}
+
+/// Over a connection of its own: copies are few, and none may be repeated.
+async fn exchange(scratch: &Addresses, spare: &Spare) -> std::io::Result<StatusCode> {
+    let wire = scratch.connect(CONNECT_PATIENCE).await?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .handshake(TokioIo::new(wire))
+        .await
+        .map_err(std::io::Error::other)?;
+    let asking = async move {
+        // Sender and answer are dropped here, which ends the connection.
+        let answer = sender.send_request(spare.request()).await;
+        answer.map(|answer| answer.status())
+    };
+    let (status, _ended) = tokio::join!(asking, connection);
+    status.map_err(std::io::Error::other)
+}
