@@ -13,6 +13,7 @@ mod ask;
 mod check;
 mod routes;
 mod screen;
+mod shadow;
 
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser, Subcommand};
@@ -154,6 +155,12 @@ enum Verb {
         #[arg(long, value_name = "ADDRESS")]
         from: Option<std::net::IpAddr>,
     },
+    /// Show where the service answers otherwise than the monolith.
+    ///
+    /// The plan's `shadow` has a share of the reads asked of both sides. Shows
+    /// how many differ, in which fields, and examples, without their values
+    /// unless the plan says `show-values`.
+    Shadow(Extraction),
     /// Print the JSON Schema of the plan file.
     Schema,
 }
@@ -195,6 +202,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Status => ask::status(state, json).await,
         Verb::Reload => routes::reload(state, json).await,
         Verb::Routes => routes::routes(state, json).await,
+        Verb::Shadow(Extraction { extraction }) => shadow::shadow(state, &extraction, json).await,
         Verb::Explain {
             method,
             url,

@@ -6,6 +6,7 @@ use conductor::{
     api::{ErrorKind, ErrorReply, Parameters, Question, Reply},
     status::Status,
 };
+use gateway::ShadowReport;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
@@ -92,6 +93,17 @@ impl Client {
         let (code, body) = self.call(Method::POST, "/v1/reload", Bytes::new()).await?;
         if code == StatusCode::OK {
             Ok(())
+        } else {
+            Err(unexpected(code, &body))
+        }
+    }
+
+    /// What the comparisons of an extraction's reads found.
+    pub(crate) async fn shadow(&self, extraction: &str) -> Result<ShadowReport, Failure> {
+        let path = format!("/v1/extractions/{extraction}/shadow");
+        let (code, body) = self.call(Method::GET, &path, Bytes::new()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
         } else {
             Err(unexpected(code, &body))
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/status` | [`Status`] |
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`], when it is done |
+//! | `GET /v1/extractions/{name}/shadow` | where both sides answer reads differently |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`Question`] |
 //! | `POST /v1/reload` | `{}`, once the gateway goes by the plan as it now is |
@@ -58,6 +59,8 @@ pub struct Question {
 pub trait Routes: Send + Sync {
     /// All, in the order in which they are tried.
     fn routes(&self) -> serde_json::Value;
+    /// What comparing both sides' answers to an extraction's reads has found.
+    fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value;
     /// What would become of a request. The error is what its client would be
     /// told, or why the question makes no sense.
     fn explain(&self, question: &Question) -> Result<serde_json::Value, String>;
@@ -139,6 +142,7 @@ pub fn router(control: Control) -> ApiRouter {
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
         .route("/v1/reload", post(reload))
+        .route("/v1/extractions/{name}/shadow", get(shadow))
         .route("/v1/extractions/{name}/{verb}", post(verb))
         .layer(middleware::from_fn_with_state(control.clone(), authorized));
     Router::new()
@@ -202,6 +206,24 @@ async fn reload(State(control): State<Control>) -> Response {
     }
 }
 
+async fn shadow(State(control): State<Control>, Path(name): Path<String>) -> Response {
+    match ExtractionName::new(&name) {
+        Ok(found) if control.workers.contains_key(&found) => {
+            Json(control.routes.shadow(&found)).into_response()
+        }
+        _ => unknown(&control, &name),
+    }
+}
+
+fn unknown(control: &Control, name: &str) -> Response {
+    let known: Vec<_> = control.workers.keys().map(ToString::to_string).collect();
+    let error = format!(
+        "the plan has no extraction `{name}`; it has {}",
+        known.join(", ")
+    );
+    failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new())
+}
+
 async fn verb(
     State(control): State<Control>,
     Path((name, verb)): Path<(String, String)>,
@@ -211,12 +233,7 @@ async fn verb(
         .ok()
         .and_then(|name| control.workers.get(&name));
     let Some(worker) = worker else {
-        let known: Vec<_> = control.workers.keys().map(ToString::to_string).collect();
-        let error = format!(
-            "the plan has no extraction `{name}`; it has {}",
-            known.join(", ")
-        );
-        return failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new());
+        return unknown(&control, &name);
     };
     let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
     let asked = match asked(&verb, &parameters) {
@@ -287,4 +304,70 @@ fn failure(code: StatusCode, kind: ErrorKind, error: String, findings: Vec<Findi
         }),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    struct NoRoutes;
+
+    #[async_trait]
+    impl Routes for NoRoutes {
+        fn routes(&self) -> serde_json::Value {
+            serde_json::json!([])
+        }
+
+        fn shadow(&self, _: &ExtractionName) -> serde_json::Value {
+            serde_json::json!({})
+        }
+
+        fn explain(&self, _: &Question) -> Result<serde_json::Value, String> {
+            Err("not asked".to_owned())
+        }
+
+        async fn reload(&self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    async fn ask(address: std::net::SocketAddr, line: &str, token: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let text = format!(
+            "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn every_call_is_found_and_needs_the_token() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let control = Control {
+            workers: BTreeMap::new(),
+            token: "right".into(),
+            metrics: Arc::new(String::new),
+            routes: Arc::new(NoRoutes),
+        };
+        tokio::spawn(serve(listener, router(control)));
+        for (line, wanted) in [
+            ("GET /v1/status", "200"),
+            ("GET /v1/routes", "200"),
+            ("GET /v1/extractions/a/shadow", "no extraction `a`"),
+            ("POST /v1/extractions/a/switch", "no extraction `a`"),
+        ] {
+            let answer = ask(address, line, "right").await;
+            assert!(answer.contains(wanted), "{line}: {answer}");
+            let answer = ask(address, line, "wrong").await;
+            assert!(answer.starts_with("HTTP/1.1 401"), "{line}: {answer}");
+        }
+    }
 }

@@ -112,6 +112,10 @@ impl Routes for LocalGateway {
         serde_json::json!(self.gateway.routes())
     }
 
+    fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value {
+        serde_json::json!(self.gateway.shadow(extraction))
+    }
+
     fn explain(&self, question: &Question) -> Result<serde_json::Value, String> {
         let from = question.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut request = Request::builder()
