@@ -601,7 +601,8 @@ impl Loop {
                 ..self.state.routing()
             }
         };
-        self.shared.routes.set(&self.name, routing);
+        let begins = self.state.begins();
+        self.shared.routes.set(&self.name, routing, begins);
     }
 
     fn publish(&self) {

@@ -1,10 +1,20 @@
 //! Cancel ends an extraction without a trace: both catalogues are as before,
-//! the target is empty again, and it can be started once more.
+//! the target is empty again, and it can be started once more. Before it, a
+//! switch was aborted: what that decided counts no more than the rest.
 
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
+use std::time::Duration;
 use testbed::catalogue::{Catalogue, row_counts};
-use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE};
+use testbed::deadline;
+use testbed::http_client::{self, Call};
+use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE, MONOLITH_ROLE};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const READS_LIMIT: Duration = Duration::from_secs(60);
+
+/// Nobody who writes.
+const READER: u32 = 1_000_007;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_leaves_no_trace() -> Result<()> {
@@ -34,9 +44,12 @@ async fn cancel_leaves_no_trace() -> Result<()> {
     let traffic = stage.traffic().await?;
     stage.banyan.shift("100%").await?;
     traffic.more_writes(20).await?;
+    abort_a_switch(&stage).await?;
+    read_from(&stage, "service").await?;
 
     traffic.workload.begin_phase("cancel");
     stage.banyan.cancel().await?;
+    read_from(&stage, "monolith").await?;
     traffic.more_writes(20).await?;
     before
         .0
@@ -55,7 +68,42 @@ async fn cancel_leaves_no_trace() -> Result<()> {
 
     stage.banyan.start().await?;
     stage.settled("following", "monolith").await?;
+    stage.banyan.shift("100%").await?;
+    read_from(&stage, "service").await?;
+    stage.switch().await?;
     traffic.more_writes(20).await?;
     traffic.finish_unnoticed().await?;
     stage.ensure_equal().await
+}
+
+/// A transaction keeps it from its lock for as long as a hold may last.
+async fn abort_a_switch(stage: &Stage) -> Result<()> {
+    let holder = stage
+        .scene
+        .monolith_cluster
+        .client(MONOLITH_ROLE, MONOLITH_DATABASE)
+        .await?;
+    holder
+        .batch_execute(
+            "SET application_name = 'land-contracts-cron'; BEGIN;
+             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE",
+        )
+        .await?;
+    let handover = stage.banyan.switch().await?;
+    ensure!(
+        !handover.is_committed(),
+        "the switch went through past an open transaction"
+    );
+    holder.batch_execute("ROLLBACK").await?;
+    Ok(())
+}
+
+/// Waits until reads come from a side.
+async fn read_from(stage: &Stage, side: &str) -> Result<()> {
+    let call = Call::get("/api/contracts").by(Some(READER));
+    deadline::until(&format!("reads from the {side}"), READS_LIMIT, async || {
+        let answer = http_client::call(stage.gateway()?, &call, TIMEOUT).await?;
+        Ok((answer.side() == Some(side)).then_some(()))
+    })
+    .await
 }

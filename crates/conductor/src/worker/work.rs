@@ -231,7 +231,7 @@ fn hold(
 ) -> BoxFuture<'static, Result<Done, Trouble>> {
     let gateways = Arc::clone(&shared.gateways);
     let name = shared.extraction.name.clone();
-    let epoch = order.epoch;
+    let epoch = shared.routes.epoch(&name, order.epoch);
     Box::pin(async move {
         let mut waiting: FuturesUnordered<_> = missing
             .into_iter()
