@@ -19,6 +19,7 @@ mod kong;
 pub mod listen;
 mod located;
 mod names;
+mod operation;
 mod own_writes;
 mod path;
 mod policy;
@@ -46,6 +47,7 @@ pub use gateway_route::{
 pub use included::Files;
 pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
+pub use operation::{Dialect, NamePattern, Operations};
 pub use own_writes::{ReadYourWrites, TokenCarrier};
 pub use path::PathPattern;
 pub use policy::{

@@ -83,6 +83,37 @@ impl PathPattern {
         }
     }
 
+    /// Whether some path belongs to both, as far as their shapes tell.
+    pub fn shares_paths_with(&self, other: &Self) -> bool {
+        let ((own, below), (others, others_below)) = (self.shape(), other.shape());
+        let alike = own.iter().zip(&others).all(|(own, other)| {
+            // A parameter may be anything.
+            own.is_none() || other.is_none() || own == other
+        });
+        alike
+            && match own.len().cmp(&others.len()) {
+                Ordering::Equal => true,
+                Ordering::Less => below,
+                Ordering::Greater => others_below,
+            }
+    }
+
+    /// Its segments, `None` where one may be anything, and whether it stands
+    /// for all below it, too.
+    fn shape(&self) -> (Vec<Option<&str>>, bool) {
+        match self {
+            Self::Exact(own) => (own.split('/').skip(1).map(Some).collect(), false),
+            Self::Below(own) => (own.split('/').skip(1).map(Some).collect(), true),
+            Self::Template(template) => {
+                let segments = template.segments.iter().map(|segment| match segment {
+                    Segment::Literal(own) => Some(own.as_str()),
+                    Segment::Parameter(_) => None,
+                });
+                (segments.collect(), template.below)
+            }
+        }
+    }
+
     /// What stands in a path at a parameter; `None` where the pattern has no
     /// such one, or does not match.
     pub fn parameter<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
@@ -228,6 +259,36 @@ impl fmt::Display for PathPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_share_paths_or_do_not() {
+        let shares = |one: &str, other: &str| {
+            let (one, other) = (
+                PathPattern::parse(one).unwrap(),
+                PathPattern::parse(other).unwrap(),
+            );
+            assert_eq!(one.shares_paths_with(&other), other.shares_paths_with(&one));
+            one.shares_paths_with(&other)
+        };
+        for (one, other) in [
+            ("/a", "/a"),
+            ("/a/*", "/a"),
+            ("/a/*", "/a/b/c"),
+            ("/{t}/rpc", "/x/rpc"),
+            ("/*", "/a"),
+        ] {
+            assert!(shares(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("/a", "/b"),
+            ("/a", "/a/b"),
+            ("/a/*", "/ab"),
+            ("/{t}/rpc", "/graphql"),
+            ("/{t}/rpc", "/x/y"),
+        ] {
+            assert!(!shares(one, other), "{one} {other}");
+        }
+    }
 
     fn pattern(text: &str) -> PathPattern {
         PathPattern::parse(text).unwrap()

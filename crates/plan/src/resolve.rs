@@ -10,7 +10,7 @@ use crate::{
     },
     flags, kong, listen,
     located::Located,
-    own_writes, policy,
+    operation, own_writes, policy,
     routes::{gateway_routes, rollout, route},
     shadow,
     upstream::{default_timeouts, upstream},
@@ -59,6 +59,7 @@ pub(crate) fn resolve(
     }
     tables_once(&extractions)?;
     own_writes::carriers_once(&extractions)?;
+    operation::one_dialect_per_path(&extractions, &gateway.routes)?;
     let control = match file.control {
         Some(control) => parse(&control.listen, environment, address)?,
         None => address(DEFAULT_CONTROL).map_err(PlanError::whole)?,

@@ -1,6 +1,6 @@
 //! Which requests belong together.
 
-use crate::PathPattern;
+use crate::{Operations, PathPattern};
 use std::{cmp::Ordering, fmt};
 
 /// A set of requests.
@@ -16,6 +16,8 @@ pub struct Route {
     pub headers: Vec<HeaderMatch>,
     /// What its requests are taken for.
     pub kind: KindRule,
+    /// Which of the operations that share its paths; `None` is all.
+    pub operations: Option<Operations>,
 }
 
 /// `example.org` or `*.example.org`.
@@ -48,7 +50,7 @@ pub enum KindRule {
 }
 
 impl Route {
-    /// Whether a request belongs here. `path` is without its query, `host`
+    /// Whether a request belongs here, as far as its head says it. `path` is without its query, `host`
     /// lower case and without its port; `header` tells whether one of the
     /// values of a header is this one, or with `None` whether there is any.
     pub fn matches(
@@ -83,8 +85,9 @@ impl Route {
 
     /// Orders the route that counts first: an exact host before `*.host`
     /// before none, then the more specific path, then the one with methods,
-    /// then the one with more headers. The rule of the Kubernetes Gateway API,
-    /// with parameters between literals and prefixes.
+    /// then the one with more headers, then the one with operations, and of
+    /// those the one that spells out more of their names. The rule of the
+    /// Kubernetes Gateway API, with parameters between literals and prefixes.
     pub fn by_priority(&self, other: &Self) -> Ordering {
         let host = |route: &Self| match &route.host {
             Some(HostPattern::Exact(_)) => (0, 0),
@@ -96,6 +99,10 @@ impl Route {
             .then_with(|| self.path.by_specificity(&other.path))
             .then_with(|| self.methods.is_none().cmp(&other.methods.is_none()))
             .then_with(|| other.headers.len().cmp(&self.headers.len()))
+            .then_with(|| match (&self.operations, &other.operations) {
+                (Some(own), Some(other)) => own.by_specificity(other),
+                (own, other) => own.is_none().cmp(&other.is_none()),
+            })
     }
 }
 
@@ -113,6 +120,9 @@ impl fmt::Display for Route {
                 Some(value) => write!(f, " {}: {value}", header.name)?,
                 None => write!(f, " {}: *", header.name)?,
             }
+        }
+        if let Some(operations) = &self.operations {
+            write!(f, " {operations}")?;
         }
         match self.kind {
             KindRule::ByMethod => Ok(()),
@@ -195,6 +205,7 @@ mod tests {
             host: host.map(|text| HostPattern::parse(text).unwrap()),
             headers: Vec::new(),
             kind: KindRule::ByMethod,
+            operations: None,
         }
     }
 

@@ -2,9 +2,10 @@
 
 use crate::{
     CohortKey, Destination, Force, GatewayRoute, HeaderMatch, HostPattern, KindRule, MethodKind,
-    PathPattern, PlanError, Policies, ReadYourWrites, Rewrite, Route, Secret, ServiceName,
-    Upstream, flags,
+    Operations, PathPattern, PlanError, Policies, ReadYourWrites, Rewrite, Route, Secret,
+    ServiceName, Upstream, flags,
     located::Located,
+    operation::OperationFile,
     own_writes::{self, ReadYourWritesFile},
     policy::{self, file::PoliciesFile},
     resolve::{Environment, parse, token},
@@ -34,6 +35,9 @@ pub struct RouteFile {
     /// What its requests are taken for; by their methods when left out.
     #[serde(default, rename = "as")]
     pub(crate) kind: Option<KindFile>,
+    /// Which of the operations that share this path; all when left out.
+    #[serde(default)]
+    pub(crate) operation: Option<Located<OperationFile>>,
 }
 
 /// What requests are taken for.
@@ -66,6 +70,9 @@ pub struct GatewayRouteFile {
     /// As in the routes of extractions.
     #[serde(default, rename = "as")]
     pub(crate) kind: Option<KindFile>,
+    /// As in the routes of extractions.
+    #[serde(default)]
+    pub(crate) operation: Option<Located<OperationFile>>,
     /// Take away the part of the path that `path` spells out (default false).
     #[serde(default)]
     pub(crate) strip_path: bool,
@@ -169,6 +176,10 @@ pub(crate) fn route(file: RouteFile, environment: Environment<'_>) -> Result<Rou
             Some(KindFile::Reads) => KindRule::Always(MethodKind::Read),
             Some(KindFile::Writes) => KindRule::Always(MethodKind::Write),
         },
+        operations: file
+            .operation
+            .map(|operation| Operations::resolve(operation, environment))
+            .transpose()?,
     })
 }
 
@@ -205,6 +216,7 @@ fn gateway_route(
                 host: file.host,
                 headers: file.headers,
                 kind: file.kind,
+                operation: file.operation,
             },
             environment,
         )?,

@@ -292,6 +292,7 @@ fn route(
                         host: host.clone(),
                         headers: headers.clone(),
                         kind: KindRule::ByMethod,
+                        operations: None,
                     },
                     to: Destination::Service(service.own.clone()),
                     rewrite: Rewrite {
