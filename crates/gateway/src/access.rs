@@ -35,8 +35,6 @@ pub(crate) use identity::is_reserved;
 use crate::{StartError, body::ResponseBody, peer::Peer, table::Place, worker::Worker};
 use chain::Chain;
 use http::{HeaderName, Response, request::Parts};
-use http_body::Body as _;
-use hyper::body::Incoming;
 use identity::{Credential, Identity, Signer};
 use issuer::Issuer;
 use keys::KeyRing;
@@ -182,6 +180,15 @@ impl Access {
         Admission::new(who, Vec::new(), admission::Decoration::default())
     }
 
+    /// Whether the same is demanded at all these places, so that who is let in
+    /// at one of them is let in at all.
+    pub(crate) fn demand_alike(&self, places: &[Place]) -> bool {
+        let demands = |place: &Place| self.chain(*place).map(Chain::policies);
+        places
+            .windows(2)
+            .all(|two| demands(&two[0]) == demands(&two[1]))
+    }
+
     fn chain(&self, place: Place) -> Option<&Chain> {
         match place {
             Place::Elsewhere => self.others.as_ref(),
@@ -271,11 +278,12 @@ pub(crate) struct Answered(pub(crate) Box<Response<ResponseBody>>);
 
 /// Lets a request in, with what is known of it, or answers it. What a client
 /// must not say about itself is removed from its head; what the upstream is to
-/// know is added by [`Admission::introduce`].
+/// know is added by [`Admission::introduce`]. `length` is that of the body, where
+/// it is known.
 pub(crate) async fn admit(
     worker: &Worker,
     parts: &mut Parts,
-    body: &Incoming,
+    length: Option<u64>,
     peer: &Peer,
     place: Place,
 ) -> Result<Admission, Answered> {
@@ -288,7 +296,7 @@ pub(crate) async fn admit(
             let way = Way {
                 // Whoever can open the gateway's Unix socket is on this machine.
                 peer: peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-                length: body.size_hint().exact(),
+                length,
             };
             Box::pin(chain.walk(access, &worker.desk, parts, way)).await
         }

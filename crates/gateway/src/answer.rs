@@ -1,19 +1,21 @@
 //! Answers of the gateway's own: problem details of RFC 9457.
 
-use crate::{access::Denial, body::ResponseBody, target::BadTarget};
+use crate::{access::Denial, body::ResponseBody, operation::BadOperation, target::BadTarget};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
 /// Why a request gets an answer of the gateway's own.
 ///
 /// Of all with status 503 the request was sent nowhere. Of those with 400, 408
-/// and 413 at most a part of it was.
+/// and 413 at most a part of it was, and of those for its operations nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
     BadTarget(#[from] BadTarget),
     #[error("{0}")]
     Access(Denial),
+    #[error("{0}")]
+    Operation(#[from] BadOperation),
     #[error("{0}")]
     BadHead(&'static str),
     #[error("the request's body came too slowly, or ended early")]
@@ -62,6 +64,7 @@ impl Refusal {
             Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Access(denial) => denial.status(),
+            Self::Operation(bad) => bad.status(),
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
             Self::BuffersFull
             | Self::NoLease
@@ -83,6 +86,7 @@ impl Refusal {
             Self::BadTarget(_) => "bad-target",
             Self::BadHead(_) => "bad-head",
             Self::Access(denial) => denial.reason(),
+            Self::Operation(bad) => bad.reason(),
             Self::BodyLost => "body-lost",
             Self::BadBody => "bad-body",
             Self::BodyTooLarge => "body-too-large",

@@ -57,6 +57,11 @@ impl Whole {
         self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
     }
 
+    /// What it says.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
+    }
+
     fn next(&mut self) -> Option<Frame<Bytes>> {
         match self.bytes.take() {
             Some(bytes) => Some(Frame::data(bytes)),
@@ -381,6 +386,23 @@ async fn discard(mut body: Incoming) {
     };
     // Too slow, then: the client takes its chances.
     let _ = tokio::time::timeout(DISCARD_PATIENCE, all).await;
+}
+
+/// A client's body.
+pub(crate) enum Inbound {
+    /// It has not been looked at.
+    Coming(Incoming),
+    /// It was read to see what the request asks for.
+    Here(Whole, Reserved),
+}
+
+impl Inbound {
+    /// Reads the body of a refused request, like [`refuse`].
+    pub(crate) async fn refuse(self, parts: &Parts) {
+        if let Self::Coming(body) = self {
+            refuse(parts, body).await;
+        }
+    }
 }
 
 /// A body that was read before its request is sent.

@@ -3,16 +3,23 @@
 use crate::{
     answer::Refusal,
     caller::{Caller, Told},
-    client::KeySource,
+    client::{Client, KeySource},
     cohort::Bucket,
     decision::{self, Asking, ReadVerdict, Why, WriteVerdict},
+    operation::{
+        self, Asked,
+        batch::{self, Verdict},
+        parts::Part,
+        passage,
+    },
     peer::Peer,
     read::chosen,
     serve,
     setup::Setup,
-    table::{Place, RouteIndex},
+    table::{Found, Place, RouteIndex, Sharing},
     target::{BadTarget, Target},
 };
+use bytes::Bytes;
 use http::{Request, request::Parts};
 use plan::{MethodKind, Percent};
 use serde::Serialize;
@@ -64,12 +71,12 @@ pub(crate) fn routes(setup: &Setup) -> Vec<RouteReport> {
 /// Decides a request without sending it. The error says what is wrong with it.
 pub(crate) fn explain(
     setup: &Setup,
-    request: Request<()>,
+    request: Request<Bytes>,
     address: IpAddr,
 ) -> Result<Explanation, String> {
-    let (mut parts, ()) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let peer = Peer::new(Some(address), crate::peer::Scheme::Plain);
-    let place = serve::addressed(setup, &mut parts).map_err(|refusal| match refusal {
+    let found = serve::addressed(setup, &mut parts).map_err(|refusal| match refusal {
         Refusal::BadTarget(BadTarget::Ambiguous) => {
             let reading = Target::read(parts.uri.path()).ok();
             let reading = reading.and_then(|target| target.lenient);
@@ -78,40 +85,119 @@ pub(crate) fn explain(
                 reading.as_deref().unwrap_or_default()
             )
         }
-        other => format!("{}: {other}", other.status().as_u16()),
+        other => refused(other),
     })?;
-    let kind = setup.table.kind(place, parts.method.as_str());
-    let (to, why) = match place {
+    let method = parts.method.as_str();
+    let touched = match found {
+        Found::Place(place) => {
+            let kind = setup.table.kind(place, method);
+            vec![Part { place, kind }]
+        }
+        Found::Shared(sharing) => operations(setup, &sharing, &parts, &body)?,
+    };
+    let place = touched.first().map_or(Place::Elsewhere, |part| part.place);
+    let admission = setup.access.vouched(place, &parts);
+    let caller = Caller {
+        peer: &peer,
+        admission: &admission,
+        told: None,
+    };
+    let client = caller.client(&parts.headers, &parts.uri);
+    let (to, why) = match touched[..] {
+        [Part { place, kind }] => alone(setup, place, kind, client),
+        _ => together(setup, &touched, client),
+    };
+    let each = |text: &dyn Fn(Place) -> Option<String>| {
+        let all: Vec<_> = touched.iter().filter_map(|part| text(part.place)).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    };
+    let kinds = [MethodKind::Write, MethodKind::Read].map(|kind| {
+        let is_of = |part: &Part| part.kind == kind;
+        touched.iter().any(is_of)
+    });
+    Ok(Explanation {
+        route: each(&|place| setup.table.route(place).map(ToString::to_string)),
+        belongs_to: each(&|place| Some(belongs_to(setup, place))).unwrap_or_default(),
+        kind: match kinds {
+            [false, _] => "read",
+            [true, false] => "write",
+            [true, true] => "write, with reads beside it",
+        },
+        to,
+        why,
+    })
+}
+
+/// The places of a request whose body says where it belongs.
+fn operations(
+    setup: &Setup,
+    sharing: &Sharing,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Vec<Part>, String> {
+    let table = &setup.table;
+    if body.is_empty() && !parts.method.is_safe() && parts.uri.query().is_none() {
+        return Err("its body says where it belongs: add it with --data".to_owned());
+    }
+    let asked = match sharing.dialect(table) {
+        Some(dialect) => operation::read(dialect, parts, body),
+        None => Ok(Asked::Anything),
+    };
+    let asked = asked.map_err(|bad| refused(bad.into()))?;
+    Ok(sharing.parts(table, &asked, parts.method.as_str()))
+}
+
+/// Where a request of one place goes, and why.
+fn alone(
+    setup: &Setup,
+    place: Place,
+    kind: MethodKind,
+    client: Client<'_>,
+) -> (Option<String>, String) {
+    match place {
         Place::Elsewhere => (
             Some("monolith".to_owned()),
             "no route matches, so it stays with the monolith".to_owned(),
         ),
         Place::Route(stay) => {
             let stay = setup.table.stay(stay);
-            let why = match stay.rewritten(parts.uri.path()) {
+            let why = match stay.rewritten(client.uri.path()) {
                 Some(path) => format!("its route says so; the path becomes {path}"),
                 None => "its route says so".to_owned(),
             };
             (Some(stay.route.to.to_string()), why)
         }
         Place::Extraction(route) if kind == MethodKind::Write => write(setup, route),
-        Place::Extraction(route) => read(setup, route, &parts, &peer),
+        Place::Extraction(route) => read(setup, route, client),
+    }
+}
+
+/// Where a request of several places goes as a whole, and why.
+fn together(setup: &Setup, touched: &[Part], client: Client<'_>) -> (Option<String>, String) {
+    let writes: Vec<Place> = touched
+        .iter()
+        .filter(|part| part.kind == MethodKind::Write)
+        .map(|part| part.place)
+        .collect();
+    let (way, why) = if writes.is_empty() {
+        let way = passage::way_of_reads(setup, touched, client);
+        (way, "all its reads can be answered there")
+    } else {
+        match batch::verdict(setup, &setup.shared.snapshot.load(), &writes) {
+            Err(refusal) => (Err(refusal), ""),
+            Ok(Verdict::Hold(_)) => {
+                return (None, "it is held: a hand-over is under way".to_owned());
+            }
+            Ok(Verdict::Forward(way, _)) => (Ok(way), "the owner of its writes answers all of it"),
+        }
     };
-    let route = match place {
-        Place::Extraction(found) => Some(&setup.table.entry(found.extraction).routes[found.route]),
-        Place::Route(stay) => Some(&setup.table.stay(stay).route.route),
-        Place::Elsewhere => None,
-    };
-    Ok(Explanation {
-        route: route.map(ToString::to_string),
-        belongs_to: belongs_to(setup, place),
-        kind: match kind {
-            MethodKind::Read => "read",
-            MethodKind::Write => "write",
-        },
-        to,
-        why,
-    })
+    match way {
+        Err(refusal) => (None, refused(refusal)),
+        Ok(way) => {
+            let upstream = setup.upstreams.get(way.upstream);
+            (Some(upstream.name.to_string()), why.to_owned())
+        }
+    }
 }
 
 fn belongs_to(setup: &Setup, place: Place) -> String {
@@ -140,15 +226,8 @@ fn write(setup: &Setup, route: RouteIndex) -> (Option<String>, String) {
     }
 }
 
-fn read(setup: &Setup, route: RouteIndex, parts: &Parts, peer: &Peer) -> (Option<String>, String) {
+fn read(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
     let entry = setup.table.entry(route.extraction);
-    let admission = setup.access.vouched(Place::Extraction(route), parts);
-    let caller = Caller {
-        peer,
-        admission: &admission,
-        told: None,
-    };
-    let client = caller.client(&parts.headers, &parts.uri);
     let key = entry
         .key
         .find(client, Some(&entry.routes[route.route].path));

@@ -15,6 +15,7 @@ use crate::{
     worker::{self, Order},
 };
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::Request;
 use parking_lot::Mutex;
 use plan::{ExtractionName, GatewayRoute, Listener, Plan};
@@ -355,7 +356,7 @@ impl Gateway {
 
     /// What would become of a request of this address now. Sends nothing, and
     /// leaves no trace. The error is what its client would be told.
-    pub fn explain(&self, request: Request<()>, address: IpAddr) -> Result<Explanation, String> {
+    pub fn explain(&self, request: Request<Bytes>, address: IpAddr) -> Result<Explanation, String> {
         explain::explain(&self.inner.setup.load(), request, address)
     }
 

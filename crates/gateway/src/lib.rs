@@ -10,7 +10,7 @@
 //! The life of a request: `connections` (accepted; `http2` for those that speak
 //! it), `serve` (from head to
 //! head), then one of `stay`, `read`, `write`, all of which end in `forward`, or
-//! `upgrade`.
+//! `upgrade`; through `operation` where operations share a path.
 //!
 //! What stands behind it: `setup` (what the plan says; a reload puts another
 //! one in its place), `shared` (who owns and what was written, from start to
@@ -76,6 +76,7 @@ mod link;
 mod listeners;
 mod metrics;
 mod multiplexed;
+mod operation;
 mod peer;
 mod pin;
 mod pins;

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{RequestBody, ResponseBody},
+    body::{Inbound, RequestBody, ResponseBody},
     caller::{Caller, Told},
     client::Client,
     decision::{self, Asking, ReadVerdict, Why},
@@ -17,7 +17,6 @@ use crate::{
     worker::Worker,
 };
 use http::{HeaderMap, Request, Response, request::Parts};
-use hyper::body::Incoming;
 use protocol::Side;
 use std::{rc::Rc, sync::Arc};
 
@@ -29,7 +28,7 @@ pub(crate) async fn read(
     route: RouteIndex,
     mut parts: Parts,
     caller: Caller<'_>,
-    body: Incoming,
+    body: Inbound,
 ) -> Outcome {
     let wait = Wait::new(worker);
     let client = caller.client(&parts.headers, &parts.uri);

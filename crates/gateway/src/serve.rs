@@ -3,15 +3,16 @@
 use crate::{
     access::{self, Admission},
     answer::Refusal,
-    body::{self, ResponseBody},
+    body::{self, Inbound, ResponseBody},
     caller::{Caller, Told},
     hygiene::{self, Seen},
     metrics::{Kind, code_label, method_label},
+    operation::passage::{self, Passed},
     peer::Peer,
     read,
     setup::Setup,
     stay,
-    table::Place,
+    table::{Found, Place},
     target::Target,
     upgrade,
     worker::Worker,
@@ -43,7 +44,7 @@ impl Outcome {
     }
 
     /// Answered here.
-    fn answered(response: Response<ResponseBody>) -> Self {
+    pub(crate) fn answered(response: Response<ResponseBody>) -> Self {
         Self {
             side: None,
             answer: Ok(response),
@@ -80,43 +81,51 @@ pub(crate) async fn serve(
             body::refuse(&parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
         }
-        Ok(place) => match access::admit(&worker, &mut parts, &body, &peer, place).await {
-            Err(access::Answered(response)) => {
-                body::refuse(&parts, body).await;
-                (place, Outcome::answered(*response))
+        Ok(Found::Shared(sharing)) => {
+            let arrived = passage::Arrived {
+                sharing,
+                parts,
+                body,
+                seen,
+                correlation: &correlation,
+                told: &told,
+            };
+            let passed = Box::pin(passage::pass(&worker, &peer, arrived)).await;
+            let Passed { place, outcome, .. } = passed;
+            admission = passed.admission;
+            (place, outcome)
+        }
+        Ok(Found::Place(place)) => {
+            match access::admit(&worker, &mut parts, body.size_hint().exact(), &peer, place).await {
+                Err(access::Answered(response)) => {
+                    body::refuse(&parts, body).await;
+                    (place, Outcome::answered(*response))
+                }
+                Ok(admitted) => {
+                    admission = admitted;
+                    let upgrade = upgrade::asked(&parts, &body);
+                    hygiene::outgoing(&mut parts, seen, &peer, &correlation);
+                    admission.introduce(&mut parts.headers);
+                    let kind = worker.setup.table.kind(place, parts.method.as_str());
+                    let caller = Caller {
+                        peer: &peer,
+                        admission: &admission,
+                        told: Some(&told),
+                    };
+                    let outcome = match upgrade {
+                        Some(asked) => {
+                            Box::pin(upgrade::upgrade(&worker, caller, &[place], asked, parts))
+                                .await
+                        }
+                        None => {
+                            let body = Inbound::Coming(body);
+                            dispatch(&worker, place, kind, parts, caller, body).await
+                        }
+                    };
+                    (place, outcome)
+                }
             }
-            Ok(admitted) => {
-                admission = admitted;
-                let upgrade = upgrade::asked(&parts, &body);
-                hygiene::outgoing(&mut parts, seen, &peer, &correlation);
-                admission.introduce(&mut parts.headers);
-                let caller = Caller {
-                    peer: &peer,
-                    admission: &admission,
-                    told: Some(&told),
-                };
-                let kind = worker.setup.table.kind(place, parts.method.as_str());
-                let outcome = match (upgrade, place, kind) {
-                    (Some(asked), _, _) => {
-                        Box::pin(upgrade::upgrade(&worker, caller, place, asked, parts)).await
-                    }
-                    (None, Place::Elsewhere, _) => {
-                        stay::stay(&worker, None, kind, parts, caller, body).await
-                    }
-                    (None, Place::Route(route), _) => {
-                        stay::stay(&worker, Some(route), kind, parts, caller, body).await
-                    }
-                    (None, Place::Extraction(route), MethodKind::Read) => {
-                        read::read(&worker, route, parts, caller, body).await
-                    }
-                    // Writes are few and their future is large.
-                    (None, Place::Extraction(route), MethodKind::Write) => {
-                        Box::pin(write::write(&worker, route, parts, caller, body)).await
-                    }
-                };
-                (place, outcome)
-            }
-        },
+        }
     };
     let mut response = match (outcome.answer, outcome.side) {
         (Ok(response), Some(side)) => {
@@ -146,6 +155,30 @@ pub(crate) async fn serve(
     response
 }
 
+/// Sends a request that belongs to one place where it is to go.
+pub(crate) async fn dispatch(
+    worker: &Rc<Worker>,
+    place: Place,
+    kind: MethodKind,
+    parts: Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    match (place, kind) {
+        (Place::Elsewhere, _) => stay::stay(worker, None, kind, parts, caller, body).await,
+        (Place::Route(route), _) => {
+            stay::stay(worker, Some(route), kind, parts, caller, body).await
+        }
+        (Place::Extraction(route), MethodKind::Read) => {
+            read::read(worker, route, parts, caller, body).await
+        }
+        // Writes are few and their future is large.
+        (Place::Extraction(route), MethodKind::Write) => {
+            Box::pin(write::write(worker, route, parts, caller, body)).await
+        }
+    }
+}
+
 /// Refuses a body that says itself that it is too large.
 fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
     match worker.setup.settings.client.body_bytes {
@@ -155,20 +188,20 @@ fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
 }
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
-/// and finds its route.
-pub(crate) fn addressed(setup: &Setup, parts: &mut Parts) -> Result<Place, Refusal> {
+/// and finds its route, as far as the head says it.
+pub(crate) fn addressed(setup: &Setup, parts: &mut Parts) -> Result<Found, Refusal> {
     hygiene::check(parts)?;
     let target = Target::read(parts.uri.path())?;
     let host = hygiene::host(&parts.headers);
     let head = hygiene::head(parts, host.as_deref(), &target);
-    let place = setup
+    let found = setup
         .table
-        .place(head)
+        .find_place(head)
         .map_err(|_| crate::target::BadTarget::Ambiguous)?;
     if parts.uri.authority().is_some() || *target.path != *parts.uri.path() {
         parts.uri = origin_form(&target.path, parts.uri.query())?;
     }
-    Ok(place)
+    Ok(found)
 }
 
 /// A target of a path and a query.

@@ -6,14 +6,13 @@
 
 use crate::{
     answer::Refusal,
-    body::{Collected, Conversing, RequestBody, Reserved, Whole, collect},
+    body::{Collected, Conversing, Inbound, RequestBody, Reserved, Whole, collect},
     upstream::Upstream,
     worker::Worker,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request::Parts};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 /// Room for most heads; a vector that grows makes it again.
 const USUAL_BYTES: usize = 1 << 10;
@@ -88,21 +87,36 @@ pub(crate) struct Repeatable {
 
 impl Repeatable {
     /// A request whose body is passed on as it comes, and so sent once.
-    pub(crate) fn once(worker: &Worker, parts: Parts, body: Incoming) -> Self {
-        let mut body = RequestBody::stream(Bytes::new(), body, &worker.setup.settings.client);
-        if Conversing::is_in(&parts) {
-            body = body.patiently();
-        }
+    pub(crate) fn once(worker: &Worker, parts: Parts, body: Inbound) -> Self {
+        let (body, reserved) = match body {
+            Inbound::Here(whole, reserved) => (RequestBody::Whole(whole), Some(reserved)),
+            Inbound::Coming(body) => {
+                let client = &worker.setup.settings.client;
+                let body = RequestBody::stream(Bytes::new(), body, client);
+                let patient = Conversing::is_in(&parts);
+                (if patient { body.patiently() } else { body }, None)
+            }
+        };
         Self {
             request: Request::from_parts(parts, body),
             spare: None,
-            _reserved: None,
+            _reserved: reserved,
         }
     }
 
     /// Reads the body, within `gateway.replay-bytes`. A larger one, and one that
     /// does not say how long it is, is passed on as it comes, once.
-    pub(crate) async fn of(worker: &Worker, parts: Parts, body: Incoming) -> Result<Self, Refusal> {
+    pub(crate) async fn of(worker: &Worker, parts: Parts, body: Inbound) -> Result<Self, Refusal> {
+        let body = match body {
+            Inbound::Coming(body) => body,
+            Inbound::Here(whole, reserved) => {
+                return Ok(Self {
+                    spare: Some(Spare::of(&parts, whole.clone())),
+                    request: Request::from_parts(parts, RequestBody::Whole(whole)),
+                    _reserved: Some(reserved),
+                });
+            }
+        };
         if body.is_end_stream() {
             let spare = Some(Spare::of(&parts, Whole::default()));
             return Ok(Self {
@@ -113,7 +127,7 @@ impl Repeatable {
         }
         if body.size_hint().exact().is_none() {
             // It may be a conversation: what comes first waits for an answer.
-            return Ok(Self::once(worker, parts, body));
+            return Ok(Self::once(worker, parts, Inbound::Coming(body)));
         }
         let client = &worker.setup.settings.client;
         let most = worker.setup.settings.replay_bytes.0;

@@ -3,7 +3,7 @@
 
 use crate::{
     answer::Refusal,
-    body,
+    body::Inbound,
     caller::{Caller, Told},
     client::Client,
     forward::{Failure, forward},
@@ -18,7 +18,6 @@ use crate::{
     write_token::{Shown, Token},
 };
 use http::{HeaderValue, header, request::Parts};
-use hyper::body::Incoming;
 use plan::MethodKind;
 use protocol::Side;
 use std::time::Duration;
@@ -34,23 +33,37 @@ pub(crate) async fn stay(
     worker: &Worker,
     route: Option<StayIndex>,
     kind: MethodKind,
-    mut parts: Parts,
+    parts: Parts,
     caller: Caller<'_>,
-    body: Incoming,
+    body: Inbound,
 ) -> Outcome {
     let route = route.map(|route| worker.setup.table.stay(route));
     let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
+    to(worker, upstream, route, kind, parts, caller, body).await
+}
+
+/// Sends a request to an upstream: to the monolith, once that has seen what the
+/// client wrote.
+pub(crate) async fn to(
+    worker: &Worker,
+    upstream: UpstreamIndex,
+    route: Option<&Stay>,
+    kind: MethodKind,
+    mut parts: Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
     if upstream == UpstreamIndex::MONOLITH {
         let client = caller.client(&parts.headers, &parts.uri);
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
-            body::refuse(&parts, body).await;
+            body.refuse(&parts).await;
             return Outcome::refused(refusal);
         }
     }
     if let Some(route) = route
         && let Err(refusal) = redirect(worker, route, &mut parts)
     {
-        body::refuse(&parts, body).await;
+        body.refuse(&parts).await;
         return Outcome::refused(refusal);
     }
     let keeping = Keeping::of(worker, upstream, || Cache::key(&parts, None));

@@ -31,6 +31,8 @@ pub(crate) struct UpstreamIndex(usize);
 
 impl UpstreamIndex {
     pub(crate) const MONOLITH: Self = Self(0);
+    #[cfg(test)]
+    pub(crate) const ANY: Self = Self(1);
 
     /// Its place in arrays that have one item per upstream.
     pub(crate) fn get(self) -> usize {
@@ -66,6 +68,34 @@ pub(crate) enum Place {
     Route(StayIndex),
     /// To the monolith, because nothing says otherwise.
     Elsewhere,
+}
+
+impl Place {
+    /// Whether both are the same one: routes of one extraction go together.
+    pub(crate) fn is_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Extraction(one), Self::Extraction(other)) => one.extraction == other.extraction,
+            _ => self == other,
+        }
+    }
+}
+
+/// What a request's head says about where it belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There.
+    Place(Place),
+    /// Its operations say. Few plans have such routes.
+    Shared(Box<Sharing>),
+}
+
+/// Routes that share a request's path and own some of the operations there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sharing {
+    /// Where they stand among all routes.
+    pub(crate) ranks: Vec<usize>,
+    /// Where operations belong that none of them owns.
+    pub(crate) otherwise: Place,
 }
 
 /// The part of a request's head that routes look at.
@@ -107,6 +137,11 @@ impl Stay {
     pub(crate) fn rewritten(&self, path: &str) -> Option<String> {
         let rewrite = &self.route.rewrite;
         (!rewrite.is_identity()).then(|| rewrite.apply(&self.stripped, path))
+    }
+
+    /// Whether path or host differ for the upstream.
+    pub(crate) fn changes_requests(&self) -> bool {
+        !self.route.rewrite.is_identity() || !self.route.preserve_host
     }
 }
 
@@ -203,21 +238,31 @@ impl Table {
 
     /// What a request of a place is taken for.
     pub(crate) fn kind(&self, place: Place, method: &str) -> MethodKind {
-        let route = match place {
-            Place::Extraction(found) => &self.entry(found.extraction).routes[found.route],
-            Place::Route(stay) => &self.stay(stay).route.route,
-            Place::Elsewhere => return MethodKind::of(method),
-        };
-        match route.kind {
-            KindRule::ByMethod => MethodKind::of(method),
-            KindRule::Always(kind) => kind,
+        match self.route(place).map(|route| route.kind) {
+            None | Some(KindRule::ByMethod) => MethodKind::of(method),
+            Some(KindRule::Always(kind)) => kind,
         }
+    }
+
+    /// The route of a place.
+    pub(crate) fn route(&self, place: Place) -> Option<&Route> {
+        match place {
+            Place::Extraction(found) => Some(&self.entry(found.extraction).routes[found.route]),
+            Place::Route(stay) => Some(&self.stay(stay).route.route),
+            Place::Elsewhere => None,
+        }
+    }
+
+    /// The route of a rank, and its place.
+    pub(crate) fn at(&self, rank: usize) -> Option<(&Route, Place)> {
+        self.ranked.get(rank).map(|(route, place)| (route, *place))
     }
 
     /// Where a request belongs: to the first route in the order of
     /// [`Route::by_priority`] that matches. Of equal ones, those of extractions
-    /// come first, by name and then as they stand in the plan.
-    pub(crate) fn place(&self, head: Head<'_>) -> Result<Place, AmbiguousPath> {
+    /// come first, by name and then as they stand in the plan. Where routes that
+    /// own operations match before that one, the operations say.
+    pub(crate) fn find_place(&self, head: Head<'_>) -> Result<Found, AmbiguousPath> {
         let found = self.place_of(head, &head.target.path);
         match &head.target.lenient {
             Some(lenient) if self.place_of(head, lenient) != found => Err(AmbiguousPath),
@@ -225,17 +270,30 @@ impl Table {
         }
     }
 
-    fn place_of(&self, head: Head<'_>, path: &str) -> Place {
+    fn place_of(&self, head: Head<'_>, path: &str) -> Found {
         let header = |name: &str, value: Option<&str>| {
             head.headers
                 .get_all(name)
                 .iter()
                 .any(|given| value.is_none_or(|value| given.as_bytes() == value.as_bytes()))
         };
-        self.ranked
-            .iter()
-            .find(|(route, _)| route.matches(head.method, head.host, path, header))
-            .map_or(Place::Elsewhere, |(_, place)| *place)
+        let mut ranks = Vec::new();
+        let mut otherwise = Place::Elsewhere;
+        for (rank, (route, place)) in self.ranked.iter().enumerate() {
+            if !route.matches(head.method, head.host, path, header) {
+                continue;
+            }
+            if route.operations.is_none() {
+                otherwise = *place;
+                break;
+            }
+            ranks.push(rank);
+        }
+        if ranks.is_empty() {
+            Found::Place(otherwise)
+        } else {
+            Found::Shared(Box::new(Sharing { ranks, otherwise }))
+        }
     }
 }
 
@@ -293,12 +351,16 @@ extractions:
         headers: &HeaderMap,
     ) -> Result<Place, AmbiguousPath> {
         let target = Target::read(path).unwrap();
-        table().place(Head {
+        let found = table().find_place(Head {
             method,
             host,
             target: &target,
             headers,
-        })
+        })?;
+        match found {
+            Found::Place(place) => Ok(place),
+            Found::Shared(_) => panic!("{path} is shared"),
+        }
     }
 
     fn route(method: &str, host: Option<&str>, path: &str) -> Result<Option<usize>, AmbiguousPath> {

@@ -8,7 +8,9 @@
 //! it goes to the owner, is in flight until it is closed, and is closed as soon
 //! as writes no longer go to that owner: at a hold, a switch, the lease's end.
 //! The client connects again and is then held like any write. What was written
-//! through a tunnel is not known one by one, so no pin follows from it.
+//! through a tunnel is not known one by one, so no pin follows from it. Where
+//! operations share a path, it may carry all of them, and needs all owners to be
+//! one.
 
 use crate::{
     answer::Refusal,
@@ -18,14 +20,14 @@ use crate::{
     decision::{self, WriteVerdict},
     forward::Failure,
     inflight::Flight,
+    operation::batch::{self, Admitted},
     serve::Outcome,
     snapshot::Ownership,
-    stay::{self, Wait},
+    stay,
     table::{ExtractionIndex, Place, UpstreamIndex},
     upstream::balance::Tried,
     wire::Wire,
     worker::{Current, Worker},
-    write,
 };
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
@@ -97,12 +99,12 @@ fn is_named(headers: &HeaderMap) -> bool {
 pub(crate) async fn upgrade(
     worker: &Worker,
     caller: Caller<'_>,
-    place: Place,
+    places: &[Place],
     asked: Asked,
     mut parts: Parts,
 ) -> Outcome {
     let Asked(protocol) = asked;
-    let (side, upstream, grant) = match admit(worker, caller, place, &mut parts).await {
+    let (side, upstream, grant) = match admit(worker, caller, places, &mut parts).await {
         Ok(admitted) => admitted,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -143,35 +145,21 @@ fn is_one_of(chosen: &HeaderValue, asked: &HeaderValue) -> bool {
 async fn admit(
     worker: &Worker,
     caller: Caller<'_>,
-    place: Place,
+    places: &[Place],
     parts: &mut Parts,
 ) -> Result<(Side, UpstreamIndex, Grant), Refusal> {
     let client = caller.client(&parts.headers, &parts.uri);
-    let table = &worker.setup.table;
-    let route = match place {
-        Place::Extraction(route) => route,
-        Place::Elsewhere => {
-            Wait::new(worker).caught_up(worker, client).await?;
-            return Ok((Side::Monolith, UpstreamIndex::MONOLITH, Grant::Stays));
-        }
-        Place::Route(route) => {
-            let route = table.stay(route);
-            if route.upstream == UpstreamIndex::MONOLITH {
-                Wait::new(worker).caught_up(worker, client).await?;
-            }
-            stay::redirect(worker, route, parts)?;
-            return Ok((stay::side(route.upstream), route.upstream, Grant::Stays));
-        }
-    };
-    let (owner, flight) = write::admit(worker, route, client, Some(0)).await?;
-    let extraction = route.extraction;
-    let upstream = table.upstream(extraction, owner.side);
-    let grant = Grant::Owner {
-        extraction,
+    let Admitted { way, owners } = batch::admit(worker, places, client, Some(0)).await?;
+    if let Some(route) = way.redirect {
+        stay::redirect(worker, worker.setup.table.stay(route), parts)?;
+    }
+    let grants = owners.into_iter().map(|(route, owner, flight)| Owner {
+        extraction: route.extraction,
         owner,
         flight,
-    };
-    Ok((owner.side, upstream, grant))
+    });
+    let grant = Grant(grants.collect());
+    Ok((stay::side(way.upstream), way.upstream, grant))
 }
 
 /// What an upstream answered.
@@ -260,16 +248,14 @@ impl Drop for Driver {
     }
 }
 
-/// What lets a tunnel be.
-enum Grant {
-    /// Its route stays with the monolith.
-    Stays,
-    /// Writes of the extraction go to this owner.
-    Owner {
-        extraction: ExtractionIndex,
-        owner: Ownership,
-        flight: Flight,
-    },
+/// What lets a tunnel be: that the writes of all these go where it leads. None
+/// for routes that stay.
+struct Grant(Vec<Owner>);
+
+struct Owner {
+    extraction: ExtractionIndex,
+    owner: Ownership,
+    flight: Flight,
 }
 
 /// An upstream that speaks another protocol than HTTP with the client.
@@ -329,28 +315,25 @@ impl Tunnel {
 }
 
 impl Grant {
-    /// Resolves when the tunnel must be closed. While the owner stays, the
-    /// flight follows the routing, so that it does not look like an old one.
+    /// Resolves when the tunnel must be closed. While the owners stay, the
+    /// flights follow the routing, so that they do not look like old ones.
     async fn revoked(&mut self, current: &Current) {
-        let Self::Owner {
-            extraction,
-            owner,
-            flight,
-        } = self
-        else {
+        if self.0.is_empty() {
             return pending().await;
-        };
+        }
         loop {
             let worker = current.get();
             let told = Rc::clone(&worker.rerouted);
             let mut rerouted = pin!(told.notified());
             rerouted.as_mut().enable();
-            let standing = worker.shared.snapshot.load().standing(*extraction);
-            match decision::write(standing, worker.shared.lease()) {
-                WriteVerdict::Forward(now) if now == *owner => {
-                    *flight = worker.inflight.enter(*extraction, standing);
+            for one in &mut self.0 {
+                let standing = worker.shared.snapshot.load().standing(one.extraction);
+                match decision::write(standing, worker.shared.lease()) {
+                    WriteVerdict::Forward(now) if now == one.owner => {
+                        one.flight = worker.inflight.enter(one.extraction, standing);
+                    }
+                    _ => return,
                 }
-                _ => return,
             }
             // A tunnel may last longer than this plan.
             drop(worker);

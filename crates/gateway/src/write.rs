@@ -9,7 +9,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{Collected, Expecting, RequestBody, Reserved, ResponseBody, collect},
+    body::{Collected, Expecting, Inbound, RequestBody, Reserved, ResponseBody, Whole, collect},
     caller::Caller,
     client::Client,
     deadline::timeout,
@@ -23,12 +23,11 @@ use crate::{
     snapshot::Ownership,
     spare::{Spare, is_idempotent},
     stay::{self, Wait},
-    table::{ExtractionIndex, RouteIndex},
+    table::{ExtractionIndex, RouteIndex, UpstreamIndex},
     worker::Worker,
     write_token::{Origin, Token},
 };
 use http::{Request, Response, request::Parts};
-use hyper::body::Incoming;
 use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
 use tokio::time::Instant;
@@ -44,11 +43,65 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 const LINGER: Duration = Duration::from_mins(1);
 
 /// A write that may be sent.
-struct Ready {
-    body: RequestBody,
+pub(crate) struct Ready {
+    pub(crate) body: RequestBody,
     /// Its size, where all of it is here: only then it can be held.
-    held_bytes: Option<u64>,
+    pub(crate) held_bytes: Option<u64>,
     reserved: Reserved,
+}
+
+impl Ready {
+    /// All of it is here.
+    pub(crate) fn here(whole: Whole, reserved: Reserved) -> Self {
+        Self {
+            held_bytes: Some(whole.len()),
+            body: RequestBody::Whole(whole),
+            reserved,
+        }
+    }
+}
+
+/// What a write of an extraction is entered in, from before it is sent until
+/// nothing more comes of it: first its client's pin, then those in flight.
+pub(crate) struct Entered {
+    pinned: PinnedWrite,
+    _flight: Flight,
+    /// What its client is told of it, where clients carry that.
+    token: Option<(ExtractionIndex, Token)>,
+}
+
+impl Entered {
+    /// Enters an admitted write into its client's pin.
+    pub(crate) fn new(
+        worker: &Worker,
+        route: RouteIndex,
+        client: Client<'_>,
+        owner: Ownership,
+        flight: Flight,
+    ) -> Self {
+        let entry = worker.setup.table.entry(route.extraction);
+        let key = entry
+            .key
+            .find(client, Some(&entry.routes[route.route].path));
+        let settler = &worker.settlers[route.extraction.get()];
+        let token = Token {
+            side: owner.side,
+            epoch: flight.epoch(),
+            origin: Origin::Write,
+            position: None,
+        };
+        let carried = entry.carrier.as_ref();
+        Self {
+            pinned: PinnedWrite::new(settler, owner, key),
+            _flight: flight,
+            token: carried.map(|_| (route.extraction, token)),
+        }
+    }
+
+    /// It never left the gateway.
+    pub(crate) fn not_sent(self) {
+        self.pinned.not_sent();
+    }
 }
 
 /// Forwards a write to the owner, holds it, or refuses it.
@@ -57,7 +110,7 @@ pub(crate) async fn write(
     route: RouteIndex,
     mut parts: Parts,
     caller: Caller<'_>,
-    body: Incoming,
+    body: Inbound,
 ) -> Outcome {
     if Expecting::is_in(&parts)
         && let WriteVerdict::Refuse(refusal) = verdict(worker, route)
@@ -77,36 +130,47 @@ pub(crate) async fn write(
             return Outcome::refused(refusal);
         }
     };
-    let entry = worker.setup.table.entry(route.extraction);
-    let key = entry
-        .key
-        .find(client, Some(&entry.routes[route.route].path));
-    let pinned = PinnedWrite::new(&worker.settlers[route.extraction.get()], owner, key);
-    if let Some(force) = &entry.force {
+    let entered = Entered::new(worker, route, client, owner, flight);
+    let table = &worker.setup.table;
+    if let Some(force) = &table.entry(route.extraction).force {
         force.strip(&mut parts.headers);
     }
+    let index = table.upstream(route.extraction, owner.side);
+    let copy = WriteCopy::of(worker, route, &parts, &ready.body);
+    let request = Request::from_parts(parts, ready);
+    send(worker, index, vec![entered], request, copy, caller).await
+}
+
+/// Sends an admitted write, and sees it through.
+pub(crate) async fn send(
+    worker: &Rc<Worker>,
+    index: UpstreamIndex,
+    entered: Vec<Entered>,
+    request: Request<Ready>,
+    copy: Option<WriteCopy>,
+    caller: Caller<'_>,
+) -> Outcome {
+    let (parts, ready) = request.into_parts();
     let progress = ready.body.progress();
-    let index = worker.setup.table.upstream(route.extraction, owner.side);
     let upstream = worker.setup.upstreams.get(index);
     let spare = if is_idempotent(upstream, &parts.headers) {
         ready.body.whole().map(|body| Spare::of(&parts, body))
     } else {
         None
     };
-    let copy = WriteCopy::of(worker, route, &parts, &ready.body);
     let request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
-    let epoch = flight.epoch();
+    let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
     let seen_through = SeenThrough::new({
         let worker = Rc::clone(worker);
         async move {
             let answer = forward(&worker, index, request, spare.as_ref(), Some(LINGER)).await;
             if let Err(Failure::NotSent(_)) = answer {
-                pinned.not_sent();
+                entered.into_iter().for_each(Entered::not_sent);
             } else {
-                drop(pinned);
+                drop(entered);
             }
-            drop::<(Flight, Reserved)>((flight, ready.reserved));
+            drop::<Reserved>(ready.reserved);
             if let (Some(copy), Ok(response)) = (copy, &answer) {
                 copy.send(response.status());
             }
@@ -114,20 +178,14 @@ pub(crate) async fn write(
         }
     });
     let answer = first_byte(upstream, begun, progress.as_ref(), pin!(seen_through)).await;
-    if entry.carrier.is_some() {
-        let token = Token {
-            side: owner.side,
-            epoch,
-            origin: Origin::Write,
-            position: None,
-        };
-        tell(worker, route.extraction, token, caller, answer.as_ref()).await;
+    for (extraction, token) in tokens {
+        tell(worker, extraction, token, caller, answer.as_ref()).await;
     }
     let answer = match answer {
         Some(answer) => answer.map_err(Failure::refusal),
         None => Err(Refusal::Slow),
     };
-    Outcome::at(owner.side, answer)
+    Outcome::at(stay::side(index), answer)
 }
 
 /// Finds out where a write lies, once its answer is here, for the token that
@@ -153,18 +211,15 @@ async fn tell(
     told.wrote(extraction, Token { position, ..token });
 }
 
-async fn prepare(worker: &Worker, body: Incoming) -> Result<Ready, Refusal> {
+async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
+    let body = match body {
+        Inbound::Coming(body) => body,
+        Inbound::Here(whole, reserved) => return Ok(Ready::here(whole, reserved)),
+    };
     let client = &worker.setup.settings.client;
     let collected = collect(body, BODY_BYTES_MAX, client, &worker.buffers).await?;
     Ok(match collected {
-        Collected::Whole(whole, reserved) => {
-            let held_bytes = Some(whole.len());
-            Ready {
-                body: RequestBody::Whole(whole),
-                held_bytes,
-                reserved,
-            }
-        }
+        Collected::Whole(whole, reserved) => Ready::here(whole, reserved),
         Collected::Large(begun, rest, reserved) => Ready {
             body: RequestBody::stream(begun, rest, client),
             held_bytes: None,

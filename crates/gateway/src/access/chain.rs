@@ -28,6 +28,8 @@ pub(crate) struct Chain {
     limits: Option<Limits>,
     correlation: Option<(HeaderName, Generator, bool)>,
     kong_headers: bool,
+    /// What it was made of.
+    policies: Policies,
 }
 
 /// Where tokens are looked for, and what they must be.
@@ -85,7 +87,12 @@ impl Chain {
             limits: policies.limits.as_ref().map(Limits::new),
             correlation: policies.correlation.as_ref().and_then(correlation),
             kong_headers: policies.kong_headers,
+            policies: policies.clone(),
         }
+    }
+
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Lets a request in or answers it.

@@ -203,7 +203,8 @@ async fn a_request_can_be_explained_without_being_sent() {
             request = request.header("x-user-id", user);
         }
         let address = "127.0.0.1".parse().unwrap();
-        bed.gateway.explain(request.body(()).unwrap(), address)
+        bed.gateway
+            .explain(request.body(bytes::Bytes::new()).unwrap(), address)
     };
     let read = explain("GET", "/api/contracts/7", Some("1")).unwrap();
     assert_eq!(read.belongs_to, "extraction contracts");

@@ -1,0 +1,111 @@
+//! Writes of several places in one request: to the one owner of all of them,
+//! held while any of them is, in flight in every one.
+
+use super::parts::{self, Way};
+use crate::{
+    answer::Refusal,
+    client::Client,
+    decision::{self, WriteVerdict},
+    hold::Held,
+    inflight::Flight,
+    setup::Setup,
+    snapshot::{Ownership, Snapshot, Standing},
+    stay::{self, Wait},
+    table::{Place, RouteIndex, UpstreamIndex},
+    worker::Worker,
+};
+
+/// A request that may be sent.
+pub(crate) struct Admitted {
+    pub(crate) way: Way,
+    /// By the extractions that it writes to.
+    pub(crate) owners: Vec<(RouteIndex, Ownership, Flight)>,
+}
+
+/// What the routing says of all places together.
+pub(crate) enum Verdict {
+    Forward(Way, Vec<(RouteIndex, Ownership, Standing)>),
+    Hold(RouteIndex),
+}
+
+/// Waits until writes of these places may be sent, and enters them into those
+/// in flight: all at once, without an await between that and the look at the
+/// routing. Each extraction's hold holds it, and keeps its place there until it
+/// is sent.
+pub(crate) async fn admit(
+    worker: &Worker,
+    places: &[Place],
+    client: Client<'_>,
+    held_bytes: Option<u64>,
+) -> Result<Admitted, Refusal> {
+    let shared = &worker.shared;
+    let wait = Wait::new(worker);
+    let mut held: Vec<(RouteIndex, Held)> = Vec::new();
+    loop {
+        let verdict = verdict(&worker.setup, &shared.snapshot.load(), places)?;
+        match verdict {
+            Verdict::Hold(_) if worker.is_stopping() => return Err(Refusal::Stopping),
+            Verdict::Hold(route) => {
+                let at = match held.iter().position(|(own, _)| *own == route) {
+                    Some(at) => at,
+                    None => {
+                        let ledger = &shared.extraction(route.extraction).ledger;
+                        let bytes =
+                            held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
+                        let queue = &worker.queues[route.extraction.get()];
+                        held.push((route, Held::new(queue, ledger, bytes)?));
+                        held.len() - 1
+                    }
+                };
+                held[at].1.wait().await?;
+            }
+            Verdict::Forward(way, owners) => {
+                if way.upstream == UpstreamIndex::MONOLITH {
+                    let debts = stay::debts(worker, client);
+                    if !debts.is_empty() {
+                        wait.paid(worker, client.caller.told, debts).await?;
+                        continue;
+                    }
+                }
+                for (_, place) in held {
+                    place.release();
+                }
+                let enter = |(route, owner, standing): (RouteIndex, _, _)| {
+                    let flight = worker.inflight.enter(route.extraction, standing);
+                    (route, owner, flight)
+                };
+                let owners = owners.into_iter().map(enter).collect();
+                return Ok(Admitted { way, owners });
+            }
+        }
+    }
+}
+
+/// Looks at the routing of all places at once.
+pub(crate) fn verdict(
+    setup: &Setup,
+    snapshot: &Snapshot,
+    places: &[Place],
+) -> Result<Verdict, Refusal> {
+    let (table, lease) = (&setup.table, setup.shared.lease());
+    let (mut ways, mut owners, mut holding) = (Vec::new(), Vec::new(), None);
+    for place in places {
+        let Place::Extraction(route) = *place else {
+            ways.extend(Way::fixed(table, *place));
+            continue;
+        };
+        let standing = snapshot.standing(route.extraction);
+        match decision::write(standing, lease) {
+            WriteVerdict::Refuse(refusal) => return Err(refusal),
+            WriteVerdict::Hold => holding = holding.or(Some(route)),
+            WriteVerdict::Forward(owner) => {
+                ways.push(Way::to_side(table, route.extraction, owner.side));
+                owners.push((route, owner, standing));
+            }
+        }
+    }
+    Ok(match holding {
+        Some(route) => Verdict::Hold(route),
+        None => Verdict::Forward(parts::of_writes(&ways)?, owners),
+    })
+}
