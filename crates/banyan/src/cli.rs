@@ -143,6 +143,8 @@ enum Verb {
     /// Say where a request would go now, and why. Sends nothing.
     ///
     /// Example: banyan explain GET /api/contracts/7 -H 'x-user-id: 42'
+    ///
+    /// Example: banyan explain POST /rpc --data '{"method": "contracts.list"}'
     Explain {
         /// Its method.
         method: String,
@@ -154,6 +156,9 @@ enum Verb {
         /// The client's address.
         #[arg(long, value_name = "ADDRESS")]
         from: Option<std::net::IpAddr>,
+        /// Its body, for paths that operations share.
+        #[arg(short = 'd', long, value_name = "BODY")]
+        data: Option<String>,
     },
     /// Show where the service answers otherwise than the monolith.
     ///
@@ -208,8 +213,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             url,
             headers,
             from,
+            data,
         } => {
-            let question = routes::question(&method, url, &headers, from)?;
+            let question = routes::question(&method, url, &headers, from, data)?;
             routes::explain(state, &question, json).await
         }
         Verb::Start(Extraction { extraction }) => ask::start(state, &extraction, json).await,

@@ -52,6 +52,9 @@ pub struct Question {
     /// The client's address; the local one when left out.
     #[serde(default)]
     pub from: Option<std::net::IpAddr>,
+    /// Its body, which counts where operations share a path.
+    #[serde(default)]
+    pub data: String,
 }
 
 /// What the gateway tells about its routes, and how it gets others.

@@ -7,11 +7,12 @@ use crate::{
     client::KeySource,
     guard::{Guard, Limits, Refused},
     hygiene::{self, Seen},
+    operation::{self, Asked},
     peer::{Peer, Scheme},
     target::Target,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use plan::{CohortKey, PathPattern};
+use plan::{CohortKey, Dialect, PathPattern};
 
 const LIMITS: Limits = Limits {
     head_bytes: 4096,
@@ -261,6 +262,44 @@ fn text<'a>(values: &[&'a HeaderValue]) -> Vec<&'a str> {
     values.iter().map(text).collect()
 }
 
+/// A body has one reading: written anew by another reader, it asks for the same,
+/// and what it asks for stands in it. The first line is the target's query.
+pub fn operation(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    let (query, body) = bytes.split_at(end.unwrap_or(bytes.len()));
+    let body = body.get(1..).unwrap_or_default();
+    let mut target = b"/x?".to_vec();
+    target.extend_from_slice(query);
+    let Ok(uri) = Uri::try_from(target) else {
+        return;
+    };
+    let mut head = http::Request::new(()).into_parts().0;
+    head.method = http::Method::POST;
+    head.uri = uri;
+    for dialect in [Dialect::Json("method".into()), Dialect::GraphQl] {
+        let Ok(asked) = operation::read(&dialect, &head, body) else {
+            continue;
+        };
+        // It refuses more than must be: numbers out of range, halves of letters.
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {
+            continue;
+        };
+        let anew = operation::read(&dialect, &head, value.to_string().as_bytes());
+        assert_eq!(anew, Ok(asked.clone()));
+        if let (Dialect::Json(field), Asked::These(operations)) = (&dialect, asked) {
+            let objects = match &value {
+                serde_json::Value::Array(all) => &all[..],
+                one => std::slice::from_ref(one),
+            };
+            let names: Vec<_> = operations.into_iter().map(|one| one.name).collect();
+            let wanted = objects
+                .iter()
+                .map(|one| one[field].as_str().map(str::to_owned));
+            assert_eq!(names, wanted.collect::<Vec<_>>());
+        }
+    }
+}
+
 /// No plan makes the parser panic, and every error says something.
 pub fn plan(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes)
@@ -272,6 +311,7 @@ pub fn plan(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use std::{fs, path::Path};
 
     fn replay(name: &str, target: fn(&[u8])) {
@@ -295,6 +335,21 @@ mod tests {
         replay("target", super::target);
         replay("key", super::key);
         replay("head", super::head);
+        replay("operation", super::operation);
         replay("plan", super::plan);
+    }
+
+    proptest! {
+        #[test]
+        fn bodies_of_operations_have_one_reading(
+            any: Vec<u8>,
+            rpc in r#"\[?(\{("(method|Method|id|m\\u0065thod|me)":("a.b"|1|null|\[\]),?){0,3}\},?){0,3}\]?"#,
+            graphql in r"(query|mutation|subscription|fragment F on Q)?( A)? ?[{}()a-c.:F@#\n]{0,30}",
+        ) {
+            super::operation(&any);
+            super::operation(format!("\n{rpc}").as_bytes());
+            let body = serde_json::json!({ "query": graphql });
+            super::operation(format!("\n{body}").as_bytes());
+        }
     }
 }

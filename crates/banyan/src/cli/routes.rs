@@ -40,6 +40,7 @@ pub(super) fn question(
     url: String,
     headers: &[String],
     from: Option<IpAddr>,
+    data: Option<String>,
 ) -> Result<Question, Failure> {
     let header = |text: &String| {
         let (name, value) = text.split_once(':').ok_or_else(|| {
@@ -52,6 +53,7 @@ pub(super) fn question(
         url,
         headers: headers.iter().map(header).collect::<Result<_, Failure>>()?,
         from,
+        data: data.unwrap_or_default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The gateway of this process, as the conductor sees gateways.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use conductor::{
     api::{Question, Routes},
     ports::{Gateways, HoldReport},
@@ -125,7 +126,7 @@ impl Routes for LocalGateway {
             request = request.header(name, value);
         }
         let mut request = request
-            .body(())
+            .body(Bytes::from(question.data.clone()))
             .map_err(|error| format!("that is no request: {error}"))?;
         let host = request
             .uri()

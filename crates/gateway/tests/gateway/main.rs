@@ -22,6 +22,7 @@ mod issuer;
 mod kong;
 mod limits;
 mod listeners;
+mod operations;
 mod own_writes;
 mod peers;
 mod pins;

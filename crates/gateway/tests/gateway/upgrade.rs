@@ -14,10 +14,10 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, accept_async, connect_async, tungstenite::Message,
 };
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A WebSocket server that says its name before each message.
-async fn server(name: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+pub async fn server(name: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let open = Arc::new(AtomicUsize::new(0));
@@ -45,18 +45,18 @@ async fn server(name: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     (address, open)
 }
 
-async fn connect(gateway: &Gateway, path: &str) -> Socket {
+pub async fn connect(gateway: &Gateway, path: &str) -> Socket {
     let url = format!("ws://{}{path}", gateway.local_addr());
     let connecting = tokio::time::timeout(DEADLINE, connect_async(url));
     connecting.await.expect("not connected in time").unwrap().0
 }
 
-async fn say(socket: &mut Socket, text: &str) -> Option<String> {
+pub async fn say(socket: &mut Socket, text: &str) -> Option<String> {
     let _ = socket.send(Message::text(text.to_owned())).await;
     next(socket).await
 }
 
-async fn next(socket: &mut Socket) -> Option<String> {
+pub async fn next(socket: &mut Socket) -> Option<String> {
     let message = tokio::time::timeout(DEADLINE, socket.next()).await;
     match message.expect("nothing said in time") {
         Some(Ok(Message::Text(text))) => Some(text.to_string()),
@@ -64,7 +64,7 @@ async fn next(socket: &mut Socket) -> Option<String> {
     }
 }
 
-async fn drained(gateway: &Gateway, epoch: u64) {
+pub async fn drained(gateway: &Gateway, epoch: u64) {
     let name = contracts();
     let drained = gateway.drained(&name, Epoch(epoch));
     tokio::time::timeout(DEADLINE, drained)
