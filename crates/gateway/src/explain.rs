@@ -195,7 +195,7 @@ fn together(setup: &Setup, touched: &[Part], client: Client<'_>) -> (Option<Stri
         Err(refusal) => (None, refused(refusal)),
         Ok(way) => {
             let upstream = setup.upstreams.get(way.upstream);
-            (Some(upstream.name.to_string()), why.to_owned())
+            (Some(upstream.name.clone()), why.to_owned())
         }
     }
 }

@@ -112,15 +112,11 @@ pub(crate) async fn serve(
                         admission: &admission,
                         told: Some(&told),
                     };
-                    let outcome = match upgrade {
-                        Some(asked) => {
-                            Box::pin(upgrade::upgrade(&worker, caller, &[place], asked, parts))
-                                .await
-                        }
-                        None => {
-                            let body = Inbound::Coming(body);
-                            dispatch(&worker, place, kind, parts, caller, body).await
-                        }
+                    let outcome = if let Some(asked) = upgrade {
+                        Box::pin(upgrade::upgrade(&worker, caller, &[place], asked, parts)).await
+                    } else {
+                        let body = Inbound::Coming(body);
+                        dispatch(&worker, place, kind, parts, caller, body).await
                     };
                     (place, outcome)
                 }

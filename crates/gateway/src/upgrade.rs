@@ -153,7 +153,7 @@ async fn admit(
     if let Some(route) = way.redirect {
         stay::redirect(worker, worker.setup.table.stay(route), parts)?;
     }
-    let grants = owners.into_iter().map(|(route, owner, flight)| Owner {
+    let grants = owners.into_iter().map(|(route, owner, flight)| Granted {
         extraction: route.extraction,
         owner,
         flight,
@@ -250,9 +250,10 @@ impl Drop for Driver {
 
 /// What lets a tunnel be: that the writes of all these go where it leads. None
 /// for routes that stay.
-struct Grant(Vec<Owner>);
+struct Grant(Vec<Granted>);
 
-struct Owner {
+/// That of one extraction.
+struct Granted {
     extraction: ExtractionIndex,
     owner: Ownership,
     flight: Flight,

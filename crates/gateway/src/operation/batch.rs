@@ -46,16 +46,15 @@ pub(crate) async fn admit(
         match verdict {
             Verdict::Hold(_) if worker.is_stopping() => return Err(Refusal::Stopping),
             Verdict::Hold(route) => {
-                let at = match held.iter().position(|(own, _)| *own == route) {
-                    Some(at) => at,
-                    None => {
-                        let ledger = &shared.extraction(route.extraction).ledger;
-                        let bytes =
-                            held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
-                        let queue = &worker.queues[route.extraction.get()];
-                        held.push((route, Held::new(queue, ledger, bytes)?));
-                        held.len() - 1
-                    }
+                let own = held.iter().position(|(own, _)| *own == route);
+                let at = if let Some(at) = own {
+                    at
+                } else {
+                    let ledger = &shared.extraction(route.extraction).ledger;
+                    let bytes = held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
+                    let queue = &worker.queues[route.extraction.get()];
+                    held.push((route, Held::new(queue, ledger, bytes)?));
+                    held.len() - 1
                 };
                 held[at].1.wait().await?;
             }
