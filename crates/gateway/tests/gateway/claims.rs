@@ -47,7 +47,7 @@ fn explained(bed: &Bed, token: &str) -> String {
     let request = http::Request::get(PATH)
         .header("host", "a")
         .header("authorization", token);
-    let request = request.body(()).unwrap();
+    let request = request.body(bytes::Bytes::new()).unwrap();
     let address = std::net::Ipv4Addr::LOCALHOST.into();
     bed.gateway.explain(request, address).unwrap().why
 }

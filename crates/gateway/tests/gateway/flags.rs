@@ -51,7 +51,10 @@ async fn side(bed: &Bed, user: Option<&str>) -> Option<String> {
 
 fn why(bed: &Bed, user: &str) -> String {
     let request = http::Request::get(PATH).header("host", "a");
-    let request = request.header("x-user-id", user).body(()).unwrap();
+    let request = request
+        .header("x-user-id", user)
+        .body(bytes::Bytes::new())
+        .unwrap();
     let address = std::net::Ipv4Addr::LOCALHOST.into();
     bed.gateway.explain(request, address).unwrap().why
 }

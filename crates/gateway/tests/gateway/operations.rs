@@ -40,8 +40,25 @@ impl Shop {
         Self::with("", "").await
     }
 
+    /// Clients carry what they wrote, in a header per extraction.
+    async fn with_tokens() -> Self {
+        let header = |name: &str| {
+            format!(", read-your-writes: {{ header: {name}, secret: sixteen-bytes-and-more }}")
+        };
+        Self::rolled_out("", "", &header("x-contracts"), &header("x-parties")).await
+    }
+
     /// With more in the gateway's section and in the extraction of contracts.
     async fn with(gateway: &str, contracts: &str) -> Self {
+        Self::rolled_out(gateway, contracts, "", "").await
+    }
+
+    async fn rolled_out(
+        gateway: &str,
+        contracts: &str,
+        rollout: &str,
+        others_rollout: &str,
+    ) -> Self {
         let (monolith, one, other) = (
             Upstream::start("monolith").await,
             Upstream::start("contracts").await,
@@ -68,7 +85,7 @@ extractions:
       - {{ path: /rpc, operation: {{ json: method, is: [contracts.get] }}, as: reads }}
       - {{ path: /graphql, operation: {{ graphql: [contract, sign] }} }}
     data: {{ mode: replicate, schema: s, tables: {{ public.c: {{}} }} }}
-    rollout: {{ key: {{ header: x-user-id }} }}
+    rollout: {{ key: {{ header: x-user-id }}{rollout} }}
     switch: {{ hold: 60s, drain: 1ms, held-requests: 100 }}
 {contracts}
   parties:
@@ -78,7 +95,7 @@ extractions:
       - {{ path: /rpc, operation: {{ json: method, is: [parties.get] }}, as: reads }}
       - {{ path: /graphql, operation: {{ graphql: [party, addParty] }} }}
     data: {{ mode: replicate, schema: s, tables: {{ public.p: {{}} }} }}
-    rollout: {{ key: {{ header: x-user-id }} }}
+    rollout: {{ key: {{ header: x-user-id }}{others_rollout} }}
     switch: {{ hold: 60s, drain: 1ms, held-requests: 100 }}
 "#,
             monolith.address, one.address, other.address
@@ -102,7 +119,8 @@ extractions:
             ("parties.get", &shop.parties),
         ] {
             let end = Instant::now() + DEADLINE;
-            while side.count() == 0 {
+            // With tokens, who has none is never read from a service.
+            while rollout.is_empty() && side.count() == 0 {
                 assert!(Instant::now() < end, "{method} never reached its service");
                 let mut probe = build("POST", "/rpc", Some("probe"), &one_call(method));
                 let key = http::HeaderValue::from_static("secret");
@@ -412,8 +430,8 @@ async fn a_batch_is_in_flight_and_held_in_every_extraction_that_it_writes_to() {
     })
     .await;
     // Both extractions wait for it.
-    let hold = (HOLD, 100);
-    shop.publish(2, hold, hold);
+    let holding = (HOLD, 100);
+    shop.publish(2, holding, holding);
     for extraction in ["contracts", "parties"] {
         let name = name(extraction);
         let drained = shop.gateway.drained(&name, Epoch(2));
@@ -435,7 +453,7 @@ async fn a_batch_is_in_flight_and_held_in_every_extraction_that_it_writes_to() {
     shop.drained("contracts", 2).await;
     shop.drained("parties", 2).await;
     // One of the two goes on: the batch then waits for the other.
-    shop.publish(3, (TO_MONOLITH, 100), hold);
+    shop.publish(3, (TO_MONOLITH, 100), holding);
     until("it waits in the other's hold", || {
         shop.held("parties").now == 2
     })
@@ -482,7 +500,7 @@ fn ids(upstream: &Upstream) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_loses_and_doubles_nothing_of_batches_that_flow() {
     let shop = Shop::start().await;
-    let (stop, next) = (
+    let (ended, next) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
@@ -491,12 +509,12 @@ async fn a_switch_loses_and_doubles_nothing_of_batches_that_flow() {
     // parties, for which there is no common owner later.
     let clients: Vec<_> = (0..8)
         .map(|_| {
-            let (stop, next, count) = (stop.clone(), next.clone(), answered.clone());
+            let (ended, next, count) = (ended.clone(), next.clone(), answered.clone());
             let address = shop.gateway.local_addr();
             tokio::spawn(async move {
                 let mut client = Client::connect(address).await;
                 let (mut done, mut refused) = (Vec::new(), Vec::new());
-                while !stop.load(Ordering::Relaxed) {
+                while !ended.load(Ordering::Relaxed) {
                     let id = next.fetch_add(1, Ordering::Relaxed);
                     let beside = ["parties.get", "parties.add"][usize::from(id % 2 == 1)];
                     let body = serde_json::json!([
@@ -533,7 +551,7 @@ async fn a_switch_loses_and_doubles_nothing_of_batches_that_flow() {
     );
     shop.publish(2, AT_SERVICE, ALL_READS);
     some_more("batches flow on").await;
-    stop.store(true, Ordering::Relaxed);
+    ended.store(true, Ordering::Relaxed);
     let (mut done, mut refused) = (Vec::new(), Vec::new());
     for client in clients {
         let (more_done, more_refused) = client.await.unwrap();
@@ -592,6 +610,35 @@ async fn own_writes_are_read_by_operation_too() {
     assert!(!reading.is_finished());
     shop.mover.applied(Side::Service, 20);
     assert_eq!(reading.await.unwrap().body, "monolith");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_tells_its_client_of_every_extraction_that_it_wrote_to() {
+    let shop = Shop::with_tokens().await;
+    shop.mover.position(Some(10));
+    let both = shop
+        .call(&batch(&["contracts.sign", "parties.add"]), Some("u"))
+        .await;
+    assert_eq!(both.status, 200);
+    for carrier in ["x-contracts", "x-parties"] {
+        let token = both.header(carrier).expect(carrier).to_owned();
+        // Another gateway would know it by that; this one, for whoever brings it.
+        let method = ["contracts.get", "parties.get"][usize::from(carrier == "x-parties")];
+        let read = async || {
+            let mut request = build("POST", "/rpc", Some("x"), &one_call(method));
+            request
+                .headers_mut()
+                .insert(carrier, token.parse().unwrap());
+            let mut client = Client::connect(shop.gateway.local_addr()).await;
+            client.request(request).await.unwrap().body
+        };
+        shop.mover.applied(Side::Monolith, 9);
+        assert_eq!(read().await, "monolith");
+    }
+    let beside = shop
+        .call(&batch(&["contracts.sign", "parties.get"]), Some("u"))
+        .await;
+    assert!(beside.header("x-contracts").is_some() && beside.header("x-parties").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
