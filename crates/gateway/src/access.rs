@@ -156,10 +156,6 @@ impl Access {
     }
 
     /// Whether a request may see the gateway's own pages.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the gateway's own pages, which are to come")
-    )]
     pub(crate) fn operator(&self, headers: &http::HeaderMap) -> Result<(), Denial> {
         if !self.operators_only {
             return Ok(());
@@ -187,6 +183,11 @@ impl Access {
         places
             .windows(2)
             .all(|two| demands(&two[0]) == demands(&two[1]))
+    }
+
+    /// Where a client is that came from `peer`, perhaps through proxies.
+    pub(crate) fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
+        addresses::client(peer, headers, &self.trusted)
     }
 
     fn chain(&self, place: Place) -> Option<&Chain> {

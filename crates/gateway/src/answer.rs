@@ -128,6 +128,8 @@ impl Refusal {
         });
         let mut response = Response::new(ResponseBody::own(Bytes::from(problem.to_string())));
         *response.status_mut() = status;
+        // For whoever logs the answer.
+        response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);

@@ -5,6 +5,7 @@ use crate::{
     guard::Guarded,
     http2,
     listeners::Listening,
+    observe::crowd::{Counted, Tally},
     peer::{Peer, Scheme},
     proxy_protocol::Source,
     serve::serve,
@@ -91,9 +92,18 @@ pub(crate) struct Connections {
     wakers: RefCell<HashMap<u64, Option<Waker>>>,
     phase: Cell<Phase>,
     emptied: Notify,
+    tally: Arc<Tally>,
 }
 
 impl Connections {
+    /// None so far; counted there.
+    pub(crate) fn new(tally: &Arc<Tally>) -> Self {
+        Self {
+            tally: Arc::clone(tally),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn are_closing(&self) -> bool {
         self.phase.get() == Phase::Closing
     }
@@ -132,12 +142,14 @@ impl Connections {
         let id = self.next.get();
         self.next.set(id + 1);
         self.wakers.borrow_mut().insert(id, None);
+        self.tally.add(Counted::Connection);
         id
     }
 
     fn leave(&self, id: u64) {
         let mut wakers = self.wakers.borrow_mut();
         wakers.remove(&id);
+        self.tally.subtract(Counted::Connection);
         if wakers.is_empty() {
             self.emptied.notify_one();
         }

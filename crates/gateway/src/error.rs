@@ -2,7 +2,7 @@
 
 use crate::tls::TlsError;
 use plan::ListenAddress;
-use std::io;
+use std::{io, path::PathBuf};
 
 /// Why a gateway did not start. Nothing is left behind: no port, no thread.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,23 @@ pub enum StartError {
     Canary {
         /// Its name.
         route: String,
+    },
+    /// The access log cannot be opened.
+    #[error(
+        "the access log {path} cannot be opened: {source}. \
+         Write a file that can be made into `gateway.access-log` in the plan"
+    )]
+    AccessLog {
+        /// The file of the plan.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Spans cannot be exported.
+    #[error("spans cannot be exported: {why}. Change `gateway.tracing` in the plan")]
+    Tracing {
+        /// What is wrong.
+        why: String,
     },
     /// A worker could not be started.
     #[error(

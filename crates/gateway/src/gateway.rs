@@ -5,6 +5,7 @@ use crate::{
     connections::{Bound, Manner},
     explain,
     listeners::Listening,
+    observe::Observatory,
     setup::Setup,
     shadow::ShadowReport,
     shared::Shared,
@@ -125,8 +126,9 @@ impl Gateway {
         has_predecessor: bool,
     ) -> Result<Self, StartError> {
         no_canary(plan)?;
-        let (shared, count) = (Shared::new(plan, positions), plan.gateway.workers.max(1));
-        let shared = Arc::new(shared);
+        let observatory = Observatory::new(plan)?;
+        let count = plan.gateway.workers.max(1);
+        let shared = Arc::new(Shared::new(plan, positions, observatory));
         let setup = Arc::new(Setup::new(plan, Arc::clone(&shared))?);
         let Entrances { sockets, bound } = Entrances::new(plan, &mut inherited)?;
         for unknown in &inherited.0 {
@@ -367,6 +369,7 @@ impl Gateway {
         self.inner.setup.load().flags.register(registry);
         collector::register(&self.inner.setup, registry);
         self.inner.shared.shadows.register(registry);
+        self.inner.shared.observatory.register(registry);
     }
 
     /// What it thinks of its upstreams: the monolith, then the services.
@@ -405,6 +408,7 @@ impl Gateway {
             // Stopped before, by somebody else: as good.
             let _ = stop.await;
         }
+        self.inner.shared.observatory.flush().await;
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     body::{BodyError, Conversing, ResponseBody},
     connections::Connections,
     guard::{Guarded, is_lookalike},
+    metrics::method_label,
     peer::Peer,
     serve::serve,
     wire::Wire,
@@ -101,7 +102,9 @@ pub(crate) async fn converse(
             let response = match translate(&mut parts) {
                 Ok(()) => serve(worker, peer, Request::from_parts(parts, body)).await,
                 Err(refusal) => {
+                    let method = method_label(&parts.method);
                     worker.shared.metrics.refused(refusal);
+                    worker.shared.metrics.unread(method, refusal.status());
                     refusal.response()
                 }
             };

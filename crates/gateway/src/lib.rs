@@ -31,6 +31,9 @@
 //!
 //! What is asked beside clients, to compare both sides: `shadow`.
 //!
+//! What is told of it all: `metrics`, and `observe` (access log, traces, the
+//! gateway's own pages).
+//!
 //! Who is asked, and when no longer: `upstream` and what is below it.
 //!
 //! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
@@ -76,6 +79,7 @@ mod link;
 mod listeners;
 mod metrics;
 mod multiplexed;
+mod observe;
 mod operation;
 mod peer;
 mod pin;

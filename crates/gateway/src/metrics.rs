@@ -200,6 +200,21 @@ impl Metrics {
         self.malformed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
+    /// A request was answered before its head could be read.
+    pub(crate) fn unread(&self, method: &'static str, code: StatusCode) {
+        let (service, route) = elsewhere();
+        let code = code_label(code);
+        let labels = RequestLabels {
+            service,
+            route,
+            method,
+            status: class(code),
+            code,
+            side: "none",
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.refused
             .get_or_create(&ReasonLabel {
@@ -286,7 +301,7 @@ impl Recorder {
 
     fn handles_of(&self, kind: Kind) -> (Counter, SharedTimes) {
         let (service, route) = match kind.place {
-            Place::Elsewhere => ("monolith".to_owned(), "other".to_owned()),
+            Place::Elsewhere => elsewhere(),
             Place::Route(found) => {
                 let stay = self.setup.table.stay(found);
                 (stay.route.to.to_string(), stay.route.name.clone())
@@ -322,6 +337,11 @@ impl Recorder {
             metrics.times.get_or_create_owned(&times),
         )
     }
+}
+
+/// The labels of what belongs to no route.
+fn elsewhere() -> (String, String) {
+    ("monolith".to_owned(), "other".to_owned())
 }
 
 /// A method as a label; from a bounded set.

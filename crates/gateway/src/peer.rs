@@ -2,7 +2,10 @@
 
 use crate::upgrade::Tunnel;
 use http::HeaderValue;
-use std::{cell::RefCell, net::IpAddr};
+use std::{
+    cell::{Cell, RefCell},
+    net::IpAddr,
+};
 
 /// How the last part of the way to the gateway was protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub(crate) struct Peer {
     /// The address as `X-Forwarded-For` has it.
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) scheme: Scheme,
+    /// Its requests in flight.
+    pub(crate) running: Cell<u32>,
     tunnel: RefCell<Option<Tunnel>>,
 }
 
@@ -34,6 +39,7 @@ impl Peer {
             address,
             forwarded_for,
             scheme,
+            running: Cell::new(0),
             tunnel: RefCell::default(),
         }
     }

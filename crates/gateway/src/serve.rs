@@ -7,6 +7,7 @@ use crate::{
     caller::{Caller, Told},
     hygiene::{self, Seen},
     metrics::{Kind, code_label, method_label},
+    observe::Observer,
     operation::passage::{self, Passed},
     peer::Peer,
     read,
@@ -73,6 +74,7 @@ pub(crate) async fn serve(
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
+    let mut observed = Observer::begin(&worker, &peer, &parts, &correlation, begun);
     let mut admission = Admission::default();
     let told = Told::default();
     let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.setup, &mut parts));
@@ -80,6 +82,11 @@ pub(crate) async fn serve(
         Err(refusal) => {
             body::refuse(&parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
+        }
+        Ok(_) if worker.setup.pages.has(&parts) => {
+            body::refuse(&parts, body).await;
+            let answer = worker.setup.pages.answer(&worker.setup, &parts);
+            (Place::Elsewhere, Outcome::answered(answer))
         }
         Ok(Found::Shared(sharing)) => {
             let arrived = passage::Arrived {
@@ -89,6 +96,7 @@ pub(crate) async fn serve(
                 seen,
                 correlation: &correlation,
                 told: &told,
+                observed: &observed,
             };
             let passed = Box::pin(passage::pass(&worker, &peer, arrived)).await;
             let Passed { place, outcome, .. } = passed;
@@ -103,6 +111,7 @@ pub(crate) async fn serve(
                 }
                 Ok(admitted) => {
                     admission = admitted;
+                    observed.at(place);
                     let upgrade = upgrade::asked(&parts, &body);
                     hygiene::outgoing(&mut parts, seen, &peer, &correlation);
                     admission.introduce(&mut parts.headers);
@@ -112,6 +121,7 @@ pub(crate) async fn serve(
                         admission: &admission,
                         told: Some(&told),
                     };
+                    observed.introduce(&mut parts.headers);
                     let outcome = if let Some(asked) = upgrade {
                         Box::pin(upgrade::upgrade(&worker, caller, &[place], asked, parts)).await
                     } else {
@@ -138,6 +148,8 @@ pub(crate) async fn serve(
     told.tell(&worker.setup, &peer, response.headers_mut());
     admission.decorate(response.headers_mut());
     hygiene::correlate(response.headers_mut(), correlation);
+    observed.at(place);
+    observed.end(outcome.side, &response);
     let code = code_label(response.status());
     worker.recorder.record(
         Kind {

@@ -4,7 +4,13 @@
 //! places, so that what is known of them lasts ([`crate::shared::Shared`]).
 
 use crate::{
-    StartError, access::Access, flags::Flags, guard, shared::Shared, table::Table,
+    StartError,
+    access::Access,
+    flags::Flags,
+    guard,
+    observe::{pages::Pages, redaction::Redaction},
+    shared::Shared,
+    table::Table,
     upstream::Upstreams,
 };
 use plan::{Plan, ServiceName};
@@ -18,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) guard: Arc<guard::Policy>,
     pub(crate) access: Access,
     pub(crate) flags: Flags,
+    pub(crate) pages: Pages,
+    pub(crate) redaction: Redaction,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -51,6 +59,8 @@ impl Setup {
             guard: guard::Policy::new(&plan.gateway.client, &shared.metrics),
             access,
             flags,
+            pages: Pages::new(&plan.gateway.observe.status),
+            redaction: Redaction::new(plan),
             shared,
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     decision::Lease,
     hold::Ledger,
     metrics::Metrics,
+    observe::Observatory,
     pins::{CLIENTS_MAX, Pins},
     shadow::{self, Shadows},
     snapshot::{Ownership, Snapshot},
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
     pub(crate) shadows: Shadows,
+    pub(crate) observatory: Observatory,
     extractions: Vec<Extraction>,
     publishing: Mutex<()>,
     started: Instant,
@@ -44,7 +46,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(plan: &Plan, positions: Arc<dyn Positions>) -> Self {
+    pub(crate) fn new(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
+        observatory: Observatory,
+    ) -> Self {
         let metrics = Metrics::default();
         // Unpredictable, so that nobody can aim at another client's pin.
         let seed = uuid::Uuid::new_v4().as_u64_pair().1;
@@ -62,6 +68,7 @@ impl Shared {
             positions,
             metrics,
             shadows: Shadows::new(),
+            observatory,
             publishing: Mutex::default(),
             started: Instant::now(),
             lease_end: AtomicU64::new(0),

@@ -11,6 +11,7 @@ use crate::{
     hold::Queue,
     inflight::Inflight,
     metrics::Recorder,
+    observe::Observer,
     pins::Holder,
     settle::Settler,
     setup::Setup,
@@ -102,6 +103,7 @@ pub(crate) struct Worker {
     pub(crate) settlers: Rc<[Rc<Settler>]>,
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) connections: Rc<Connections>,
+    pub(crate) observer: Rc<Observer>,
     /// Told when the routing has changed, or the lease has ended.
     pub(crate) rerouted: Rc<Notify>,
     pub(crate) copies: Copies,
@@ -116,6 +118,7 @@ impl Worker {
         let shared = Arc::clone(&setup.shared);
         let settler = |(extraction, _)| Settler::new(Arc::clone(&shared), extraction);
         let checks = is_first.then(Turns::new);
+        let observer = Observer::new(&shared.observatory);
         Self {
             upstreams: Locals::new(&setup.upstreams, checks.as_ref()),
             recorder: Recorder::new(Arc::clone(&setup)),
@@ -125,7 +128,8 @@ impl Worker {
             queues: shared.all().map(|_| Rc::default()).collect(),
             settlers: shared.all().map(settler).collect(),
             buffers: Buffers::new(BUFFER_BYTES_MAX),
-            connections: Rc::default(),
+            connections: Rc::new(Connections::new(&observer.tally)),
+            observer: Rc::new(observer),
             rerouted: Rc::default(),
             copies: Copies::new(),
             checks,
@@ -149,6 +153,7 @@ impl Worker {
             settlers: Rc::clone(&self.settlers),
             buffers: Rc::clone(&self.buffers),
             connections: Rc::clone(&self.connections),
+            observer: Rc::clone(&self.observer),
             rerouted: Rc::clone(&self.rerouted),
             copies: self.copies.clone(),
             checks: self.checks.clone(),
@@ -307,6 +312,7 @@ pub(crate) async fn run(
         () = tokio::time::sleep(grace) => {}
         () = obeying => {}
     }
+    worker.observer.flush();
     let _ = stopped.send(());
 }
 
@@ -360,6 +366,7 @@ async fn sweep(current: Rc<Current>, sweeps_pins: bool) {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         let worker = current.get();
         worker.upstreams.sweep();
+        worker.observer.flush();
         if worker.shared.lease() == Lease::Ended {
             worker.rerouted.notify_waiters();
         }

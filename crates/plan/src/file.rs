@@ -6,6 +6,7 @@ use crate::{
     access::file::{ConsumerFile, IdentityFile, JwksFile, LimitsStoreFile},
     listen::ListenerFile,
     located::Located,
+    observe::{AccessLogFile, MetricsFile, StatusFile, TracingFile},
     policy::file::PoliciesFile,
     routes::{GatewayRouteFile, RolloutFile, RouteFile},
     shadow::ShadowFile,
@@ -100,6 +101,18 @@ pub struct GatewayFile {
     /// What chooses a side for single users.
     #[serde(default)]
     pub(crate) flags: Option<crate::flags::FlagsFile>,
+    /// One line for each request.
+    #[serde(default)]
+    pub(crate) access_log: Option<AccessLogFile>,
+    /// Spans for a tracing system.
+    #[serde(default)]
+    pub(crate) tracing: Option<TracingFile>,
+    /// What metrics hold.
+    #[serde(default)]
+    pub(crate) metrics: Option<MetricsFile>,
+    /// Pages of the gateway's own.
+    #[serde(default)]
+    pub(crate) status: Option<StatusFile>,
 }
 
 /// Where the conductor's API listens.

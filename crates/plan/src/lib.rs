@@ -19,6 +19,7 @@ mod kong;
 pub mod listen;
 mod located;
 mod names;
+mod observe;
 mod operation;
 mod own_writes;
 mod path;
@@ -47,6 +48,7 @@ pub use gateway_route::{
 pub use included::Files;
 pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
+pub use observe::{AccessLog, LogTarget, Observe, StatusPages, Tracing};
 pub use operation::{Dialect, NamePattern, Operations};
 pub use own_writes::{ReadYourWrites, TokenCarrier};
 pub use path::PathPattern;
@@ -114,6 +116,8 @@ pub struct Gateway {
     pub client: ClientLimits,
     /// What chooses a side for single users.
     pub flags: Flags,
+    /// What people and programs get to see of it.
+    pub observe: Observe,
 }
 
 /// One unit of migration: routes and tables that move to one service.

@@ -19,6 +19,14 @@ impl Plan {
         differs("gateway.workers".into(), old.workers != new.workers);
         differs("gateway.pin-wait".into(), old.pin_wait != new.pin_wait);
         differs("control.listen".into(), self.control != next.control);
+        let (told, tell) = (&old.observe, &new.observe);
+        let target = |one: &crate::Observe| one.access_log.as_ref().map(|log| log.to.clone());
+        differs("gateway.access-log".into(), target(told) != target(tell));
+        differs("gateway.tracing".into(), told.tracing != tell.tracing);
+        differs(
+            "gateway.metrics".into(),
+            told.native_histograms != tell.native_histograms,
+        );
         let by_address = |one: &Extraction| one.cohort_key == CohortKey::Address;
         differs(
             "gateway.trusted".into(),
@@ -100,6 +108,11 @@ extractions:
             changes("pin-wait: 2s", "pin-wait: 3s"),
             ["gateway.pin-wait"]
         );
+        let log = |query| format!("pin-wait: 2s, access-log: {{ path: x, query: {query} }}");
+        assert_eq!(changes("pin-wait: 2s", &log(true)), ["gateway.access-log"]);
+        let none: [String; 0] = [];
+        let status = "pin-wait: 2s, status: { health: /health }";
+        assert_eq!(changes("pin-wait: 2s", status), none);
         assert_eq!(
             changes("  contracts:", "  other:"),
             ["extractions.other", "extractions.contracts"]

@@ -10,7 +10,7 @@ use crate::{
     },
     flags, kong, listen,
     located::Located,
-    operation, own_writes, policy,
+    observe, operation, own_writes, policy,
     routes::{gateway_routes, rollout, route},
     shadow,
     upstream::{default_timeouts, upstream},
@@ -115,6 +115,13 @@ fn gateway(
         None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
     let listen = parse(&file.listen, environment, address)?;
+    let observe = observe::resolve(
+        file.access_log,
+        file.tracing,
+        file.metrics.as_ref(),
+        file.status,
+        environment,
+    )?;
     Ok(Gateway {
         listen,
         workers,
@@ -132,6 +139,7 @@ fn gateway(
         })?,
         client: crate::client::resolve(&file.client.unwrap_or_default())?,
         flags: crate::Flags::default(),
+        observe,
     })
 }
 

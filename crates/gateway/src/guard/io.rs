@@ -1,7 +1,7 @@
 //! A connection whose incoming bytes are judged, and whose client may neither
 //! send its heads nor take its answers too slowly.
 
-use super::{Guard, Limits, Malformed, Place};
+use super::{Guard, Limits, Malformed, Place, Refused};
 use crate::{deadline::Deadline, metrics::Metrics};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use std::{
@@ -37,7 +37,7 @@ pub(crate) struct Policy {
     /// How long a client may take nothing of what is written to it.
     pub(crate) write: Duration,
     /// Told of each refusal.
-    pub(crate) on_malformed: Box<dyn Fn(Malformed) + Send + Sync>,
+    pub(crate) on_malformed: Box<dyn Fn(Refused) + Send + Sync>,
 }
 
 impl Policy {
@@ -50,7 +50,13 @@ impl Policy {
             },
             head: client.head,
             write: client.write,
-            on_malformed: Box::new(move |why| metrics.malformed(why)),
+            on_malformed: Box::new(move |refused| {
+                metrics.malformed(refused.why);
+                // A body's request is counted when it ends.
+                if refused.place == Place::Head {
+                    metrics.unread("other", refused.why.status());
+                }
+            }),
         })
     }
 }
@@ -130,7 +136,7 @@ impl<IO> Guarded<IO> {
             return bytes.len();
         };
         tracing::debug!(reason = refused.why.reason(), "malformed request refused");
-        (self.policy.on_malformed)(refused.why);
+        (self.policy.on_malformed)(refused);
         self.refusal = match (refused.place, refused.why) {
             (Place::Body, why) => Refusal::Body(why),
             (Place::Head, Malformed::TooManyHeaders) => Refusal::Instead(END_OF_HEAD),
@@ -337,7 +343,7 @@ mod tests {
             write,
             on_malformed: {
                 let told = Arc::clone(&told);
-                Box::new(move |why| told.lock().unwrap().push(why.reason()))
+                Box::new(move |refused: Refused| told.lock().unwrap().push(refused.why.reason()))
             },
         };
         let (near, far) = duplex(4096);

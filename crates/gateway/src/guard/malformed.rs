@@ -1,5 +1,7 @@
 //! Why a message is refused.
 
+use http::StatusCode;
+
 /// Why a message is refused. Each is one way in which two readers of the same
 /// bytes could take them for different messages, or a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -49,6 +51,16 @@ pub(crate) enum Malformed {
 }
 
 impl Malformed {
+    /// What the client is answered where it is in a head.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::HeadTooLarge | Self::TooManyHeaders => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
     /// Its value of the metrics' label `reason`.
     pub(crate) fn reason(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use crate::{
     client::Client,
     decision::{self, Asking, ReadVerdict},
     hygiene::{self, Seen},
+    observe::Observed,
     peer::Peer,
     read::chosen,
     serve::{self, Outcome},
@@ -39,6 +40,7 @@ pub(crate) struct Arrived<'a> {
     pub(crate) correlation: &'a HeaderValue,
     /// What its answer will tell.
     pub(crate) told: &'a Told,
+    pub(crate) observed: &'a Observed<'a>,
 }
 
 /// How it went.
@@ -76,6 +78,7 @@ async fn admitted(
         seen,
         correlation,
         told,
+        observed,
     } = arrived;
     let (table, access) = (&worker.setup.table, &worker.setup.access);
     let all = sharing.places(table);
@@ -112,6 +115,7 @@ async fn admitted(
     }
     hygiene::outgoing(&mut parts, seen, peer, correlation);
     passed.admission.introduce(&mut parts.headers);
+    observed.introduce(&mut parts.headers);
     let body = Inbound::Here(whole, reserved);
     let caller = Caller {
         peer,

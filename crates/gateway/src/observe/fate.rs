@@ -1,0 +1,35 @@
+//! What became of what was to be told.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// How much was told, and how much was lost.
+#[derive(Debug, Clone)]
+pub(crate) struct Fate {
+    family: Family<OutcomeLabel, Counter>,
+    pub(crate) told: Counter,
+    pub(crate) lost: Counter,
+}
+
+impl Default for Fate {
+    fn default() -> Self {
+        let family = Family::<OutcomeLabel, Counter>::default();
+        let outcome = |outcome| family.get_or_create_owned(&OutcomeLabel { outcome });
+        let (told, lost) = (outcome("told"), outcome("lost"));
+        Self { family, told, lost }
+    }
+}
+
+impl Fate {
+    pub(crate) fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.family.clone());
+    }
+}
