@@ -17,12 +17,22 @@ pub(crate) struct Bucket(u16);
 impl Bucket {
     /// The bucket of a client of an extraction.
     pub(crate) fn of(extraction: &ExtractionName, key: &[u8]) -> Self {
+        Self::within(extraction.as_str(), key)
+    }
+
+    /// The bucket of a client of whatever has this name.
+    pub(crate) fn within(name: &str, key: &[u8]) -> Self {
         let mut hash = Xxh3Default::new();
-        hash.update(extraction.as_str().as_bytes());
+        hash.update(name.as_bytes());
         hash.update(&[0]);
         hash.update(key);
         let bucket = hash.digest() % u64::from(Percent::STEPS);
         Self(u16::try_from(bucket).unwrap_or(0))
+    }
+
+    /// One that no client has.
+    pub(crate) fn random(number: u64) -> Self {
+        Self(u16::try_from(number % u64::from(Percent::STEPS)).unwrap_or(0))
     }
 
     /// Whether a share covers it.

@@ -47,15 +47,6 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
-    /// A route asks for what the gateway does not do yet.
-    #[error(
-        "route `{route}` has a canary, by which the gateway does not route yet. \
-         Take the plugin `canary` out; `rollout` of an extraction shifts traffic"
-    )]
-    Canary {
-        /// Its name.
-        route: String,
-    },
     /// The access log cannot be opened.
     #[error(
         "the access log {path} cannot be opened: {source}. \

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::{Request, request::Parts};
 use plan::{MethodKind, Percent};
 use serde::Serialize;
-use std::net::IpAddr;
+use std::{fmt::Write as _, net::IpAddr};
 
 /// A route of a running gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,6 +87,15 @@ pub(crate) fn explain(
         }
         other => refused(other),
     })?;
+    if setup.pages.has(&parts) {
+        return Ok(Explanation {
+            route: None,
+            belongs_to: "none".to_owned(),
+            kind: "read",
+            to: None,
+            why: "the gateway answers it itself: `gateway.status`".to_owned(),
+        });
+    }
     let method = parts.method.as_str();
     let touched = match found {
         Found::Place(place) => {
@@ -161,10 +170,17 @@ fn alone(
         ),
         Place::Route(stay) => {
             let stay = setup.table.stay(stay);
-            let why = match stay.rewritten(client.uri.path()) {
+            let mut why = match stay.rewritten(client.uri.path()) {
                 Some(path) => format!("its route says so; the path becomes {path}"),
                 None => "its route says so".to_owned(),
             };
+            if let Some(canary) = &stay.canary {
+                let (share, to) = (canary.share(), &setup.table.stay(canary.to).route.to);
+                let _ = write!(
+                    why,
+                    "; its canary, {to}, gets {share} of its clients instead"
+                );
+            }
             (Some(stay.route.to.to_string()), why)
         }
         Place::Extraction(route) if kind == MethodKind::Write => write(setup, route),

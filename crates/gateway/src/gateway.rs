@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Request;
 use parking_lot::Mutex;
-use plan::{ExtractionName, GatewayRoute, Listener, Plan};
+use plan::{ExtractionName, Listener, Plan};
 use prometheus_client::registry::Registry;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
@@ -125,7 +125,6 @@ impl Gateway {
         mut inherited: Listeners,
         has_predecessor: bool,
     ) -> Result<Self, StartError> {
-        no_canary(plan)?;
         let observatory = Observatory::new(plan)?;
         let count = plan.gateway.workers.max(1);
         let shared = Arc::new(Shared::new(plan, positions, observatory));
@@ -192,7 +191,6 @@ impl Gateway {
         if !changes.is_empty() {
             return Err(ReloadError::Restart { changes });
         }
-        no_canary(&plan)?;
         let setup = Arc::new(self.inner.setup.load().after(&plan)?);
         let mut kept = clones(&now.sockets).map_err(|source| StartError::Worker { source })?;
         let Entrances { sockets, bound } = Entrances::new(&plan, &mut kept)?;
@@ -446,17 +444,6 @@ impl Entrances {
 fn clones(sockets: &[Listening]) -> io::Result<Listeners> {
     let clones = sockets.iter().map(Listening::try_clone);
     clones.collect::<io::Result<_>>().map(Listeners)
-}
-
-/// Nothing routes by one yet.
-fn no_canary(plan: &Plan) -> Result<(), StartError> {
-    let with_canary = |route: &&GatewayRoute| route.canary.is_some();
-    match plan.gateway.routes.iter().find(with_canary) {
-        None => Ok(()),
-        Some(route) => Err(StartError::Canary {
-            route: route.name.clone(),
-        }),
-    }
 }
 
 /// How clients of a listener begin.

@@ -18,8 +18,10 @@
 //!
 //! What is decided, as pure functions: `target` (what the path is), `table`
 //! (which route), `snapshot` (what was published), `decision` (which side),
-//! `cohort` (whom a split picks), `force` (who chooses for themselves), `flags`
-//! (whom somebody has chosen for), `client` (who asks), `explain` (all of it, for people), `pin` (what a client must have seen),
+//! `cohort` (whom a split picks), `canary` (whom a
+//! route's canary picks), `force` (who chooses for themselves), `flags`
+//! (whom somebody has chosen for), `client` (who asks), `explain` (all of it, for
+//! people), `pin` (what a client must have seen),
 //! `write_token` (the same, as the client carries it from gateway to gateway;
 //! `carrier` and `caller`: in and out of messages).
 //!
@@ -54,6 +56,7 @@ mod access;
 mod answer;
 mod body;
 mod caller;
+mod canary;
 mod carrier;
 mod client;
 mod cohort;

@@ -5,6 +5,7 @@ use crate::{
     answer::Refusal,
     body::{self, Inbound, ResponseBody},
     caller::{Caller, Told},
+    canary,
     hygiene::{self, Seen},
     metrics::{Kind, code_label, method_label},
     observe::Observer,
@@ -111,6 +112,7 @@ pub(crate) async fn serve(
                 }
                 Ok(admitted) => {
                     admission = admitted;
+                    let place = canary::split(&worker, &admission, &peer, &parts, place);
                     observed.at(place);
                     let upgrade = upgrade::asked(&parts, &body);
                     hygiene::outgoing(&mut parts, seen, &peer, &correlation);

@@ -1,6 +1,9 @@
 //! What the plan says about requests; fixed from start to end.
 
-use crate::{carrier::Carrier, client::KeySource, force::Force, shadow::Shadow, target::Target};
+use crate::{
+    canary::Canary, carrier::Carrier, client::KeySource, force::Force, shadow::Shadow,
+    target::Target,
+};
 use http::HeaderMap;
 use plan::{
     Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
@@ -128,6 +131,10 @@ pub(crate) struct Entry {
 pub(crate) struct Stay {
     pub(crate) route: GatewayRoute,
     pub(crate) upstream: UpstreamIndex,
+    /// Which of its requests another one gets.
+    pub(crate) canary: Option<Canary>,
+    /// The path for the upstream, whatever the request's is.
+    fixed: Option<String>,
     /// What goes from the path where the route strips its own.
     stripped: String,
 }
@@ -135,6 +142,9 @@ pub(crate) struct Stay {
 impl Stay {
     /// The path for the upstream, where it differs.
     pub(crate) fn rewritten(&self, path: &str) -> Option<String> {
+        if self.fixed.is_some() {
+            return self.fixed.clone();
+        }
         let rewrite = &self.route.rewrite;
         (!rewrite.is_identity()).then(|| rewrite.apply(&self.stripped, path))
     }
@@ -185,18 +195,35 @@ impl Table {
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],
         };
+        let place = |to: &Destination| match to {
+            Destination::Monolith => UpstreamIndex::MONOLITH,
+            Destination::Service(name) => places[name],
+        };
         let stay = |route: &GatewayRoute| Stay {
-            upstream: match &route.to {
-                Destination::Monolith => UpstreamIndex::MONOLITH,
-                Destination::Service(name) => places[name],
-            },
+            upstream: place(&route.to),
+            canary: None,
+            fixed: None,
             stripped: route.route.path.literal_prefix(),
             route: route.clone(),
         };
         let extractions: Vec<Entry> = plan.extractions.values().map(entry).collect();
-        let stays: Vec<Stay> = plan.gateway.routes.iter().map(stay).collect();
+        let mut stays: Vec<Stay> = plan.gateway.routes.iter().map(stay).collect();
+        let ranked = rank(&extractions, &stays);
+        // What canaries get are routes that no request finds by itself.
+        for (at, route) in plan.gateway.routes.iter().enumerate() {
+            let Some(canary) = &route.canary else {
+                continue;
+            };
+            let mut other = stay(route);
+            other.route.name = format!("{}-canary", route.name);
+            other.route.to = canary.to.clone();
+            other.upstream = place(&canary.to);
+            other.fixed.clone_from(&canary.path);
+            stays[at].canary = Some(Canary::new(canary, &route.to, StayIndex(stays.len())));
+            stays.push(other);
+        }
         Self {
-            ranked: rank(&extractions, &stays),
+            ranked,
             has_carriers: extractions.iter().any(|entry| entry.carrier.is_some()),
             extractions,
             stays,
@@ -209,6 +236,12 @@ impl Table {
 
     pub(crate) fn stay(&self, stay: StayIndex) -> &Stay {
         &self.stays[stay.0]
+    }
+
+    /// The first canary there is.
+    #[cfg(test)]
+    pub(crate) fn take_canary(&mut self) -> Option<Canary> {
+        self.stays.iter_mut().find_map(|stay| stay.canary.take())
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &Entry)> {

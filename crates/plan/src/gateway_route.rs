@@ -88,12 +88,10 @@ pub struct Canary {
     pub share: CanaryShare,
     /// What they are told apart by.
     pub by: CanaryKey,
-    /// The host there, where it is another.
-    pub host: Option<String>,
-    /// The port there, where it is another.
-    pub port: Option<u16>,
-    /// The path there, where it is another.
-    pub base: Option<String>,
+    /// Where that is.
+    pub to: Destination,
+    /// The whole path there, whatever the request's is, where it is another.
+    pub path: Option<String>,
     /// A header by which a client chooses: `always` or `never`.
     pub header: Option<String>,
 }
@@ -124,8 +122,10 @@ impl CanaryShare {
                 duration,
                 steps,
             } => {
-                let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(start);
-                let since = now.duration_since(begin).unwrap_or_default().as_millis();
+                let begin = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(start));
+                // Beyond what clocks show, it never begins.
+                let since = begin.and_then(|begin| now.duration_since(begin).ok());
+                let since = since.unwrap_or_default().as_millis();
                 let whole = duration.as_millis().max(1);
                 let steps = u128::from(steps.max(1));
                 let done = (since.min(whole) * steps) / whole;

@@ -15,8 +15,12 @@
 //! - `write_timeout` is one with `read_timeout`: while an upstream takes a body,
 //!   its time counts from the last part that it took;
 //! - bodies without a length are answered 411 where their size is limited;
+//! - a canary's `hash` tells clients apart by another function than Kong's, so
+//!   others are picked at first; and writes go along with reads, as with Kong:
+//!   no data is moved;
 //! - requests of no route go to the monolith, rather than being answered 404.
 
+mod canary;
 mod consumers;
 mod plugins;
 mod services;

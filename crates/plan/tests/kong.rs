@@ -62,7 +62,11 @@ fn table(plan: &Plan) -> String {
             text.push(format!(" id({})", id.header));
         }
         if let Some(canary) = &route.canary {
-            text.push(format!(" canary({:?} to {:?})", canary.share, canary.host));
+            let plan::Destination::Service(to) = &canary.to else {
+                panic!("{canary:?}")
+            };
+            let url = &plan.services[to].url;
+            text.push(format!(" canary({:?} to {to} {url})", canary.share));
         }
         text.push("\n".to_owned());
     }
@@ -158,7 +162,7 @@ fn all_that_is_known_is_taken_over() {
     assert!(lines[8].contains("/v2/x day=9 keys("), "{table}");
     assert!(lines[8].contains("body<=2048"), "{table}");
     assert!(
-        lines[8].contains("canary(Fixed(Percent(550)) to Some(\"new.internal\"))"),
+        lines[8].contains("canary(Fixed(Percent(550)) to short-canary http://new.internal:9000)"),
         "{table}"
     );
     let access = &plan.gateway.access;

@@ -44,6 +44,12 @@ impl Admission {
         self.0.as_ref()?.who.as_ref()?.claim(name)
     }
 
+    /// The consumer, where one is known.
+    pub(crate) fn consumer(&self) -> Option<&str> {
+        let credential = self.0.as_ref()?.who.as_ref()?.credential.as_ref()?;
+        Some(&credential.consumer)
+    }
+
     /// Tells the upstream. After the client's head was made one for the
     /// upstream: what a client may name in `Connection` is gone by then.
     pub(crate) fn introduce(&self, headers: &mut HeaderMap) {

@@ -7,6 +7,7 @@
 
 mod access;
 mod answers;
+mod canary;
 mod chaos;
 mod claims;
 mod degraded;

@@ -1,13 +1,13 @@
 //! Kong's plugins, as policies.
 
 use super::{
+    canary::Plugin,
     consumers::{reference, secret},
     tree::{Map, Node},
 };
 use crate::{
-    ByteSize, Canary, CanaryKey, CanaryShare, Correlation, Cors, Generator, Jwt, Keys, Limit,
-    LimitBy, Limits, LimitsStore, OnError, Origin, Origins, Percent, Period, PlanError, Policies,
-    Secret, Store,
+    ByteSize, Correlation, Cors, Generator, Jwt, Keys, Limit, LimitBy, Limits, LimitsStore,
+    OnError, Origin, Origins, Period, PlanError, Policies, Secret, Store,
     located::{Located, Position},
     policy::header_name,
     resolve::{Environment, token},
@@ -27,15 +27,11 @@ const METHODS: [&str; 9] = [
 /// What Kong answers; another text would be lost.
 const LIMIT_MESSAGE: &str = "API rate limit exceeded";
 
-/// Kong's own, of a canary that rises.
-const CANARY_STEPS: u64 = 1000;
-const CANARY_SECONDS: u64 = 3600;
-
 /// The plugins of one place.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Plugins {
     pub(crate) policies: Policies,
-    pub(crate) canary: Option<Canary>,
+    pub(crate) canary: Option<Plugin>,
 }
 
 impl Plugins {
@@ -130,7 +126,7 @@ impl Plugins {
                 enabled && policies.correlation.replace(found).is_some()
             }
             "canary" => {
-                let found = canary(&mut config)?;
+                let found = Plugin::read(&mut config)?;
                 enabled && self.canary.replace(found).is_some()
             }
             other => {
@@ -557,92 +553,4 @@ fn correlation(map: &mut Map) -> Result<Correlation, PlanError> {
         generator,
         echo: map.flag("echo_downstream", false)?,
     })
-}
-
-fn canary(map: &mut Map) -> Result<Canary, PlanError> {
-    map.only_flag(
-        "upstream_fallback",
-        false,
-        "A failed request is not repeated elsewhere",
-    )?;
-    let at = map.at;
-    let share = canary_share(map)?;
-    let hash_at = map.at_of("hash");
-    let hash_header = map.text("hash_header")?;
-    let by = match map.text("hash")?.map(|hash| hash.value).as_deref() {
-        None | Some("consumer") => CanaryKey::Consumer,
-        Some("ip") => CanaryKey::Address,
-        Some("none") => CanaryKey::Random,
-        Some("header") => {
-            let name =
-                hash_header.ok_or_else(|| PlanError::at(hash_at, "`hash_header` is missing"))?;
-            CanaryKey::Header(header_name(&name.value).map_err(|why| PlanError::at(name.at, why))?)
-        }
-        Some(other) => {
-            return Err(
-                PlanError::at(hash_at, format!("`hash: {other}` is not supported"))
-                    .remedy("Write consumer, ip, header or none"),
-            );
-        }
-    };
-    let header = map.text("canary_by_header_name")?;
-    let port = map.whole("upstream_port")?;
-    let canary = Canary {
-        share,
-        by,
-        host: map.text("upstream_host")?.map(|host| host.value),
-        port: port
-            .map(|port| {
-                u16::try_from(port.value)
-                    .map_err(|_| PlanError::at(port.at, "`upstream_port` is no port"))
-            })
-            .transpose()?,
-        base: map.text("upstream_uri")?.map(|path| path.value),
-        header: header
-            .map(|name| header_name(&name.value).map_err(|why| PlanError::at(name.at, why)))
-            .transpose()?,
-    };
-    if canary.host.is_none() && canary.port.is_none() && canary.base.is_none() {
-        return Err(PlanError::at(at, "plugin `canary` goes nowhere else")
-            .remedy("Add upstream_host, upstream_port or upstream_uri"));
-    }
-    if canary
-        .base
-        .as_ref()
-        .is_some_and(|path| !path.starts_with('/'))
-    {
-        return Err(PlanError::at(at, "`upstream_uri` does not start with /"));
-    }
-    Ok(canary)
-}
-
-fn canary_share(map: &mut Map) -> Result<CanaryShare, PlanError> {
-    let start = map.whole("start")?;
-    let duration = map.whole("duration")?;
-    let steps = map.whole("steps")?;
-    let percentage = map.take("percentage");
-    let fixed = percentage.map(|node| {
-        let text = match node.value {
-            Node::Whole(number) => format!("{number}%"),
-            Node::Fraction(number) => format!("{number}%"),
-            _ => String::new(),
-        };
-        Percent::parse(&text).map_err(|why| PlanError::at(node.at, why))
-    });
-    match (fixed.transpose()?, start) {
-        (Some(share), _) => Ok(CanaryShare::Fixed(share)),
-        (None, Some(start)) => Ok(CanaryShare::Rising {
-            start: start.value,
-            duration: Duration::from_secs(duration.map_or(CANARY_SECONDS, |time| time.value)),
-            steps: steps
-                .map_or(CANARY_STEPS, |steps| steps.value)
-                .try_into()
-                .unwrap_or(u32::MAX),
-        }),
-        (None, None) => Err(PlanError::at(
-            map.at,
-            "plugin `canary` has no `percentage` and no `start`",
-        )
-        .remedy("Write the percentage, or when it begins, in seconds since 1970")),
-    }
 }

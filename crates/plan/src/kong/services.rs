@@ -1,6 +1,7 @@
 //! Kong's services and routes.
 
 use super::{
+    canary::{self, Canaries},
     consumers::reference,
     plugins::{Loose, Plugins},
     tree::{Map, Node},
@@ -75,6 +76,7 @@ pub(crate) fn read(
     let beside = file.list("routes")?.unwrap_or_default();
     routes.extend(beside.into_iter().map(|node| (None, node)));
     let mut all = Vec::new();
+    let mut canaries = Canaries::default();
     for (number, (owner, node)) in (1..).zip(routes) {
         let map = Map::of(node, "a route")?;
         all.extend(route(
@@ -85,19 +87,18 @@ pub(crate) fn read(
             environment,
             loose,
             store,
+            &mut canaries,
         )?);
     }
     let mut upstreams = BTreeMap::new();
-    for service in services.into_values() {
-        if upstreams
-            .insert(service.own.clone(), service.upstream)
-            .is_some()
-        {
-            return Err(PlanError::whole(format!(
-                "two services are called `{}` here",
-                service.own
-            ))
-            .remedy("Rename one: capitals, dots and underscores are not told apart"));
+    let own = services.into_values();
+    let own = own.map(|service| (service.own, service.upstream));
+    for (name, upstream) in own.chain(canaries.upstreams) {
+        if upstreams.insert(name.clone(), upstream).is_some() {
+            return Err(
+                PlanError::whole(format!("two services are called `{name}` here"))
+                    .remedy("Rename one: capitals, dots and underscores are not told apart"),
+            );
         }
     }
     Ok((upstreams, all))
@@ -222,6 +223,7 @@ fn route(
     environment: Environment<'_>,
     loose: &mut Loose,
     store: &mut Option<LimitsStore>,
+    canaries: &mut Canaries,
 ) -> Result<Vec<GatewayRoute>, PlanError> {
     map.pass_over();
     let name = match map.text("name")? {
@@ -260,10 +262,21 @@ fn route(
         return Err(PlanError::at(at, format!("{what} has no condition"))
             .remedy("Add paths, hosts, headers or methods"));
     }
-    let canary = plugins
-        .canary
-        .clone()
-        .or_else(|| service.plugins.canary.clone());
+    let canary = match (&plugins.canary, &service.plugins.canary) {
+        (Some(own), _) => Some((own, &name)),
+        (None, Some(shared)) => Some((shared, &service.name)),
+        (None, None) => None,
+    };
+    let canary = canary
+        .map(|(plugin, of)| {
+            let of = canary::Primary {
+                name: plain_name(of),
+                service: &service.own,
+                upstream: &service.upstream,
+            };
+            canaries.add(plugin, &of)
+        })
+        .transpose()?;
     let policies: Policies = plugins.policies.over(&service.plugins.policies);
     let paths = match &paths[..] {
         [] => vec![PathPattern::all()],
