@@ -76,6 +76,10 @@ enum Verb {
     /// Stays in the foreground and logs to standard error (RUST_LOG sets how
     /// much). May be killed at any moment and started again: it goes on where
     /// the databases say it was.
+    ///
+    /// CANARY_PERCENTAGE=5 in the environment shifts 5% of the reads once they
+    /// can be; ROUTE_TO_MONOLITH=true withdraws them and, after a switch, rolls
+    /// back.
     Serve {
         /// Where a host name of an upstream is, as NAME:ADDRESS; may be given
         /// several times.
@@ -199,6 +203,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let manner = serve::Manner {
                 reread: Box::new(reread),
                 takes_over: take_over,
+                wanted: serve::overrides::read(|name| std::env::var(name).ok())
+                    .map_err(Failure::Refused)?,
             };
             Box::pin(serve::run(&plan, state, manner)).await
         }

@@ -3,6 +3,7 @@
 mod data;
 mod gateways;
 mod metrics;
+pub(crate) mod overrides;
 mod positions;
 mod succession;
 
@@ -21,6 +22,7 @@ use gateway::{
 };
 use gateways::LocalGateway;
 pub(crate) use gateways::Reread;
+use overrides::Wanted;
 use plan::{ExtractionName, Plan};
 use std::{
     collections::BTreeMap, fmt::Write as _, io::Write, net::SocketAddr, path::Path, sync::Arc,
@@ -50,6 +52,8 @@ pub(crate) struct Manner {
     pub(crate) reread: Reread,
     /// Whether the `banyan serve` that runs is to be taken over from.
     pub(crate) takes_over: bool,
+    /// What the environment wants of the extractions.
+    pub(crate) wanted: Option<Wanted>,
 }
 
 /// What one run consists of.
@@ -59,6 +63,7 @@ struct Serving<'a> {
     gateway: Gateway,
     local: Arc<LocalGateway>,
     movers: BTreeMap<ExtractionName, Arc<DataMover>>,
+    wanted: Option<Wanted>,
 }
 
 /// How it ended.
@@ -97,6 +102,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(),
         gateway: gateway.clone(),
         local: Arc::new(local),
         movers,
+        wanted: manner.wanted,
     };
     let is_gone = serving.local.predecessor();
     let accepting = async {
@@ -114,9 +120,11 @@ pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(),
 impl Serving<'_> {
     async fn run(&self) -> Result<(), Failure> {
         let mut patient = self.local.has_predecessor();
+        let mut overriding = None;
         loop {
             let api_listener = listen(self.plan.control).await?;
             let conductor = self.conductor(patient).await?;
+            overriding = overrides::renewed(overriding, self.wanted, conductor.workers());
             // Only now: a predecessor's offer stands until it is replaced.
             let successor = Successor::wait(self.state, &self.gateway)?;
             match self.serve(api_listener, conductor, successor).await? {
