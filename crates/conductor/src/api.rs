@@ -8,7 +8,7 @@
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`Question`] |
 //! | `POST /v1/reload` | `{}`, once the gateway goes by the plan as it now is |
-//! | `GET /metrics` | Prometheus text, without a token |
+//! | `GET /metrics` | OpenMetrics' text, or Prometheus' protobuf, without a token |
 //! | `GET /health` | 200 |
 //!
 //! Verbs: `start`, `shift` (body `{"reads": "10%"}`), `verify`, `switch`,
@@ -35,8 +35,40 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use subtle::ConstantTimeEq;
 
-/// Makes the text of `/metrics`.
-pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+/// How `/metrics` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposition {
+    /// OpenMetrics' text.
+    Text,
+    /// Prometheus' own messages, which have native histograms.
+    Protobuf,
+}
+
+impl Exposition {
+    /// The one that a scraper asks for.
+    fn asked(accept: &str) -> Self {
+        if accept.contains("application/vnd.google.protobuf")
+            && accept.contains("proto=io.prometheus.client.MetricFamily")
+        {
+            Self::Protobuf
+        } else {
+            Self::Text
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; \
+                 proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
+        }
+    }
+}
+
+/// Makes what `/metrics` answers.
+pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
 
 /// A request that somebody asks about.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -170,9 +202,18 @@ async fn authorized(State(control): State<Control>, request: Request, next: Next
     )
 }
 
-async fn metrics(State(control): State<Control>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], (control.metrics)())
+async fn metrics(
+    State(control): State<Control>,
+    headers: axum::http::HeaderMap,
+) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    let exposition = Exposition::asked(accept.unwrap_or_default());
+    let kind = exposition.content_type();
+    (
+        [(header::CONTENT_TYPE, kind)],
+        (control.metrics)(exposition),
+    )
 }
 
 async fn status(State(control): State<Control>) -> Json<Status> {

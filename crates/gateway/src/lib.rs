@@ -33,7 +33,7 @@
 //!
 //! What is asked beside clients, to compare both sides: `shadow`.
 //!
-//! What is told of it all: `metrics`, and `observe` (access log, traces, the
+//! What is told of it all: `metrics` (`native`), and `observe` (access log, traces, the
 //! gateway's own pages).
 //!
 //! Who is asked, and when no longer: `upstream` and what is below it.
@@ -82,6 +82,7 @@ mod link;
 mod listeners;
 mod metrics;
 mod multiplexed;
+mod native;
 mod observe;
 mod operation;
 mod peer;

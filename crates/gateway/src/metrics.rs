@@ -1,7 +1,10 @@
 //! What Prometheus sees. Label values come from fixed sets or from the plan,
 //! never from a request.
 
-use crate::{answer::Refusal, guard::Malformed, hold::HoldMetrics, setup::Setup, table::Place};
+use crate::{
+    answer::Refusal, guard::Malformed, hold::HoldMetrics, native::Native, setup::Setup,
+    table::Place,
+};
 use http::{Method, StatusCode};
 use plan::ServiceName;
 use prometheus_client::{
@@ -32,6 +35,7 @@ const BOUNDS: [f64; 14] = [
 pub(crate) struct Times {
     counts: [AtomicU64; BOUNDS.len() + 1],
     sum_nanos: AtomicU64,
+    native: Option<Native>,
 }
 
 /// A [`Times`] that many may hold.
@@ -39,6 +43,14 @@ pub(crate) struct Times {
 pub(crate) struct SharedTimes(Arc<Times>);
 
 impl SharedTimes {
+    /// One that keeps native buckets, too.
+    fn with_native() -> Self {
+        Self(Arc::new(Times {
+            native: Some(Native::default()),
+            ..Times::default()
+        }))
+    }
+
     pub(crate) fn observe(&self, time: Duration) {
         let seconds = time.as_secs_f64();
         let bucket = BOUNDS
@@ -48,6 +60,9 @@ impl SharedTimes {
         self.0.counts[bucket].fetch_add(1, Ordering::Relaxed);
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.0.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+        if let Some(native) = &self.0.native {
+            native.observe(time);
+        }
     }
 }
 
@@ -66,7 +81,11 @@ impl EncodeMetric for SharedTimes {
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_nanos(self.0.sum_nanos.load(Ordering::Relaxed)).as_secs_f64();
-        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        let Some(native) = self.0.native.as_ref().map(Native::snapshot) else {
+            return encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None);
+        };
+        let (count, native) = (native.count, native.encoded());
+        encoder.encode_histogram_with_native::<NoLabelSet>(sum, count, &buckets, None, native)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -122,6 +141,19 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// With native histograms of requests' times, or without.
+    pub(crate) fn new(native: bool) -> Self {
+        let times: fn() -> SharedTimes = if native {
+            SharedTimes::with_native
+        } else {
+            SharedTimes::default
+        };
+        Self {
+            times: Family::new_with_constructor(times),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn register(&self, registry: &mut Registry) {
         let it = self.clone();
         registry.register("http_requests", "Requests answered", it.requests);

@@ -51,7 +51,7 @@ impl Shared {
         positions: Arc<dyn Positions>,
         observatory: Observatory,
     ) -> Self {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(plan.gateway.observe.native_histograms);
         // Unpredictable, so that nobody can aim at another client's pin.
         let seed = uuid::Uuid::new_v4().as_u64_pair().1;
         let extraction = |entry: &plan::Extraction| Extraction {

@@ -1,12 +1,15 @@
-//! The text of `/metrics`.
+//! What `/metrics` answers.
 
 use super::data::DataMover;
-use conductor::{api::Metrics, ports::Mover};
+use conductor::{
+    api::{Exposition, Metrics},
+    ports::Mover,
+};
 use gateway::Gateway;
 use plan::ExtractionName;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric, prometheus_protobuf, text},
     metrics::{MetricType, gauge::ConstGauge},
     registry::Registry,
 };
@@ -23,11 +26,20 @@ pub(super) fn texts(
         movers: movers.clone(),
     }));
     let registry = Arc::new(registry);
-    Arc::new(move || {
-        let mut text = String::new();
-        // Writing into a string does not fail.
-        let _ = encode(&mut text, &registry);
-        text
+    Arc::new(move |exposition| match exposition {
+        Exposition::Text => {
+            let mut text = String::new();
+            // Writing into a string does not fail.
+            let _ = text::encode(&mut text, &registry);
+            text.into_bytes()
+        }
+        Exposition::Protobuf => {
+            let encoded = prometheus_protobuf::encode_to_vec(&registry);
+            encoded.unwrap_or_else(|error| {
+                tracing::error!(%error, "metrics cannot be written");
+                Vec::new()
+            })
+        }
     })
 }
 

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value as AnyValue,
     trace::v1::Span,
 };
+use prometheus_client::encoding::prometheus_protobuf;
 use prost::Message as _;
 use protocol::Side;
 use serde_json::Value;
@@ -47,10 +48,8 @@ impl Log {
     }
 
     fn plan(&self, more: &str) -> String {
-        format!(
-            "access-log: {{ path: {:?}, format: json{more} }}",
-            self.path
-        )
+        let path = self.path.display();
+        format!("access-log: {{ path: \"{path}\", format: json{more} }}")
     }
 }
 
@@ -249,9 +248,10 @@ fn older(metrics: &str) -> String {
         if help || counter(line) {
             let mut words = line.splitn(4, ' ');
             let mut word = || words.next().unwrap();
-            text += &format!("{} {} {}_total {}\n", word(), word(), word(), word());
+            let (mark, kind, name, rest) = (word(), word(), word(), word());
+            text.extend([mark, " ", kind, " ", name, "_total ", rest, "\n"]);
         } else if line != "# EOF" {
-            text += &format!("{line}\n");
+            text.extend([line, "\n"]);
         }
     }
     text
@@ -301,6 +301,40 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = format!("{}{said}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{said}\n{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_histograms_are_there_where_asked_for() {
+    for asked in [true, false] {
+        let bed = bed(&format!("metrics: {{ native-histograms: {asked} }}")).await;
+        for _ in 0..20 {
+            ask(&bed, "GET", "/", &[]).await;
+        }
+        let mut registry = prometheus_client::registry::Registry::default();
+        bed.gateway.metrics(&mut registry);
+        let families = prometheus_protobuf::encode(&registry).unwrap();
+        let times = families
+            .iter()
+            .find(|family| family.name == "http_request_duration_seconds")
+            .unwrap();
+        for metric in &times.metric {
+            let histogram = metric.histogram.as_ref().unwrap();
+            assert!(histogram.sample_count > 0 && histogram.bucket.len() > 10);
+            // The first delta is a count, each other one a difference.
+            let counts = histogram.positive_delta.iter().scan(0, |count, delta| {
+                *count += delta;
+                Some(u64::try_from(*count).unwrap())
+            });
+            let native = histogram.zero_count + counts.sum::<u64>();
+            assert_eq!(native, if asked { histogram.sample_count } else { 0 });
+            assert_eq!(histogram.schema, if asked { 3 } else { 0 });
+        }
+        // The text has the classic ones, either way.
+        assert!(
+            bed.metrics()
+                .contains("http_request_duration_seconds_bucket{le=\"0.001\"")
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,7 +433,9 @@ fn attribute(span: &Span, key: &str) -> Option<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap();
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
