@@ -76,20 +76,18 @@ pub(crate) fn read(
     let beside = file.list("routes")?.unwrap_or_default();
     routes.extend(beside.into_iter().map(|node| (None, node)));
     let mut all = Vec::new();
-    let mut canaries = Canaries::default();
+    let mut around = Around {
+        services: &services,
+        environment,
+        loose,
+        store,
+        canaries: Canaries::default(),
+    };
     for (number, (owner, node)) in (1..).zip(routes) {
         let map = Map::of(node, "a route")?;
-        all.extend(route(
-            map,
-            owner,
-            number,
-            &services,
-            environment,
-            loose,
-            store,
-            &mut canaries,
-        )?);
+        all.extend(route(map, owner, number, &mut around)?);
     }
+    let canaries = around.canaries;
     let mut upstreams = BTreeMap::new();
     let own = services.into_values();
     let own = own.map(|service| (service.own, service.upstream));
@@ -215,15 +213,20 @@ fn address(map: &mut Map) -> Result<(UpstreamUrl, String), PlanError> {
     Ok((upstream, url.path().to_owned()))
 }
 
+/// What routes are read with.
+struct Around<'a> {
+    services: &'a BTreeMap<String, Service>,
+    environment: Environment<'a>,
+    loose: &'a mut Loose,
+    store: &'a mut Option<LimitsStore>,
+    canaries: Canaries,
+}
+
 fn route(
     mut map: Map,
     nested_in: Option<String>,
     number: usize,
-    services: &BTreeMap<String, Service>,
-    environment: Environment<'_>,
-    loose: &mut Loose,
-    store: &mut Option<LimitsStore>,
-    canaries: &mut Canaries,
+    around: &mut Around<'_>,
 ) -> Result<Vec<GatewayRoute>, PlanError> {
     map.pass_over();
     let name = match map.text("name")? {
@@ -231,7 +234,7 @@ fn route(
         None => format!("route-{number}"),
     };
     map.what = format!("route `{name}`");
-    let service = owner(&mut map, nested_in, services)?;
+    let service = owner(&mut map, nested_in, around.services)?;
     protocols(&mut map)?;
     let at = map.at;
     let paths = map.texts("paths")?.unwrap_or_default();
@@ -241,8 +244,9 @@ fn route(
     let preserve_host = map.flag("preserve_host", false)?;
     handling(&mut map)?;
     let headers = headers(map.map("headers", "`headers`")?)?;
-    let plugins = Plugins::read(&mut map, &format!("kong:route:{name}"), environment, store)?
-        .and(loose.of_route(&name))?;
+    let scope = format!("kong:route:{name}");
+    let plugins = Plugins::read(&mut map, &scope, around.environment, around.store)?
+        .and(around.loose.of_route(&name))?;
     let what = map.what.clone();
     map.finish(UNKNOWN)?;
     let hosts = hosts
@@ -274,7 +278,7 @@ fn route(
                 service: &service.own,
                 upstream: &service.upstream,
             };
-            canaries.add(plugin, &of)
+            around.canaries.add(plugin, &of)
         })
         .transpose()?;
     let policies: Policies = plugins.policies.over(&service.plugins.policies);
