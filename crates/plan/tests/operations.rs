@@ -24,7 +24,7 @@ extractions:
 fn refused(from: &str, to: &str) -> String {
     assert!(PLAN.contains(from), "{from}");
     let error = Plan::parse(&PLAN.replacen(from, to, 1), |_| None);
-    error.unwrap_err().to_string()
+    error.expect_err("refused").to_string()
 }
 
 #[test]

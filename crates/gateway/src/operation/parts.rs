@@ -205,7 +205,7 @@ extractions:
     data: { mode: replicate, schema: s, tables: { public.t: {} } }
 "#;
 
-    fn shared(table: &Table, path: &str) -> Box<Sharing> {
+    fn shared(table: &Table, path: &str) -> Sharing {
         let found = table.find_place(Head {
             method: "POST",
             host: None,
@@ -213,7 +213,7 @@ extractions:
             headers: &HeaderMap::new(),
         });
         match found {
-            Ok(Found::Shared(sharing)) => sharing,
+            Ok(Found::Shared(sharing)) => *sharing,
             other => panic!("{path}: {other:?}"),
         }
     }
