@@ -398,7 +398,7 @@ mod tests {
         let control = Control {
             workers: BTreeMap::new(),
             token: "right".into(),
-            metrics: Arc::new(String::new),
+            metrics: Arc::new(|_| Vec::new()),
             routes: Arc::new(NoRoutes),
         };
         tokio::spawn(serve(listener, router(control)));
