@@ -39,8 +39,9 @@ const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) enum RequestBody {
     /// All of it is here.
     Whole(Whole),
-    /// It is passed on as it comes.
-    Stream(Stream),
+    /// It is passed on as it comes. Apart, since most requests have none and
+    /// each keeps the room for it.
+    Stream(Box<Stream>),
 }
 
 /// A body that is here.
@@ -138,6 +139,12 @@ impl Progress {
     }
 }
 
+impl Default for RequestBody {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
 impl RequestBody {
     /// No body.
     pub(crate) fn none() -> Self {
@@ -150,14 +157,14 @@ impl RequestBody {
             return Self::none();
         }
         let most = limits.body_bytes.unwrap_or(u64::MAX);
-        Self::Stream(Stream {
+        Self::Stream(Box::new(Stream {
             room: most.saturating_sub(begun.len() as u64),
             patience: Some(limits.body),
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
             progress: Progress(Rc::new(Cell::new(Instant::now()))),
             waiting: None,
-        })
+        }))
     }
 
     /// Waits for each part for as long as it takes.

@@ -13,8 +13,8 @@ use crate::{
     wire::Wire,
     worker::Current,
 };
-use http::{HeaderValue, StatusCode, header};
-use hyper::{server::conn::http1, service::service_fn};
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
     cell::{Cell, RefCell},
@@ -343,11 +343,16 @@ async fn begin_plainly(
 /// This is the one place where HTTP/1's bytes come in, through a guard that
 /// comes off at the upgrade.
 async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wire: Wire) {
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (worker, peer) = (current.get(), Rc::clone(&peer));
+        let (mut parts, body) = request.into_parts();
         // Boxed: an idle connection does not keep the room that a request needs.
+        // All of it is copied there, and used by one request at a time of the
+        // many that wait, so that each KiB of it is one that misses the cache:
+        // what is seldom has a box of its own further down, and what is moved
+        // on is passed by reference.
         Box::pin(async move {
-            let mut response = serve(worker, peer, request).await;
+            let mut response = serve(&worker, &peer, &mut parts, body).await;
             if !connections.are_open() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);

@@ -66,18 +66,19 @@ impl Failure {
 /// A try that got no answer.
 struct Missed {
     refusal: Refusal,
-    /// The request, where it can be sent again.
-    again: Option<Box<Request<RequestBody>>>,
+    /// The request is back where it was, and can be sent again.
+    is_unsent: bool,
     was_sent: bool,
 }
 
 /// Sends a request to an upstream and waits for the head of its answer, for as
 /// long as the plan allows and `linger` on top of that. When the plan's time is
-/// over, the upstream has failed, though its answer may still come.
+/// over, the upstream has failed, though its answer may still come. Of the
+/// request, only what was not sent is left.
 pub(crate) async fn forward(
     worker: &Worker,
     index: UpstreamIndex,
-    request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
     spare: Option<&Spare>,
     linger: Option<Duration>,
 ) -> Result<Response<ResponseBody>, Failure> {
@@ -129,7 +130,8 @@ pub(crate) async fn beside(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let local = worker.upstreams.get(index);
     let chosen = local.choose(&worker.upstreams.random, Tried::default());
-    let asked = try_once(local, chosen, spare.request(), Some(spare), Instant::now());
+    let mut request = spare.request();
+    let asked = try_once(local, chosen, &mut request, Some(spare), Instant::now());
     asked.await.map_err(|missed| missed.refusal)
 }
 
@@ -148,7 +150,7 @@ fn breaker_open(after: Duration) -> Refusal {
 async fn tries(
     worker: &Worker,
     local: &Local,
-    mut request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
     spare: Option<&Spare>,
     begun: Instant,
     place: &Cell<usize>,
@@ -163,7 +165,8 @@ async fn tries(
         let chosen = local.choose(random, tried);
         place.set(chosen);
         tried.add(chosen);
-        let (ended, ending, again) = match try_once(local, chosen, request, spare, begun).await {
+        let (ended, ending, is_unsent) = match try_once(local, chosen, request, spare, begun).await
+        {
             Ok(response) => {
                 if !is_gateway_error(response.status()) {
                     upstream.succeeded(chosen);
@@ -172,7 +175,7 @@ async fn tries(
                 was_sent = true;
                 let after = response.headers().get(header::RETRY_AFTER);
                 let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
-                (Ok(response), Ending::Refused(after), None)
+                (Ok(response), Ending::Refused(after), false)
             }
             Err(missed) if !missed.refusal.is_the_upstreams() => {
                 return Err(Failure::Sent(missed.refusal));
@@ -184,17 +187,15 @@ async fn tries(
                 } else {
                     Failure::NotSent
                 };
-                let again = missed.again.map(|again| *again);
-                (Err(failure(missed.refusal)), Ending::NoAnswer, again)
+                let failed = Err(failure(missed.refusal));
+                (failed, Ending::NoAnswer, missed.is_unsent)
             }
         };
         upstream.failed(chosen);
-        let Some(again) = again.or_else(|| {
-            let more = attempt < upstream.retries.attempts;
-            spare.filter(|_| more).map(Spare::request)
-        }) else {
+        let spare = spare.filter(|_| !is_unsent);
+        if !is_unsent && spare.is_none() {
             return ended;
-        };
+        }
         let Some(pause) = pause(&upstream.retries, attempt, ending, random.next()) else {
             return ended;
         };
@@ -204,8 +205,11 @@ async fn tries(
         }
         count(&upstream.counts.retries);
         drop(ended);
-        tokio::time::sleep(pause).await;
-        request = again;
+        if let Some(spare) = spare {
+            *request = spare.request();
+        }
+        // Boxed, as all that is seldom: requests keep the room for it.
+        Box::pin(tokio::time::sleep(pause)).await;
         attempt += 1;
     }
 }
@@ -215,7 +219,7 @@ async fn tries(
 async fn try_once(
     local: &Local,
     chosen: usize,
-    mut request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
     spare: Option<&Spare>,
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
@@ -232,42 +236,42 @@ async fn try_once(
     if let Some(link) = kept {
         match link.exchange(request).await {
             Ok((response, link)) => return answer(local, response, link, begun),
-            Err(none) => match (none.unsent, spare) {
-                (Some(unsent), _) => request = unsent,
-                (None, Some(spare)) if !none.error.is_user() => {
+            Err(none) => match (none.is_unsent, spare) {
+                (true, _) => {}
+                (false, Some(spare)) if !none.error.is_user() => {
                     was_sent = true;
-                    request = spare.request();
+                    *request = spare.request();
                 }
-                (None, _) => return Err(lost(upstream, chosen, &none.error)),
+                (false, _) => return Err(lost(upstream, chosen, &none.error)),
             },
         }
     }
     let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
     let found = &upstream.instances[chosen];
-    let link = match Link::connect(busy, &found.addresses, timeouts.connect).await {
+    // Seldom, and large.
+    let connecting = Box::pin(Link::connect(busy, &found.addresses, timeouts.connect));
+    let link = match connecting.await {
         Ok(link) => link,
         Err(error) => {
             tracing::warn!(upstream = %found.url, %error, "upstream not reached");
             return Err(Missed {
                 refusal: Refusal::Unreachable,
-                again: Some(Box::new(request)),
+                is_unsent: true,
                 was_sent,
             });
         }
     };
     match link.exchange(request).await {
         Ok((response, link)) => answer(local, response, link, begun),
-        Err(none) => match none.unsent {
-            None => Err(lost(upstream, chosen, &none.error)),
-            Some(unsent) => {
-                tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
-                Err(Missed {
-                    refusal: Refusal::Lost,
-                    again: Some(Box::new(unsent)),
-                    was_sent,
-                })
-            }
-        },
+        Err(none) if none.is_unsent => {
+            tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
+            Err(Missed {
+                refusal: Refusal::Lost,
+                is_unsent: true,
+                was_sent,
+            })
+        }
+        Err(none) => Err(lost(upstream, chosen, &none.error)),
     }
 }
 
@@ -275,15 +279,17 @@ async fn try_once(
 async fn multiplexed(
     local: &Local,
     chosen: usize,
-    request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = &local.upstream;
     let (found, bound) = (&upstream.instances[chosen], upstream.timeouts.connect);
     let _busy = local.pool.busy(chosen);
-    let answer = local.multiplexed.forward(chosen, found, bound, request);
+    let answer = local
+        .multiplexed
+        .forward(chosen, found, bound, std::mem::take(request));
     answer.await.map_err(|failure| Missed {
         refusal: failure.refusal(),
-        again: None,
+        is_unsent: false,
         was_sent: matches!(failure, Failure::Sent(_)),
     })
 }
@@ -299,7 +305,7 @@ fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
     };
     Missed {
         refusal,
-        again: None,
+        is_unsent: false,
         was_sent: true,
     }
 }
@@ -317,7 +323,7 @@ fn answer(
         tracing::warn!(upstream = %name, "answer refused: it has two readings");
         return Err(Missed {
             refusal: Refusal::BadAnswer,
-            again: None,
+            is_unsent: false,
             was_sent: true,
         });
     }

@@ -100,7 +100,7 @@ pub(crate) async fn converse(
             let (mut parts, body) = request.into_parts();
             Conversing::mark(&mut parts, &body);
             let response = match translate(&mut parts) {
-                Ok(()) => serve(worker, peer, Request::from_parts(parts, body)).await,
+                Ok(()) => serve(&worker, &peer, &mut parts, body).await,
                 Err(refusal) => {
                     let method = method_label(&parts.method);
                     worker.shared.metrics.refused(refusal);

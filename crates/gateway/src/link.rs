@@ -42,8 +42,8 @@ pub(crate) struct Link {
 /// An exchange without an answer.
 pub(crate) struct NoAnswer {
     pub(crate) error: hyper::Error,
-    /// The request, where not a byte of it was written.
-    pub(crate) unsent: Option<Request<RequestBody>>,
+    /// Not a byte of the request was written; it is back where it was.
+    pub(crate) is_unsent: bool,
 }
 
 impl Link {
@@ -81,16 +81,17 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of its answer. Dropping the
-    /// future closes the connection.
+    /// future closes the connection. The request is taken from where it is:
+    /// passed by value, each future on the way here would keep a room for it.
     pub(crate) async fn exchange(
         mut self,
-        request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Self), NoAnswer> {
         let answer = {
             let Self {
                 sender, connection, ..
             } = &mut self;
-            let mut answer = pin!(sender.try_send_request(request));
+            let mut answer = pin!(sender.try_send_request(std::mem::take(request)));
             poll_fn(|cx| {
                 drive(connection, cx);
                 answer.as_mut().poll(cx)
@@ -101,9 +102,13 @@ impl Link {
             Ok(response) => Ok((response, self)),
             Err(mut error) => {
                 let unsent = error.take_message();
+                let is_unsent = unsent.is_some();
+                if let Some(unsent) = unsent {
+                    *request = unsent;
+                }
                 Err(NoAnswer {
                     error: error.into_error(),
-                    unsent,
+                    is_unsent,
                 })
             }
         }

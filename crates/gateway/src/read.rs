@@ -26,7 +26,7 @@ use std::{rc::Rc, sync::Arc};
 pub(crate) async fn read(
     worker: &Rc<Worker>,
     route: RouteIndex,
-    mut parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
@@ -44,16 +44,16 @@ pub(crate) async fn read(
         let entry = worker.setup.table.entry(route.extraction);
         let client = caller.client(&parts.headers, &parts.uri);
         let path = &entry.routes[route.route].path;
-        Cache::key(&parts, entry.key.find(client, Some(path)))
+        Cache::key(parts, entry.key.find(client, Some(path)))
     });
-    let request = match Repeatable::of(worker, parts, body).await {
+    let mut request = match Repeatable::of(worker, parts, body).await {
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
     if let Some(spare) = &request.spare {
         shadow::consider(worker, route, spare, caller);
     }
-    let outcome = ask(worker, route, verdict, request, caller, &wait).await;
+    let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
     match keeping {
         None => outcome,
         Some(keeping) => keeping.settle(worker, &[UpstreamIndex::MONOLITH, service], outcome),
@@ -65,28 +65,42 @@ async fn ask(
     worker: &Worker,
     route: RouteIndex,
     ReadVerdict { side, owner, .. }: ReadVerdict,
-    request: Repeatable,
+    Repeatable { request, spare, .. }: &mut Repeatable,
     caller: Caller<'_>,
     wait: &Wait,
 ) -> Outcome {
-    let Repeatable { request, spare, .. } = request;
     let answer = send(worker, route, side, request, spare.as_ref()).await;
-    let Some(spare) = spare.filter(|_| side != owner && has_failed(&answer)) else {
-        return Outcome::at(side, answer);
-    };
-    drop(answer);
+    match spare {
+        Some(spare) if side != owner && has_failed(&answer) => {
+            drop(answer);
+            // Seldom, and as large as all the rest.
+            Box::pin(ask_owner(worker, route, owner, spare, caller, wait)).await
+        }
+        _ => Outcome::at(side, answer),
+    }
+}
+
+/// Asks the owner, since the other side has failed.
+async fn ask_owner(
+    worker: &Worker,
+    route: RouteIndex,
+    owner: Side,
+    spare: &Spare,
+    caller: Caller<'_>,
+    wait: &Wait,
+) -> Outcome {
     worker
         .shared
         .metrics
         .fallback(worker.setup.service(route.extraction));
-    let request = spare.request();
+    let mut request = spare.request();
     if owner == Side::Monolith {
         let client = caller.client(request.headers(), request.uri());
         if let Err(refusal) = wait.caught_up(worker, client).await {
             return Outcome::refused(refusal);
         }
     }
-    let answer = send(worker, route, owner, request, Some(&spare)).await;
+    let answer = send(worker, route, owner, &mut request, Some(spare)).await;
     Outcome::at(owner, answer)
 }
 
@@ -134,7 +148,7 @@ async fn verdict(
             return Ok(verdict);
         }
         // The routing may have changed meanwhile.
-        wait.paid(worker, client.caller.told, debts).await?;
+        Box::pin(wait.paid(worker, client.caller.told, debts)).await?;
     }
 }
 
@@ -158,7 +172,7 @@ async fn send(
     worker: &Worker,
     route: RouteIndex,
     side: Side,
-    request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
     spare: Option<&Spare>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let upstream = worker.setup.table.upstream(route.extraction, side);

@@ -21,7 +21,7 @@ use crate::{
     write,
 };
 use http::{
-    Request, Response, Uri,
+    Response, Uri,
     request::Parts,
     uri::{Parts as UriParts, PathAndQuery},
 };
@@ -63,30 +63,30 @@ impl Outcome {
 
 /// Answers a request.
 pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    peer: Rc<Peer>,
-    request: Request<Incoming>,
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    parts: &mut Parts,
+    body: Incoming,
 ) -> Response<ResponseBody> {
     let begun = Instant::now();
-    let (mut parts, body) = request.into_parts();
     let method = method_label(&parts.method);
     let seen = Seen::of(&parts.headers);
     let correlation = match hygiene::correlation(&parts.headers, seen) {
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
-    let mut observed = Observer::begin(&worker, &peer, &parts, &correlation, begun);
+    let mut observed = Observer::begin(worker, peer, parts, &correlation, begun);
     let mut admission = Admission::default();
     let told = Told::default();
-    let addressed = fits(&worker, &body).and_then(|()| addressed(&worker.setup, &mut parts));
+    let addressed = fits(worker, &body).and_then(|()| addressed(&worker.setup, parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
-            body::refuse(&parts, body).await;
+            body::refuse(parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
         }
-        Ok(_) if worker.setup.pages.has(&parts) => {
-            body::refuse(&parts, body).await;
-            let answer = worker.setup.pages.answer(&worker.setup, &parts);
+        Ok(_) if worker.setup.pages.has(parts) => {
+            body::refuse(parts, body).await;
+            let answer = worker.setup.pages.answer(&worker.setup, parts);
             (Place::Elsewhere, Outcome::answered(answer))
         }
         Ok(Found::Shared(sharing)) => {
@@ -99,36 +99,36 @@ pub(crate) async fn serve(
                 told: &told,
                 observed: &observed,
             };
-            let passed = Box::pin(passage::pass(&worker, &peer, arrived)).await;
+            let passed = Box::pin(passage::pass(worker, peer, arrived)).await;
             let Passed { place, outcome, .. } = passed;
             admission = passed.admission;
             (place, outcome)
         }
         Ok(Found::Place(place)) => {
-            match access::admit(&worker, &mut parts, body.size_hint().exact(), &peer, place).await {
+            match access::admit(worker, parts, body.size_hint().exact(), peer, place).await {
                 Err(access::Answered(response)) => {
-                    body::refuse(&parts, body).await;
+                    body::refuse(parts, body).await;
                     (place, Outcome::answered(*response))
                 }
                 Ok(admitted) => {
                     admission = admitted;
-                    let place = canary::split(&worker, &admission, &peer, &parts, place);
+                    let place = canary::split(worker, &admission, peer, parts, place);
                     observed.at(place);
-                    let upgrade = upgrade::asked(&parts, &body);
-                    hygiene::outgoing(&mut parts, seen, &peer, &correlation);
+                    let upgrade = upgrade::asked(parts, &body);
+                    hygiene::outgoing(parts, seen, peer, &correlation);
                     admission.introduce(&mut parts.headers);
                     let kind = worker.setup.table.kind(place, parts.method.as_str());
                     let caller = Caller {
-                        peer: &peer,
+                        peer,
                         admission: &admission,
                         told: Some(&told),
                     };
                     observed.introduce(&mut parts.headers);
                     let outcome = if let Some(asked) = upgrade {
-                        Box::pin(upgrade::upgrade(&worker, caller, &[place], asked, parts)).await
+                        Box::pin(upgrade::upgrade(worker, caller, &[place], asked, parts)).await
                     } else {
                         let body = Inbound::Coming(body);
-                        dispatch(&worker, place, kind, parts, caller, body).await
+                        dispatch(worker, place, kind, parts, caller, body).await
                     };
                     (place, outcome)
                 }
@@ -147,7 +147,7 @@ pub(crate) async fn serve(
             refusal.response()
         }
     };
-    told.tell(&worker.setup, &peer, response.headers_mut());
+    told.tell(&worker.setup, peer, response.headers_mut());
     admission.decorate(response.headers_mut());
     hygiene::correlate(response.headers_mut(), correlation);
     observed.at(place);
@@ -170,7 +170,7 @@ pub(crate) async fn dispatch(
     worker: &Rc<Worker>,
     place: Place,
     kind: MethodKind,
-    parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {

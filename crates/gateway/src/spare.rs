@@ -86,45 +86,60 @@ pub(crate) struct Repeatable {
 }
 
 impl Repeatable {
-    /// A request whose body is passed on as it comes, and so sent once.
-    pub(crate) fn once(worker: &Worker, parts: Parts, body: Inbound) -> Self {
+    /// A request whose body is passed on as it comes, and so sent once. Takes
+    /// the head from where it is.
+    pub(crate) fn once(worker: &Worker, parts: &mut Parts, body: Inbound) -> Self {
         let (body, reserved) = match body {
             Inbound::Here(whole, reserved) => (RequestBody::Whole(whole), Some(reserved)),
             Inbound::Coming(body) => {
                 let client = &worker.setup.settings.client;
                 let body = RequestBody::stream(Bytes::new(), body, client);
-                let patient = Conversing::is_in(&parts);
+                let patient = Conversing::is_in(parts);
                 (if patient { body.patiently() } else { body }, None)
             }
         };
         Self {
-            request: Request::from_parts(parts, body),
+            request: request(parts, body),
             spare: None,
             _reserved: reserved,
         }
     }
 
     /// Reads the body, within `gateway.replay-bytes`. A larger one, and one that
-    /// does not say how long it is, is passed on as it comes, once.
-    pub(crate) async fn of(worker: &Worker, parts: Parts, body: Inbound) -> Result<Self, Refusal> {
+    /// does not say how long it is, is passed on as it comes, once. Takes the
+    /// head from where it is.
+    pub(crate) async fn of(
+        worker: &Worker,
+        parts: &mut Parts,
+        body: Inbound,
+    ) -> Result<Self, Refusal> {
         let body = match body {
             Inbound::Coming(body) => body,
             Inbound::Here(whole, reserved) => {
                 return Ok(Self {
-                    spare: Some(Spare::of(&parts, whole.clone())),
-                    request: Request::from_parts(parts, RequestBody::Whole(whole)),
+                    spare: Some(Spare::of(parts, whole.clone())),
+                    request: request(parts, RequestBody::Whole(whole)),
                     _reserved: Some(reserved),
                 });
             }
         };
         if body.is_end_stream() {
-            let spare = Some(Spare::of(&parts, Whole::default()));
+            let spare = Some(Spare::of(parts, Whole::default()));
             return Ok(Self {
-                request: Request::from_parts(parts, RequestBody::none()),
+                request: request(parts, RequestBody::none()),
                 spare,
                 _reserved: None,
             });
         }
+        // Boxed: nearly all reads have no body, and would keep the room for it.
+        Box::pin(Self::collected(worker, parts, body)).await
+    }
+
+    async fn collected(
+        worker: &Worker,
+        parts: &mut Parts,
+        body: hyper::body::Incoming,
+    ) -> Result<Self, Refusal> {
         if body.size_hint().exact().is_none() {
             // It may be a conversation: what comes first waits for an answer.
             return Ok(Self::once(worker, parts, Inbound::Coming(body)));
@@ -142,11 +157,17 @@ impl Repeatable {
             }
         };
         Ok(Self {
-            spare: whole.map(|whole| Spare::of(&parts, whole)),
-            request: Request::from_parts(parts, body),
+            spare: whole.map(|whole| Spare::of(parts, whole)),
+            request: request(parts, body),
             _reserved: Some(reserved),
         })
     }
+}
+
+/// A request of a head, which is taken from where it is.
+pub(crate) fn request<B>(parts: &mut Parts, body: B) -> Request<B> {
+    let (none, ()) = Request::new(()).into_parts();
+    Request::from_parts(std::mem::replace(parts, none), body)
 }
 
 /// Takes the first header from a copy.

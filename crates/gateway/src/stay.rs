@@ -33,7 +33,7 @@ pub(crate) async fn stay(
     worker: &Worker,
     route: Option<StayIndex>,
     kind: MethodKind,
-    parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
@@ -49,27 +49,27 @@ pub(crate) async fn to(
     upstream: UpstreamIndex,
     route: Option<&Stay>,
     kind: MethodKind,
-    mut parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
     if upstream == UpstreamIndex::MONOLITH {
         let client = caller.client(&parts.headers, &parts.uri);
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
-            body.refuse(&parts).await;
+            body.refuse(parts).await;
             return Outcome::refused(refusal);
         }
     }
     if let Some(route) = route
-        && let Err(refusal) = redirect(worker, route, &mut parts)
+        && let Err(refusal) = redirect(worker, route, parts)
     {
-        body.refuse(&parts).await;
+        body.refuse(parts).await;
         return Outcome::refused(refusal);
     }
-    let keeping = Keeping::of(worker, upstream, || Cache::key(&parts, None));
+    let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
     let patient = worker.setup.upstreams.get(upstream);
     let repeatable = kind == MethodKind::Read || is_idempotent(patient, &parts.headers);
-    let request = if repeatable {
+    let mut request = if repeatable {
         match Repeatable::of(worker, parts, body).await {
             Ok(request) => request,
             Err(refusal) => return Outcome::refused(refusal),
@@ -77,7 +77,7 @@ pub(crate) async fn to(
     } else {
         Repeatable::once(worker, parts, body)
     };
-    let Repeatable { request, spare, .. } = request;
+    let Repeatable { request, spare, .. } = &mut request;
     let answer = forward(worker, upstream, request, spare.as_ref(), None).await;
     let outcome = Outcome::at(side(upstream), answer.map_err(Failure::refusal));
     match keeping {
@@ -133,7 +133,8 @@ impl Wait {
         if debts.is_empty() {
             return Ok(());
         }
-        self.paid(worker, client.caller.told, debts).await
+        // Seldom, and large.
+        Box::pin(self.paid(worker, client.caller.told, debts)).await
     }
 
     /// Waits for these.

@@ -23,15 +23,13 @@ use crate::{
     operation::batch::{self, Admitted},
     serve::Outcome,
     snapshot::Ownership,
-    stay,
+    spare, stay,
     table::{ExtractionIndex, Place, UpstreamIndex},
     upstream::balance::Tried,
     wire::Wire,
     worker::{Current, Worker},
 };
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
-};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -101,10 +99,10 @@ pub(crate) async fn upgrade(
     caller: Caller<'_>,
     places: &[Place],
     asked: Asked,
-    mut parts: Parts,
+    parts: &mut Parts,
 ) -> Outcome {
     let Asked(protocol) = asked;
-    let (side, upstream, grant) = match admit(worker, caller, places, &mut parts).await {
+    let (side, upstream, grant) = match admit(worker, caller, places, parts).await {
         Ok(admitted) => admitted,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -173,7 +171,7 @@ enum Answer {
 async fn exchange(
     worker: &Worker,
     upstream: UpstreamIndex,
-    parts: Parts,
+    parts: &mut Parts,
 ) -> Result<Answer, Failure> {
     let local = worker.upstreams.get(upstream);
     let upstream = &local.upstream;
@@ -197,7 +195,7 @@ async fn exchange(
         .map_err(|error| lost(&error))?;
     let mut has_ended = false;
     let response = {
-        let mut answer = pin!(sender.send_request(Request::from_parts(parts, RequestBody::none())));
+        let mut answer = pin!(sender.send_request(spare::request(parts, RequestBody::none())));
         poll_fn(|cx| {
             // What went wrong is told to the request.
             has_ended = has_ended || Pin::new(&mut connection).poll(cx).is_ready();

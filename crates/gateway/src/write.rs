@@ -21,7 +21,7 @@ use crate::{
     settle::PinnedWrite,
     shadow::WriteCopy,
     snapshot::Ownership,
-    spare::{Spare, is_idempotent},
+    spare::{self, Spare, is_idempotent},
     stay::{self, Wait},
     table::{ExtractionIndex, RouteIndex, UpstreamIndex},
     worker::Worker,
@@ -108,11 +108,11 @@ impl Entered {
 pub(crate) async fn write(
     worker: &Rc<Worker>,
     route: RouteIndex,
-    mut parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
-    if Expecting::is_in(&parts)
+    if Expecting::is_in(parts)
         && let WriteVerdict::Refuse(refusal) = verdict(worker, route)
     {
         // Asking for a body to refuse it helps nobody.
@@ -136,8 +136,8 @@ pub(crate) async fn write(
         force.strip(&mut parts.headers);
     }
     let index = table.upstream(route.extraction, owner.side);
-    let copy = WriteCopy::of(worker, route, &parts, &ready.body);
-    let request = Request::from_parts(parts, ready);
+    let copy = WriteCopy::of(worker, route, parts, &ready.body);
+    let request = spare::request(parts, ready);
     send(worker, index, vec![entered], request, copy, caller).await
 }
 
@@ -158,13 +158,14 @@ pub(crate) async fn send(
     } else {
         None
     };
-    let request = Request::from_parts(parts, ready.body);
+    let mut request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
     let seen_through = SeenThrough::new({
         let worker = Rc::clone(worker);
         async move {
-            let answer = forward(&worker, index, request, spare.as_ref(), Some(LINGER)).await;
+            let linger = Some(LINGER);
+            let answer = forward(&worker, index, &mut request, spare.as_ref(), linger).await;
             if let Err(Failure::NotSent(_)) = answer {
                 entered.into_iter().for_each(Entered::not_sent);
             } else {

@@ -18,13 +18,13 @@ use crate::{
     read::chosen,
     serve::{self, Outcome},
     setup::Setup,
-    stay,
+    spare, stay,
     table::{Place, RouteIndex, Sharing},
     upgrade,
     worker::Worker,
     write::{self, BODY_BYTES_MAX, Entered, Ready},
 };
-use http::{HeaderValue, Request, request::Parts};
+use http::{HeaderValue, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use plan::{MethodKind, Percent};
@@ -34,7 +34,7 @@ use std::rc::Rc;
 /// A request as it came.
 pub(crate) struct Arrived<'a> {
     pub(crate) sharing: Box<Sharing>,
-    pub(crate) parts: Parts,
+    pub(crate) parts: &'a mut Parts,
     pub(crate) body: Incoming,
     pub(crate) seen: Seen,
     pub(crate) correlation: &'a HeaderValue,
@@ -73,7 +73,7 @@ async fn admitted(
 ) -> Result<Outcome, Outcome> {
     let Arrived {
         sharing,
-        mut parts,
+        parts,
         body,
         seen,
         correlation,
@@ -85,19 +85,19 @@ async fn admitted(
     let demand_alike = access.demand_alike(&all);
     if demand_alike {
         let length = body.size_hint().exact();
-        match access::admit(worker, &mut parts, length, peer, sharing.otherwise).await {
+        match access::admit(worker, parts, length, peer, sharing.otherwise).await {
             Ok(admission) => passed.admission = admission,
             Err(access::Answered(response)) => {
-                body::refuse(&parts, body).await;
+                body::refuse(parts, body).await;
                 return Err(Outcome::answered(*response));
             }
         }
     }
-    let upgrade = upgrade::asked(&parts, &body);
-    let (whole, reserved) = here(worker, &parts, body).await.map_err(Outcome::refused)?;
+    let upgrade = upgrade::asked(parts, &body);
+    let (whole, reserved) = here(worker, parts, body).await.map_err(Outcome::refused)?;
     let refused = |bad: BadOperation| Outcome::refused(bad.into());
     let asked = match (&upgrade, sharing.dialect(table)) {
-        (None, Some(dialect)) => super::read(dialect, &parts, whole.as_bytes()).map_err(refused)?,
+        (None, Some(dialect)) => super::read(dialect, parts, whole.as_bytes()).map_err(refused)?,
         _ => Asked::Anything,
     };
     let touched = sharing.parts(table, &asked, parts.method.as_str());
@@ -108,12 +108,12 @@ async fn admitted(
             return Err(refused(BadOperation::DemandsDiffer));
         }
         let length = Some(whole.len());
-        match access::admit(worker, &mut parts, length, peer, passed.place).await {
+        match access::admit(worker, parts, length, peer, passed.place).await {
             Ok(admission) => passed.admission = admission,
             Err(access::Answered(response)) => return Err(Outcome::answered(*response)),
         }
     }
-    hygiene::outgoing(&mut parts, seen, peer, correlation);
+    hygiene::outgoing(parts, seen, peer, correlation);
     passed.admission.introduce(&mut parts.headers);
     observed.introduce(&mut parts.headers);
     let body = Inbound::Here(whole, reserved);
@@ -161,7 +161,7 @@ async fn here(
 async fn together(
     worker: &Rc<Worker>,
     touched: &[Part],
-    mut parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
@@ -176,7 +176,7 @@ async fn together(
         return write_together(worker, touched, &writes, parts, caller, body).await;
     }
     let way = way_of_reads(&worker.setup, touched, client);
-    strip_force(worker, touched, &mut parts);
+    strip_force(worker, touched, parts);
     match way {
         Err(refusal) => Outcome::refused(refusal),
         Ok(way) => {
@@ -243,7 +243,7 @@ async fn write_together(
     worker: &Rc<Worker>,
     touched: &[Part],
     writes: &[Place],
-    mut parts: Parts,
+    parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
@@ -261,15 +261,15 @@ async fn write_together(
     let entered: Vec<Entered> = owners
         .map(|(route, owner, flight)| Entered::new(worker, route, client, owner, flight))
         .collect();
-    strip_force(worker, touched, &mut parts);
+    strip_force(worker, touched, parts);
     if let Some(route) = admitted.way.redirect
-        && let Err(refusal) = stay::redirect(worker, table.stay(route), &mut parts)
+        && let Err(refusal) = stay::redirect(worker, table.stay(route), parts)
     {
         entered.into_iter().for_each(Entered::not_sent);
         return Outcome::refused(refusal);
     }
     // Of several extractions it has no one scratch upstream.
-    let request = Request::from_parts(parts, ready);
+    let request = spare::request(parts, ready);
     write::send(
         worker,
         admitted.way.upstream,
