@@ -23,6 +23,7 @@ mod issuer;
 mod kong;
 mod limits;
 mod listeners;
+mod memory;
 mod observe;
 mod operations;
 mod own_writes;
