@@ -3,6 +3,7 @@
 
 mod conversation;
 mod cost;
+mod features;
 mod gateway;
 mod idle;
 mod machine;

@@ -2,7 +2,8 @@
 //! `/api` belong to an extraction whose reads go to the service for 80 % of the
 //! clients.
 //!
-//! `proxy LISTEN MONOLITH SERVICE`, each `address:port`.
+//! `proxy LISTEN MONOLITH SERVICE [LINES]`, the first three `address:port`; the
+//! lines are more of the plan's `gateway` section, indented by two.
 
 use gateway::{Gateway, Positions, Sample};
 use plan::{ExtractionName, Percent, Plan};
@@ -34,15 +35,20 @@ impl Positions for Nowhere {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [listen, monolith, service] = &arguments[..] else {
-        return Err("usage: proxy LISTEN MONOLITH SERVICE".into());
+    let (listen, monolith, service, lines) = match &arguments[..] {
+        [listen, monolith, service] => (listen, monolith, service, ""),
+        [listen, monolith, service, lines] => (listen, monolith, service, lines.as_str()),
+        _ => return Err("usage: proxy LISTEN MONOLITH SERVICE [LINES]".into()),
     };
     let text = format!(
         r#"
 monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
 services:
   items: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway: {{ listen: "{listen}", workers: 1 }}
+gateway:
+  listen: "{listen}"
+  workers: 1
+{lines}
 extractions:
   items:
     service: items

@@ -31,6 +31,13 @@ pub(super) fn request(user: u32) -> String {
     )
 }
 
+/// The same with a token.
+pub(super) fn authorized(user: u32) -> String {
+    let authorization = super::features::authorization();
+    let end = format!("\r\nAuthorization: {authorization}\r\n\r\n");
+    request(user).replace("\r\n\r\n", &end)
+}
+
 impl Conversation {
     pub(super) fn new(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)

@@ -25,14 +25,24 @@ pub(super) struct Cost {
     pub(super) micros: f64,
 }
 
-/// Writes the script that lets wrk speak for many users.
-pub(super) fn write_script(directory: &Path) -> Result<PathBuf> {
-    let path = directory.join("users.lua");
+/// Writes the script that lets wrk speak for many users, with an
+/// `Authorization` where there is one.
+pub(super) fn write_script(directory: &Path, authorization: Option<&str>) -> Result<PathBuf> {
+    let name = match authorization {
+        None => "users.lua",
+        Some(_) => "authorized-users.lua",
+    };
+    let path = directory.join(name);
+    let authorization = authorization
+        .map(|text| format!("['authorization'] = '{text}'"))
+        .unwrap_or_default();
     let text = format!(
         "local requests, at = {{}}, 0
 function init()
   for user = 1, {USERS} do
-    requests[user] = wrk.format('GET', nil, {{ ['x-user-id'] = 'user-' .. user }})
+    requests[user] = wrk.format('GET', nil, {{
+      ['x-user-id'] = 'user-' .. user, {authorization}
+    }})
   end
 end
 function request()

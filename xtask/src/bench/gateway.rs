@@ -8,9 +8,11 @@
 //! the machine's mood meets all of them, and medians over rounds are told.
 
 use super::{
-    cost, idle, machine,
+    cost, features,
+    features::Feature,
+    idle, machine,
     open_loop::{self, Schedule},
-    peers::{Backend, PROXIES, Peer},
+    peers::{Backend, OURS_WITH, PROXIES, Peer},
     report::Report,
 };
 use crate::cargo;
@@ -41,8 +43,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "32,256",
           value_parser = clap::value_parser!(u32).range(1..=4_096))]
     connections: Vec<u32>,
+    /// Measure the gateway with these as well, and its cost as a multiple of
+    /// that without them
+    #[arg(long, value_name = "FEATURE,FEATURE", value_delimiter = ',')]
+    with: Vec<Feature>,
     /// Measure this program instead of building one; it is started as
-    /// `PROGRAM LISTEN MONOLITH SERVICE`, each `address:port`
+    /// `PROGRAM LISTEN MONOLITH SERVICE [LINES]`, each `address:port`, then
+    /// lines for its plan where `--with` asks for features
     #[arg(long, value_name = "PROGRAM")]
     gateway: Option<PathBuf>,
 }
@@ -61,15 +68,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::new(&arguments.connections);
     for name in PROXIES {
         // Fresh ones: memory that load has left would be counted as idle.
-        let peer = Peer::start(name, &gateway, &backend, directory.path())?;
+        let peer = Peer::start(name, &gateway, &backend, directory.path(), None)?;
         say(&format!("{name}: {} idle connections", idle::CONNECTIONS));
         report.idle(name, idle::measure(&peer)?);
     }
     let peers = PROXIES
         .iter()
-        .map(|name| Peer::start(name, &gateway, &backend, directory.path()))
+        .map(|name| Peer::start(name, &gateway, &backend, directory.path(), None))
         .collect::<Result<Vec<_>>>()?;
-    let script = cost::write_script(directory.path())?;
+    let script = cost::write_script(directory.path(), None)?;
+    let authorized = features::authorization();
+    let authorized = cost::write_script(directory.path(), Some(&authorized))?;
+    let with = match &arguments.with[..] {
+        [] => None,
+        features => {
+            report.with(features::names(features));
+            let lines = features::lines(features);
+            let directory = directory.path();
+            Some(Peer::start(
+                OURS_WITH,
+                &gateway,
+                &backend,
+                directory,
+                Some(&lines),
+            )?)
+        }
+    };
     for round in 1..=arguments.rounds {
         for connections in &arguments.connections {
             for peer in &peers {
@@ -78,6 +102,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                     peer.name()
                 ));
                 let cost = cost::measure(peer, &script, *connections, arguments.seconds)?;
+                report.cost(peer.name(), *connections, cost);
+            }
+            if let Some(peer) = &with {
+                say(&format!(
+                    "round {round}: with more, {connections} connections"
+                ));
+                let cost = cost::measure(peer, &authorized, *connections, arguments.seconds)?;
                 report.cost(peer.name(), *connections, cost);
             }
         }

@@ -1,7 +1,7 @@
 //! Who is measured, and the backend behind them all.
 
 use super::{
-    conversation::{ARM_HEADER, Conversation, request},
+    conversation::{ARM_HEADER, Conversation, authorized, request},
     machine::{LOAD_CORE, PROXY_CORE, program},
 };
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,8 @@ use testbed::{
 /// In the order of the report; the first is ours.
 pub(super) const PROXIES: [&str; 3] = [OURS, "nginx", "haproxy"];
 pub(super) const OURS: &str = "banyan";
+/// Ours with more features on, where that is asked for.
+pub(super) const OURS_WITH: &str = "banyan-with";
 
 /// What is asked for: below the route of the gateway's example.
 pub(super) const PATH: &str = "/api/v1/items";
@@ -59,7 +61,7 @@ impl Backend {
             items()
         );
         let process = nginx(directory, "backend", LOAD_CORE, &configuration)?;
-        answers("the backend", monolith)?;
+        answers("the backend", monolith, &request(0))?;
         Ok(Self {
             monolith,
             service,
@@ -82,11 +84,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// `lines` are more of the plan, for ours.
     pub(super) fn start(
         name: &'static str,
         gateway: &Path,
         backend: &Backend,
         directory: &Path,
+        lines: Option<&str>,
     ) -> Result<Self> {
         let address = free()?;
         let process = match name {
@@ -97,17 +101,18 @@ impl Peer {
             }
             "haproxy" => haproxy(directory, address, backend)?,
             _ => {
-                // Its features are in the plan of the example; what is
-                // measured with more than those comes as arguments of it.
-                let spec = Spec::new(name, gateway).args([
-                    address.to_string(),
-                    backend.monolith.to_string(),
-                    backend.service.to_string(),
-                ]);
+                let addresses = [address, backend.monolith, backend.service];
+                let spec = Spec::new(name, gateway)
+                    .args(addresses.map(|address| address.to_string()))
+                    .args(lines);
                 start(spec, PROXY_CORE, directory)?
             }
         };
-        answers(name, address)?;
+        let request = match lines {
+            None => request(0),
+            Some(_) => authorized(0),
+        };
+        answers(name, address, &request)?;
         Ok(Self {
             name,
             address,
@@ -207,12 +212,12 @@ fn start(spec: Spec, core: &str, directory: &Path) -> Result<Process> {
     Process::start(&spec.prefix(&prefix), &directory.join("logs"))
 }
 
-/// Waits until a server answers 200.
-fn answers(name: &str, address: SocketAddr) -> Result<()> {
+/// Waits until a server answers a request 200.
+fn answers(name: &str, address: SocketAddr, request: &str) -> Result<()> {
     let begun = Instant::now();
     loop {
-        let asked = Conversation::new(address)
-            .and_then(|mut conversation| conversation.exchange(&request(0)));
+        let asked =
+            Conversation::new(address).and_then(|mut conversation| conversation.exchange(request));
         match asked {
             Ok(_) => return Ok(()),
             Err(error) if begun.elapsed() > START_LIMIT => {

@@ -3,7 +3,7 @@
 use super::{
     cost::Cost,
     open_loop::Latency,
-    peers::{OURS, PROXIES},
+    peers::{OURS, OURS_WITH, PROXIES},
 };
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -14,6 +14,8 @@ type Figures = BTreeMap<&'static str, Vec<f64>>;
 pub(super) struct Report {
     /// By number of connections, as they were asked for.
     cost: Vec<(u32, Figures)>,
+    /// The features that ours was measured with as well.
+    with: Option<String>,
     idle: Figures,
     overhead_p50: Figures,
     overhead_p99: Figures,
@@ -26,10 +28,16 @@ impl Report {
                 .iter()
                 .map(|count| (*count, Figures::new()))
                 .collect(),
+            with: None,
             idle: Figures::new(),
             overhead_p50: Figures::new(),
             overhead_p99: Figures::new(),
         }
+    }
+
+    /// Ours will be measured with these features as well.
+    pub(super) fn with(&mut self, features: String) {
+        self.with = Some(features);
     }
 
     pub(super) fn cost(&mut self, name: &'static str, connections: u32, cost: Cost) {
@@ -78,6 +86,16 @@ impl Report {
         row("KiB per idle connection", &self.idle);
         row("ms added to p50", &self.overhead_p50);
         row("ms added to p99", &self.overhead_p99);
+        if let Some(features) = &self.with {
+            for (connections, figures) in &self.cost {
+                let with = median(figures, OURS_WITH);
+                let ratio = with / median(figures, OURS);
+                let _ = writeln!(
+                    text,
+                    "with {features}, {connections} connections: {with:.3} us, {ratio:.2} of that without"
+                );
+            }
+        }
         text
     }
 
@@ -92,7 +110,7 @@ impl Report {
             ("p50".to_owned(), by_name(&self.overhead_p50)),
             ("p99".to_owned(), by_name(&self.overhead_p99)),
         ]);
-        object([
+        let mut members = vec![
             (
                 "us_per_request".to_owned(),
                 object(self.cost.iter().map(of_connections)),
@@ -102,7 +120,15 @@ impl Report {
                 number(median(&self.idle, OURS)),
             ),
             ("overhead_ms".to_owned(), overhead),
-        ])
+        ];
+        if self.with.is_some() {
+            let ratios = self.cost.iter().map(|(connections, figures)| {
+                let ratio = median(figures, OURS_WITH) / median(figures, OURS);
+                (connections.to_string(), number(ratio))
+            });
+            members.push(("with_to_without".to_owned(), object(ratios)));
+        }
+        object(members)
     }
 }
 
