@@ -607,7 +607,9 @@ impl Drop for Passing {
     fn drop(&mut self) {
         // hyper drops a body at its last frame without asking for the end.
         if self.body.is_end_stream() {
-            if let Some(link) = &mut self.link {
+            if let Some(link) = &mut self.link
+                && !link.is_ready()
+            {
                 link.drive_idly();
             }
             self.give_back();

@@ -42,6 +42,9 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// What is read at once of a request, and so kept per slow connection.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
+/// How many headers hyper takes where it is not told.
+const HYPER_HEADERS_MAX: usize = 100;
+
 /// Wait after accepting failed, most often for want of file descriptors, which
 /// only ending connections give back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -347,28 +350,34 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
         let (worker, peer) = (current.get(), Rc::clone(&peer));
         let (mut parts, body) = request.into_parts();
         // Boxed: an idle connection does not keep the room that a request needs.
-        // All of it is copied there, and used by one request at a time of the
-        // many that wait, so that each KiB of it is one that misses the cache:
-        // what is seldom has a box of its own further down, and what is moved
-        // on is passed by reference.
-        Box::pin(async move {
+        // Made in the box, not copied there: each KiB would be one that misses
+        // the cache. For the same reason what is seldom has a box of its own
+        // further down, and what is moved on is passed by reference.
+        let place = Box::new_uninit();
+        let answering = async move {
             let mut response = serve(&worker, &peer, &mut parts, body).await;
             if !connections.are_open() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
             Ok::<_, Infallible>(response)
-        })
+        };
+        Box::into_pin(Box::write(place, answering))
     });
     // A connection keeps the bounds that it began with.
     let setup = Arc::clone(&current.get().setup);
     let client = &setup.settings.client;
     let io = Guarded::new(TokioIo::new(wire), &setup.guard);
-    let mut connection = http1::Builder::new()
+    let mut http = http1::Builder::new();
+    // Said, even if it is hyper's own, this number makes hyper allocate and
+    // clear that many places for each head.
+    if client.headers != HYPER_HEADERS_MAX {
+        http.max_headers(client.headers);
+    }
+    let mut connection = http
         .timer(Timer)
         .header_read_timeout(client.idle)
         .max_header_size(client.head_bytes)
-        .max_headers(client.headers)
         .max_buf_size(READ_BUFFER_BYTES.max(client.head_bytes))
         .serve_connection(io, service);
     drop(setup);

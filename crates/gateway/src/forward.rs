@@ -91,8 +91,8 @@ pub(crate) async fn forward(
     };
     let progress = request.body().progress();
     let place = Cell::new(0);
-    let answer = tries(worker, local, request, spare, begun, &place);
-    let mut answer = pin!(answer);
+    // Made in its place: a future that is moved is kept twice.
+    let mut answer = pin!(tries(worker, local, request, spare, begun, &place));
     let patient = first_byte(upstream, begun, progress.as_ref(), answer.as_mut());
     let mut ended = patient.await;
     if ended.is_none() {

@@ -36,7 +36,6 @@ use std::{
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
-    task::LocalSet,
 };
 
 /// How long clients of a gateway that retires may still use the connections
@@ -471,14 +470,25 @@ fn spawn(
     setup: Arc<Setup>,
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let (report, reported) = std::sync::mpsc::sync_channel(1);
     thread::Builder::new()
         .name(format!("gateway-{number}"))
         .spawn(move || {
-            let running = worker::run(setup, bound, orders, number == 0);
-            LocalSet::new().block_on(&runtime, running);
+            // Its tasks stay on this thread, and so does it.
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(runtime::LocalOptions::default());
+            match runtime {
+                Ok(runtime) => {
+                    let _ = report.send(Ok(()));
+                    runtime.block_on(worker::run(setup, bound, orders, number == 0));
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                }
+            }
         })?;
-    Ok(())
+    reported
+        .recv()
+        .unwrap_or_else(|gone| Err(io::Error::other(gone)))
 }

@@ -58,6 +58,9 @@ impl Link {
             .max_buf_size(UPSTREAM_BUFFER_BYTES)
             // The size of the buffer alone does not bound a head: it grows.
             .max_header_size(UPSTREAM_BUFFER_BYTES)
+            // Nearly all requests are a head only: one buffer, without a list
+            // of buffers to look through at each step.
+            .writev(false)
             .handshake(TokioIo::new(wire))
             .await
             .map_err(io::Error::other)?;

@@ -36,7 +36,9 @@ impl Pool {
         Busy::new(&self.loads, instance)
     }
 
-    /// Takes a connection that is neither too old nor known to be closed.
+    /// Takes a connection that is neither too old nor known to be closed. One
+    /// that was closed since it was given back is not known to be, but hyper
+    /// looks before it writes: the request comes back unsent then.
     pub(crate) fn take(&self, instance: usize, now: Instant) -> Option<Link> {
         let mut idle = self.idle[instance].borrow_mut();
         let mut taken = None;
@@ -46,7 +48,6 @@ impl Pool {
                 idle.clear();
                 break;
             }
-            link.drive_idly();
             if link.is_ready() {
                 link.begin(self.busy(instance));
                 taken = Some(link);

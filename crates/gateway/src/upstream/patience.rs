@@ -1,12 +1,13 @@
 //! How long an answer's body may take: between two parts, and as a whole.
 
 use super::{Upstream, count};
+use crate::deadline::Deadline;
 use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// Why an answer was cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +24,7 @@ pub(crate) enum Cut {
 /// nothing: the timer is made when there first is something to wait for.
 pub(crate) struct Patience {
     begun: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Box<Deadline>>,
     is_waiting: bool,
 }
 
@@ -51,14 +52,14 @@ impl Patience {
             let idle = Instant::now() + timeouts.idle;
             let end = deadline.map_or(idle, |deadline| deadline.min(idle));
             match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(end),
-                timer => *timer = Some(Box::pin(tokio::time::sleep_until(end))),
+                Some(timer) => timer.reset(end),
+                timer => *timer = Some(Box::new(Deadline::at(end))),
             }
         }
         let Some(timer) = &mut self.timer else {
             return Poll::Pending;
         };
-        ready!(timer.as_mut().poll(cx));
+        ready!(Pin::new(timer).poll(cx));
         let late = |deadline| Instant::now() >= deadline;
         let cut = if deadline.is_some_and(late) {
             Cut::Whole
