@@ -11,7 +11,7 @@ use testbed::http_client::{self, Call};
 use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE, MONOLITH_ROLE};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const READS_LIMIT: Duration = Duration::from_secs(60);
+const READS_LIMIT: Duration = Duration::from_mins(1);
 
 /// Nobody who writes.
 const READER: u32 = 1_000_007;
