@@ -18,6 +18,10 @@ use std::{
 const CLIENTS: usize = 16;
 const RELOADS: u64 = 40;
 
+/// Writes that it takes to say anything; a starved machine gets more reloads.
+const WRITES: usize = 100;
+const RELOADS_MAX: u64 = 600;
+
 /// A bed and the plan that it goes by.
 struct Reloading {
     bed: Bed,
@@ -251,7 +255,10 @@ async fn reloads_under_load_lose_nothing() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    for number in 0..RELOADS {
+    for number in 0..RELOADS_MAX {
+        if number >= RELOADS && taken.lock().unwrap().len() > WRITES {
+            break;
+        }
         let plan = reloading.plan(&variant(number, address), ROUTES);
         reloading.bed.gateway.reload(&plan).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -265,5 +272,5 @@ async fn reloads_under_load_lose_nothing() {
     let distinct: BTreeSet<String> = taken.iter().cloned().collect();
     assert_eq!(distinct.len(), taken.len(), "writes were doubled");
     assert_eq!(distinct, acknowledged);
-    assert!(acknowledged.len() > 100, "hardly any load");
+    assert!(acknowledged.len() > WRITES, "hardly any load");
 }
