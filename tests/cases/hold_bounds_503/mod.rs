@@ -23,7 +23,6 @@ struct Sent {
     reference: String,
     status: StatusCode,
     has_retry_after: bool,
-    took: Duration,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,11 +82,12 @@ async fn hold_bounds_503() -> Result<()> {
         "only {refused} were refused"
     );
     ensure!(of(StatusCode::SERVICE_UNAVAILABLE).all(|sent| sent.has_retry_after));
-    let waited = of(StatusCode::CREATED)
-        .filter(|sent| sent.took > Duration::from_secs(1))
-        .count();
-    println!("{waited} waited for the end of the hold");
-    ensure!((1..=HELD_REQUESTS).contains(&waited), "{waited} were held");
+    // By the gateway's own count: on a busy machine others take as long.
+    let held = handover.held_requests;
+    ensure!(
+        (1..=HELD_REQUESTS as u64).contains(&held),
+        "{held} were held"
+    );
 
     let client = stage
         .scene
@@ -137,18 +137,16 @@ async fn write(
         let body = json!({"reference": reference, "title": "x", "seller": party, "buyer": party,
                           "land_plot": plot, "price": "1.00"});
         let call = Call::post("/api/contracts", &body).by(u32::try_from(number + 1).ok());
-        let began = std::time::Instant::now();
         let answer = connection
             .send(&call, TIMEOUT)
             .await
             .context("a write got no answer")?;
         let has_retry_after = answer.headers.contains_key("retry-after");
-        let (status, took) = (answer.status, began.elapsed());
+        let status = answer.status;
         all.push(Sent {
             reference,
             status,
             has_retry_after,
-            took,
         });
         tokio::time::sleep(PAUSE).await;
     }
