@@ -12,7 +12,15 @@ use std::{
 };
 
 /// Readers of outside input, by the names of their targets.
-const TARGETS: [&str; 6] = ["guard", "target", "key", "head", "operation", "plan"];
+const TARGETS: [&str; 7] = [
+    "guard",
+    "answer",
+    "target",
+    "key",
+    "head",
+    "operation",
+    "plan",
+];
 
 /// What libFuzzer needs to see in the code.
 const COVERAGE: &str = "-Cpasses=sancov-module \

@@ -4,9 +4,8 @@ use crate::{
     answer::Refusal,
     deadline::Deadline,
     hygiene,
-    link::Link,
+    link::{Coming, Link, LinkError},
     pool::Pool,
-    upgrade::Driver,
     upstream::{
         cache::Tee,
         patience::{Cut, Patience},
@@ -56,6 +55,16 @@ pub(crate) struct Whole {
 impl Whole {
     pub(crate) fn len(&self) -> u64 {
         self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    /// Takes the bytes out.
+    pub(crate) fn take_bytes(&mut self) -> Option<Bytes> {
+        self.bytes.take()
+    }
+
+    /// Puts back what was taken out.
+    pub(crate) fn put_back(&mut self, bytes: Bytes) {
+        self.bytes = Some(bytes);
     }
 
     /// What it says.
@@ -111,12 +120,6 @@ impl BodyFault {
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
             _ => Self::Lost,
         }
-    }
-
-    /// The one that made an exchange with an upstream fail, if one did.
-    pub(crate) fn behind(error: &hyper::Error) -> Option<Self> {
-        let fault = error.source().and_then(|source| source.downcast_ref());
-        fault.copied().or(error.is_user().then_some(Self::Lost))
     }
 
     pub(crate) fn refusal(self) -> Refusal {
@@ -494,24 +497,14 @@ pub(crate) enum ResponseBody {
     Own(Option<Bytes>),
     /// An upstream's, with the connection that it comes over.
     Upstream(Passing),
-    /// An upstream's, over a connection that somebody else drives.
-    Apart { body: Incoming, _keep: Keep },
-}
-
-/// What must be there while an answer is passed on.
-pub(crate) enum Keep {
-    /// Nothing more.
-    Nothing,
-    /// The task that drives its connection.
-    Driver { _driver: Driver },
-    /// Its place on a connection with many.
-    Stream { _streams: Rc<()> },
+    /// An upstream's, over a connection that many share, with its place there.
+    Stream { body: Incoming, _place: Rc<()> },
 }
 
 /// An upstream's body. Polling it drives the connection; when it has ended,
 /// the connection goes back to the pool.
 pub(crate) struct Passing {
-    body: Incoming,
+    body: Coming,
     link: Option<Link>,
     pool: Rc<Pool>,
     patience: Patience,
@@ -531,11 +524,14 @@ impl ResponseBody {
         Self::Own(None)
     }
 
-    pub(crate) fn apart(body: Incoming, keep: Keep) -> Self {
-        Self::Apart { body, _keep: keep }
+    pub(crate) fn stream(body: Incoming, place: Rc<()>) -> Self {
+        Self::Stream {
+            body,
+            _place: place,
+        }
     }
 
-    pub(crate) fn upstream(body: Incoming, link: Link, pool: Rc<Pool>, patience: Patience) -> Self {
+    pub(crate) fn upstream(body: Coming, link: Link, pool: Rc<Pool>, patience: Patience) -> Self {
         Self::Upstream(Passing {
             body,
             link: Some(link),
@@ -567,7 +563,7 @@ impl Passing {
     /// Looks at what came on its way to the client.
     fn watched(
         &mut self,
-        frame: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
+        frame: Poll<Option<Result<Frame<Bytes>, LinkError>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match frame {
@@ -596,6 +592,7 @@ impl Passing {
             }
             Poll::Ready(Some(Err(error))) => {
                 Patience::note(&self.pool.upstream, Cut::Broken, &error);
+                self.link = None;
                 self.tee = None;
                 Poll::Ready(Some(Err(error.into())))
             }
@@ -606,12 +603,7 @@ impl Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         // hyper drops a body at its last frame without asking for the end.
-        if self.body.is_end_stream() {
-            if let Some(link) = &mut self.link
-                && !link.is_ready()
-            {
-                link.drive_idly();
-            }
+        if self.body.has_ended() {
             self.give_back();
         }
     }
@@ -629,27 +621,24 @@ impl Body for ResponseBody {
             Self::Own(bytes) => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
-            Self::Apart { body, .. } => {
+            Self::Stream { body, .. } => {
                 let frame = Pin::new(body).poll_frame(cx).map_err(Into::into);
                 return checked(frame);
             }
             Self::Upstream(passing) => passing,
         };
-        let mut frame = Pin::new(&mut passing.body).poll_frame(cx);
-        if frame.is_pending() {
-            if let Some(link) = &mut passing.link {
-                link.drive(cx);
-            }
-            frame = Pin::new(&mut passing.body).poll_frame(cx);
-        }
+        let frame = match &mut passing.link {
+            Some(link) => link.poll_frame(&mut passing.body, cx),
+            None => Poll::Ready(None),
+        };
         checked(passing.watched(frame, cx))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Apart { body, .. } => body.is_end_stream(),
-            Self::Upstream(passing) => passing.body.is_end_stream(),
+            Self::Stream { body, .. } => body.is_end_stream(),
+            Self::Upstream(passing) => passing.body.has_ended(),
         }
     }
 
@@ -658,7 +647,7 @@ impl Body for ResponseBody {
             Self::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Apart { body, .. } => body.size_hint(),
+            Self::Stream { body, .. } => body.size_hint(),
             Self::Upstream(passing) => passing.body.size_hint(),
         }
     }

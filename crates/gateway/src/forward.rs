@@ -19,9 +19,9 @@
 
 use crate::{
     answer::Refusal,
-    body::{BodyFault, Progress, RequestBody, ResponseBody},
+    body::{Progress, RequestBody, ResponseBody},
     deadline::timeout_at,
-    link::Link,
+    link::{Coming, Link, LinkError},
     spare::Spare,
     table::UpstreamIndex,
     upstream::{
@@ -34,8 +34,7 @@ use crate::{
     },
     worker::Worker,
 };
-use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{Request, Response, StatusCode, header};
 use plan::Protocol;
 use std::{
     cell::Cell,
@@ -238,7 +237,7 @@ async fn try_once(
             Ok((response, link)) => return answer(local, response, link, begun),
             Err(none) => match (none.is_unsent, spare) {
                 (true, _) => {}
-                (false, Some(spare)) if !none.error.is_user() => {
+                (false, Some(spare)) if none.error.is_connections() => {
                     was_sent = true;
                     *request = spare.request();
                 }
@@ -294,14 +293,21 @@ async fn multiplexed(
     })
 }
 
-fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
+fn lost(upstream: &Upstream, chosen: usize, error: &LinkError) -> Missed {
     let url = &upstream.instances[chosen].url;
-    let refusal = if let Some(fault) = BodyFault::behind(error) {
-        tracing::info!(upstream = %url, %fault, "request's body lost on its way");
-        fault.refusal()
-    } else {
-        tracing::warn!(upstream = %url, %error, "request lost at the upstream");
-        Refusal::Lost
+    let refusal = match error {
+        LinkError::Request(fault) => {
+            tracing::info!(upstream = %url, %fault, "request's body lost on its way");
+            fault.refusal()
+        }
+        LinkError::Broken(_) | LinkError::Closed => {
+            tracing::warn!(upstream = %url, %error, "request lost at the upstream");
+            Refusal::Lost
+        }
+        _ => {
+            tracing::warn!(upstream = %url, %error, "answer refused");
+            Refusal::BadAnswer
+        }
     };
     Missed {
         refusal,
@@ -312,15 +318,13 @@ fn lost(upstream: &Upstream, chosen: usize, error: &hyper::Error) -> Missed {
 
 fn answer(
     local: &Local,
-    response: Response<Incoming>,
+    response: Response<Coming>,
     link: Link,
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
-    // Nobody asked for another protocol: the request's `Upgrade` was removed.
-    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if switches || !is_framed_once(response.headers()) {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let name = &local.upstream.name;
-        tracing::warn!(upstream = %name, "answer refused: it has two readings");
+        tracing::warn!(upstream = %name, "answer refused: nobody asked for another protocol");
         return Err(Missed {
             refusal: Refusal::BadAnswer,
             is_unsent: false,
@@ -338,20 +342,6 @@ pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
-}
-
-/// Whether an answer's end is told in one way. hyper reads one with a length
-/// and chunks by its chunks, and would write it by its length.
-fn is_framed_once(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(coding), None) => {
-            coding.as_bytes().eq_ignore_ascii_case(b"chunked")
-                && !headers.contains_key(header::CONTENT_LENGTH)
-        }
-        (Some(_), Some(_)) => false,
-    }
 }
 
 /// Waits for an answer for as long as the plan allows after the request was

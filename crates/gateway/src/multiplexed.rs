@@ -6,7 +6,7 @@
 
 use crate::{
     answer::Refusal,
-    body::{Keep, RequestBody, ResponseBody},
+    body::{RequestBody, ResponseBody},
     forward::Failure,
     http2::Local,
     upstream::instance::Instance,
@@ -179,10 +179,7 @@ async fn send(
         streams,
     } = connection;
     match sender.try_send_request(request).await {
-        Ok(response) => {
-            let keep = Keep::Stream { _streams: streams };
-            Ok(response.map(|body| ResponseBody::apart(body, keep)))
-        }
+        Ok(response) => Ok(response.map(|body| ResponseBody::stream(body, streams))),
         Err(mut error) => {
             if let Some(unsent) = error.take_message() {
                 return Err(NoAnswer::Unsent(Box::new(unsent)));

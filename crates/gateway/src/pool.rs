@@ -36,19 +36,18 @@ impl Pool {
         Busy::new(&self.loads, instance)
     }
 
-    /// Takes a connection that is neither too old nor known to be closed. One
-    /// that was closed since it was given back is not known to be, but hyper
-    /// looks before it writes: the request comes back unsent then.
+    /// Takes a connection that is neither too old nor known to be closed. Of one
+    /// that was closed just now nobody knows: writing to it may fail.
     pub(crate) fn take(&self, instance: usize, now: Instant) -> Option<Link> {
         let mut idle = self.idle[instance].borrow_mut();
         let mut taken = None;
         while let Some(mut link) = idle.pop() {
-            if now.saturating_duration_since(link.idle_since) >= self.upstream.idle_max() {
+            if now.saturating_duration_since(link.idle_since()) >= self.upstream.idle_max() {
                 // All below it are older still.
                 idle.clear();
                 break;
             }
-            if link.is_ready() {
+            if link.is_quiet() {
                 link.begin(self.busy(instance));
                 taken = Some(link);
                 break;
@@ -66,8 +65,7 @@ impl Pool {
             // The runtime learns of closed connections only when it polls the
             // operating system, which it does before this comes back.
             tokio::task::yield_now().await;
-            link.drive_idly();
-            if link.is_ready() {
+            if link.is_quiet() {
                 return Some(link);
             }
         }
@@ -76,10 +74,9 @@ impl Pool {
     /// Keeps a connection, where it can take another request.
     pub(crate) fn give_back(&self, mut link: Link) {
         let Some(instance) = link.end() else { return };
-        if link.is_ready() {
+        if link.is_reusable() {
             let mut idle = self.idle[instance].borrow_mut();
             if idle.len() < IDLE_LINKS_MAX {
-                link.idle_since = Instant::now();
                 idle.push(link);
                 self.loads.set_idle(instance, idle.len());
             }
@@ -91,8 +88,7 @@ impl Pool {
         for (instance, idle) in self.idle.iter().enumerate() {
             let mut idle = idle.borrow_mut();
             idle.retain_mut(|link| {
-                link.drive_idly();
-                link.is_ready() && link.idle_since.elapsed() < self.upstream.idle_max()
+                link.is_quiet() && link.idle_since().elapsed() < self.upstream.idle_max()
             });
             self.loads.set_idle(instance, idle.len());
         }

@@ -14,29 +14,29 @@
 
 use crate::{
     answer::Refusal,
-    body::{Keep, RequestBody, ResponseBody},
+    body::{RequestBody, ResponseBody},
     caller::Caller,
     deadline::timeout,
     decision::{self, WriteVerdict},
     forward::Failure,
     inflight::Flight,
+    link::Link,
     operation::batch::{self, Admitted},
     serve::Outcome,
     snapshot::Ownership,
     spare, stay,
     table::{ExtractionIndex, Place, UpstreamIndex},
-    upstream::balance::Tried,
+    upstream::{balance::Tried, patience::Patience},
     wire::Wire,
     worker::{Current, Worker},
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use protocol::Side;
 use std::{
     cell::Cell,
-    future::{pending, poll_fn},
+    future::pending,
     io,
     pin::{Pin, pin},
     rc::Rc,
@@ -45,16 +45,12 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    task::{JoinHandle, spawn_local},
     time::Instant,
 };
 
 /// What a tunnel has in memory, each way: messages are mostly small, and there
 /// may be as many tunnels as connections.
 const TUNNEL_BUFFER_BYTES: usize = 8 << 10;
-
-/// The largest head of an answer to an upgrade.
-const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// The protocol that a request asks to switch to.
 pub(crate) struct Asked(HeaderValue);
@@ -178,72 +174,27 @@ async fn exchange(
     let chosen = local.choose(&worker.upstreams.random, Tried::default());
     let instance = &upstream.instances[chosen];
     let url = &instance.url;
-    let lost = |error: &hyper::Error| {
-        tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
-        Failure::Sent(Refusal::Lost)
-    };
-    let connecting = instance.addresses.connect(upstream.timeouts.connect);
-    let wire = connecting.await.map_err(|error| {
+    let busy = local.pool.busy(chosen);
+    let connecting = Link::connect(busy, &instance.addresses, upstream.timeouts.connect);
+    let link = connecting.await.map_err(|error| {
         tracing::warn!(upstream = %url, %error, "upstream not reached");
         upstream.failed(chosen);
         Failure::NotSent(Refusal::Unreachable)
     })?;
-    let (mut sender, mut connection) = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES_MAX)
-        .handshake::<_, RequestBody>(TokioIo::new(wire))
-        .await
-        .map_err(|error| lost(&error))?;
-    let mut has_ended = false;
-    let response = {
-        let mut answer = pin!(sender.send_request(spare::request(parts, RequestBody::none())));
-        poll_fn(|cx| {
-            // What went wrong is told to the request.
-            has_ended = has_ended || Pin::new(&mut connection).poll(cx).is_ready();
-            answer.as_mut().poll(cx)
-        })
-        .await
-        .map_err(|error| lost(&error))?
-    };
+    let begun = Instant::now();
+    let mut request = spare::request(parts, RequestBody::none());
+    let (response, link) = link.exchange(&mut request).await.map_err(|none| {
+        let error = none.error;
+        tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
+        Failure::Sent(Refusal::Lost)
+    })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let keep = if has_ended {
-            Keep::Nothing
-        } else {
-            Keep::Driver {
-                _driver: Driver::spawn(connection),
-            }
-        };
-        let response = response.map(|body| ResponseBody::apart(body, keep));
+        let (pool, patience) = (Rc::clone(&local.pool), Patience::new(begun));
+        let response = response.map(|body| ResponseBody::upstream(body, link, pool, patience));
         return Ok(Answer::Declined(response));
     }
-    if !has_ended {
-        (&mut connection).await.map_err(|error| lost(&error))?;
-    }
-    let http1::Parts { io, read_buf, .. } = connection.into_parts();
-    let mut wire = io.into_inner();
-    wire.put_back(read_buf);
-    let (head, _none) = response.into_parts();
-    let response = Response::from_parts(head, ResponseBody::empty());
-    Ok(Answer::Switched(response, wire))
-}
-
-/// The task that drives a connection to an upstream whose answer is passed on;
-/// it ends with the answer.
-pub(crate) struct Driver(JoinHandle<()>);
-
-impl Driver {
-    fn spawn(connection: http1::Connection<TokioIo<Wire>, RequestBody>) -> Self {
-        Self(spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "upstream connection ended");
-            }
-        }))
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    let response = response.map(|_none| ResponseBody::empty());
+    Ok(Answer::Switched(response, link.into_wire()))
 }
 
 /// What lets a tunnel be: that the writes of all these go where it leads. None

@@ -70,6 +70,16 @@ impl Wire {
         }
     }
 
+    /// Resolves when reading would not wait, or may at least be tried.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.transport {
+            _ if !self.begun.is_empty() => Poll::Ready(Ok(())),
+            Transport::Tcp(stream) => stream.poll_read_ready(cx),
+            Transport::Unix(stream) => stream.poll_read_ready(cx),
+            Transport::Tls(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Whether the client begins with HTTP/2's preface. What was read to tell
     /// is read again by whoever comes next. Waits for as long as it takes.
     pub(crate) async fn begins_with_http2(&mut self) -> io::Result<bool> {

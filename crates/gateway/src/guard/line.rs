@@ -44,7 +44,7 @@ const CLASSES: [u8; 256] = {
 };
 
 /// Takes the end off a line that a line feed ends.
-pub(super) fn content(line: &[u8]) -> Result<&[u8], Malformed> {
+pub(crate) fn content(line: &[u8]) -> Result<&[u8], Malformed> {
     line.strip_suffix(b"\r\n").ok_or(Malformed::BareLf)
 }
 
@@ -222,7 +222,7 @@ pub(super) fn trailer(line: &[u8]) -> Result<(), Malformed> {
 }
 
 /// The size that a chunk begins with.
-pub(super) fn chunk(line: &[u8]) -> Result<u64, Malformed> {
+pub(crate) fn chunk(line: &[u8]) -> Result<u64, Malformed> {
     let digits = line
         .iter()
         .take_while(|byte| byte.is_ascii_hexdigit())

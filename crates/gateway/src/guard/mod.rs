@@ -14,7 +14,7 @@
 //! What is refused, and why not more: `docs/gateway.md`.
 
 mod io;
-mod line;
+pub(crate) mod line;
 mod malformed;
 
 pub(crate) use io::{Guarded, Policy};
@@ -25,11 +25,11 @@ use line::Field;
 
 /// The longest line of a chunk's size with its extension. Nobody is known to
 /// use extensions; hyper bounds them per body besides.
-const CHUNK_LINE_BYTES_MAX: usize = 256;
+pub(crate) const CHUNK_LINE_BYTES_MAX: usize = 256;
 
 /// The most bytes and fields of trailers: checksums, gRPC's status.
-const TRAILER_BYTES_MAX: usize = 8 << 10;
-const TRAILERS_MAX: usize = 32;
+pub(crate) const TRAILER_BYTES_MAX: usize = 8 << 10;
+pub(crate) const TRAILERS_MAX: usize = 32;
 
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
