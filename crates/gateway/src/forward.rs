@@ -13,7 +13,7 @@
 //! "At once" is on a new connection to the same instance. "A try" is after a
 //! pause, at another instance of the same side where there is one, as often as
 //! the plan's `retries` and their budget allow. Repeatable is what the caller
-//! has a [`Spare`] of: safe requests, and writes with an `Idempotency-Key`
+//! gives leave for ([`Sends::Again`]): safe requests, and writes with an `Idempotency-Key`
 //! where the plan says that the upstream keeps those. A read that is given up
 //! on a side that does not own goes to the owner (`read`).
 
@@ -22,7 +22,7 @@ use crate::{
     body::{Progress, RequestBody, ResponseBody},
     deadline::timeout_at,
     link::{Coming, Link, LinkError},
-    spare::Spare,
+    repeat::{self, Sends},
     table::UpstreamIndex,
     upstream::{
         Upstream,
@@ -72,13 +72,13 @@ struct Missed {
 
 /// Sends a request to an upstream and waits for the head of its answer, for as
 /// long as the plan allows and `linger` on top of that. When the plan's time is
-/// over, the upstream has failed, though its answer may still come. Of the
-/// request, only what was not sent is left.
+/// over, the upstream has failed, though its answer may still come. The request
+/// stays, but for a body that is passed on as it comes.
 pub(crate) async fn forward(
     worker: &Worker,
     index: UpstreamIndex,
     request: &mut Request<RequestBody>,
-    spare: Option<&Spare>,
+    sends: Sends,
     linger: Option<Duration>,
 ) -> Result<Response<ResponseBody>, Failure> {
     let begun = Instant::now();
@@ -91,7 +91,7 @@ pub(crate) async fn forward(
     let progress = request.body().progress();
     let place = Cell::new(0);
     // Made in its place: a future that is moved is kept twice.
-    let mut answer = pin!(tries(worker, local, request, spare, begun, &place));
+    let mut answer = pin!(tries(worker, local, request, sends, begun, &place));
     let patient = first_byte(upstream, begun, progress.as_ref(), answer.as_mut());
     let mut ended = patient.await;
     if ended.is_none() {
@@ -125,12 +125,11 @@ pub(crate) async fn forward(
 pub(crate) async fn beside(
     worker: &Worker,
     index: UpstreamIndex,
-    spare: &Spare,
+    request: &mut Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let local = worker.upstreams.get(index);
     let chosen = local.choose(&worker.upstreams.random, Tried::default());
-    let mut request = spare.request();
-    let asked = try_once(local, chosen, &mut request, Some(spare), Instant::now());
+    let asked = try_once(local, chosen, request, Sends::Again, Instant::now());
     asked.await.map_err(|missed| missed.refusal)
 }
 
@@ -150,7 +149,7 @@ async fn tries(
     worker: &Worker,
     local: &Local,
     request: &mut Request<RequestBody>,
-    spare: Option<&Spare>,
+    sends: Sends,
     begun: Instant,
     place: &Cell<usize>,
 ) -> Result<Response<ResponseBody>, Failure> {
@@ -164,7 +163,7 @@ async fn tries(
         let chosen = local.choose(random, tried);
         place.set(chosen);
         tried.add(chosen);
-        let (ended, ending, is_unsent) = match try_once(local, chosen, request, spare, begun).await
+        let (ended, ending, is_unsent) = match try_once(local, chosen, request, sends, begun).await
         {
             Ok(response) => {
                 if !is_gateway_error(response.status()) {
@@ -191,8 +190,7 @@ async fn tries(
             }
         };
         upstream.failed(chosen);
-        let spare = spare.filter(|_| !is_unsent);
-        if !is_unsent && spare.is_none() {
+        if !is_unsent && sends == Sends::Once {
             return ended;
         }
         let Some(pause) = pause(&upstream.retries, attempt, ending, random.next()) else {
@@ -204,9 +202,6 @@ async fn tries(
         }
         count(&upstream.counts.retries);
         drop(ended);
-        if let Some(spare) = spare {
-            *request = spare.request();
-        }
         // Boxed, as all that is seldom: requests keep the room for it.
         Box::pin(tokio::time::sleep(pause)).await;
         attempt += 1;
@@ -219,30 +214,25 @@ async fn try_once(
     local: &Local,
     chosen: usize,
     request: &mut Request<RequestBody>,
-    spare: Option<&Spare>,
+    sends: Sends,
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = &local.upstream;
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
-        return Box::pin(multiplexed(local, chosen, request)).await;
+        return Box::pin(multiplexed(local, chosen, request, sends)).await;
     }
-    let kept = match spare {
-        Some(_) => local.pool.take(chosen, begun.into_std()),
-        None => local.pool.take_fresh(chosen, begun.into_std()).await,
+    let kept = match sends {
+        Sends::Again => local.pool.take(chosen, begun.into_std()),
+        Sends::Once => local.pool.take_fresh(chosen, begun.into_std()).await,
     };
     let mut was_sent = false;
     if let Some(link) = kept {
         match link.exchange(request).await {
             Ok((response, link)) => return answer(local, response, link, begun),
-            Err(none) => match (none.is_unsent, spare) {
-                (true, _) => {}
-                (false, Some(spare)) if none.error.is_connections() => {
-                    was_sent = true;
-                    *request = spare.request();
-                }
-                (false, _) => return Err(lost(upstream, chosen, &none.error)),
-            },
+            Err(none) if none.is_unsent => {}
+            Err(none) if sends == Sends::Again && none.error.is_connections() => was_sent = true,
+            Err(none) => return Err(lost(upstream, chosen, &none.error)),
         }
     }
     let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
@@ -279,13 +269,21 @@ async fn multiplexed(
     local: &Local,
     chosen: usize,
     request: &mut Request<RequestBody>,
+    sends: Sends,
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = &local.upstream;
+    // It is used up.
+    let copy = match sends {
+        Sends::Again => repeat::copy(request),
+        Sends::Once => None,
+    };
+    let request = match copy {
+        Some(copy) => copy.map(RequestBody::Whole),
+        None => std::mem::take(request),
+    };
     let (found, bound) = (&upstream.instances[chosen], upstream.timeouts.connect);
     let _busy = local.pool.busy(chosen);
-    let answer = local
-        .multiplexed
-        .forward(chosen, found, bound, std::mem::take(request));
+    let answer = local.multiplexed.forward(chosen, found, bound, request);
     answer.await.map_err(|failure| Missed {
         refusal: failure.refusal(),
         is_unsent: false,

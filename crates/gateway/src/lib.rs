@@ -40,7 +40,7 @@
 //!
 //! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
 //! `peer`, `guard` (what may not come in), `link`, `pool`, `multiplexed`, `body`,
-//! `spare`, `hygiene`, `answer`.
+//! `repeat`, `hygiene`, `answer`.
 //!
 //! # Invariants
 //!
@@ -93,13 +93,13 @@ mod positions;
 mod proxy_protocol;
 mod random;
 mod read;
+mod repeat;
 mod serve;
 mod settle;
 mod setup;
 mod shadow;
 mod shared;
 mod snapshot;
-mod spare;
 mod stay;
 mod table;
 mod target;

@@ -7,10 +7,10 @@ use crate::{
     client::Client,
     decision::{self, Asking, ReadVerdict, Why},
     forward::{Failure, forward, is_gateway_error},
+    repeat::{Repeatable, Sends},
     serve::Outcome,
     setup::Setup,
     shadow,
-    spare::{Repeatable, Spare},
     stay::{self, Wait},
     table::{RouteIndex, UpstreamIndex},
     upstream::cache::{Cache, Key},
@@ -50,9 +50,7 @@ pub(crate) async fn read(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    if let Some(spare) = &request.spare {
-        shadow::consider(worker, route, spare, caller);
-    }
+    shadow::consider(worker, route, &request.request, caller);
     let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
     match keeping {
         None => outcome,
@@ -65,19 +63,17 @@ async fn ask(
     worker: &Worker,
     route: RouteIndex,
     ReadVerdict { side, owner, .. }: ReadVerdict,
-    Repeatable { request, spare, .. }: &mut Repeatable,
+    Repeatable { request, sends, .. }: &mut Repeatable,
     caller: Caller<'_>,
     wait: &Wait,
 ) -> Outcome {
-    let answer = send(worker, route, side, request, spare.as_ref()).await;
-    match spare {
-        Some(spare) if side != owner && has_failed(&answer) => {
-            drop(answer);
-            // Seldom, and as large as all the rest.
-            Box::pin(ask_owner(worker, route, owner, spare, caller, wait)).await
-        }
-        _ => Outcome::at(side, answer),
+    let answer = send(worker, route, side, request, *sends).await;
+    if side == owner || *sends == Sends::Once || !has_failed(&answer) {
+        return Outcome::at(side, answer);
     }
+    drop(answer);
+    // Seldom, and as large as all the rest.
+    Box::pin(ask_owner(worker, route, owner, request, caller, wait)).await
 }
 
 /// Asks the owner, since the other side has failed.
@@ -85,7 +81,7 @@ async fn ask_owner(
     worker: &Worker,
     route: RouteIndex,
     owner: Side,
-    spare: &Spare,
+    request: &mut Request<RequestBody>,
     caller: Caller<'_>,
     wait: &Wait,
 ) -> Outcome {
@@ -93,14 +89,13 @@ async fn ask_owner(
         .shared
         .metrics
         .fallback(worker.setup.service(route.extraction));
-    let mut request = spare.request();
     if owner == Side::Monolith {
         let client = caller.client(request.headers(), request.uri());
         if let Err(refusal) = wait.caught_up(worker, client).await {
             return Outcome::refused(refusal);
         }
     }
-    let answer = send(worker, route, owner, &mut request, Some(spare)).await;
+    let answer = send(worker, route, owner, request, Sends::Again).await;
     Outcome::at(owner, answer)
 }
 
@@ -173,10 +168,10 @@ async fn send(
     route: RouteIndex,
     side: Side,
     request: &mut Request<RequestBody>,
-    spare: Option<&Spare>,
+    sends: Sends,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let upstream = worker.setup.table.upstream(route.extraction, side);
-    let answer = forward(worker, upstream, request, spare, None).await;
+    let answer = forward(worker, upstream, request, sends, None).await;
     answer.map_err(Failure::refusal)
 }
 

@@ -27,10 +27,11 @@ pub use ledger::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCoun
 pub(crate) use writes::WriteCopy;
 
 use crate::{
-    caller::Caller, spare::Spare, table::RouteIndex, upstream::addresses::Addresses, worker::Worker,
+    body::RequestBody, caller::Caller, repeat, table::RouteIndex, upstream::addresses::Addresses,
+    worker::Worker,
 };
 use compare::{Ignored, Values};
-use http::{HeaderName, HeaderValue, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request::Parts};
 use ledger::{Outcome, Subject};
 use metrics::ShadowMetrics;
 use plan::{Percent, Resolve};
@@ -158,14 +159,19 @@ impl Drop for Ticket {
     }
 }
 
-/// Compares the answers to a read beside it, if it is its turn. `spare` is as
+/// Compares the answers to a read beside it, if it is its turn. It is as
 /// it is sent to an upstream.
-pub(crate) fn consider(worker: &Rc<Worker>, route: RouteIndex, spare: &Spare, caller: Caller<'_>) {
+pub(crate) fn consider(
+    worker: &Rc<Worker>,
+    route: RouteIndex,
+    request: &Request<RequestBody>,
+    caller: Caller<'_>,
+) {
     if let Some(shadow) = &worker.setup.table.entry(route.extraction).shadow
-        && is_safe(spare.method())
+        && is_safe(request.method())
         && shadow.is_due(worker)
     {
-        begin(worker, route, shadow, spare, caller);
+        begin(worker, route, shadow, request, caller);
     }
 }
 
@@ -179,13 +185,16 @@ fn begin(
     worker: &Rc<Worker>,
     route: RouteIndex,
     shadow: &Arc<Shadow>,
-    spare: &Spare,
+    request: &Request<RequestBody>,
     caller: Caller<'_>,
 ) {
-    let (mut parts, body) = spare.request().into_parts();
-    let Some(body) = body.whole().filter(|_| !asks_for_events(&parts)) else {
+    let Some(copy) = repeat::copy(request) else {
         return;
     };
+    let (mut parts, body) = copy.into_parts();
+    if asks_for_events(&parts) {
+        return;
+    }
     let shared = &worker.shared;
     let entry = worker.setup.table.entry(route.extraction);
     let extraction = shared.extraction(route.extraction);
@@ -209,7 +218,7 @@ fn begin(
     let Some(ticket) = ticket else {
         return tell(worker, route, &subject.route, Outcome::Dropped);
     };
-    mark(&mut parts);
+    mark(&mut parts.headers);
     for condition in CONDITIONS {
         parts.headers.remove(condition);
     }
@@ -222,7 +231,7 @@ fn begin(
         shadow: Arc::clone(shadow),
         owner,
         subject,
-        spare: Spare::of(&parts, body),
+        request: Request::from_parts(parts, body),
     };
     spawn_local(async move {
         let outcome = probe.run().await;
@@ -238,9 +247,8 @@ fn asks_for_events(parts: &Parts) -> bool {
 }
 
 /// Marks a copy.
-fn mark(parts: &mut Parts) {
-    let marked = HeaderValue::from_static("1");
-    parts.headers.insert(MARKER, marked);
+fn mark(headers: &mut HeaderMap) {
+    headers.insert(MARKER, HeaderValue::from_static("1"));
 }
 
 fn tell(worker: &Worker, route: RouteIndex, path: &str, outcome: Outcome) {

@@ -10,8 +10,8 @@ use crate::{
     pin::Answered,
     pins::Holder,
     read::Keeping,
+    repeat::{Repeatable, is_idempotent},
     serve::{Outcome, origin_form},
-    spare::{Repeatable, is_idempotent},
     table::{ExtractionIndex, Stay, StayIndex, UpstreamIndex},
     upstream::cache::Cache,
     worker::Worker,
@@ -77,8 +77,8 @@ pub(crate) async fn to(
     } else {
         Repeatable::once(worker, parts, body)
     };
-    let Repeatable { request, spare, .. } = &mut request;
-    let answer = forward(worker, upstream, request, spare.as_ref(), None).await;
+    let Repeatable { request, sends, .. } = &mut request;
+    let answer = forward(worker, upstream, request, *sends, None).await;
     let outcome = Outcome::at(side(upstream), answer.map_err(Failure::refusal));
     match keeping {
         None => outcome,

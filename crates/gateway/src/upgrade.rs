@@ -22,9 +22,10 @@ use crate::{
     inflight::Flight,
     link::Link,
     operation::batch::{self, Admitted},
+    repeat,
     serve::Outcome,
     snapshot::Ownership,
-    spare, stay,
+    stay,
     table::{ExtractionIndex, Place, UpstreamIndex},
     upstream::{balance::Tried, patience::Patience},
     wire::Wire,
@@ -182,7 +183,7 @@ async fn exchange(
         Failure::NotSent(Refusal::Unreachable)
     })?;
     let begun = Instant::now();
-    let mut request = spare::request(parts, RequestBody::none());
+    let mut request = repeat::request(parts, RequestBody::none());
     let (response, link) = link.exchange(&mut request).await.map_err(|none| {
         let error = none.error;
         tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");

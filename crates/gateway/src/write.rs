@@ -17,11 +17,11 @@ use crate::{
     forward::{Failure, SeenThrough, first_byte, forward},
     hold::Held,
     inflight::Flight,
+    repeat::{self, Sends, is_idempotent},
     serve::Outcome,
     settle::PinnedWrite,
     shadow::WriteCopy,
     snapshot::Ownership,
-    spare::{self, Spare, is_idempotent},
     stay::{self, Wait},
     table::{ExtractionIndex, RouteIndex, UpstreamIndex},
     worker::Worker,
@@ -137,7 +137,7 @@ pub(crate) async fn write(
     }
     let index = table.upstream(route.extraction, owner.side);
     let copy = WriteCopy::of(worker, route, parts, &ready.body);
-    let request = spare::request(parts, ready);
+    let request = repeat::request(parts, ready);
     send(worker, index, vec![entered], request, copy, caller).await
 }
 
@@ -153,11 +153,7 @@ pub(crate) async fn send(
     let (parts, ready) = request.into_parts();
     let progress = ready.body.progress();
     let upstream = worker.setup.upstreams.get(index);
-    let spare = if is_idempotent(upstream, &parts.headers) {
-        ready.body.whole().map(|body| Spare::of(&parts, body))
-    } else {
-        None
-    };
+    let sends = Sends::of(&ready.body, is_idempotent(upstream, &parts.headers));
     let mut request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
@@ -165,7 +161,7 @@ pub(crate) async fn send(
         let worker = Rc::clone(worker);
         async move {
             let linger = Some(LINGER);
-            let answer = forward(&worker, index, &mut request, spare.as_ref(), linger).await;
+            let answer = forward(&worker, index, &mut request, sends, linger).await;
             if let Err(Failure::NotSent(_)) = answer {
                 entered.into_iter().for_each(Entered::not_sent);
             } else {

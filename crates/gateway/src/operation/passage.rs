@@ -16,9 +16,10 @@ use crate::{
     observe::Observed,
     peer::Peer,
     read::chosen,
+    repeat,
     serve::{self, Outcome},
     setup::Setup,
-    spare, stay,
+    stay,
     table::{Place, RouteIndex, Sharing},
     upgrade,
     worker::Worker,
@@ -269,7 +270,7 @@ async fn write_together(
         return Outcome::refused(refusal);
     }
     // Of several extractions it has no one scratch upstream.
-    let request = spare::request(parts, ready);
+    let request = repeat::request(parts, ready);
     write::send(
         worker,
         admitted.way.upstream,

@@ -7,10 +7,15 @@ use super::{
     verdict::judge,
 };
 use crate::{
-    body::ResponseBody, deadline::timeout, forward::beside, hygiene, snapshot::Ownership,
-    spare::Spare, table::RouteIndex, worker::Worker,
+    body::{RequestBody, ResponseBody, Whole},
+    deadline::timeout,
+    forward::beside,
+    hygiene,
+    snapshot::Ownership,
+    table::RouteIndex,
+    worker::Worker,
 };
-use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, header, request::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use protocol::Side;
@@ -38,7 +43,7 @@ pub(super) struct Probe {
     pub(super) shadow: Arc<Shadow>,
     pub(super) owner: Ownership,
     pub(super) subject: Subject,
-    pub(super) spare: Spare,
+    pub(super) request: Request<Whole>,
 }
 
 /// What a side said.
@@ -136,8 +141,9 @@ impl Probe {
             .setup
             .table
             .upstream(self.route.extraction, side);
+        let mut request = self.request.clone().map(RequestBody::Whole);
         let asking = async {
-            match beside(&self.worker, upstream, &self.spare).await {
+            match beside(&self.worker, upstream, &mut request).await {
                 Ok(response) => read(response).await,
                 Err(_) => Said::Nothing,
             }

@@ -7,10 +7,13 @@
 
 use super::{ledger::Copied, mark};
 use crate::{
-    body::RequestBody, deadline::timeout, spare::Spare, table::RouteIndex,
-    upstream::addresses::Addresses, worker::Worker,
+    body::{RequestBody, Whole},
+    deadline::timeout,
+    table::RouteIndex,
+    upstream::addresses::Addresses,
+    worker::Worker,
 };
-use http::{StatusCode, request::Parts};
+use http::{Request, StatusCode, request::Parts};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{rc::Rc, time::Duration};
@@ -27,7 +30,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct WriteCopy {
     worker: Rc<Worker>,
     route: RouteIndex,
-    spare: Spare,
+    request: Request<Whole>,
 }
 
 impl WriteCopy {
@@ -45,13 +48,12 @@ impl WriteCopy {
         if !shadow.is_due(worker) {
             return None;
         }
-        let body = body.whole()?;
-        let (mut copy, _) = Spare::of(parts, body.clone()).request().into_parts();
-        mark(&mut copy);
+        let mut copy = Request::from_parts(parts.clone(), body.whole()?);
+        mark(copy.headers_mut());
         Some(Self {
             worker: Rc::clone(worker),
             route,
-            spare: Spare::of(&copy, body),
+            request: copy,
         })
     }
 
@@ -74,7 +76,7 @@ impl WriteCopy {
     async fn ask(&self) -> Option<StatusCode> {
         let entry = self.worker.setup.table.entry(self.route.extraction);
         let scratch = entry.shadow.as_ref()?.scratch.as_ref()?;
-        let asked = timeout(PATIENCE, Box::pin(exchange(scratch, &self.spare))).await;
+        let asked = timeout(PATIENCE, Box::pin(exchange(scratch, self.request.clone()))).await;
         match asked {
             Ok(Ok(status)) => Some(status),
             Ok(Err(error)) => {
@@ -99,7 +101,7 @@ impl WriteCopy {
 }
 
 /// Over a connection of its own: copies are few, and none may be repeated.
-async fn exchange(scratch: &Addresses, spare: &Spare) -> std::io::Result<StatusCode> {
+async fn exchange(scratch: &Addresses, request: Request<Whole>) -> std::io::Result<StatusCode> {
     let wire = scratch.connect(CONNECT_PATIENCE).await?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
@@ -109,7 +111,7 @@ async fn exchange(scratch: &Addresses, spare: &Spare) -> std::io::Result<StatusC
         .map_err(std::io::Error::other)?;
     let asking = async move {
         // Sender and answer are dropped here, which ends the connection.
-        let answer = sender.send_request(spare.request()).await;
+        let answer = sender.send_request(request.map(RequestBody::Whole)).await;
         answer.map(|answer| answer.status())
     };
     let (status, _ended) = tokio::join!(asking, connection);
