@@ -11,10 +11,7 @@ use crate::{
     control::{self, Control},
     exit::Failure,
 };
-use conductor::{
-    Conductor, JournalError, api,
-    ports::{self, Mover as _},
-};
+use conductor::{Conductor, JournalError, Publisher, api, ports};
 use data::DataMover;
 use gateway::{
     Gateway,
@@ -43,6 +40,10 @@ const GRACE: Duration = Duration::from_secs(10);
 const RELEASE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long requests are routed as was decided last while a successor takes over,
+/// and while this process decides again where that one has failed.
+const UNDECIDED: Duration = TAKING.saturating_add(RELEASE);
+
 /// Bytes of the API's token.
 const TOKEN_BYTES: usize = 32;
 
@@ -62,6 +63,8 @@ struct Serving<'a> {
     state: &'a Path,
     gateway: Gateway,
     local: Arc<LocalGateway>,
+    /// What the gateway was told outlasts who told it.
+    publisher: Arc<Publisher>,
     movers: BTreeMap<ExtractionName, Arc<DataMover>>,
     wanted: Option<Wanted>,
 }
@@ -96,18 +99,20 @@ pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(),
         (gateway, None)
     };
     let local = LocalGateway::new(gateway.clone(), manner.reread, inherited.is_some());
+    let local = Arc::new(local);
     let serving = Serving {
         plan,
         state,
         gateway: gateway.clone(),
-        local: Arc::new(local),
+        publisher: Arc::new(Publisher::new(local.clone())),
+        local,
         movers,
         wanted: manner.wanted,
     };
     let is_gone = serving.local.predecessor();
     let accepting = async {
         if let Some(inherited) = inherited {
-            inherited.accept(gateway, is_gone).await;
+            inherited.accept(gateway, is_gone).await?;
         }
         std::future::pending().await
     };
@@ -154,8 +159,7 @@ impl Serving<'_> {
         };
         let until = Instant::now() + RELEASE;
         loop {
-            let local = Arc::clone(&self.local);
-            match Conductor::start(self.plan, self.state, ports(), local).await {
+            match Conductor::start(self.plan, self.state, ports(), &self.publisher).await {
                 Err(JournalError::InUse(_)) if patient && Instant::now() < until => {
                     sleep(LOOK).await;
                 }
@@ -216,16 +220,20 @@ impl Serving<'_> {
         handing: Handing,
     ) -> Result<Option<End>, Failure> {
         tracing::info!("a successor takes over");
+        let route_on = || {
+            let until = std::time::Instant::now() + UNDECIDED;
+            self.gateway.renew_lease(until);
+        };
+        // Before, too: stopping may take a while, and nobody renews any more.
+        route_on();
         conductor.stop().await;
         if self.gateway.holds() {
-            // What is held here would not hear of it.
+            // It began after the successor was let in. What is held here would
+            // not hear of its end there.
             tracing::warn!("a switch is under way: ask again when it has ended");
             return Ok(None);
         }
-        self.gateway.renew_lease(std::time::Instant::now() + TAKING);
-        for mover in self.movers.values() {
-            mover.stop_following().await;
-        }
+        route_on();
         match succession::give(handing).await {
             Ok(handing) => Ok(Some(End::TakenOver(handing))),
             Err(error) => {

@@ -13,11 +13,12 @@ pub mod api;
 mod crash;
 mod journal;
 pub mod ports;
-mod routes;
+mod publisher;
 pub mod status;
 mod worker;
 
 pub use journal::{Journal, JournalError};
+pub use publisher::Publisher;
 pub use worker::{Asked, Refused, Worker};
 
 use plan::{ExtractionName, Plan};
@@ -43,17 +44,16 @@ pub struct Conductor {
 impl Conductor {
     /// Opens the journal in `state`, and takes charge of every extraction of
     /// the plan. Returns before they are: each worker goes on trying until its
-    /// databases answer, and until then its routing says 503.
+    /// databases answer, and until then what was published last stays.
     pub async fn start(
         plan: &Plan,
         state: &Path,
         movers: BTreeMap<ExtractionName, Arc<dyn Mover>>,
-        gateways: Arc<dyn Gateways>,
+        publisher: &Arc<Publisher>,
     ) -> Result<Self, JournalError> {
         let journal = Arc::new(Journal::open(state).await?);
         let id = ConductorId(uuid::Uuid::new_v4());
         tracing::info!(conductor = %id, "conductor started");
-        let routes = Arc::new(routes::Routes::new(plan, Arc::clone(&gateways)));
         let stop = CancellationToken::new();
         let (mut workers, mut tasks) = (BTreeMap::new(), JoinSet::new());
         for (name, mover) in movers {
@@ -66,14 +66,13 @@ impl Conductor {
                 conductor: id,
                 journal: Arc::clone(&journal),
                 mover,
-                gateways: Arc::clone(&gateways),
-                routes: Arc::clone(&routes),
+                publisher: Arc::clone(publisher),
             };
             let (worker, task) = worker::start(shared, &history, stop.clone());
             tasks.spawn(task);
             workers.insert(name, worker);
         }
-        let lease = lease(gateways, stop.clone());
+        let lease = lease(Arc::clone(publisher.gateways()), stop.clone());
         tasks.spawn(lease);
         Ok(Self {
             workers,

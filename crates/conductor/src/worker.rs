@@ -17,8 +17,8 @@ mod work;
 use crate::{
     crash,
     journal::{Journal, JournalError, now_ms},
-    ports::{Finding, Gateways, HoldReport, Mover, Severity, Trouble, Verification},
-    routes::Routes,
+    ports::{Finding, HoldReport, Mover, Severity, Trouble, Verification},
+    publisher::Publisher,
     status::{ExtractionStatus, HandoverStatus, VerifyStatus, owner},
 };
 use futures_util::future::BoxFuture;
@@ -27,7 +27,6 @@ use protocol::{
     ConductorId, InstanceId, Millis, Nonce, Side,
     handover::Input,
     lifecycle::{Command, Event, Extraction, Rejection, Verified},
-    routing::Writes,
 };
 use std::{
     sync::Arc,
@@ -56,8 +55,7 @@ pub(crate) struct Shared {
     pub(crate) conductor: ConductorId,
     pub(crate) journal: Arc<Journal>,
     pub(crate) mover: Arc<dyn Mover>,
-    pub(crate) gateways: Arc<dyn Gateways>,
-    pub(crate) routes: Arc<Routes>,
+    pub(crate) publisher: Arc<Publisher>,
 }
 
 /// What people can ask of an extraction.
@@ -147,7 +145,7 @@ pub(crate) fn start(
         name: shared.extraction.name.clone(),
         began: Instant::now(),
         state,
-        ready: false,
+        charge: Charge::Unknown,
         trouble: None,
         early: Vec::new(),
         last_verify: None,
@@ -169,8 +167,7 @@ struct Loop {
     name: ExtractionName,
     began: Instant,
     state: Extraction,
-    /// Whether the journal has been compared with the rows.
-    ready: bool,
+    charge: Charge,
     trouble: Option<String>,
     last_verify: Option<VerifyStatus>,
     /// Of the hand-over under way.
@@ -187,6 +184,20 @@ struct Loop {
     early: Vec<Question>,
     retry: Retry,
     status: watch::Sender<ExtractionStatus>,
+}
+
+/// Whether the extraction is this worker's to decide and to route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charge {
+    /// The journal has not been compared with the rows yet. What the gateways
+    /// were told last stays: it is smooth, and who may write is the databases'
+    /// to say in any case. A hold that stays ends by its requests' age.
+    Unknown,
+    /// They agree: the gateways are told what follows from the state.
+    Taken,
+    /// The rows contradict the journal, or are another conductor's: the gateways
+    /// refuse.
+    Lost,
 }
 
 #[derive(Default)]
@@ -237,6 +248,7 @@ impl Loop {
                 // What is not written down has not happened, and who is not in
                 // charge writes nothing: this conductor ends.
                 tracing::error!(extraction = %self.name, %error, "cannot go on");
+                self.publish();
                 break;
             }
         }
@@ -269,7 +281,7 @@ impl Loop {
 
     /// The work that the state asks for.
     fn due(&self) -> Option<Work> {
-        if !self.ready {
+        if self.charge != Charge::Taken {
             return Some(Work::Recover);
         }
         match &self.state {
@@ -318,7 +330,7 @@ impl Loop {
     }
 
     async fn asked(&mut self, question: Question) -> Result<(), JournalError> {
-        if !self.ready {
+        if self.charge != Charge::Taken {
             match &self.trouble {
                 // The first look at the databases is under way: no reason to
                 // turn anybody away.
@@ -507,7 +519,7 @@ impl Loop {
             Input::Locked { .. } => Input::Locked {
                 now: self.now(),
                 hold: self.shared.extraction.switch.hold,
-                gateways: self.shared.gateways.live(),
+                gateways: self.shared.publisher.gateways().live(),
             },
             other => other,
         }
@@ -555,7 +567,7 @@ impl Loop {
         tracing::warn!(extraction = %self.name, work = work.name(), %trouble, "did not get done");
         if let Trouble::Superseded(text) = &trouble {
             // Somebody else is in charge: claim nothing, route nothing.
-            self.ready = false;
+            self.charge = Charge::Lost;
             self.trouble = Some(text.clone());
             self.retry = Retry {
                 pause: LAST_PAUSE,
@@ -592,17 +604,12 @@ impl Loop {
     }
 
     fn publish_routing(&self) {
-        let routing = if self.ready {
-            self.state.routing()
-        } else {
-            protocol::routing::ExtractionRouting {
-                writes: Writes::Refuse,
-                reads: Percent::ZERO,
-                ..self.state.routing()
-            }
-        };
-        let begins = self.state.begins();
-        self.shared.routes.set(&self.name, routing, begins);
+        let publisher = &self.shared.publisher;
+        match self.charge {
+            Charge::Unknown => {}
+            Charge::Taken => publisher.set(&self.name, self.state.routing()),
+            Charge::Lost => publisher.refuse(&self.name),
+        }
     }
 
     fn publish(&self) {
@@ -615,10 +622,9 @@ impl Loop {
         ExtractionStatus {
             name: self.name.to_string(),
             phase: self.state.name().to_owned(),
-            owner: if self.ready {
-                owner(&self.state)
-            } else {
-                "unknown"
+            owner: match self.charge {
+                Charge::Taken => owner(&self.state),
+                Charge::Unknown | Charge::Lost => "unknown",
             }
             .to_owned(),
             epoch: self.state.epoch().0,

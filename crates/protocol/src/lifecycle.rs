@@ -347,14 +347,6 @@ impl Extraction {
         }
     }
 
-    /// Whether no epoch is spent: it has not begun, or what was begun is undone.
-    pub fn begins(&self) -> bool {
-        matches!(
-            self,
-            Self::Planned | Self::Preparing { .. } | Self::Copying { .. } | Self::Cancelling { .. }
-        )
-    }
-
     /// What the gateways are told.
     pub fn routing(&self) -> ExtractionRouting {
         let to = |side, epoch, reads| ExtractionRouting {

@@ -133,6 +133,14 @@ impl CommandLine {
         })
     }
 
+    /// The same with another value for a variable of the environment.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The plan file.
     pub fn plan(&self) -> &Path {
         &self.plan

@@ -4,11 +4,15 @@
 
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
-use std::fs;
+use std::{fs, net::TcpListener, time::Duration};
+use testbed::deadline;
 
 /// Beside the extraction's routes.
 const ROUTE: &str =
     "\n  routes: { health: { to: contracts, path: /service/health, strip-path: true } }";
+
+/// The journal and the databases were somebody else's just now.
+const RESUME_LIMIT: Duration = Duration::from_secs(20);
 
 /// Refused: it says who a client is.
 const KEY: &str = "key: { header: x-user-id }";
@@ -19,6 +23,12 @@ async fn taken_over() -> Result<()> {
     let mut stage = Stage::following().await?;
     let traffic = stage.traffic().await?;
     reload(&stage).await?;
+    traffic.more_writes(20).await?;
+    fail_to_take_over(&stage).await?;
+    goes_on(&stage).await?;
+    traffic.more_writes(20).await?;
+    give_up_taking_over(&stage).await?;
+    goes_on(&stage).await?;
     traffic.more_writes(20).await?;
 
     stage.take_over().await?;
@@ -43,6 +53,46 @@ async fn taken_over() -> Result<()> {
         finished.failures
     );
     stage.ensure_equal().await
+}
+
+/// The one that runs decides again. Nobody can be asked before it does.
+async fn goes_on(stage: &Stage) -> Result<()> {
+    deadline::until("an answer to `status`", RESUME_LIMIT, async || {
+        Ok(stage.status().await.ok())
+    })
+    .await?;
+    stage.settled("following", "monolith").await?;
+    Ok(())
+}
+
+/// A successor that fails once nobody else decides any more: the one that runs
+/// decides again, and routes meanwhile.
+async fn fail_to_take_over(stage: &Stage) -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let successor = stage.banyan.clone().set("CONTROL_LISTEN", &address);
+    let failed = successor.run("serve", &["--take-over"]).await?;
+    ensure!(failed.code == 2, "exit code {}", failed.code);
+    ensure!(failed.stderr.contains(&address), "{}", failed.stderr);
+    Ok(())
+}
+
+/// A successor that does not find out who owns: for longer than a lease, nobody
+/// decides.
+async fn give_up_taking_over(stage: &Stage) -> Result<()> {
+    let silent = testbed::ports::free()?;
+    let nowhere = format!("postgres://nobody@127.0.0.1:{silent}/nothing");
+    let successor = ["MONOLITH_DATABASE_URL", "CONTRACTS_DATABASE_URL"]
+        .iter()
+        .fold(stage.banyan.clone(), |it, name| it.set(name, &nowhere));
+    let failed = successor.run("serve", &["--take-over"]).await?;
+    ensure!(failed.code == 2, "exit code {}", failed.code);
+    ensure!(
+        failed.stderr.contains("who owns is not known"),
+        "{}",
+        failed.stderr
+    );
+    Ok(())
 }
 
 /// A plan that can be taken, and then one that cannot.

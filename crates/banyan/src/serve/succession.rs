@@ -23,7 +23,7 @@ use tokio::{
 const FILE: &str = "handover.sock";
 
 /// How long the owners may take to be known, the databases asked. After that
-/// the successor accepts nevertheless: nobody else decides any more.
+/// the predecessor, which routes meanwhile, is let go on.
 const OWNERS: Duration = Duration::from_secs(15);
 
 /// How often it is looked.
@@ -72,10 +72,22 @@ impl Inherited {
     }
 
     /// Accepts clients as soon as the owners are known, lets the predecessor
-    /// stop, and says by `is_gone` when it serves nobody any more.
-    pub(super) async fn accept(self, gateway: Gateway, is_gone: watch::Sender<bool>) {
+    /// stop, and says by `is_gone` when it serves nobody any more. After an error
+    /// this process has to end: then the predecessor decides again.
+    pub(super) async fn accept(
+        self,
+        gateway: Gateway,
+        is_gone: watch::Sender<bool>,
+    ) -> Result<(), Failure> {
         let until = Instant::now() + OWNERS;
-        while !gateway.forwards() && Instant::now() < until {
+        while !gateway.forwards() {
+            if Instant::now() > until {
+                return Err(Failure::Refused(format!(
+                    "who owns is not known after {OWNERS:?}, so nothing is taken over: the running \
+                     `banyan serve` goes on. See its `banyan status` for what is wrong, or stop it \
+                     and start one without --take-over"
+                )));
+            }
             sleep(LOOK).await;
         }
         gateway.accept();
@@ -91,6 +103,7 @@ impl Inherited {
         gateway.alone();
         is_gone.send_replace(true);
         tracing::info!("the predecessor has gone");
+        Ok(())
     }
 }
 
@@ -118,12 +131,18 @@ impl Successor {
         })
     }
 
-    /// One that has the sockets and could begin. Cancel safe.
+    /// One that has the sockets and could begin. While requests are held, nobody
+    /// may: they hear of the end from here only. Cancel safe.
     pub(super) async fn asked(&mut self) -> Handing {
         loop {
             let asked = (&mut self.waiting).await;
             self.waiting = waiting(&self.offer, &self.gateway);
             match asked {
+                Ok(Ok(_turned_away)) if self.gateway.holds() => {
+                    tracing::warn!(
+                        "a successor asked during a switch: ask again when it has ended"
+                    );
+                }
                 Ok(Ok(handing)) => return handing,
                 Ok(Err(error)) => tracing::warn!(%error, "a successor asked, and failed"),
                 Err(error) => tracing::error!(%error, "no successor can ask any more"),

@@ -1,8 +1,8 @@
 //! Taking charge: the rows are claimed, then compared with the journal.
 
-use super::{Loop, Retry};
+use super::{Charge, Loop, Retry};
 use crate::{journal::JournalError, ports::Rows};
-use protocol::reconcile::reconcile;
+use protocol::reconcile::{Refusal, reconcile};
 
 impl Loop {
     /// The rows have been claimed. A refusal is not tried again by itself
@@ -11,19 +11,28 @@ impl Loop {
         let events = match reconcile(&self.state, rows.monolith, rows.service, rows.copied) {
             Ok(events) => events,
             Err(refusal) => {
-                if self.trouble.as_deref() != Some(refusal.to_string().as_str()) {
-                    tracing::error!(extraction = %self.name, %refusal, "not taking charge");
-                }
-                self.trouble = Some(refusal.to_string());
-                self.retry.failed();
+                self.refused(&refusal);
                 return Ok(());
             }
         };
         self.record(events).await?;
-        self.ready = true;
+        self.charge = Charge::Taken;
         self.trouble = None;
         self.retry = Retry::default();
         tracing::info!(extraction = %self.name, phase = self.state.name(), "took charge");
         Ok(())
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        // A database that does not answer contradicts nothing.
+        if !matches!(refusal, Refusal::Unreachable(_)) {
+            self.charge = Charge::Lost;
+        }
+        let refusal = refusal.to_string();
+        if self.trouble.as_ref() != Some(&refusal) {
+            tracing::error!(extraction = %self.name, refusal, "not taking charge");
+        }
+        self.trouble = Some(refusal);
+        self.retry.failed();
     }
 }

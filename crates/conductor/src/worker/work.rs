@@ -146,7 +146,7 @@ impl Work {
                 Box::pin(async move { mover.unfence(side).await.map(|()| Done::Unfenced(side)) })
             }
             Self::Report => {
-                let gateways = Arc::clone(&shared.gateways);
+                let gateways = Arc::clone(shared.publisher.gateways());
                 let name = shared.extraction.name.clone();
                 Box::pin(async move { Ok(Done::Reported(gateways.hold_report(&name).await)) })
             }
@@ -229,9 +229,9 @@ fn hold(
     order: &Order,
     missing: BTreeSet<GatewayId>,
 ) -> BoxFuture<'static, Result<Done, Trouble>> {
-    let gateways = Arc::clone(&shared.gateways);
+    let gateways = Arc::clone(shared.publisher.gateways());
     let name = shared.extraction.name.clone();
-    let epoch = shared.routes.epoch(&name, order.epoch);
+    let epoch = shared.publisher.epoch(&name, order.epoch);
     Box::pin(async move {
         let mut waiting: FuturesUnordered<_> = missing
             .into_iter()
