@@ -29,6 +29,7 @@ use succession::{Inherited, Successor};
 use tokio::{
     net::TcpListener,
     signal::unix::SignalKind,
+    task::JoinSet,
     time::{Instant, sleep},
 };
 
@@ -72,8 +73,9 @@ struct Serving<'a> {
 /// How it ended.
 enum End {
     Stopped(Result<(), Failure>),
-    /// A successor has accepted; kept until nothing is served any more.
-    TakenOver(Handing),
+    /// A successor has accepted. Both are kept until nothing is served any more:
+    /// it waits for the end of the one, requests here for news of the other.
+    TakenOver(Handing, Vec<JoinSet<()>>),
 }
 
 /// Runs until it is told to stop, or another one takes over.
@@ -137,10 +139,10 @@ impl Serving<'_> {
                     control::remove(self.state);
                     return ended;
                 }
-                Some(End::TakenOver(handing)) => {
+                Some(End::TakenOver(handing, streams)) => {
                     tracing::info!("a successor accepts, this one ends");
                     self.gateway.retire(GRACE).await;
-                    drop(handing);
+                    drop((handing, streams));
                     return Ok(());
                 }
                 None => tracing::warn!("the successor has failed, this one goes on"),
@@ -234,8 +236,10 @@ impl Serving<'_> {
             return Ok(None);
         }
         route_on();
+        let streams = self.movers.values().map(|mover| mover.follow_elsewhere());
+        let streams = streams.collect();
         match succession::give(handing).await {
-            Ok(handing) => Ok(Some(End::TakenOver(handing))),
+            Ok(handing) => Ok(Some(End::TakenOver(handing, streams))),
             Err(error) => {
                 tracing::error!(%error, "the successor does not accept");
                 Ok(None)

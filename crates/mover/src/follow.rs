@@ -21,6 +21,7 @@
 //! started: what was not understood is not tried again blindly.
 
 mod assembly;
+pub mod elsewhere;
 mod feed;
 mod opening;
 mod status;

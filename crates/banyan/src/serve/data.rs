@@ -7,7 +7,7 @@ use conductor::ports::{
 };
 use mover::{
     Claims, Mover, MoverError, check, copy,
-    follow::{FollowPhase, FollowStatus, Follower},
+    follow::{FollowPhase, FollowStatus, Follower, elsewhere},
     handover::{Order, SourceLock},
     positions::Sampler,
     ready, verify,
@@ -25,7 +25,10 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
 /// How long a stream may take to get going before that is told.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,6 +72,15 @@ impl Drop for Following {
     }
 }
 
+/// Positions never go back.
+fn reached(known: &watch::Sender<Lsn>, position: Lsn) {
+    known.send_if_modified(|known| {
+        let further = position > *known;
+        *known = position.max(*known);
+        further
+    });
+}
+
 fn index(source: Side) -> usize {
     usize::from(source == Side::Service)
 }
@@ -101,6 +113,21 @@ impl DataMover {
 
     pub(super) fn applied(&self, source: Side) -> watch::Receiver<Lsn> {
         self.applied[index(source)].subscribe()
+    }
+
+    /// Has who waits for a position hear of it while another process follows,
+    /// until what this returns is dropped.
+    pub(super) fn follow_elsewhere(&self) -> JoinSet<()> {
+        let watch = |direction: Direction| {
+            let (mover, to) = (
+                self.mover.clone(),
+                self.applied[index(direction.source())].clone(),
+            );
+            async move {
+                elsewhere::watch(&mover, direction, |position| reached(&to, position)).await;
+            }
+        };
+        Direction::BOTH.into_iter().map(watch).collect()
     }
 
     fn held(&self) -> Held {
@@ -193,11 +220,7 @@ impl DataMover {
             tokio::spawn(async move {
                 loop {
                     let position = *from.borrow_and_update();
-                    to.send_if_modified(|known| {
-                        let further = position > *known;
-                        *known = position.max(*known);
-                        further
-                    });
+                    reached(&to, position);
                     if from.changed().await.is_err() {
                         return;
                     }
