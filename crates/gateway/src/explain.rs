@@ -2,10 +2,10 @@
 
 use crate::{
     answer::Refusal,
-    caller::{Caller, Told},
+    caller::Caller,
     client::{Client, KeySource},
     cohort::Bucket,
-    decision::{self, Asking, ReadVerdict, Why, WriteVerdict},
+    decision::{self, ReadVerdict, Why, WriteVerdict},
     operation::{
         self, Asked,
         batch::{self, Verdict},
@@ -13,8 +13,7 @@ use crate::{
         passage,
     },
     peer::Peer,
-    read::chosen,
-    serve,
+    read, serve,
     setup::Setup,
     table::{Found, Place, RouteIndex, Sharing},
     target::{BadTarget, Target},
@@ -244,17 +243,9 @@ fn write(setup: &Setup, route: RouteIndex) -> (Option<String>, String) {
 
 fn read(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
     let entry = setup.table.entry(route.extraction);
-    let key = entry
-        .key
-        .find(client, Some(&entry.routes[route.route].path));
-    let forced = chosen(setup, route, client.headers, key);
-    let pins = &setup.shared.extraction(route.extraction).pins;
-    let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
-    let standing = setup.shared.snapshot.load().standing(route.extraction);
-    let shown = Told::shown(None, setup, route.extraction, client.headers);
-    let bond = shown.bond(standing, |side| pins.applied(side));
-    let asking = Asking { key, forced, bond };
-    match decision::read(standing, setup.shared.lease(), &entry.name, asking, pinned) {
+    let decided = read::decided(setup, route, client);
+    let (standing, key) = (decided.standing, decided.key);
+    match decided.verdict {
         Err(refusal) => (None, refused(refusal)),
         Ok(ReadVerdict { side, why, .. }) => {
             let share = standing

@@ -11,10 +11,12 @@ use crate::{
     serve::Outcome,
     setup::Setup,
     shadow,
+    snapshot::Standing,
     stay::{self, Wait},
     table::{RouteIndex, UpstreamIndex},
     upstream::cache::{Cache, Key},
     worker::Worker,
+    write_token::Shown,
 };
 use http::{HeaderMap, Request, Response, request::Parts};
 use protocol::Side;
@@ -107,33 +109,13 @@ async fn verdict(
     client: Client<'_>,
     wait: &Wait,
 ) -> Result<ReadVerdict, Refusal> {
-    let shared = &worker.shared;
-    let entry = worker.setup.table.entry(route.extraction);
-    let pins = &shared.extraction(route.extraction).pins;
-    let key = entry
-        .key
-        .find(client, Some(&entry.routes[route.route].path));
-    let chosen = chosen(&worker.setup, route, client.headers, key);
     loop {
-        let standing = shared.snapshot.load().standing(route.extraction);
-        let shown = Told::shown(
-            client.caller.told,
-            &worker.setup,
-            route.extraction,
-            client.headers,
-        );
-        let bond = shown.bond(standing, |side| pins.applied(side));
-        let asking = Asking {
-            key,
-            forced: chosen,
-            bond,
-        };
-        let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
-        let verdict = decision::read(standing, shared.lease(), &entry.name, asking, pinned)?;
+        let decided = decided(&worker.setup, route, client);
+        let verdict = decided.verdict?;
         if let (Why::Unproven, Some(told)) = (verdict.why, client.caller.told)
-            && let Some(decided) = standing.decided()
+            && let Some(since) = decided.standing.decided()
         {
-            told.renew(worker, route.extraction, decided, shown);
+            told.renew(worker, route.extraction, since, decided.shown);
         }
         if verdict.side == Side::Service {
             return Ok(verdict);
@@ -147,9 +129,42 @@ async fn verdict(
     }
 }
 
+/// Where a read goes as things stand, and what that was decided by.
+pub(crate) struct Decided<'a> {
+    pub(crate) standing: Standing,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) shown: Shown,
+    pub(crate) verdict: Result<ReadVerdict, Refusal>,
+}
+
+/// Decides a read by who its client is, what it or a flag has chosen, and what
+/// it wrote.
+pub(crate) fn decided<'a>(setup: &Setup, route: RouteIndex, client: Client<'a>) -> Decided<'a> {
+    let (shared, extraction) = (&setup.shared, route.extraction);
+    let entry = setup.table.entry(extraction);
+    let pins = &shared.extraction(extraction).pins;
+    let pattern = &entry.routes[route.route].path;
+    let key = entry.key.find(client, Some(pattern));
+    let standing = shared.snapshot.load().standing(extraction);
+    let shown = Told::shown(client.caller.told, setup, extraction, client.headers);
+    let asking = Asking {
+        key,
+        forced: chosen(setup, route, client.headers, key),
+        bond: shown.bond(standing, |side| pins.applied(side)),
+    };
+    let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
+    let verdict = decision::read(standing, shared.lease(), &entry.name, asking, pinned);
+    Decided {
+        standing,
+        key,
+        shown,
+        verdict,
+    }
+}
+
 /// The side that a client chooses for its reads, or a flag for the client; and
 /// which of them. The client comes first: it has a tester's key.
-pub(crate) fn chosen(
+fn chosen(
     setup: &Setup,
     route: RouteIndex,
     headers: &HeaderMap,

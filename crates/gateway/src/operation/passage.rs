@@ -11,16 +11,14 @@ use crate::{
     body::{self, Collected, Inbound, RequestBody, Reserved, Whole, collect},
     caller::{Caller, Told},
     client::Client,
-    decision::{self, Asking, ReadVerdict},
     hygiene::{self, Seen},
     observe::Observed,
     peer::Peer,
-    read::chosen,
-    repeat,
+    read, repeat,
     serve::{self, Outcome},
     setup::Setup,
     stay,
-    table::{Place, RouteIndex, Sharing},
+    table::{Place, Sharing},
     upgrade,
     worker::Worker,
     write::{self, BODY_BYTES_MAX, Entered, Ready},
@@ -211,32 +209,21 @@ fn choice(setup: &Setup, place: Place, client: Client<'_>) -> Result<Choice, Ref
         });
     };
     let extraction = route.extraction;
-    let standing = setup.shared.snapshot.load().standing(extraction);
-    let verdict = decided(setup, route, client)?;
+    let decided = read::decided(setup, route, client);
+    let verdict = decided.verdict?;
     let other = verdict.side.other();
     // Where some reads go to the monolith, its data are kept up to date; that
     // it has the client's own writes is waited for.
-    let share = standing.routing().map_or(Percent::ALL, |now| now.reads);
+    let share = decided
+        .standing
+        .routing()
+        .map_or(Percent::ALL, |now| now.reads);
     let is_fit = other == verdict.owner || (other == Side::Monolith && share != Percent::ALL);
     let way = |side| Way::to_side(&setup.table, extraction, side);
     Ok(Choice {
         preferred: way(verdict.side),
         also: is_fit.then(|| way(other)),
     })
-}
-
-fn decided(setup: &Setup, route: RouteIndex, client: Client<'_>) -> Result<ReadVerdict, Refusal> {
-    let entry = setup.table.entry(route.extraction);
-    let pins = &setup.shared.extraction(route.extraction).pins;
-    let pattern = &entry.routes[route.route].path;
-    let key = entry.key.find(client, Some(pattern));
-    let forced = chosen(setup, route, client.headers, key);
-    let standing = setup.shared.snapshot.load().standing(route.extraction);
-    let shown = Told::shown(client.caller.told, setup, route.extraction, client.headers);
-    let bond = shown.bond(standing, |side| pins.applied(side));
-    let asking = Asking { key, forced, bond };
-    let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
-    decision::read(standing, setup.shared.lease(), &entry.name, asking, pinned)
 }
 
 /// Sends writes of several places, and what is read beside them, to their owner.
