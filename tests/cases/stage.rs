@@ -7,8 +7,9 @@ use testbed::banyan::answers::{Extraction, Handover};
 use testbed::banyan::{CommandLine, Plan, Serve};
 use testbed::deadline;
 use testbed::monolith::Writer;
-use testbed::scene::{Scene, Settings};
+use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE, Scene, Settings};
 use testbed::workload::{self, Finished, Workload};
+use tokio_postgres::Client;
 
 /// Enough for every page and filter, small enough to be copied at once.
 const CONTRACTS: u64 = 300;
@@ -123,6 +124,18 @@ impl Stage {
         Ok(traffic)
     }
 
+    /// A writer beside the gateway that does not end its transaction: while it
+    /// lasts, no switch gets its lock.
+    pub async fn unfinished_writer(&self) -> Result<UnfinishedWriter> {
+        let cluster = &self.scene.monolith_cluster;
+        let client = cluster.client(MONOLITH_ROLE, MONOLITH_DATABASE).await?;
+        // A name that the plan declares: others would be a reason to refuse.
+        let begin = "SET application_name = 'land-contracts-cron'; BEGIN;
+             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE";
+        client.batch_execute(begin).await?;
+        Ok(UnfinishedWriter(client))
+    }
+
     /// A switch that must succeed.
     pub async fn switch(&self) -> Result<Handover> {
         committed(self.banyan.switch().await?)
@@ -147,6 +160,16 @@ impl Stage {
             found.rows
         );
         Ok(())
+    }
+}
+
+/// Has the contracts locked as whoever writes them has.
+pub(crate) struct UnfinishedWriter(Client);
+
+impl UnfinishedWriter {
+    /// Ends without a change.
+    pub async fn give_up(self) -> Result<()> {
+        Ok(self.0.batch_execute("ROLLBACK").await?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use testbed::catalogue::{Catalogue, row_counts};
 use testbed::deadline;
 use testbed::http_client::{self, Call};
-use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE, MONOLITH_ROLE};
+use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const READS_LIMIT: Duration = Duration::from_mins(1);
@@ -76,25 +76,15 @@ async fn cancel_leaves_no_trace() -> Result<()> {
     stage.ensure_equal().await
 }
 
-/// A transaction keeps it from its lock for as long as a hold may last.
+/// A writer keeps it from its lock for as long as a hold may last.
 async fn abort_a_switch(stage: &Stage) -> Result<()> {
-    let holder = stage
-        .scene
-        .monolith_cluster
-        .client(MONOLITH_ROLE, MONOLITH_DATABASE)
-        .await?;
-    holder
-        .batch_execute(
-            "SET application_name = 'land-contracts-cron'; BEGIN;
-             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE",
-        )
-        .await?;
+    let writer = stage.unfinished_writer().await?;
     let handover = stage.banyan.switch().await?;
     ensure!(
         !handover.is_committed(),
         "the switch went through past an open transaction"
     );
-    holder.batch_execute("ROLLBACK").await?;
+    writer.give_up().await?;
     Ok(())
 }
 

@@ -35,17 +35,7 @@ async fn hold_bounds_503() -> Result<()> {
     })
     .await?;
     // Keeps the switch from getting its lock: the hold lasts as long as it may.
-    let holder = stage
-        .scene
-        .monolith_cluster
-        .client(MONOLITH_ROLE, MONOLITH_DATABASE)
-        .await?;
-    holder
-        .batch_execute(
-            "SET application_name = 'land-contracts-cron'; BEGIN;
-             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE",
-        )
-        .await?;
+    let writer = stage.unfinished_writer().await?;
 
     let over = AtomicBool::new(false);
     let gateway = stage.gateway()?;
@@ -61,7 +51,7 @@ async fn hold_bounds_503() -> Result<()> {
         !handover.is_committed(),
         "the switch went through past an open transaction"
     );
-    holder.batch_execute("ROLLBACK").await?;
+    writer.give_up().await?;
 
     let sent: Vec<Sent> = sent.into_iter().flatten().collect();
     let of = |status: StatusCode| sent.iter().filter(move |sent| sent.status == status);

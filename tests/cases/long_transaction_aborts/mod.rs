@@ -4,7 +4,6 @@
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
-use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE};
 
 /// The plan's hold of 2 s, its drain of 1 s, and room for a slow machine.
 const ABORT_LIMIT: Duration = Duration::from_secs(6);
@@ -13,18 +12,7 @@ const ABORT_LIMIT: Duration = Duration::from_secs(6);
 async fn long_transaction_aborts() -> Result<()> {
     let stage = Stage::following().await?;
     let traffic = stage.traffic().await?;
-    let holder = stage
-        .scene
-        .monolith_cluster
-        .client(MONOLITH_ROLE, MONOLITH_DATABASE)
-        .await?;
-    // The oldest contract: no client of the workload changes it.
-    holder
-        .batch_execute(
-            "SET application_name = 'land-contracts-cron'; BEGIN;
-             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE",
-        )
-        .await?;
+    let writer = stage.unfinished_writer().await?;
 
     let began = Instant::now();
     let handover = stage.banyan.switch().await?;
@@ -42,7 +30,7 @@ async fn long_transaction_aborts() -> Result<()> {
     stage.settled("following", "monolith").await?;
     traffic.more_writes(20).await?;
 
-    holder.batch_execute("ROLLBACK").await?;
+    writer.give_up().await?;
     stage.switch().await?;
     traffic.more_writes(20).await?;
     traffic.finish_unnoticed().await

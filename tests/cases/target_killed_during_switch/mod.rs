@@ -6,7 +6,7 @@ use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 use testbed::deadline;
-use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE};
+use testbed::scene::MONOLITH_DATABASE;
 
 const SWITCHING_LIMIT: Duration = Duration::from_secs(10);
 
@@ -15,17 +15,7 @@ async fn target_killed_during_switch() -> Result<()> {
     let mut stage = Stage::following().await?;
     let traffic = stage.traffic().await?;
     // Keeps the switch waiting for its lock while the target is killed.
-    let holder = stage
-        .scene
-        .monolith_cluster
-        .client(MONOLITH_ROLE, MONOLITH_DATABASE)
-        .await?;
-    holder
-        .batch_execute(
-            "SET application_name = 'land-contracts-cron'; BEGIN;
-             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE",
-        )
-        .await?;
+    let writer = stage.unfinished_writer().await?;
     let banyan = stage.banyan.clone();
     let switch = tokio::spawn(async move { banyan.switch().await });
     let monolith = stage
@@ -45,7 +35,7 @@ async fn target_killed_during_switch() -> Result<()> {
     )
     .await?;
     stage.scene.contracts_cluster.kill().await;
-    holder.batch_execute("ROLLBACK").await?;
+    writer.give_up().await?;
     let handover = switch.await??;
     println!("{}: {}", handover.outcome, handover.reason());
     ensure!(
