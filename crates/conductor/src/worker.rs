@@ -10,6 +10,7 @@
 //! whose state has gone is dropped in the middle: every effect is made for
 //! that (see `mover::handover`).
 
+mod questions;
 mod recovery;
 mod timeline;
 mod work;
@@ -17,29 +18,28 @@ mod work;
 use crate::{
     crash,
     journal::{Journal, JournalError, now_ms},
-    ports::{Finding, HoldReport, Mover, Severity, Trouble, Verification},
+    ports::{HoldReport, Mover, Trouble, Verification},
     publisher::Publisher,
     status::{ExtractionStatus, HandoverStatus, VerifyStatus, owner},
 };
 use futures_util::future::BoxFuture;
-use plan::{Extraction as Spec, ExtractionName, Percent};
+use plan::{Extraction as Spec, ExtractionName};
 use protocol::{
-    ConductorId, InstanceId, Millis, Nonce, Side,
+    ConductorId, Millis, Side,
     handover::Input,
     lifecycle::{Command, Event, Extraction, Rejection, Verified},
 };
+use questions::Question;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 use timeline::Timeline;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 use work::{Done, Work};
 
-/// Questions that may wait for a worker; more are told to come back.
-const QUESTIONS: usize = 32;
+pub use questions::{Asked, Refused, Worker};
 
 /// How often the clock is looked at while a hand-over is under way, and else.
 const BUSY_TICK: Duration = Duration::from_millis(10);
@@ -58,88 +58,13 @@ pub(crate) struct Shared {
     pub(crate) publisher: Arc<Publisher>,
 }
 
-/// What people can ask of an extraction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// Prepare, copy, follow.
-    Start,
-    /// Change the share of reads.
-    Shift(Percent),
-    /// Compare both sides.
-    Verify,
-    /// Hand over to the service, or back.
-    HandOver(Side),
-    /// End it without a trace.
-    Cancel,
-}
-
-/// Why something asked for was not done.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Refused {
-    /// Not in this state. Nothing was touched.
-    #[error("{0}")]
-    State(#[from] Rejection),
-    /// `check` says no. Nothing was touched.
-    #[error("it cannot be moved as it is: see `banyan check`")]
-    Findings(Vec<Finding>),
-    /// It did not work.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// The answer: the status when it was done, and the report of a verify.
-pub type Answer = Result<(ExtractionStatus, Option<Verification>), Refused>;
-
-struct Question {
-    asked: Asked,
-    reply: oneshot::Sender<Answer>,
-}
-
-/// The way to one extraction's loop. Cheap to clone.
-#[derive(Clone)]
-pub struct Worker {
-    questions: mpsc::Sender<Question>,
-    status: watch::Receiver<ExtractionStatus>,
-    mover: Arc<dyn Mover>,
-}
-
-impl Worker {
-    /// Asks, and waits until it is done. Giving up waiting stops nothing.
-    pub async fn ask(&self, asked: Asked) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        let gone = || Refused::Failed("banyan is stopping; ask again when it runs".to_owned());
-        self.questions
-            .try_send(Question { asked, reply })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => {
-                    Refused::Failed("too many questions wait already; try again".to_owned())
-                }
-                mpsc::error::TrySendError::Closed(_) => gone(),
-            })?;
-        answer.await.map_err(|_| gone())?
-    }
-
-    /// How it stands.
-    pub fn status(&self) -> ExtractionStatus {
-        let mut status = self.status.borrow().clone();
-        status.progress = self.mover.progress();
-        status
-    }
-}
-
 /// Makes a worker and the loop behind it, which the caller spawns.
 pub(crate) fn start(
     shared: Shared,
     history: &[Event],
     stop: CancellationToken,
 ) -> (Worker, impl Future<Output = ()> + Send + use<>) {
-    let (questions, asked) = mpsc::channel(QUESTIONS);
-    let (status, seen) = watch::channel(ExtractionStatus::default());
-    let worker = Worker {
-        questions,
-        status: seen,
-        mover: Arc::clone(&shared.mover),
-    };
+    let (worker, asked, status) = Worker::new(Arc::clone(&shared.mover));
     let state = history.iter().fold(Extraction::Planned, Extraction::evolve);
     let task = Loop {
         name: shared.extraction.name.clone(),
@@ -306,10 +231,6 @@ impl Loop {
         }
     }
 
-    fn waits_for(&self, asked: Asked) -> bool {
-        self.waiting.iter().any(|question| question.asked == asked)
-    }
-
     /// What is left of the hold until its deadline.
     fn remaining(&self) -> Duration {
         let deadline = match &self.state {
@@ -325,62 +246,6 @@ impl Loop {
         if self.handing_over() {
             let now = self.now();
             self.feed(Command::Handover(Input::Tick(now))).await?;
-        }
-        Ok(())
-    }
-
-    async fn asked(&mut self, question: Question) -> Result<(), JournalError> {
-        if self.charge != Charge::Taken {
-            match &self.trouble {
-                // The first look at the databases is under way: no reason to
-                // turn anybody away.
-                None => self.early.push(question),
-                Some(trouble) => {
-                    let text = format!("not in charge of `{}` yet: {trouble}", self.name);
-                    drop(question.reply.send(Err(Refused::Failed(text))));
-                }
-            }
-            return Ok(());
-        }
-        let command = match question.asked {
-            // Looked at first; the command follows when `check` is content.
-            Asked::Start if self.state == Extraction::Planned => {
-                self.waiting.push(question);
-                return Ok(());
-            }
-            Asked::Start => Command::Start {
-                instance: InstanceId(Uuid::new_v4()),
-            },
-            Asked::Shift(share) => Command::ShiftReads(share),
-            Asked::HandOver(to) => Command::HandOver {
-                to,
-                nonce: Nonce(Uuid::new_v4()),
-            },
-            Asked::Cancel => Command::Cancel,
-            Asked::Verify => {
-                // Asks whether it may be; nothing happens until it has ended.
-                if let Err(rejection) = self.state.decide(Command::Verified(Verified::Never)) {
-                    drop(question.reply.send(Err(rejection.into())));
-                } else {
-                    self.waiting.push(question);
-                }
-                return Ok(());
-            }
-        };
-        match self.apply(command).await? {
-            Err(rejection) => drop(question.reply.send(Err(rejection.into()))),
-            Ok(()) if matches!(question.asked, Asked::Shift(_)) => {
-                drop(question.reply.send(Ok((self.snapshot(), None))));
-            }
-            Ok(()) => self.waiting.push(question),
-        }
-        Ok(())
-    }
-
-    /// Whoever asked early is answered now, one way or the other.
-    async fn ask_again(&mut self) -> Result<(), JournalError> {
-        for question in std::mem::take(&mut self.early) {
-            Box::pin(self.asked(question)).await?;
         }
         Ok(())
     }
@@ -448,17 +313,6 @@ impl Loop {
         }
     }
 
-    fn answer(&mut self, which: impl Fn(Asked) -> bool, answer: &Answer) {
-        let (answered, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|question| which(question.asked));
-        self.waiting = kept;
-        for Question { reply, .. } in answered {
-            // Whoever asked may have left.
-            drop(reply.send(answer.clone()));
-        }
-    }
-
     /// The gateways have released what they held: the report is complete.
     fn reported(&mut self, hold: HoldReport) {
         self.report_due = false;
@@ -523,24 +377,6 @@ impl Loop {
             },
             other => other,
         }
-    }
-
-    async fn checked(&mut self, findings: Vec<Finding>) -> Result<(), JournalError> {
-        if findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Refuse)
-        {
-            self.answer(
-                |asked| asked == Asked::Start,
-                &Err(Refused::Findings(findings)),
-            );
-            return Ok(());
-        }
-        let start = Command::Start {
-            instance: InstanceId(Uuid::new_v4()),
-        };
-        self.feed(start).await?;
-        Ok(())
     }
 
     async fn verified(&mut self, verification: Verification) -> Result<(), JournalError> {
