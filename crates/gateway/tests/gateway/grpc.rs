@@ -151,6 +151,16 @@ async fn unary_calls_share_a_connection_and_have_trailers() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
+/// Lasts longer than `client.body`.
+async fn sending_slowly_was_refused(gateway: &Gateway) {
+    let mut slow = Raw::connect(gateway.local_addr()).await;
+    let begun = "POST /contracts.Contracts/Sign HTTP/1.1\r\nhost: grpc.example\r\n\
+        content-length: 2\r\n\r\nh";
+    slow.write(begun).await;
+    slow.until("}").await;
+    assert!(slow.read.starts_with("HTTP/1.1 408"), "{}", slow.read);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_pass_as_they_come() {
     let (service, _) = server().await;
@@ -163,8 +173,8 @@ async fn streams_pass_as_they_come() {
     *request.method_mut() = http::Method::GET;
     let mut answer = client.send_request(request).await.unwrap().into_body();
     for message in ["one", "two", "three"] {
-        // Longer than `client.body`: who only listens does not send slowly.
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        // Who only listens does not send slowly.
+        sending_slowly_was_refused(&gateway).await;
         messages
             .send(Ok(Frame::data(Bytes::from_static(message.as_bytes()))))
             .unwrap();
