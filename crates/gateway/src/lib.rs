@@ -120,5 +120,6 @@ pub use shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCoun
 pub use tls::TlsError;
 pub use upstream::{
     breaker::BreakerState,
+    checks::{CheckError, check_health},
     report::{CheckReport, InstanceReport, UpstreamReport},
 };

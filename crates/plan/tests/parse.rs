@@ -401,16 +401,6 @@ fn upstreams_speak_over_sockets_and_http2() {
     let service = plan.services.values().next().unwrap();
     assert_eq!(service.protocol, plan::Protocol::H2c);
     for (from, to, wanted) in [
-        (
-            "health: /health/ready",
-            "health: /h, protocol: h2c",
-            "by HTTP/1 over TCP only",
-        ),
-        (
-            "http://127.0.0.1:8101",
-            "unix:/s",
-            "by HTTP/1 over TCP only",
-        ),
         ("http://127.0.0.1:8101", "unix:s", "is not absolute"),
         ("health: /health/ready", "protocol: spdy", "spdy"),
     ] {

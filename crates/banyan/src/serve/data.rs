@@ -13,7 +13,7 @@ use mover::{
     ready, verify,
     writers::Observer,
 };
-use plan::{Extraction, Plan, Upstream};
+use plan::{Extraction, Plan, Resolve, Upstream};
 use protocol::{
     ConductorId, Generation, InstanceId, Lsn, Side,
     owner::{Claim, Outcome},
@@ -33,12 +33,10 @@ use tokio::{
 /// How long a stream may take to get going before that is told.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a service's health check may take.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-
 pub(super) struct DataMover {
     mover: Mover,
     service: Upstream,
+    resolve: Resolve,
     samplers: [Sampler; 2],
     applied: [watch::Sender<Lsn>; 2],
     copy: watch::Sender<copy::CopyProgress>,
@@ -92,6 +90,7 @@ impl DataMover {
         let samplers = Side::BOTH.map(|side| Sampler::start(side, mover.database(side)));
         Self {
             service: plan.service_of(extraction).clone(),
+            resolve: plan.gateway.resolve.clone(),
             samplers,
             applied: [
                 watch::Sender::new(Lsn::default()),
@@ -237,15 +236,11 @@ impl DataMover {
     /// The service must say that it can work before it is given the writes.
     async fn unhealthy(&self) -> Option<String> {
         let path = self.service.health.as_ref()?.path.as_str();
-        let authority = self.service.url.authority();
-        let problem = match tokio::time::timeout(HEALTH_TIMEOUT, get(&authority, path)).await {
-            Ok(Ok(200)) => return None,
-            Ok(Ok(code)) => format!("answers {code}"),
-            Ok(Err(error)) => format!("cannot be reached: {error}"),
-            Err(_) => format!("does not answer within {HEALTH_TIMEOUT:?}"),
-        };
+        let checked = gateway::check_health(&self.service, &self.resolve).await;
+        let problem = checked.err()?;
+        let url = &self.service.url;
         Some(format!(
-            "the service at http://{authority}: {path} {problem}. See to the service first"
+            "the service at {url}: {path} {problem}. See to the service first"
         ))
     }
 
@@ -547,18 +542,4 @@ fn trouble(error: MoverError) -> Trouble {
         error if error.is_transient() => Trouble::Passing(error.to_string()),
         error => Trouble::Lasting(error.to_string()),
     }
-}
-
-/// The status of one GET, on a connection of its own.
-async fn get(authority: &str, path: &str) -> anyhow::Result<u16> {
-    let stream = tokio::net::TcpStream::connect(authority).await?;
-    let io = hyper_util::rt::TokioIo::new(stream);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
-    let driver = tokio::spawn(connection);
-    let request = http::Request::get(path)
-        .header(http::header::HOST, authority)
-        .body(http_body_util::Empty::<bytes::Bytes>::new())?;
-    let code = sender.send_request(request).await?.status().as_u16();
-    driver.abort();
-    Ok(code)
 }

@@ -2,13 +2,14 @@
 //! the first worker, whose results every worker sees. They end with its part of
 //! the upstream.
 
-use super::{Upstream, instance::Instance};
+use super::{Upstream, addresses::Addresses};
 use crate::random::Random;
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
-use plan::HealthChecks;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use plan::{HealthChecks, Protocol, Resolve};
 use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -16,21 +17,26 @@ use tokio::{sync::Semaphore, task::JoinSet};
 const CHECKS_MAX: usize = 16;
 
 /// The largest head of an answer to a check.
-const HEAD_BYTES_MAX: usize = 16 << 10;
+const HEAD_BYTES_MAX: u32 = 16 << 10;
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static("banyan-health-check");
 
 /// Why a check failed.
 #[derive(Debug, thiserror::Error)]
-enum CheckError {
+pub enum CheckError {
+    /// No connection.
     #[error("cannot be reached: {0}")]
     Connect(#[from] std::io::Error),
+    /// A connection, but no answer.
     #[error("does not answer: {0}")]
     Exchange(#[from] hyper::Error),
+    /// The plan's path is none.
     #[error("the path cannot be asked for: {0}")]
     Path(#[from] http::Error),
+    /// It says that it cannot.
     #[error("answers {0}")]
     Status(StatusCode),
+    /// Not within the plan's time.
     #[error("does not answer in time")]
     Late,
 }
@@ -78,8 +84,7 @@ async fn check(upstream: Arc<Upstream>, place: usize, turns: Turns) {
         let result = {
             // It is never closed.
             let _permit = turns.0.acquire().await;
-            let asking = tokio::time::timeout(checks.timeout, ask(instance, checks));
-            asking.await.unwrap_or(Err(CheckError::Late))
+            in_time(&instance.addresses, upstream.protocol, checks).await
         };
         if let Err(error) = &result {
             tracing::debug!(upstream = %upstream.name, instance = %instance.url, %error,
@@ -90,20 +95,70 @@ async fn check(upstream: Arc<Upstream>, place: usize, turns: Turns) {
     }
 }
 
+/// Asks an upstream's first instance now whether it can work, as the plan says;
+/// one that the plan says nothing of can. Cancel safe.
+pub async fn check_health(upstream: &plan::Upstream, resolve: &Resolve) -> Result<(), CheckError> {
+    let Some(checks) = &upstream.health else {
+        return Ok(());
+    };
+    let addresses = Addresses::new(&upstream.url, resolve);
+    in_time(&addresses, upstream.protocol, checks).await
+}
+
+async fn in_time(
+    addresses: &Addresses,
+    protocol: Protocol,
+    checks: &HealthChecks,
+) -> Result<(), CheckError> {
+    let asking = tokio::time::timeout(checks.timeout, ask(addresses, protocol, checks));
+    asking.await.unwrap_or(Err(CheckError::Late))
+}
+
 /// Asks on a connection of its own: a kept one would say nothing about whether
 /// new ones can be made.
-async fn ask(instance: &Instance, checks: &HealthChecks) -> Result<(), CheckError> {
-    let stream = instance.addresses.connect(checks.timeout).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(HEAD_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    let request = Request::get(checks.path.as_str())
-        .header(header::HOST, instance.addresses.authority())
-        .header(header::USER_AGENT, USER_AGENT)
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request);
+async fn ask(
+    addresses: &Addresses,
+    protocol: Protocol,
+    checks: &HealthChecks,
+) -> Result<(), CheckError> {
+    let wire = TokioIo::new(addresses.connect(checks.timeout).await?);
+    let (authority, path) = (addresses.authority(), checks.path.as_str());
+    let request = Request::get(path).header(header::USER_AGENT, USER_AGENT);
+    let status = match protocol {
+        Protocol::Http1 => {
+            let (mut sender, connection) = http1::Builder::new()
+                .max_buf_size(HEAD_BYTES_MAX as usize)
+                .handshake(wire)
+                .await?;
+            let request = request
+                .header(header::HOST, authority)
+                .header(header::CONNECTION, "close")
+                .body(Empty::<Bytes>::new())?;
+            answered(sender.send_request(request), connection).await?
+        }
+        Protocol::H2c => {
+            let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .max_header_list_size(HEAD_BYTES_MAX)
+                .handshake(wire)
+                .await?;
+            let request = request
+                .uri(format!("http://{authority}{path}"))
+                .body(Empty::<Bytes>::new())?;
+            answered(sender.send_request(request), connection).await?
+        }
+    };
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(CheckError::Status(status))
+    }
+}
+
+/// The status of an answer, for which its connection is driven.
+async fn answered<B>(
+    answer: impl Future<Output = hyper::Result<Response<B>>>,
+    connection: impl Future<Output = hyper::Result<()>>,
+) -> hyper::Result<StatusCode> {
     tokio::pin!(answer, connection);
     let response = tokio::select! {
         biased;
@@ -113,10 +168,7 @@ async fn ask(instance: &Instance, checks: &HealthChecks) -> Result<(), CheckErro
             answer.await?
         }
     };
-    match response.status() {
-        status if status.is_success() => Ok(()),
-        status => Err(CheckError::Status(status)),
-    }
+    Ok(response.status())
 }
 
 /// A tenth more or less, so that gateways do not ask all at the same time.

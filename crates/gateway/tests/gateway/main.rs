@@ -9,6 +9,7 @@ mod access;
 mod answers;
 mod canary;
 mod chaos;
+mod checks;
 mod claims;
 mod degraded;
 mod differential;

@@ -28,13 +28,6 @@ pub(crate) fn upstream(
 ) -> Result<Upstream, PlanError> {
     let (url, further) = instances(name, &file, environment)?;
     let database = file.database.as_ref();
-    let apart = url.socket.is_some() || matches!(file.protocol, ProtocolFile::H2c);
-    if let Some(health) = file.health.as_ref().filter(|_| apart) {
-        return Err(
-            PlanError::at(health.at, "`health` is asked by HTTP/1 over TCP only")
-                .remedy("Leave it out for an upstream that speaks h2c or has a Unix socket"),
-        );
-    }
     Ok(Upstream {
         protocol: match file.protocol {
             ProtocolFile::Http1 => Protocol::Http1,

@@ -1,0 +1,132 @@
+//! Health checks of upstreams that are not asked by HTTP/1 over TCP.
+
+use crate::support::*;
+use bytes::Bytes;
+use gateway::{CheckError, Gateway};
+use http::{Response, StatusCode, Version};
+use http_body_util::Empty;
+use hyper::{
+    rt::{Read, Write},
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use plan::Plan;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::net::{TcpListener, UnixListener};
+
+/// What a server speaks and whether it says that it can work.
+#[derive(Clone)]
+struct Patient {
+    speaks: Version,
+    sick: Arc<AtomicBool>,
+}
+
+impl Patient {
+    fn new(speaks: Version) -> Self {
+        let sick = Arc::default();
+        Self { speaks, sick }
+    }
+
+    fn serve(&self, stream: impl Read + Write + Unpin + Send + 'static) {
+        let Self { speaks, sick } = self.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request: http::Request<_>| {
+                assert_eq!(
+                    (request.version(), request.uri().path()),
+                    (speaks, "/health")
+                );
+                let status = if sick.load(Ordering::Relaxed) {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                } else {
+                    StatusCode::NO_CONTENT
+                };
+                let answer = Response::builder().status(status);
+                async { Ok::<_, Infallible>(answer.body(Empty::<Bytes>::new()).unwrap()) }
+            });
+            if speaks == Version::HTTP_2 {
+                let server = http2::Builder::new(TokioExecutor::new());
+                server.serve_connection(stream, service).await
+            } else {
+                let server = http1::Builder::new();
+                server.serve_connection(stream, service).await
+            }
+        });
+    }
+}
+
+/// An upstream that is well, sick and well again, as the gateway finds out by
+/// itself and as somebody is told who asks.
+async fn follow(patient: &Patient, upstream: &str) {
+    let text = format!(
+        r#"
+monolith:
+  {upstream}
+  database: "postgres://u:p@127.0.0.1:1/m"
+  health: {{ path: /health, interval: 10ms, rise: 1, fall: 1 }}
+services:
+  contracts: {{ url: "http://127.0.0.1:2", database: "postgres://u:p@127.0.0.1:1/s" }}
+gateway: {{ listen: "127.0.0.1:0", workers: 1 }}
+extractions:
+  contracts:
+    service: contracts
+    routes: [{{ path: /contracts }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
+"#
+    );
+    let plan = Plan::parse(&text, |_| None).unwrap();
+    let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
+    let state = || {
+        let instance = &gateway.upstreams()[0].instances[0];
+        let passed = instance.last_check.as_ref().map(|check| check.passed);
+        (instance.healthy, passed)
+    };
+    let asked = || gateway::check_health(&plan.monolith, &plan.gateway.resolve);
+    until("it is well", || state() == (true, Some(true))).await;
+    asked().await.unwrap();
+    patient.sick.store(true, Ordering::Relaxed);
+    until("it is sick", || state() == (false, Some(false))).await;
+    let why = asked().await.unwrap_err();
+    assert!(
+        matches!(why, CheckError::Status(status) if status == 500),
+        "{why}"
+    );
+    patient.sick.store(false, Ordering::Relaxed);
+    until("it is well again", || state() == (true, Some(true))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upstreams_on_unix_sockets_are_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("upstream");
+    let listener = UnixListener::bind(&path).unwrap();
+    let patient = Patient::new(Version::HTTP_11);
+    let server = patient.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            server.serve(TokioIo::new(stream));
+        }
+    });
+    follow(&patient, &format!("url: \"unix:{}\"", path.display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upstreams_that_speak_http2_are_checked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let patient = Patient::new(Version::HTTP_2);
+    let server = patient.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            server.serve(TokioIo::new(stream));
+        }
+    });
+    let upstream = format!("url: \"http://{address}\"\n  protocol: h2c");
+    follow(&patient, &upstream).await;
+}
