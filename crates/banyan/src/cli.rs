@@ -17,6 +17,7 @@ mod shadow;
 
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser, Subcommand};
+use conductor::api::Parameters;
 use plan::{Files, Plan};
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
@@ -78,8 +79,8 @@ enum Verb {
     /// the databases say it was.
     ///
     /// CANARY_PERCENTAGE=5 in the environment shifts 5% of the reads once they
-    /// can be; ROUTE_TO_MONOLITH=true withdraws them and, after a switch, rolls
-    /// back.
+    /// can be, and of the writes where both sides share the data;
+    /// ROUTE_TO_MONOLITH=true withdraws them and, after a switch, rolls back.
     Serve {
         /// Where a host name of an upstream is, as NAME:ADDRESS; may be given
         /// several times.
@@ -93,7 +94,8 @@ enum Verb {
     },
     /// Begin an extraction: prepare both sides, copy, follow.
     ///
-    /// Runs `check` first and touches nothing if that refuses. The monolith
+    /// Where both sides share the data, only opens the way to `shift`. Else
+    /// runs `check` first and touches nothing if that refuses. The monolith
     /// goes on as before; undo it with `cancel`.
     Start(Extraction),
     /// Show where every extraction is.
@@ -107,14 +109,23 @@ enum Verb {
     /// Sticky: raising the share only adds clients. Writes stay with the
     /// owner, and a client that has just written reads from the owner until
     /// the other side has its write.
+    ///
+    /// Where both sides share the data (`mode: shared`), a share of the writes
+    /// can go to the service, too: `--writes`.
+    #[command(group = clap::ArgGroup::new("shares").required(true).multiple(true))]
     Shift {
         #[command(flatten)]
         extraction: Extraction,
-        /// The share, 0% to 100% in steps of 0.01%.
-        #[arg(long, value_name = "SHARE")]
-        reads: String,
+        /// The share of the reads, 0% to 100% in steps of 0.01%.
+        #[arg(long, value_name = "SHARE", group = "shares")]
+        reads: Option<String>,
+        /// The share of the writes, likewise.
+        #[arg(long, value_name = "SHARE", group = "shares")]
+        writes: Option<String>,
     },
     /// Send all reads back to the monolith, while it owns the data.
+    ///
+    /// Where both sides share the data, the writes, too.
     Withdraw(Extraction),
     /// Hand the writes over to the service.
     ///
@@ -122,13 +133,16 @@ enum Verb {
     /// monolith's tables, lets the service catch up, and opens it. Anything
     /// that goes wrong before the commit point undoes it all, and the held
     /// requests go to the monolith. Exit code 1 if it was aborted.
+    ///
+    /// Where both sides share the data, sends all reads and writes to the
+    /// service; nothing is handed over.
     Switch(Dangerous),
     /// Hand the writes back to the monolith, with all that was written since.
     Rollback(Dangerous),
     /// End an extraction that has not switched, without a trace.
     ///
     /// Removes everything of Banyan's from both databases, and the rows it
-    /// copied from the service's tables.
+    /// copied from the service's tables. Shared data are not touched.
     Cancel(Dangerous),
     /// Let a running `serve` go by the plan as it now is.
     ///
@@ -226,12 +240,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Verb::Start(Extraction { extraction }) => ask::start(state, &extraction, json).await,
         Verb::Verify(Extraction { extraction }) => ask::verify(state, &extraction, json).await,
-        Verb::Shift { extraction, reads } => {
-            ask::shift(state, &extraction.extraction, &reads, json).await
+        Verb::Shift {
+            extraction,
+            reads,
+            writes,
+        } => {
+            ask::shift(
+                state,
+                &extraction.extraction,
+                Parameters { reads, writes },
+                json,
+            )
+            .await
         }
-        Verb::Withdraw(Extraction { extraction }) => {
-            ask::shift(state, &extraction, "0%", json).await
-        }
+        Verb::Withdraw(Extraction { extraction }) => ask::withdraw(state, &extraction, json).await,
         Verb::Switch(Dangerous { extraction, yes }) => {
             confirm(
                 yes,
@@ -256,7 +278,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             confirm(
                 yes,
                 &format!(
-                    "End `{}`, and empty the tables that were copied into the service?",
+                    "End `{}`? Tables that were copied into the service are emptied.",
                     extraction.extraction
                 ),
             )?;

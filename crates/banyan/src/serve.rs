@@ -80,14 +80,12 @@ enum End {
 
 /// Runs until it is told to stop, or another one takes over.
 pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(), Failure> {
+    // Where both sides share the data, there is nothing to move.
     let movers: BTreeMap<ExtractionName, Arc<DataMover>> = plan
-        .extractions
-        .values()
-        .map(|extraction| {
-            (
-                extraction.name.clone(),
-                Arc::new(DataMover::new(plan, extraction)),
-            )
+        .replicated()
+        .map(|(extraction, data)| {
+            let mover = DataMover::new(plan, extraction, data);
+            (extraction.name.clone(), Arc::new(mover))
         })
         .collect();
     let positions = Arc::new(positions::Positions::new(&movers));

@@ -11,14 +11,14 @@
 //! | `GET /metrics` | OpenMetrics' text, or Prometheus' protobuf, without a token |
 //! | `GET /health` | 200 |
 //!
-//! Verbs: `start`, `shift` (body `{"reads": "10%"}`), `verify`, `switch`,
-//! `rollback`, `cancel`. Everything but metrics and health needs the bearer
+//! Verbs: `start`, `shift` (body `{"reads": "10%"}`; `"writes"`, too, where both
+//! sides share the data), `withdraw`, `verify`, `switch`, `rollback`, `cancel`. Everything but metrics and health needs the bearer
 //! token of the state directory. Giving up waiting stops nothing.
 
 use crate::{
     ports::{Finding, Verification},
     status::{ExtractionStatus, Status},
-    worker::{Asked, Refused, Worker},
+    worker::{Asked, Refused, Shift, Worker},
 };
 use async_trait::async_trait;
 use axum::{
@@ -155,6 +155,9 @@ pub struct Parameters {
     /// For `shift`.
     #[serde(default)]
     pub reads: Option<String>,
+    /// For `shift`, where both sides share the data.
+    #[serde(default)]
+    pub writes: Option<String>,
 }
 
 /// The routes of the API, ready to be served.
@@ -300,7 +303,7 @@ async fn verb(
         Err(refused) => {
             let error = refused.to_string();
             match refused {
-                Refused::State(_) => {
+                Refused::State(_) | Refused::Shared(_) | Refused::NotShared => {
                     failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new())
                 }
                 Refused::Findings(findings) => failure(
@@ -327,14 +330,19 @@ fn asked(verb: &str, parameters: &Parameters) -> Result<Asked, String> {
         "switch" => Ok(Asked::HandOver(Side::Service)),
         "rollback" => Ok(Asked::HandOver(Side::Monolith)),
         "cancel" => Ok(Asked::Cancel),
-        "shift" => {
-            let reads = parameters
-                .reads
-                .as_deref()
-                .ok_or("`shift` needs a share: reads")?;
-            Percent::parse(reads).map(Asked::Shift)
-        }
+        "withdraw" => Ok(Asked::Withdraw),
+        "shift" => shift(parameters).map(Asked::Shift),
         other => Err(format!("there is no verb `{other}`")),
+    }
+}
+
+fn shift(parameters: &Parameters) -> Result<Shift, String> {
+    let share = |text: &Option<String>| text.as_deref().map(Percent::parse).transpose();
+    match (share(&parameters.reads)?, share(&parameters.writes)?) {
+        (Some(reads), None) => Ok(Shift::Reads(reads)),
+        (None, Some(writes)) => Ok(Shift::Writes(writes)),
+        (Some(reads), Some(writes)) => Ok(Shift::Both { reads, writes }),
+        (None, None) => Err("`shift` needs a share: reads, writes, or both".to_owned()),
     }
 }
 
@@ -357,6 +365,26 @@ mod tests {
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
     };
+
+    #[test]
+    fn a_shift_names_at_least_one_share() {
+        let shifted = |reads: Option<&str>, writes: Option<&str>| {
+            shift(&Parameters {
+                reads: reads.map(str::to_owned),
+                writes: writes.map(str::to_owned),
+            })
+        };
+        let five = Percent::parse("5%").unwrap();
+        assert_eq!(shifted(Some("5%"), None), Ok(Shift::Reads(five)));
+        assert_eq!(shifted(None, Some("5%")), Ok(Shift::Writes(five)));
+        let both = Shift::Both {
+            reads: five,
+            writes: five,
+        };
+        assert_eq!(shifted(Some("5%"), Some("5%")), Ok(both));
+        assert!(shifted(None, None).unwrap_err().contains("needs a share"));
+        assert!(shifted(Some("5%"), Some("5")).is_err());
+    }
 
     struct NoRoutes;
 

@@ -4,8 +4,9 @@
 //! databases (`protocol::reconcile` compares). An event is durable
 //! before any effect of it is begun.
 
-use plan::ExtractionName;
-use protocol::lifecycle::Event;
+use plan::{Data, Extraction, ExtractionName};
+use protocol::{lifecycle, shared};
+use serde::{Deserialize, Serialize};
 use sqlx::{
     SqlitePool,
     sqlite::{
@@ -23,6 +24,50 @@ const FILE: &str = "journal.db";
 
 /// The format of events; a reader refuses newer ones.
 const VERSION: i64 = 1;
+
+/// An event, of whichever kind: their names differ.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Moved(lifecycle::Event),
+    Shared(shared::Event),
+}
+
+/// What has happened to an extraction, in order. One whose data were shared once
+/// and are moved now has both.
+#[derive(Debug, Default)]
+pub struct History {
+    /// While its data moved.
+    pub moved: Vec<lifecycle::Event>,
+    /// While both sides shared them.
+    pub shared: Vec<shared::Event>,
+}
+
+impl History {
+    /// Refuses a plan whose mode is another one than that of an extraction
+    /// which is under way.
+    pub(crate) fn fits(&self, extraction: &Extraction) -> Result<(), JournalError> {
+        let moved = self.moved.iter();
+        let moved = moved.fold(
+            lifecycle::Extraction::Planned,
+            lifecycle::Extraction::evolve,
+        );
+        let shared = self.shared.iter();
+        let shared = shared.fold(shared::Extraction::default(), shared::Extraction::evolve);
+        let (began, planned) = match extraction.data {
+            Data::Shared if moved != lifecycle::Extraction::Planned => ("replicate", "shared"),
+            Data::Replicate(_) if matches!(shared, shared::Extraction::Split { .. }) => {
+                ("shared", "replicate")
+            }
+            _ => return Ok(()),
+        };
+        Err(JournalError::OtherMode {
+            extraction: extraction.name.clone(),
+            began,
+            planned,
+        })
+    }
+}
 
 /// The journal of one installation, held by one process.
 pub struct Journal {
@@ -56,6 +101,20 @@ pub enum JournalError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// The plan says another mode than the one that it was begun with.
+    #[error(
+        "`{extraction}` was begun with `mode: {began}` and has not ended, and the plan says \
+         `mode: {planned}`. Serve the old plan once more and end it there (`banyan cancel`), or \
+         give the extraction another name"
+    )]
+    OtherMode {
+        /// Which.
+        extraction: ExtractionName,
+        /// The old mode.
+        began: &'static str,
+        /// The plan's.
+        planned: &'static str,
     },
     /// An event was not written by this version or an older one.
     #[error("entry {sequence} of the journal is not readable: {problem}. Use the newer version")]
@@ -116,7 +175,7 @@ impl Journal {
     }
 
     /// All events of an extraction, in order.
-    pub async fn read(&self, extraction: &ExtractionName) -> Result<Vec<Event>, JournalError> {
+    pub async fn read(&self, extraction: &ExtractionName) -> Result<History, JournalError> {
         let rows: Vec<(i64, i64, String)> = sqlx::query_as(
             "select sequence, version, event from journal where extraction = ? order by sequence",
         )
@@ -124,25 +183,29 @@ impl Journal {
         .fetch_all(&self.pool)
         .await
         .map_err(storage)?;
-        rows.into_iter()
-            .map(|(sequence, version, event)| {
-                if version > VERSION {
-                    let problem = format!("it has version {version}, this program knows {VERSION}");
+        let mut history = History::default();
+        for (sequence, version, event) in rows {
+            if version > VERSION {
+                let problem = format!("it has version {version}, this program knows {VERSION}");
+                return Err(JournalError::Entry { sequence, problem });
+            }
+            match serde_json::from_str(&event) {
+                Ok(Entry::Moved(event)) => history.moved.push(event),
+                Ok(Entry::Shared(event)) => history.shared.push(event),
+                Err(error) => {
+                    let problem = error.to_string();
                     return Err(JournalError::Entry { sequence, problem });
                 }
-                serde_json::from_str(&event).map_err(|error| JournalError::Entry {
-                    sequence,
-                    problem: error.to_string(),
-                })
-            })
-            .collect()
+            }
+        }
+        Ok(history)
     }
 
     /// Writes events; they are durable when this returns.
     pub async fn append(
         &self,
         extraction: &ExtractionName,
-        events: &[Event],
+        events: &[impl Serialize],
     ) -> Result<(), JournalError> {
         let mut transaction = self.pool.begin().await.map_err(storage)?;
         for event in events {

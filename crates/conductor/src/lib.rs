@@ -14,14 +14,15 @@ mod crash;
 mod journal;
 pub mod ports;
 mod publisher;
+mod shared;
 pub mod status;
 mod worker;
 
-pub use journal::{Journal, JournalError};
+pub use journal::{History, Journal, JournalError};
 pub use publisher::Publisher;
-pub use worker::{Asked, Refused, Worker};
+pub use worker::{Asked, Refused, Shift, Worker};
 
-use plan::{ExtractionName, Plan};
+use plan::{Data, ExtractionName, Plan};
 use ports::{Gateways, Mover};
 use protocol::ConductorId;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -43,12 +44,13 @@ pub struct Conductor {
 
 impl Conductor {
     /// Opens the journal in `state`, and takes charge of every extraction of
-    /// the plan. Returns before they are: each worker goes on trying until its
-    /// databases answer, and until then what was published last stays.
+    /// the plan; those whose data both sides share need no mover. Returns before
+    /// they are: each worker goes on trying until its databases answer, and until
+    /// then what was published last stays.
     pub async fn start(
         plan: &Plan,
         state: &Path,
-        movers: BTreeMap<ExtractionName, Arc<dyn Mover>>,
+        mut movers: BTreeMap<ExtractionName, Arc<dyn Mover>>,
         publisher: &Arc<Publisher>,
     ) -> Result<Self, JournalError> {
         let journal = Arc::new(Journal::open(state).await?);
@@ -56,21 +58,36 @@ impl Conductor {
         tracing::info!(conductor = %id, "conductor started");
         let stop = CancellationToken::new();
         let (mut workers, mut tasks) = (BTreeMap::new(), JoinSet::new());
-        for (name, mover) in movers {
-            let Some(extraction) = plan.extractions.get(&name) else {
-                continue;
+        for (name, extraction) in &plan.extractions {
+            let history = journal.read(name).await?;
+            history.fits(extraction)?;
+            let (journal, publisher) = (Arc::clone(&journal), Arc::clone(publisher));
+            let worker = match &extraction.data {
+                Data::Shared => {
+                    let (name, history) = (name.clone(), &history.shared);
+                    let (worker, task) =
+                        shared::start(name, journal, publisher, history, stop.clone());
+                    tasks.spawn(task);
+                    worker
+                }
+                Data::Replicate(data) => {
+                    let Some(mover) = movers.remove(name) else {
+                        continue;
+                    };
+                    let shared = worker::Shared {
+                        extraction: extraction.clone(),
+                        hold: data.switch.hold,
+                        conductor: id,
+                        journal,
+                        mover,
+                        publisher,
+                    };
+                    let (worker, task) = worker::start(shared, &history.moved, stop.clone());
+                    tasks.spawn(task);
+                    worker
+                }
             };
-            let history = journal.read(&name).await?;
-            let shared = worker::Shared {
-                extraction: extraction.clone(),
-                conductor: id,
-                journal: Arc::clone(&journal),
-                mover,
-                publisher: Arc::clone(publisher),
-            };
-            let (worker, task) = worker::start(shared, &history, stop.clone());
-            tasks.spawn(task);
-            workers.insert(name, worker);
+            workers.insert(name.clone(), worker);
         }
         let lease = lease(Arc::clone(publisher.gateways()), stop.clone());
         tasks.spawn(lease);

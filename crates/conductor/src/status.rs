@@ -18,12 +18,17 @@ pub struct ExtractionStatus {
     pub name: String,
     /// Where in its life it is.
     pub phase: String,
-    /// Who may write: `monolith`, `service`, `nobody`, or `unknown`.
+    /// Who may write: `monolith`, `service`, `nobody`, `unknown`, or `both`,
+    /// which share the data.
     pub owner: String,
     /// The last decision.
     pub epoch: u64,
     /// The share of clients whose reads go to the service.
     pub reads_percent: f64,
+    /// The share of clients whose writes go to the service, where both sides
+    /// share the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes_percent: Option<f64>,
     /// What goes wrong at the moment, and what to do.
     pub trouble: Option<String>,
     /// Copy and streams.
@@ -33,6 +38,16 @@ pub struct ExtractionStatus {
     pub last_verify: Option<VerifyStatus>,
     /// The hand-over under way or the last one.
     pub last_handover: Option<HandoverStatus>,
+}
+
+impl ExtractionStatus {
+    /// Whether the monolith gets all writes.
+    pub fn writes_stay(&self) -> bool {
+        match self.writes_percent {
+            Some(share) => share <= 0.0,
+            None => self.owner == Side::Monolith.as_str(),
+        }
+    }
 }
 
 /// The last verify.

@@ -12,6 +12,7 @@
 
 mod questions;
 mod recovery;
+mod shift;
 mod timeline;
 mod work;
 
@@ -29,7 +30,6 @@ use protocol::{
     handover::Input,
     lifecycle::{Command, Event, Extraction, Rejection, Verified},
 };
-use questions::Question;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -39,7 +39,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use work::{Done, Work};
 
-pub use questions::{Asked, Refused, Worker};
+pub(crate) use questions::Question;
+pub use questions::{Answer, Asked, Refused, Worker};
+pub use shift::Shift;
 
 /// How often the clock is looked at while a hand-over is under way, and else.
 const BUSY_TICK: Duration = Duration::from_millis(10);
@@ -52,6 +54,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// What a worker needs from outside.
 pub(crate) struct Shared {
     pub(crate) extraction: Spec,
+    /// The longest that a request is held.
+    pub(crate) hold: Duration,
     pub(crate) conductor: ConductorId,
     pub(crate) journal: Arc<Journal>,
     pub(crate) mover: Arc<dyn Mover>,
@@ -64,7 +68,7 @@ pub(crate) fn start(
     history: &[Event],
     stop: CancellationToken,
 ) -> (Worker, impl Future<Output = ()> + Send + use<>) {
-    let (worker, asked, status) = Worker::new(Arc::clone(&shared.mover));
+    let (worker, asked, status) = Worker::new(Some(Arc::clone(&shared.mover)));
     let state = history.iter().fold(Extraction::Planned, Extraction::evolve);
     let task = Loop {
         name: shared.extraction.name.clone(),
@@ -372,7 +376,7 @@ impl Loop {
         match input {
             Input::Locked { .. } => Input::Locked {
                 now: self.now(),
-                hold: self.shared.extraction.switch.hold,
+                hold: self.shared.hold,
                 gateways: self.shared.publisher.gateways().live(),
             },
             other => other,
@@ -465,6 +469,7 @@ impl Loop {
             .to_owned(),
             epoch: self.state.epoch().0,
             reads_percent: f64::from(self.state.routing().reads.basis_points()) / 100.0,
+            writes_percent: None,
             trouble: self.trouble.clone(),
             progress: self.shared.mover.progress(),
             last_verify: self.last_verify.clone(),

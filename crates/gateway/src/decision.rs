@@ -7,7 +7,7 @@ use crate::{
     snapshot::{Ownership, Standing},
     write_token::Bond,
 };
-use plan::ExtractionName;
+use plan::{ExtractionName, Percent};
 use protocol::{Side, routing::Writes};
 
 /// Whether the conductor's lease still runs.
@@ -17,27 +17,83 @@ pub(crate) enum Lease {
     Ended,
 }
 
+/// By what right a side gets a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// It owns the data.
+    Owner(Ownership),
+    /// Both sides share the data, and this one was chosen for the client.
+    Shared(Side),
+}
+
+impl Right {
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::Owner(owner) => owner.side,
+            Self::Shared(side) => side,
+        }
+    }
+
+    /// Whether the write works on the monolith's database: then what its client
+    /// wrote at other services must have got there.
+    pub(crate) fn is_on_monolith_data(self) -> bool {
+        match self {
+            Self::Owner(owner) => owner.side == Side::Monolith,
+            Self::Shared(_) => true,
+        }
+    }
+}
+
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteVerdict {
-    Forward(Ownership),
+    Forward(Right),
     Hold,
     Refuse(Refusal),
 }
 
-/// Where a write goes.
-pub(crate) fn write(standing: Standing, lease: Lease) -> WriteVerdict {
-    let (routing, owner) = match (lease, standing) {
-        (Lease::Ended, _) => return WriteVerdict::Refuse(Refusal::NoLease),
-        (_, Standing::Unknown | Standing::Ownerless(_)) => {
-            return WriteVerdict::Refuse(Refusal::OwnerUnknown);
+/// Where a write goes. Its client is asked for only where both sides may write.
+pub(crate) fn write(
+    standing: Standing,
+    lease: Lease,
+    client: impl FnOnce() -> Choosing,
+) -> WriteVerdict {
+    let unknown = WriteVerdict::Refuse(Refusal::OwnerUnknown);
+    match (lease, standing) {
+        (Lease::Ended, _) => WriteVerdict::Refuse(Refusal::NoLease),
+        (_, Standing::Unknown | Standing::Ownerless(_)) => unknown,
+        (_, Standing::Owned(routing, owner)) => match routing.writes {
+            Writes::To(_) => WriteVerdict::Forward(Right::Owner(owner)),
+            Writes::Hold { .. } => WriteVerdict::Hold,
+            Writes::Refuse | Writes::Split(_) => unknown,
+        },
+        (_, Standing::Shared { writes, .. }) => {
+            let (side, _) = client().side(writes);
+            WriteVerdict::Forward(Right::Shared(side))
         }
-        (Lease::Running, Standing::Owned(routing, owner)) => (routing, owner),
-    };
-    match routing.writes {
-        Writes::To(_) => WriteVerdict::Forward(owner),
-        Writes::Hold { .. } => WriteVerdict::Hold,
-        Writes::Refuse => WriteVerdict::Refuse(Refusal::OwnerUnknown),
+    }
+}
+
+/// What a client's side follows from, where both sides share the data.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Choosing {
+    /// Its place in the split; `None` where nothing names it.
+    pub(crate) bucket: Option<Bucket>,
+    /// The side that it or a flag has chosen, and which of them.
+    pub(crate) forced: Option<(Side, Why)>,
+}
+
+impl Choosing {
+    /// The side, under this share. One that nothing names is not split: it
+    /// goes along when everybody does.
+    pub(crate) fn side(self, share: Percent) -> (Side, Why) {
+        match (self.forced, self.bucket) {
+            (Some(chosen), _) => chosen,
+            (None, _) if share == Percent::ALL => (Side::Service, Why::Everybody),
+            (None, None) => (Side::Monolith, Why::Unnamed),
+            (None, Some(bucket)) if bucket.is_covered_by(share) => (Side::Service, Why::Covered),
+            (None, Some(_)) => (Side::Monolith, Why::NotCovered),
+        }
     }
 }
 
@@ -45,11 +101,12 @@ pub(crate) fn write(standing: Standing, lease: Lease) -> WriteVerdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadVerdict {
     pub(crate) side: Side,
+    /// Where data are shared, the monolith: it stands in for the service.
     pub(crate) owner: Side,
     pub(crate) why: Why,
 }
 
-/// Why a read goes where it goes.
+/// Why a read goes where it goes; and a write, where data are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
     /// Its client chose.
@@ -62,6 +119,8 @@ pub(crate) enum Why {
     Covered,
     /// It does not.
     NotCovered,
+    /// The split covers everybody.
+    Everybody,
     /// The other side has not seen its client's own write.
     Pinned,
     /// It may not have: its client brings no token, so that nobody knows.
@@ -92,8 +151,16 @@ pub(crate) fn read(
     if lease == Lease::Ended {
         return Err(Refusal::NoLease);
     }
-    let Standing::Owned(routing, owner) = standing else {
-        return Err(Refusal::OwnerUnknown);
+    let (routing, owner) = match standing {
+        Standing::Owned(routing, owner) => (routing, owner),
+        Standing::Shared { routing, .. } => {
+            let bucket = asking.key.map(|key| Bucket::of(extraction, key));
+            let forced = asking.forced;
+            let (side, why) = Choosing { bucket, forced }.side(routing.reads);
+            let owner = Side::Monolith;
+            return Ok(ReadVerdict { side, owner, why });
+        }
+        Standing::Unknown | Standing::Ownerless(_) => return Err(Refusal::OwnerUnknown),
     };
     if routing.writes == Writes::Refuse {
         return Err(Refusal::OwnerUnknown);
@@ -131,7 +198,7 @@ pub(crate) fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::Percent;
+    use proptest::prelude::*;
     use protocol::{Epoch, routing::ExtractionRouting};
 
     fn standing(writes: Writes, reads: Percent) -> Standing {
@@ -167,8 +234,12 @@ mod tests {
             side: Side::Service,
             since: Epoch(1),
         };
+        let write = |standing, lease| super::write(standing, lease, || unreachable!("not shared"));
         let service = standing(TO_SERVICE, Percent::ZERO);
-        assert_eq!(write(service, Lease::Running), WriteVerdict::Forward(owner));
+        assert_eq!(
+            write(service, Lease::Running),
+            WriteVerdict::Forward(Right::Owner(owner))
+        );
         assert_eq!(
             write(service, Lease::Ended),
             WriteVerdict::Refuse(Refusal::NoLease)
@@ -251,5 +322,62 @@ mod tests {
         let side = |writes, share| read_side(standing(writes, share), key, true);
         assert_eq!(side(TO_MONOLITH, Percent::ALL), Ok(Side::Monolith));
         assert_eq!(side(TO_SERVICE, Percent::ZERO), Ok(Side::Service));
+    }
+
+    #[test]
+    fn shared_data_are_split_by_client_and_need_no_pin() {
+        let (some, none) = (Percent::parse("30%").unwrap(), Percent::ZERO);
+        let name = ExtractionName::new("auth").unwrap();
+        let standing = standing(Writes::Split(some), none);
+        let bucket = |key: &[u8]| Some(Bucket::of(&name, key));
+        let keys: Vec<Vec<u8>> = (0..50).map(|n| format!("user-{n}").into_bytes()).collect();
+        let covered = |key: &&Vec<u8>| Bucket::of(&name, key).is_covered_by(some);
+        let (inside, outside) = (
+            keys.iter().find(covered).unwrap(),
+            keys.iter().find(|key| !covered(key)).unwrap(),
+        );
+        let forced = |side| Some((side, Why::Forced));
+        for (bucket, forced, wanted) in [
+            (bucket(inside), None, Side::Service),
+            (bucket(outside), None, Side::Monolith),
+            (None, None, Side::Monolith),
+            (bucket(inside), forced(Side::Monolith), Side::Monolith),
+            (bucket(outside), forced(Side::Service), Side::Service),
+            (None, forced(Side::Service), Side::Service),
+        ] {
+            let verdict = write(standing, Lease::Running, || Choosing { bucket, forced });
+            assert_eq!(verdict, WriteVerdict::Forward(Right::Shared(wanted)));
+        }
+        let verdict = write(standing, Lease::Ended, Choosing::default);
+        assert_eq!(verdict, WriteVerdict::Refuse(Refusal::NoLease));
+        // Its reads are split apart, and nobody asks for a pin.
+        let read = |reads, key| {
+            let standing = super::tests::standing(Writes::Split(none), reads);
+            let asking = asking(key, None, Bond::Free);
+            let unasked = |_| panic!("no pin");
+            let verdict = read(standing, Lease::Running, &name, asking, unasked).unwrap();
+            (verdict.side, verdict.owner)
+        };
+        let monolith = Side::Monolith;
+        assert_eq!(read(some, Some(&inside[..])), (Side::Service, monolith));
+        assert_eq!(read(some, Some(&outside[..])), (monolith, monolith));
+        assert_eq!(read(some, None), (monolith, monolith));
+        assert_eq!(read(Percent::ALL, None), (Side::Service, monolith));
+    }
+
+    proptest! {
+        #[test]
+        fn raising_the_share_of_writes_only_adds_clients(
+            key: Option<Vec<u8>>, low in 0..=10_000u16, high in 0..=10_000u16,
+        ) {
+            let (low, high) = (low.min(high), low.max(high));
+            let name = ExtractionName::new("auth").unwrap();
+            let bucket = key.map(|key| Bucket::of(&name, &key));
+            let choosing = Choosing { bucket, forced: None };
+            let side = |points| choosing.side(Percent::from_basis_points(points).unwrap()).0;
+            prop_assert!(side(low) == Side::Monolith || side(high) == Side::Service);
+            prop_assert_eq!(side(0), Side::Monolith);
+            prop_assert_eq!(side(10_000), Side::Service);
+        }
     }
 }

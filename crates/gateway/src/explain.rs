@@ -5,7 +5,7 @@ use crate::{
     caller::Caller,
     client::{Client, KeySource},
     cohort::Bucket,
-    decision::{self, ReadVerdict, Why, WriteVerdict},
+    decision::{self, ReadVerdict, Right, Why, WriteVerdict},
     operation::{
         self, Asked,
         batch::{self, Verdict},
@@ -15,8 +15,10 @@ use crate::{
     peer::Peer,
     read, serve,
     setup::Setup,
+    snapshot::Standing,
     table::{Found, Place, RouteIndex, Sharing},
     target::{BadTarget, Target},
+    write::choosing,
 };
 use bytes::Bytes;
 use http::{Request, request::Parts};
@@ -58,7 +60,13 @@ pub(crate) fn routes(setup: &Setup) -> Vec<RouteReport> {
         belongs_to: belongs_to(setup, place),
         to: match place {
             Place::Extraction(found) => {
-                format!("monolith | {}", table.entry(found.extraction).service)
+                let entry = table.entry(found.extraction);
+                let note = if entry.is_shared {
+                    " (shared data)"
+                } else {
+                    ""
+                };
+                format!("monolith | {}{note}", entry.service)
             }
             Place::Route(stay) => table.stay(stay).route.to.to_string(),
             Place::Elsewhere => "monolith".to_owned(),
@@ -182,7 +190,7 @@ fn alone(
             }
             (Some(stay.route.to.to_string()), why)
         }
-        Place::Extraction(route) if kind == MethodKind::Write => write(setup, route),
+        Place::Extraction(route) if kind == MethodKind::Write => write(setup, route, client),
         Place::Extraction(route) => read(setup, route, client),
     }
 }
@@ -198,7 +206,7 @@ fn together(setup: &Setup, touched: &[Part], client: Client<'_>) -> (Option<Stri
         let way = passage::way_of_reads(setup, touched, client);
         (way, "all its reads can be answered there")
     } else {
-        match batch::verdict(setup, &setup.shared.snapshot.load(), &writes) {
+        match batch::verdict(setup, &setup.shared.snapshot.load(), &writes, client) {
             Err(refusal) => (Err(refusal), ""),
             Ok(Verdict::Hold(_)) => {
                 return (None, "it is held: a hand-over is under way".to_owned());
@@ -225,10 +233,23 @@ fn belongs_to(setup: &Setup, place: Place) -> String {
     }
 }
 
-fn write(setup: &Setup, route: RouteIndex) -> (Option<String>, String) {
+fn write(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
     let standing = setup.shared.snapshot.load().standing(route.extraction);
-    match decision::write(standing, setup.shared.lease()) {
-        WriteVerdict::Forward(owner) => (
+    let choosing = choosing(setup, route, client);
+    match decision::write(standing, setup.shared.lease(), || choosing) {
+        WriteVerdict::Forward(Right::Shared(side)) => {
+            let share = match standing {
+                Standing::Shared { writes, .. } => writes,
+                _ => Percent::ZERO,
+            };
+            let (_, why) = choosing.side(share);
+            let why = because(setup, route, why, choosing.bucket, share);
+            (
+                Some(name(setup, route, side)),
+                format!("{why}; both sides share the data"),
+            )
+        }
+        WriteVerdict::Forward(Right::Owner(owner)) => (
             Some(name(setup, route, owner.side)),
             format!(
                 "a write goes to the owner: the {} since epoch {}",
@@ -251,42 +272,54 @@ fn read(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>
             let share = standing
                 .routing()
                 .map_or(Percent::ZERO, |routing| routing.reads);
-            let bucket = key.map(|key| Bucket::of(&entry.name, key).to_string());
-            let mut bucket = bucket.unwrap_or_default();
-            if let KeySource::Claim(name) = &entry.key {
-                bucket = format!("{bucket} by the claim `{name}` of its token");
-            }
-            let why = match why {
-                Why::Forced => "its client chose the side, with the key".to_owned(),
-                Why::Flagged => format!(
-                    "the feature flag `{}` chose the side for its client",
-                    entry.flag.as_deref().unwrap_or_default()
-                ),
-                Why::Unnamed => match &entry.key {
-                    KeySource::Claim(name) => format!(
-                        "no good token with the claim `{name}` names its client, \
-                         so it goes to the owner"
-                    ),
-                    _ => "nothing in it names its client, so it goes to the owner".to_owned(),
-                },
-                Why::Covered => {
-                    format!("its client's place, {bucket}, is within the share of {share}")
-                }
-                Why::NotCovered => {
-                    format!("its client's place, {bucket}, is not within the share of {share}")
-                }
-                Why::Pinned => {
-                    "its client's own write has not reached the other side yet".to_owned()
-                }
-                Why::Unproven => "it brings no token of its client's own writes, \
-                    so it goes to the owner"
-                    .to_owned(),
-                Why::Newer => "its client wrote there, after a hand-over that this gateway \
-                    has not heard of yet"
-                    .to_owned(),
-            };
+            let bucket = key.map(|key| Bucket::of(&entry.name, key));
+            let why = because(setup, route, why, bucket, share);
             (Some(name(setup, route, side)), why)
         }
+    }
+}
+
+/// Why a side was chosen, in words.
+fn because(
+    setup: &Setup,
+    route: RouteIndex,
+    why: Why,
+    bucket: Option<Bucket>,
+    share: Percent,
+) -> String {
+    let entry = setup.table.entry(route.extraction);
+    let owner = if entry.is_shared { "monolith" } else { "owner" };
+    let mut place = bucket.map(|bucket| bucket.to_string()).unwrap_or_default();
+    if let KeySource::Claim(name) = &entry.key {
+        place = format!("{place} by the claim `{name}` of its token");
+    }
+    match why {
+        Why::Forced => "its client chose the side, with the key".to_owned(),
+        Why::Flagged => format!(
+            "the feature flag `{}` chose the side for its client",
+            entry.flag.as_deref().unwrap_or_default()
+        ),
+        Why::Unnamed => match &entry.key {
+            KeySource::Claim(name) => format!(
+                "no good token with the claim `{name}` names its client, \
+                         so it goes to the {owner}"
+            ),
+            _ => format!("nothing in it names its client, so it goes to the {owner}"),
+        },
+        Why::Everybody => format!("the share is {share}: everybody's goes there"),
+        Why::Covered => {
+            format!("its client's place, {place}, is within the share of {share}")
+        }
+        Why::NotCovered => {
+            format!("its client's place, {place}, is not within the share of {share}")
+        }
+        Why::Pinned => "its client's own write has not reached the other side yet".to_owned(),
+        Why::Unproven => "it brings no token of its client's own writes, \
+                    so it goes to the owner"
+            .to_owned(),
+        Why::Newer => "its client wrote there, after a hand-over that this gateway \
+                    has not heard of yet"
+            .to_owned(),
     }
 }
 

@@ -1,9 +1,10 @@
-//! Feature flags: they choose a side for the reads of single users.
+//! Feature flags: they choose a side for the reads of single users, and for the
+//! writes where both sides share the data.
 //!
 //! The user is what clients of the extraction are known by. What is said of
 //! the user comes before what is said of everybody, and what Redis says before
 //! what the plan says. A flag chooses like a tester ([`crate::force`]): it moves
-//! no write, and no read to a side that has not seen its client's writes, or
+//! no write to a side that does not own, and no read to a side that has not seen its client's writes, or
 //! not even all that was there when this gateway started.
 //!
 //! Requests look into a copy in memory. It is read from Redis in the
@@ -86,7 +87,7 @@ impl Flags {
         }
     }
 
-    /// The side that an extraction's flag chooses for the reads of a user, if
+    /// The side that an extraction's flag chooses for a user, if
     /// it does.
     pub(crate) fn side(&self, extraction: ExtractionIndex, user: Option<&[u8]>) -> Option<Side> {
         let place = (*self.places.get(extraction.get())?)?;

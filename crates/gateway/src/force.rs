@@ -1,4 +1,5 @@
-//! Testers choose a side for their reads themselves.
+//! Testers choose a side for their reads themselves, and for their writes where
+//! both sides share the data.
 
 use http::{HeaderMap, HeaderName};
 use plan::Secret;

@@ -49,11 +49,12 @@ struct LastHold {
 }
 
 impl Ledger {
-    pub(crate) fn new(switch: &Switch, metrics: HoldMetrics) -> Arc<Self> {
+    /// Without a switch, nothing is held.
+    pub(crate) fn new(switch: Option<&Switch>, metrics: HoldMetrics) -> Arc<Self> {
         Arc::new(Self {
-            requests_max: switch.held_requests,
-            bytes_max: switch.held_bytes.0,
-            age_max: switch.hold,
+            requests_max: switch.map_or(0, |switch| switch.held_requests),
+            bytes_max: switch.map_or(0, |switch| switch.held_bytes.0),
+            age_max: switch.map_or(Duration::ZERO, |switch| switch.hold),
             requests: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             last: Mutex::default(),
@@ -230,7 +231,7 @@ mod tests {
             block: 1,
             lag: ByteSize(1),
         };
-        Ledger::new(&switch, HoldMetrics::default())
+        Ledger::new(Some(&switch), HoldMetrics::default())
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn ask_owner(
 }
 
 /// Decides, and waits for the client's writes in other extractions where the
-/// monolith was chosen.
+/// monolith was chosen, or a service that works on the monolith's data.
 async fn verdict(
     worker: &Worker,
     route: RouteIndex,
@@ -117,7 +117,8 @@ async fn verdict(
         {
             told.renew(worker, route.extraction, since, decided.shown);
         }
-        if verdict.side == Side::Service {
+        let has_own_data = !matches!(decided.standing, Standing::Shared { .. });
+        if verdict.side == Side::Service && has_own_data {
             return Ok(verdict);
         }
         let debts = stay::debts(worker, client);
@@ -162,9 +163,9 @@ pub(crate) fn decided<'a>(setup: &Setup, route: RouteIndex, client: Client<'a>) 
     }
 }
 
-/// The side that a client chooses for its reads, or a flag for the client; and
-/// which of them. The client comes first: it has a tester's key.
-fn chosen(
+/// The side that a client chooses, or a flag for the client; and which of them.
+/// The client comes first: it has a tester's key.
+pub(crate) fn chosen(
     setup: &Setup,
     route: RouteIndex,
     headers: &HeaderMap,

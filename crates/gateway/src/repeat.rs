@@ -38,11 +38,16 @@ impl Sends {
 /// A request like another one, where its body is whole.
 pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<Whole>> {
     let body = request.body().whole()?;
-    let mut copy = Request::new(body);
+    Some(head(request).map(|()| body))
+}
+
+/// A request's head once more.
+pub(crate) fn head<B>(request: &Request<B>) -> Request<()> {
+    let mut copy = Request::new(());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    copy
 }
 
 /// Whether a client says, and the plan believes, that the upstream executes a

@@ -35,8 +35,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request:
 use ledger::{Outcome, Subject};
 use metrics::ShadowMetrics;
 use plan::{Percent, Resolve};
-use probe::Probe;
+use probe::{Basis, Probe};
 use prometheus_client::registry::Registry;
+use protocol::Side;
 use std::{cell::Cell, rc::Rc, sync::Arc};
 use tokio::{sync::Semaphore, task::spawn_local};
 
@@ -198,7 +199,8 @@ fn begin(
     let shared = &worker.shared;
     let entry = worker.setup.table.entry(route.extraction);
     let extraction = shared.extraction(route.extraction);
-    let Some(owner) = shared.ownership(route.extraction) else {
+    let standing = shared.snapshot.load().standing(route.extraction);
+    let Some(basis) = Basis::of(standing) else {
         return;
     };
     let pattern = &entry.routes[route.route].path;
@@ -206,10 +208,12 @@ fn begin(
     let key = entry.key.find(client, Some(pattern));
     let client = key.map(|key| extraction.pins.client(key));
     let subject = Subject::of(pattern.to_string(), &parts);
-    if !extraction.pins.has_flowed(owner, client) {
+    if let Basis::Followed(owner) = basis
+        && !extraction.pins.has_flowed(owner, client)
+    {
         return tell(worker, route, &subject.route, Outcome::Skipped);
     }
-    let breaker_open = [owner.side, owner.side.other()].iter().any(|side| {
+    let breaker_open = Side::BOTH.iter().any(|side| {
         let upstream = worker.setup.table.upstream(route.extraction, *side);
         let breaker = worker.setup.upstreams.get(upstream).breaker.as_ref();
         breaker.is_some_and(|breaker| !breaker.is_closed())
@@ -229,7 +233,7 @@ fn begin(
         worker: Rc::clone(worker),
         route,
         shadow: Arc::clone(shadow),
-        owner,
+        basis,
         subject,
         request: Request::from_parts(parts, body),
     };

@@ -13,7 +13,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use plan::{ExtractionName, Plan};
+use plan::{Data, ExtractionName, Plan};
 use protocol::routing::Routing;
 use std::{
     sync::{
@@ -26,6 +26,7 @@ use std::{
 /// What all workers share of one extraction.
 pub(crate) struct Extraction {
     pub(crate) name: ExtractionName,
+    data: Data,
     pub(crate) pins: Pins,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) shadow: shadow::Ledger,
@@ -56,10 +57,14 @@ impl Shared {
         let seed = uuid::Uuid::new_v4().as_u64_pair().1;
         let extraction = |entry: &plan::Extraction| Extraction {
             name: entry.name.clone(),
+            data: entry.data.clone(),
             pins: Pins::new(seed, CLIENTS_MAX, plan.gateway.pin_wait, |side| {
                 positions.applied(&entry.name, side)
             }),
-            ledger: Ledger::new(&entry.switch, metrics.hold(&entry.service)),
+            ledger: Ledger::new(
+                entry.data.replicate().map(|data| &data.switch),
+                metrics.hold(&entry.service),
+            ),
             shadow: shadow::Ledger::default(),
         };
         Self {
@@ -100,8 +105,8 @@ impl Shared {
     pub(crate) fn publish(&self, routing: &Routing) -> Vec<(ExtractionIndex, Ownership)> {
         let _one_at_a_time = self.publishing.lock();
         let before = self.snapshot.load_full();
-        let names = self.extractions.iter().map(|one| &one.name);
-        let after = Arc::new(before.after(names, routing));
+        let all = self.extractions.iter().map(|one| (&one.name, &one.data));
+        let after = Arc::new(before.after(all, routing));
         let mut known = Vec::new();
         for (extraction, shared) in self.all() {
             let (old, new) = (before.standing(extraction), after.standing(extraction));

@@ -1,7 +1,7 @@
 //! The routing in use: immutable, swapped whole.
 
 use crate::table::ExtractionIndex;
-use plan::ExtractionName;
+use plan::{Data, ExtractionName, Percent};
 use protocol::{
     Epoch, Side,
     routing::{ExtractionRouting, Routing, Writes},
@@ -24,6 +24,26 @@ pub(crate) enum Standing {
     Ownerless(ExtractionRouting),
     /// As published, and who owns now or owned last.
     Owned(ExtractionRouting, Ownership),
+    /// As published: both sides may write, and this share does at the service.
+    Shared {
+        routing: ExtractionRouting,
+        writes: Percent,
+    },
+}
+
+/// A routing, as far as it goes with the plan: a share of the writes is only for
+/// data that both sides share, an owner only for others. What does not go
+/// together is refused, whoever says it.
+fn fitting(routing: ExtractionRouting, data: &Data) -> ExtractionRouting {
+    match (routing.writes, data) {
+        (Writes::Refuse, _)
+        | (Writes::Split(_), Data::Shared)
+        | (Writes::To(_) | Writes::Hold { .. }, Data::Replicate(_)) => routing,
+        _ => ExtractionRouting {
+            writes: Writes::Refuse,
+            ..routing
+        },
+    }
 }
 
 impl Standing {
@@ -42,6 +62,10 @@ impl Standing {
         let side = match published.writes {
             Writes::To(side) | Writes::Hold { from: side } => Some(side),
             Writes::Refuse => None,
+            Writes::Split(writes) => {
+                let routing = published;
+                return Self::Shared { routing, writes };
+            }
         };
         match (side, self.ownership()) {
             (Some(side), Some(last)) if last.side == side => Self::Owned(published, last),
@@ -60,14 +84,16 @@ impl Standing {
     pub(crate) fn routing(self) -> Option<ExtractionRouting> {
         match self {
             Self::Unknown => None,
-            Self::Ownerless(routing) | Self::Owned(routing, _) => Some(routing),
+            Self::Ownerless(routing) | Self::Owned(routing, _) | Self::Shared { routing, .. } => {
+                Some(routing)
+            }
         }
     }
 
-    /// Who owns now, or owned last.
+    /// Who owns now, or owned last; nobody where data are shared.
     pub(crate) fn ownership(self) -> Option<Ownership> {
         match self {
-            Self::Unknown | Self::Ownerless(_) => None,
+            Self::Unknown | Self::Ownerless(_) | Self::Shared { .. } => None,
             Self::Owned(_, ownership) => Some(ownership),
         }
     }
@@ -94,7 +120,7 @@ impl Standing {
     /// Whether writes are forwarded.
     pub(crate) fn forwards(self) -> bool {
         self.routing()
-            .is_some_and(|routing| matches!(routing.writes, Writes::To(_)))
+            .is_some_and(|routing| matches!(routing.writes, Writes::To(_) | Writes::Split(_)))
     }
 
     /// Whether a routing of at least this epoch is in use.
@@ -133,12 +159,14 @@ impl Snapshot {
     /// The snapshot after a publication, of the extractions in their order.
     pub(crate) fn after<'a>(
         &self,
-        names: impl Iterator<Item = &'a ExtractionName>,
+        all: impl Iterator<Item = (&'a ExtractionName, &'a Data)>,
         routing: &Routing,
     ) -> Self {
-        let standing =
-            |(before, name): (&Standing, _)| before.after(routing.extractions.get(name).copied());
-        Self::of(self.standings.iter().zip(names).map(standing).collect())
+        let standing = |(before, (name, data)): (&Standing, (&ExtractionName, &Data))| {
+            let published = routing.extractions.get(name).copied();
+            before.after(published.map(|routing| fitting(routing, data)))
+        };
+        Self::of(self.standings.iter().zip(all).map(standing).collect())
     }
 
     pub(crate) fn standing(&self, extraction: ExtractionIndex) -> Standing {
@@ -153,7 +181,6 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::Percent;
 
     fn routing(epoch: u64, writes: Writes) -> ExtractionRouting {
         ExtractionRouting {
@@ -212,5 +239,41 @@ mod tests {
         assert_eq!(gone.after(Some(routing(2, TO_SERVICE))), gone);
         assert!(gone.after(Some(routing(3, TO_SERVICE))).forwards());
         assert_eq!(Standing::Unknown.after(None), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_share_of_writes_is_only_for_data_that_both_sides_share() {
+        let name = ExtractionName::new("auth").unwrap();
+        let plan = |data: &str| {
+            let text = format!(
+                r#"
+monolith: {{ url: "http://127.0.0.1:1", database: "postgres://u@127.0.0.1:2/m" }}
+services:
+  a: {{ url: "http://127.0.0.1:3", database: "postgres://u@127.0.0.1:4/a" }}
+gateway: {{ listen: "127.0.0.1:0" }}
+extractions:
+  auth: {{ service: a, routes: [{{ path: /auth }}], data: {{ {data} }} }}
+"#
+            );
+            let mut plan = plan::Plan::parse(&text, |_| None).unwrap();
+            plan.extractions.remove(&name).unwrap().data
+        };
+        let shared = plan("mode: shared");
+        let moved = plan("mode: replicate, schema: s, tables: { public.t: {} }");
+        let split = Writes::Split(Percent::ALL);
+        for (writes, data, forwards) in [
+            (split, &shared, true),
+            (split, &moved, false),
+            (TO_MONOLITH, &moved, true),
+            (TO_SERVICE, &shared, false),
+            (HOLD, &shared, false),
+        ] {
+            let extractions = [(name.clone(), routing(1, writes))].into();
+            let all = std::iter::once((&name, data));
+            let snapshot = Snapshot::empty(1).after(all, &Routing { extractions });
+            let standing = snapshot.standing(ExtractionIndex::new(0));
+            assert_eq!(standing.forwards(), forwards, "{writes:?} {data:?}");
+            assert!(!standing.holds());
+        }
     }
 }

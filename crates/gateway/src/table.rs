@@ -6,7 +6,7 @@ use crate::{
 };
 use http::HeaderMap;
 use plan::{
-    Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
+    Data, Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
     ServiceName,
 };
 use protocol::Side;
@@ -116,6 +116,8 @@ pub(crate) struct Head<'a> {
 pub(crate) struct Entry {
     pub(crate) name: ExtractionName,
     pub(crate) service: ServiceName,
+    /// Whether both sides share its data.
+    pub(crate) is_shared: bool,
     pub(crate) key: KeySource,
     pub(crate) force: Option<Force>,
     pub(crate) carrier: Option<Carrier>,
@@ -180,11 +182,13 @@ impl Table {
         let entry = |extraction: &Extraction| Entry {
             name: extraction.name.clone(),
             service: extraction.service.clone(),
+            is_shared: extraction.data == Data::Shared,
             key: KeySource::new(&extraction.cohort_key),
             force: extraction.force.as_ref().and_then(Force::new),
             carrier: extraction
-                .read_your_writes
-                .as_ref()
+                .data
+                .replicate()
+                .and_then(|data| data.read_your_writes.as_ref())
                 .and_then(|plan| Carrier::new(plan, &extraction.name)),
             flag: extraction.flag.clone(),
             routes: extraction.routes.clone(),

@@ -5,8 +5,8 @@
 //! task goes on as a [`Tunnel`], which copies bytes both ways.
 //!
 //! What passes through a tunnel may be writes. So on a route of an extraction
-//! it goes to the owner, is in flight until it is closed, and is closed as soon
-//! as writes no longer go to that owner: at a hold, a switch, the lease's end.
+//! it goes where its client's writes go, is in flight until it is closed, and is
+//! closed as soon as they no longer do: at a hold, a switch, the lease's end.
 //! The client connects again and is then held like any write. What was written
 //! through a tunnel is not known one by one, so no pin follows from it. Where
 //! operations share a path, it may carry all of them, and needs all owners to be
@@ -17,19 +17,19 @@ use crate::{
     body::{RequestBody, ResponseBody},
     caller::Caller,
     deadline::timeout,
-    decision::{self, WriteVerdict},
+    decision::{self, Choosing, Right, WriteVerdict},
     forward::Failure,
     inflight::Flight,
     link::Link,
     operation::batch::{self, Admitted},
     repeat,
     serve::Outcome,
-    snapshot::Ownership,
     stay,
     table::{ExtractionIndex, Place, UpstreamIndex},
     upstream::{balance::Tried, patience::Patience},
     wire::Wire,
     worker::{Current, Worker},
+    write::choosing,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
@@ -144,16 +144,17 @@ async fn admit(
     parts: &mut Parts,
 ) -> Result<(Side, UpstreamIndex, Grant), Refusal> {
     let client = caller.client(&parts.headers, &parts.uri);
-    let Admitted { way, owners } = batch::admit(worker, places, client, Some(0)).await?;
-    if let Some(route) = way.redirect {
-        stay::redirect(worker, worker.setup.table.stay(route), parts)?;
-    }
-    let grants = owners.into_iter().map(|(route, owner, flight)| Granted {
+    let Admitted { way, rights } = batch::admit(worker, places, client, Some(0)).await?;
+    let grants = rights.into_iter().map(|(route, right, flight)| Granted {
         extraction: route.extraction,
-        owner,
+        right,
+        choosing: choosing(&worker.setup, route, client),
         flight,
     });
     let grant = Grant(grants.collect());
+    if let Some(route) = way.redirect {
+        stay::redirect(worker, worker.setup.table.stay(route), parts)?;
+    }
     Ok((stay::side(way.upstream), way.upstream, grant))
 }
 
@@ -205,7 +206,9 @@ struct Grant(Vec<Granted>);
 /// That of one extraction.
 struct Granted {
     extraction: ExtractionIndex,
-    owner: Ownership,
+    right: Right,
+    /// Where data are shared, another share may move the client.
+    choosing: Choosing,
     flight: Flight,
 }
 
@@ -279,8 +282,8 @@ impl Grant {
             rerouted.as_mut().enable();
             for one in &mut self.0 {
                 let standing = worker.shared.snapshot.load().standing(one.extraction);
-                match decision::write(standing, worker.shared.lease()) {
-                    WriteVerdict::Forward(now) if now == one.owner => {
+                match decision::write(standing, worker.shared.lease(), || one.choosing) {
+                    WriteVerdict::Forward(now) if now == one.right => {
                         one.flight = worker.inflight.enter(one.extraction, standing);
                     }
                     _ => return,

@@ -1,4 +1,5 @@
-//! Unsafe requests of an extraction: to the owner, or held, or refused.
+//! Unsafe requests of an extraction: to the owner, or held, or refused; where
+//! both sides share the data, to the side that the split chooses.
 //!
 //! The order matters and is this: read the body (bounded; until it is here the
 //! request is nowhere); look at the routing; hold if it says so, and look
@@ -6,22 +7,28 @@
 //! those in flight and into its client's pin; then send it. Once sent it is
 //! seen through to its answer, though its client may go: only then it leaves
 //! the ledger, and its pin can be settled.
+//!
+//! Where data are shared there is no pin, and what cannot be sent to the service,
+//! not a byte of it, goes to the monolith, which may write, too. Never the other
+//! way round: a service at 0 % gets nothing.
 
 use crate::{
     answer::Refusal,
     body::{Collected, Expecting, Inbound, RequestBody, Reserved, ResponseBody, Whole, collect},
     caller::Caller,
     client::Client,
+    cohort::Bucket,
     deadline::timeout,
-    decision::{self, WriteVerdict},
+    decision::{self, Choosing, Right, WriteVerdict},
     forward::{Failure, SeenThrough, first_byte, forward},
     hold::Held,
     inflight::Flight,
+    read::chosen,
     repeat::{self, Sends, is_idempotent},
     serve::Outcome,
     settle::PinnedWrite,
+    setup::Setup,
     shadow::WriteCopy,
-    snapshot::Ownership,
     stay::{self, Wait},
     table::{ExtractionIndex, RouteIndex, UpstreamIndex},
     worker::Worker,
@@ -64,7 +71,8 @@ impl Ready {
 /// What a write of an extraction is entered in, from before it is sent until
 /// nothing more comes of it: first its client's pin, then those in flight.
 pub(crate) struct Entered {
-    pinned: PinnedWrite,
+    /// `None`: both sides see it at once.
+    pinned: Option<PinnedWrite>,
     _flight: Flight,
     /// What its client is told of it, where clients carry that.
     token: Option<(ExtractionIndex, Token)>,
@@ -76,9 +84,16 @@ impl Entered {
         worker: &Worker,
         route: RouteIndex,
         client: Client<'_>,
-        owner: Ownership,
+        right: Right,
         flight: Flight,
     ) -> Self {
+        let Right::Owner(owner) = right else {
+            return Self {
+                pinned: None,
+                _flight: flight,
+                token: None,
+            };
+        };
         let entry = worker.setup.table.entry(route.extraction);
         let key = entry
             .key
@@ -92,7 +107,7 @@ impl Entered {
         };
         let carried = entry.carrier.as_ref();
         Self {
-            pinned: PinnedWrite::new(settler, owner, key),
+            pinned: Some(PinnedWrite::new(settler, owner, key)),
             _flight: flight,
             token: carried.map(|_| (route.extraction, token)),
         }
@@ -100,11 +115,13 @@ impl Entered {
 
     /// It never left the gateway.
     pub(crate) fn not_sent(self) {
-        self.pinned.not_sent();
+        if let Some(pinned) = self.pinned {
+            pinned.not_sent();
+        }
     }
 }
 
-/// Forwards a write to the owner, holds it, or refuses it.
+/// Forwards a write to its side, holds it, or refuses it.
 pub(crate) async fn write(
     worker: &Rc<Worker>,
     route: RouteIndex,
@@ -123,22 +140,87 @@ pub(crate) async fn write(
         Err(refusal) => return Outcome::refused(refusal),
     };
     let client = caller.client(&parts.headers, &parts.uri);
-    let (owner, flight) = match admit(worker, route, client, ready.held_bytes).await {
+    let (right, flight) = match admit(worker, route, client, ready.held_bytes).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             ready.body.discard().await;
             return Outcome::refused(refusal);
         }
     };
-    let entered = Entered::new(worker, route, client, owner, flight);
+    let entered = Entered::new(worker, route, client, right, flight);
     let table = &worker.setup.table;
     if let Some(force) = &table.entry(route.extraction).force {
         force.strip(&mut parts.headers);
     }
-    let index = table.upstream(route.extraction, owner.side);
+    let index = table.upstream(route.extraction, right.side());
     let copy = WriteCopy::of(worker, route, parts, &ready.body);
     let request = repeat::request(parts, ready);
-    send(worker, index, vec![entered], request, copy, caller).await
+    let instead = match right {
+        Right::Shared(Side::Service) => {
+            let body = request.body().body.whole();
+            body.map(|body| repeat::head(&request).map(|()| body))
+        }
+        Right::Shared(Side::Monolith) | Right::Owner(_) => None,
+    };
+    let unsent = match try_to_send(worker, index, vec![entered], request, copy, caller).await {
+        Ok(outcome) => return outcome,
+        Err(unsent) => unsent,
+    };
+    match instead {
+        None => unsent.give_up(index),
+        // Seldom, and large.
+        Some(request) => Box::pin(send_instead(worker, route, request, unsent, caller)).await,
+    }
+}
+
+/// Sends to the monolith what could not be sent to the service.
+async fn send_instead(
+    worker: &Rc<Worker>,
+    route: RouteIndex,
+    request: Request<Whole>,
+    unsent: Unsent,
+    caller: Caller<'_>,
+) -> Outcome {
+    let service = worker.setup.service(route.extraction);
+    worker.shared.metrics.fallback(service);
+    let Unsent {
+        entered,
+        reserved,
+        copy,
+        ..
+    } = unsent;
+    let request = request.map(|body| Ready::here(body, reserved));
+    let index = UpstreamIndex::MONOLITH;
+    send(worker, index, entered.again(), request, copy, caller).await
+}
+
+/// A write of which not a byte left the gateway.
+struct Unsent {
+    refusal: Refusal,
+    entered: Untouched,
+    reserved: Reserved,
+    copy: Option<WriteCopy>,
+}
+
+impl Unsent {
+    fn give_up(self, index: UpstreamIndex) -> Outcome {
+        Outcome::at(stay::side(index), Err(self.refusal))
+    }
+}
+
+/// What a write was entered in that was not sent. Dropped, it never will be.
+struct Untouched(Vec<Entered>);
+
+impl Untouched {
+    fn again(mut self) -> Vec<Entered> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Untouched {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Entered::not_sent);
+    }
 }
 
 /// Sends an admitted write, and sees it through.
@@ -150,6 +232,19 @@ pub(crate) async fn send(
     copy: Option<WriteCopy>,
     caller: Caller<'_>,
 ) -> Outcome {
+    let sent = try_to_send(worker, index, entered, request, copy, caller).await;
+    sent.unwrap_or_else(|unsent| unsent.give_up(index))
+}
+
+/// The same, but what was not sent comes back.
+async fn try_to_send(
+    worker: &Rc<Worker>,
+    index: UpstreamIndex,
+    entered: Vec<Entered>,
+    request: Request<Ready>,
+    copy: Option<WriteCopy>,
+    caller: Caller<'_>,
+) -> Result<Outcome, Unsent> {
     let (parts, ready) = request.into_parts();
     let progress = ready.body.progress();
     let upstream = worker.setup.upstreams.get(index);
@@ -162,27 +257,29 @@ pub(crate) async fn send(
         async move {
             let linger = Some(LINGER);
             let answer = forward(&worker, index, &mut request, sends, linger).await;
-            if let Err(Failure::NotSent(_)) = answer {
-                entered.into_iter().for_each(Entered::not_sent);
-            } else {
-                drop(entered);
+            if let Err(Failure::NotSent(refusal)) = answer {
+                return Err(Unsent {
+                    refusal,
+                    entered: Untouched(entered),
+                    reserved: ready.reserved,
+                    copy,
+                });
             }
+            drop(entered);
             drop::<Reserved>(ready.reserved);
             if let (Some(copy), Ok(response)) = (copy, &answer) {
                 copy.send(response.status());
             }
-            answer
+            Ok(answer.map_err(Failure::refusal))
         }
     });
     let answer = first_byte(upstream, begun, progress.as_ref(), pin!(seen_through)).await;
+    let answer = answer.transpose()?;
     for (extraction, token) in tokens {
         tell(worker, extraction, token, caller, answer.as_ref()).await;
     }
-    let answer = match answer {
-        Some(answer) => answer.map_err(Failure::refusal),
-        None => Err(Refusal::Slow),
-    };
-    Outcome::at(stay::side(index), answer)
+    let answer = answer.unwrap_or(Err(Refusal::Slow));
+    Ok(Outcome::at(stay::side(index), answer))
 }
 
 /// Finds out where a write lies, once its answer is here, for the token that
@@ -192,13 +289,12 @@ async fn tell(
     extraction: ExtractionIndex,
     token: Token,
     caller: Caller<'_>,
-    answer: Option<&Result<Response<ResponseBody>, Failure>>,
+    answer: Option<&Result<Response<ResponseBody>, Refusal>>,
 ) {
     let Some(told) = caller.told else { return };
     let position = match answer {
-        Some(Err(Failure::NotSent(_))) => return,
         // It may have its effect any time: no position lies behind that.
-        None | Some(Err(Failure::Sent(_))) => None,
+        None | Some(Err(_)) => None,
         Some(Ok(_)) => {
             let sample = worker.settlers[extraction.get()].position(token.side);
             let bound = worker.setup.settings.pin_wait;
@@ -228,7 +324,19 @@ async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
 fn verdict(worker: &Worker, route: RouteIndex) -> WriteVerdict {
     let shared = &worker.shared;
     let standing = shared.snapshot.load().standing(route.extraction);
-    decision::write(standing, shared.lease())
+    // Who the client is chooses a side, and refuses nothing.
+    decision::write(standing, shared.lease(), Choosing::default)
+}
+
+/// What a client's side follows from, where both sides share the data.
+pub(crate) fn choosing(setup: &Setup, route: RouteIndex, client: Client<'_>) -> Choosing {
+    let entry = setup.table.entry(route.extraction);
+    let pattern = &entry.routes[route.route].path;
+    let key = entry.key.find(client, Some(pattern));
+    Choosing {
+        bucket: key.map(|key| Bucket::of(&entry.name, key)),
+        forced: chosen(setup, route, client.headers, key),
+    }
 }
 
 /// Waits until a write may be sent, and enters it into those in flight.
@@ -237,7 +345,7 @@ pub(crate) async fn admit(
     route: RouteIndex,
     client: Client<'_>,
     held_bytes: Option<u64>,
-) -> Result<(Ownership, Flight), Refusal> {
+) -> Result<(Right, Flight), Refusal> {
     let shared = &worker.shared;
     let extraction = route.extraction;
     let ledger = &shared.extraction(extraction).ledger;
@@ -245,7 +353,8 @@ pub(crate) async fn admit(
     let mut held: Option<Held> = None;
     loop {
         let standing = shared.snapshot.load().standing(extraction);
-        match decision::write(standing, shared.lease()) {
+        let choosing = || choosing(&worker.setup, route, client);
+        match decision::write(standing, shared.lease(), choosing) {
             WriteVerdict::Refuse(refusal) => return Err(refusal),
             WriteVerdict::Hold if worker.is_stopping() => return Err(Refusal::Stopping),
             WriteVerdict::Hold => {
@@ -258,10 +367,11 @@ pub(crate) async fn admit(
                 place.wait().await?;
                 held = Some(place);
             }
-            WriteVerdict::Forward(owner) => {
-                let debts = match owner.side {
-                    Side::Monolith => stay::debts(worker, client),
-                    Side::Service => Vec::new(),
+            WriteVerdict::Forward(right) => {
+                let debts = if right.is_on_monolith_data() {
+                    stay::debts(worker, client)
+                } else {
+                    Vec::new()
                 };
                 if !debts.is_empty() {
                     wait.paid(worker, client.caller.told, debts).await?;
@@ -270,7 +380,7 @@ pub(crate) async fn admit(
                 if let Some(place) = held {
                     place.release();
                 }
-                return Ok((owner, worker.inflight.enter(extraction, standing)));
+                return Ok((right, worker.inflight.enter(extraction, standing)));
             }
         }
     }

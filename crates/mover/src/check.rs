@@ -16,6 +16,7 @@ mod direct;
 mod facts;
 mod relations;
 mod server;
+pub mod sharing;
 mod tables;
 
 use crate::{Mover, MoverError, connect::Session};

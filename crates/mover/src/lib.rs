@@ -38,24 +38,32 @@ pub mod writers;
 pub use error::MoverError;
 pub use owner::Claims;
 
-use plan::{DatabaseUrl, Extraction};
+use plan::{DatabaseUrl, ExtractionName, Replicate};
 use protocol::Side;
+
+/// What one mover moves.
+#[derive(Debug, Clone)]
+pub struct Extraction {
+    /// The extraction's name.
+    pub name: ExtractionName,
+    /// Its tables, and between which databases they move.
+    pub data: Replicate,
+}
 
 /// Moves the data of one extraction.
 #[derive(Debug, Clone)]
 pub struct Mover {
     extraction: Extraction,
-    monolith: DatabaseUrl,
-    service: DatabaseUrl,
 }
 
 impl Mover {
     /// The mover of an extraction of a plan.
-    pub fn new(extraction: &Extraction) -> Self {
+    pub fn new(name: &ExtractionName, data: &Replicate) -> Self {
         Self {
-            extraction: extraction.clone(),
-            monolith: extraction.databases.monolith.clone(),
-            service: extraction.databases.service.clone(),
+            extraction: Extraction {
+                name: name.clone(),
+                data: data.clone(),
+            },
         }
     }
 
@@ -67,8 +75,8 @@ impl Mover {
     /// The database of a side.
     pub fn database(&self, side: Side) -> &DatabaseUrl {
         match side {
-            Side::Monolith => &self.monolith,
-            Side::Service => &self.service,
+            Side::Monolith => &self.extraction.data.databases.monolith,
+            Side::Service => &self.extraction.data.databases.service,
         }
     }
 

@@ -63,8 +63,8 @@ impl Mover {
     /// Looks for what stands in the way of taking ownership from `from`.
     pub async fn blockers(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
         let (monolith, service) = tokio::try_join!(
-            Session::open(Side::Monolith, &self.monolith),
-            Session::open(Side::Service, &self.service),
+            Session::open(Side::Monolith, self.database(Side::Monolith)),
+            Session::open(Side::Service, self.database(Side::Service)),
         )?;
         let mut found = Vec::new();
         if let Err(error) =
@@ -110,7 +110,7 @@ impl Mover {
         let side = source.side();
         let tables: Vec<String> = self.tables(side).map(crate::sql::table).collect();
         let wrap = || MoverError::sql(side, "looking for transactions in the way");
-        let drain = self.extraction.switch.drain.as_secs_f64();
+        let drain = self.extraction.data.switch.drain.as_secs_f64();
         for row in source
             .query(OLD_WRITERS, &[&tables, &drain])
             .await

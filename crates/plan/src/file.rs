@@ -126,19 +126,25 @@ pub struct ControlFile {
 /// One unit of migration.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "data": { "properties": { "mode": { "const": "shared" } } } } },
+    "then" = { "properties": { "switch": false, "rollout": { "properties": {
+        "read-your-writes": false
+    } } } }
+))]
 pub struct ExtractionFile {
     /// The service that it moves to.
     pub(crate) service: Text,
     /// The requests that it owns.
     pub(crate) routes: Vec<RouteFile>,
-    /// The tables that move.
+    /// The tables that move, or that both sides share.
     pub(crate) data: DataFile,
     /// How traffic is shifted.
     #[serde(default)]
     pub(crate) rollout: Option<RolloutFile>,
     /// The bounds of a hand-over.
     #[serde(default)]
-    pub(crate) switch: Option<SwitchFile>,
+    pub(crate) switch: Option<Located<SwitchFile>>,
     /// What is demanded of its requests.
     #[serde(default)]
     pub(crate) policies: Option<PoliciesFile>,
@@ -147,31 +153,41 @@ pub struct ExtractionFile {
     pub(crate) shadow: Option<ShadowFile>,
 }
 
-/// The tables that move and what is known of them.
+/// Where the data are, and how they move.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "mode": { "const": "shared" } } },
+    "then" = { "maxProperties": 1 },
+    "else" = { "required": ["schema", "tables"] }
+))]
 pub struct DataFile {
-    /// `replicate`: copy, then follow the change stream.
+    /// How the data move, if they do.
     pub(crate) mode: Located<ModeFile>,
     /// Schema of the tables in the service's database.
-    pub(crate) schema: Text,
+    #[serde(default)]
+    pub(crate) schema: Option<Text>,
     /// Tables by their name in the monolith, `schema.table`.
-    pub(crate) tables: BTreeMap<String, Located<TableFile>>,
+    #[serde(default)]
+    pub(crate) tables: Option<Located<BTreeMap<String, Located<TableFile>>>>,
     /// `application_name`s of the sessions that may write these tables.
     #[serde(default)]
-    pub(crate) writers: Vec<Text>,
+    pub(crate) writers: Option<Located<Vec<Text>>>,
     /// Columns of tables that stay, `schema.table.column`, whose foreign keys
     /// point at tables that move, and what a deletion there does.
     #[serde(default)]
-    pub(crate) references: BTreeMap<String, Located<BorderFile>>,
+    pub(crate) references: Option<Located<BTreeMap<String, Located<BorderFile>>>>,
 }
 
-/// How the data moves.
+/// How the data move.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModeFile {
     /// Copy, then follow the change stream; writers move in one step.
     Replicate,
+    /// Not at all: monolith and service work on the same tables of one
+    /// database, and both may write. Writes are split as reads are.
+    Shared,
 }
 
 /// A table in the service's database.

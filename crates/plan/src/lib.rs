@@ -59,7 +59,7 @@ pub use policy::{
 pub use route::{HeaderMatch, HostPattern, KindRule, MethodKind, Route};
 pub use secret::Secret;
 pub use shadow::{Ignored, Shadow};
-pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, TableMapping};
+pub use tables::{BorderRule, ColumnPair, Data, ForeignColumn, Replicate, TableMapping};
 pub use upstream::{
     Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
     SlowCalls, Timeouts, Upstream,
@@ -129,28 +129,24 @@ pub struct Extraction {
     pub service: ServiceName,
     /// The requests that it owns; see [`Route::by_priority`].
     pub routes: Vec<Route>,
-    /// The tables that move.
+    /// The tables that move, or that both sides share.
     pub data: Data,
-    /// Between which databases they move.
-    pub databases: Databases,
-    /// What a client is known by. Clients without it stay with the owner.
+    /// What a client is known by. Clients without it stay with the owner;
+    /// where data are shared, with the monolith until the share is all.
     pub cohort_key: CohortKey,
     /// How testers choose a side themselves.
     pub force: Option<Force>,
-    /// What clients bring back, so that gateways beside this one and after it
-    /// show them what they wrote.
-    pub read_your_writes: Option<ReadYourWrites>,
-    /// The feature flag that chooses a side for a user's reads.
+    /// The feature flag that chooses a side for a user's reads; for the
+    /// writes, too, where data are shared.
     pub flag: Option<String>,
-    /// The bounds of a switch and of a rollback.
-    pub switch: Switch,
     /// What is demanded of its requests, over what is demanded of all.
     pub policies: Policies,
     /// Whether copies of its requests are compared.
     pub shadow: Option<Shadow>,
 }
 
-/// How testers choose a side for their reads: by `always` (the service) or
+/// How testers choose a side for their reads, and for their writes where data
+/// are shared: by `always` (the service) or
 /// `never` in a header, with the key in the header of that name and `-key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Force {
@@ -161,7 +157,7 @@ pub struct Force {
 }
 
 /// The databases that an extraction moves tables between.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Databases {
     /// The monolith's; a direct connection, not a pooler.
     pub monolith: DatabaseUrl,
@@ -205,6 +201,12 @@ impl Plan {
         let file: file::PlanFile =
             serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error))?;
         resolve::resolve(file, &environment, files)
+    }
+
+    /// The extractions whose data are copied and followed, and how.
+    pub fn replicated(&self) -> impl Iterator<Item = (&Extraction, &Replicate)> {
+        let all = self.extractions.values();
+        all.filter_map(|one| Some((one, one.data.replicate()?)))
     }
 
     /// The upstream of an extraction's service.

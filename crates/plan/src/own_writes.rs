@@ -93,7 +93,8 @@ pub(crate) fn carriers_once(
 ) -> Result<(), PlanError> {
     let mut places = BTreeMap::new();
     for extraction in extractions.values() {
-        let Some(token) = &extraction.read_your_writes else {
+        let moves = extraction.data.replicate();
+        let Some(token) = moves.and_then(|data| data.read_your_writes.as_ref()) else {
             continue;
         };
         if let Some(other) = places.insert(&token.carrier, &extraction.name) {

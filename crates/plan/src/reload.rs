@@ -1,6 +1,6 @@
 //! What a running process can take from a changed plan, and what it cannot.
 
-use crate::{CohortKey, Extraction, Plan};
+use crate::{CohortKey, Data, Extraction, Plan};
 
 impl Plan {
     /// The keys that differ in `next` and that only a restart can bring; none
@@ -43,13 +43,19 @@ impl Plan {
             };
             let key = |key| format!("extractions.{name}.{key}");
             differs(key("service"), old.service != new.service);
-            differs(key("data"), old.data != new.data);
-            differs(key("switch"), old.switch != new.switch);
             differs(key("rollout.key"), old.cohort_key != new.cohort_key);
-            let (old, new) = (&old.databases, &new.databases);
-            differs("monolith.database".into(), old.monolith != new.monolith);
-            let service = format!("services.{}.database", self.extractions[name].service);
-            differs(service, old.service != new.service);
+            let (Data::Replicate(was), Data::Replicate(is)) = (&old.data, &new.data) else {
+                differs(key("data"), old.data != new.data);
+                continue;
+            };
+            let tables = was.tables != is.tables || was.writers != is.writers;
+            let border = was.references != is.references;
+            differs(key("data"), tables || border);
+            differs(key("switch"), was.switch != is.switch);
+            let (was, is) = (&was.databases, &is.databases);
+            differs("monolith.database".into(), was.monolith != is.monolith);
+            let service = format!("services.{}.database", old.service);
+            differs(service, was.service != is.service);
         }
         changes.dedup();
         changes
@@ -92,6 +98,15 @@ extractions:
     fn what_is_under_way_does() {
         assert_eq!(
             changes("public.t", "public.u"),
+            ["extractions.contracts.data"]
+        );
+        let shared = "data: { mode: shared }";
+        let replicate = "data: { mode: replicate, schema: s, tables: { public.t: {} } }";
+        let switch = "    switch: { hold: 5s, drain: 1s }\n";
+        let parse = |text: &str| Plan::parse(text, |_| None).unwrap();
+        let changed = PLAN.replace(replicate, shared).replace(switch, "");
+        assert_eq!(
+            parse(PLAN).needs_restart(&parse(&changed)),
             ["extractions.contracts.data"]
         );
         assert_eq!(

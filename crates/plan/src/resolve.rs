@@ -1,26 +1,18 @@
 //! From the file's types to a checked [`Plan`].
 
 use crate::{
-    BorderRule, ByteSize, ColumnName, ColumnPair, Data, Databases, Extraction, ExtractionName,
-    Files, ForeignColumn, Gateway, PathPattern, Plan, PlanError, Policies, ServiceName, Switch,
-    TableMapping, TableName, Timeouts, Upstream, access,
-    file::{
-        BorderFile, DataFile, ExtractionFile, GatewayFile, ModeFile, PlanFile, SwitchFile,
-        TableFile,
-    },
+    ByteSize, Extraction, ExtractionName, Files, Gateway, PathPattern, Plan, PlanError, Policies,
+    ServiceName, Timeouts, Upstream, access,
+    file::{ExtractionFile, GatewayFile, PlanFile},
     flags, kong, listen,
     located::Located,
     observe, operation, own_writes, policy,
     routes::{gateway_routes, rollout, route},
-    shadow,
+    shadow, tables,
     upstream::{default_timeouts, upstream},
     values::duration,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
 const MOST_WORKERS: u16 = 256;
@@ -57,7 +49,7 @@ pub(crate) fn resolve(
             PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
         );
     }
-    tables_once(&extractions)?;
+    tables::once(&extractions)?;
     own_writes::carriers_once(&extractions)?;
     operation::one_dialect_per_path(&extractions, &gateway.routes)?;
     let control = match file.control {
@@ -191,19 +183,6 @@ fn extraction(
                 .remedy("Add it under `services:` or correct the name"),
         );
     };
-    let database = |name: &str, of: &Upstream| {
-        of.database.clone().ok_or_else(|| {
-            PlanError::at(
-                file.service.at,
-                format!("`{name}` has no database, but `{service}` is moved to"),
-            )
-            .remedy("Add `database:` to it: only what is routed to can do without")
-        })
-    };
-    let databases = Databases {
-        monolith: database("monolith", monolith)?,
-        service: database(service.as_str(), target)?,
-    };
     if file.routes.is_empty() {
         return Err(
             PlanError::at(at, format!("extraction `{name}` has no routes"))
@@ -216,6 +195,15 @@ fn extraction(
         .map(|one| route(one, environment))
         .collect::<Result<Vec<_>, _>>()?;
     let rollout = rollout(file.rollout, &routes, environment)?;
+    let around = tables::Around {
+        name: &name,
+        at,
+        monolith,
+        service: (&service, file.service.at, target),
+        switch: file.switch,
+        read_your_writes: rollout.read_your_writes,
+    };
+    let data = tables::data(file.data, around, environment)?;
     let policies = match file.policies {
         Some(policies) => policy::resolve(policies, &format!("extraction:{name}"), environment)?,
         None => Policies::default(),
@@ -224,149 +212,15 @@ fn extraction(
     let shadow = shadow.map(|shadow| shadow::resolve(shadow, monolith, services, environment));
     Ok(Extraction {
         shadow: shadow.transpose()?,
-        data: data(&name, at, file.data, environment)?,
-        databases,
+        data,
         name,
         service,
         routes,
         cohort_key: rollout.key,
         force: rollout.force,
-        read_your_writes: rollout.read_your_writes,
         flag: rollout.flag,
-        switch: switch(file.switch.unwrap_or_default())?,
         policies,
     })
-}
-
-#[expect(clippy::zero_sized_map_values, reason = "see `Data`")]
-fn data(
-    name: &ExtractionName,
-    at: crate::located::Position,
-    file: DataFile,
-    environment: Environment<'_>,
-) -> Result<Data, PlanError> {
-    let ModeFile::Replicate = file.mode.value;
-    if file.tables.is_empty() {
-        return Err(
-            PlanError::at(at, format!("extraction `{name}` moves no table"))
-                .remedy("List at least one under `data.tables:`"),
-        );
-    }
-    let schema = parse(&file.schema, environment, |text| Ok(text.to_owned()))?;
-    let mut tables = Vec::new();
-    let mut targets = BTreeSet::new();
-    for (monolith, located) in file.tables {
-        let at = located.at;
-        let mapping = table(&monolith, &schema, located, environment)?;
-        if !targets.insert(mapping.service.clone()) {
-            return Err(
-                PlanError::at(at, format!("two tables move to `{}`", mapping.service))
-                    .remedy("Give each a table of its own with `to:`"),
-            );
-        }
-        tables.push(mapping);
-    }
-    let mut references = BTreeMap::new();
-    for (column, located) in file.references {
-        let BorderFile::Restrict = located.value;
-        let column = foreign_column(&column).map_err(|why| PlanError::at(located.at, why))?;
-        references.insert(column, BorderRule::Restrict);
-    }
-    let writers = file
-        .writers
-        .iter()
-        .map(|one| parse(one, environment, |text| Ok(text.to_owned())))
-        .collect::<Result<_, _>>()?;
-    Ok(Data {
-        tables,
-        writers,
-        references,
-    })
-}
-
-fn table(
-    monolith: &str,
-    schema: &str,
-    located: Located<TableFile>,
-    environment: Environment<'_>,
-) -> Result<TableMapping, PlanError> {
-    let Located { value: file, at } = located;
-    let monolith = TableName::parse(monolith).map_err(|why| PlanError::at(at, why))?;
-    let to = match &file.to {
-        Some(name) => parse(name, environment, |text| Ok(text.to_owned()))?,
-        None => monolith.table.clone(),
-    };
-    let service = TableName::new(schema, &to).map_err(|why| PlanError::at(at, why))?;
-    let mut renames = Vec::new();
-    let mut names = BTreeSet::new();
-    for (from, to) in file.columns {
-        let pair = ColumnPair {
-            monolith: ColumnName::new(&from).map_err(|why| PlanError::at(to.at, why))?,
-            service: parse(&to, environment, ColumnName::new)?,
-        };
-        if !names.insert(pair.service.clone()) {
-            return Err(PlanError::at(
-                to.at,
-                format!("two columns of `{monolith}` map to `{}`", pair.service),
-            ));
-        }
-        renames.push(pair);
-    }
-    Ok(TableMapping {
-        monolith,
-        service,
-        renames,
-    })
-}
-
-fn foreign_column(text: &str) -> Result<ForeignColumn, String> {
-    let wrong = || format!("`{text}` is no column: write schema.table.column");
-    let (table, column) = text.rsplit_once('.').ok_or_else(wrong)?;
-    let table = TableName::parse(table).map_err(|_| wrong())?;
-    Ok(ForeignColumn {
-        table,
-        column: ColumnName::new(column)?,
-    })
-}
-
-fn switch(file: SwitchFile) -> Result<Switch, PlanError> {
-    let switch = Switch {
-        hold: time_or(file.hold.as_ref(), Duration::from_secs(2))?,
-        drain: time_or(file.drain.as_ref(), Duration::from_secs(1))?,
-        held_requests: file.held_requests.map_or(1000, |count| count.value) as usize,
-        held_bytes: size_or(file.held_bytes.as_ref(), 16 << 20)?,
-        block: file.block.map_or(1000, |count| count.value),
-        lag: size_or(file.lag.as_ref(), 1 << 20)?,
-    };
-    if switch.drain >= switch.hold {
-        let at = file
-            .drain
-            .or(file.hold)
-            .map(|text| text.at)
-            .unwrap_or_default();
-        return Err(PlanError::at(at, "`drain` must be shorter than `hold`")
-            .remedy("Requests are held while others drain; leave time for the switch itself"));
-    }
-    Ok(switch)
-}
-
-/// One table cannot move in two extractions.
-fn tables_once(extractions: &BTreeMap<ExtractionName, Extraction>) -> Result<(), PlanError> {
-    let mut owners = BTreeMap::new();
-    for extraction in extractions.values() {
-        for table in &extraction.data.tables {
-            if let Some(other) = owners.insert(&table.monolith, &extraction.name) {
-                let message = format!(
-                    "`{}` moves in both `{other}` and `{}`",
-                    table.monolith, extraction.name
-                );
-                return Err(
-                    PlanError::whole(message).remedy("A table moves once: leave it in one of them")
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn parse<T>(

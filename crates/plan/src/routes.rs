@@ -100,8 +100,9 @@ pub struct RolloutFile {
     /// wrote. Whoever does not bring it back reads from the owner.
     #[serde(default)]
     pub(crate) read_your_writes: Option<Located<ReadYourWritesFile>>,
-    /// A feature flag that chooses a side for a user's reads: in
-    /// `gateway.flags`, by what clients are known by.
+    /// A feature flag that chooses a side for a user's reads, and for the
+    /// writes where both sides share the data: in `gateway.flags`, by what
+    /// clients are known by.
     #[serde(default)]
     pub(crate) flag: Option<Text>,
 }
@@ -110,7 +111,7 @@ pub struct RolloutFile {
 pub(crate) struct Rollout {
     pub(crate) key: CohortKey,
     pub(crate) force: Option<Force>,
-    pub(crate) read_your_writes: Option<ReadYourWrites>,
+    pub(crate) read_your_writes: Option<Located<ReadYourWrites>>,
     pub(crate) flag: Option<String>,
 }
 
@@ -133,7 +134,8 @@ pub enum KeyFile {
     Claim(Text),
 }
 
-/// How testers choose a side for their reads.
+/// How testers choose a side for their reads, and for their writes where both
+/// sides share the data.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForceFile {
@@ -311,7 +313,10 @@ pub(crate) fn rollout(
     };
     let read_your_writes = file
         .read_your_writes
-        .map(|file| own_writes::resolve(file, &key, environment))
+        .map(|file| {
+            let at = file.at;
+            own_writes::resolve(file, &key, environment).map(|value| Located { value, at })
+        })
         .transpose()?;
     let flag = file.flag;
     let flag = flag.map(|text| parse(&text, environment, flags::name));

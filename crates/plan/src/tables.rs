@@ -1,21 +1,57 @@
-//! The tables that move, and the border they leave behind.
+//! The data of an extraction: tables that move, and the border that they leave
+//! behind; or tables that both sides share.
 
-use crate::names::{ColumnName, TableName};
+mod resolve;
+
+pub(crate) use resolve::{Around, data, once};
+
+use crate::{
+    Databases, Switch,
+    names::{ColumnName, TableName},
+    own_writes::ReadYourWrites,
+};
 use std::collections::BTreeMap;
 
-/// The data of an extraction: copied, then followed (mode `replicate`).
+/// The data of an extraction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// They are copied, followed and handed over.
+    Replicate(Box<Replicate>),
+    /// Monolith and service work on the same tables of one database: both may
+    /// write, and nothing is copied, held, fenced or handed over.
+    Shared,
+}
+
+impl Data {
+    /// What moves, if anything does.
+    pub fn replicate(&self) -> Option<&Replicate> {
+        match self {
+            Self::Replicate(replicate) => Some(replicate),
+            Self::Shared => None,
+        }
+    }
+}
+
+/// Data that are copied, then followed, and what there is only for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::zero_sized_map_values,
     reason = "the plan names each border's rule, though there is one so far"
 )]
-pub struct Data {
+pub struct Replicate {
     /// The tables, by their name in the monolith.
     pub tables: Vec<TableMapping>,
     /// `application_name`s of the sessions that may write them.
     pub writers: Vec<String>,
     /// Foreign keys of tables that stay into tables that move.
     pub references: BTreeMap<ForeignColumn, BorderRule>,
+    /// Between which databases they move.
+    pub databases: Databases,
+    /// The bounds of a switch and of a rollback.
+    pub switch: Switch,
+    /// What clients bring back, so that gateways beside this one and after it
+    /// show them what they wrote.
+    pub read_your_writes: Option<ReadYourWrites>,
 }
 
 /// One table on both sides.

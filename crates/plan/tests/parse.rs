@@ -30,22 +30,20 @@ fn environment(name: &str) -> Option<String> {
 fn a_good_plan_is_read() {
     let plan = Plan::parse(GOOD, environment).unwrap();
     let extraction = &plan.extractions[&ExtractionName::new("contracts").unwrap()];
-    assert_eq!(extraction.databases.service.expose_password(), "s@crt");
-    assert_eq!(extraction.databases.monolith.port, 5432);
+    let moves = extraction.data.replicate().unwrap();
+    assert_eq!(moves.databases.service.expose_password(), "s@crt");
+    assert_eq!(moves.databases.monolith.port, 5432);
     assert_eq!(
         extraction.cohort_key,
         plan::CohortKey::Header("x-user-id".to_owned())
     );
-    assert_eq!(extraction.switch.hold.as_secs(), 3);
-    assert_eq!(extraction.switch.held_requests, 1000);
-    let contract = &extraction.data.tables[0];
+    assert_eq!(moves.switch.hold.as_secs(), 3);
+    assert_eq!(moves.switch.held_requests, 1000);
+    let contract = &moves.tables[0];
     assert_eq!(contract.service.to_string(), "contract_service.contracts");
     assert_eq!(contract.service_column("seller_id"), "seller");
     assert_eq!(contract.service_column("price"), "price");
-    assert_eq!(
-        extraction.data.tables[1].service.to_string(),
-        "contract_service.tag"
-    );
+    assert_eq!(moves.tables[1].service.to_string(), "contract_service.tag");
     assert!(extraction.routes[0].matches("GET", None, "/api/contracts/7", |_, _| false));
     assert!(!extraction.routes[0].matches("PATCH", None, "/api/contracts/7", |_, _| false));
 }

@@ -39,7 +39,7 @@ fn tokens_are_in_a_cookie_or_in_a_header() {
     let of = |rollout: &str| {
         let plan = plan(rollout).unwrap();
         let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
-        one.read_your_writes.clone()
+        one.data.replicate().unwrap().read_your_writes.clone()
     };
     let cookie = of(COOKIE).unwrap();
     assert_eq!(cookie.carrier, TokenCarrier::Cookie("seen".to_owned()));

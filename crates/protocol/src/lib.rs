@@ -10,6 +10,7 @@
 //!   transitions of that row. The safety argument stands there.
 //! - [`handover`]: the steps of a switch or a rollback.
 //! - [`lifecycle`]: an extraction from its plan to its end.
+//! - [`shared`]: the same of one whose data both sides share.
 //! - [`reconcile`]: the rows held against the journal at every start.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
@@ -20,6 +21,7 @@ pub mod lifecycle;
 pub mod owner;
 pub mod reconcile;
 pub mod routing;
+pub mod shared;
 pub mod stream;
 
 pub use ids::{ConductorId, Epoch, GatewayId, Generation, InstanceId, Lsn, Millis, Nonce, Side};

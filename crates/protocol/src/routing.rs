@@ -35,4 +35,7 @@ pub enum Writes {
     },
     /// The owner is not known for now: 503 with Retry-After, unsent.
     Refuse,
+    /// Either side may write, since both work on the same tables: those of this
+    /// share of clients go to the service. Only where the plan says so.
+    Split(Percent),
 }

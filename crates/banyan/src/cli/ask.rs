@@ -33,6 +33,13 @@ pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<
     if json {
         return screen::json(&reply.status);
     }
+    if reply.status.writes_percent.is_some() {
+        say!(
+            "`{extraction}` has begun. Both sides share its data, so nothing is copied. Next: \
+             `banyan shift {extraction} --reads 5% --writes 5%`."
+        );
+        return Ok(());
+    }
     say!(
         "`{extraction}` follows: {} rows copied. Next: `banyan verify {extraction}`.",
         reply.status.progress.copy.rows_copied
@@ -66,19 +73,30 @@ pub(super) async fn verify(state: &Path, extraction: &str, json: bool) -> Result
 pub(super) async fn shift(
     state: &Path,
     extraction: &str,
-    reads: &str,
+    shares: Parameters,
     json: bool,
 ) -> Result<(), Failure> {
-    let parameters = Parameters {
-        reads: Some(reads.to_owned()),
-    };
-    let reply = done(ask(state, extraction, "shift", &parameters).await?, json)?;
+    let reply = done(ask(state, extraction, "shift", &shares).await?, json)?;
+    shifted(extraction, &reply.status, json)
+}
+
+pub(super) async fn withdraw(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    let nothing = Parameters::default();
+    let reply = done(ask(state, extraction, "withdraw", &nothing).await?, json)?;
+    shifted(extraction, &reply.status, json)
+}
+
+fn shifted(extraction: &str, status: &ExtractionStatus, json: bool) -> Result<(), Failure> {
     if json {
-        return screen::json(&reply.status);
+        return screen::json(status);
     }
+    let writes = status
+        .writes_percent
+        .map(|share| format!(", {share}% write there"));
     say!(
-        "{}% of the clients of `{extraction}` read from the service.",
-        reply.status.reads_percent
+        "{}% of the clients of `{extraction}` read from the service{}.",
+        status.reads_percent,
+        writes.unwrap_or_default()
     );
     Ok(())
 }
@@ -98,6 +116,16 @@ pub(super) async fn hand_over(
     };
     if json {
         screen::json(&last)?;
+    } else if reply.status.writes_percent.is_some() {
+        let side = if verb == "switch" {
+            "service"
+        } else {
+            "monolith"
+        };
+        say!(
+            "All reads and writes of `{extraction}` go to the {side}. Both sides share its data, so \
+             nothing was handed over."
+        );
     } else {
         screen::handover(&last);
     }

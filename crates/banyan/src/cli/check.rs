@@ -4,7 +4,7 @@ use super::screen;
 use crate::exit::Failure;
 use conductor::ports::{Finding, Severity};
 use mover::{Mover, check};
-use plan::Plan;
+use plan::{Data, Plan};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -16,10 +16,16 @@ struct Report {
 pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
     let mut findings = Vec::new();
     for extraction in plan.extractions.values() {
-        let found = Mover::new(extraction)
-            .check()
-            .await
-            .map_err(Failure::refused)?;
+        let name = &extraction.name;
+        let found = match &extraction.data {
+            Data::Replicate(data) => Mover::new(name, data).check().await,
+            Data::Shared => {
+                let service = plan.service_of(extraction).database.as_ref();
+                let monolith = plan.monolith.database.as_ref();
+                Ok(check::sharing::of_databases(name, monolith, service).await)
+            }
+        };
+        let found = found.map_err(Failure::refused)?;
         findings.extend(found.into_iter().map(|found| Finding {
             severity: match found.severity {
                 check::Severity::Refuse => Severity::Refuse,

@@ -54,7 +54,7 @@ pub(super) fn status(status: &Status) {
             one.phase.clone(),
             one.owner.clone(),
             one.epoch.to_string(),
-            format!("{}%", one.reads_percent),
+            shares(one),
             streams(one),
         ]);
     }
@@ -75,6 +75,13 @@ pub(super) fn status(status: &Status) {
             say!("{}:", one.name);
             handover(last);
         }
+    }
+}
+
+fn shares(one: &ExtractionStatus) -> String {
+    match one.writes_percent {
+        None => format!("{}%", one.reads_percent),
+        Some(writes) => format!("{}%\nwrites {writes}%", one.reads_percent),
     }
 }
 

@@ -13,7 +13,7 @@ use mover::{
     ready, verify,
     writers::Observer,
 };
-use plan::{Extraction, Plan, Resolve, Upstream};
+use plan::{Extraction, Plan, Replicate, Resolve, Upstream};
 use protocol::{
     ConductorId, Generation, InstanceId, Lsn, Side,
     owner::{Claim, Outcome},
@@ -85,8 +85,8 @@ fn index(source: Side) -> usize {
 
 impl DataMover {
     /// Must be called inside a runtime.
-    pub(super) fn new(plan: &Plan, extraction: &Extraction) -> Self {
-        let mover = Mover::new(extraction);
+    pub(super) fn new(plan: &Plan, extraction: &Extraction, data: &Replicate) -> Self {
+        let mover = Mover::new(&extraction.name, data);
         let samplers = Side::BOTH.map(|side| Sampler::start(side, mover.database(side)));
         Self {
             service: plan.service_of(extraction).clone(),
@@ -245,7 +245,7 @@ impl DataMover {
     }
 
     fn stream_blockers(&self) -> Vec<String> {
-        let limit = self.mover.extraction().switch.lag.0;
+        let limit = self.mover.extraction().data.switch.lag.0;
         let blocked = |direction: Direction| match self.status(direction) {
             Some(status) => ready::stream_blocker(direction, &status.borrow(), limit)
                 .map(|blocker| blocker.to_string()),

@@ -2,11 +2,12 @@
 //! `banyan serve` wants of the extractions when it starts.
 //!
 //! Both only ask the conductor, as a person with the command line would; so
-//! neither can send a write to a side that does not own it. Each counts once
+//! neither can send a write to a side that does not own it. Where both sides
+//! share the data, the share is one of the writes, too. Each counts once
 //! for each extraction: what people ask for afterwards holds.
 
 use async_trait::async_trait;
-use conductor::{Asked, Refused, Worker, status::ExtractionStatus};
+use conductor::{Asked, Refused, Shift, Worker, status::ExtractionStatus};
 use plan::{ExtractionName, Percent};
 use protocol::Side;
 use std::{collections::BTreeMap, time::Duration};
@@ -18,8 +19,8 @@ const MONOLITH: &str = "ROUTE_TO_MONOLITH";
 /// What the environment wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// So many of the clients read from the service.
-    Reads(Percent),
+    /// So many of the clients go to the service.
+    Share(Percent),
     /// Everything goes to the monolith, which owns.
     Monolith,
 }
@@ -45,7 +46,7 @@ pub(crate) fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Optio
     Ok(if to_monolith {
         Some(Wanted::Monolith)
     } else {
-        share.map(Wanted::Reads)
+        share.map(Wanted::Share)
     })
 }
 
@@ -75,20 +76,33 @@ fn apply(wanted: Wanted, workers: &BTreeMap<ExtractionName, Worker>) -> JoinSet<
         let (name, worker) = (name.clone(), worker.clone());
         tasks.spawn(async move {
             let done = match wanted {
-                Wanted::Reads(share) => shift(&worker, share, PACE).await,
+                Wanted::Share(share) => {
+                    let reads_and_writes = Shift::Both {
+                        reads: share,
+                        writes: share,
+                    };
+                    let asked = if worker.splits_writes() {
+                        reads_and_writes
+                    } else {
+                        Shift::Reads(share)
+                    };
+                    shift(&worker, asked, PACE).await
+                }
                 Wanted::Monolith => take_back(&worker, PACE).await,
             };
             match done {
                 Ok(Some(status)) => {
                     let (owner, reads) = (status.owner, status.reads_percent);
-                    tracing::info!(extraction = %name, owner, reads, "set as the environment wants");
+                    let writes = status.writes_percent;
+                    tracing::info!(extraction = %name, owner, reads, writes,
+                        "set as the environment wants");
                 }
                 Ok(None) => {
                     tracing::info!(extraction = %name, "nothing of it goes to the service");
                 }
                 Err(error) => {
                     let variable = match wanted {
-                        Wanted::Reads(_) => SHARE,
+                        Wanted::Share(_) => SHARE,
                         Wanted::Monolith => MONOLITH,
                     };
                     tracing::error!(extraction = %name, variable, %error,
@@ -137,7 +151,7 @@ impl Subject for Worker {
 
 /// Whether something can be asked of it now.
 fn is_owned(phase: &str) -> bool {
-    matches!(phase, "following" | "switched")
+    matches!(phase, "following" | "switched" | "shared")
 }
 
 /// Whether all of it is the monolith's without anything being asked.
@@ -145,18 +159,18 @@ fn has_not_begun(phase: &str) -> bool {
     matches!(phase, "planned" | "preparing" | "copying" | "cancelling")
 }
 
-/// Shifts the reads now, or as soon as there is something to read from.
+/// Shifts now, or as soon as there is something to shift to.
 async fn shift(
     subject: &impl Subject,
-    share: Percent,
+    shift: Shift,
     pace: Pace,
 ) -> Result<Option<ExtractionStatus>, Refused> {
     let mut tries = 0;
     loop {
-        match subject.ask(Asked::Shift(share)).await {
+        match subject.ask(Asked::Shift(shift)).await {
             Ok(status) => return Ok(Some(status)),
-            // Not copied yet, or being handed over.
-            Err(Refused::State(_)) => tokio::time::sleep(pace.look).await,
+            // Not begun, not copied yet, or being handed over.
+            Err(Refused::State(_) | Refused::Shared(_)) => tokio::time::sleep(pace.look).await,
             Err(refused) => {
                 tries += 1;
                 if tries >= pace.tries {
@@ -179,10 +193,10 @@ async fn take_back(
 ) -> Result<Option<ExtractionStatus>, Refused> {
     let mut tries = 0;
     loop {
-        let refused = match subject.ask(Asked::Shift(Percent::ZERO)).await {
-            Ok(status) if status.owner == Side::Monolith.as_str() => return Ok(Some(status)),
+        let refused = match subject.ask(Asked::Withdraw).await {
+            Ok(status) if status.writes_stay() => return Ok(Some(status)),
             Ok(_) => match subject.ask(Asked::HandOver(Side::Monolith)).await {
-                Ok(status) if status.owner == Side::Monolith.as_str() => return Ok(Some(status)),
+                Ok(status) if status.writes_stay() => return Ok(Some(status)),
                 Ok(status) => {
                     let why = status.last_handover.and_then(|handover| handover.reason);
                     let why = why.unwrap_or_else(|| "it was aborted".to_owned());
@@ -235,7 +249,7 @@ mod tests {
 
     #[test]
     fn variables_are_read_as_people_write_them() {
-        let reads = |text| Ok(Some(Wanted::Reads(percent(text))));
+        let reads = |text| Ok(Some(Wanted::Share(percent(text))));
         assert_eq!(wanted(None, None), Ok(None));
         assert_eq!(wanted(Some(" "), Some("")), Ok(None));
         assert_eq!(wanted(Some("5"), None), reads("5%"));
@@ -319,7 +333,7 @@ mod tests {
             &["planned", "copying", "following"],
             [Err(not_now()), Ok("monolith")],
         );
-        let five = percent("5%");
+        let five = Shift::Reads(percent("5%"));
         assert!(shift(&subject, five, FAST).await.unwrap().is_some());
         assert_eq!(subject.asked(), [Asked::Shift(five); 2]);
         let broken = Scripted::new(&["following"], (0..3).map(|_| Err(failed())));
@@ -328,7 +342,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_service_owns_is_rolled_back() {
-        let reads = Asked::Shift(Percent::ZERO);
+        let reads = Asked::Withdraw;
         let before = Scripted::new(&["following"], [Ok("monolith")]);
         assert!(take_back(&before, FAST).await.unwrap().is_some());
         assert_eq!(before.asked(), [reads]);

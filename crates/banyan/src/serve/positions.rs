@@ -28,7 +28,7 @@ impl gateway::Positions for Positions {
     fn applied(&self, extraction: &ExtractionName, source: Side) -> watch::Receiver<Lsn> {
         match self.movers.get(extraction) {
             Some(mover) => mover.applied(source),
-            // The gateway asks for the plan's extractions, which all have one.
+            // Where both sides share the data, nothing is ever behind.
             None => watch::channel(Lsn::default()).1,
         }
     }

@@ -1,6 +1,6 @@
 //! What people ask of an extraction, and how they are answered.
 
-use super::{Charge, Loop};
+use super::{Charge, Loop, Shift};
 use crate::{
     journal::JournalError,
     ports::{Finding, Mover, Severity, Verification},
@@ -10,6 +10,7 @@ use plan::Percent;
 use protocol::{
     InstanceId, Nonce, Side,
     lifecycle::{Command, Extraction, Rejection, Verified},
+    shared,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,8 +24,10 @@ const QUESTIONS: usize = 32;
 pub enum Asked {
     /// Prepare, copy, follow.
     Start,
-    /// Change the share of reads.
-    Shift(Percent),
+    /// Change the share of reads, of writes, or of both.
+    Shift(Shift),
+    /// Send back to the monolith what can go back without a hand-over.
+    Withdraw,
     /// Compare both sides.
     Verify,
     /// Hand over to the service, or back.
@@ -39,6 +42,16 @@ pub enum Refused {
     /// Not in this state. Nothing was touched.
     #[error("{0}")]
     State(#[from] Rejection),
+    /// The same, where both sides share the data.
+    #[error("{0}")]
+    Shared(#[from] shared::Rejection),
+    /// Its writes have one owner. Nothing was touched.
+    #[error(
+        "its data move (`mode: replicate`), so that its writes have one owner and cannot be split. \
+         `banyan switch` hands all of them over; a share of them needs `mode: shared`, where both \
+         sides work on the same tables"
+    )]
+    NotShared,
     /// `check` says no. Nothing was touched.
     #[error("it cannot be moved as it is: see `banyan check`")]
     Findings(Vec<Finding>),
@@ -50,9 +63,9 @@ pub enum Refused {
 /// The answer: the status when it was done, and the report of a verify.
 pub type Answer = Result<(ExtractionStatus, Option<Verification>), Refused>;
 
-pub(super) struct Question {
-    asked: Asked,
-    reply: oneshot::Sender<Answer>,
+pub(crate) struct Question {
+    pub(crate) asked: Asked,
+    pub(crate) reply: oneshot::Sender<Answer>,
 }
 
 /// The way to one extraction's loop. Cheap to clone.
@@ -60,13 +73,14 @@ pub(super) struct Question {
 pub struct Worker {
     questions: mpsc::Sender<Question>,
     status: watch::Receiver<ExtractionStatus>,
-    mover: Arc<dyn Mover>,
+    /// `None`: both sides share the data.
+    mover: Option<Arc<dyn Mover>>,
 }
 
 impl Worker {
     /// One whose loop answers what comes, and says how it stands.
-    pub(super) fn new(
-        mover: Arc<dyn Mover>,
+    pub(crate) fn new(
+        mover: Option<Arc<dyn Mover>>,
     ) -> (
         Self,
         mpsc::Receiver<Question>,
@@ -80,6 +94,11 @@ impl Worker {
             mover,
         };
         (worker, asked, says)
+    }
+
+    /// Whether its writes can be split: both sides share the data.
+    pub fn splits_writes(&self) -> bool {
+        self.mover.is_none()
     }
 
     /// Asks, and waits until it is done. Giving up waiting stops nothing.
@@ -100,7 +119,9 @@ impl Worker {
     /// How it stands.
     pub fn status(&self) -> ExtractionStatus {
         let mut status = self.status.borrow().clone();
-        status.progress = self.mover.progress();
+        if let Some(mover) = &self.mover {
+            status.progress = mover.progress();
+        }
         status
     }
 }
@@ -132,7 +153,12 @@ impl Loop {
             Asked::Start => Command::Start {
                 instance: InstanceId(Uuid::new_v4()),
             },
-            Asked::Shift(share) => Command::ShiftReads(share),
+            Asked::Shift(Shift::Reads(share)) => Command::ShiftReads(share),
+            Asked::Shift(Shift::Writes(_) | Shift::Both { .. }) => {
+                drop(question.reply.send(Err(Refused::NotShared)));
+                return Ok(());
+            }
+            Asked::Withdraw => Command::ShiftReads(Percent::ZERO),
             Asked::HandOver(to) => Command::HandOver {
                 to,
                 nonce: Nonce(Uuid::new_v4()),
@@ -150,7 +176,7 @@ impl Loop {
         };
         match self.apply(command).await? {
             Err(rejection) => drop(question.reply.send(Err(rejection.into()))),
-            Ok(()) if matches!(question.asked, Asked::Shift(_)) => {
+            Ok(()) if matches!(question.asked, Asked::Shift(_) | Asked::Withdraw) => {
                 drop(question.reply.send(Ok((self.snapshot(), None))));
             }
             Ok(()) => self.waiting.push(question),

@@ -1,30 +1,32 @@
 //! Writes of several places in one request: to the one owner of all of them,
 //! held while any of them is, in flight in every one.
 
-use super::parts::{self, Way};
+use super::parts::{self, Choice, Way};
 use crate::{
     answer::Refusal,
     client::Client,
-    decision::{self, WriteVerdict},
+    decision::{self, Right, WriteVerdict},
     hold::Held,
     inflight::Flight,
     setup::Setup,
-    snapshot::{Ownership, Snapshot, Standing},
+    snapshot::{Snapshot, Standing},
     stay::{self, Wait},
     table::{Place, RouteIndex, UpstreamIndex},
     worker::Worker,
+    write::choosing,
 };
+use protocol::Side;
 
 /// A request that may be sent.
 pub(crate) struct Admitted {
     pub(crate) way: Way,
     /// By the extractions that it writes to.
-    pub(crate) owners: Vec<(RouteIndex, Ownership, Flight)>,
+    pub(crate) rights: Vec<(RouteIndex, Right, Flight)>,
 }
 
 /// What the routing says of all places together.
 pub(crate) enum Verdict {
-    Forward(Way, Vec<(RouteIndex, Ownership, Standing)>),
+    Forward(Way, Vec<(RouteIndex, Right, Standing)>),
     Hold(RouteIndex),
 }
 
@@ -42,7 +44,7 @@ pub(crate) async fn admit(
     let wait = Wait::new(worker);
     let mut held: Vec<(RouteIndex, Held)> = Vec::new();
     loop {
-        let verdict = verdict(&worker.setup, &shared.snapshot.load(), places)?;
+        let verdict = verdict(&worker.setup, &shared.snapshot.load(), places, client)?;
         match verdict {
             Verdict::Hold(_) if worker.is_stopping() => return Err(Refusal::Stopping),
             Verdict::Hold(route) => {
@@ -58,8 +60,9 @@ pub(crate) async fn admit(
                 };
                 held[at].1.wait().await?;
             }
-            Verdict::Forward(way, owners) => {
-                if way.upstream == UpstreamIndex::MONOLITH {
+            Verdict::Forward(way, rights) => {
+                let is_there = |(_, right, _): &(_, Right, _)| right.is_on_monolith_data();
+                if way.upstream == UpstreamIndex::MONOLITH || rights.iter().any(is_there) {
                     let debts = stay::debts(worker, client);
                     if !debts.is_empty() {
                         wait.paid(worker, client.caller.told, debts).await?;
@@ -69,12 +72,12 @@ pub(crate) async fn admit(
                 for (_, place) in held {
                     place.release();
                 }
-                let enter = |(route, owner, standing): (RouteIndex, _, _)| {
+                let enter = |(route, right, standing): (RouteIndex, _, _)| {
                     let flight = worker.inflight.enter(route.extraction, standing);
-                    (route, owner, flight)
+                    (route, right, flight)
                 };
-                let owners = owners.into_iter().map(enter).collect();
-                return Ok(Admitted { way, owners });
+                let rights = rights.into_iter().map(enter).collect();
+                return Ok(Admitted { way, rights });
             }
         }
     }
@@ -85,26 +88,35 @@ pub(crate) fn verdict(
     setup: &Setup,
     snapshot: &Snapshot,
     places: &[Place],
+    client: Client<'_>,
 ) -> Result<Verdict, Refusal> {
     let (table, lease) = (&setup.table, setup.shared.lease());
-    let (mut ways, mut owners, mut holding) = (Vec::new(), Vec::new(), None);
+    let (mut choices, mut rights, mut holding) = (Vec::new(), Vec::new(), None);
     for place in places {
         let Place::Extraction(route) = *place else {
-            ways.extend(Way::fixed(table, *place));
+            choices.extend(Way::fixed(table, *place).map(Choice::only));
             continue;
         };
         let standing = snapshot.standing(route.extraction);
-        match decision::write(standing, lease) {
+        match decision::write(standing, lease, || choosing(setup, route, client)) {
             WriteVerdict::Refuse(refusal) => return Err(refusal),
             WriteVerdict::Hold => holding = holding.or(Some(route)),
-            WriteVerdict::Forward(owner) => {
-                ways.push(Way::to_side(table, route.extraction, owner.side));
-                owners.push((route, owner, standing));
+            WriteVerdict::Forward(right) => {
+                let way = |side| Way::to_side(table, route.extraction, side);
+                choices.push(Choice {
+                    preferred: way(right.side()),
+                    also: match right {
+                        Right::Owner(_) => None,
+                        // It may write them, too.
+                        Right::Shared(_) => Some(way(Side::Monolith)),
+                    },
+                });
+                rights.push((route, right, standing));
             }
         }
     }
     Ok(match holding {
         Some(route) => Verdict::Hold(route),
-        None => Verdict::Forward(parts::of_writes(&ways)?, owners),
+        None => Verdict::Forward(parts::in_common(&choices)?, rights),
     })
 }

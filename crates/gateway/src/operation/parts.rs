@@ -136,15 +136,8 @@ impl Way {
     }
 }
 
-/// The way that writes of several places have in common: that to their owner.
-pub(crate) fn of_writes(ways: &[Way]) -> Result<Way, BadOperation> {
-    match ways {
-        [first, others @ ..] if others.iter().all(|way| way == first) => Ok(*first),
-        _ => Err(BadOperation::Apart),
-    }
-}
-
-/// The ways that a read may take.
+/// The ways that an operation may take. A write has one, that to its owner,
+/// unless both sides share its data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {
     /// The one that it would take alone.
@@ -154,14 +147,22 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// It has no other.
+    pub(crate) fn only(way: Way) -> Self {
+        Self {
+            preferred: way,
+            also: None,
+        }
+    }
+
     fn allows(&self, way: Way) -> bool {
         self.preferred == way || self.also == Some(way)
     }
 }
 
-/// The way that reads of several places have in common: the one that each
+/// The way that operations of several places have in common: the one that each
 /// prefers, else that to the monolith, which had all data once.
-pub(crate) fn of_reads(choices: &[Choice]) -> Result<Way, BadOperation> {
+pub(crate) fn in_common(choices: &[Choice]) -> Result<Way, BadOperation> {
     let first = choices.first().ok_or(BadOperation::Apart)?;
     let all_prefer = |way: &Way| choices.iter().all(|choice| choice.preferred == *way);
     let all_allow = |way: &Way| choices.iter().all(|choice| choice.allows(*way));
@@ -288,6 +289,10 @@ extractions:
     #[test]
     fn writes_go_together_where_their_owners_are_one() {
         let apart = Err(BadOperation::Apart);
+        let of_writes = |ways: &[Way]| {
+            let choices: Vec<_> = ways.iter().copied().map(Choice::only).collect();
+            in_common(&choices)
+        };
         assert_eq!(of_writes(&[SERVICE, SERVICE]), Ok(SERVICE));
         assert_eq!(of_writes(&[SERVICE, Way::MONOLITH]), apart);
         assert_eq!(of_writes(&[]), apart);
@@ -321,7 +326,7 @@ extractions:
             (&[moved, stays], Err(BadOperation::Apart)),
             (&[], Err(BadOperation::Apart)),
         ] {
-            assert_eq!(of_reads(choices), way, "{choices:?}");
+            assert_eq!(in_common(choices), way, "{choices:?}");
         }
     }
 }

@@ -196,17 +196,14 @@ pub(crate) fn way_of_reads(
         .iter()
         .map(|part| choice(setup, part.place, client))
         .collect();
-    Ok(parts::of_reads(&choices?)?)
+    Ok(parts::in_common(&choices?)?)
 }
 
 /// The ways that a read of one place may take.
 fn choice(setup: &Setup, place: Place, client: Client<'_>) -> Result<Choice, Refusal> {
     let Place::Extraction(route) = place else {
         let fixed = Way::fixed(&setup.table, place).ok_or(BadOperation::Apart)?;
-        return Ok(Choice {
-            preferred: fixed,
-            also: None,
-        });
+        return Ok(Choice::only(fixed));
     };
     let extraction = route.extraction;
     let decided = read::decided(setup, route, client);
@@ -245,9 +242,9 @@ async fn write_together(
         Ok(admitted) => admitted,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    let owners = admitted.owners.into_iter();
-    let entered: Vec<Entered> = owners
-        .map(|(route, owner, flight)| Entered::new(worker, route, client, owner, flight))
+    let rights = admitted.rights.into_iter();
+    let entered: Vec<Entered> = rights
+        .map(|(route, right, flight)| Entered::new(worker, route, client, right, flight))
         .collect();
     strip_force(worker, touched, parts);
     if let Some(route) = admitted.way.redirect

@@ -11,7 +11,7 @@ use crate::{
     deadline::timeout,
     forward::beside,
     hygiene,
-    snapshot::Ownership,
+    snapshot::{Ownership, Standing},
     table::RouteIndex,
     worker::Worker,
 };
@@ -41,9 +41,36 @@ pub(super) struct Probe {
     pub(super) worker: Rc<Worker>,
     pub(super) route: RouteIndex,
     pub(super) shadow: Arc<Shadow>,
-    pub(super) owner: Ownership,
+    pub(super) basis: Basis,
     pub(super) subject: Subject,
     pub(super) request: Request<Whole>,
+}
+
+/// What makes the sides comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// The owner's changes flow to the other side.
+    Followed(Ownership),
+    /// Both work on the same data.
+    Shared,
+}
+
+impl Basis {
+    pub(super) fn of(standing: Standing) -> Option<Self> {
+        match standing {
+            Standing::Unknown | Standing::Ownerless(_) => None,
+            Standing::Owned(_, owner) => Some(Self::Followed(owner)),
+            Standing::Shared { .. } => Some(Self::Shared),
+        }
+    }
+
+    /// The side whose answers are right.
+    pub(super) fn side(self) -> Side {
+        match self {
+            Self::Followed(owner) => owner.side,
+            Self::Shared => Side::Monolith,
+        }
+    }
 }
 
 /// What a side said.
@@ -97,7 +124,8 @@ impl Probe {
             return Err(Outcome::Unknown);
         }
         let two = self.both().await?;
-        if shared.ownership(self.route.extraction) != Some(self.owner) {
+        let standing = shared.snapshot.load().standing(self.route.extraction);
+        if Basis::of(standing) != Some(self.basis) {
             // Changes flowed the other way in between.
             return Err(Outcome::Unknown);
         }
@@ -112,14 +140,17 @@ impl Probe {
 
     /// Waits until the other side has all that the owner has shown so far.
     async fn flowed(&self) -> bool {
+        let Basis::Followed(owner) = self.basis else {
+            return true;
+        };
         let shared = &self.worker.shared;
         let extraction = shared.extraction(self.route.extraction);
         let flowing = async {
             let position = shared
                 .positions
-                .sample(&extraction.name, self.owner.side)
+                .sample(&extraction.name, owner.side)
                 .await?;
-            extraction.pins.reached(self.owner.side, position).await;
+            extraction.pins.reached(owner.side, position).await;
             Some(())
         };
         matches!(timeout(FLOW_PATIENCE, flowing).await, Ok(Some(())))
@@ -127,7 +158,7 @@ impl Probe {
 
     /// Asks both sides.
     async fn both(&self) -> Result<Pair, Outcome> {
-        let owner = self.owner.side;
+        let owner = self.basis.side();
         match tokio::join!(self.ask(owner), self.ask(owner.other())) {
             (Said::Answer(owner), Said::Answer(other)) => Ok(Pair { owner, other }),
             (Said::Answer(_), Said::Nothing) => Err(Outcome::Unanswered),
@@ -154,7 +185,7 @@ impl Probe {
     /// Compares apart from the worker's thread, whose clients must not wait for
     /// it.
     async fn differences(&self, Pair { owner, other }: Pair) -> Result<Vec<Difference>, Outcome> {
-        let (monolith, service) = match self.owner.side {
+        let (monolith, service) = match self.basis.side() {
             Side::Monolith => (owner, other),
             Side::Service => (other, owner),
         };

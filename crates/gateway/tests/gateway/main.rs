@@ -38,6 +38,7 @@ mod reload;
 mod routing;
 mod shadow;
 mod shapes;
+mod shared;
 mod slow_clients;
 mod smuggling;
 mod streaming;

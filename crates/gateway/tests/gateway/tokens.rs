@@ -3,7 +3,7 @@
 
 use crate::support::*;
 use gateway::{Gateway, Positions};
-use plan::{Plan, ReadYourWrites, Secret, TokenCarrier};
+use plan::{Data, Plan, ReadYourWrites, Secret, TokenCarrier};
 use protocol::{Side, routing::Writes};
 use std::{
     sync::Arc,
@@ -37,8 +37,7 @@ impl Pair {
             monolith.address,
             service.address,
         );
-        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-        extraction.read_your_writes = Some(ReadYourWrites {
+        *own_writes(&mut plan) = Some(ReadYourWrites {
             carrier,
             secret: Secret::new(SECRET).unwrap(),
         });
@@ -102,6 +101,14 @@ impl Pair {
 }
 
 /// The share under which all reads go to the side that does not own.
+fn own_writes(plan: &mut Plan) -> &mut Option<ReadYourWrites> {
+    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+    let Data::Replicate(data) = &mut extraction.data else {
+        panic!("its data move")
+    };
+    &mut data.read_your_writes
+}
+
 fn share(writes: Writes) -> u16 {
     if writes == TO_MONOLITH { 100 } else { 0 }
 }
@@ -164,8 +171,7 @@ async fn without_a_good_token_one_reads_from_the_owner() {
     let forged = String::from_utf8(forged).unwrap();
     let foreign = {
         let mut plan = pair.plan.clone();
-        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-        let own = extraction.read_your_writes.as_mut().unwrap();
+        let own = own_writes(&mut plan).as_mut().unwrap();
         own.secret = Secret::new("another secret, of 16").unwrap();
         let foreign = Pair::another(&pair.bed, &plan);
         foreign.publish(&routing(1, TO_MONOLITH, 100));
@@ -223,9 +229,8 @@ async fn a_write_that_may_come_to_be_later_has_no_position() {
         pair.bed.monolith.address,
         pair.bed.service.address,
     );
-    let own = pair.plan.extractions[&contracts()].read_your_writes.clone();
-    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-    extraction.read_your_writes = own;
+    let own = own_writes(&mut pair.plan.clone()).clone();
+    *own_writes(&mut plan) = own;
     let hasty = Pair::another(&pair.bed, &plan);
     hasty.publish(&routing(1, TO_MONOLITH, 100));
     let _go = pair.bed.monolith.stall();

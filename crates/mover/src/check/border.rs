@@ -9,7 +9,8 @@ use super::{
     facts::SideFacts,
     relations::{Border, ForeignKey},
 };
-use plan::{ColumnName, Extraction, ForeignColumn, TableName};
+use crate::Extraction;
+use plan::{ColumnName, ForeignColumn, TableName};
 use protocol::Side;
 use std::collections::BTreeSet;
 

@@ -5,8 +5,9 @@ use super::{
     facts::SideFacts,
     relations::{TableFacts, UniqueIndex},
 };
+use crate::Extraction;
 use crate::catalog::Column;
-use plan::{Extraction, TableMapping};
+use plan::TableMapping;
 use std::collections::BTreeSet;
 
 /// Rules about each pair of tables.

@@ -1,5 +1,6 @@
 //! What `check` asks about the tables that move and those around them.
 
+use crate::Extraction;
 use crate::{
     MoverError,
     catalog::{self, Table},
@@ -7,7 +8,7 @@ use crate::{
     layout::{FENCE_TRIGGER, Layout},
     sql,
 };
-use plan::{Extraction, TableName};
+use plan::TableName;
 use protocol::Side;
 
 const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \

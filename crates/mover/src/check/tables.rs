@@ -5,7 +5,7 @@ use super::{
     facts::SideFacts,
     relations::{Emptiness, TableFacts},
 };
-use plan::Extraction;
+use crate::Extraction;
 use protocol::Side;
 
 /// Rules about one side's tables.

@@ -41,7 +41,7 @@ impl Mover {
                 let twin_sequence = twin.and_then(|twin| twin.sequence.as_deref());
                 if let (Some(old), Some(new)) = (column.sequence.as_deref(), twin_sequence) {
                     let last = last_value(&source, old).await?;
-                    advance(&target, new, last, self.extraction.switch.block).await?;
+                    advance(&target, new, last, self.extraction.data.switch.block).await?;
                 }
             }
         }

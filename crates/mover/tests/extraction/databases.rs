@@ -148,8 +148,8 @@ extractions:
         }
     }
     let plan = Plan::parse(&text, |_| None).with_context(|| text.clone())?;
-    let extraction = plan.extractions.values().next().context("no extraction")?;
-    Ok(Mover::new(extraction))
+    let (extraction, data) = plan.replicated().next().context("no extraction")?;
+    Ok(Mover::new(&extraction.name, data))
 }
 
 impl Pair {

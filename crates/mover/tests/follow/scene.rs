@@ -1,12 +1,12 @@
 //! A monolith's and a service's database, copied and ready to be followed.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use mover::{
     Claims, Mover,
     follow::{FollowPhase, FollowStatus, Follower},
     positions::Sampler,
 };
-use plan::{ExtractionName, Plan};
+use plan::Plan;
 use protocol::{
     ConductorId, Epoch, InstanceId, Lsn, Nonce, Side,
     stream::{Direction, MESSAGE_PREFIX, Message, MessageKind, StreamState},
@@ -255,8 +255,8 @@ extractions:
 "
     );
     let plan = Plan::parse(&text, |_| None).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let name = ExtractionName::new("big-contracts").map_err(anyhow::Error::msg)?;
-    Ok(Mover::new(&plan.extractions[&name]))
+    let (extraction, data) = plan.replicated().next().context("no extraction")?;
+    Ok(Mover::new(&extraction.name, data))
 }
 
 /// Waits until a follower has applied up to a position.

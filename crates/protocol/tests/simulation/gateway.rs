@@ -51,7 +51,7 @@ impl Gateway {
         self.routing = Some(routing);
         match routing.writes {
             Writes::To(_) => std::mem::take(&mut self.held),
-            Writes::Hold { .. } | Writes::Refuse => Vec::new(),
+            Writes::Hold { .. } | Writes::Refuse | Writes::Split(_) => Vec::new(),
         }
     }
 
@@ -62,7 +62,7 @@ impl Gateway {
                 self.held.push(id);
                 Route::Held
             }
-            Some(Writes::Refuse) | None => Route::Refused,
+            Some(Writes::Refuse | Writes::Split(_)) | None => Route::Refused,
         }
     }
 

@@ -1,0 +1,129 @@
+//! What goes with which data mode.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
+use plan::{Data, ExtractionName, Plan, json_schema};
+
+/// No database anywhere: nothing moves.
+const SHARED: &str = r#"monolith: { url: "http://127.0.0.1:8000" }
+services:
+  auth: { url: "http://127.0.0.1:8001" }
+gateway: { listen: "127.0.0.1:8080" }
+extractions:
+  auth:
+    service: auth
+    routes: [{ path: /api/auth/* }]
+    data: { mode: shared }
+    rollout: { key: { header: x-user-id } }
+"#;
+
+fn error(text: &str) -> String {
+    Plan::parse(text, |_| None).unwrap_err().to_string()
+}
+
+#[test]
+fn shared_data_need_no_database() {
+    let plan = Plan::parse(SHARED, |_| None).unwrap();
+    let auth = &plan.extractions[&ExtractionName::new("auth").unwrap()];
+    assert_eq!(auth.data, Data::Shared);
+    assert_eq!(plan.replicated().count(), 0);
+}
+
+#[test]
+fn what_only_moving_data_have_is_refused_for_shared_ones() {
+    let data = "data: { mode: shared }";
+    let key = "rollout: { key: { header: x-user-id } }";
+    let cookie = "rollout: { key: { header: x-user-id }, read-your-writes: \
+                  { cookie: seen, secret: 0123456789abcdef } }";
+    for (from, to, wanted) in [
+        (data, "data: { mode: shared, schema: s }", "`schema`"),
+        (data, "data: { mode: shared, tables: {} }", "`tables`"),
+        (
+            data,
+            "data: { mode: shared, tables: { a.b: {} } }",
+            "`tables`",
+        ),
+        (data, "data: { mode: shared, writers: [cron] }", "`writers`"),
+        (
+            data,
+            "data: { mode: shared, references: {} }",
+            "`references`",
+        ),
+        (
+            data,
+            "data: { mode: shared }\n    switch: { hold: 1s }",
+            "`switch`",
+        ),
+        (key, cookie, "`read-your-writes`"),
+    ] {
+        assert!(SHARED.contains(from), "{from}");
+        let error = error(&SHARED.replace(from, to));
+        assert!(
+            error.contains(wanted) && error.contains("does not go with `mode: shared`"),
+            "{error}"
+        );
+        assert!(error.contains("Leave it out"), "{error}");
+        let line = if from == key { "line 10" } else { "line 9" };
+        let line = if wanted == "`switch`" {
+            "line 10"
+        } else {
+            line
+        };
+        assert!(error.contains(line), "{error}");
+    }
+}
+
+#[test]
+fn moving_data_need_all_of_it() {
+    let database = r#", database: "postgres://u@127.0.0.1/m" }"#;
+    let replicate = "data: { mode: replicate, schema: s, tables: { public.t: {} } }";
+    let with = |data: &str| {
+        SHARED
+            .replace("data: { mode: shared }", data)
+            .replace(" }\nservices", &format!("{database}\nservices"))
+            .replace(" }\ngateway", &format!("{database}\ngateway"))
+    };
+    assert!(Plan::parse(&with(replicate), |_| None).is_ok());
+    for (data, wanted) in [
+        ("data: { mode: replicate, schema: s }", "needs `tables`"),
+        (
+            "data: { mode: replicate, tables: { public.t: {} } }",
+            "needs `schema`",
+        ),
+        (
+            "data: { mode: replicate, schema: s, tables: {} }",
+            "moves no table",
+        ),
+        ("data: { mode: schema-copy }", "schema-copy"),
+        ("data: { mode: dual-write }", "dual-write"),
+    ] {
+        let error = error(&with(data));
+        assert!(error.contains(wanted), "{error}");
+    }
+    let without = SHARED.replace("data: { mode: shared }", replicate);
+    let error = error(&without);
+    assert!(error.contains("has no database"), "{error}");
+}
+
+#[test]
+fn the_schema_tells_the_modes_apart() {
+    let schema = json_schema();
+    let data = &schema["$defs"]["DataFile"];
+    assert_eq!(data["required"], serde_json::json!(["mode"]));
+    assert_eq!(data["if"]["properties"]["mode"]["const"], "shared");
+    assert_eq!(data["then"]["maxProperties"], 1);
+    assert_eq!(
+        data["else"]["required"],
+        serde_json::json!(["schema", "tables"])
+    );
+    let modes = data["properties"]["mode"].to_string();
+    assert!(
+        modes.contains("replicate") && modes.contains("shared"),
+        "{modes}"
+    );
+    let extraction = &schema["properties"]["extractions"]["additionalProperties"];
+    assert_eq!(extraction["then"]["properties"]["switch"], false);
+}
