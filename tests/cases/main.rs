@@ -22,6 +22,7 @@ mod lost_journal;
 mod monolith_own_tests;
 mod planted_difference;
 mod same_answers;
+mod shared_writes;
 mod story;
 mod taken_over;
 mod target_killed_during_switch;

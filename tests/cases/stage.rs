@@ -100,16 +100,19 @@ impl Stage {
 
     /// Clients through the gateway and a background writer beside it.
     pub async fn traffic(&self) -> Result<Traffic> {
+        let service = self.scene.contracts_database()?;
+        self.traffic_on(Some(&service)).await
+    }
+
+    /// The same, where the service has a database of its own or none.
+    pub async fn traffic_on(&self, service: Option<&str>) -> Result<Traffic> {
         let settings = workload::Settings {
             rate: 80.0,
             ..workload::Settings::default()
         };
         let run = settings.run.clone();
-        let (monolith, service) = (
-            self.scene.monolith_database()?,
-            self.scene.contracts_database()?,
-        );
-        let auditor = Auditor::begin(&monolith, Some(&service), &run).await?;
+        let monolith = self.scene.monolith_database()?;
+        let auditor = Auditor::begin(&monolith, service, &run).await?;
         let writer = self
             .scene
             .project

@@ -81,6 +81,19 @@ impl Plan {
         Ok(self)
     }
 
+    /// Replaces the piece of its text from where one begins to where another
+    /// does, which must both be there.
+    pub fn replace_between(mut self, from: &str, to: &str, new: &str) -> Result<Self> {
+        let begin = self.text.find(from);
+        let piece = begin.and_then(|begin| {
+            let length = self.text[begin..].find(to)?;
+            Some(begin..begin + length)
+        });
+        let piece = piece.with_context(|| format!("the plan has no `{from}` before `{to}`"))?;
+        self.text.replace_range(piece, new);
+        Ok(self)
+    }
+
     /// Sets what a `${NAME}` of the plan stands for.
     #[must_use]
     pub fn set(self, name: &str, value: &str) -> Self {
@@ -236,6 +249,12 @@ impl CommandLine {
     /// Sends a share of the clients' reads to the service.
     pub async fn shift(&self, reads: &str) -> Result<()> {
         let arguments = [EXTRACTION, "--reads", reads, "--json"];
+        self.run("shift", &arguments).await?.successful().map(drop)
+    }
+
+    /// The same with a share of their writes.
+    pub async fn shift_both(&self, reads: &str, writes: &str) -> Result<()> {
+        let arguments = [EXTRACTION, "--reads", reads, "--writes", writes, "--json"];
         self.run("shift", &arguments).await?.successful().map(drop)
     }
 

@@ -37,6 +37,16 @@ async fn environment_overrides() -> Result<()> {
     stage.banyan.start().await?;
     stage.settled("following", "monolith").await?;
     reads_are(&stage, 25.0).await?;
+    // Its writes have one owner.
+    let writes = ["contracts", "--reads", "5%", "--writes", "5%"];
+    let refused = stage.banyan.run("shift", &writes).await?;
+    ensure!(
+        refused.code == 2 && refused.stderr.contains("needs `mode: shared`"),
+        "{}: {}",
+        refused.code,
+        refused.stderr
+    );
+    reads_are(&stage, 25.0).await?;
 
     serve_with(&mut stage, &plan, "ROUTE_TO_MONOLITH", "True").await?;
     stage.settled("following", "monolith").await?;

@@ -63,6 +63,9 @@ pub struct Extraction {
     pub epoch: u64,
     /// The share of clients whose reads go to the service.
     pub reads_percent: f64,
+    /// The share of clients whose writes go to the service, where both sides
+    /// share the data.
+    pub writes_percent: Option<f64>,
     /// What goes wrong at the moment, and what to do.
     pub trouble: Option<String>,
     /// How far the first copy is.

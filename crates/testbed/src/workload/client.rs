@@ -2,7 +2,7 @@
 //! them remembers of its own writes.
 
 use super::known::version_of;
-use super::tally::Observation;
+use super::tally::{Deed, Observation};
 use super::{Outcome, Shared, Target, Write};
 use crate::http_client::{Answer, Call, Connection, SendError};
 use anyhow::Result;
@@ -383,7 +383,11 @@ impl Client {
         let observation = Observation {
             phase,
             elapsed: started.elapsed(),
-            is_contract_read: is_read && call.path.starts_with(CONTRACTS),
+            deed: match (call.path.starts_with(CONTRACTS), is_read) {
+                (true, true) => Deed::ReadContracts,
+                (true, false) => Deed::WriteContracts,
+                (false, _) => Deed::Other,
+            },
             by_service: result
                 .as_ref()
                 .is_ok_and(|answer| answer.side() == Some("service")),

@@ -20,6 +20,10 @@ pub struct Counts {
     pub contract_reads: u64,
     /// Those that the service answered.
     pub contract_reads_by_service: u64,
+    /// Acknowledged writes of contracts.
+    pub contract_writes: u64,
+    /// Those that the service answered.
+    pub contract_writes_by_service: u64,
     /// Median time to a whole answer.
     pub p50_ms: f64,
     /// 19 of 20 were faster.
@@ -31,12 +35,21 @@ pub struct Counts {
 impl Counts {
     /// Which share of contract reads the service answered, 0 to 1.
     pub fn service_share_of_reads(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-        if self.contract_reads == 0 {
-            0.0
-        } else {
-            self.contract_reads_by_service as f64 / self.contract_reads as f64
-        }
+        share(self.contract_reads_by_service, self.contract_reads)
+    }
+
+    /// The same of the acknowledged writes.
+    pub fn service_share_of_writes(&self) -> f64 {
+        share(self.contract_writes_by_service, self.contract_writes)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
     }
 }
 
@@ -51,12 +64,20 @@ pub struct PhaseCounts {
     pub counts: Counts,
 }
 
+/// What a request was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    ReadContracts,
+    WriteContracts,
+    Other,
+}
+
 /// One request that ended.
 #[derive(Debug)]
 pub(super) struct Observation {
     pub phase: usize,
     pub elapsed: Duration,
-    pub is_contract_read: bool,
+    pub deed: Deed,
     pub by_service: bool,
     pub is_acknowledged_write: bool,
     /// What went wrong, in words.
@@ -105,8 +126,12 @@ impl Tally {
         sums.requests += 1;
         sums.failed += u64::from(seen.failure.is_some());
         sums.writes_acknowledged += u64::from(seen.is_acknowledged_write);
-        sums.contract_reads += u64::from(seen.is_contract_read);
-        sums.contract_reads_by_service += u64::from(seen.is_contract_read && seen.by_service);
+        let is_contract_read = seen.deed == Deed::ReadContracts;
+        let is_contract_write = seen.deed == Deed::WriteContracts && seen.is_acknowledged_write;
+        sums.contract_reads += u64::from(is_contract_read);
+        sums.contract_reads_by_service += u64::from(is_contract_read && seen.by_service);
+        sums.contract_writes += u64::from(is_contract_write);
+        sums.contract_writes_by_service += u64::from(is_contract_write && seen.by_service);
         self.keep(seen.phase, seen.failure);
     }
 
@@ -154,6 +179,8 @@ impl Tally {
             total.stale_reads += sums.stale_reads;
             total.contract_reads += sums.contract_reads;
             total.contract_reads_by_service += sums.contract_reads_by_service;
+            total.contract_writes += sums.contract_writes;
+            total.contract_writes_by_service += sums.contract_writes_by_service;
             latencies_ms.extend_from_slice(some);
         }
         set_latencies(&mut total, latencies_ms);
@@ -217,7 +244,7 @@ mod tests {
         tally.note(Observation {
             phase: 0,
             elapsed: Duration::from_millis(5),
-            is_contract_read: true,
+            deed: Deed::ReadContracts,
             by_service: true,
             is_acknowledged_write: false,
             failure,
