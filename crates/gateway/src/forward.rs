@@ -15,7 +15,8 @@
 //! the plan's `retries` and their budget allow. Repeatable is what the caller
 //! gives leave for ([`Sends::Again`]): safe requests, and writes with an `Idempotency-Key`
 //! where the plan says that the upstream keeps those. A read that is given up
-//! on a side that does not own goes to the owner (`read`).
+//! on a side that does not own goes to the owner (`read`); where both sides share
+//! the data, a write that was not sent to the service, to the monolith (`write`).
 
 use crate::{
     answer::Refusal,

@@ -2,7 +2,8 @@
 
 use crate::databases::{APP, MOVER, Pair, clusters, mover, pair, roles, show};
 use anyhow::{Context, Result, ensure};
-use mover::check::{Finding, Severity};
+use mover::check::{Finding, Severity, sharing};
+use plan::{DatabaseUrl, ExtractionName};
 use protocol::Side;
 use testbed::{
     cluster::{Cluster, Options, connect_url},
@@ -570,5 +571,34 @@ async fn sides_that_are_too_near_or_too_far() -> Result<()> {
         show(&found)
     );
     drop(pair);
+    Ok(())
+}
+
+#[tokio::test]
+async fn shared_data_are_in_one_database() -> Result<()> {
+    let pair = pair("check_sharing", MONOLITH, SERVICE, TABLES).await?;
+    let clusters = clusters().await?;
+    let at = |cluster: &Cluster, database| -> Result<DatabaseUrl> {
+        let url = cluster.url(MOVER, database)?;
+        DatabaseUrl::parse(&url).map_err(anyhow::Error::msg)
+    };
+    let here = at(&clusters.monolith, &pair.database)?;
+    let other_server = at(&clusters.service, &pair.database)?;
+    let other_database = at(&clusters.monolith, "postgres")?;
+    let nobody = DatabaseUrl::parse("postgres://u@127.0.0.1:1/m").map_err(anyhow::Error::msg)?;
+    let name = ExtractionName::new("auth").map_err(anyhow::Error::msg)?;
+    let refused = [(Severity::Refuse, "auth", "are two databases")];
+    let unknown = [(Severity::Warn, "auth", "is not checked")];
+    let unreached = [(Severity::Refuse, "service's database", "cannot be used")];
+    for (case, service, expected) in [
+        ("the same", Some(&here), &[][..]),
+        ("another server", Some(&other_server), &refused),
+        ("another database", Some(&other_database), &refused),
+        ("one that the plan does not name", None, &unknown),
+        ("one that does not answer", Some(&nobody), &unreached),
+    ] {
+        let found = sharing::of_databases(&name, Some(&here), service).await;
+        expect(case, &found, expected)?;
+    }
     Ok(())
 }
