@@ -3,6 +3,7 @@
 use crate::{
     Explanation, Listeners, Positions, ReloadError, RouteReport, StartError,
     connections::{Bound, Manner},
+    expiry::{self, Expiries, Expiry},
     explain,
     listeners::Listening,
     observe::Observatory,
@@ -54,6 +55,8 @@ struct Inner {
     address: SocketAddr,
     shared: Arc<Shared>,
     setup: Arc<ArcSwap<Setup>>,
+    /// Of the listeners' certificates.
+    expiries: Expiries,
     workers: Vec<mpsc::UnboundedSender<Order>>,
     /// What it goes by; `None` once it stops. Locked while it is reloaded.
     running: Mutex<Option<Running>>,
@@ -128,7 +131,11 @@ impl Gateway {
         let count = plan.gateway.workers.max(1);
         let shared = Arc::new(Shared::new(plan, positions, observatory));
         let setup = Arc::new(Setup::new(plan, Arc::clone(&shared))?);
-        let Entrances { sockets, bound } = Entrances::new(plan, &mut inherited)?;
+        let Entrances {
+            sockets,
+            bound,
+            expiries,
+        } = Entrances::new(plan, &mut inherited)?;
         for unknown in &inherited.0 {
             tracing::warn!(socket = ?unknown, "an inherited socket is not in the plan, closing it");
         }
@@ -151,6 +158,7 @@ impl Gateway {
                 address,
                 shared,
                 setup: Arc::new(ArcSwap::new(setup)),
+                expiries: Arc::new(ArcSwap::from_pointee(expiries)),
                 workers,
                 running: Mutex::new(Some(Running { plan, sockets })),
                 has_predecessor: AtomicBool::new(has_predecessor),
@@ -192,7 +200,12 @@ impl Gateway {
         }
         let setup = Arc::new(self.inner.setup.load().after(&plan)?);
         let mut kept = clones(&now.sockets).map_err(|source| StartError::Worker { source })?;
-        let Entrances { sockets, bound } = Entrances::new(&plan, &mut kept)?;
+        let Entrances {
+            sockets,
+            bound,
+            expiries,
+        } = Entrances::new(&plan, &mut kept)?;
+        self.inner.expiries.store(Arc::new(expiries));
         *now = Running { plan, sockets };
         self.inner.setup.store(Arc::clone(&setup));
         let mut dones = Vec::new();
@@ -365,6 +378,7 @@ impl Gateway {
         self.inner.setup.load().access.register(registry);
         self.inner.setup.load().flags.register(registry);
         collector::register(&self.inner.setup, registry);
+        expiry::register(&self.inner.expiries, registry);
         self.inner.shared.shadows.register(registry);
         self.inner.shared.observatory.register(registry);
     }
@@ -415,6 +429,8 @@ struct Entrances {
     sockets: Vec<Listening>,
     /// By worker.
     bound: Vec<Vec<Bound>>,
+    /// Of the certificates that clients are shown.
+    expiries: Vec<Expiry>,
 }
 
 impl Entrances {
@@ -423,10 +439,12 @@ impl Entrances {
     fn new(plan: &Plan, inherited: &mut Listeners) -> Result<Self, StartError> {
         let count = plan.gateway.workers.max(1);
         let main = Listener::plain(plan.gateway.listen);
-        let mut sockets = Vec::new();
+        let (mut sockets, mut expiries) = (Vec::new(), Vec::new());
         let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
         for listener in [&main].into_iter().chain(&plan.gateway.listeners) {
             let manner = manner(listener)?;
+            let shown = manner.tls.iter().flat_map(|tls| tls.expiries());
+            expiries.extend(shown.cloned());
             for (at, socket) in inherited.take(listener, count)?.into_iter().enumerate() {
                 let again = socket
                     .try_clone()
@@ -436,7 +454,11 @@ impl Entrances {
                 bound[at % count].push(Bound { socket, manner });
             }
         }
-        Ok(Self { sockets, bound })
+        Ok(Self {
+            sockets,
+            bound,
+            expiries: expiry::gathered(expiries),
+        })
     }
 }
 

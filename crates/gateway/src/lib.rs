@@ -33,7 +33,7 @@
 //!
 //! What is asked beside clients, to compare both sides: `shadow`.
 //!
-//! What is told of it all: `metrics` (`native`), and `observe` (access log, traces, the
+//! What is told of it all: `metrics` (`native`, `expiry`), and `observe` (access log, traces, the
 //! gateway's own pages).
 //!
 //! Who is asked, and when no longer: `upstream` and what is below it.
@@ -64,6 +64,7 @@ mod connections;
 mod deadline;
 mod decision;
 mod error;
+mod expiry;
 mod explain;
 mod flags;
 mod force;

@@ -1,7 +1,7 @@
 //! TLS towards clients. What is in the files is read whole, at start and at
 //! a reload; connections that are there keep what they began with.
 
-use crate::wire::Wire;
+use crate::{expiry::Expiry, wire::Wire};
 use plan::{Certificate, ClientCertificates};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -58,29 +58,43 @@ pub enum TlsError {
 }
 
 /// How a listener speaks TLS.
-pub(crate) struct Tls(Arc<ServerConfig>);
+pub(crate) struct Tls {
+    config: Arc<ServerConfig>,
+    expiries: Vec<Expiry>,
+}
 
 impl Tls {
     /// Reads the files.
     pub(crate) fn new(files: &plan::Tls) -> Result<Self, TlsError> {
-        read(files).map(Arc::new).map(Self)
+        let (config, expiries) = read(files)?;
+        Ok(Self {
+            config: Arc::new(config),
+            expiries,
+        })
+    }
+
+    /// When its certificates expire.
+    pub(crate) fn expiries(&self) -> &[Expiry] {
+        &self.expiries
     }
 
     /// Shakes hands, for as long as it takes. Says whether HTTP/2 was chosen.
     pub(crate) async fn accept(&self, wire: Wire) -> io::Result<(Wire, bool)> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let stream = acceptor.accept(wire).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok((Wire::from(Box::new(stream)), is_http2))
     }
 }
 
-fn read(files: &plan::Tls) -> Result<ServerConfig, TlsError> {
+fn read(files: &plan::Tls) -> Result<(ServerConfig, Vec<Expiry>), TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
-    let mut keys = Vec::new();
+    let (mut keys, mut expiries) = (Vec::new(), Vec::new());
     for pair in &files.certificates {
-        keys.push(Arc::new(certified(pair, &provider)?));
+        let key = certified(pair, &provider)?;
+        expiries.extend(Expiry::of(pair.certificate.clone(), &key.cert));
+        keys.push(Arc::new(key));
     }
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -89,7 +103,7 @@ fn read(files: &plan::Tls) -> Result<ServerConfig, TlsError> {
         .with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(setup)?;
-    Ok(config)
+    Ok((config, expiries))
 }
 
 fn certified(pair: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {

@@ -18,11 +18,11 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// A plan's gateway with these listeners beside the main one.
-fn start(monolith: &str, listeners: &str) -> Result<Gateway, StartError> {
+pub fn start(monolith: &str, listeners: &str) -> Result<Gateway, StartError> {
     Gateway::start(&plan(monolith, listeners), FakeMover::new())
 }
 
-fn plan(monolith: &str, listeners: &str) -> Plan {
+pub fn plan(monolith: &str, listeners: &str) -> Plan {
     let text = format!(
         r#"
 monolith: {{ url: "{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
@@ -43,7 +43,7 @@ extractions:
 }
 
 /// A port that was free a moment ago.
-fn free() -> SocketAddr {
+pub fn free() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
@@ -62,13 +62,13 @@ async fn answer(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
 const GET: &str = "GET /x HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// An authority and the files of its certificates.
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     files: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -77,20 +77,26 @@ impl Authority {
         Self { issuer, files }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.files.path().join(name).display().to_string()
     }
 
     /// Writes `FILE.pem` and `FILE.key` for a name.
-    fn certify(&self, file: &str, name: &str) {
+    pub fn certify(&self, file: &str, name: &str) {
+        self.certify_until(file, name, 2100);
+    }
+
+    /// The same, to expire when this year begins.
+    pub fn certify_until(&self, file: &str, name: &str, year: i32) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         fs::write(self.path(&format!("{file}.pem")), certificate.pem()).unwrap();
         fs::write(self.path(&format!("{file}.key")), key.serialize_pem()).unwrap();
     }
 
-    fn tls(&self, file: &str, more: &str) -> String {
+    pub fn tls(&self, file: &str, more: &str) -> String {
         let (certificate, key) = (
             self.path(&format!("{file}.pem")),
             self.path(&format!("{file}.key")),

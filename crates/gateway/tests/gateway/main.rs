@@ -8,6 +8,7 @@
 mod access;
 mod answers;
 mod canary;
+mod certificates;
 mod chaos;
 mod checks;
 mod claims;
