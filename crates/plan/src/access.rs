@@ -113,7 +113,13 @@ pub enum JwksSource {
     /// A file, read again.
     File(PathBuf),
     /// `http://` or `https://`.
-    Url(Url),
+    Url {
+        /// Where.
+        url: Url,
+        /// The file with the authorities that its certificate is checked by; the
+        /// system's without it.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// The header that tells upstreams who asks.

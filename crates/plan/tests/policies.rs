@@ -89,6 +89,11 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("bank.pem", "gone.pem", &["line 9", "/etc/banyan/gone.pem"]),
     ("RS256", "none", &["line 9", "none", "HS256"]),
     ("https://issuer", "ftp://issuer", &["line 10", "https://"]),
+    (
+        "https://issuer.example.org/keys\"",
+        "http://issuer.example.org/keys\", ca: ca.pem",
+        &["line 10", "`ca`", "https"],
+    ),
     ("${SHOP_KEY}-and-more", "short", &["line 11", "16 bytes"]),
     (
         "redis://:hidden@",

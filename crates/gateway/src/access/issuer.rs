@@ -17,6 +17,7 @@ use jsonwebtoken::{
 use plan::{Jwks, JwksSource};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -209,11 +210,14 @@ async fn read(source: &JwksSource) -> Result<Bytes, String> {
             Ok(_) => Err(format!("`{}` is too large", path.display())),
             Err(error) => Err(format!("`{}` cannot be read: {error}", path.display())),
         },
-        JwksSource::Url(url) => fetch(url).await.map_err(|why| format!("{url}: {why}")),
+        JwksSource::Url { url, ca } => {
+            let fetched = fetch(url, ca.as_deref()).await;
+            fetched.map_err(|why| format!("{url}: {why}"))
+        }
     }
 }
 
-async fn fetch(url: &Url) -> Result<Bytes, String> {
+async fn fetch(url: &Url, ca: Option<&Path>) -> Result<Bytes, String> {
     let host = url.host_str().ok_or("it has no host")?;
     let port = url.port_or_known_default().ok_or("it has no port")?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -224,8 +228,25 @@ async fn fetch(url: &Url) -> Result<Bytes, String> {
         return exchange(url, stream).await;
     }
     let name = ServerName::try_from(bare.to_owned()).map_err(|error| error.to_string())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(authorities(ca)?)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    exchange(url, stream).await
+}
+
+/// Those that an issuer's certificate is checked by, as they are now.
+fn authorities(ca: Option<&Path>) -> Result<rustls::RootCertStore, String> {
     let mut roots = rustls::RootCertStore::empty();
-    for bundle in BUNDLES {
+    let (named, system) = (ca.into_iter(), BUNDLES.iter().map(Path::new));
+    for bundle in named.chain(system.filter(|_| ca.is_none())) {
         for certificate in CertificateDer::pem_file_iter(bundle)
             .into_iter()
             .flatten()
@@ -235,18 +256,10 @@ async fn fetch(url: &Url) -> Result<Bytes, String> {
             let _ = roots.add(certificate);
         }
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = connector
-        .connect(name, stream)
-        .await
-        .map_err(|error| error.to_string())?;
-    exchange(url, stream).await
+    match ca {
+        Some(ca) if roots.is_empty() => Err(format!("`{}` has no certificate", ca.display())),
+        _ => Ok(roots),
+    }
 }
 
 async fn exchange(

@@ -2,6 +2,7 @@
 
 use crate::{
     access::{ask, bearer, guarded, now},
+    listeners::{self, Authority, free},
     support::*,
 };
 use bytes::Bytes;
@@ -57,9 +58,17 @@ async fn becomes(bed: &Bed, token: &str, wanted: u16) {
 }
 
 async fn trusting(issuer: &Upstream, refresh: &str) -> Bed {
-    guarded(&format!(
-        "  jwks: {{ url: \"http://{}/keys?v=1\", refresh: {refresh} }}\n  policies: {{ jwt: {{ issuers: [\"https://issuer\"] }} }}",
+    reading(&format!(
+        "url: \"http://{}/keys?v=1\", refresh: {refresh}",
         issuer.address
+    ))
+    .await
+}
+
+/// Reads keys as this says.
+async fn reading(jwks: &str) -> Bed {
+    guarded(&format!(
+        "  jwks: {{ {jwks} }}\n  policies: {{ jwt: {{ issuers: [\"https://issuer\"] }} }}"
     ))
     .await
 }
@@ -122,4 +131,36 @@ async fn until_the_keys_are_read_nobody_is_told_that_a_token_is_bad() {
     answer.assert_refused("issuer-unknown");
     publish(&issuer, &[&key]);
     becomes(&bed, &key.token(), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_read_over_tls_from_whom_the_authorities_vouch_for() {
+    let issuer = Upstream::start("issuer").await;
+    let key = Key::new("a");
+    publish(&issuer, &[&key]);
+    let authority = Authority::new();
+    authority.certify("issuer", "localhost");
+    let address = free();
+    let listener = format!(
+        "{{ listen: \"{address}\", {} }}",
+        authority.tls("issuer", "")
+    );
+    // What ends its TLS is another gateway.
+    let _front = listeners::start(&format!("http://{}", issuer.address), &listener).unwrap();
+    let ca = format!("ca: {}", authority.path("ca.pem"));
+    let named = format!("url: \"https://localhost:{}/keys\"", address.port());
+    // Nobody vouches for it, and then nobody under this name.
+    for unknown in [
+        named.clone(),
+        format!("url: \"https://{address}/keys\", {ca}"),
+    ] {
+        let bed = reading(&unknown).await;
+        let answer = ask(&bed, "GET", "/x", &[("authorization", &key.token())]).await;
+        answer.assert_refused("issuer-unknown");
+    }
+    assert_eq!(issuer.count(), 0);
+    let bed = reading(&format!("{named}, {ca}")).await;
+    becomes(&bed, &key.token(), 200).await;
+    assert_eq!(issuer.seen()[0].path, "/keys");
+    assert_eq!(status(&bed, &Key::new("a").token()).await, 401);
 }

@@ -48,6 +48,10 @@ pub struct JwksFile {
     /// `https://...` or `http://...`.
     #[serde(default)]
     pub(crate) url: Option<Text>,
+    /// File with the authorities (PEM) that vouch for an `https://...` that the
+    /// system's do not know.
+    #[serde(default)]
+    pub(crate) ca: Option<Text>,
     /// A file beside the plan.
     #[serde(default)]
     pub(crate) file: Option<Text>,

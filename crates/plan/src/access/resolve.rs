@@ -164,12 +164,18 @@ fn jwks(
     environment: Environment<'_>,
     files: &Files<'_>,
 ) -> Result<Jwks, PlanError> {
+    let path = |text| Ok(files.path(&parse(text, environment, |text| Ok(text.to_owned()))?));
     let source = match (&file.url, &file.file) {
-        (Some(url), None) => JwksSource::Url(parse(url, environment, key_set_url)?),
-        (None, Some(path)) => {
-            let path = parse(path, environment, |text| Ok(text.to_owned()))?;
-            JwksSource::File(files.path(&path))
+        (Some(url), None) => {
+            let url = parse(url, environment, key_set_url)?;
+            if let Some(ca) = file.ca.as_ref().filter(|_| url.scheme() != "https") {
+                return Err(PlanError::at(ca.at, "`ca` is for `https://` only")
+                    .remedy("Write the issuer's address with https, or leave `ca` out"));
+            }
+            let ca = file.ca.as_ref().map(path).transpose()?;
+            JwksSource::Url { url, ca }
         }
+        (None, Some(file)) => JwksSource::File(path(file)?),
         _ => {
             return Err(PlanError::at(
                 at,
