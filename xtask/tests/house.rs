@@ -15,8 +15,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "banyan",
         &["plan", "protocol", "gateway", "mover", "conductor"],
     ),
+    ("kit", &[]),
     ("testbed", &[]),
-    ("contracts", &[]),
+    ("contracts", &["kit"]),
     ("cases", &[]),
     ("xtask", &["testbed"]),
 ];

@@ -1,0 +1,19 @@
+//! The kit: what the author of a service gets in ten lines of `main`.
+//!
+//! Settings from the environment, a server with health, metrics, traces and
+//! orderly ends, guards that say who calls, a client that survives the others'
+//! failures, and data that survives our own.
+//!
+//! It is not for the gateway, the mover or the conductor, and knows none of
+//! them: a service does not know that it is being migrated.
+//!
+//! # Invariants
+//!
+//! 1. All settings are read and judged before a port opens or a connection is
+//!    made, and every problem is reported at once.
+//! 2. Every answer that is a failure is `application/problem+json` (RFC 9457).
+//! 3. Every wait, queue, body and cache has a named bound.
+//! 4. Nothing that may have had an effect is repeated by the client, unless it
+//!    carries an idempotency key.
+//! 5. No secret, body or row value is logged; secrets compare in constant time.
+//! 6. Nothing from outside panics the process or becomes a metric's label.
