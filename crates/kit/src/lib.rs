@@ -17,3 +17,20 @@
 //!    carries an idempotency key.
 //! 5. No secret, body or row value is logged; secrets compare in constant time.
 //! 6. Nothing from outside panics the process or becomes a metric's label.
+
+pub mod context;
+pub mod extract;
+mod health;
+pub mod metrics;
+pub mod problem;
+mod program;
+pub mod server;
+mod service;
+pub mod settings;
+
+pub use extract::{Json, Path, Query};
+pub use health::Need;
+pub use problem::Problem;
+pub use program::Program;
+pub use service::{Fault, Kit, Limits, Service, Stopping};
+pub use settings::Identity;

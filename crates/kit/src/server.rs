@@ -1,0 +1,290 @@
+//! Serves a service: connections with bounds, and an orderly end.
+
+mod around;
+mod listener;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{StatusCode, header};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, info, warn};
+
+use crate::Service;
+use crate::extract::Json;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::service::{Fault, Kit, Stopping};
+use crate::settings::Address;
+use listener::{Listener, Stream};
+
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// For the head of a request, and for a connection without one. Longer than
+/// the gateway and the kit's client keep connections that are idle (4 s): it
+/// must be them who give one up, or a request could meet the closing.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Fields and bytes of a head; hyper answers 431 beyond them.
+const HEAD_FIELDS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long requests under way may take once the service was told to stop,
+/// and then what works in the background, and then what is done last.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}; set SERVICE_HOST and SERVICE_PORT to one that is free")]
+    Listen {
+        /// The address.
+        address: Address,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Shared {
+    metrics: Metrics,
+    health: Health,
+    limits: crate::Limits,
+    room: Semaphore,
+}
+
+/// A service that serves.
+#[derive(Debug)]
+pub struct Running {
+    address: Address,
+    shared: Arc<Shared>,
+    stopping: Stopping,
+    stop_delay: Duration,
+    /// No more connections; those that are there finish.
+    drain: CancellationToken,
+    /// Those that are still there are cut off.
+    cut: CancellationToken,
+    connections: TaskTracker,
+    background: TaskTracker,
+    failures: mpsc::Receiver<Fault>,
+    at_stop: AtStop,
+}
+
+struct AtStop(Vec<futures_util::future::BoxFuture<'static, ()>>);
+
+impl std::fmt::Debug for AtStop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at stop", self.0.len())
+    }
+}
+
+/// Starts to serve. It goes on until [`Running::stop`].
+pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
+    let listener = Listener::bind(&kit.settings.address).await;
+    let listener = listener.map_err(|source| StartError::Listen {
+        address: kit.settings.address.clone(),
+        source,
+    })?;
+    let address = listener.address().clone();
+    let shared = Arc::new(Shared {
+        metrics: kit.metrics.clone(),
+        health: Health::new(kit.identity, service.checks),
+        limits: service.limits,
+        room: Semaphore::new(service.limits.concurrency),
+    });
+    let router = router(service.router, &shared);
+    let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
+    let connections = TaskTracker::new();
+    let accepting = Accepting {
+        listener,
+        router,
+        drain: drain.clone(),
+        cut: cut.clone(),
+        connections: connections.clone(),
+    };
+    connections.spawn(accepting.run());
+    let background = TaskTracker::new();
+    let (failed, failures) = mpsc::channel(1);
+    for (name, work) in service.background {
+        let (failed, stopping) = (failed.clone(), kit.stopping.clone());
+        background.spawn(async move {
+            let fault = match work.await {
+                Ok(()) if stopping.is_told() => return,
+                Ok(()) => format!("{name} ended").into(),
+                Err(fault) => fault,
+            };
+            error!(work = name, error = fault, "work in the background failed");
+            // One is enough to stop.
+            let _ = failed.try_send(fault);
+        });
+    }
+    info!(%address, service = kit.identity.name, version = kit.identity.version, "serving");
+    Ok(Running {
+        address,
+        shared,
+        stopping: kit.stopping,
+        stop_delay: kit.settings.stop_delay.get(),
+        drain,
+        cut,
+        connections,
+        background,
+        failures,
+        at_stop: AtStop(service.at_stop),
+    })
+}
+
+impl Running {
+    /// Where it listens; the port is the real one.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Waits until work in the background has failed. Cancel safe.
+    pub async fn failed(&mut self) -> Fault {
+        match self.failures.recv().await {
+            Some(fault) => fault,
+            // Nothing works in the background.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops in order: not ready, no more connections, requests under way
+    /// answered, background ended, the last things done; each within a bound.
+    pub async fn stop(self) {
+        info!("stopping");
+        self.shared.health.stop();
+        tokio::time::sleep(self.stop_delay).await;
+        self.stopping.tell();
+        self.drain.cancel();
+        self.connections.close();
+        if timeout(STOP_TIMEOUT, self.connections.wait()).await.is_err() {
+            warn!("requests were still under way and are cut off");
+            self.cut.cancel();
+        }
+        self.background.close();
+        if timeout(STOP_TIMEOUT, self.background.wait()).await.is_err() {
+            warn!("work in the background did not end and is cut off");
+        }
+        for work in self.at_stop.0 {
+            if timeout(STOP_TIMEOUT, work).await.is_err() {
+                warn!("what is done last did not end and is left");
+            }
+        }
+        info!("stopped");
+    }
+}
+
+fn router(service: Router, shared: &Arc<Shared>) -> Router {
+    let own = Router::new()
+        .route("/health", get(ready))
+        .route("/health/ready", get(ready))
+        .route("/health/live", get(live))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::clone(shared));
+    let limited = axum::middleware::from_fn_with_state(Arc::clone(shared), around::limited);
+    let observed = axum::middleware::from_fn_with_state(Arc::clone(shared), around::observed);
+    // Health and metrics must answer also where there is no room for more.
+    service.layer(limited).merge(own).layer(observed)
+}
+
+async fn live() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "status": "alive" }))
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let report = shared.health.report().await;
+    let status = if report.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(report)).into_response()
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match shared.metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => {
+            error!(%error, "metrics cannot be written");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+struct Accepting {
+    listener: Listener,
+    router: Router,
+    drain: CancellationToken,
+    cut: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Accepting {
+    async fn run(self) {
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let next = async {
+                // The semaphore is never closed.
+                let place = Arc::clone(&room).acquire_owned().await.ok();
+                (place, self.listener.accept().await)
+            };
+            let (place, stream) = tokio::select! {
+                next = next => next,
+                () = self.drain.cancelled() => return,
+            };
+            let (router, drain, cut) = (self.router.clone(), self.drain.clone(), self.cut.clone());
+            self.connections.spawn(async move {
+                match stream {
+                    Stream::Tcp(stream) => converse(stream, router, drain, cut).await,
+                    Stream::Unix(stream) => converse(stream, router, drain, cut).await,
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn converse<S>(stream: S, router: Router, drain: CancellationToken, cut: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEAD_FIELDS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = cut.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        // The client went away, or sent what is no request.
+        debug!(%error, "a connection ended early");
+    }
+}

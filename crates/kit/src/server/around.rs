@@ -1,0 +1,93 @@
+//! What happens around every request.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::{StatusCode, header};
+use http_body_util::Limited;
+use tokio::time::timeout;
+use tracing::{Instrument, debug, error, info_span, warn};
+
+use super::Shared;
+use crate::context::{CORRELATION_ID, Context};
+use crate::metrics::OTHER;
+use crate::problem::{self, Problem, RETRY_SECONDS};
+
+/// Ties log lines, traces and metrics together, and makes every failure a
+/// problem.
+pub(super) async fn observed(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let in_flight = shared.metrics.begun();
+    let context = Context::read(request.headers());
+    let correlation = context.correlation.clone();
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or(OTHER, MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    // The route and not the path, which can hold what is nobody's business.
+    let span = info_span!("request", %method, route, correlation_id = %correlation);
+    let answering = async {
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|_| {
+            // The panic's own words are on stderr already.
+            error!("a handler panicked");
+            Problem::internal().into_response()
+        });
+        let mut answer = problem::explained(answer);
+        let headers = answer.headers_mut();
+        headers.insert(CORRELATION_ID, correlation.header());
+        let time = begun.elapsed();
+        shared.metrics.answered(&method, &route, answer.status(), time);
+        debug!(status = answer.status().as_u16(), ?time, "answered");
+        answer
+    };
+    let answer = context.scope(answering.instrument(span)).await;
+    drop(in_flight);
+    answer
+}
+
+/// Holds a request within the service's limits.
+pub(super) async fn limited(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let limits = &shared.limits;
+    let Ok(_room) = shared.room.try_acquire() else {
+        return Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "Too many requests are under way; nothing was done.",
+        )
+        .retry_after(RETRY_SECONDS)
+        .into_response();
+    };
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let most = u64::try_from(limits.body_bytes).unwrap_or(u64::MAX);
+    if length.is_some_and(|length| length > most) {
+        return Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    }
+    let request = request.map(|body| Body::new(Limited::new(body, limits.body_bytes)));
+    match timeout(limits.request_timeout, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            warn!(limit = ?limits.request_timeout, "a request took too long");
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timed-out",
+                "It took too long, and may or may not have been done.",
+            )
+            .into_response()
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the author of a service puts together.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::health::{Check, Need};
+use crate::metrics::Metrics;
+use crate::settings::{self, Identity};
+
+/// Whatever can go wrong at start, for the log.
+pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Bounds on what requests may cost. At each of them stands a problem.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest body; 413 beyond it.
+    pub body_bytes: usize,
+    /// How long a request may take up to the head of its answer; 503 beyond
+    /// it, and what it did stays done.
+    pub request_timeout: Duration,
+    /// Requests at once; 503 with `Retry-After` beyond it.
+    pub concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            request_timeout: Duration::from_secs(30),
+            // A few times what a pool of ten connections can work on: what
+            // waits longer is better told to come again.
+            concurrency: 256,
+        }
+    }
+}
+
+/// Told once the service is to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping(CancellationToken);
+
+impl Stopping {
+    /// Waits until the service is to stop. Cancel safe.
+    pub async fn told(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// Whether it is.
+    pub fn is_told(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    pub(crate) fn tell(&self) {
+        self.0.cancel();
+    }
+}
+
+/// What the kit gives for putting a service together.
+#[derive(Debug, Clone)]
+pub struct Kit {
+    /// Who the service is.
+    pub identity: Identity,
+    /// What every service reads.
+    pub settings: settings::Server,
+    /// For metrics of its own.
+    pub metrics: Metrics,
+    /// For work in the background and answers without end.
+    pub stopping: Stopping,
+}
+
+impl Kit {
+    /// For a service started by hand, as tests do.
+    pub fn new(identity: Identity, settings: settings::Server) -> Self {
+        Self {
+            identity,
+            settings,
+            metrics: Metrics::new(&identity),
+            stopping: Stopping::default(),
+        }
+    }
+}
+
+type Work = BoxFuture<'static, Result<(), Fault>>;
+
+/// A service, ready to be served.
+#[derive(Default)]
+pub struct Service {
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) background: Vec<(&'static str, Work)>,
+    pub(crate) at_stop: Vec<BoxFuture<'static, ()>>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("limits", &self.limits)
+            .field("checks", &self.checks)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// A service that answers by these routes, and beside them `/health`,
+    /// `/health/live`, `/health/ready` and `/metrics`, which the routes must
+    /// leave free.
+    pub fn new(router: Router) -> Self {
+        Self {
+            router,
+            ..Self::default()
+        }
+    }
+
+    /// Other bounds than the usual ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// A dependency that readiness asks: at most twice a second, and within a
+    /// second. Its error goes to the log.
+    #[must_use]
+    pub fn check<F, A, E>(mut self, name: &'static str, need: Need, ask: A) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.checks.push(Check::new(name, need, ask));
+        self
+    }
+
+    /// Work that goes on until [`Stopping`] is told. The service ends with a
+    /// failure when it ends sooner: whoever watches over it starts it again.
+    #[must_use]
+    pub fn background<F, E>(mut self, name: &'static str, work: F) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Fault>,
+    {
+        let work = async move { work.await.map_err(Into::into) };
+        self.background.push((name, work.boxed()));
+        self
+    }
+
+    /// Work to do last, once no request is under way: closing a pool.
+    #[must_use]
+    pub fn at_stop(mut self, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.at_stop.push(work.boxed());
+        self
+    }
+}
