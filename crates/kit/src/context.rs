@@ -8,9 +8,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use uuid::Uuid;
 
@@ -121,8 +119,7 @@ impl Context {
     /// Adds to a request to another service what it should know of this.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         headers.insert(CORRELATION_ID, self.correlation.header());
-        let context =
-            opentelemetry::Context::new().with_remote_span_context(self.trace.clone());
+        let context = opentelemetry::Context::new().with_remote_span_context(self.trace.clone());
         TraceContextPropagator::new().inject_context(&context, &mut Outgoing(headers));
     }
 }
@@ -130,7 +127,13 @@ impl Context {
 fn begun() -> SpanContext {
     // Random, and 0 as good as never, which would only be an invalid trace.
     let trace = TraceId::from(Uuid::new_v4().as_u128());
-    SpanContext::new(trace, random_span(), TraceFlags::SAMPLED, false, TraceState::NONE)
+    SpanContext::new(
+        trace,
+        random_span(),
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::NONE,
+    )
 }
 
 fn child(parent: &SpanContext) -> SpanContext {

@@ -4,6 +4,35 @@
 //! orderly ends, guards that say who calls, a client that survives the others'
 //! failures, and data that survives our own.
 //!
+//! # A whole service
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use kit::{Fault, Identity, Kit, Program, Service};
+//!
+//! kit::settings! {
+//!     /// What the greeter reads beside what every service reads.
+//!     struct Settings {
+//!         /// Whom to greet
+//!         whom: String = "GREETER_WHOM" or "world",
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let identity = Identity::new("greeter", env!("CARGO_PKG_VERSION"), 8110);
+//!     Program::new(identity, "Greets.").run(assemble)
+//! }
+//!
+//! async fn assemble(_kit: Kit, settings: Settings) -> Result<Service, Fault> {
+//!     let greeting = format!("Hello, {}!", settings.whom);
+//!     let greet = get(move || std::future::ready(greeting.clone()));
+//!     Ok(Service::new(Router::new().route("/greeting", greet)))
+//! }
+//! ```
+//!
+//! It answers `/health`, `/health/live`, `/health/ready` and `/metrics`, ends
+//! in order on SIGTERM, and lists what it reads with `--settings`.
+//!
 //! It is not for the gateway, the mover or the conductor, and knows none of
 //! them: a service does not know that it is being migrated.
 //!
@@ -20,6 +49,7 @@
 
 pub mod context;
 pub mod extract;
+pub mod guard;
 mod health;
 pub mod metrics;
 pub mod problem;
@@ -29,6 +59,7 @@ mod service;
 pub mod settings;
 
 pub use extract::{Json, Path, Query};
+pub use guard::{ApiKey, Caller, Peer, User};
 pub use health::Need;
 pub use problem::Problem;
 pub use program::Program;

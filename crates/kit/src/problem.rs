@@ -22,30 +22,98 @@ pub(crate) const RETRY_SECONDS: u32 = 1;
 
 /// What the kit answers with: status, kind, and what to do about it.
 pub const KINDS: &[(u16, &str, &str)] = &[
-    (400, "malformed-request", "Send a request as the interface describes it."),
-    (400, "malformed-json", "Send JSON (RFC 8259); the detail says where it ends to be."),
-    (401, "credential-missing", "Show a key in `X-API-Key` or a token in `Authorization: Bearer`."),
+    (
+        400,
+        "malformed-request",
+        "Send a request as the interface describes it.",
+    ),
+    (
+        400,
+        "malformed-json",
+        "Send JSON (RFC 8259); the detail says where it ends to be.",
+    ),
+    (
+        401,
+        "credential-missing",
+        "Show a key in `X-API-Key` or a token in `Authorization: Bearer`.",
+    ),
     (401, "key-unknown", "Show a key that the service knows."),
-    (401, "token-malformed", "Show a token that was issued for this service, as it was issued."),
-    (401, "token-algorithm", "The token's algorithm is `none` or not the one of its key."),
-    (401, "token-signature", "The token was signed by another key, or changed."),
+    (
+        401,
+        "token-malformed",
+        "Show a token that was issued for this service, as it was issued.",
+    ),
+    (
+        401,
+        "token-algorithm",
+        "The token's algorithm is `none` or not the one of its key.",
+    ),
+    (
+        401,
+        "token-signature",
+        "The token was signed by another key, or changed.",
+    ),
     (401, "token-expired", "Ask the issuer for a new token."),
-    (401, "token-not-yet", "The token is valid later; compare the clocks."),
+    (
+        401,
+        "token-not-yet",
+        "The token is valid later; compare the clocks.",
+    ),
     (401, "token-issuer", "The token is by another issuer."),
     (401, "token-audience", "The token is for somebody else."),
-    (401, "token-request", "The token was made for another request."),
-    (403, "forbidden", "The caller is known, and may not do this."),
+    (
+        401,
+        "token-request",
+        "The token was made for another request.",
+    ),
+    (
+        403,
+        "forbidden",
+        "The caller is known, and may not do this.",
+    ),
     (404, "not-found", "There is nothing at this address."),
-    (405, "method-not-allowed", "The header `Allow` has the methods that are."),
+    (
+        405,
+        "method-not-allowed",
+        "The header `Allow` has the methods that are.",
+    ),
     (408, "request-timeout", "The body did not arrive in time."),
     (413, "body-too-large", "Send less at once."),
-    (415, "unsupported-media-type", "Send `Content-Type: application/json`."),
-    (422, "invalid-content", "`errors` has each field that is wrong and what it must be."),
-    (500, "internal", "A defect of the service; the correlation id finds it in the log."),
-    (503, "busy", "Too many requests are under way; `Retry-After` says when to come again."),
-    (503, "unavailable", "A part that the request needs is away; nothing was done."),
-    (503, "timed-out", "It took too long and may or may not have been done."),
-    (503, "keys-unavailable", "The issuer's keys cannot be read at the moment."),
+    (
+        415,
+        "unsupported-media-type",
+        "Send `Content-Type: application/json`.",
+    ),
+    (
+        422,
+        "invalid-content",
+        "`errors` has each field that is wrong and what it must be.",
+    ),
+    (
+        500,
+        "internal",
+        "A defect of the service; the correlation id finds it in the log.",
+    ),
+    (
+        503,
+        "busy",
+        "Too many requests are under way; `Retry-After` says when to come again.",
+    ),
+    (
+        503,
+        "unavailable",
+        "A part that the request needs is away; nothing was done.",
+    ),
+    (
+        503,
+        "timed-out",
+        "It took too long and may or may not have been done.",
+    ),
+    (
+        503,
+        "keys-unavailable",
+        "The issuer's keys cannot be read at the moment.",
+    ),
 ];
 
 /// A failure, as it is told.
@@ -103,12 +171,11 @@ impl Problem {
             StatusCode::UNAUTHORIZED => ("credential-missing", "Say who you are."),
             StatusCode::FORBIDDEN => ("forbidden", "The caller may not do this."),
             StatusCode::NOT_FOUND => ("not-found", "There is nothing at this address."),
-            StatusCode::METHOD_NOT_ALLOWED => {
-                ("method-not-allowed", "The address does not take this method.")
-            }
-            StatusCode::REQUEST_TIMEOUT => {
-                ("request-timeout", "The body did not arrive in time.")
-            }
+            StatusCode::METHOD_NOT_ALLOWED => (
+                "method-not-allowed",
+                "The address does not take this method.",
+            ),
+            StatusCode::REQUEST_TIMEOUT => ("request-timeout", "The body did not arrive in time."),
             StatusCode::PAYLOAD_TOO_LARGE => ("body-too-large", "The body is too large."),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => (
                 "unsupported-media-type",
@@ -153,8 +220,7 @@ impl Problem {
 
     /// A part is away and nothing was done: the caller may come again.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            .retry_after(RETRY_SECONDS)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(RETRY_SECONDS)
     }
 
     /// A defect: the caller learns no more than that. The log must have said

@@ -98,7 +98,10 @@ impl Program {
                 ExitCode::SUCCESS
             }
             ["--settings"] => {
-                print!("{}", settings::reference::<(settings::Server, S)>(&self.identity));
+                print!(
+                    "{}",
+                    settings::reference::<(settings::Server, S)>(&self.identity)
+                );
                 ExitCode::SUCCESS
             }
             [name] if self.commands.iter().any(|command| command.name == name) => {
@@ -143,7 +146,10 @@ impl Program {
     }
 
     fn carry_out(mut self, name: &str) -> ExitCode {
-        let chosen = self.commands.iter().position(|command| command.name == name);
+        let chosen = self
+            .commands
+            .iter()
+            .position(|command| command.name == name);
         let Some(at) = chosen else {
             return ExitCode::from(EXIT_USAGE);
         };

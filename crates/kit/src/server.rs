@@ -24,6 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::Service;
 use crate::extract::Json;
+use crate::guard::{Guards, UserTokens};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -65,6 +66,7 @@ pub enum StartError {
 struct Shared {
     metrics: Metrics,
     health: Health,
+    guards: Arc<Guards>,
     limits: crate::Limits,
     room: Semaphore,
 }
@@ -102,7 +104,9 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         source,
     })?;
     let address = listener.address().clone();
+    let users = Arc::new(UserTokens::new(&kit.settings));
     let shared = Arc::new(Shared {
+        guards: Arc::new(Guards::new(kit.identity, &kit.settings, users)),
         metrics: kit.metrics.clone(),
         health: Health::new(kit.identity, service.checks),
         limits: service.limits,
@@ -173,7 +177,10 @@ impl Running {
         self.stopping.tell();
         self.drain.cancel();
         self.connections.close();
-        if timeout(STOP_TIMEOUT, self.connections.wait()).await.is_err() {
+        if timeout(STOP_TIMEOUT, self.connections.wait())
+            .await
+            .is_err()
+        {
             warn!("requests were still under way and are cut off");
             self.cut.cancel();
         }

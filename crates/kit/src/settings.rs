@@ -12,7 +12,6 @@ mod values;
 use std::fmt;
 
 pub use common::{Address, Identity, Log, LogFormat, Server};
-pub(crate) use common::variable_prefix;
 pub use secret::{Secret, Secrets};
 pub use values::{Bounded, Origin, Seconds};
 

@@ -56,9 +56,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(bytes) => {
-                ([(header::CONTENT_TYPE, "application/json")], Bytes::from(bytes)).into_response()
-            }
+            Ok(bytes) => (
+                [(header::CONTENT_TYPE, "application/json")],
+                Bytes::from(bytes),
+            )
+                .into_response(),
             Err(error) => {
                 tracing::error!(%error, "an answer cannot be written as json");
                 Problem::internal().into_response()
@@ -82,9 +84,9 @@ pub fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
         Ok(_) if holds_nul(text) => Err(Problem::invalid_field("", NUL)),
         Ok(parsed) => Ok(parsed),
         // What is broken further on counts before what does not fit.
-        Err((error, pointer)) if error.is_data() && is_well_formed(text) => {
-            Err(Problem::invalid_field(pointer, harmless(&error.to_string())))
-        }
+        Err((error, pointer)) if error.is_data() && is_well_formed(text) => Err(
+            Problem::invalid_field(pointer, harmless(&error.to_string())),
+        ),
         Err((error, _)) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "malformed-json",
@@ -196,7 +198,16 @@ mod tests {
     #[test]
     fn what_is_no_json_is_400() {
         let deep = format!("{{\"user\": {}", "[".repeat(100_000));
-        for text in ["", "{", "nul", "{}x", "{\"user\": 1", "{\"user\": 1}}", "{'a': 1}", &deep] {
+        for text in [
+            "",
+            "{",
+            "nul",
+            "{}x",
+            "{\"user\": 1",
+            "{\"user\": 1}}",
+            "{'a': 1}",
+            &deep,
+        ] {
             let (status, shown) = refused(text);
             assert_eq!(status, 400, "{shown}");
         }
@@ -208,9 +219,21 @@ mod tests {
             ("{}", "pointer: \"\"", "missing field `user`"),
             ("[]", "pointer: \"\"", ""),
             ("{\"user\": 7}", "pointer: \"/user\"", "expected a string"),
-            ("{\"user\": \"a\", \"codes\": [1, -2]}", "pointer: \"/codes/1\"", "expected u32"),
-            ("{\"user\": \"a\", \"admin\": true}", "pointer: \"/admin\"", "unknown field"),
-            ("{\"user\": \"a\", \"user\": \"b\"}", "pointer: \"", "duplicate field"),
+            (
+                "{\"user\": \"a\", \"codes\": [1, -2]}",
+                "pointer: \"/codes/1\"",
+                "expected u32",
+            ),
+            (
+                "{\"user\": \"a\", \"admin\": true}",
+                "pointer: \"/admin\"",
+                "unknown field",
+            ),
+            (
+                "{\"user\": \"a\", \"user\": \"b\"}",
+                "pointer: \"",
+                "duplicate field",
+            ),
             ("{\"user\": \"a\\u0000b\"}", "pointer: \"\"", "U+0000"),
         ];
         for (text, pointer, reason) in table {

@@ -16,6 +16,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::Shared;
 use crate::context::{CORRELATION_ID, Context};
+use crate::guard::Guarded;
 use crate::metrics::OTHER;
 use crate::problem::{self, Problem, RETRY_SECONDS};
 
@@ -23,7 +24,7 @@ use crate::problem::{self, Problem, RETRY_SECONDS};
 /// problem.
 pub(super) async fn observed(
     State(shared): State<Arc<Shared>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let begun = Instant::now();
@@ -33,6 +34,12 @@ pub(super) async fn observed(
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or(OTHER, MatchedPath::as_str).to_owned();
     let method = request.method().clone();
+    let guarded = Guarded {
+        guards: Arc::clone(&shared.guards),
+        method: method.clone(),
+        uri: request.uri().clone(),
+    };
+    request.extensions_mut().insert(guarded);
     // The route and not the path, which can hold what is nobody's business.
     let span = info_span!("request", %method, route, correlation_id = %correlation);
     let answering = async {
@@ -46,7 +53,9 @@ pub(super) async fn observed(
         let headers = answer.headers_mut();
         headers.insert(CORRELATION_ID, correlation.header());
         let time = begun.elapsed();
-        shared.metrics.answered(&method, &route, answer.status(), time);
+        shared
+            .metrics
+            .answered(&method, &route, answer.status(), time);
         debug!(status = answer.status().as_u16(), ?time, "answered");
         answer
     };

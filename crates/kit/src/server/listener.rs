@@ -66,9 +66,10 @@ impl Listener {
                     let _ = stream.set_nodelay(true);
                     Stream::Tcp(stream)
                 }),
-                Socket::Unix(listener) => {
-                    listener.accept().await.map(|(stream, _)| Stream::Unix(stream))
-                }
+                Socket::Unix(listener) => listener
+                    .accept()
+                    .await
+                    .map(|(stream, _)| Stream::Unix(stream)),
             };
             match accepted {
                 Ok(stream) => return stream,

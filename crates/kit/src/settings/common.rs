@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
-use super::{Group, Origin, Reader, Seconds, Secrets, Setting};
+use super::{Group, Origin, Reader, Seconds, Secret, Secrets, Setting};
 
 /// Who a service is. Constant, known before anything is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +151,10 @@ crate::settings! {
         pub stop_delay: Seconds = "SERVICE_STOP_DELAY" or "0",
         /// The keys that callers of the service may show in `X-API-Key`
         pub api_keys: Option<Secrets> = "{NAME}_SERVICE_API_KEY",
-        /// Signs and verifies users' tokens (HS256); the first signs
-        pub jwt_secrets: Option<Secrets> = "JWT_SECRET_KEY",
+        /// Signs and verifies users' tokens (HS256)
+        pub jwt_secret: Option<Secret> = "JWT_SECRET_KEY",
+        /// Still verifies users' tokens, while the secret is replaced
+        pub jwt_former_secret: Option<Secret> = "JWT_FORMER_SECRET_KEY",
         /// Where the issuer publishes the keys of users' tokens (ES256, RS256)
         pub jwks_url: Option<Origin> = "JWT_JWKS_URL",
         /// Who must have issued users' tokens

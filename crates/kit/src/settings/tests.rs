@@ -64,7 +64,10 @@ fn every_wrong_variable_is_named_with_a_remedy() {
         "{error}"
     );
     assert!(error.contains("DATABASE_URL: is not set"), "{error}");
-    assert!(!error.contains("hunter2"), "a password must not be repeated");
+    assert!(
+        !error.contains("hunter2"),
+        "a password must not be repeated"
+    );
 }
 
 #[test]
@@ -75,7 +78,10 @@ fn hosts_may_be_names_numbers_and_sockets() {
             .ok()
     };
     let expected = [
-        ("staging-auth.example.com", Some("staging-auth.example.com:8001")),
+        (
+            "staging-auth.example.com",
+            Some("staging-auth.example.com:8001"),
+        ),
         ("0.0.0.0", Some("0.0.0.0:8001")),
         ("::1", Some("[::1]:8001")),
         ("[::]", Some("[::]:8001")),
@@ -97,18 +103,29 @@ fn no_secret_is_shown() {
         ("JWT_SECRET_KEY", "hunter3"),
     ]);
     let shown = format!("{server:?}");
-    assert!(shown.contains("[redacted]") && !shown.contains("hunter"), "{shown}");
+    assert!(
+        shown.contains("[redacted]") && !shown.contains("hunter"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn the_reference_has_every_variable() {
     let table = reference::<Server>(&AUTH);
     assert!(
-        table.contains("| `SERVICE_PORT` | `8001` | The port it listens on; a number from 0 to 65535 |\n"),
+        table.contains(
+            "| `SERVICE_PORT` | `8001` | The port it listens on; a number from 0 to 65535 |\n"
+        ),
         "{table}"
     );
-    assert!(table.contains("| `LAND_AUTH_SERVICE_API_KEY` | none | "), "{table}");
-    assert_eq!(table.lines().count(), declarations::<Server>(&AUTH).len() + 2);
+    assert!(
+        table.contains("| `LAND_AUTH_SERVICE_API_KEY` | none | "),
+        "{table}"
+    );
+    assert_eq!(
+        table.lines().count(),
+        declarations::<Server>(&AUTH).len() + 2
+    );
 }
 
 proptest! {

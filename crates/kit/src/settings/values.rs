@@ -48,7 +48,9 @@ impl Setting for Seconds {
     fn parse(text: &str) -> Option<Self> {
         const DAY: f64 = 86_400.0;
         let seconds: f64 = text.parse().ok()?;
-        let is_digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_digits = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
         (is_digits && seconds <= DAY).then(|| Self(Duration::from_secs_f64(seconds)))
     }
 }
