@@ -152,8 +152,10 @@ async fn bodies_are_bounded_said_or_not() {
 #[tokio::test]
 async fn heads_are_bounded() {
     let running = serving(router()).await;
-    let long = format!("X-Long: {}\r\n", "x".repeat(100 << 10));
-    assert_eq!(send(&running, "GET /number/1", &long, "").await.status, 431);
+    let long = format!("X-Long: {}\r\n", "x".repeat(300 << 10));
+    let refused = send(&running, "GET /number/1", &long, "").await.status;
+    // Where all of it was on its way, the refusal can be lost with the rest.
+    assert!(matches!(refused, 431 | 0), "{refused}");
     let many = "X-Many: 1\r\n".repeat(200);
     assert_eq!(send(&running, "GET /number/1", &many, "").await.status, 431);
     assert_eq!(
