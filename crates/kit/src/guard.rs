@@ -7,6 +7,7 @@
 //! passes.
 
 mod bearer;
+mod issuer;
 mod key_set;
 mod peers;
 mod users;
@@ -19,6 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
 pub use bearer::BadToken;
+pub(crate) use issuer::keep as keep_keys;
 pub(crate) use key_set::KeySet;
 pub use peers::PeerTokens;
 pub use users::UserTokens;

@@ -47,6 +47,7 @@
 //! 5. No secret, body or row value is logged; secrets compare in constant time.
 //! 6. Nothing from outside panics the process or becomes a metric's label.
 
+pub mod client;
 pub mod context;
 pub mod extract;
 pub mod guard;
@@ -54,10 +55,12 @@ mod health;
 pub mod metrics;
 pub mod problem;
 mod program;
+pub mod registry;
 pub mod server;
 mod service;
 pub mod settings;
 
+pub use client::{Client, ClientError};
 pub use extract::{Json, Path, Query};
 pub use guard::{ApiKey, Caller, Peer, User};
 pub use health::Need;

@@ -31,11 +31,13 @@ pub struct Program {
     commands: Vec<Command>,
 }
 
+type Preparing = dyn FnOnce(&Identity, Lookup<'_>) -> Result<(Log, Work), SettingsError>;
+
 /// Something else than serving, such as to migrate the database and end.
 struct Command {
     name: &'static str,
     about: &'static str,
-    prepare: Box<dyn FnOnce(&Identity, Lookup<'_>) -> Result<(Log, Work), SettingsError>>,
+    prepare: Box<Preparing>,
 }
 
 impl fmt::Debug for Command {
@@ -116,13 +118,17 @@ impl Program {
 
     fn usage(&self) -> String {
         let name = self.identity.name;
-        let mut usage = format!("{}\n\nUsage: {name:20} serve\n", self.about);
-        for command in &self.commands {
-            let call = format!("{name} {}", command.name);
-            usage += &format!("       {call:20} {}\n", command.about);
-        }
-        let call = format!("{name} --settings");
-        usage + &format!("       {call:20} list the settings, which come from the environment\n")
+        let commands = self.commands.iter().map(|one| (one.name, one.about));
+        let own = (
+            "--settings",
+            "list the settings, which come from the environment",
+        );
+        let calls = commands.chain([own]).map(|(argument, about)| {
+            let call = format!("{name} {argument}");
+            format!("       {call:24} {about}\n")
+        });
+        let calls: String = calls.collect();
+        format!("{}\n\nUsage: {name:24} serve\n{calls}", self.about)
     }
 
     fn serve<S, F, A, E>(self, assemble: A) -> ExitCode

@@ -24,10 +24,11 @@ use tracing::{debug, error, info, warn};
 
 use crate::Service;
 use crate::extract::Json;
-use crate::guard::{Guards, UserTokens};
+use crate::guard::{self, Guards, UserTokens};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::registry::{Entry, Registration};
 use crate::service::{Fault, Kit, Stopping};
 use crate::settings::Address;
 use listener::{Listener, Stream};
@@ -59,6 +60,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Nobody could reach what the registry would be told.
+    #[error("others cannot reach {0}: set SERVICE_URL, which the registry is told")]
+    NoUrl(Address),
 }
 
 /// What all requests share.
@@ -104,9 +108,10 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         source,
     })?;
     let address = listener.address().clone();
+    let registration = registration(&kit, &address)?;
     let users = Arc::new(UserTokens::new(&kit.settings));
     let shared = Arc::new(Shared {
-        guards: Arc::new(Guards::new(kit.identity, &kit.settings, users)),
+        guards: Arc::new(Guards::new(kit.identity, &kit.settings, Arc::clone(&users))),
         metrics: kit.metrics.clone(),
         health: Health::new(kit.identity, service.checks),
         limits: service.limits,
@@ -124,6 +129,10 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     };
     connections.spawn(accepting.run());
     let background = TaskTracker::new();
+    keep_keys(&kit, users, &background);
+    if let Some(registration) = registration {
+        background.spawn(registration.keep(kit.stopping.clone()));
+    }
     let (failed, failures) = mpsc::channel(1);
     for (name, work) in service.background {
         let (failed, stopping) = (failed.clone(), kit.stopping.clone());
@@ -151,6 +160,39 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         failures,
         at_stop: AtStop(service.at_stop),
     })
+}
+
+/// The instance as the registry is to be told, if there is a registry.
+fn registration(kit: &Kit, address: &Address) -> Result<Option<Registration>, StartError> {
+    let Some(registry) = kit.registry() else {
+        return Ok(None);
+    };
+    let url = match (&kit.settings.public_url, address) {
+        (Some(url), _) => url.as_str().to_owned(),
+        (None, Address::Tcp { host, .. }) if host != "0.0.0.0" && host != "::" => {
+            format!("http://{address}")
+        }
+        (None, _) => return Err(StartError::NoUrl(address.clone())),
+    };
+    let entry = Entry::new(kit.identity, url, kit.settings.tags.clone());
+    Ok(Some(Registration { registry, entry }))
+}
+
+/// Keeps the keys of the issuer of users' tokens, if it publishes some.
+fn keep_keys(kit: &Kit, users: Arc<UserTokens>, background: &TaskTracker) {
+    let Some(url) = &kit.settings.jwks_url else {
+        return;
+    };
+    // With an address it does not fail.
+    if let Ok(issuer) = kit.client("issuer").at(Some(url)).build() {
+        let stopping = kit.stopping.clone();
+        background.spawn(async move {
+            tokio::select! {
+                () = guard::keep_keys(users, issuer) => {}
+                () = stopping.told() => {}
+            }
+        });
+    }
 }
 
 impl Running {

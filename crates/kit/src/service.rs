@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::future::{BoxFuture, FutureExt};
+use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::{Client, ClientBuilder, Common, Transport};
+use crate::guard::PeerTokens;
 use crate::health::{Check, Need};
 use crate::metrics::Metrics;
-use crate::settings::{self, Identity};
+use crate::settings::{self, Identity, Secrets};
 
 /// Whatever can go wrong at start, for the log.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -69,17 +72,46 @@ pub struct Kit {
     pub metrics: Metrics,
     /// For work in the background and answers without end.
     pub stopping: Stopping,
+    clients: Common,
 }
 
 impl Kit {
     /// For a service started by hand, as tests do.
     pub fn new(identity: Identity, settings: settings::Server) -> Self {
+        let metrics = Metrics::new(&identity);
+        let outcomes = Family::default();
+        let help = "What came of requests to other services";
+        metrics.register("client_requests", help, outcomes.clone());
         Self {
             identity,
-            settings,
-            metrics: Metrics::new(&identity),
+            metrics,
             stopping: Stopping::default(),
+            clients: Common {
+                transport: Transport::new(),
+                tokens: PeerTokens::new(identity.name, settings.service_secrets.clone()),
+                outcomes,
+            },
+            settings,
         }
+    }
+
+    /// A client for another service, by the name that it has in the registry
+    /// and in tokens.
+    pub fn client(&self, name: &str) -> ClientBuilder {
+        ClientBuilder::new(name, self.registry(), self.clients.clone())
+    }
+
+    /// A client for the registry, if there is one.
+    pub(crate) fn registry(&self) -> Option<Client> {
+        let url = self.settings.registry_url.as_ref()?;
+        let registry = ClientBuilder::new("registry", None, self.clients.clone()).at(Some(url));
+        let key = self.settings.registry_key.as_ref().and_then(Secrets::first);
+        let registry = match key {
+            Some(key) => registry.key(key),
+            None => registry,
+        };
+        // With an address it does not fail.
+        registry.build().ok()
     }
 }
 

@@ -87,16 +87,14 @@ pub(super) async fn limited(
         return Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
     }
     let request = request.map(|body| Body::new(Limited::new(body, limits.body_bytes)));
-    match timeout(limits.request_timeout, next.run(request)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            warn!(limit = ?limits.request_timeout, "a request took too long");
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timed-out",
-                "It took too long, and may or may not have been done.",
-            )
-            .into_response()
-        }
+    if let Ok(answer) = timeout(limits.request_timeout, next.run(request)).await {
+        return answer;
     }
+    warn!(limit = ?limits.request_timeout, "a request took too long");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "timed-out",
+        "It took too long, and may or may not have been done.",
+    )
+    .into_response()
 }

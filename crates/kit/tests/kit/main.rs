@@ -5,8 +5,11 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod client;
 mod guard;
 mod health;
+mod issuer;
 mod observe;
+mod registry;
 mod server;
 mod support;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::Router;
+use kit::client::Policy;
 use kit::server::Running;
-use kit::settings::{self, Address};
-use kit::{Identity, Kit, Service};
+use kit::settings::{self, Address, Origin, Setting};
+use kit::{Client, Identity, Kit, Service};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -137,4 +138,21 @@ pub async fn until(running: &Running, path: &str, good: impl Fn(&Answer) -> bool
         assert!(tokio::time::Instant::now() < deadline, "still {answer:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Where others reach it.
+pub fn url(running: &Running) -> String {
+    format!("http://{}", running.address())
+}
+
+/// A client for something that runs here, made by a greeter with these
+/// settings.
+pub fn client(variables: &[(&str, &str)], running: &Running, policy: Policy) -> Client {
+    client_at(variables, &url(running), policy)
+}
+
+pub fn client_at(variables: &[(&str, &str)], url: &str, policy: Policy) -> Client {
+    let url = Origin::parse(url).unwrap();
+    let client = kit(variables).client("other").at(Some(&url));
+    client.policy(policy).build().unwrap()
 }

@@ -1,0 +1,100 @@
+//! Finds the instances of another service, again and again.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::{Found, LOOK, SERVICES, pause};
+use crate::client::{Client, ClientError, Instance, Instances, Source};
+
+/// Instances of one service that are used; more are left to others.
+const INSTANCES_MAX: usize = 256;
+
+/// Looks until nobody uses the source any more.
+pub(crate) fn discover(registry: Client, name: String) -> Source {
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = sender.closed() => {}
+            () = look(&registry, &name, &sender) => {}
+        }
+    });
+    Source::Found(receiver)
+}
+
+async fn look(registry: &Client, name: &str, known: &watch::Sender<Option<Instances>>) {
+    let mut failures = 0_u32;
+    loop {
+        match found(registry, name).await {
+            Ok(urls) => {
+                if failures > 0 {
+                    info!(service = name, "the registry is back");
+                }
+                failures = 0;
+                known.send_if_modified(|known| renew(known, urls));
+                sleep(LOOK).await;
+            }
+            Err(error) => {
+                if failures == 0 {
+                    // What was found before is used meanwhile.
+                    let error = &error as &dyn std::error::Error;
+                    warn!(service = name, error, "the registry cannot be asked");
+                }
+                failures = failures.saturating_add(1);
+                sleep(pause(failures)).await;
+            }
+        }
+    }
+}
+
+async fn found(registry: &Client, name: &str) -> Result<Vec<String>, ClientError> {
+    let query: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("name", name)
+        .finish();
+    let answer = registry.get(format!("{SERVICES}?{query}")).send().await?;
+    let found: Vec<Found> = answer.successful()?.json()?;
+    let urls = found.into_iter().take(INSTANCES_MAX);
+    Ok(urls
+        .map(|one| one.url.trim_end_matches('/').to_owned())
+        .collect())
+}
+
+/// Takes what was found, and keeps what is known of those that were there.
+fn renew(known: &mut Option<Instances>, mut urls: Vec<String>) -> bool {
+    urls.sort_unstable();
+    urls.dedup();
+    let before: &[Arc<Instance>] = known.as_deref().unwrap_or_default();
+    let same = known.is_some() && before.iter().map(|one| &one.url).eq(&urls);
+    if same {
+        return false;
+    }
+    let instance = |url: String| {
+        let there = before.iter().find(|one| one.url == url);
+        there.map_or_else(|| Arc::new(Instance::new(url)), Arc::clone)
+    };
+    let renewed: Vec<_> = urls.into_iter().map(instance).collect();
+    *known = Some(renewed.into());
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_an_instance_outlives_a_look() {
+        let urls = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut known = None;
+        assert!(renew(&mut known, urls(&["b", "a", "a"])));
+        let first = known.clone().unwrap();
+        assert_eq!(first.len(), 2);
+        assert!(!renew(&mut known, urls(&["a", "b"])));
+        assert!(renew(&mut known, urls(&["c", "b"])));
+        let second = known.unwrap();
+        assert!(Arc::ptr_eq(&first[1], &second[0]));
+        let mut known = None;
+        assert!(renew(&mut known, Vec::new()), "nobody is an answer, too");
+    }
+}
