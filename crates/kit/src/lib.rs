@@ -68,3 +68,9 @@ pub use problem::Problem;
 pub use program::Program;
 pub use service::{Fault, Kit, Limits, Service, Stopping};
 pub use settings::Identity;
+
+// Data.
+pub mod backoff;
+pub mod database;
+pub mod idempotency;
+pub mod outbox;

@@ -1,0 +1,6 @@
+//! The kit's data side on a real PostgreSQL, with processes that are killed.
+
+mod idempotency;
+mod migration;
+mod outbox;
+mod scene;
