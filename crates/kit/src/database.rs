@@ -8,6 +8,7 @@
 mod failure;
 mod migration;
 mod notices;
+mod variables;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tracing::log::LevelFilter;
 pub use failure::DatabaseError;
 pub use migration::{MigrateError, migrate};
 pub use notices::{Notice, Notices, Receiver, channel};
+pub use variables::{DatabaseUrl, Variables};
 
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -27,6 +27,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::Problem;
 use crate::database::{Database, DatabaseError, commit};
 
 pub use key::{IdempotencyKey, KeyError};
@@ -143,6 +144,26 @@ pub enum IdempotencyError {
     /// The database did not do it.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+impl From<IdempotencyError> for Problem {
+    fn from(error: IdempotencyError) -> Self {
+        let detail = format!("{error}.");
+        match error {
+            IdempotencyError::UnderWay => {
+                Self::new(StatusCode::CONFLICT, "idempotency-key-under-way", detail).retry_after(1)
+            }
+            IdempotencyError::OtherRequest => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self::new(status, "idempotency-key-reused", detail)
+            }
+            IdempotencyError::TooLarge(_) => {
+                tracing::error!(%error, "a request failed");
+                Self::internal()
+            }
+            IdempotencyError::Database(error) => error.into(),
+        }
+    }
 }
 
 /// A transaction in which the effect of a keyed request is had. Dropping it

@@ -73,4 +73,6 @@ pub use settings::Identity;
 pub mod backoff;
 pub mod database;
 pub mod idempotency;
+pub mod ledger;
 pub mod outbox;
+pub mod saga;

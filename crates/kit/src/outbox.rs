@@ -13,6 +13,7 @@
 mod consumer;
 mod dead_letters;
 mod queue;
+pub(crate) use queue::shortened;
 mod relay;
 
 use serde::Serialize;

@@ -110,6 +110,26 @@ pub const KINDS: &[(u16, &str, &str)] = &[
         "It took too long and may or may not have been done.",
     ),
     (
+        400,
+        "idempotency-key",
+        "Send one `Idempotency-Key`: a new UUID per operation.",
+    ),
+    (
+        409,
+        "idempotency-key-under-way",
+        "The first request with this key has not ended yet.",
+    ),
+    (
+        422,
+        "idempotency-key-reused",
+        "The key was used for another request: take a new one.",
+    ),
+    (
+        503,
+        "outcome-unknown",
+        "The answer was lost: send it again with the same key.",
+    ),
+    (
         503,
         "keys-unavailable",
         "The issuer's keys cannot be read at the moment.",

@@ -1,5 +1,10 @@
 //! What a failed statement means to whoever asked for it.
 
+use axum::http::StatusCode;
+use tracing::{error, info, warn};
+
+use crate::Problem;
+
 /// Why the database did not do it. Except for `CommitUnknown`, nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -50,6 +55,35 @@ impl DatabaseError {
             error.into()
         } else {
             Self::CommitUnknown(error)
+        }
+    }
+}
+
+/// A request that met it. Logs it: this is where it ends.
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        match &error {
+            DatabaseError::WritesClosed(_) => {
+                info!("the database refused a write");
+                Self::unavailable("Writes are closed for a moment. Nothing was stored; try again.")
+            }
+            DatabaseError::Unavailable(_) => {
+                warn!(%error, "a request failed");
+                Self::unavailable("The database is unavailable. Nothing was stored; try again.")
+            }
+            DatabaseError::CommitUnknown(_) => {
+                warn!(%error, "a request failed");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "outcome-unknown",
+                    "The database was lost while it stored this. Look whether it is there, or \
+                     send it again with the same Idempotency-Key.",
+                )
+            }
+            DatabaseError::Defect(_) => {
+                error!(%error, "a request failed");
+                Self::internal()
+            }
         }
     }
 }

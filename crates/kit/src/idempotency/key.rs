@@ -1,6 +1,10 @@
 //! The header itself.
 
-use axum::http::HeaderMap;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::Problem;
 
 /// The header's name.
 pub const HEADER: &str = "idempotency-key";
@@ -60,6 +64,31 @@ impl IdempotencyKey {
         }
         let text = value.to_str().map_err(|_| KeyError::Malformed)?;
         Self::parse(text).map(Some)
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        let detail = format!("{error}.").replacen("the", "The", 1);
+        Self::new(StatusCode::BAD_REQUEST, "idempotency-key", detail)
+    }
+}
+
+/// For a handler that needs one.
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self::of(&parts.headers)?.ok_or(KeyError::Missing)?)
+    }
+}
+
+/// For a handler that does without.
+impl<S: Sync> OptionalFromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Ok(Self::of(&parts.headers)?)
     }
 }
 
