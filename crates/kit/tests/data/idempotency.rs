@@ -21,6 +21,19 @@ async fn fresh(database: &Database, request: KeyedRequest) -> Attempt {
     }
 }
 
+/// The server learns of the end of the last attempt a moment later.
+async fn fresh_when_free(database: &Database, request: KeyedRequest) -> Attempt {
+    testbed::deadline::until("the key", crate::scene::PATIENCE, async || {
+        match begin(database, request.clone()).await {
+            Ok(Begun::Fresh(attempt)) => Ok(Some(attempt)),
+            Err(IdempotencyError::UnderWay) => Ok(None),
+            other => panic!("{other:?}"),
+        }
+    })
+    .await
+    .unwrap()
+}
+
 async fn effect(attempt: &mut Attempt) {
     sqlx::query("insert into applied (key, what) values ('a', 1)")
         .execute(attempt.connection())
@@ -78,16 +91,7 @@ async fn while_one_is_under_way_the_next_is_refused_and_a_dropped_one_leaves_not
         assert!(matches!(next, Err(IdempotencyError::UnderWay)), "{next:?}");
     }
     drop(attempt);
-    // The rollback is sent when the connection is next used: wait for it.
-    let mut attempt = testbed::deadline::until("the key", crate::scene::PATIENCE, async || {
-        match begin(&database, request("k", "two")).await {
-            Ok(Begun::Fresh(attempt)) => Ok(Some(attempt)),
-            Err(IdempotencyError::UnderWay) => Ok(None),
-            other => panic!("{other:?}"),
-        }
-    })
-    .await
-    .unwrap();
+    let mut attempt = fresh_when_free(&database, request("k", "two")).await;
     effect(&mut attempt).await;
     attempt.finish(created()).await.unwrap();
     assert_eq!(applied(&database, "a").await, [1]);
@@ -137,7 +141,7 @@ async fn a_lost_connection_leaves_neither_effect_nor_record() {
     assert_eq!(superuser.query(ended, &[]).await.unwrap().len(), 1);
     assert!(attempt.finish(created()).await.is_err());
     assert_eq!(count(&database, "idempotency_records").await, 0);
-    let mut attempt = fresh(&database, request("k", "one")).await;
+    let mut attempt = fresh_when_free(&database, request("k", "one")).await;
     effect(&mut attempt).await;
     attempt.finish(created()).await.unwrap();
     assert_eq!(applied(&database, "a").await, [1]);
