@@ -53,12 +53,14 @@ pub mod extract;
 pub mod guard;
 mod health;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 mod program;
 pub mod registry;
 pub mod server;
 mod service;
 pub mod settings;
+mod spans;
 
 pub use client::{Client, ClientError};
 pub use extract::{Json, Path, Query};

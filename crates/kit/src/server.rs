@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use http::{StatusCode, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,10 +28,12 @@ use crate::extract::Json;
 use crate::guard::{self, Guards, UserTokens};
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::problem::Problem;
 use crate::registry::{Entry, Registration};
 use crate::service::{Fault, Kit, Stopping};
 use crate::settings::Address;
+use crate::spans::{self, Spans};
 use listener::{Listener, Stream};
 
 /// Connections at once; more wait to be accepted.
@@ -60,6 +63,12 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Traces cannot be sent there.
+    #[error("cannot send traces; check OTEL_EXPORTER_OTLP_ENDPOINT")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The handlers' documentation cannot be written.
+    #[error("the interface's description cannot be written")]
+    Description(#[from] serde_json::Error),
     /// Nobody could reach what the registry would be told.
     #[error("others cannot reach {0}: set SERVICE_URL, which the registry is told")]
     NoUrl(Address),
@@ -73,6 +82,7 @@ struct Shared {
     guards: Arc<Guards>,
     limits: crate::Limits,
     room: Semaphore,
+    spans: Option<Spans>,
 }
 
 /// A service that serves.
@@ -86,6 +96,8 @@ pub struct Running {
     drain: CancellationToken,
     /// Those that are still there are cut off.
     cut: CancellationToken,
+    /// There are no more requests of which there could be spans.
+    answered: CancellationToken,
     connections: TaskTracker,
     background: TaskTracker,
     failures: mpsc::Receiver<Fault>,
@@ -109,6 +121,9 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     })?;
     let address = listener.address().clone();
     let registration = registration(&kit, &address)?;
+    let endpoint = kit.settings.otlp_endpoint.as_ref();
+    let traces = endpoint.map(|url| spans::channel(kit.identity, url, &kit.metrics));
+    let (spans, sending) = traces.transpose()?.unzip();
     let users = Arc::new(UserTokens::new(&kit.settings));
     let shared = Arc::new(Shared {
         guards: Arc::new(Guards::new(kit.identity, &kit.settings, Arc::clone(&users))),
@@ -116,8 +131,11 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         health: Health::new(kit.identity, service.checks),
         limits: service.limits,
         room: Semaphore::new(service.limits.concurrency),
+        spans,
     });
-    let router = router(service.router, &shared);
+    let api = service.api.as_ref();
+    let api = api.map(|api| openapi::document(kit.identity, api));
+    let router = router(service.router, api.transpose()?, &shared);
     let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
     let connections = TaskTracker::new();
     let accepting = Accepting {
@@ -129,6 +147,10 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     };
     connections.spawn(accepting.run());
     let background = TaskTracker::new();
+    let answered = CancellationToken::new();
+    if let Some(sending) = sending {
+        background.spawn(sending.run(answered.clone()));
+    }
     keep_keys(&kit, users, &background);
     if let Some(registration) = registration {
         background.spawn(registration.keep(kit.stopping.clone()));
@@ -155,6 +177,7 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         stop_delay: kit.settings.stop_delay.get(),
         drain,
         cut,
+        answered,
         connections,
         background,
         failures,
@@ -226,6 +249,7 @@ impl Running {
             warn!("requests were still under way and are cut off");
             self.cut.cancel();
         }
+        self.answered.cancel();
         self.background.close();
         if timeout(STOP_TIMEOUT, self.background.wait()).await.is_err() {
             warn!("work in the background did not end and is cut off");
@@ -239,13 +263,20 @@ impl Running {
     }
 }
 
-fn router(service: Router, shared: &Arc<Shared>) -> Router {
-    let own = Router::new()
+fn router(service: Router, api: Option<String>, shared: &Arc<Shared>) -> Router {
+    let mut own = Router::new()
         .route("/health", get(ready))
         .route("/health/ready", get(ready))
         .route("/health/live", get(live))
         .route("/metrics", get(metrics))
         .with_state(Arc::clone(shared));
+    if let Some(document) = api.map(Bytes::from) {
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        own = own.route(
+            "/openapi.json",
+            get(move || std::future::ready((json, document))),
+        );
+    }
     let limited = axum::middleware::from_fn_with_state(Arc::clone(shared), around::limited);
     let observed = axum::middleware::from_fn_with_state(Arc::clone(shared), around::observed);
     // Health and metrics must answer also where there is no room for more.

@@ -7,11 +7,13 @@ use axum::Router;
 use futures_util::future::{BoxFuture, FutureExt};
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
+use utoipa::openapi::OpenApi;
 
 use crate::client::{Client, ClientBuilder, Common, Transport};
 use crate::guard::PeerTokens;
 use crate::health::{Check, Need};
 use crate::metrics::Metrics;
+use crate::openapi::OpenApiRouter;
 use crate::settings::{self, Identity, Secrets};
 
 /// Whatever can go wrong at start, for the log.
@@ -121,6 +123,7 @@ type Work = BoxFuture<'static, Result<(), Fault>>;
 #[derive(Default)]
 pub struct Service {
     pub(crate) router: Router,
+    pub(crate) api: Option<OpenApi>,
     pub(crate) limits: Limits,
     pub(crate) checks: Vec<Check>,
     pub(crate) background: Vec<(&'static str, Work)>,
@@ -144,6 +147,15 @@ impl Service {
         Self {
             router,
             ..Self::default()
+        }
+    }
+
+    /// The same from routes that are documented, served at `/openapi.json`.
+    pub fn documented(routes: OpenApiRouter) -> Self {
+        let (router, api) = routes.split_for_parts();
+        Self {
+            api: Some(api),
+            ..Self::new(router)
         }
     }
 

@@ -11,7 +11,6 @@ mod values;
 
 use std::fmt;
 
-pub(crate) use common::variable_prefix;
 pub use common::{Address, Identity, Log, LogFormat, Server};
 pub use secret::{Secret, Secrets};
 pub use values::{Bounded, Origin, Seconds};

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use kit::database::DatabaseError;
 use serde_json::json;
 use tracing::{error, info, warn};
 
 use crate::directory::DirectoryError;
 use crate::fields::FieldErrors;
 use crate::json::BodyError;
-use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -36,7 +36,7 @@ pub enum ApiError {
     #[error("parties and plots cannot be looked up")]
     Directory(#[from] DirectoryError),
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[from] DatabaseError),
 }
 
 impl From<FieldErrors> for ApiError {
@@ -94,9 +94,9 @@ fn of_directory(error: &DirectoryError) -> Response {
     )
 }
 
-fn of_store(error: &StoreError) -> Response {
+fn of_store(error: &DatabaseError) -> Response {
     match error {
-        StoreError::WritesClosed(_) => {
+        DatabaseError::WritesClosed(_) => {
             info!("the database refused a write");
             let message = "Writes are closed for a moment. Try again.";
             let mut response = detail(StatusCode::SERVICE_UNAVAILABLE, message);
@@ -105,14 +105,14 @@ fn of_store(error: &StoreError) -> Response {
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        StoreError::Unavailable(_) => {
+        DatabaseError::Unavailable(_) => {
             warn!(%error, "a request failed");
             detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The database is unavailable.",
             )
         }
-        StoreError::CommitUnknown(_) => {
+        DatabaseError::CommitUnknown(_) => {
             warn!(%error, "a request failed");
             detail(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -120,7 +120,7 @@ fn of_store(error: &StoreError) -> Response {
                  before you send it again.",
             )
         }
-        StoreError::Defect(_) => {
+        DatabaseError::Defect(_) => {
             error!(%error, "a request failed");
             detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
         }

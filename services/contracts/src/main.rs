@@ -7,7 +7,8 @@
 //!
 //! Dependencies point downward: `api` knows everything, `store` and
 //! `directory` know the outside, and `validation` with what is below it
-//! (`fields`, `price`, `terms`, `json`, `pages`, `contract`) is pure.
+//! (`fields`, `price`, `terms`, `json`, `pages`, `contract`) is pure. What
+//! every service does alike is the kit's.
 
 mod api;
 mod contract;
@@ -17,108 +18,78 @@ mod fields;
 mod json;
 mod pages;
 mod price;
-mod server;
-mod settings;
 mod store;
 mod terms;
 mod validation;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tracing::error;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use kit::database::Variables;
+use kit::settings::Origin;
+use kit::{Fault, Identity, Kit, Limits, Need, Program, Service};
 
-use crate::settings::{DatabaseSettings, Settings, SettingsError};
+use crate::api::App;
+use crate::directory::Directory;
+use crate::store::Store;
 
-const USAGE: &str = "\
-Usage: contracts            migrate the database, then serve
-       contracts migrate    migrate the database and exit
+const CONTRACTS: Identity = Identity::new("contracts", env!("CARGO_PKG_VERSION"), 8101);
 
-Settings come from the environment; see README.md.";
+/// The API has always had answers of its own to what is too large or too much;
+/// the kit's only stand behind them.
+const LIMITS: Limits = Limits {
+    body_bytes: usize::MAX,
+    // Longer than all that a request can wait for: its body, a lookup, a
+    // connection, and the statements of a write.
+    request_timeout: Duration::from_secs(90),
+    // As many as there can be connections.
+    concurrency: 4096,
+};
 
-/// Wrong settings or arguments; trying again will not help.
-const EXIT_USAGE: u8 = 2;
+kit::settings! {
+    /// What it reads beside what every service reads.
+    struct Settings {
+        /// Where the contracts are
+        database: Variables = group,
+        /// Where parties and plots are looked up
+        monolith_url: Origin = "MONOLITH_URL",
+    }
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => serve(),
-        ["migrate"] => migrate(),
-        ["help" | "--help" | "-h"] => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(EXIT_USAGE)
-        }
-    }
+    Program::new(CONTRACTS, "Contracts: migrates the database, then serves.")
+        .command("migrate", "migrate the database and exit", migrate)
+        .run(assemble)
 }
 
-fn serve() -> ExitCode {
-    match Settings::read(variable) {
-        Ok(settings) => {
-            log_to_stderr(&settings.database);
-            run(server::run(settings))
-        }
-        Err(error) => refuse(&error),
-    }
+async fn migrate(database: Variables) -> Result<(), Fault> {
+    Ok(store::migrate(&database.settings(store::SCHEMA, CONTRACTS.name)).await?)
 }
 
-fn migrate() -> ExitCode {
-    match DatabaseSettings::read(variable) {
-        Ok(settings) => {
-            log_to_stderr(&settings);
-            run(async move { Ok(store::migrate(&settings).await?) })
+async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
+    let database = settings.database.settings(store::SCHEMA, CONTRACTS.name);
+    store::migrate(&database).await?;
+    let store = Store::new(&database);
+    let monolith = kit.client("monolith").at(Some(&settings.monolith_url));
+    let directory = Directory::new(monolith.policy(directory::POLICY).build()?);
+    let router = api::router(App {
+        store: store.clone(),
+        directory: Arc::new(directory),
+    });
+    let checked = store.clone();
+    let is_ready = move || {
+        let store = checked.clone();
+        async move {
+            store
+                .is_ready()
+                .await
+                .then_some(())
+                .ok_or("no answer in time")
         }
-        Err(error) => refuse(&error),
-    }
-}
-
-fn run(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    let outcome = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => Err(error.into()),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            error!("the service stopped: {failure:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn refuse(error: &SettingsError) -> ExitCode {
-    eprintln!("contracts: the settings are not complete\n{error}");
-    ExitCode::from(EXIT_USAGE)
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn log_to_stderr(settings: &DatabaseSettings) {
-    // Failures are logged where they are answered; of sqlx only what took long.
-    let chatter = settings.log_level.min(LevelFilter::ERROR);
-    let levels = Targets::new()
-        .with_default(settings.log_level)
-        .with_target("sqlx", chatter)
-        .with_target("sqlx_core", chatter)
-        .with_target("sqlx::query", settings.log_level);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(levels)
-        .init();
+    Ok(Service::new(router)
+        .limits(LIMITS)
+        .check("database", Need::Required, is_ready)
+        .at_stop(async move { store.close().await }))
 }

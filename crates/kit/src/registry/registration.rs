@@ -32,9 +32,10 @@ impl Registration {
         }
         let Some(id) = id else { return };
         let goodbye = self.registry.delete(format!("{SERVICES}/{id}")).send();
-        match timeout(GOODBYE_TIMEOUT, goodbye).await {
-            Ok(Ok(_)) => info!("no longer in the registry"),
-            _ => warn!("the registry was not told; it forgets by itself"),
+        if let Ok(Ok(_)) = timeout(GOODBYE_TIMEOUT, goodbye).await {
+            info!("no longer in the registry");
+        } else {
+            warn!("the registry was not told; it forgets by itself");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -19,6 +19,7 @@ use crate::context::{CORRELATION_ID, Context};
 use crate::guard::Guarded;
 use crate::metrics::OTHER;
 use crate::problem::{self, Problem, RETRY_SECONDS};
+use crate::spans::Span;
 
 /// Ties log lines, traces and metrics together, and makes every failure a
 /// problem.
@@ -27,9 +28,10 @@ pub(super) async fn observed(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let begun = Instant::now();
+    let (begun, begun_at) = (Instant::now(), SystemTime::now());
     let in_flight = shared.metrics.begun();
     let context = Context::read(request.headers());
+    let spanned = shared.spans.as_ref().map(|spans| (spans, context.clone()));
     let correlation = context.correlation.clone();
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or(OTHER, MatchedPath::as_str).to_owned();
@@ -56,6 +58,15 @@ pub(super) async fn observed(
         shared
             .metrics
             .answered(&method, &route, answer.status(), time);
+        if let Some((spans, context)) = spanned {
+            spans.add(Span {
+                context,
+                begun: begun_at,
+                method,
+                route: route.clone(),
+                status: answer.status(),
+            });
+        }
         debug!(status = answer.status().as_u16(), ?time, "answered");
         answer
     };

@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod issuer;
 mod observe;
+mod openapi;
 mod registry;
 mod server;
 mod support;

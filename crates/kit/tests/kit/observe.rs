@@ -1,11 +1,17 @@
 //! Correlation ids, and what Prometheus sees.
 
-use axum::Router;
-use axum::routing::get as at_get;
-use kit::{Service, context};
-use prometheus_client::metrics::counter::Counter;
+use std::sync::Arc;
 
-use crate::support::{get, kit, send, serving};
+use axum::Router;
+use axum::routing::{get as at_get, post as at_post};
+use bytes::Bytes;
+use kit::{Service, context};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+use prost::Message;
+
+use crate::support::{get, kit, send, serving, started, url};
 
 fn router() -> Router {
     let whoami = || async { context::current().map(|context| context.correlation.to_string()) };
@@ -87,5 +93,54 @@ async fn a_service_has_metrics_of_its_own() {
         .unwrap();
     let text = get(&running, "/metrics").await.body;
     assert!(text.contains("greetings_total 3"), "{text}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn spans_reach_a_receiver_before_the_end() {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&received);
+    let receive = at_post(move |body: Bytes| {
+        noted.lock().push(ExportTraceServiceRequest::decode(body));
+        async {}
+    });
+    let receiver = serving(Router::new().route("/v1/traces", receive)).await;
+    let endpoint = url(&receiver);
+    let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let running = started(&settings, Service::new(router())).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let header = format!("traceparent: {parent}\r\n");
+    send(&running, "GET /users/7", &header, "").await;
+    let unsampled = format!("traceparent: {}0\r\n", &parent[..54]);
+    send(&running, "GET /broken", &unsampled, "").await;
+    // The last spans are sent before the end.
+    running.stop().await;
+    receiver.stop().await;
+    let received = received.lock();
+    let spans: Vec<_> = received
+        .iter()
+        .flat_map(|request| &request.as_ref().unwrap().resource_spans)
+        .flat_map(|resource| &resource.scope_spans)
+        .flat_map(|scope| &scope.spans)
+        .collect();
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert_eq!(spans[0].name, "GET /users/{id}");
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    assert_eq!(hex(&spans[0].trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(hex(&spans[0].parent_span_id), "00f067aa0ba902b7");
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_costs_spans_only() {
+    let free = testbed::ports::free().unwrap();
+    let endpoint = format!("http://127.0.0.1:{free}");
+    let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let running = started(&settings, Service::new(router())).await;
+    assert_eq!(get(&running, "/users/7").await.status, 200);
     running.stop().await;
 }

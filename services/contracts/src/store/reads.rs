@@ -6,7 +6,9 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use kit::database::DatabaseError;
+
+use super::Store;
 use crate::contract::{Contract, Event, Status};
 use crate::pages::{PagePosition, PageRequest};
 
@@ -103,7 +105,7 @@ impl Store {
         &self,
         filter: &Filter,
         request: PageRequest,
-    ) -> Result<Option<ContractPage>, StoreError> {
+    ) -> Result<Option<ContractPage>, DatabaseError> {
         let count = match filter {
             Filter::Nothing => 0,
             Filter::Where(conditions) => self.count(conditions).await?,
@@ -125,27 +127,27 @@ impl Store {
         }))
     }
 
-    pub async fn find(&self, id: i64) -> Result<Option<Contract>, StoreError> {
+    pub async fn find(&self, id: i64) -> Result<Option<Contract>, DatabaseError> {
         let row: Option<ContractRow> = sqlx::query_as(FIND)
             .bind(id)
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.database.pool())
             .await?;
         Ok(row.map(Contract::from))
     }
 
-    pub async fn exists(&self, id: i64) -> Result<bool, StoreError> {
+    pub async fn exists(&self, id: i64) -> Result<bool, DatabaseError> {
         let query = "select exists (select from contract_service.contracts where id = $1)";
         Ok(sqlx::query_scalar(query)
             .bind(id)
-            .fetch_one(&self.pool)
+            .fetch_one(self.database.pool())
             .await?)
     }
 
     /// The events of a contract, oldest first; nothing if it does not exist.
-    pub async fn events(&self, contract: i64) -> Result<Option<Vec<Event>>, StoreError> {
+    pub async fn events(&self, contract: i64) -> Result<Option<Vec<Event>>, DatabaseError> {
         let events: Vec<Event> = sqlx::query_as(EVENTS)
             .bind(contract)
-            .fetch_all(&self.pool)
+            .fetch_all(self.database.pool())
             .await?;
         if events.is_empty() && !self.exists(contract).await? {
             return Ok(None);
@@ -153,11 +155,14 @@ impl Store {
         Ok(Some(events))
     }
 
-    async fn count(&self, conditions: &Conditions) -> Result<i64, StoreError> {
+    async fn count(&self, conditions: &Conditions) -> Result<i64, DatabaseError> {
         let mut query =
             QueryBuilder::new("select count(*) from contract_service.contracts c where true");
         push_conditions(&mut query, conditions);
-        Ok(query.build_query_scalar().fetch_one(&self.pool).await?)
+        Ok(query
+            .build_query_scalar()
+            .fetch_one(self.database.pool())
+            .await?)
     }
 
     async fn rows(
@@ -165,7 +170,7 @@ impl Store {
         conditions: &Conditions,
         offset: i64,
         limit: i64,
-    ) -> Result<Vec<Contract>, StoreError> {
+    ) -> Result<Vec<Contract>, DatabaseError> {
         // The page is cut out inside, so that tags are read for its rows only.
         let mut query = QueryBuilder::new(WITH_TAGS);
         query.push(" from (select * from contract_service.contracts c where true");
@@ -173,7 +178,10 @@ impl Store {
         query.push(" order by c.id desc limit ").push_bind(limit);
         query.push(" offset ").push_bind(offset);
         query.push(") c order by c.id desc");
-        let rows: Vec<ContractRow> = query.build_query_as().fetch_all(&self.pool).await?;
+        let rows: Vec<ContractRow> = query
+            .build_query_as()
+            .fetch_all(self.database.pool())
+            .await?;
         Ok(rows.into_iter().map(Contract::from).collect())
     }
 }

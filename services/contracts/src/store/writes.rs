@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::reads::ContractRow;
-use super::{Store, StoreError};
+use kit::database::{DatabaseError, commit};
+
+use super::Store;
 use crate::contract::{Contract, NewContract, Status, StatusChange};
 
 const FIRST_REVISION: i32 = 1;
@@ -41,8 +43,8 @@ impl Store {
         &self,
         new: NewContract,
         author: Option<i32>,
-    ) -> Result<Contract, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+    ) -> Result<Contract, DatabaseError> {
+        let mut transaction = self.database.begin().await?;
         let tag_ids = ids_of_tags(&mut transaction, &new.tags).await?;
         let row: ContractRow = sqlx::query_as(INSERT_CONTRACT)
             .bind(Uuid::new_v4())
@@ -92,8 +94,8 @@ impl Store {
         &self,
         id: i64,
         change: &StatusChange,
-    ) -> Result<Option<Contract>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+    ) -> Result<Option<Contract>, DatabaseError> {
+        let mut transaction = self.database.begin().await?;
         let locked: Option<i64> = sqlx::query_scalar(LOCK_CONTRACT)
             .bind(id)
             .fetch_optional(&mut *transaction)
@@ -121,17 +123,13 @@ impl Store {
     }
 }
 
-async fn commit(transaction: Transaction<'static, Postgres>) -> Result<(), StoreError> {
-    transaction.commit().await.map_err(StoreError::of_commit)
-}
-
 async fn insert_event(
     connection: &mut PgConnection,
     contract: &Contract,
     kind: &str,
     reference: &str,
     at: OffsetDateTime,
-) -> Result<(), StoreError> {
+) -> Result<(), DatabaseError> {
     sqlx::query(INSERT_EVENT)
         .bind(Uuid::new_v4())
         .bind(contract.id)
@@ -151,7 +149,7 @@ async fn insert_event(
 async fn ids_of_tags(
     connection: &mut PgConnection,
     labels: &[String],
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Vec<i64>, DatabaseError> {
     if labels.is_empty() {
         return Ok(Vec::new());
     }
@@ -176,7 +174,7 @@ async fn ids_of_tags(
 async fn known_tags(
     connection: &mut PgConnection,
     labels: &[String],
-) -> Result<BTreeMap<String, i64>, StoreError> {
+) -> Result<BTreeMap<String, i64>, DatabaseError> {
     let query = "select label, id from contract_service.tags where label = any($1::varchar[])";
     let rows: Vec<(String, i64)> = sqlx::query_as(query)
         .bind(labels)

@@ -1,0 +1,210 @@
+//! Spans of requests, sent to a tracing system (OTLP over HTTP).
+//!
+//! One task sends what requests put into a bounded queue. What does not fit,
+//! or cannot be sent, is lost and counted: no request waits for it.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Method, StatusCode};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::Identity;
+use crate::context::Context;
+use crate::metrics::Metrics;
+use crate::settings::Origin;
+
+/// Spans that may wait: some seconds of a receiver that does not answer.
+const QUEUE_MAX: usize = 4096;
+
+/// Spans sent at once, and how long the first of them waits for others.
+const BATCH_MAX: usize = 512;
+const BATCH_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a receiver may take.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where OTLP over HTTP takes traces, below the endpoint.
+const PATH: &str = "/v1/traces";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FateLabel {
+    outcome: &'static str,
+}
+
+/// The service's part of a request.
+pub(crate) struct Span {
+    pub(crate) context: Context,
+    pub(crate) begun: SystemTime,
+    pub(crate) method: Method,
+    pub(crate) route: String,
+    pub(crate) status: StatusCode,
+}
+
+/// The way to the task that sends.
+#[derive(Debug, Clone)]
+pub(crate) struct Spans {
+    queue: mpsc::Sender<SpanData>,
+    lost: Counter,
+}
+
+/// What the task does.
+pub(crate) struct Sending {
+    exporter: opentelemetry_otlp::SpanExporter,
+    queue: mpsc::Receiver<SpanData>,
+    sent: Counter,
+    lost: Counter,
+}
+
+/// Both ends.
+pub(crate) fn channel(
+    identity: Identity,
+    endpoint: &Origin,
+    metrics: &Metrics,
+) -> Result<(Spans, Sending), ExporterBuildError> {
+    let mut exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{}{PATH}", endpoint.as_str()))
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()?;
+    let version = KeyValue::new("service.version", identity.version);
+    let resource = Resource::builder().with_service_name(identity.name);
+    exporter.set_resource(&resource.with_attribute(version).build());
+    let fates = Family::<FateLabel, Counter>::default();
+    metrics.register("spans", "Spans by what became of them", fates.clone());
+    let fate = |outcome| fates.get_or_create_owned(&FateLabel { outcome });
+    let (sent, lost) = (fate("sent"), fate("lost"));
+    let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let spans = Spans {
+        queue: sender,
+        lost: lost.clone(),
+    };
+    let sending = Sending {
+        exporter,
+        queue,
+        sent,
+        lost,
+    };
+    Ok((spans, sending))
+}
+
+impl Spans {
+    /// Has a span sent, if its trace is one that is kept and there is room.
+    pub(crate) fn add(&self, span: Span) {
+        if !span.context.trace.is_sampled() {
+            return;
+        }
+        if self.queue.try_send(data(span)).is_err() {
+            self.lost.inc();
+        }
+    }
+}
+
+impl Sending {
+    /// Sends until it is told that nothing more comes, and then the rest.
+    pub(crate) async fn run(mut self, ended: CancellationToken) {
+        let (mut batch, mut works) = (Vec::new(), true);
+        loop {
+            let filling = async {
+                // Nothing there is waited for as long as it takes.
+                let mut room = BATCH_MAX;
+                room -= self.queue.recv_many(&mut batch, room).await;
+                let more = async {
+                    while room > 0 {
+                        room -= self.queue.recv_many(&mut batch, room).await.max(1);
+                    }
+                };
+                // Late: then it is not a full one.
+                let _ = timeout(BATCH_WAIT, more).await;
+            };
+            let is_over = tokio::select! {
+                () = filling => false,
+                () = ended.cancelled() => true,
+            };
+            if is_over {
+                while let Ok(span) = self.queue.try_recv() {
+                    batch.push(span);
+                }
+            }
+            self.export(std::mem::take(&mut batch), &mut works).await;
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    async fn export(&self, batch: Vec<SpanData>, works: &mut bool) {
+        if batch.is_empty() {
+            return;
+        }
+        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let failure = match timeout(EXPORT_TIMEOUT, self.exporter.export(batch)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer in time".to_owned()),
+        };
+        match failure {
+            None => {
+                *works = true;
+                self.sent.inc_by(count);
+            }
+            Some(error) => {
+                self.lost.inc_by(count);
+                if std::mem::take(works) {
+                    tracing::warn!(error, "spans cannot be sent and are lost");
+                }
+            }
+        }
+    }
+}
+
+/// In OpenTelemetry's words (its semantic conventions for HTTP servers).
+fn data(span: Span) -> SpanData {
+    let Context {
+        correlation,
+        trace,
+        parent,
+    } = span.context;
+    let code = span.status.as_u16();
+    let attributes = vec![
+        KeyValue::new("http.request.method", span.method.to_string()),
+        KeyValue::new("http.route", span.route.clone()),
+        KeyValue::new("http.response.status_code", i64::from(code)),
+        KeyValue::new("banyan.correlation_id", correlation.to_string()),
+    ];
+    SpanData {
+        span_context: SpanContext::new(
+            trace.trace_id(),
+            trace.span_id(),
+            trace.trace_flags(),
+            false,
+            trace.trace_state().clone(),
+        ),
+        parent_span_id: parent,
+        parent_span_is_remote: parent != SpanId::INVALID,
+        span_kind: SpanKind::Server,
+        name: format!("{} {}", span.method, span.route).into(),
+        start_time: span.begun,
+        end_time: SystemTime::now(),
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: if span.status.is_server_error() {
+            Status::error(code.to_string())
+        } else {
+            Status::Unset
+        },
+        instrumentation_scope: InstrumentationScope::builder("kit").build(),
+    }
+}
