@@ -1,0 +1,121 @@
+//! The service as a process: arguments, settings, log and end, which are the
+//! kit's for every service.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
+use std::time::Duration;
+
+use testbed::cluster::{Cluster, Options, Rights};
+use testbed::directory::PrivateDirectory;
+use testbed::http_client::{self, Call};
+use testbed::ports;
+use testbed::process::{Finished, Process, Spec, run};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn contracts() -> Spec {
+    Spec::new("contracts", env!("CARGO_BIN_EXE_contracts"))
+}
+
+async fn ended(spec: Spec) -> Finished {
+    run(&spec, PATIENCE).await.unwrap()
+}
+
+#[tokio::test]
+async fn arguments_say_what_to_do() {
+    let settings = ended(contracts().arg("--settings")).await;
+    assert_eq!(settings.code, 0);
+    for row in [
+        "| `SERVICE_PORT` | `8101` | ",
+        "| `CONTRACTS_SERVICE_API_KEY` | none | ",
+        "| `DATABASE_URL` | required | ",
+        "| `MONOLITH_URL` | required | Where parties and plots are looked up; ",
+    ] {
+        assert!(settings.stdout.contains(row), "{row}\n{}", settings.stdout);
+    }
+    let help = ended(contracts().arg("--help")).await;
+    assert!(help.stdout.contains("contracts migrate"), "{}", help.stdout);
+    let wrong = ended(contracts().arg("serve")).await;
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""));
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let spec = contracts()
+        .env("DATABASE_URL", "mysql://app:hunter2@127.0.0.1/contracts")
+        .env("SERVICE_PORT", "65536")
+        .env("LOG_LEVEL", "loud");
+    let refused = ended(spec).await;
+    assert_eq!(refused.code, 2);
+    for variable in ["DATABASE_URL", "SERVICE_PORT", "LOG_LEVEL", "MONOLITH_URL"] {
+        let line = format!("\n{variable}: ");
+        assert!(refused.stderr.contains(&line), "{}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn it_migrates_serves_logs_and_ends() {
+    let directory = PrivateDirectory::new().unwrap();
+    let cluster = Cluster::create(&directory, "contracts", &Options::fast());
+    let mut cluster = cluster.await.unwrap();
+    let role = cluster.create_role("contracts_app", Rights::Plain).await;
+    role.unwrap();
+    let database = cluster.create_database("contracts", "contracts_app").await;
+    database.unwrap();
+    let url = cluster.url("contracts_app", "contracts").unwrap();
+    let migrate = || contracts().arg("migrate").env("DATABASE_URL", &url);
+    ended(migrate()).await.successful().unwrap();
+
+    // As an earlier version has left it: nothing is applied again.
+    let superuser = cluster.superuser("contracts").await.unwrap();
+    let rename = "alter table contract_service._migrations rename to _sqlx_migrations";
+    superuser.batch_execute(rename).await.unwrap();
+    ended(migrate()).await.successful().unwrap();
+
+    let port = ports::free().unwrap();
+    let spec = contracts()
+        .env("DATABASE_URL", &url)
+        .env("MONOLITH_URL", "http://127.0.0.1:1")
+        .env("SERVICE_PORT", port.to_string())
+        .env("LOG_LEVEL", "DEBUG")
+        .env("LOG_FORMAT", "json");
+    let logs = tempfile::tempdir().unwrap();
+    let mut process = Process::start(&spec, logs.path()).unwrap();
+    let address = format!("http://127.0.0.1:{port}");
+    let healthy = http_client::until_healthy(&address, "/health/ready", PATIENCE, || {
+        process.ensure_running()
+    });
+    healthy.await.unwrap();
+
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = "GET /api/contracts HTTP/1.1\r\nHost: contracts\r\nConnection: close\r\n\
+                   X-Correlation-ID: abc-1\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(
+        answer.contains("\r\nx-correlation-id: abc-1\r\n"),
+        "{answer}"
+    );
+
+    let metrics = http_client::call(&address, &Call::get("/metrics"), PATIENCE).await;
+    let metrics = String::from_utf8_lossy(&metrics.unwrap().body).into_owned();
+    let counted = "http_requests_total{service=\"contracts\",method=\"GET\",\
+                   route=\"/api/contracts\",status=\"2xx\",code=\"200\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let exit = process.stop().await;
+    assert_eq!(exit.code, 0);
+    let log = std::fs::read_to_string(process.log()).unwrap();
+    let line = log.lines().find(|line| line.contains("\"abc-1\""));
+    let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+    assert_eq!(line["span"]["route"], "/api/contracts", "{line}");
+    cluster.stop().await;
+}
