@@ -12,6 +12,7 @@
 
 mod consumer;
 mod dead_letters;
+mod gauges;
 mod queue;
 pub(crate) use queue::shortened;
 mod relay;
@@ -25,6 +26,7 @@ use crate::database::{Database, DatabaseError, channel, commit};
 
 pub use consumer::{Consumer, Delivery, Outcome, Refusal, Transactional, TransactionalConsumer};
 pub use dead_letters::{DeadLetter, MAX_PAGE, Standing, dead_letters, replay, standing, sweep};
+pub use gauges::Gauges;
 pub use relay::{Relay, RelaySettings};
 
 /// The purpose of the channel that wakes relays.

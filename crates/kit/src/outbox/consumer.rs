@@ -38,8 +38,10 @@ pub enum Outcome {
     Delivered,
     /// It is tried again.
     Postponed(String),
-    /// It is a dead letter.
-    Dead(String),
+    /// The consumer will never take it: a dead letter.
+    Rejected(String),
+    /// That was the last try: a dead letter.
+    Exhausted(String),
 }
 
 /// Takes events at least once. It may get one twice: when a relay dies, or

@@ -160,8 +160,10 @@ impl Lane {
         match self.note(&leased, &outcome).await {
             Ok(Noted::Ours) => match &outcome {
                 Outcome::Delivered => debug!(consumer, %event, "delivered"),
-                Outcome::Postponed(reason) => warn!(consumer, %event, reason, "not delivered yet"),
-                Outcome::Dead(reason) => error!(consumer, %event, reason, "a dead letter"),
+                // The reason may quote what was delivered: it stays in the table.
+                Outcome::Postponed(_) => warn!(consumer, %event, "not delivered yet"),
+                Outcome::Rejected(_) => warn!(consumer, %event, "rejected: a dead letter"),
+                Outcome::Exhausted(_) => error!(consumer, %event, "given up: a dead letter"),
             },
             Ok(Noted::LeaseLost) => warn!(consumer, %event, "another relay has taken it over"),
             // It is delivered again when the lease has ended.
@@ -172,7 +174,9 @@ impl Lane {
     async fn outcome_of(&self, leased: &Leased) -> Outcome {
         let attempt = leased.delivery.attempt;
         if attempt > self.settings.backoff.attempts {
-            return Outcome::Dead("nobody lived to tell what became of the last tries".to_owned());
+            return Outcome::Exhausted(
+                "nobody lived to tell what became of the last tries".to_owned(),
+            );
         }
         let work = self.consumer.deliver(&leased.delivery);
         let refusal = match tokio::time::timeout(self.settings.delivery_timeout, work).await {
@@ -181,9 +185,9 @@ impl Lane {
             Err(_) => Refusal::Later("it took too long".to_owned()),
         };
         match refusal {
-            Refusal::Never(reason) => Outcome::Dead(reason),
+            Refusal::Never(reason) => Outcome::Rejected(reason),
             Refusal::Later(reason) if self.settings.backoff.after(attempt).is_none() => {
-                Outcome::Dead(reason)
+                Outcome::Exhausted(reason)
             }
             Refusal::Later(reason) => Outcome::Postponed(reason),
         }
@@ -200,7 +204,9 @@ impl Lane {
                 let note = leased.postponed(&mut transaction, consumer, reason, wait);
                 note.await?
             }
-            Outcome::Dead(reason) => leased.dead(&mut transaction, consumer, reason).await?,
+            Outcome::Rejected(reason) | Outcome::Exhausted(reason) => {
+                leased.dead(&mut transaction, consumer, reason).await?
+            }
         };
         if noted == Noted::Ours {
             let delivery = &leased.delivery;

@@ -298,9 +298,10 @@ impl Runner {
         };
         commit(transaction).await?;
         match next {
-            Some(Stage::Stuck { step }) => error!(step, reason, "a compensation is stuck"),
-            Some(next) => warn!(?next, reason, "a step was given up"),
-            None => warn!(?stage, reason, "a step is tried again"),
+            // The reason may quote the saga's input: it stays in the table.
+            Some(Stage::Stuck { step }) => error!(step, "a compensation is stuck"),
+            Some(next) => warn!(?next, "a step was given up"),
+            None => warn!(?stage, "a step is tried again"),
         }
         Ok(next)
     }
