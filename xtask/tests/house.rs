@@ -18,6 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("kit", &[]),
     ("testbed", &[]),
     ("contracts", &["kit"]),
+    ("notification", &["kit"]),
     ("cases", &[]),
     ("xtask", &["testbed"]),
 ];

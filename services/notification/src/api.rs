@@ -1,0 +1,66 @@
+//! The addresses the service answers at.
+
+mod callers;
+mod notifications;
+mod preferences;
+mod stream;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post};
+use kit::Stopping;
+use kit::database::Database;
+
+use crate::push::Hub;
+use crate::settings::Destinations;
+use crate::store::allowances::Limit;
+use crate::templates::Templates;
+
+/// What every request may need.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub database: Database,
+    pub templates: Arc<Templates>,
+    pub hub: Hub,
+    pub limit: Limit,
+    pub destinations: Destinations,
+    pub stopping: Stopping,
+}
+
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route(
+            "/notifications",
+            post(notifications::create).get(notifications::list),
+        )
+        .route("/notifications/{id}", get(notifications::show))
+        .route(
+            "/notifications/dead-letters",
+            get(notifications::dead_letters),
+        )
+        .route(
+            "/notifications/dead-letters/{id}/replay",
+            post(notifications::replay),
+        )
+        .route(
+            "/notifications/preferences/{user_id}",
+            get(preferences::show).put(preferences::replace),
+        )
+        .route(
+            "/notifications/webhooks",
+            get(webhooks::list).post(webhooks::add),
+        )
+        .route("/notifications/webhooks/{id}", delete(webhooks::remove))
+        .route("/notifications/stream", get(stream::open))
+        .route("/notifications/openapi.json", get(openapi))
+        .with_state(app)
+}
+
+async fn openapi() -> impl IntoResponse {
+    let document = include_str!("../openapi.json");
+    ([(header::CONTENT_TYPE, "application/json")], document)
+}

@@ -1,0 +1,44 @@
+//! What is kept, in the schema `notification_service`. Only this module and its
+//! parts know the tables.
+
+pub mod allowances;
+pub mod deliveries;
+pub mod notifications;
+pub mod preferences;
+pub mod push;
+pub mod webhooks;
+
+use kit::database::Schema;
+
+/// The service's own.
+pub const SCHEMA: Schema = Schema::of("notification_service");
+
+/// At most so many on a page.
+pub const MAX_PAGE: i64 = 100;
+
+/// How long notifications and what became of them are kept.
+const RETENTION: &str = "90 days";
+
+/// Deletes what is too old, at most `limit` rows of each kind.
+pub async fn sweep(database: &kit::database::Database, limit: i64) -> Result<(), sqlx::Error> {
+    // Whose dead letters are in the outbox stays, so that they can be replayed.
+    sqlx::query(
+        "delete from notifications where id = any(array(select id from notifications n \
+         where created_at < clock_timestamp() - $1::interval and not exists ( \
+         select from deliveries d where d.notification = n.id and d.state in ('queued', 'retrying')) \
+         order by created_at limit $2))",
+    )
+    .bind(RETENTION)
+    .bind(limit)
+    .execute(database.pool())
+    .await?;
+    // A whole allowance is what everybody has who is not there.
+    sqlx::query(
+        "delete from allowances where ctid = any(array(select ctid from allowances \
+         where whole_at < clock_timestamp() limit $1))",
+    )
+    .bind(limit)
+    .execute(database.pool())
+    .await?;
+    push::sweep(database, limit).await
+}

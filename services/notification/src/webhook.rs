@@ -1,0 +1,114 @@
+//! Web-hooks: a signed request to an address of the user's.
+
+pub mod destination;
+mod request;
+pub mod signature;
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use kit::database::{Database, DatabaseError};
+use kit::outbox::{Consumer, Delivery, Outcome, Refusal};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::settings::Destinations;
+use crate::store::deliveries;
+use crate::store::webhooks;
+use request::Requests;
+
+/// The outbox's topic of web-hooks.
+pub const TOPIC: &str = "notification.webhook";
+/// Under which the outbox queues them.
+pub const CONSUMER: &str = "webhook";
+
+/// Calls web-hooks that are queued, those of one address in order.
+#[derive(Debug)]
+pub struct Webhook {
+    database: Database,
+    requests: Requests,
+}
+
+impl Webhook {
+    /// May lead to these destinations.
+    pub fn new(database: Database, destinations: Destinations) -> Self {
+        Self {
+            database,
+            requests: Requests::new(destinations),
+        }
+    }
+}
+
+/// What an answer means: taken, gone, refused for good, or perhaps later.
+fn verdict(status: StatusCode) -> Result<(), Refusal> {
+    const TOO_EARLY: u16 = 425;
+    let said = || format!("the receiver answered {}", status.as_u16());
+    match status {
+        status if status.is_success() => Ok(()),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Refusal::Later(said())),
+        status if status.as_u16() == TOO_EARLY => Err(Refusal::Later(said())),
+        // Redirections are not followed: they could lead anywhere.
+        status if status.is_client_error() || status.is_redirection() => {
+            Err(Refusal::Never(said()))
+        }
+        _ => Err(Refusal::Later(said())),
+    }
+}
+
+#[async_trait]
+impl Consumer for Webhook {
+    fn name(&self) -> &'static str {
+        CONSUMER
+    }
+
+    fn topics(&self) -> &'static [&'static str] {
+        &[TOPIC]
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+        let id = deliveries::named_by(&delivery.event)?;
+        let Some(call) = webhooks::call(&self.database, id).await? else {
+            return Err(Refusal::Never("the web-hook was removed".to_owned()));
+        };
+        let body = serde_json::to_vec(&call.document)
+            .map_err(|_| Refusal::Never("the message cannot be written".to_owned()))?;
+        let at = OffsetDateTime::now_utc().unix_timestamp();
+        let name = id.to_string();
+        let signature = signature::sign(&call.secret, &name, at, &body);
+        let status = self
+            .requests
+            .post(&call.url, &name, at, &signature, body)
+            .await?;
+        if status == StatusCode::GONE {
+            webhooks::mark_gone(&self.database, call.webhook).await?;
+        }
+        verdict(status)
+    }
+
+    async fn note(
+        &self,
+        connection: &mut PgConnection,
+        delivery: &Delivery,
+        outcome: &Outcome,
+    ) -> Result<(), DatabaseError> {
+        deliveries::note(connection, delivery, outcome).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        let verdict = |code| verdict(StatusCode::from_u16(code).unwrap());
+        for code in [200, 201, 204] {
+            assert_eq!(verdict(code), Ok(()));
+        }
+        for code in [408, 425, 429, 500, 502, 503] {
+            assert!(matches!(verdict(code), Err(Refusal::Later(_))), "{code}");
+        }
+        for code in [301, 307, 400, 401, 404, 410] {
+            assert!(matches!(verdict(code), Err(Refusal::Never(_))), "{code}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A private cluster, a mail server and the service under test.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use testbed::binaries;
+use testbed::cluster::{Cluster, Options, Rights};
+use testbed::deadline;
+use testbed::directory::PrivateDirectory;
+use testbed::ports;
+use testbed::process::{Process, Spec};
+use testbed::python::Environment;
+
+use crate::client::{Answer, Client};
+
+pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const KEY: &str = "test-notification-key";
+pub const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
+pub const SMTP_USER: &str = "shop@example.com";
+pub const SMTP_PASSWORD: &str = "s3cret-smtp";
+
+/// How the mail server wants to be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Plain,
+    StartTls,
+    Tls,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::StartTls => "starttls",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+pub struct Scene {
+    pub cluster: Cluster,
+    pub client: Client,
+    pub directory: PrivateDirectory,
+    mode: Mode,
+    smtp_port: u16,
+    smtp: Option<Process>,
+    service: Option<Process>,
+    python: Environment,
+    variables: Vec<(String, String)>,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        Self::with(Mode::Plain, &[]).await
+    }
+
+    /// Everything, with these settings beside the usual ones.
+    pub async fn with(mode: Mode, variables: &[(&str, &str)]) -> Self {
+        let directory = PrivateDirectory::new().unwrap();
+        let mut cluster = Cluster::create(&directory, "db", &Options::fast())
+            .await
+            .unwrap();
+        for role in ["notification_owner", "notification_app"] {
+            cluster.create_role(role, Rights::Plain).await.unwrap();
+        }
+        cluster
+            .create_database("notification", "notification_owner")
+            .await
+            .unwrap();
+        let here = binaries::repository().join("services/notification/tests/service/smtp");
+        let python = Environment::ensure(&here.join("requirements.txt"))
+            .await
+            .unwrap();
+        let (port, smtp_port) = (ports::free().unwrap(), ports::free().unwrap());
+        let mut scene = Self {
+            client: Client::new(port),
+            cluster,
+            mode,
+            smtp_port,
+            smtp: None,
+            service: None,
+            python,
+            variables: Vec::new(),
+            directory,
+        };
+        scene.set_variables(port, variables);
+        scene.make_certificate();
+        scene.start_smtp().await;
+        scene.start().await;
+        scene
+    }
+
+    fn set_variables(&mut self, port: u16, more: &[(&str, &str)]) {
+        let url = |role| self.cluster.url(role, "notification").unwrap();
+        let (port, smtp_port) = (port.to_string(), self.smtp_port.to_string());
+        let (app, owner) = (url("notification_app"), url("notification_owner"));
+        let authorities = self.path("certificate.pem").display().to_string();
+        let mut variables = vec![
+            ("DATABASE_URL", app.as_str()),
+            ("DATABASE_OWNER_URL", &owner),
+            ("SERVICE_PORT", &port),
+            ("NOTIFICATION_SERVICE_API_KEY", KEY),
+            ("JWT_SECRET_KEY", JWT_SECRET),
+            ("SMTP_SERVER", "localhost"),
+            ("SMTP_PORT", &smtp_port),
+            ("SMTP_SECURITY", self.mode.name()),
+            ("SMTP_FROM", "The Shop <shop@example.com>"),
+            ("NOTIFICATION_RETRY", "0.05"),
+            ("NOTIFICATION_BURST", "1000"),
+            ("NOTIFICATION_WEBHOOKS", "any"),
+            ("LOG_LEVEL", "debug"),
+        ];
+        if self.mode != Mode::Plain {
+            variables.extend([
+                ("SMTP_CA_FILE", authorities.as_str()),
+                ("SMTP_USER", SMTP_USER),
+                ("SMTP_PASSWORD", SMTP_PASSWORD),
+            ]);
+        }
+        variables.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
+        variables.extend(more);
+        self.variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+    }
+
+    fn make_certificate(&self) {
+        let names = vec!["localhost".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        std::fs::write(self.path("certificate.pem"), made.cert.pem()).unwrap();
+        std::fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.path("logs")
+    }
+
+    pub async fn start_smtp(&mut self) {
+        let script =
+            binaries::repository().join("services/notification/tests/service/smtp/server.py");
+        let spec = Spec::new("smtp", self.python.program("python"))
+            .arg(script)
+            .arg(self.smtp_port.to_string())
+            .arg(self.path("mails"))
+            .arg(self.mode.name())
+            .arg(self.path("certificate.pem"))
+            .arg(self.path("key.pem"));
+        let mut smtp = Process::start(&spec, &self.logs()).unwrap();
+        let address = ("127.0.0.1", self.smtp_port);
+        deadline::until("the mail server", PATIENCE, async || {
+            smtp.ensure_running()?;
+            Ok(tokio::net::TcpStream::connect(address).await.ok())
+        })
+        .await
+        .unwrap();
+        self.smtp = Some(smtp);
+    }
+
+    pub async fn kill_smtp(&mut self) {
+        if let Some(mut smtp) = self.smtp.take() {
+            smtp.kill().await;
+        }
+    }
+
+    pub async fn start(&mut self) {
+        let program = env!("CARGO_BIN_EXE_notification");
+        let spec = self
+            .variables
+            .iter()
+            .fold(Spec::new("notification", program), |spec, (name, value)| {
+                spec.env(name, value)
+            });
+        let mut service = Process::start(&spec, &self.logs()).unwrap();
+        let client = &self.client;
+        deadline::until("the service", PATIENCE, async || {
+            service.ensure_running()?;
+            let ready = client.get("/health/ready").send().await;
+            Ok(ready.ok().filter(|answer| answer.status == 200))
+        })
+        .await
+        .unwrap();
+        self.service = Some(service);
+    }
+
+    pub async fn kill(&mut self) {
+        self.service.take().unwrap().kill().await;
+    }
+
+    pub async fn stop(&mut self) {
+        let exit = self.service.take().unwrap().stop().await;
+        assert_eq!(exit.code, 0);
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.logs().join("notification.log")).unwrap()
+    }
+
+    /// What the mail server has taken.
+    pub fn mails(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("mails")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    pub async fn until_mails(&self, count: usize) -> Vec<Value> {
+        deadline::poll(&format!("{count} mails"), PATIENCE, || {
+            let mails = self.mails();
+            Ok((mails.len() >= count).then_some(mails))
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Asks for a notification; the answer's document.
+    pub async fn notify(&self, body: Value) -> Value {
+        let answer = self.post("/notifications", body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.client
+            .post(path)
+            .key()
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.client.get(path).key().send().await.unwrap()
+    }
+
+    /// Waits until the only delivery of a notification is in a state.
+    pub async fn until_state(&self, notification: &Value, state: &str) -> Value {
+        let path = format!("/notifications/{}", notification["id"].as_str().unwrap());
+        deadline::until(&format!("the state {state}"), PATIENCE, async || {
+            let delivery = self.get(&path).await.json()["deliveries"][0].clone();
+            Ok((delivery["state"] == state).then_some(delivery))
+        })
+        .await
+        .unwrap()
+    }
+}
