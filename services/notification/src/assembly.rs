@@ -25,7 +25,7 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// Longer than a conversation with a mail server, command by command, usually
 /// takes; a mail that is cut off may arrive twice.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+const DELIVERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often old rows are looked for, and how many are deleted at once.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 const SWEEP_LIMIT: i64 = 10_000;

@@ -47,7 +47,7 @@ impl Variables {
             options: self.url.0.application_name(service),
             owner: self.owner_url.map(|url| url.0.application_name(service)),
             schema,
-            connections: u32::try_from(self.connections.get()).unwrap_or(1),
+            connections: self.connections.get(),
         }
     }
 }

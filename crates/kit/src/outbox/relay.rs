@@ -89,7 +89,7 @@ impl Relay {
     /// at most the delivery timeout. Dropped earlier, what was under way is
     /// delivered again when its lease has ended.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let (stopper, stopped) = watch::channel(false);
+        let (told, stopped) = watch::channel(false);
         let mut lanes = JoinSet::new();
         for consumer in self.consumers {
             let lane = Lane {
@@ -100,7 +100,7 @@ impl Relay {
             lanes.spawn(lane.run(self.notices.subscribe(), stopped.clone()));
         }
         stop.await;
-        stopper.send_replace(true);
+        told.send_replace(true);
         while let Some(ended) = lanes.join_next().await {
             if let Err(error) = ended {
                 error!(%error, "a relay ended badly");

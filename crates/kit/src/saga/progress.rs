@@ -126,18 +126,15 @@ mod tests {
             let (mut stage, mut attempt) = (Stage::Forward { step: 0 }, 1);
             let (mut effects, mut undone) = (Vec::new(), Vec::new());
             let mut outcomes = outcomes.into_iter();
-            loop {
-                let (Stage::Forward { step } | Stage::Backward { step }) = stage else {
-                    break;
-                };
+            while let Stage::Forward { step } | Stage::Backward { step } = stage {
                 prop_assert!(step < steps);
                 let outcome = outcomes.next().expect("ends within steps x tries x 2");
                 match (stage, outcome) {
-                    (Stage::Forward { .. }, StepOutcome::Done | StepOutcome::Failed) => {
-                        // Failed is the worst case: it had its effect.
-                        if effects.last() != Some(&step) {
-                            effects.push(step);
-                        }
+                    // Failed is the worst case: it had its effect.
+                    (Stage::Forward { .. }, StepOutcome::Done | StepOutcome::Failed)
+                        if effects.last() != Some(&step) =>
+                    {
+                        effects.push(step);
                     }
                     (Stage::Backward { .. }, StepOutcome::Done) => undone.push(step),
                     _ => {}

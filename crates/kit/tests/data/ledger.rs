@@ -164,7 +164,7 @@ async fn a_log_takes_all_writers_and_tells_what_was_done_to_it() {
         superuser.batch_execute(&sql).await.unwrap();
         match verify(&mut connection, "audit", Some(known)).await {
             Err(LedgerError::Tampered { broken: found, .. }) => {
-                assert_eq!(found, broken, "{change}")
+                assert_eq!(found, broken, "{change}");
             }
             other => panic!("{change}: {other:?}"),
         }

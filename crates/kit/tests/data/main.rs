@@ -1,4 +1,8 @@
 //! The kit's data side on a real PostgreSQL, with processes that are killed.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
 
 mod idempotency;
 mod ledger;

@@ -121,7 +121,7 @@ impl Play {
         })
     }
 
-    fn answer(&self, step: &str, answer: StepError, times: usize) {
+    fn answer(&self, step: &str, answer: &StepError, times: usize) {
         for _ in 0..times {
             self.answers.lock().push((step.to_owned(), answer.clone()));
         }
@@ -166,7 +166,7 @@ async fn steps_are_performed_in_order_and_tried_again() {
     let scene = Scene::new().await;
     let database = scene.database().await;
     let play = Play::default();
-    play.answer("pay", failed(), 2);
+    play.answer("pay", &failed(), 2);
     let (stop, task) = play.run(&database);
     let id = start(&database).await;
     until(&database, id, Stage::Completed).await;
@@ -185,8 +185,8 @@ async fn a_refused_step_is_not_undone_but_those_before_it_are_the_last_first() {
     let scene = Scene::new().await;
     let database = scene.database().await;
     let play = Play::default();
-    play.answer("ship", StepError::Refused("no such place".to_owned()), 1);
-    play.answer("pay:undo", failed(), 1);
+    play.answer("ship", &StepError::Refused("no such place".to_owned()), 1);
+    play.answer("pay:undo", &failed(), 1);
     let (stop, task) = play.run(&database);
     let id = start(&database).await;
     until(&database, id, Stage::Compensated).await;
@@ -200,7 +200,7 @@ async fn a_step_that_failed_to_the_end_is_undone_too() {
     let scene = Scene::new().await;
     let database = scene.database().await;
     let play = Play::default();
-    play.answer("pay", failed(), 3);
+    play.answer("pay", &failed(), 3);
     let (stop, task) = play.run(&database);
     let id = start(&database).await;
     until(&database, id, Stage::Compensated).await;
@@ -214,8 +214,8 @@ async fn a_stuck_compensation_is_listed_and_can_be_gone_on_with() {
     let scene = Scene::new().await;
     let database = scene.database().await;
     let play = Play::default();
-    play.answer("ship", StepError::Refused("no".to_owned()), 1);
-    play.answer("pay:undo", failed(), 3);
+    play.answer("ship", &StepError::Refused("no".to_owned()), 1);
+    play.answer("pay:undo", &failed(), 3);
     let (stop, task) = play.run(&database);
     let id = start(&database).await;
     until(&database, id, Stage::Stuck { step: 1 }).await;
@@ -247,7 +247,7 @@ async fn worker() {
         ..Play::default()
     };
     if std::env::var_os(WORKER_REFUSE).is_some() {
-        play.answer("ship", StepError::Refused("no".to_owned()), 1);
+        play.answer("ship", &StepError::Refused("no".to_owned()), 1);
     }
     let runner = Runner::new(Database::new(&settings), quick(), [play.definition()]);
     runner.run(std::future::pending()).await;
@@ -281,7 +281,7 @@ async fn killed_at_any_step_it_goes_on_and_has_each_effect_once() {
                 .unwrap();
             let play = Play::default();
             if refuse {
-                play.answer("ship", StepError::Refused("no".to_owned()), 1);
+                play.answer("ship", &StepError::Refused("no".to_owned()), 1);
             }
             let (stop, task) = play.run(&database);
             let (end, effects): (_, &[i64]) = if refuse {

@@ -111,7 +111,7 @@ impl Wake {
     /// Waits until there may be a message. Cancel safe.
     pub async fn next(&mut self) {
         if self.changed.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

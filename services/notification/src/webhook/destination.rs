@@ -45,18 +45,17 @@ pub fn may_connect(address: IpAddr, destinations: Destinations) -> bool {
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded(address) {
-            Some(address) => is_public_v4(address),
-            // Global unicast, without the parts that are for documentation,
-            // tunnels and the like.
-            None => {
-                let [first, second, ..] = address.segments();
-                first & 0xe000 == 0x2000
-                    && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
-                    && first != 0x3fff
-            }
-        },
+        IpAddr::V6(address) => embedded(address).map_or_else(|| is_global(address), is_public_v4),
     }
+}
+
+/// Global unicast, without the parts that are for documentation, tunnels and
+/// the like.
+fn is_global(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    first & 0xe000 == 0x2000
+        && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
+        && first != 0x3fff
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -76,11 +75,12 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 /// An IPv4 address that is reached through this one.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let joined = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff | 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(joined(g, h)),
-        [0x2002, high, low, ..] => Some(joined(high, low)),
+    let joined = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        // Compatible, mapped, translated; 6to4.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(joined(high, low)),
         _ => None,
     }
 }

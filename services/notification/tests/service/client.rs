@@ -51,15 +51,15 @@ impl Client {
         Self { port }
     }
 
-    pub fn get(&self, path: &str) -> Call {
+    pub fn get(self, path: &str) -> Call {
         self.call(Method::GET, path)
     }
 
-    pub fn post(&self, path: &str) -> Call {
+    pub fn post(self, path: &str) -> Call {
         self.call(Method::POST, path)
     }
 
-    pub fn call(&self, method: Method, path: &str) -> Call {
+    pub fn call(self, method: Method, path: &str) -> Call {
         Call {
             port: self.port,
             request: Request::builder()

@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::client::token;
 use crate::scene::{PATIENCE, Scene};
 
+/// A query, headers, and the status that they get.
+type Refused<'a> = (&'a str, &'a [(&'static str, &'a str)], u16);
 type Socket = WebSocketStream<TcpStream>;
 
 async fn try_open(
@@ -131,7 +133,7 @@ async fn only_who_may_see_messages_gets_a_socket() {
     let bearer = format!("Bearer {}", token("7", 600));
     let expired = format!("Bearer {}", token("7", -600));
     let protocol = format!("bearer, {}", token("7", 600));
-    let table: &[(&str, &[(&'static str, &str)], u16)] = &[
+    let table: &[Refused<'_>] = &[
         ("", &[], 401),
         ("", &[("authorization", &expired)], 401),
         ("?user_id=8", &[("authorization", &bearer)], 403),

@@ -14,7 +14,7 @@ use testbed::python::Environment;
 
 use crate::client::{Answer, Client};
 
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const KEY: &str = "test-notification-key";
 pub const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
 pub const SMTP_USER: &str = "shop@example.com";
