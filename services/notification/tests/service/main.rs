@@ -11,4 +11,5 @@ mod mail;
 mod notifying;
 mod push;
 mod scene;
+mod schema;
 mod webhook;
