@@ -13,6 +13,8 @@
 mod consumer;
 mod dead_letters;
 mod gauges;
+#[cfg(feature = "nats")]
+mod jetstream;
 mod queue;
 pub(crate) use queue::shortened;
 mod relay;
@@ -27,6 +29,8 @@ use crate::database::{Database, DatabaseError, channel, commit};
 pub use consumer::{Consumer, Delivery, Outcome, Refusal, Transactional, TransactionalConsumer};
 pub use dead_letters::{DeadLetter, MAX_PAGE, Standing, dead_letters, replay, standing, sweep};
 pub use gauges::Gauges;
+#[cfg(feature = "nats")]
+pub use jetstream::{JetStream, JetStreamError, JetStreamSettings};
 pub use relay::{Relay, RelaySettings};
 
 /// The purpose of the channel that wakes relays.

@@ -5,6 +5,7 @@
 )]
 
 mod idempotency;
+mod jetstream;
 mod ledger;
 mod migration;
 mod outbox;
