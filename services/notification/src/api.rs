@@ -56,6 +56,8 @@ pub fn router(app: App) -> Router {
         )
         .route("/notifications/webhooks/{id}", delete(webhooks::remove))
         .route("/notifications/stream", get(stream::open))
+        // The kit's usual place, and one that is reached through the gateway.
+        .route("/openapi.json", get(openapi))
         .route("/notifications/openapi.json", get(openapi))
         .with_state(app)
 }

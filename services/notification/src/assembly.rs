@@ -46,17 +46,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
     let webhook = Webhook::new(database.clone(), settings.destinations);
     migrate(&database_settings, sqlx::migrate!()).await?;
 
-    let relay = RelaySettings {
-        concurrency: usize::try_from(settings.smtp.concurrency.get())?,
-        delivery_timeout: DELIVERY_TIMEOUT,
-        backoff: Backoff {
-            first: settings.retry_after.get(),
-            longest: LONGEST_WAIT,
-            attempts: settings.attempts.get(),
-        },
-        ..RelaySettings::default()
-    };
-    let relay = Relay::new(database.clone(), relay)
+    let relay = Relay::new(database.clone(), relay_settings(&settings)?)
         .with(email)
         .await?
         .with(webhook)
@@ -98,6 +88,19 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
         .background("sweep", sweep(swept, hub, sweeping))
         .background("counting", standing.keep(database, kit.stopping.clone()))
         .at_stop(async move { closed.close().await }))
+}
+
+fn relay_settings(settings: &Settings) -> anyhow::Result<RelaySettings> {
+    Ok(RelaySettings {
+        concurrency: usize::try_from(settings.smtp.concurrency.get())?,
+        delivery_timeout: DELIVERY_TIMEOUT,
+        backoff: Backoff {
+            first: settings.retry_after.get(),
+            longest: LONGEST_WAIT,
+            attempts: settings.attempts.get(),
+        },
+        ..RelaySettings::default()
+    })
 }
 
 /// Deletes what is too old, from time to time.

@@ -21,7 +21,7 @@ const RETENTION: &str = "90 days";
 
 /// Deletes what is too old, at most `limit` rows of each kind.
 pub async fn sweep(database: &kit::database::Database, limit: i64) -> Result<(), sqlx::Error> {
-    // Whose dead letters are in the outbox stays, so that they can be replayed.
+    // What is still on its way stays. A dead letter as old as this goes.
     sqlx::query(
         "delete from notifications where id = any(array(select id from notifications n \
          where created_at < clock_timestamp() - $1::interval and not exists ( \

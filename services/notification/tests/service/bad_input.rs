@@ -176,6 +176,7 @@ async fn wrong_addresses_are_problems() {
         "/health",
         "/health/live",
         "/metrics",
+        "/openapi.json",
         "/notifications/openapi.json",
     ] {
         let answer = scene.client.get(path).send().await.unwrap();
