@@ -271,7 +271,8 @@ impl Request {
     }
 
     /// When nobody answers, the last good answer to the same GET will do, if
-    /// it is no older than this. Never for what a user's token was shown for.
+    /// it is no older than this. Only for a GET without headers of its own,
+    /// such as a user's token: with them the answer could be another one.
     pub fn or_kept(mut self, age_max: Duration) -> Self {
         self.kept_for = Some(age_max);
         self
@@ -298,7 +299,7 @@ impl Request {
 
     /// Under what its answer is kept; `None` where it is not.
     fn kept_under(&self) -> Option<&str> {
-        let anybodys = !self.headers.contains_key(header::AUTHORIZATION);
+        let anybodys = self.headers.is_empty();
         let kept = self.kept_for.is_some() && self.method == Method::GET && anybodys;
         kept.then_some(self.path.as_str())
     }

@@ -47,6 +47,7 @@
 //! 5. No secret, body or row value is logged; secrets compare in constant time.
 //! 6. Nothing from outside panics the process or becomes a metric's label.
 
+pub mod acl;
 pub mod client;
 pub mod context;
 pub mod extract;

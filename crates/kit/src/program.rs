@@ -87,6 +87,9 @@ impl Program {
         F: Future<Output = Result<Service, E>>,
         E: Into<Fault>,
     {
+        // Several providers could be linked in; this is the one we mean. It
+        // fails only if there is one already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {

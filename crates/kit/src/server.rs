@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::registry::{Entry, Registration};
-use crate::service::{Fault, Kit, Stopping};
+use crate::service::{Fault, Kit, Stopping, Work};
 use crate::settings::Address;
 use crate::spans::{self, Spans};
 use listener::{Listener, Stream};
@@ -155,20 +155,7 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     if let Some(registration) = registration {
         background.spawn(registration.keep(kit.stopping.clone()));
     }
-    let (failed, failures) = mpsc::channel(1);
-    for (name, work) in service.background {
-        let (failed, stopping) = (failed.clone(), kit.stopping.clone());
-        background.spawn(async move {
-            let fault = match work.await {
-                Ok(()) if stopping.is_told() => return,
-                Ok(()) => format!("{name} ended").into(),
-                Err(fault) => fault,
-            };
-            error!(work = name, error = fault, "work in the background failed");
-            // One is enough to stop.
-            let _ = failed.try_send(fault);
-        });
-    }
+    let failures = work(service.background, &kit.stopping, &background);
     info!(%address, service = kit.identity.name, version = kit.identity.version, "serving");
     Ok(Running {
         address,
@@ -183,6 +170,29 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         failures,
         at_stop: AtStop(service.at_stop),
     })
+}
+
+/// Starts what works in the background; the first failure can be received.
+fn work(
+    all: Vec<(&'static str, Work)>,
+    stopping: &Stopping,
+    background: &TaskTracker,
+) -> mpsc::Receiver<Fault> {
+    let (failed, failures) = mpsc::channel(1);
+    for (name, work) in all {
+        let (failed, stopping) = (failed.clone(), stopping.clone());
+        background.spawn(async move {
+            let fault = match work.await {
+                Ok(()) if stopping.is_told() => return,
+                Ok(()) => format!("{name} ended").into(),
+                Err(fault) => fault,
+            };
+            error!(work = name, error = fault, "work in the background failed");
+            // One is enough to stop.
+            let _ = failed.try_send(fault);
+        });
+    }
+    failures
 }
 
 /// The instance as the registry is to be told, if there is a registry.

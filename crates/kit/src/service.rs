@@ -117,7 +117,7 @@ impl Kit {
     }
 }
 
-type Work = BoxFuture<'static, Result<(), Fault>>;
+pub(crate) type Work = BoxFuture<'static, Result<(), Fault>>;
 
 /// A service, ready to be served.
 #[derive(Default)]
@@ -151,8 +151,8 @@ impl Service {
     }
 
     /// The same from routes that are documented, served at `/openapi.json`.
-    pub fn documented(routes: OpenApiRouter) -> Self {
-        let (router, api) = routes.split_for_parts();
+    pub fn documented(described: OpenApiRouter) -> Self {
+        let (router, api) = described.split_for_parts();
         Self {
             api: Some(api),
             ..Self::new(router)

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use kit::acl::{Facade, Reads, Reply, Translator, Unanswered};
 use kit::client::Policy;
 use kit::{Client, ClientError};
 
@@ -28,13 +29,15 @@ pub const POLICY: Policy = Policy {
     answer_bytes: 64 << 10,
 };
 
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    #[error("GET {path} failed")]
-    Failed { path: String, source: ClientError },
-    #[error("GET {path} was answered with {status}")]
-    Unexpected { path: String, status: StatusCode },
+/// A reply that is neither yes nor no.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("GET {path} was answered with {status}")]
+pub struct Unexpected {
+    path: String,
+    status: StatusCode,
 }
+
+pub type DirectoryError = Unanswered<ClientError, Unexpected>;
 
 /// What is kept elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,11 +46,32 @@ enum Kind {
     LandPlot,
 }
 
-impl Kind {
-    const fn address(self) -> &'static str {
-        match self {
-            Self::Party => "/api/parties",
-            Self::LandPlot => "/api/land-plots",
+/// The monolith's words for them.
+#[derive(Debug)]
+struct MonolithWords;
+
+impl Translator for MonolithWords {
+    type Question = (Kind, i64);
+    type Answer = bool;
+    type Call = String;
+    type Reply = Reply;
+    type Error = Unexpected;
+
+    fn call(&self, (kind, id): &(Kind, i64)) -> String {
+        match kind {
+            Kind::Party => format!("/api/parties/{id}"),
+            Kind::LandPlot => format!("/api/land-plots/{id}"),
+        }
+    }
+
+    fn answer(&self, question: &(Kind, i64), reply: Reply) -> Result<bool, Unexpected> {
+        match reply.status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            status => Err(Unexpected {
+                path: self.call(question),
+                status,
+            }),
         }
     }
 }
@@ -55,14 +79,14 @@ impl Kind {
 /// Asks for parties and plots.
 #[derive(Debug)]
 pub struct Directory {
-    client: Client,
+    monolith: Facade<Reads, MonolithWords>,
     known: Mutex<HashSet<(Kind, i64)>>,
 }
 
 impl Directory {
     pub fn new(client: Client) -> Self {
         Self {
-            client,
+            monolith: Facade::new(Reads(client), MonolithWords),
             known: Mutex::default(),
         }
     }
@@ -86,8 +110,7 @@ impl Directory {
         if self.known().contains(&(kind, id)) {
             return Ok(true);
         }
-        let path = format!("{}/{id}", kind.address());
-        let exists = self.answer(path).await?;
+        let exists = self.monolith.ask(&(kind, id)).await?;
         if exists {
             let mut known = self.known();
             if known.len() >= MAX_KNOWN {
@@ -98,18 +121,33 @@ impl Directory {
         Ok(exists)
     }
 
-    async fn answer(&self, path: String) -> Result<bool, DirectoryError> {
-        match self.client.get(path.as_str()).send().await {
-            Ok(answer) => match answer.status {
-                StatusCode::OK => Ok(true),
-                StatusCode::NOT_FOUND => Ok(false),
-                status => Err(DirectoryError::Unexpected { path, status }),
-            },
-            Err(source) => Err(DirectoryError::Failed { path, source }),
-        }
-    }
-
     fn known(&self) -> MutexGuard<'_, HashSet<(Kind, i64)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn the_monoliths_words_are_ours() {
+        let party = (Kind::Party, 7);
+        assert_eq!(MonolithWords.call(&party), "/api/parties/7");
+        assert_eq!(
+            MonolithWords.call(&(Kind::LandPlot, 8)),
+            "/api/land-plots/8"
+        );
+        let answer = |status| {
+            let body = Bytes::default();
+            MonolithWords.answer(&party, Reply { status, body })
+        };
+        assert_eq!(answer(StatusCode::OK), Ok(true));
+        assert_eq!(answer(StatusCode::NOT_FOUND), Ok(false));
+        let unexpected = answer(StatusCode::FORBIDDEN).unwrap_err();
+        let shown = "GET /api/parties/7 was answered with 403 Forbidden";
+        assert_eq!(unexpected.to_string(), shown);
     }
 }

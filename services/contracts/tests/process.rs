@@ -62,8 +62,9 @@ async fn all_that_is_wrong_is_told_at_once() {
 #[tokio::test]
 async fn it_migrates_serves_logs_and_ends() {
     let directory = PrivateDirectory::new().unwrap();
-    let cluster = Cluster::create(&directory, "contracts", &Options::fast());
-    let mut cluster = cluster.await.unwrap();
+    let options = Options::fast();
+    let cluster = Cluster::create(&directory, "contracts", &options).await;
+    let mut cluster = cluster.unwrap();
     let role = cluster.create_role("contracts_app", Rights::Plain).await;
     role.unwrap();
     let database = cluster.create_database("contracts", "contracts_app").await;

@@ -135,3 +135,27 @@ pub(super) fn claims<C: DeserializeOwned>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::KINDS;
+
+    #[test]
+    fn every_fault_is_documented() {
+        for bad in [
+            BadToken::Malformed,
+            BadToken::Algorithm,
+            BadToken::Signature,
+            BadToken::Expired,
+            BadToken::NotYet,
+            BadToken::Issuer,
+            BadToken::Audience,
+            BadToken::Request,
+            BadToken::KeysUnavailable,
+        ] {
+            let kind = bad.kind();
+            assert!(KINDS.iter().any(|(_, known, _)| *known == kind), "{kind}");
+        }
+    }
+}

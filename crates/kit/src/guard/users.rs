@@ -2,19 +2,22 @@
 //! the keys that it publishes (ES256, RS256 and their like).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::bearer::{self, BadToken, Expected, Head};
 use super::{KeySet, User};
 use crate::settings::{Secret, Server};
 
-/// How long a token that names an unknown key waits for its key.
-const KEY_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long a token that names an unknown key waits for its key, and how many
+/// may: more are refused at once, for anybody can make up such tokens.
+const KEY_WAIT: Duration = Duration::from_secs(1);
+const WAITING_MAX: usize = 16;
 
 /// Verifies them.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub(crate) struct Published {
     /// How often they were read, well or not.
     reads: watch::Sender<u64>,
     wanted: Notify,
+    waiting: Semaphore,
 }
 
 impl Published {
@@ -40,6 +44,7 @@ impl Published {
             keys: ArcSwapOption::empty(),
             reads: watch::Sender::new(0),
             wanted: Notify::new(),
+            waiting: Semaphore::new(WAITING_MAX),
         }
     }
 
@@ -67,6 +72,9 @@ impl Published {
         if let Ok(Some(found)) = key() {
             return Ok(found);
         }
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return key()?.ok_or(BadToken::Signature);
+        };
         // The issuer may have published it meanwhile.
         let mut reads = self.reads.subscribe();
         reads.mark_unchanged();

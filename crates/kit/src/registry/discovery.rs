@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::{Found, LOOK, SERVICES, pause};
 use crate::client::{Client, ClientError, Instance, Instances, Source};
+use crate::settings::{Origin, Setting};
 
 /// Instances of one service that are used; more are left to others.
 const INSTANCES_MAX: usize = 256;
@@ -55,10 +56,10 @@ async fn found(registry: &Client, name: &str) -> Result<Vec<String>, ClientError
         .finish();
     let answer = registry.get(format!("{SERVICES}?{query}")).send().await?;
     let found: Vec<Found> = answer.successful()?.json()?;
-    let urls = found.into_iter().take(INSTANCES_MAX);
-    Ok(urls
-        .map(|one| one.url.trim_end_matches('/').to_owned())
-        .collect())
+    // What is no address is nobody's.
+    let urls = found.iter().filter_map(|one| Origin::parse(&one.url));
+    let urls = urls.take(INSTANCES_MAX);
+    Ok(urls.map(|url| url.as_str().to_owned()).collect())
 }
 
 /// Takes what was found, and keeps what is known of those that were there.

@@ -104,6 +104,14 @@ async fn keys_are_read_replaced_and_kept() {
         .await
         .is_problem(401, "token-signature");
 
+    // Anybody can make up tokens that name unknown keys.
+    let (made_up, fresh) = (Key::new("made-up").token(), third.token());
+    let flooding = (0..100).map(|_| with(&running, &made_up));
+    let flood = futures_util::future::join_all(flooding);
+    let (flood, good) = tokio::join!(flood, with(&running, &fresh));
+    assert!(flood.iter().all(|answer| answer.status == 401));
+    assert_eq!(good.body, "42");
+
     // It goes away: what was read stays.
     issuer.stop().await;
     assert_eq!(with(&running, &third.token()).await.body, "42");

@@ -104,8 +104,8 @@ async fn spans_reach_a_receiver_before_the_end() {
         noted.lock().push(ExportTraceServiceRequest::decode(body));
         async {}
     });
-    let receiver = serving(Router::new().route("/v1/traces", receive)).await;
-    let endpoint = url(&receiver);
+    let collector = serving(Router::new().route("/v1/traces", receive)).await;
+    let endpoint = url(&collector);
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
     let running = started(&settings, Service::new(router())).await;
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -115,7 +115,7 @@ async fn spans_reach_a_receiver_before_the_end() {
     send(&running, "GET /broken", &unsampled, "").await;
     // The last spans are sent before the end.
     running.stop().await;
-    receiver.stop().await;
+    collector.stop().await;
     let received = received.lock();
     let spans: Vec<_> = received
         .iter()
@@ -125,14 +125,16 @@ async fn spans_reach_a_receiver_before_the_end() {
         .collect();
     assert_eq!(spans.len(), 1, "{spans:?}");
     assert_eq!(spans[0].name, "GET /users/{id}");
-    let hex = |bytes: &[u8]| {
+    let number = |bytes: &[u8]| {
         bytes
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+            .fold(0, |all, byte| all << 8 | u128::from(*byte))
     };
-    assert_eq!(hex(&spans[0].trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_eq!(hex(&spans[0].parent_span_id), "00f067aa0ba902b7");
+    assert_eq!(
+        number(&spans[0].trace_id),
+        0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736
+    );
+    assert_eq!(number(&spans[0].parent_span_id), 0x00f0_67aa_0ba9_02b7);
 }
 
 #[tokio::test]

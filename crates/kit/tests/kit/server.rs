@@ -43,8 +43,8 @@ fn router() -> Router {
         .route(
             "/panic",
             at_get(|| async {
-                let nothing: Option<u32> = None;
-                nothing.expect("a defect on purpose").to_string()
+                let nothing: Vec<&str> = Vec::new();
+                nothing[nothing.len()]
             }),
         )
         .route("/axum", at_post(|_: axum::Json<Greeting>| async {}))
