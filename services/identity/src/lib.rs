@@ -1,0 +1,3 @@
+//! Identity: who users are.
+
+pub mod password;

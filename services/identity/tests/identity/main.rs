@@ -1,0 +1,3 @@
+//! The service against real parts: Django's hashers, PostgreSQL, sockets.
+
+mod django;
