@@ -36,15 +36,18 @@ pub(crate) struct Published {
     reads: watch::Sender<u64>,
     wanted: Notify,
     waiting: Semaphore,
+    /// Whether more can come: not to the issuer itself.
+    is_read: bool,
 }
 
 impl Published {
-    fn new() -> Self {
+    fn new(is_read: bool) -> Self {
         Self {
             keys: ArcSwapOption::empty(),
             reads: watch::Sender::new(0),
             wanted: Notify::new(),
             waiting: Semaphore::new(WAITING_MAX),
+            is_read,
         }
     }
 
@@ -72,6 +75,9 @@ impl Published {
         if let Ok(Some(found)) = key() {
             return Ok(found);
         }
+        if !self.is_read {
+            return Err(BadToken::Signature);
+        }
         let Ok(_place) = self.waiting.try_acquire() else {
             return key()?.ok_or(BadToken::Signature);
         };
@@ -92,8 +98,23 @@ impl UserTokens {
             secrets: secrets.into_iter().flatten().cloned().collect(),
             issuer: settings.jwt_issuer.clone(),
             audience: settings.jwt_audience.clone(),
-            published: settings.jwks_url.is_some().then(Published::new),
+            published: settings.jwks_url.is_some().then(|| Published::new(true)),
         }
+    }
+
+    /// For the issuer itself, which knows the keys that it publishes (RFC 7517)
+    /// and need not read them. Without any, tokens are by secret only.
+    pub fn of_issuer(settings: &Server, keys: Option<&[u8]>) -> Result<Self, &'static str> {
+        let mut tokens = Self::new(settings);
+        tokens.published = match keys.map(KeySet::parse) {
+            Some(keys) => {
+                let published = Published::new(false);
+                published.store(Some(keys?));
+                Some(published)
+            }
+            None => None,
+        };
+        Ok(tokens)
     }
 
     pub(crate) fn published(&self) -> Option<&Published> {
