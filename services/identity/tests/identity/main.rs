@@ -1,3 +1,15 @@
 //! The service against real parts: Django's hashers, PostgreSQL, sockets.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
+mod accounts;
+mod bounds;
 mod django;
+mod letters;
+mod logins;
+mod scene;
+mod seeds;
+mod tokens;

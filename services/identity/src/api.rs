@@ -1,0 +1,160 @@
+//! What the service answers.
+
+mod account;
+mod administration;
+mod bearer;
+mod login;
+mod registration;
+mod requests;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::routing::{get, post, put};
+use http::request::Parts;
+use kit::database::{Database, DatabaseError, commit};
+use kit::{Json, Problem};
+use serde::Serialize;
+
+use crate::audit::{self, Event};
+use crate::password::Hasher;
+use crate::session::Begun;
+use crate::throttle::{Counter, Throttle, Verdict};
+use crate::token::Tokens;
+use crate::user::{self, User};
+
+pub use requests::{
+    ChangeRequest, EmailRequest, LoginRequest, RegisterRequest, ResetRequest, RolesRequest,
+    TokenRequest,
+};
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) database: Database,
+    pub(crate) hasher: Hasher,
+    pub(crate) tokens: Tokens,
+    pub(crate) throttle: Throttle,
+    pub(crate) policy: Policy,
+}
+
+/// What the settings say about what is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) refresh_days: u32,
+    pub(crate) link_lifetime: Duration,
+    pub(crate) rehash: bool,
+    pub(crate) account_failures: u32,
+    pub(crate) address_failures: u32,
+    pub(crate) address_requests: u32,
+    /// Differs between processes, so that nobody knows whose password is tried
+    /// in place of nobody's.
+    pub(crate) decoy_seed: NonZeroU32,
+}
+
+type State = axum::extract::State<Arc<Shared>>;
+
+pub(crate) fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/auth/register", post(registration::register))
+        .route("/auth/login", post(login::login))
+        .route("/auth/refresh", post(login::refresh))
+        .route("/auth/logout", post(login::logout))
+        .route("/auth/me", get(account::me))
+        .route("/auth/password/change", post(account::change_password))
+        .route("/auth/password/reset", post(account::ask_for_reset))
+        .route(
+            "/auth/password/reset/confirm",
+            post(account::reset_password),
+        )
+        .route(
+            "/auth/email/verify/request",
+            post(account::ask_for_verification),
+        )
+        .route("/auth/email/verify", post(account::verify_email))
+        .route("/auth/users/{id}/roles", put(administration::set_roles))
+        .route("/auth/users/{id}/roles", get(administration::roles))
+        .route("/auth/audit", get(administration::audit))
+        .route("/auth/audit/verify", get(administration::verify_audit))
+        .route("/.well-known/jwks.json", get(administration::keys))
+        .with_state(Arc::new(shared))
+}
+
+/// As seed 003 has it, field by field.
+#[derive(Debug, Serialize)]
+struct TokenResponse {
+    access_token: String,
+    refresh_token: String,
+    token_type: &'static str,
+}
+
+impl Shared {
+    /// What carries a session.
+    async fn tokens(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        user: &User,
+        begun: Begun,
+    ) -> Result<TokenResponse, Problem> {
+        let roles = user::roles(connection, user).await?;
+        Ok(TokenResponse {
+            access_token: self.tokens.make(user.id, begun.session, &roles)?,
+            refresh_token: begun.refresh_token,
+            token_type: "bearer",
+        })
+    }
+
+    /// Counts an attempt; the first that is one too many is noted.
+    async fn count(&self, counters: &[Counter], address: Address) -> Result<(), Problem> {
+        let verdict = self.throttle.count(counters).await?;
+        if let Verdict::Refused { is_first: true, .. } = verdict {
+            self.note(Event::Throttled { address: address.0 }).await?;
+        }
+        verdict.allowed()
+    }
+
+    /// Counts what costs us e-mails or rows, by where it comes from.
+    async fn count_request(&self, kind: &str, address: Address) -> Result<(), Problem> {
+        let most = self.policy.address_requests;
+        let counter = address
+            .0
+            .map(|address| Counter::of_address(kind, address, most));
+        self.count(counter.as_slice(), address).await
+    }
+
+    /// Notes what goes with no other change.
+    async fn note(&self, event: Event) -> Result<(), Problem> {
+        let mut transaction = self.database.begin().await?;
+        audit::note(&mut transaction, event).await?;
+        Ok(commit(transaction).await?)
+    }
+
+    async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Problem> {
+        let connection = self.database.pool().acquire().await;
+        Ok(connection.map_err(DatabaseError::from)?)
+    }
+}
+
+/// Where a request comes from, as what stands in front says: the last address
+/// of `X-Forwarded-For`, which it has added itself. Without it, unknown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address(Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let last = parts.headers.get_all("x-forwarded-for").iter().next_back();
+        let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+        Ok(Self(last.and_then(|text| text.trim().parse().ok())))
+    }
+}
+
+/// The answer where nothing is to be told.
+fn accepted(detail: &'static str) -> (http::StatusCode, Json<serde_json::Value>) {
+    let body = serde_json::json!({ "detail": detail });
+    (http::StatusCode::ACCEPTED, Json(body))
+}

@@ -1,0 +1,207 @@
+//! What users do with their own account.
+
+use http::StatusCode;
+use kit::database::commit;
+use kit::{Json, Problem};
+use serde_json::Value;
+
+use super::bearer::Session;
+use super::login::account_counter;
+use super::requests::check_new_password;
+use super::{
+    Address, ChangeRequest, EmailRequest, ResetRequest, Shared, State, TokenRequest, accepted,
+};
+use crate::audit::{self, Event};
+use crate::link::{self, Purpose};
+use crate::password::Encoded;
+use crate::user::{self, Login, Profile, User};
+use crate::{mail, session};
+
+pub(super) async fn me(shared: State, session: Session) -> Result<Json<Profile>, Problem> {
+    let mut connection = shared.connection().await?;
+    Ok(Json(user::profile(&mut connection, session.user).await?))
+}
+
+pub(super) async fn change_password(
+    shared: State,
+    address: Address,
+    session: Session,
+    Json(request): Json<ChangeRequest>,
+) -> Result<StatusCode, Problem> {
+    let user = &session.user;
+    check_new_password(&request.new_password, &names(user))?;
+    // Who has found an open session is not to find the password out by it.
+    let counters = [account_counter(
+        &shared,
+        &Login::Username(user.username.clone()),
+    )];
+    shared.throttle.look(&counters).await?.allowed()?;
+    let turn = shared.hasher.turn().await?;
+    shared.count(&counters, address).await?;
+    if !turn
+        .verify(Some(&user.password), None, &request.current_password)
+        .await
+    {
+        shared
+            .note(Event::LoginFailed {
+                user: Some(user.id),
+                address: address.0,
+            })
+            .await?;
+        return Err(Problem::invalid_field(
+            "/current_password",
+            "is not the password",
+        ));
+    }
+    shared.throttle.forget(&counters).await?;
+    let encoded = shared
+        .hasher
+        .turn()
+        .await?
+        .encode(&request.new_password)
+        .await?;
+    let mut transaction = shared.database.begin().await?;
+    if !user::set_password(&mut transaction, user, &encoded).await? {
+        return Err(changed_meanwhile());
+    }
+    session::end_others(&mut transaction, user.id, Some(session.id), "password").await?;
+    session::carry_over(&mut transaction, user, &encoded).await?;
+    let event = Event::PasswordChanged {
+        user: user.id,
+        address: address.0,
+    };
+    audit::note(&mut transaction, event).await?;
+    commit(transaction).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// 202 for whomever: the work is the same, only the letter is missing.
+pub(super) async fn ask_for_reset(
+    shared: State,
+    address: Address,
+    Json(request): Json<EmailRequest>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let login = request.checked()?;
+    shared.count_request("reset", address).await?;
+    let of_account =
+        super::Counter::new("reset", &login.counted_as(), shared.policy.account_failures);
+    shared.count(&[of_account], address).await?;
+    let mut connection = shared.connection().await?;
+    let user = user::find(&mut connection, &login).await?;
+    drop(connection);
+    // As in Django: who has no password here gets none by e-mail.
+    let user = user.filter(|user| user.is_active && has_password(user));
+    send_link(&shared, Purpose::PasswordReset, user.as_ref(), |user| {
+        Event::PasswordResetRequested {
+            user,
+            address: address.0,
+        }
+    })
+    .await?;
+    Ok(accepted(
+        "If somebody has this address, a link is on its way.",
+    ))
+}
+
+pub(super) async fn reset_password(
+    shared: State,
+    address: Address,
+    Json(request): Json<ResetRequest>,
+) -> Result<StatusCode, Problem> {
+    let mut connection = shared.connection().await?;
+    let user = link::look(&mut connection, Purpose::PasswordReset, &request.token).await?;
+    drop(connection);
+    check_new_password(&request.new_password, &names(&user))?;
+    let encoded = shared
+        .hasher
+        .turn()
+        .await?
+        .encode(&request.new_password)
+        .await?;
+    let mut transaction = shared.database.begin().await?;
+    let user = link::redeem(&mut transaction, Purpose::PasswordReset, &request.token).await?;
+    if !user::set_password(&mut transaction, &user, &encoded).await? {
+        return Err(changed_meanwhile());
+    }
+    session::end_others(&mut transaction, user.id, None, "password").await?;
+    let event = Event::PasswordReset {
+        user: user.id,
+        address: address.0,
+    };
+    audit::note(&mut transaction, event).await?;
+    commit(transaction).await?;
+    let logins = [Login::Email(user.email), Login::Username(user.username)];
+    let counters = logins.map(|login| account_counter(&shared, &login));
+    shared.throttle.forget(&counters).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn ask_for_verification(
+    shared: State,
+    address: Address,
+    session: Session,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let user = &session.user;
+    let of_account = super::Counter::new(
+        "verification",
+        &user.id.to_string(),
+        shared.policy.account_failures,
+    );
+    shared.count(&[of_account], address).await?;
+    if user.email.is_empty() {
+        return Err(Problem::invalid_field("", "the user has no e-mail address"));
+    }
+    send_link(&shared, Purpose::EmailVerification, Some(user), |_| {
+        Event::EmailVerificationRequested { user: user.id }
+    })
+    .await?;
+    Ok(accepted("A link is on its way."))
+}
+
+pub(super) async fn verify_email(
+    shared: State,
+    Json(request): Json<TokenRequest>,
+) -> Result<StatusCode, Problem> {
+    let mut transaction = shared.database.begin().await?;
+    let purpose = Purpose::EmailVerification;
+    let user = link::redeem(&mut transaction, purpose, &request.token).await?;
+    user::verify_email(&mut transaction, &user).await?;
+    audit::note(&mut transaction, Event::EmailVerified { user: user.id }).await?;
+    commit(transaction).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn send_link(
+    shared: &Shared,
+    purpose: Purpose,
+    user: Option<&User>,
+    event: impl FnOnce(Option<i32>) -> Event,
+) -> Result<(), Problem> {
+    let mut transaction = shared.database.begin().await?;
+    let lifetime = shared.policy.link_lifetime;
+    let token = link::issue(&mut transaction, purpose, user, lifetime).await?;
+    mail::emit(&shared.database, &mut transaction, purpose, user, &token).await?;
+    audit::note(&mut transaction, event(user.map(|user| user.id))).await?;
+    Ok(commit(transaction).await?)
+}
+
+fn has_password(user: &User) -> bool {
+    !matches!(
+        Encoded::parse(&user.password),
+        Ok(Encoded::Unusable) | Err(_)
+    )
+}
+
+fn names(user: &User) -> [&str; 4] {
+    [
+        &user.username,
+        &user.email,
+        &user.first_name,
+        &user.last_name,
+    ]
+}
+
+fn changed_meanwhile() -> Problem {
+    let detail = "The password was set by somebody else meanwhile; nothing was done.";
+    Problem::new(StatusCode::CONFLICT, "changed-meanwhile", detail)
+}

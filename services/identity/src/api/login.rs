@@ -1,0 +1,183 @@
+//! Login, refresh, logout.
+//!
+//! Whether a user exists shows neither in what a login answers nor in how long
+//! it takes: for nobody somebody's password is tried, and the same is written.
+
+use http::{HeaderValue, StatusCode, header};
+use kit::database::commit;
+use kit::{Json, Problem};
+
+use super::bearer::{Bearer, Session, ended, refused};
+use super::{Address, LoginRequest, Shared, State, TokenResponse};
+use crate::audit::{self, Event};
+use crate::digest::kept;
+use crate::password::{Encoded, Password};
+use crate::session::{self, Refresh};
+use crate::throttle::Counter;
+use crate::user::{self, Login, User};
+
+pub(super) async fn login(
+    shared: State,
+    address: Address,
+    Json(request): Json<LoginRequest>,
+) -> Result<Json<TokenResponse>, Problem> {
+    let (login, password) = request.checked()?;
+    let user = authenticate(&shared, &login, &password, address).await?;
+    let user = user.ok_or_else(wrong)?;
+    let user = rehashed(&shared, user, &password).await?;
+    let mut transaction = shared.database.begin().await?;
+    let begun = session::begin(&mut transaction, &user, shared.policy.refresh_days).await?;
+    let session = begun.session;
+    let answer = shared.tokens(&mut transaction, &user, begun).await?;
+    let event = Event::LoggedIn {
+        user: user.id,
+        session,
+        address: address.0,
+    };
+    audit::note(&mut transaction, event).await?;
+    commit(transaction).await?;
+    Ok(Json(answer))
+}
+
+/// Who it is, if the password is theirs and they may log in.
+async fn authenticate(
+    shared: &Shared,
+    login: &Login,
+    password: &Password,
+    address: Address,
+) -> Result<Option<User>, Problem> {
+    let account = account_counter(shared, login);
+    let of_address = address
+        .0
+        .map(|address| Counter::of_address("login", address, shared.policy.address_failures));
+    let counters: Vec<_> = [Some(account.clone()), of_address.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
+    // Before waiting for a turn: who is locked out takes nobody's place.
+    shared.throttle.look(&counters).await?.allowed()?;
+    let turn = shared.hasher.turn().await?;
+    shared.count(&counters, address).await?;
+    let mut connection = shared.connection().await?;
+    let user = user::find(&mut connection, login).await?;
+    let decoy = user::decoy(&mut connection, decoy_number(shared, login)).await?;
+    drop(connection);
+    let real = user.as_ref().map(|user| &*user.password);
+    let is_right = turn.verify(real, decoy.as_deref(), password).await;
+    match user {
+        Some(user) if is_right && user.is_active => {
+            shared.throttle.forget(&[account]).await?;
+            shared.throttle.take_back(of_address.as_slice()).await?;
+            Ok(Some(user))
+        }
+        user => {
+            let user = user.map(|user| user.id);
+            shared
+                .note(Event::LoginFailed {
+                    user,
+                    address: address.0,
+                })
+                .await?;
+            Ok(None)
+        }
+    }
+}
+
+/// What wrong passwords for an account are counted under.
+pub(super) fn account_counter(shared: &Shared, login: &Login) -> Counter {
+    Counter::new(
+        "account",
+        &login.counted_as(),
+        shared.policy.account_failures,
+    )
+}
+
+/// The same for the same login, as one user has one password.
+fn decoy_number(shared: &Shared, login: &Login) -> u32 {
+    let seeded = format!("{} {}", shared.policy.decoy_seed, login.counted_as());
+    kept(&seeded)
+        .first_chunk()
+        .map_or(0, |first| u32::from_be_bytes(*first))
+}
+
+/// Writes the password in our form, where the setting says that nobody follows
+/// this table any more: Django ties its sessions to the encoded password, so
+/// one that came back changed would log its owner out there.
+async fn rehashed(shared: &Shared, user: User, password: &Password) -> Result<User, Problem> {
+    let current = shared.hasher.iterations();
+    let is_current = Encoded::parse(&user.password).is_ok_and(|one| one.is_current(current));
+    if !shared.policy.rehash || is_current {
+        return Ok(user);
+    }
+    let encoded = shared.hasher.turn().await?.encode(password).await?;
+    let mut transaction = shared.database.begin().await?;
+    if !user::set_password(&mut transaction, &user, &encoded).await? {
+        // Somebody has set another one meanwhile.
+        return Err(wrong());
+    }
+    session::carry_over(&mut transaction, &user, &encoded).await?;
+    audit::note(&mut transaction, Event::PasswordRehashed { user: user.id }).await?;
+    commit(transaction).await?;
+    Ok(User {
+        password: encoded,
+        ..user
+    })
+}
+
+/// One answer, whatever was wrong.
+fn wrong() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "credentials-invalid",
+        "Invalid credentials",
+    )
+    .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+pub(super) async fn refresh(
+    shared: State,
+    address: Address,
+    Bearer(token): Bearer,
+) -> Result<Json<TokenResponse>, Problem> {
+    let mut transaction = shared.database.begin().await?;
+    let outcome = session::refresh(&mut transaction, &token, shared.policy.refresh_days).await?;
+    let answer = match outcome {
+        Refresh::Good { user, begun } => {
+            Ok(Json(shared.tokens(&mut transaction, &user, begun).await?))
+        }
+        Refresh::Replayed { user, session } => {
+            let event = Event::RefreshReplayed {
+                user,
+                session,
+                address: address.0,
+            };
+            audit::note(&mut transaction, event).await?;
+            tracing::warn!(user, %session, "a refresh token came a second time; its session was ended");
+            Err(refused(
+                "token-replayed",
+                "The refresh token was used before. Its session has ended; log in again.",
+            ))
+        }
+        Refresh::Ended => Err(ended()),
+        Refresh::Unknown => Err(refused(
+            "token-unknown",
+            "The refresh token is none of ours.",
+        )),
+    };
+    // Also what was refused has changed something.
+    commit(transaction).await?;
+    answer
+}
+
+pub(super) async fn logout(shared: State, session: Session) -> Result<StatusCode, Problem> {
+    let mut transaction = shared.database.begin().await?;
+    if session::end(&mut transaction, session.id, "logout").await? {
+        let event = Event::LoggedOut {
+            user: session.user.id,
+            session: session.id,
+        };
+        audit::note(&mut transaction, event).await?;
+    }
+    commit(transaction).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
