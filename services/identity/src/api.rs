@@ -32,6 +32,10 @@ pub use requests::{
     TokenRequest,
 };
 
+/// Links within the window of the throttle, over all accounts: more are a
+/// flood, of letters and of rows.
+const LINKS_MAX: u32 = 10_000;
+
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) database: Database,
@@ -116,7 +120,22 @@ impl Shared {
         verdict.allowed()
     }
 
-    /// Counts what costs us e-mails or rows, by where it comes from.
+    /// Counts a link that is asked for: by account, by where it comes from, and
+    /// over all. What one of the first two refuses does not count for all.
+    async fn count_link(&self, account: &str, address: Address) -> Result<(), Problem> {
+        let policy = self.policy;
+        let mut counters = vec![Counter::new("link", account, policy.account_failures)];
+        counters.extend(
+            address
+                .0
+                .map(|from| Counter::of_address("link", from, policy.address_requests)),
+        );
+        self.throttle.look(&counters).await?.allowed()?;
+        counters.push(Counter::new("links", "", LINKS_MAX));
+        self.count(&counters, address).await
+    }
+
+    /// Counts what costs us rows, by where it comes from.
     async fn count_request(&self, kind: &str, address: Address) -> Result<(), Problem> {
         let most = self.policy.address_requests;
         let counter = address

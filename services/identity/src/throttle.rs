@@ -4,7 +4,8 @@
 //! A count begins with the first try and ends after the window. An attempt is
 //! counted before its password is tried, and taken back when that was right:
 //! many at once are no way around. The table is bounded by what can be counted
-//! within a window: every attempt costs a hash, and those are bounded.
+//! within a window: a login or a registration costs a hash, of which there are
+//! only so many, and links have a bound over all.
 
 use std::net::IpAddr;
 use std::time::Duration;

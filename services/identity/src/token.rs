@@ -14,8 +14,10 @@ use uuid::Uuid;
 
 use crate::settings::Settings;
 
-/// HS256 with less than its own length can be guessed (RFC 7518, 3.2).
-const SECRET_BYTES_MIN: usize = 32;
+/// HS256 wants a secret as long as its hash (RFC 7518, 3.2): a shorter one is
+/// told of, since the seeds have one, and one that can be guessed is refused.
+const SECRET_BYTES_GOOD: usize = 32;
+const SECRET_BYTES_MIN: usize = 16;
 
 /// Why tokens cannot be made. No secret is repeated.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +83,17 @@ impl Tokens {
         };
         let current = read(&settings.signing_key, "JWT_SIGNING_KEY")?;
         let former = read(&settings.former_signing_key, "JWT_FORMER_SIGNING_KEY")?;
-        if server
+        let length = server
             .jwt_secret
             .as_ref()
-            .is_some_and(|secret| secret.expose().len() < SECRET_BYTES_MIN)
-        {
+            .map(|secret| secret.expose().len());
+        if length.is_some_and(|length| length < SECRET_BYTES_MIN) {
             return Err(TokensError::ShortSecret);
+        }
+        if length.is_some_and(|length| length < SECRET_BYTES_GOOD) {
+            tracing::warn!(
+                "JWT_SECRET_KEY is shorter than 32 bytes; make one by `openssl rand -base64 48`"
+            );
         }
         let public = [&current, &former].into_iter().flatten();
         let published = JwkSet {

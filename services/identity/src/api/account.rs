@@ -82,10 +82,7 @@ pub(super) async fn ask_for_reset(
     Json(request): Json<EmailRequest>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let login = request.checked()?;
-    shared.count_request("reset", address).await?;
-    let of_account =
-        super::Counter::new("reset", &login.counted_as(), shared.policy.account_failures);
-    shared.count(&[of_account], address).await?;
+    shared.count_link(&login.counted_as(), address).await?;
     let mut connection = shared.connection().await?;
     let user = user::find(&mut connection, &login).await?;
     drop(connection);
@@ -142,12 +139,9 @@ pub(super) async fn ask_for_verification(
     session: Session,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let user = &session.user;
-    let of_account = super::Counter::new(
-        "verification",
-        &user.id.to_string(),
-        shared.policy.account_failures,
-    );
-    shared.count(&[of_account], address).await?;
+    shared
+        .count_link(&format!("user {}", user.id), address)
+        .await?;
     if user.email.is_empty() {
         return Err(Problem::invalid_field("", "the user has no e-mail address"));
     }

@@ -171,6 +171,34 @@ async fn a_link_is_void_when_it_is_late_or_the_password_is_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_are_asked_for_so_often_and_no_more() {
+    let scene = Scene::new(&[
+        ("LOGIN_FAILURES_PER_ACCOUNT", "2"),
+        ("REQUESTS_PER_ADDRESS", "4"),
+    ])
+    .await;
+    scene.register("testuser").await;
+    let ask = async |name: &str| {
+        let body = json!({ "email": format!("{name}@example.com") });
+        scene
+            .post_by(
+                "/auth/password/reset",
+                "X-Forwarded-For: 192.0.2.1\r\n",
+                &body,
+            )
+            .await
+    };
+    for name in ["testuser", "nobody"] {
+        assert_eq!(ask(name).await.status, 202);
+        assert_eq!(ask(&name.to_uppercase()).await.status, 202);
+        ask(name).await.is_problem(429, "throttled");
+    }
+    ask("another").await.is_problem(429, "throttled");
+    let links = "select count(*)::text from link where purpose = 'password-reset'";
+    assert_eq!(scene.text(links).await, "4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_verified_as_long_as_it_is_the_users() {
     let letterbox = Letterbox::default();
     let (scene, _notification) = scene_with(&letterbox).await;
