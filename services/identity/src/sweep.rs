@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kit::Stopping;
 use kit::database::{Database, DatabaseError};
+use kit::outbox;
 
 /// How often.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -35,6 +36,7 @@ pub(crate) async fn sweep(database: &Database, refresh_days: i32) -> Result<bool
         let removed = query.execute(database.pool()).await?.rows_affected();
         is_full |= removed >= ROWS.unsigned_abs();
     }
+    is_full |= outbox::sweep(database, ROWS).await? >= ROWS.unsigned_abs();
     Ok(is_full)
 }
 

@@ -10,6 +10,7 @@ mod bounds;
 mod django;
 mod letters;
 mod logins;
+mod outage;
 mod scene;
 mod seeds;
 mod tokens;
