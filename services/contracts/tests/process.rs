@@ -6,15 +6,21 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use testbed::cluster::{Cluster, Options, Rights};
 use testbed::directory::PrivateDirectory;
 use testbed::http_client::{self, Call};
 use testbed::ports;
 use testbed::process::{Finished, Process, Spec, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -59,17 +65,51 @@ async fn all_that_is_wrong_is_told_at_once() {
     assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
 }
 
+/// A database for one test.
+struct Scene {
+    cluster: Cluster,
+    url: String,
+    _directory: PrivateDirectory,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let directory = PrivateDirectory::new().unwrap();
+        let options = Options::fast();
+        let cluster = Cluster::create(&directory, "contracts", &options).await;
+        let mut cluster = cluster.unwrap();
+        let role = cluster.create_role("contracts_app", Rights::Plain).await;
+        role.unwrap();
+        let database = cluster.create_database("contracts", "contracts_app").await;
+        database.unwrap();
+        Self {
+            url: cluster.url("contracts_app", "contracts").unwrap(),
+            cluster,
+            _directory: directory,
+        }
+    }
+}
+
+/// Starts it and waits until it is ready; where it serves, and the process.
+async fn started(spec: Spec, logs: &Path) -> (String, Process) {
+    let port = ports::free().unwrap();
+    let spec = spec.env("SERVICE_PORT", port.to_string());
+    let mut process = Process::start(&spec, logs).unwrap();
+    let address = format!("http://127.0.0.1:{port}");
+    let healthy = http_client::until_healthy(&address, "/health/ready", PATIENCE, || {
+        process.ensure_running()
+    });
+    healthy.await.unwrap();
+    (address, process)
+}
+
 #[tokio::test]
 async fn it_migrates_serves_logs_and_ends() {
-    let directory = PrivateDirectory::new().unwrap();
-    let options = Options::fast();
-    let cluster = Cluster::create(&directory, "contracts", &options).await;
-    let mut cluster = cluster.unwrap();
-    let role = cluster.create_role("contracts_app", Rights::Plain).await;
-    role.unwrap();
-    let database = cluster.create_database("contracts", "contracts_app").await;
-    database.unwrap();
-    let url = cluster.url("contracts_app", "contracts").unwrap();
+    let Scene {
+        mut cluster,
+        url,
+        _directory,
+    } = Scene::new().await;
     let migrate = || contracts().arg("migrate").env("DATABASE_URL", &url);
     ended(migrate()).await.successful().unwrap();
 
@@ -79,22 +119,16 @@ async fn it_migrates_serves_logs_and_ends() {
     superuser.batch_execute(rename).await.unwrap();
     ended(migrate()).await.successful().unwrap();
 
-    let port = ports::free().unwrap();
     let spec = contracts()
         .env("DATABASE_URL", &url)
         .env("MONOLITH_URL", "http://127.0.0.1:1")
-        .env("SERVICE_PORT", port.to_string())
         .env("LOG_LEVEL", "DEBUG")
         .env("LOG_FORMAT", "json");
     let logs = tempfile::tempdir().unwrap();
-    let mut process = Process::start(&spec, logs.path()).unwrap();
-    let address = format!("http://127.0.0.1:{port}");
-    let healthy = http_client::until_healthy(&address, "/health/ready", PATIENCE, || {
-        process.ensure_running()
-    });
-    healthy.await.unwrap();
+    let (address, mut process) = started(spec, logs.path()).await;
 
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let socket = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(socket).await.unwrap();
     let request = "GET /api/contracts HTTP/1.1\r\nHost: contracts\r\nConnection: close\r\n\
                    X-Correlation-ID: abc-1\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -118,5 +152,78 @@ async fn it_migrates_serves_logs_and_ends() {
     let line = log.lines().find(|line| line.contains("\"abc-1\""));
     let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
     assert_eq!(line["span"]["route"], "/api/contracts", "{line}");
+    cluster.stop().await;
+}
+
+/// A monolith behind TLS that has every party and plot.
+async fn secure_monolith(files: &Path) -> (String, PathBuf) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let trusted = files.join("trusted.pem");
+    std::fs::write(&trusted, authority.pem()).unwrap();
+
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = config.with_single_cert(vec![certificate.der().clone()], key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Who does not trust us hangs up.
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            tokio::spawn(async move {
+                let mut some = [0; 4096];
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                while stream.read(&mut some).await.is_ok_and(|read| read > 0) {
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    (format!("https://localhost:{port}"), trusted)
+}
+
+#[tokio::test]
+async fn the_monolith_may_be_behind_tls_if_it_is_trusted() {
+    let Scene {
+        mut cluster,
+        url,
+        _directory,
+    } = Scene::new().await;
+    let files = tempfile::tempdir().unwrap();
+    let (monolith, trusted) = secure_monolith(files.path()).await;
+    let spec = contracts()
+        .env("DATABASE_URL", &url)
+        .env("MONOLITH_URL", monolith);
+    let contract = Call::post(
+        "/api/contracts",
+        &serde_json::json!({
+            "reference": "r-1", "title": "Field", "seller": 1, "buyer": 2, "land_plot": 3,
+            "price": "1.00", "currency": "EUR",
+        }),
+    );
+    for (spec, status) in [
+        (spec.clone(), 503),
+        (spec.env("SSL_CERT_FILE", trusted), 201),
+    ] {
+        let logs = tempfile::tempdir().unwrap();
+        let (address, mut process) = started(spec, logs.path()).await;
+        let answer = http_client::call(&address, &contract, PATIENCE)
+            .await
+            .unwrap();
+        assert_eq!(answer.status, status, "{answer:?}");
+        process.stop().await;
+    }
     cluster.stop().await;
 }

@@ -135,6 +135,9 @@ async fn bodies_are_bounded_said_or_not() {
     let long = format!("{{\"whom\": \"{}\"}}", "x".repeat(100));
     let said = post(&running, "/greetings", &long).await;
     said.is_problem(413, "body-too-large");
+    // Also where nobody would have read it.
+    let unread = send(&running, "GET /number/1", "", &long).await;
+    unread.is_problem(413, "body-too-large");
     let chunked = format!(
         "POST /greetings HTTP/1.1\r\nHost: greeter\r\nConnection: close\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
