@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get as at_get, post as at_post};
 use bytes::Bytes;
+use kit::settings::{Origin, Setting};
 use kit::{Service, context};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use parking_lot::Mutex;
@@ -93,6 +94,33 @@ async fn a_service_has_metrics_of_its_own() {
         .unwrap();
     let text = get(&running, "/metrics").await.body;
     assert!(text.contains("greetings_total 3"), "{text}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn requests_to_others_are_counted_by_what_came_of_them() {
+    let kit = kit(&[]);
+    let other = serving(router()).await;
+    let ask = |url: &str| {
+        let url = Origin::parse(url).unwrap();
+        let client = kit.client("other").at(Some(&url)).build().unwrap();
+        async move { client.get("/users/7").send().await.is_ok() }
+    };
+    assert!(ask(&url(&other)).await);
+    other.stop().await;
+    let free = testbed::ports::free().unwrap();
+    assert!(!ask(&format!("http://127.0.0.1:{free}")).await);
+    let running = kit::server::start(kit, Service::new(router()))
+        .await
+        .unwrap();
+    let text = get(&running, "/metrics").await.body;
+    for line in [
+        "client_requests_total{target=\"other\",outcome=\"answered\"} 1",
+        "client_requests_total{target=\"other\",outcome=\"repeated\"} 2",
+        "client_requests_total{target=\"other\",outcome=\"failed\"} 1",
+    ] {
+        assert!(text.contains(line), "{line}\nis not in\n{text}");
+    }
     running.stop().await;
 }
 

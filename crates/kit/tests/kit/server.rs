@@ -153,6 +153,21 @@ async fn bodies_are_bounded_said_or_not() {
 }
 
 #[tokio::test]
+async fn bodies_that_break_off_or_never_come_are_problems() {
+    let running = serving(router()).await;
+    let head = "POST /greetings HTTP/1.1\r\nHost: greeter\r\nConnection: close\r\n\
+                Content-Type: application/json\r\n";
+    let broken = format!("{head}Transfer-Encoding: chunked\r\n\r\nno length\r\n");
+    let broken = raw(&running, broken.as_bytes()).await;
+    broken.is_problem(400, "malformed-request");
+    // This one takes as long as a sender has.
+    let missing = format!("{head}Content-Length: 10\r\n\r\n{{");
+    let missing = raw(&running, missing.as_bytes()).await;
+    missing.is_problem(408, "request-timeout");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn heads_are_bounded() {
     let running = serving(router()).await;
     let long = format!("X-Long: {}\r\n", "x".repeat(300 << 10));
