@@ -44,7 +44,6 @@ use password::{Hasher, HasherSettings};
 use throttle::Throttle;
 use token::Tokens;
 
-pub use mail::{EMAIL_VERIFICATION, PASSWORD_RESET};
 pub use settings::Settings;
 pub use token::TokensError;
 
@@ -124,7 +123,12 @@ async fn with_notification(
         return Ok(service);
     };
     let relay = Relay::new(database.clone(), RelaySettings::default());
-    let relay = relay.with(Notification(client)).await?;
+    let relay = relay
+        .with(Notification {
+            client,
+            links: settings.links.clone(),
+        })
+        .await?;
     let stopping = kit.stopping.clone();
     Ok(service.background("relay", async move {
         relay.run(async move { stopping.told().await }).await;

@@ -1,37 +1,41 @@
 //! What users are written to. The service sends nothing itself: it emits
-//! events in the transaction of what they tell of, and a relay posts them to
-//! the notification service's `/events`, at least once, under the event's id
-//! as idempotency key.
+//! events in the transaction of what they tell of, and a relay asks the
+//! notification service to write, at least once, under the event's id as
+//! idempotency key.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kit::Problem;
 use kit::client::Client;
 use kit::database::Database;
 use kit::outbox::{self, Consumer, Delivery, EmitError, Refusal};
-use serde::Serialize;
+use kit::settings::Origin;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
-use time::format_description::well_known::Rfc3339;
 
 use crate::link::Purpose;
 use crate::user::User;
 
 /// Somebody wants to prove that they read at their address.
-pub const EMAIL_VERIFICATION: &str = "identity.email-verification-requested";
+const EMAIL_VERIFICATION: &str = "identity.email-verification-requested";
 /// Somebody has forgotten their password.
-pub const PASSWORD_RESET: &str = "identity.password-reset-requested";
+const PASSWORD_RESET: &str = "identity.password-reset-requested";
 /// Nobody has the address that was given. Nobody listens to this: it is there
 /// so that the work is the same.
 const FOR_NOBODY: &str = "identity.nothing-requested";
 
-/// What the notification service is told.
-#[derive(Debug, Serialize)]
-struct Letter<'a> {
+/// What a letter is about.
+#[derive(Debug, Serialize, Deserialize)]
+struct Letter {
     user_id: i32,
-    email: &'a str,
-    first_name: &'a str,
-    /// To be put into the link. A secret until it is used or expires.
-    token: &'a str,
+    email: String,
+    name: String,
+    /// A secret until it is used or expires.
+    token: String,
+    /// How long it is good.
+    minutes: u64,
 }
 
 /// Has a link sent.
@@ -40,18 +44,24 @@ pub(crate) async fn emit(
     connection: &mut PgConnection,
     purpose: Purpose,
     user: Option<&User>,
-    token: &str,
+    token: String,
+    lifetime: Duration,
 ) -> Result<(), Problem> {
     let topic = match (user, purpose) {
         (None, _) => FOR_NOBODY,
         (Some(_), Purpose::PasswordReset) => PASSWORD_RESET,
         (Some(_), Purpose::EmailVerification) => EMAIL_VERIFICATION,
     };
+    let named = |user: &User| match &*user.first_name {
+        "" => user.username.clone(),
+        name => name.to_owned(),
+    };
     let letter = Letter {
         user_id: user.map_or(0, |user| user.id),
-        email: user.map_or("", |user| &user.email),
-        first_name: user.map_or("", |user| &user.first_name),
+        email: user.map_or_else(String::new, |user| user.email.clone()),
+        name: user.map_or_else(String::new, named),
         token,
+        minutes: lifetime.as_secs() / 60,
     };
     let key = letter.user_id.to_string();
     let emitted = outbox::emit(database, connection, topic, &key, &letter).await;
@@ -66,7 +76,11 @@ pub(crate) async fn emit(
 
 /// The notification service, as a consumer of our outbox.
 #[derive(Debug)]
-pub(crate) struct Notification(pub(crate) Client);
+pub(crate) struct Notification {
+    pub(crate) client: Client,
+    /// Where links lead.
+    pub(crate) links: Origin,
+}
 
 #[async_trait]
 impl Consumer for Notification {
@@ -80,14 +94,26 @@ impl Consumer for Notification {
 
     async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
         let event = &delivery.event;
+        let letter = Letter::deserialize(&event.payload)
+            .map_err(|_| Refusal::Never("the event is no letter".to_owned()))?;
+        let template = match &*event.topic {
+            PASSWORD_RESET => "reset-password",
+            _ => "verify-email",
+        };
+        let links = self.links.as_str();
         let body = json!({
-            "id": event.id,
-            "topic": event.topic,
-            "key": event.key,
-            "payload": event.payload,
-            "emitted_at": event.emitted_at.format(&Rfc3339).unwrap_or_default(),
+            "user_id": letter.user_id.to_string(),
+            "template": template,
+            "category": "security",
+            "channels": ["email"],
+            "email": letter.email,
+            "data": {
+                "name": letter.name,
+                "link": format!("{links}/{template}?token={}", letter.token),
+                "minutes": letter.minutes,
+            },
         });
-        let request = self.0.post("/events").json(&body);
+        let request = self.client.post("/notifications").json(&body);
         let answer = request.idempotency_key(&event.id.to_string()).send().await;
         let answer = answer.map_err(|error| Refusal::Later(error.to_string()))?;
         let status = answer.status;

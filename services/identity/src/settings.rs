@@ -23,6 +23,8 @@ kit::settings! {
         pub refresh_days: Bounded<1, 365> = "REFRESH_TOKEN_DAYS" or "14",
         /// How long a link in an e-mail is valid
         pub link_lifetime: Seconds = "LINK_LIFETIME" or "3600",
+        /// Where links lead: to its /reset-password and /verify-email, with the token
+        pub links: Origin = "LINK_URL" or "http://127.0.0.1:8000",
         /// Iterations of new passwords; set what the monolith's Django has
         pub iterations: Iterations = "PASSWORD_ITERATIONS" or "1000000",
         /// Passwords that are hashed at once; without it, one for each core

@@ -174,7 +174,15 @@ async fn send_link(
     let mut transaction = shared.database.begin().await?;
     let lifetime = shared.policy.link_lifetime;
     let token = link::issue(&mut transaction, purpose, user, lifetime).await?;
-    mail::emit(&shared.database, &mut transaction, purpose, user, &token).await?;
+    mail::emit(
+        &shared.database,
+        &mut transaction,
+        purpose,
+        user,
+        token,
+        lifetime,
+    )
+    .await?;
     audit::note(&mut transaction, event(user.map(|user| user.id))).await?;
     Ok(commit(transaction).await?)
 }

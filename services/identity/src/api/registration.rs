@@ -36,7 +36,8 @@ pub(super) async fn register(
         &mut transaction,
         purpose,
         Some(&user),
-        &token,
+        token,
+        lifetime,
     )
     .await?;
     let event = Event::Registered {

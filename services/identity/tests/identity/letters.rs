@@ -41,25 +41,29 @@ impl Letterbox {
         let settings = settings::read(&IDENTITY, &|name| {
             (name == "NOTIFICATION_SERVICE_API_KEY").then(|| "letters".to_owned())
         });
-        let service = Service::new(Router::new().route("/events", post(take)));
+        let service = Service::new(Router::new().route("/notifications", post(take)));
         kit::server::start(Kit::new(IDENTITY, settings.unwrap()), service)
             .await
             .unwrap()
     }
 
     /// The last letter of this kind to this address, once it is there.
-    async fn token(&self, topic: &str, email: &str, known: &[String]) -> String {
+    async fn token(&self, template: &str, known: &[String]) -> String {
         let find = async || {
             let letters = self.letters.lock().unwrap();
-            let fits = |event: &&Value| {
-                event["topic"] == topic
-                    && event["payload"]["email"] == email
-                    && !known
-                        .iter()
-                        .any(|token| event["payload"]["token"] == **token)
-            };
-            let found = letters.iter().find(fits);
-            Ok(found.map(|event| event["payload"]["token"].as_str().unwrap().to_owned()))
+            let mut links = letters
+                .iter()
+                .filter(|letter| letter["template"] == template);
+            let found = links.find_map(|letter| {
+                assert_eq!(letter["email"], "testuser@example.com");
+                assert_eq!(letter["data"]["name"], "Test");
+                assert_eq!(letter["data"]["minutes"], 60);
+                let link = letter["data"]["link"].as_str().unwrap();
+                let start = format!("https://example.com/{template}?token=");
+                let token = link.strip_prefix(&*start).unwrap().to_owned();
+                (!known.contains(&token)).then_some(token)
+            });
+            Ok(found)
         };
         deadline::until("a letter", PATIENCE, find).await.unwrap()
     }
@@ -72,6 +76,7 @@ async fn scene_with(letterbox: &Letterbox) -> (Scene, Running) {
     };
     let url = format!("http://{host}:{port}");
     let variables = [
+        ("LINK_URL", "https://example.com/"),
         ("NOTIFICATION_URL", &*url),
         ("NOTIFICATION_SERVICE_API_KEY", "letters"),
     ];
@@ -93,9 +98,7 @@ async fn a_forgotten_password_is_replaced_once() {
         scene.post("/auth/password/reset", &nobody).await.status,
         202
     );
-    let token = letterbox
-        .token(identity::PASSWORD_RESET, "testuser@example.com", &[])
-        .await;
+    let token = letterbox.token("reset-password", &[]).await;
     let kept = scene
         .text("select string_agg(l::text, ' ') from link l")
         .await;
@@ -141,7 +144,7 @@ async fn a_forgotten_password_is_replaced_once() {
     assert!(
         letters
             .iter()
-            .all(|event| event["payload"]["email"] == "testuser@example.com")
+            .all(|letter| letter["email"] == "testuser@example.com")
     );
 }
 
@@ -157,9 +160,7 @@ async fn a_link_is_void_when_it_is_late_or_the_password_is_another() {
         "update auth_user set password = 'pbkdf2_sha256$1$salt$aGFzaGhhc2g='",
     ] {
         assert_eq!(scene.post("/auth/password/reset", &ask).await.status, 202);
-        let token = letterbox
-            .token(identity::PASSWORD_RESET, "testuser@example.com", &known)
-            .await;
+        let token = letterbox.token("reset-password", &known).await;
         scene.sql(change).await;
         let body = json!({ "token": token, "new_password": NEW_PASSWORD });
         scene
@@ -204,14 +205,13 @@ async fn an_address_is_verified_as_long_as_it_is_the_users() {
     let (scene, _notification) = scene_with(&letterbox).await;
     scene.register("testuser").await;
     let (access, _) = scene.tokens("testuser").await;
-    let topic = identity::EMAIL_VERIFICATION;
-    let first = letterbox.token(topic, "testuser@example.com", &[]).await;
+    let first = letterbox.token("verify-email", &[]).await;
     let asked = scene
         .post_by("/auth/email/verify/request", &bearer(&access), &Value::Null)
         .await;
     assert_eq!(asked.status, 202, "{asked:?}");
     let second = letterbox
-        .token(topic, "testuser@example.com", std::slice::from_ref(&first))
+        .token("verify-email", std::slice::from_ref(&first))
         .await;
     let verify = async |token: &str| {
         scene
