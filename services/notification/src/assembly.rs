@@ -38,6 +38,7 @@ pub async fn migrate_only(settings: MigrationSettings) -> anyhow::Result<()> {
 
 /// For `notification`.
 pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
+    let relay = relay_settings(&settings)?;
     let templates = settings.templates.as_ref().map(|place| place.0.as_path());
     let templates = Arc::new(Templates::load(templates)?);
     let database_settings = settings.database.settings(SCHEMA, IDENTITY.name);
@@ -46,7 +47,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
     let webhook = Webhook::new(database.clone(), settings.destinations);
     migrate(&database_settings, sqlx::migrate!()).await?;
 
-    let relay = Relay::new(database.clone(), relay_settings(&settings)?)
+    let relay = Relay::new(database.clone(), relay)
         .with(email)
         .await?
         .with(webhook)
