@@ -136,9 +136,8 @@ async fn events_arrive_once_and_in_order_though_the_server_dies() {
             .all(|(subject, _)| subject == "shop.order.placed")
     );
     for key in 0..3 {
-        let of_key = stored
-            .iter()
-            .filter(|(_, event)| event["key"] == key.to_string());
+        let name = key.to_string();
+        let of_key = stored.iter().filter(|(_, event)| event["key"] == *name);
         let numbers: Vec<i64> = of_key
             .map(|(_, event)| event["payload"]["number"].as_i64().unwrap())
             .collect();
