@@ -31,8 +31,10 @@ const STATEMENT_TIMEOUT: &str = "10s";
 const LOCK_TIMEOUT: &str = "5s";
 /// A transaction that its owner forgot must not hold its locks for ever.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10s";
-/// A connection that was idle for longer is tried before it is used.
-const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is tried before it is used. Each that a
+/// restarted server has closed fails one statement, until it is that old: longer
+/// than this nobody shall find the service broken when the server is back.
+const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 /// How long the readiness check waits for an answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(1);
 
