@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -131,7 +131,7 @@ impl Lane {
                     Ok(leased) => {
                         is_full = leased.len() == room;
                         for one in leased {
-                            under_way.spawn(self.clone().deliver(one));
+                            under_way.spawn(self.clone().deliver(one, stopped.clone()));
                         }
                     }
                     Err(error) => warn!(%error, consumer, "cannot look for events"),
@@ -150,14 +150,18 @@ impl Lane {
     }
 
     async fn lease(&self, room: usize) -> Result<Vec<Leased>, DatabaseError> {
-        let duration = self.settings.delivery_timeout + LEASE_MARGIN;
+        let duration = self.lease_duration();
         queue::lease(&self.database, self.consumer.name(), room, duration).await
     }
 
-    async fn deliver(self, leased: Leased) {
+    fn lease_duration(&self) -> Duration {
+        self.settings.delivery_timeout + LEASE_MARGIN
+    }
+
+    async fn deliver(self, leased: Leased, stopped: watch::Receiver<bool>) {
         let outcome = self.outcome_of(&leased).await;
         let (consumer, event) = (self.consumer.name(), leased.delivery.event.id);
-        match self.note(&leased, &outcome).await {
+        match self.note_patiently(&leased, &outcome, stopped).await {
             Ok(Noted::Ours) => match &outcome {
                 Outcome::Delivered => debug!(consumer, %event, "delivered"),
                 // The reason may quote what was delivered: it stays in the table.
@@ -190,6 +194,30 @@ impl Lane {
                 Outcome::Exhausted(reason)
             }
             Refusal::Later(reason) => Outcome::Postponed(reason),
+        }
+    }
+
+    /// While the database is away, notes again, for as long as a lease lasts: it
+    /// would otherwise keep everybody from what was under way long after the
+    /// database is back. Noted twice changes nothing: the lease is over then.
+    async fn note_patiently(
+        &self,
+        leased: &Leased,
+        outcome: &Outcome,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<Noted, DatabaseError> {
+        let end = Instant::now() + self.lease_duration();
+        loop {
+            match self.note(leased, outcome).await {
+                Err(error) if Instant::now() < end && !*stopped.borrow() => {
+                    debug!(%error, consumer = self.consumer.name(), "a delivery is noted again");
+                    tokio::select! {
+                        _ = stopped.wait_for(|stop| *stop) => {}
+                        () = tokio::time::sleep(self.settings.poll_interval) => {}
+                    }
+                }
+                noted => return noted,
+            }
         }
     }
 
