@@ -62,11 +62,6 @@ impl Whole {
         self.bytes.take()
     }
 
-    /// Puts back what was taken out.
-    pub(crate) fn put_back(&mut self, bytes: Bytes) {
-        self.bytes = Some(bytes);
-    }
-
     /// What it says.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.as_deref().unwrap_or_default()

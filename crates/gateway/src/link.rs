@@ -171,14 +171,8 @@ impl Link {
         match poll_fn(|cx| connection.poll_answer(is_head, cx)).await {
             Ok(response) => Ok((response, self)),
             Err(error) => {
-                let unsent = connection
-                    .sending
-                    .take()
-                    .and_then(|sending| sending.unsent());
-                let is_unsent = unsent.is_some();
-                if let Some(body) = unsent {
-                    *request.body_mut() = body;
-                }
+                let sending = connection.sending.take();
+                let is_unsent = sending.is_some_and(|sending| sending.take_back(request));
                 Err(NoAnswer { error, is_unsent })
             }
         }

@@ -73,17 +73,15 @@ impl Sending {
         self.has_begun
     }
 
-    /// The body that it was made of, where not a byte was written.
-    pub(super) fn unsent(mut self) -> Option<RequestBody> {
-        if self.has_begun {
-            return None;
-        }
-        if let RequestBody::Whole(whole) = &mut self.body
-            && !self.data.is_empty()
+    /// Leaves the request as it was, where not a byte of it was written. Whether
+    /// that is so.
+    pub(super) fn take_back(self, request: &mut Request<RequestBody>) -> bool {
+        if !self.has_begun
+            && let RequestBody::Stream(_) = self.body
         {
-            whole.put_back(self.data);
+            *request.body_mut() = self.body;
         }
-        Some(self.body)
+        !self.has_begun
     }
 
     /// Writes what can be written.
