@@ -26,6 +26,7 @@ pub mod pooler;
 pub mod ports;
 pub mod process;
 pub mod python;
+pub mod raw_http;
 pub mod scene;
 pub mod service;
 pub mod story;

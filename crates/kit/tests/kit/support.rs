@@ -7,8 +7,8 @@ use kit::client::Policy;
 use kit::server::Running;
 use kit::settings::{self, Address, Origin, Setting};
 use kit::{Client, Identity, Kit, Service};
-use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+pub use testbed::raw_http::Answer;
+use testbed::raw_http::talk;
 use tokio::net::{TcpStream, UnixStream};
 
 pub const GREETER: Identity = Identity::new("greeter", "1.2.3", 0);
@@ -33,75 +33,16 @@ pub async fn serving(router: Router) -> Running {
     started(&[], Service::new(router)).await
 }
 
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        let found = lines.find(|(field, _)| field.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value)
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
-    }
-
-    /// That it is a problem of this kind, with what every problem has.
-    #[track_caller]
-    pub fn is_problem(&self, status: u16, kind: &str) {
-        assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{self:?}"
-        );
-        let problem = self.json();
-        assert_eq!(
-            problem["type"],
-            format!("urn:banyan:problem:{kind}"),
-            "{self:?}"
-        );
-        assert_eq!(problem["status"], status);
-        assert!(problem["title"].is_string() && problem["detail"].is_string());
-        assert_eq!(
-            problem["correlation_id"].as_str(),
-            self.header("x-correlation-id")
-        );
-    }
-}
-
-/// Sends what it is given and reads all that comes until the end.
-async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, text: &[u8]) -> Answer {
-    // Whoever answers before it has read all may close.
-    let _ = stream.write_all(text).await;
-    let mut all = Vec::new();
-    let reading = stream.read_to_end(&mut all);
-    // A connection that is cut off has said what it had to say.
-    let _ = tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("an answer in time");
-    let all = String::from_utf8_lossy(&all);
-    let (head, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
-    let status = head.get(9..12).and_then(|code| code.parse().ok());
-    Answer {
-        status: status.unwrap_or(0),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
-}
-
 pub async fn raw(running: &Running, text: &[u8]) -> Answer {
     match running.address() {
         Address::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await.unwrap();
-            talk(stream, text).await
+            talk(stream, text).await.unwrap()
         }
-        Address::Unix(path) => talk(UnixStream::connect(path).await.unwrap(), text).await,
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await.unwrap();
+            talk(stream, text).await.unwrap()
+        }
     }
 }
 

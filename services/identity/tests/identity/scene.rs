@@ -9,7 +9,8 @@ use kit::settings::{self, Address};
 use serde_json::{Value, json};
 use testbed::cluster::{Cluster, Options, Rights};
 use testbed::directory::PrivateDirectory;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+pub use testbed::raw_http::Answer;
+use testbed::raw_http::talk;
 use tokio::net::TcpStream;
 
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -164,79 +165,31 @@ pub fn pair(answer: &Answer) -> (String, String) {
     (text("access_token"), text("refresh_token"))
 }
 
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        let found = lines.find(|(field, _)| field.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value)
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
-    }
-
-    #[track_caller]
-    pub fn is_problem(&self, status: u16, kind: &str) {
-        assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{self:?}"
-        );
-        assert_eq!(
-            self.json()["type"],
-            format!("urn:banyan:problem:{kind}"),
-            "{self:?}"
-        );
-    }
-
-    /// All that could tell two apart but what every answer has of its own.
-    pub fn anonymous(&self) -> (u16, Vec<String>, Value) {
-        let mut body = self.json();
-        body["correlation_id"] = Value::Null;
-        let is_own = |line: &str| {
-            ["date:", "x-correlation-id:"]
-                .iter()
-                .any(|own| line.starts_with(own))
-        };
-        let head = self
-            .head
-            .lines()
-            .filter(|line| !is_own(line))
-            .map(str::to_owned);
-        (self.status, head.collect(), body)
-    }
+/// All that could tell two apart but what every answer has of its own.
+pub fn anonymous(answer: &Answer) -> (u16, Vec<String>, Value) {
+    let mut body = answer.json();
+    body["correlation_id"] = Value::Null;
+    let is_own = |line: &str| {
+        ["date:", "x-correlation-id:"]
+            .iter()
+            .any(|own| line.starts_with(own))
+    };
+    let head = answer
+        .head
+        .lines()
+        .filter(|line| !is_own(line))
+        .map(str::to_owned);
+    (answer.status, head.collect(), body)
 }
 
 pub async fn send(address: &Address, line: &str, headers: &str, body: &str) -> Answer {
     let Address::Tcp { host, port } = address else {
         panic!("not on TCP")
     };
-    let mut stream = TcpStream::connect((host.as_str(), *port)).await.unwrap();
+    let stream = TcpStream::connect((host.as_str(), *port)).await.unwrap();
     let length = body.len();
     let text = format!(
         "{line} HTTP/1.1\r\nHost: identity\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     );
-    // Whoever answers before it has read all may close.
-    let _ = stream.write_all(text.as_bytes()).await;
-    let mut all = Vec::new();
-    let reading = stream.read_to_end(&mut all);
-    let _ = tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("an answer in time");
-    let all = String::from_utf8_lossy(&all);
-    let (head, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
-    let status = head.get(9..12).and_then(|code| code.parse().ok());
-    Answer {
-        status: status.unwrap_or(0),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
+    talk(stream, text.as_bytes()).await.unwrap()
 }
