@@ -1,0 +1,290 @@
+//! A request's body on its way to an upstream.
+
+use super::{arrival::discard, checked};
+use crate::{answer::Refusal, deadline::Deadline};
+use bytes::Bytes;
+use http::{HeaderMap, request::Parts};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use plan::ClientLimits;
+use std::{
+    cell::Cell,
+    error::Error,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// A request's body on its way to an upstream.
+pub(crate) enum RequestBody {
+    /// All of it is here.
+    Whole(Whole),
+    /// It is passed on as it comes. Apart, since most requests have none and
+    /// each keeps the room for it.
+    Stream(Box<Stream>),
+}
+
+/// A body that is here.
+#[derive(Clone, Default)]
+pub(crate) struct Whole {
+    /// `None` once it is taken, or where there is none.
+    pub(super) bytes: Option<Bytes>,
+    /// Few requests have any.
+    pub(super) trailers: Option<Box<HeaderMap>>,
+}
+
+impl Whole {
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    /// Takes the bytes out.
+    pub(crate) fn take_bytes(&mut self) -> Option<Bytes> {
+        self.bytes.take()
+    }
+
+    /// What it says.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
+    }
+
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        match self.bytes.take() {
+            Some(bytes) => Some(Frame::data(bytes)),
+            None => self
+                .trailers
+                .take()
+                .map(|trailers| Frame::trailers(*trailers)),
+        }
+    }
+}
+
+/// A body of which only the beginning is here.
+pub(crate) struct Stream {
+    begun: Option<Bytes>,
+    rest: Incoming,
+    progress: Progress,
+    /// How many bytes of the rest may come.
+    room: u64,
+    /// How long the next part may take; `None` in a conversation.
+    patience: Option<Duration>,
+    /// Runs while the next part is awaited.
+    waiting: Option<Box<Deadline>>,
+}
+
+/// Why a request's body did not come to its end. Whatever it was sent to did
+/// nothing wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("the client went away in the middle of a request")]
+    Lost,
+    #[error("the client sent the next part of a request too late")]
+    Slow,
+    #[error("a request's body is too large")]
+    TooLarge,
+    #[error("a request's body is malformed")]
+    Malformed,
+}
+
+impl BodyFault {
+    pub(super) fn of(error: &hyper::Error) -> Self {
+        let cause = error
+            .source()
+            .and_then(|source| source.downcast_ref::<io::Error>());
+        match cause.map(io::Error::kind) {
+            // The guard's, or hyper's own.
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
+            _ => Self::Lost,
+        }
+    }
+
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::Lost | Self::Slow => Refusal::BodyLost,
+            Self::TooLarge => Refusal::BodyTooLarge,
+            Self::Malformed => Refusal::BadBody,
+        }
+    }
+}
+
+/// When the last part of a request was passed on: an upstream cannot answer
+/// before it has the request, so its time counts from then.
+#[derive(Clone)]
+pub(crate) struct Progress(Rc<Cell<Instant>>);
+
+impl Progress {
+    pub(crate) fn last(&self) -> Instant {
+        self.0.get()
+    }
+}
+
+impl Default for RequestBody {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl RequestBody {
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self::Whole(Whole::default())
+    }
+
+    /// What of it has come must be within the limits.
+    pub(crate) fn stream(begun: Bytes, rest: Incoming, limits: &ClientLimits) -> Self {
+        if begun.is_empty() && rest.is_end_stream() {
+            return Self::none();
+        }
+        let most = limits.body_bytes.unwrap_or(u64::MAX);
+        Self::Stream(Box::new(Stream {
+            room: most.saturating_sub(begun.len() as u64),
+            patience: Some(limits.body),
+            begun: Some(begun).filter(|bytes| !bytes.is_empty()),
+            rest,
+            progress: Progress(Rc::new(Cell::new(Instant::now()))),
+            waiting: None,
+        }))
+    }
+
+    /// Waits for each part for as long as it takes.
+    pub(crate) fn patiently(mut self) -> Self {
+        if let Self::Stream(stream) = &mut self {
+            stream.patience = None;
+        }
+        self
+    }
+
+    /// Reads what is left of it, within bounds: its request is refused.
+    pub(crate) async fn discard(self) {
+        if let Self::Stream(stream) = self {
+            discard(stream.rest).await;
+        }
+    }
+
+    /// All of it, where it is here.
+    pub(crate) fn whole(&self) -> Option<Whole> {
+        match self {
+            Self::Whole(whole) => Some(whole.clone()),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// How far it is, where that takes time.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Stream(stream) => Some(stream.progress.clone()),
+        }
+    }
+}
+
+impl Stream {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(begun) = self.begun.take() {
+            return Poll::Ready(Some(Ok(Frame::data(begun))));
+        }
+        let frame = match Pin::new(&mut self.rest).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return self.poll_patience(cx).map(|fault| Some(Err(fault))),
+        };
+        self.waiting = None;
+        self.progress.0.set(Instant::now());
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(|error| BodyFault::of(&error))?;
+            self.fits(frame)
+        }))
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
+        let Some(patience) = self.patience else {
+            return Poll::Pending;
+        };
+        let end = || Instant::now() + patience;
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::new(Deadline::at(end())));
+        Pin::new(waiting).poll(cx).map(|()| BodyFault::Slow)
+    }
+
+    fn fits(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyFault> {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        self.room = self.room.checked_sub(length).ok_or(BodyFault::TooLarge)?;
+        Ok(frame)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match self.get_mut() {
+            Self::Whole(whole) => Poll::Ready(whole.next().map(Ok)),
+            Self::Stream(stream) => checked(stream.poll_frame(cx)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.bytes.is_none() && whole.trailers.is_none(),
+            Self::Stream(stream) => stream.begun.is_none() && stream.rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            // Trailers need chunks: the length may not be known, then.
+            Self::Whole(whole) if whole.trailers.is_some() => SizeHint::default(),
+            Self::Whole(whole) => SizeHint::with_exact(whole.len()),
+            Self::Stream(stream) => {
+                let begun = stream.begun.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                let rest = stream.rest.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(begun + rest.lower());
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(begun + upper);
+                }
+                hint
+            }
+        }
+    }
+}
+
+/// A request's client waits to be told that its body is wanted: an extension
+/// of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expecting;
+
+impl Expecting {
+    pub(crate) fn is_in(parts: &Parts) -> bool {
+        parts.extensions.get::<Self>().is_some()
+    }
+}
+
+/// A request's body may be one side of a conversation, in which the client is
+/// silent while it listens (streams of gRPC): an extension of the request. Over
+/// HTTP/2 that is any whose length is not known; the connection's pings tell
+/// whether the client is still there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conversing;
+
+impl Conversing {
+    pub(crate) fn mark(parts: &mut Parts, body: &Incoming) {
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            parts.extensions.insert(Self);
+        }
+    }
+
+    pub(crate) fn is_in(parts: &Parts) -> bool {
+        parts.extensions.get::<Self>().is_some()
+    }
+}
