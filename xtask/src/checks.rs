@@ -1,11 +1,15 @@
 //! `./x test` and `./x lint`.
 
-use crate::cargo;
+use crate::{cargo, fuzz};
 use anyhow::Result;
 use std::process::{Command, Stdio};
 
 /// Threads of the fallback runner: each case runs two database servers.
 const TEST_THREADS: &str = "--test-threads=2";
+
+/// Each fuzz target runs so long in CI: time to go beyond the kept inputs by a
+/// step, not to search.
+const FUZZ_SECONDS: u32 = 3;
 
 /// Everything that CI holds. Ends with the test runner's own summary.
 pub(crate) fn test(filters: &[String]) -> Result<()> {
@@ -17,8 +21,11 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
             println!("cargo-deny is not installed: licences and sources are not checked here;");
             println!("`./x lint` installs it.");
         }
+        fuzz::run(FUZZ_SECONDS)?;
     } else {
-        println!("Only some tests: formatting, lints and licences are not checked.");
+        println!(
+            "Only some tests: formatting, lints and licences are not checked, nothing is fuzzed."
+        );
     }
     // The cases start these as processes, which cargo does not know.
     cargo(&["build", "--package", "banyan", "--package", "contracts"])?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Readers of outside input, by the names of their targets.
-const TARGETS: [&str; 7] = [
+const TARGETS: [&str; 12] = [
     "guard",
     "answer",
     "target",
@@ -20,6 +20,11 @@ const TARGETS: [&str; 7] = [
     "head",
     "operation",
     "plan",
+    "proxy",
+    "trace",
+    "token",
+    "keys",
+    "kong",
 ];
 
 /// What libFuzzer needs to see in the code.
@@ -81,8 +86,7 @@ fn fuzz(directory: &Path, host: &str, target: &str, seconds: u32) -> Result<()> 
     for place in [&artifacts, &found] {
         fs::create_dir_all(place).context("making a place for what is found")?;
     }
-    println!("Fuzzing `{target}` for {seconds} s");
-    let status = Command::new(directory.join("target").join(binary))
+    let output = Command::new(directory.join("target").join(binary))
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
         .arg(format!("-max_len={INPUT_BYTES}"))
@@ -90,14 +94,28 @@ fn fuzz(directory: &Path, host: &str, target: &str, seconds: u32) -> Result<()> 
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         // What is new goes into the first.
         .args([&found, &directory.join("corpus").join(target)])
-        .status()
+        .output()
         .with_context(|| format!("starting the fuzz target `{target}`"))?;
-    if !status.success() {
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
         bail!(
-            "`{target}` broke; the input is in {}. Put it into fuzz/corpus/{target} and mend \
-             the reader: the tests replay it",
+            "{said}\n`{target}` broke; the input is in {}. Put it into fuzz/corpus/{target} and \
+             mend the reader: the tests replay it",
             artifacts.display()
         );
     }
+    let inputs = statistic(&said, "number_of_executed_units")?;
+    let new = statistic(&said, "new_units_added")?;
+    println!("{target:>10}: {inputs} inputs in {seconds} s, {new} of them new");
     Ok(())
+}
+
+/// A number of those that libFuzzer ends with.
+fn statistic(said: &str, name: &str) -> Result<u64> {
+    let line = said.lines().find_map(|line| {
+        let (key, value) = line.strip_prefix("stat::")?.split_once(':')?;
+        (key == name).then(|| value.trim().parse())
+    });
+    let number = line.with_context(|| format!("libFuzzer does not say its {name}"))?;
+    number.with_context(|| format!("reading libFuzzer's {name}"))
 }

@@ -26,6 +26,8 @@ mod issuer;
 mod keys;
 mod limits;
 mod metrics;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod replay;
 mod token;
 
 pub(crate) use admission::Admission;
