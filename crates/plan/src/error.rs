@@ -23,7 +23,7 @@ impl PlanError {
             file: None,
             position,
             message: first_line(&error.without_snippet().to_string()),
-            remedy: None,
+            remedy: Some("`banyan schema` prints all that a plan may say".to_owned()),
         }
     }
 
