@@ -24,15 +24,36 @@ pub(super) fn findings(found: &[Finding]) {
     let mut sorted: Vec<_> = found.iter().collect();
     sorted.sort_by_key(|finding| finding.severity == Severity::Warn);
     for finding in sorted {
-        let word = match (finding.severity, colour) {
-            (Severity::Refuse, true) => "\u{1b}[31mrefused\u{1b}[0m",
-            (Severity::Refuse, false) => "refused",
-            (Severity::Warn, true) => "\u{1b}[33mwarning\u{1b}[0m",
-            (Severity::Warn, false) => "warning",
+        let (word, colour_code) = match finding.severity {
+            Severity::Refuse => ("refused", 31),
+            Severity::Warn => ("warning", 33),
         };
-        say!("{word}  {}: {}", finding.object, finding.problem);
-        say!("         {}", finding.remedy);
+        let text = finding_text(word, finding);
+        match text.strip_prefix(word).filter(|_| colour) {
+            Some(rest) => say!("\u{1b}[{colour_code}m{word}\u{1b}[0m{rest}"),
+            None => say!("{text}"),
+        }
     }
+}
+
+fn finding_text(word: &str, finding: &Finding) -> String {
+    let problem = format!("{}: {}", finding.object, finding.problem);
+    let problem = paragraph(&format!("{word}  "), "         ", &problem);
+    let remedy = paragraph("         ", "         ", &finding.remedy);
+    format!("{problem}\n{remedy}")
+}
+
+/// A text in lines that fit, the first after `first`, the others after `rest`.
+/// What has no spaces, such as an address, is not cut.
+fn paragraph(first: &str, rest: &str, text: &str) -> String {
+    let options = textwrap::Options::new(COLUMNS.into())
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+        .break_words(false);
+    textwrap::fill(text, options)
 }
 
 pub(super) fn table(header: &[&str]) -> Table {
@@ -61,7 +82,7 @@ pub(super) fn status(status: &Status) {
     say!("{rows}");
     for one in &status.extractions {
         if let Some(trouble) = &one.trouble {
-            say!("{}: {trouble}", one.name);
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", trouble));
         }
         if let Some(verify) = &one.last_verify {
             say!(
@@ -108,7 +129,8 @@ pub(super) fn handover(last: &HandoverStatus) {
             format!("{outcome}: {reason}")
         }
     };
-    say!("{} at epoch {}: {how}", last.kind, last.epoch);
+    let what = format!("{} at epoch {}: {how}", last.kind, last.epoch);
+    say!("{}", paragraph("", "  ", &what));
     say!(
         "  {:.0} ms in all; {} requests held, {:.0} ms at the median, {:.0} ms at most",
         last.total_ms,
@@ -121,7 +143,10 @@ pub(super) fn handover(last: &HandoverStatus) {
         .iter()
         .map(|step| format!("{} {:.0}", step.name, step.ms))
         .collect();
-    say!("  steps in ms: {}", steps.join(", "));
+    say!(
+        "{}",
+        paragraph("  steps in ms: ", "    ", &steps.join(", "))
+    );
 }
 
 /// One line of a verify's report: a key that differs.
@@ -153,4 +178,31 @@ fn difference(one: &serde_json::Value) -> String {
         .map(|pair| format!("{}={}", text(&pair[0]), text(&pair[1])))
         .collect();
     format!("{table} {}: {}", key.join(" "), text(&one["kind"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_fit_the_screen() {
+        let finding = Finding {
+            severity: Severity::Refuse,
+            object: "public.contracts_contract".to_owned(),
+            problem: "a trigger of the monolith writes to public.audit, which stays, whenever a row changes".to_owned(),
+            remedy: "declare it in `writers`, or drop it before the extraction starts: https://example.org/a-very-long-address-of-a-page-that-must-stay-one-word-for-whoever-copies-it".to_owned(),
+        };
+        let text = finding_text("refused", &finding);
+        let words: Vec<_> = text.split_whitespace().collect();
+        let expected = format!(
+            "refused {}: {} {}",
+            finding.object, finding.problem, finding.remedy
+        );
+        assert_eq!(words.join(" "), expected, "nothing is cut or added");
+        let columns = usize::from(COLUMNS);
+        let fits = |line: &str| line.len() <= columns || !line.trim_start().contains(' ');
+        assert!(text.lines().all(fits), "{text}");
+        let begins = |line: &str| line.starts_with("         ");
+        assert!(text.lines().skip(1).all(begins), "{text}");
+    }
 }
