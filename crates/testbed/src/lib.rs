@@ -28,6 +28,7 @@ pub mod process;
 pub mod python;
 pub mod raw_http;
 pub mod scene;
+pub mod schemathesis;
 pub mod service;
 pub mod story;
 pub mod workload;
