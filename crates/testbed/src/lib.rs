@@ -20,6 +20,7 @@ pub mod catalogue;
 pub mod cluster;
 pub mod deadline;
 pub mod directory;
+pub mod document;
 pub mod http_client;
 pub mod monolith;
 pub mod pooler;
