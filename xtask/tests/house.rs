@@ -19,6 +19,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("testbed", &[]),
     ("contracts", &["kit"]),
     ("notification", &["kit"]),
+    ("analytics", &["kit"]),
     ("identity", &["kit"]),
     ("cases", &[]),
     ("xtask", &["testbed"]),

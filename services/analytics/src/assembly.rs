@@ -1,0 +1,153 @@
+//! Puts the service together.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use kit::database::{Database, Variables, migrate};
+use kit::metrics::Metrics;
+use kit::{Kit, Limits, Service, Stopping};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::IDENTITY;
+use crate::api::{self, App, Taken};
+use crate::settings::{Retention, Settings};
+use crate::store::rollup::{self, Round};
+use crate::store::{SCHEMA, partitions};
+
+/// A full batch of requests with ids is half as large.
+const MAX_BODY_BYTES: usize = 2 << 20;
+/// Batches at once: some for each connection of the pool, each some MiB.
+const CONCURRENCY: usize = 64;
+/// How often partitions are looked after.
+const UPKEEP_INTERVAL: Duration = Duration::from_hours(1);
+/// After one that failed.
+const UPKEEP_AGAIN: Duration = Duration::from_secs(30);
+/// Rows of the kit's own tables that are deleted at once.
+const SWEEP_LIMIT: i64 = 10_000;
+
+/// For `analytics migrate`.
+pub async fn migrate_only(settings: Variables) -> anyhow::Result<()> {
+    let settings = settings.settings(SCHEMA, IDENTITY.name);
+    Ok(migrate(&settings, sqlx::migrate!()).await?)
+}
+
+/// For `analytics`.
+pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
+    let retention = settings.retention();
+    let database_settings = settings.database.settings(SCHEMA, IDENTITY.name);
+    migrate(&database_settings, sqlx::migrate!()).await?;
+    let database = Database::new(&database_settings);
+    // Before anything comes that needs one.
+    partitions::keep(&database, retention).await?;
+    let app = App {
+        database: database.clone(),
+        retention,
+        rates: settings.rates,
+        reader_role: settings.reader_role,
+        taken: Taken::register(&kit.metrics),
+    };
+    let rolling = Rolling {
+        database: database.clone(),
+        interval: settings.rollup_interval.get(),
+        gauges: Gauges::register(&kit.metrics),
+        stopping: kit.stopping.clone(),
+    };
+    let (ready, closed) = (database.clone(), database.clone());
+    Ok(Service::documented(api::router(app))
+        .limits(Limits {
+            body_bytes: MAX_BODY_BYTES,
+            concurrency: CONCURRENCY,
+            ..Limits::default()
+        })
+        .check("database", kit::Need::Required, move || {
+            let database = ready.clone();
+            async move {
+                if database.is_ready().await {
+                    Ok(())
+                } else {
+                    Err("it does not answer")
+                }
+            }
+        })
+        .background("roll-ups", rolling.run())
+        .background("upkeep", upkeep(database, retention, kit.stopping))
+        .at_stop(async move { closed.close().await }))
+}
+
+/// How roll-ups stand.
+#[derive(Debug, Clone, Default)]
+struct Gauges {
+    waiting: Gauge,
+    oldest: Gauge<f64, AtomicU64>,
+}
+
+impl Gauges {
+    fn register(metrics: &Metrics) -> Self {
+        let gauges = Self::default();
+        let help = "Notes of minutes that are not rolled up";
+        metrics.register("analytics_rollup_waiting", help, gauges.waiting.clone());
+        let help = "Age of the oldest minute that is not rolled up";
+        metrics.register(
+            "analytics_rollup_oldest_seconds",
+            help,
+            gauges.oldest.clone(),
+        );
+        gauges
+    }
+}
+
+/// Rolls up what comes, until the service stops.
+struct Rolling {
+    database: Database,
+    interval: Duration,
+    gauges: Gauges,
+    stopping: Stopping,
+}
+
+impl Rolling {
+    async fn run(self) -> anyhow::Result<()> {
+        while !self.stopping.is_told() {
+            match rollup::round(&self.database).await {
+                Ok(Round::Done) => continue,
+                Ok(Round::Idle | Round::Elsewhere) => {}
+                Err(error) => warn!(%error, "minutes cannot be rolled up"),
+            }
+            // While the database is away, the last ones stand.
+            if let Ok((waiting, oldest)) = rollup::waiting(&self.database).await {
+                self.gauges.waiting.set(waiting);
+                self.gauges.oldest.set(oldest);
+            }
+            tokio::select! {
+                () = self.stopping.told() => {}
+                () = tokio::time::sleep(self.interval) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes and drops partitions, and deletes what is over, from time to time.
+async fn upkeep(
+    database: Database,
+    retention: Retention,
+    stopping: Stopping,
+) -> anyhow::Result<()> {
+    let mut due = Instant::now() + UPKEEP_INTERVAL;
+    loop {
+        tokio::select! {
+            () = stopping.told() => return Ok(()),
+            () = tokio::time::sleep_until(due) => {}
+        }
+        let mut wait = UPKEEP_INTERVAL;
+        if let Err(error) = partitions::keep(&database, retention).await {
+            warn!(%error, "partitions cannot be looked after");
+            wait = UPKEEP_AGAIN;
+        }
+        if let Err(error) = kit::database::sweep(&database, SWEEP_LIMIT).await {
+            warn!(%error, "the kit's tables cannot be swept");
+        }
+        due = Instant::now() + wait;
+    }
+}
