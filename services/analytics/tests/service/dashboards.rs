@@ -26,7 +26,10 @@ async fn services_are_shown_as_they_were() {
         ("ANALYTICS_CURRENCY", "EUR"),
     ])
     .await;
-    let at = minutes_ago(10);
+    // Once: a minute may end meanwhile.
+    let now = minutes_ago(0);
+    let ago = |minutes| now - time::Duration::minutes(minutes);
+    let at = ago(10);
     // 1 to 1000 ms, with 20 errors of which 5 say that nobody was there.
     let mut requests: Vec<_> = (1..=1000_u16)
         .map(|number| {
@@ -39,9 +42,9 @@ async fn services_are_shown_as_they_were() {
             request(at, "/auth/login", status, f64::from(number))
         })
         .collect();
-    requests.push(request(minutes_ago(9), "/auth/me", 200, 5.0));
+    requests.push(request(ago(9), "/auth/me", 200, 5.0));
     let sample = |minute, instance: &str, cores: f64, gib: i64| {
-        json!({ "at": text(minutes_ago(minute)), "service": "auth", "instance": instance,
+        json!({ "at": text(ago(minute)), "service": "auth", "instance": instance,
                 "cpu_cores": cores, "memory_bytes": gib << 30 })
     };
     // One instance for two minutes, twice in the first; another one for one.
@@ -54,7 +57,7 @@ async fn services_are_shown_as_they_were() {
     scene.report(&requests, &samples).await;
     scene.until_rolled_up().await;
 
-    let (from, to) = (text(minutes_ago(20)), text(minutes_ago(0)));
+    let (from, to) = (text(ago(20)), text(ago(0)));
     let over = format!("from={from}&to={to}");
     let overview = scene.read(&format!("/analytics/overview?{over}")).await;
     assert_eq!(overview["over"]["resolution"], "minute");

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod dashboards;
+mod load;
 mod outage;
 mod reporting;
 mod retention;
