@@ -2,12 +2,13 @@
 
 mod body;
 mod contracts;
+mod interface;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::Method;
-use axum::routing::get;
+use axum::routing::MethodRouter;
+use kit::openapi::{OpenApiRouter, routes};
 
 use crate::directory::Directory;
 use crate::error::ApiError;
@@ -20,25 +21,24 @@ pub struct App {
     pub directory: Arc<Directory>,
 }
 
-pub fn router(app: App) -> Router {
-    Router::new()
-        .route(
-            "/api/contracts",
-            get(contracts::list).post(contracts::create),
-        )
-        .route(
-            "/api/contracts/{id}",
-            get(contracts::show)
-                .patch(contracts::change)
-                .fallback(contracts::refuse_method),
-        )
-        .route(
-            "/api/contracts/{id}/events",
-            get(contracts::events).fallback(contracts::refuse_method),
-        )
+pub fn router(app: App) -> OpenApiRouter {
+    let by_id = |methods: MethodRouter<App>| methods.fallback(contracts::refuse_method);
+    let (schemas, paths, one) = routes!(contracts::show, contracts::change);
+    let one = (schemas, paths, by_id(one));
+    let (schemas, paths, events) = routes!(contracts::events);
+    let events = (schemas, paths, by_id(events));
+    let described = OpenApiRouter::default()
+        .routes(routes!(contracts::list, contracts::create))
+        .routes(one)
+        .routes(events);
+    let (router, description) = described.split_for_parts();
+    let router = router
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(refuse_method)
-        .with_state(app)
+        .with_state(app);
+    let mut described = OpenApiRouter::from(router);
+    *described.get_openapi_mut() = description;
+    described
 }
 
 async fn refuse_method(method: Method) -> ApiError {

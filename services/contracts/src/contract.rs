@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,25 +36,29 @@ impl Status {
 }
 
 /// A contract as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Contract {
     pub id: i64,
     pub uid: Uuid,
     pub reference: String,
     pub title: String,
+    #[schema(pattern = "^(draft|active|completed|cancelled)$")]
     pub status: String,
     pub seller: i64,
     pub buyer: i64,
     pub land_plot: i64,
     #[serde(serialize_with = "two_decimals")]
+    #[schema(value_type = String, pattern = "^[0-9]{1,12}[.][0-9]{2}$", example = "12500.00")]
     pub price: Decimal,
     pub currency: String,
     /// As the database writes it, because a number in it can be larger than
     /// any number type here.
+    #[schema(value_type = Object)]
     pub terms: Box<RawValue>,
     /// Sorted by code point.
     pub tags: Vec<String>,
     #[serde(serialize_with = "day")]
+    #[schema(value_type = Option<String>, format = Date)]
     pub signed_on: Option<Date>,
     pub version: i32,
     pub created_by: Option<i32>,
@@ -64,7 +69,7 @@ pub struct Contract {
 }
 
 /// One write to a contract.
-#[derive(Debug, Serialize, sqlx::FromRow)]
+#[derive(Debug, Serialize, sqlx::FromRow, ToSchema)]
 pub struct Event {
     pub id: Uuid,
     pub kind: String,

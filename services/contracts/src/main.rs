@@ -88,7 +88,7 @@ async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
                 .ok_or("no answer in time")
         }
     };
-    Ok(Service::new(router)
+    Ok(Service::documented(router)
         .limits(LIMITS)
         .check("database", Need::Required, is_ready)
         .at_stop(async move { store.close().await }))

@@ -118,7 +118,7 @@ impl PagePosition {
 }
 
 /// One page of a list as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     count: i64,
     next: Option<String>,

@@ -7,12 +7,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::interface::{Failure, NewContract, StatusChange};
 use super::{App, body};
-use crate::contract::Status;
+use crate::contract::{Contract, Event, Status};
 use crate::error::ApiError;
 use crate::fields::{FieldErrors, NOT_AN_INTEGER, is_integer, positive_integer};
 use crate::json::Fields;
-use crate::pages::{PageRequest, Query, is_host};
+use crate::pages::{Page, PageRequest, Query, is_host};
 use crate::store::{Conditions, Filter};
 use crate::validation::{self, Mentions};
 
@@ -38,6 +39,18 @@ impl<S: Send + Sync> FromRequestParts<S> for ContractId {
     }
 }
 
+/// Contracts, the newest first.
+#[utoipa::path(get, path = "/api/contracts",
+    params(
+        ("page" = Option<String>, Query, description = "Which page; 1 unless said."),
+        ("page_size" = Option<String>, Query,
+            description = "20 unless said, at most 100; what is none is taken as 20."),
+        ("status" = Option<String>, Query, description = "Only of this status."),
+        ("seller" = Option<String>, Query, description = "Only of this seller."),
+        ("buyer" = Option<String>, Query, description = "Only of this buyer."),
+        ("tag" = Option<String>, Query, description = "Only with this tag."),
+    ),
+    responses((status = 200, body = Page<Vec<Contract>>), (status = "default", body = Failure)))]
 pub async fn list(
     State(app): State<App>,
     headers: HeaderMap,
@@ -54,6 +67,10 @@ pub async fn list(
     Ok(Json(answer).into_response())
 }
 
+/// Makes a contract.
+#[utoipa::path(post, path = "/api/contracts", request_body = NewContract,
+    params(("X-User-Id" = Option<String>, Header, description = "Who calls; becomes `created_by`.")),
+    responses((status = 201, body = Contract), (status = "default", body = Failure)))]
 pub async fn create(
     State(app): State<App>,
     headers: HeaderMap,
@@ -67,6 +84,10 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(contract)).into_response())
 }
 
+/// A contract.
+#[utoipa::path(get, path = "/api/contracts/{id}",
+    params(("id" = i64, Path, description = "Which one.")),
+    responses((status = 200, body = Contract), (status = "default", body = Failure)))]
 pub async fn show(
     State(app): State<App>,
     ContractId(id): ContractId,
@@ -75,6 +96,10 @@ pub async fn show(
     Ok(Json(contract).into_response())
 }
 
+/// Changes a contract's status, in any order of statuses.
+#[utoipa::path(patch, path = "/api/contracts/{id}", request_body = StatusChange,
+    params(("id" = i64, Path, description = "Which one.")),
+    responses((status = 200, body = Contract), (status = "default", body = Failure)))]
 pub async fn change(
     State(app): State<App>,
     ContractId(id): ContractId,
@@ -103,6 +128,10 @@ pub async fn change(
     Ok(Json(contract).into_response())
 }
 
+/// What was written to a contract, the oldest first.
+#[utoipa::path(get, path = "/api/contracts/{id}/events",
+    params(("id" = i64, Path, description = "Which one.")),
+    responses((status = 200, body = Vec<Event>), (status = "default", body = Failure)))]
 pub async fn events(
     State(app): State<App>,
     ContractId(id): ContractId,
