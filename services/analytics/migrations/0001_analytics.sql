@@ -48,6 +48,8 @@ create index arrivals_minute on arrivals (minute);
 create table requests_by_minute (
     begins        timestamptz not null,
     service       text not null,
+    -- Both empty in the row of the whole service, which spares adding up its
+    -- endpoints whenever somebody looks.
     endpoint      text not null,
     method        text not null,
     requests      bigint not null,
@@ -62,6 +64,9 @@ create table requests_by_minute (
     counts        bigint[] not null,
     primary key (begins, service, endpoint, method)
 ) partition by range (begins);
+
+create index requests_by_minute_whole on requests_by_minute (begins, service)
+    where endpoint = '';
 
 create table requests_by_hour (like requests_by_minute including all);
 

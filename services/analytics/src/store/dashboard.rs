@@ -27,7 +27,7 @@ pub enum By {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestGroup {
     pub service: String,
-    /// Empty unless asked for.
+    /// Empty for a whole service.
     pub endpoint: String,
     pub method: String,
     /// Seconds since 1970.
@@ -35,23 +35,25 @@ pub struct RequestGroup {
     pub sums: RequestSums,
 }
 
-/// By minute or by hour.
+/// By minute or by hour, of endpoints or of whole services.
 macro_rules! requests {
-    ($table:literal) => {
+    ($table:literal, $endpoint:literal) => {
         concat!(
-            "with chosen as (select service, case when $4 then endpoint else '' end as endpoint, \
-                 case when $4 then method else '' end as method, \
-                 date_bin($5, begins, $1) as step, requests, client_errors, server_errors, \
+            "with chosen as (select service, endpoint, method, \
+                 date_bin($4, begins, $1) as step, requests, client_errors, server_errors, \
                  unavailable, time_sum, time_max, cells, counts from ",
             $table,
-            " where begins >= $1 and begins < $2 and ($3::text is null or service = $3)), \
+            " where begins >= $1 and begins < $2 and ($3::text is null or service = $3) \
+                 and endpoint ",
+            $endpoint,
+            " ''), \
              sums as (select service, endpoint, method, step, sum(requests)::bigint as requests, \
                  sum(client_errors)::bigint as client_errors, \
                  sum(server_errors)::bigint as server_errors, \
                  sum(unavailable)::bigint as unavailable, \
                  sum(time_sum) as time_sum, max(time_max) as time_max \
                  from chosen group by service, endpoint, method, step \
-                 order by sum(time_sum) / sum(requests) desc, service, endpoint, method limit $6), \
+                 order by sum(time_sum) / sum(requests) desc, service, endpoint, method limit $5), \
              parts as (select service, endpoint, method, step, cell, sum(count)::bigint as n \
                  from chosen join sums using (service, endpoint, method, step), \
                  unnest(cells, counts) as filled (cell, count) \
@@ -88,19 +90,20 @@ pub async fn requests(
     service: Option<&str>,
     by: By,
 ) -> Result<Vec<RequestGroup>, DatabaseError> {
-    let statement = match range.resolution {
-        Resolution::Minute => requests!("requests_by_minute"),
-        Resolution::Hour => requests!("requests_by_hour"),
+    let statement = match (range.resolution, by) {
+        (Resolution::Minute, By::Service) => requests!("requests_by_minute", "="),
+        (Resolution::Hour, By::Service) => requests!("requests_by_hour", "="),
+        (Resolution::Minute, By::Endpoint { .. }) => requests!("requests_by_minute", "<>"),
+        (Resolution::Hour, By::Endpoint { .. }) => requests!("requests_by_hour", "<>"),
     };
-    let (by_endpoint, limit) = match by {
-        By::Service => (false, MAX_SERVICES.max(range.points())),
-        By::Endpoint { slowest } => (true, i64::from(slowest)),
+    let limit = match by {
+        By::Service => MAX_SERVICES.max(range.points()),
+        By::Endpoint { slowest } => i64::from(slowest),
     };
     let rows: Vec<RequestRow> = sqlx::query_as(statement)
         .bind(moment(range.from))
         .bind(moment(range.to))
         .bind(service)
-        .bind(by_endpoint)
         .bind(step(range))
         .bind(limit)
         .fetch_all(database.pool())

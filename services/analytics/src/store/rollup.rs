@@ -142,18 +142,20 @@ macro_rules! over_resources {
     };
 }
 
+/// Of each endpoint, and of the whole service.
 const REQUESTS_MINUTE: &str = concat!(
     "insert into requests_by_minute \
      select $1, service, endpoint, method, sum(n)::bigint, sum(n4)::bigint, sum(n5)::bigint, \
      sum(n503)::bigint, sum(time_sum), max(time_max), \
      array_agg(cell order by cell), array_agg(n order by cell) \
-     from (select service, endpoint, method, cell, count(*) as n, \
+     from (select service, coalesce(endpoint, '') as endpoint, \
+         coalesce(method, '') as method, cell, count(*) as n, \
          count(*) filter (where status between 400 and 499) as n4, \
          count(*) filter (where status >= 500) as n5, \
          count(*) filter (where status between 502 and 504) as n503, \
          sum(response_time) as time_sum, max(response_time) as time_max \
          from metrics where at >= $1 and at < $1 + interval '1 minute' \
-         group by service, endpoint, method, cell) as parts \
+         group by grouping sets ((service, endpoint, method, cell), (service, cell))) as parts \
      group by service, endpoint, method",
     over_requests!()
 );

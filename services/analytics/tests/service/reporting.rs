@@ -1,7 +1,7 @@
 use serde_json::json;
 use testbed::cluster;
 
-use crate::scene::{Scene, minutes_ago, request, text, token};
+use crate::scene::{Scene, minutes_ago, request, service_token, text, token};
 
 /// As seed 000 has it.
 const SLOW: &str = "SELECT endpoint, avg(response_time) FROM metrics
@@ -144,6 +144,12 @@ async fn services_report_and_users_with_the_role_read() {
     post(format!("Authorization: Bearer {none}\r\n"))
         .await
         .is_problem(401, "token-algorithm");
+    // Another service, for this very request; for another one it is none.
+    let of_service = |path: &str| format!("X-Service-Token: {}\r\n", service_token("POST", path));
+    post(of_service("/analytics/events"))
+        .await
+        .is_problem(401, "token-request");
+    assert_eq!(post(of_service("/analytics/metrics")).await.status, 202);
     for path in ["overview", "services/auth", "slow-endpoints", "events"] {
         let line = format!("GET /analytics/{path}");
         let read = async |headers: &str| scene.send(&line, headers, "").await;

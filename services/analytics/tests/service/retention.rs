@@ -77,3 +77,19 @@ async fn days_come_and_go() {
     let left: i64 = scene.value("select count(*) from metrics").await;
     assert_eq!(left, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_without_a_partition_is_told_and_made_at_the_next_start() {
+    let mut scene = Scene::new().await;
+    scene
+        .sql("do $$ begin execute 'drop table metrics_' || to_char(now() at time zone 'UTC', 'YYYYMMDD'); end $$")
+        .await;
+    let body = json!({ "requests": [request(minutes_ago(0), "/", 200, 1.0)] });
+    let refused = scene.post("/analytics/metrics", "", &body).await;
+    refused.is_problem(503, "unavailable");
+    assert!(!scene.log().contains("ERROR"));
+    scene.stop().await;
+    scene.start().await;
+    let taken = scene.post("/analytics/metrics", "", &body).await;
+    assert_eq!(taken.json(), json!({ "accepted": 1, "repeated": 0 }));
+}

@@ -18,6 +18,7 @@ use tokio_postgres::types::FromSqlOwned;
 
 pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const KEY: &str = "test-analytics-key";
+const SERVICE_SECRET: &str = "test-service-secret-of-some-length-01234";
 const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
 
 pub struct Scene {
@@ -58,6 +59,7 @@ impl Scene {
             ("SERVICE_PORT", port.to_string()),
             ("ANALYTICS_SERVICE_API_KEY", KEY.to_owned()),
             ("JWT_SECRET_KEY", JWT_SECRET.to_owned()),
+            ("SERVICE_TOKEN_SECRET", SERVICE_SECRET.to_owned()),
             ("ANALYTICS_ROLLUP_INTERVAL", "0.05".to_owned()),
             ("LOG_LEVEL", "debug".to_owned()),
         ];
@@ -218,9 +220,23 @@ pub fn request(at: OffsetDateTime, endpoint: &str, status: u16, time: f64) -> Va
 
 /// A user's token, good for ten minutes.
 pub fn token(roles: &[&str]) -> String {
+    let claims = json!({ "sub": "7", "roles": roles });
+    format!(
+        "Authorization: Bearer {}\r\n",
+        signed(claims, JWT_SECRET, 600)
+    )
+}
+
+/// The token of the service `gateway` for one request.
+pub fn service_token(method: &str, path: &str) -> String {
+    let claims = json!({ "iss": "gateway", "aud": "analytics", "htm": method, "htu": path });
+    signed(claims, SERVICE_SECRET, 60)
+}
+
+fn signed(mut claims: Value, secret: &str, seconds: i64) -> String {
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let claims = json!({ "sub": "7", "exp": now + 600, "iat": now, "roles": roles });
-    let key = EncodingKey::from_secret(JWT_SECRET.as_bytes());
-    let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
-    format!("Authorization: Bearer {token}\r\n")
+    claims["iat"] = json!(now);
+    claims["exp"] = json!(now + seconds);
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
 }
