@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use kit::database::{Database, Variables, migrate};
+use kit::database::{Database, DatabaseError, Variables, migrate};
 use kit::metrics::Metrics;
 use kit::{Kit, Limits, Service, Stopping};
 use prometheus_client::metrics::gauge::Gauge;
@@ -22,9 +22,8 @@ const MAX_BODY_BYTES: usize = 2 << 20;
 const CONCURRENCY: usize = 64;
 /// How often partitions are looked after.
 const UPKEEP_INTERVAL: Duration = Duration::from_hours(1);
-/// After one that failed.
-const UPKEEP_AGAIN: Duration = Duration::from_secs(30);
-/// Rows of the kit's own tables that are deleted at once.
+/// How often the kit's own tables are swept, and rows that are deleted at once.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const SWEEP_LIMIT: i64 = 10_000;
 
 /// For `analytics migrate`.
@@ -138,16 +137,29 @@ async fn upkeep(
     loop {
         tokio::select! {
             () = stopping.told() => return Ok(()),
-            () = tokio::time::sleep_until(due) => {}
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
-        let mut wait = UPKEEP_INTERVAL;
-        if let Err(error) = partitions::keep(&database, retention).await {
-            warn!(%error, "partitions cannot be looked after");
-            wait = UPKEEP_AGAIN;
-        }
-        if let Err(error) = kit::database::sweep(&database, SWEEP_LIMIT).await {
+        if let Err(error) = sweep(&database, &stopping).await {
             warn!(%error, "the kit's tables cannot be swept");
         }
-        due = Instant::now() + wait;
+        if Instant::now() < due {
+            continue;
+        }
+        // What cannot be done now is tried again after the next sweep.
+        match partitions::keep(&database, retention).await {
+            Ok(()) => due = Instant::now() + UPKEEP_INTERVAL,
+            Err(error) => warn!(%error, "partitions cannot be looked after"),
+        }
     }
+}
+
+/// Each batch with an Idempotency-Key leaves a record: as many go as came.
+async fn sweep(database: &Database, stopping: &Stopping) -> Result<(), DatabaseError> {
+    while !stopping.is_told() {
+        let swept = kit::database::sweep(database, SWEEP_LIMIT).await?;
+        if swept < SWEEP_LIMIT.unsigned_abs() {
+            break;
+        }
+    }
+    Ok(())
 }

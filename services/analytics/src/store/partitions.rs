@@ -10,7 +10,7 @@ const AHEAD_DAYS: i32 = 3;
 /// A drop waits for who reads, and whoever comes then waits for it: not long.
 const PATIENCE: &str = "set local lock_timeout = '2s'";
 /// Hours that are deleted at once.
-const SWEEP_LIMIT: i64 = 10_000;
+const SWEEP_LIMIT: u64 = 10_000;
 
 /// Tables by the hour have no partitions: they are small.
 const SWEEPS: [&str; 3] = [
@@ -37,11 +37,15 @@ pub async fn keep(database: &Database, retention: Retention) -> Result<(), Datab
         info!(dropped, "days that are over were dropped");
     }
     for sweep in SWEEPS {
-        sqlx::query(sweep)
-            .bind(retention.hours.cast_signed())
-            .bind(SWEEP_LIMIT)
-            .execute(database.pool())
-            .await?;
+        let mut swept = SWEEP_LIMIT;
+        while swept == SWEEP_LIMIT {
+            let done = sqlx::query(sweep)
+                .bind(retention.hours.cast_signed())
+                .bind(SWEEP_LIMIT.cast_signed())
+                .execute(database.pool())
+                .await?;
+            swept = done.rows_affected();
+        }
     }
     Ok(())
 }
