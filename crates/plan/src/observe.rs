@@ -76,6 +76,9 @@ pub struct StatusFile {
     /// Where it says how its upstreams are, such as `/health`.
     #[serde(default)]
     health: Option<Text>,
+    /// Further paths where it says so: what callers of the monolith know.
+    #[serde(default)]
+    health_also: Vec<Text>,
     /// Where it lists them, such as `/registry`; with the operators' key only,
     /// where GATEWAY_API_KEY is set.
     #[serde(default)]
@@ -128,7 +131,7 @@ pub struct Tracing {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusPages {
     /// How the upstreams are.
-    pub health: Option<String>,
+    pub health: Vec<String>,
     /// Which there are.
     pub registry: Option<String>,
 }
@@ -156,7 +159,12 @@ pub(crate) fn resolve(
         status: match status {
             None => StatusPages::default(),
             Some(file) => StatusPages {
-                health: page(file.health)?,
+                health: file
+                    .health
+                    .into_iter()
+                    .chain(file.health_also)
+                    .map(|text| parse(&text, environment, self::page))
+                    .collect::<Result<_, _>>()?,
                 registry: page(file.registry)?,
             },
         },

@@ -40,7 +40,7 @@ fn everything_can_be_asked_for() {
     assert_eq!(tracing.endpoint.as_str(), "http://c:4318/v1/traces");
     assert_eq!(tracing.sample.to_string(), "0.5%");
     assert_eq!(tracing.service_name, "shop");
-    assert_eq!(told.status.health.as_deref(), Some("/health"));
+    assert_eq!(told.status.health, ["/health"]);
     let plain = observe("  access-log: { path: stdout }\n  tracing: { endpoint: \"http://c/x\" }");
     let plain = plain.unwrap();
     assert_eq!(plain.access_log.unwrap().to, LogTarget::Stdout);

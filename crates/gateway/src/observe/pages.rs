@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 /// Where they are.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    health: Option<String>,
+    health: Vec<String>,
     registry: Option<String>,
 }
 
@@ -86,17 +86,17 @@ impl Pages {
     }
 
     fn find(&self, parts: &Parts) -> Option<Page> {
-        if self.health.is_none() && self.registry.is_none() {
+        if self.health.is_empty() && self.registry.is_none() {
             return None;
         }
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return None;
         }
-        let is = |page: &Option<String>| page.as_deref() == Some(parts.uri.path());
-        if is(&self.health) {
+        let path = parts.uri.path();
+        if self.health.iter().any(|page| page == path) {
             Some(Page::Health)
         } else {
-            is(&self.registry).then_some(Page::Registry)
+            (self.registry.as_deref() == Some(path)).then_some(Page::Registry)
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{access::ask, support::*};
 use serde_json::Value;
 
-const STATUS: &str = "  status: { health: /health, registry: /registry }";
+const STATUS: &str = "  status: { health: /health, health-also: [/api/health], registry: /registry }";
 
 fn operators(name: &str) -> Option<String> {
     (name == "GATEWAY_API_KEY").then(|| "staging-gateway-key".to_owned())
@@ -28,6 +28,8 @@ async fn health_is_that_of_the_upstreams_and_for_everybody() {
     assert_eq!(page["status"], "healthy");
     assert_eq!(page["services"]["monolith"]["status"], "healthy");
     assert_eq!(page["services"]["contracts"]["status"], "healthy");
+    let also = ask(&bed, "GET", "/api/health", &[]).await;
+    assert_eq!((also.status, &also.body), (200, &answer.body));
     assert_eq!(bed.monolith.count(), 0, "no upstream is asked");
     // Only these, and only to look at.
     assert_eq!(ask(&bed, "GET", "/health/x", &[]).await.body, "monolith");
