@@ -22,6 +22,7 @@ pub mod deadline;
 pub mod directory;
 pub mod document;
 pub mod http_client;
+pub mod mail;
 pub mod monolith;
 pub mod pooler;
 pub mod ports;

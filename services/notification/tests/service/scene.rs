@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::binaries;
 use testbed::cluster::{Cluster, Options, Rights};
 use testbed::deadline;
 use testbed::directory::PrivateDirectory;
+use testbed::mail::{self, MailServer};
 use testbed::ports;
 use testbed::process::{Process, Spec};
-use testbed::python::Environment;
 
 use crate::client::{Answer, Client};
 
@@ -44,9 +43,8 @@ pub struct Scene {
     pub directory: PrivateDirectory,
     mode: Mode,
     smtp_port: u16,
-    smtp: Option<Process>,
+    smtp: Option<MailServer>,
     service: Option<Process>,
-    python: Environment,
     variables: Vec<(String, String)>,
 }
 
@@ -68,10 +66,6 @@ impl Scene {
             .create_database("notification", "notification_owner")
             .await
             .unwrap();
-        let here = binaries::repository().join("services/notification/tests/service/smtp");
-        let python = Environment::ensure(&here.join("requirements.txt"))
-            .await
-            .unwrap();
         let (port, smtp_port) = (ports::free().unwrap(), ports::free().unwrap());
         let mut scene = Self {
             client: Client::new(port),
@@ -80,7 +74,6 @@ impl Scene {
             smtp_port,
             smtp: None,
             service: None,
-            python,
             variables: Vec::new(),
             directory,
         };
@@ -142,28 +135,23 @@ impl Scene {
     }
 
     pub async fn start_smtp(&mut self) {
-        let script =
-            binaries::repository().join("services/notification/tests/service/smtp/server.py");
-        let spec = Spec::new("smtp", self.python.program("python"))
-            .arg(script)
-            .arg(self.smtp_port.to_string())
-            .arg(self.path("mails"))
-            .arg(self.mode.name())
-            .arg(self.path("certificate.pem"))
-            .arg(self.path("key.pem"));
-        let mut smtp = Process::start(&spec, &self.logs()).unwrap();
-        let address = ("127.0.0.1", self.smtp_port);
-        deadline::until("the mail server", PATIENCE, async || {
-            smtp.ensure_running()?;
-            Ok(tokio::net::TcpStream::connect(address).await.ok())
-        })
-        .await
-        .unwrap();
+        let files = mail::Files {
+            certificate: self.path("certificate.pem"),
+            key: self.path("key.pem"),
+        };
+        let mode = match self.mode {
+            Mode::Plain => mail::Mode::Plain,
+            Mode::StartTls => mail::Mode::StartTls(files),
+            Mode::Tls => mail::Mode::Tls(files),
+        };
+        let (mails, logs) = (self.path("mails"), self.logs());
+        let smtp = MailServer::start(self.smtp_port, &mode, &mails, &logs);
+        let smtp = smtp.await.unwrap();
         self.smtp = Some(smtp);
     }
 
     pub async fn kill_smtp(&mut self) {
-        if let Some(mut smtp) = self.smtp.take() {
+        if let Some(smtp) = self.smtp.take() {
             smtp.kill().await;
         }
     }
