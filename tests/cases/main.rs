@@ -22,6 +22,7 @@ mod lost_journal;
 mod monolith_own_tests;
 mod planted_difference;
 mod same_answers;
+mod set_checked;
 mod shared_writes;
 mod story;
 mod taken_over;

@@ -28,7 +28,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
         );
     }
     // The cases start these as processes, which cargo does not know.
-    cargo(&["build", "--package", "banyan", "--package", "contracts"])?;
+    cargo(&["build", "--workspace", "--bins"])?;
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
     if has("cargo-nextest") {
         cargo(&[&["nextest", "run", "--workspace"], &filters[..]].concat())

@@ -103,7 +103,7 @@ fn show_how_to_go_on(told: &Told) {
 }
 
 /// Ctrl-C in the terminal, or SIGTERM.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     let Ok(mut term) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };

@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod demo;
 mod fuzz;
+mod up;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -23,6 +24,8 @@ struct Arguments {
 enum Task {
     /// Watch contracts leave a running monolith, come back, and leave again
     Demo(demo::Arguments),
+    /// Start the whole set: gateway, services, monolith, Prometheus
+    Up(up::Arguments),
     /// Run all checks and tests
     Test {
         /// Run only tests whose names contain one of these, and no other checks
@@ -46,6 +49,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Up(arguments) => up::run(&arguments),
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
         Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
@@ -62,7 +66,8 @@ fn main() -> ExitCode {
 /// Runs cargo in the repository and shows what it prints.
 fn cargo(arguments: &[&str]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    println!("$ cargo {}", arguments.join(" "));
+    // Not to stdout, which a report may be read from.
+    eprintln!("$ cargo {}", arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)
         .current_dir(testbed::binaries::repository())

@@ -49,11 +49,19 @@ pub struct Addresses {
 }
 
 impl Plan {
+    /// A plan file as it is, with nothing set.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(Self {
+            text,
+            environment: Vec::new(),
+        })
+    }
+
     /// The plan of the example, with free ports for the gateway and the API.
     pub fn example(addresses: &Addresses) -> Result<Self> {
-        let path = binaries::repository().join("examples/land-contracts/banyan.yaml");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let plan = Self::read(&binaries::repository().join("examples/land-contracts/banyan.yaml"))?;
         let listen = || ports::free().map(|port| format!("127.0.0.1:{port}"));
         let environment = [
             ("MONOLITH_URL", addresses.monolith.clone()),
@@ -69,7 +77,10 @@ impl Plan {
         let environment = environment
             .map(|(name, value)| (name.to_owned(), value))
             .into();
-        Ok(Self { text, environment })
+        Ok(Self {
+            environment,
+            ..plan
+        })
     }
 
     /// Replaces a piece of its text, which must be there.

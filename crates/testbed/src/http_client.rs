@@ -116,6 +116,8 @@ pub enum SendError {
 pub struct Connection {
     /// `host:port`.
     authority: String,
+    /// What every request brings beside what its call says.
+    headers: Vec<(&'static str, String)>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -127,8 +129,16 @@ impl Connection {
         };
         Ok(Self {
             authority: rest.trim_end_matches('/').to_owned(),
+            headers: Vec::new(),
             sender: None,
         })
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// Sends a call and reads the answer, which must be whole in time. After an
@@ -190,6 +200,9 @@ impl Connection {
         }
         if call.body.is_some() {
             request = request.header("content-type", "application/json");
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
         }
         Ok(request.body(Full::new(call.body.clone().unwrap_or_default()))?)
     }

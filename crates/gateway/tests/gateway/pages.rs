@@ -3,7 +3,8 @@
 use crate::{access::ask, support::*};
 use serde_json::Value;
 
-const STATUS: &str = "  status: { health: /health, health-also: [/api/health], registry: /registry }";
+const STATUS: &str =
+    "  status: { health: /health, health-also: [/api/health], registry: /registry }";
 
 fn operators(name: &str) -> Option<String> {
     (name == "GATEWAY_API_KEY").then(|| "staging-gateway-key".to_owned())
