@@ -23,6 +23,7 @@ mod monolith_own_tests;
 mod planted_difference;
 mod same_answers;
 mod set_checked;
+mod set_watched;
 mod shared_writes;
 mod story;
 mod taken_over;
