@@ -2,6 +2,8 @@
 //! No label comes from a request: methods are of a fixed set, routes are the
 //! ones declared, codes are those we answer with.
 
+mod process;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +83,7 @@ impl Metrics {
             in_flight.clone(),
         );
         registry.register("service_info", "Which version runs", info);
+        registry.register_collector(Box::new(process::Process));
         Self {
             service,
             registry: Arc::new(Mutex::new(registry)),

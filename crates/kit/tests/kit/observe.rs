@@ -72,6 +72,8 @@ async fn requests_are_counted_by_labels_that_are_bounded() {
          route=\"/users/{id}\"} 5",
         "http_requests_in_flight{service=\"greeter\"} 1",
         "service_info{service=\"greeter\",version=\"1.2.3\"} 1",
+        "\nprocess_cpu_seconds_total ",
+        "\nprocess_resident_memory_bytes ",
     ] {
         assert!(text.contains(line), "{line}\nis not in\n{text}");
     }
