@@ -10,6 +10,7 @@ mod stage;
 mod auditor_finds_planted_faults;
 mod bad_input;
 mod cancel_leaves_no_trace;
+mod dashboards;
 mod environment_overrides;
 mod hold_bounds_503;
 mod killed_after_commit_point;
