@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
 use crate::client::{Client, ClientBuilder, Common, Transport};
+use crate::database::Database;
 use crate::guard::PeerTokens;
 use crate::health::{Check, Need};
 use crate::metrics::Metrics;
@@ -177,6 +178,21 @@ impl Service {
     {
         self.checks.push(Check::new(name, need, ask));
         self
+    }
+
+    /// The database that it cannot do without: asked by readiness, closed at the
+    /// end.
+    #[must_use]
+    pub fn database(self, database: &Database) -> Self {
+        let (asked, closed) = (database.clone(), database.clone());
+        self.check("database", Need::Required, move || {
+            let database = asked.clone();
+            async move {
+                let is_ready = database.is_ready().await;
+                is_ready.then_some(()).ok_or("it does not answer")
+            }
+        })
+        .at_stop(async move { closed.close().await })
     }
 
     /// Work that goes on until [`Stopping`] is told. The service ends with a

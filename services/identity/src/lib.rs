@@ -36,7 +36,7 @@ use std::num::NonZeroU32;
 
 use kit::database::{Database, MigrateError, Schema, Variables};
 use kit::outbox::{Relay, RelaySettings};
-use kit::{Fault, Identity, Kit, Need, Service};
+use kit::{Fault, Identity, Kit, Service};
 
 use api::{Policy, Shared};
 use mail::Notification;
@@ -80,19 +80,9 @@ pub async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
         body_bytes: BODY_BYTES_MAX,
         ..kit::Limits::default()
     };
-    let asked = database.clone();
     let service = Service::new(api::router(shared))
         .limits(limits)
-        .check("database", Need::Required, move || {
-            let database = asked.clone();
-            async move {
-                if database.is_ready().await {
-                    Ok(())
-                } else {
-                    Err("it does not answer")
-                }
-            }
-        })
+        .database(&database)
         .background(
             "sweep",
             sweep::run(
@@ -101,8 +91,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
                 kit.stopping.clone(),
             ),
         );
-    let service = with_notification(service, &kit, &settings, &database).await?;
-    Ok(service.at_stop(async move { database.close().await }))
+    with_notification(service, &kit, &settings, &database).await
 }
 
 /// Without the notification service everything works but letters.

@@ -65,30 +65,20 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
         stopping: kit.stopping.clone(),
     };
     let (stopping, sweeping) = (kit.stopping.clone(), kit.stopping.clone());
-    let (ready, swept, closed) = (database.clone(), database.clone(), database.clone());
+    let swept = database.clone();
     let standing = kit::outbox::Gauges::register(&kit.metrics);
     Ok(Service::new(api::router(app))
         .limits(Limits {
             body_bytes: MAX_BODY_BYTES,
             ..Limits::default()
         })
-        .check("database", kit::Need::Required, move || {
-            let database = ready.clone();
-            async move {
-                if database.is_ready().await {
-                    Ok(())
-                } else {
-                    Err("it does not answer")
-                }
-            }
-        })
+        .database(&database)
         .background("deliveries", async move {
             relay.run(async move { stopping.told().await }).await;
             anyhow::Ok(())
         })
         .background("sweep", sweep(swept, hub, sweeping))
-        .background("counting", standing.keep(database, kit.stopping.clone()))
-        .at_stop(async move { closed.close().await }))
+        .background("counting", standing.keep(database, kit.stopping.clone())))
 }
 
 fn relay_settings(settings: &Settings) -> anyhow::Result<RelaySettings> {
