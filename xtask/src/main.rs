@@ -4,10 +4,12 @@ mod bench;
 mod checks;
 mod demo;
 mod fuzz;
+mod new;
 mod up;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Whatever went wrong has been said.
@@ -26,6 +28,11 @@ enum Task {
     Demo(demo::Arguments),
     /// Start the whole set: gateway, services, monolith, Prometheus
     Up(up::Arguments),
+    /// Begin something new
+    New {
+        #[command(subcommand)]
+        what: new::New,
+    },
     /// Run all checks and tests
     Test {
         /// Run only tests whose names contain one of these, and no other checks
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Up(arguments) => up::run(&arguments),
+        Task::New { what } => new::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
         Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
@@ -65,12 +73,17 @@ fn main() -> ExitCode {
 
 /// Runs cargo in the repository and shows what it prints.
 fn cargo(arguments: &[&str]) -> Result<()> {
+    cargo_in(&testbed::binaries::repository(), arguments)
+}
+
+/// The same in another workspace.
+fn cargo_in(workspace: &Path, arguments: &[&str]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // Not to stdout, which a report may be read from.
     eprintln!("$ cargo {}", arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)
-        .current_dir(testbed::binaries::repository())
+        .current_dir(workspace)
         .status()
         .context("running cargo")?;
     if !status.success() {
