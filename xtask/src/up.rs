@@ -42,9 +42,9 @@ pub(crate) struct Arguments {
 
 fn port(text: &str) -> Result<(String, u16), String> {
     let wrong = || format!("`{text}` is no PART=PORT, such as gateway=8080");
-    let (part, port) = text.split_once('=').ok_or_else(wrong)?;
+    let (name, port) = text.split_once('=').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
-    Ok((part.to_owned(), port))
+    Ok((name.to_owned(), port))
 }
 
 /// 0 where it was ended by the caller, or the check is good.
@@ -94,8 +94,8 @@ fn ports(arguments: &Arguments) -> Result<Ports> {
     } else {
         Ports::seed()
     };
-    for (part, port) in &arguments.ports {
-        ports.set(part, *port)?;
+    for (name, port) in &arguments.ports {
+        ports.set(name, *port)?;
     }
     Ok(ports)
 }
@@ -153,7 +153,7 @@ fn addresses(set: &Set) -> String {
             CLIENT_KEYS.replace(',', " or ")
         ),
     ];
-    for member in &MEMBERS {
+    for member in MEMBERS {
         if member.is_present() {
             let (url, key) = (ports.url(member.name), member.key());
             lines.push(format!("  {:13} {url}  X-API-Key: {key}", member.name));

@@ -1,6 +1,11 @@
 //! Every query of the dashboards in `deploy/grafana` is run by a real
 //! Prometheus, which scrapes what the queries are about.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
 use crate::stage::Stage;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

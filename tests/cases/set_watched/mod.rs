@@ -1,5 +1,10 @@
 //! A real Prometheus watches the set by the files of `deploy/prometheus`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
 use serde_json::Value;
 use std::time::Duration;
 use testbed::deadline;

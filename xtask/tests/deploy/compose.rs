@@ -64,7 +64,7 @@ async fn the_dockerfile_is_sound() {
 #[tokio::test]
 async fn every_service_gets_what_it_reads_and_no_more() {
     let file = yaml(FILE);
-    for member in &MEMBERS {
+    for member in MEMBERS {
         let service = &file["services"][member.name];
         let port = member.port.to_string();
         assert_eq!(service["build"]["args"]["PACKAGE"], member.package);
@@ -142,7 +142,7 @@ async fn the_databases_are_made_with_two_roles_each() {
         .env("PGHOST", "127.0.0.1")
         .env("PGPORT", cluster.port().to_string())
         .env("PGPASSWORD", password);
-    for member in &MEMBERS {
+    for member in MEMBERS {
         let name = member.package.to_uppercase();
         spec = spec
             .env(format!("{name}_OWNER_PASSWORD"), "o'wner")
@@ -153,7 +153,7 @@ async fn the_databases_are_made_with_two_roles_each() {
         .unwrap()
         .successful()
         .unwrap();
-    for member in &MEMBERS {
+    for member in MEMBERS {
         let connect = async |role: &str, password: &str, database: &str| {
             let port = cluster.port();
             let url = format!("postgres://{role}:{password}@127.0.0.1:{port}/{database}");

@@ -11,8 +11,10 @@ use crate::{checker, deploy, example, fails, read, succeeds};
 
 fn files() -> Vec<String> {
     let all = fs::read_dir(deploy("kubernetes")).unwrap();
-    let names = all.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".yaml")).collect();
+    let paths = all.map(|file| file.unwrap().path());
+    let manifests = paths.filter(|path| path.extension().is_some_and(|end| end == "yaml"));
+    let names = manifests.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let mut names: Vec<String> = names.collect();
     names.sort();
     names
 }
@@ -73,7 +75,7 @@ async fn they_are_as_kubernetes_wants_them() {
 
 #[tokio::test]
 async fn every_service_gets_what_it_reads_and_is_asked_where_it_answers() {
-    for member in &MEMBERS {
+    for member in MEMBERS {
         let name = format!("{}-service", member.name);
         let deployment = find("Deployment", &name);
         let container = &deployment["spec"]["template"]["spec"]["containers"][0];
@@ -130,7 +132,7 @@ fn the_gateway_gets_what_its_plan_refers_to() {
         let name = rest.split('}').next().unwrap();
         assert!(given.contains_key(name), "{name} is not given");
     }
-    for member in &MEMBERS {
+    for member in MEMBERS {
         let variable = format!("{}_URL", member.name.to_uppercase());
         let url = format!("http://{}-service:{}", member.name, member.port);
         assert_eq!(given[&variable], url);

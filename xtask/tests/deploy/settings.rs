@@ -74,11 +74,9 @@ pub fn is_secret(name: &str) -> bool {
 
 #[test]
 fn what_is_unknown_or_missing_is_told() {
-    let table = "| `A` | required | x |\n".to_owned()
-        + &(0..12)
-            .map(|n| format!("| `B{n}` | `1` | x |\n"))
-            .collect::<String>();
-    let declared = Declared::parse(&table);
+    let rows = (0..12).map(|n| format!("| `B{n}` | `1` | x |"));
+    let rows: Vec<String> = rows.chain(["| `A` | required | x |".to_owned()]).collect();
+    let declared = Declared::parse(&rows.join("\n"));
     let given = |names: &[&str]| {
         let pairs = names.iter().map(|name| ((*name).to_owned(), String::new()));
         declared.problems(&pairs.collect())

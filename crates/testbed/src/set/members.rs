@@ -33,13 +33,13 @@ pub struct Around {
 
 /// All of them, by port. One that is not in this workspace is left out of what
 /// runs.
-pub const MEMBERS: [Member; 4] = [
+pub const MEMBERS: &[Member] = &[
     Member {
         name: "auth",
         package: "identity",
         port: 8001,
         own: |around| {
-            let notification = member("notification").map(|it| it.key());
+            let notification = member("notification").map(Member::key);
             vec![
                 ("LINK_URL", around.gateway.clone()),
                 ("NOTIFICATION_URL", around.notification.clone()),

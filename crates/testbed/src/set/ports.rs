@@ -31,10 +31,10 @@ impl Ports {
     }
 
     /// Another one for a part.
-    pub fn set(&mut self, part: &str, port: u16) -> Result<()> {
-        let Some(place) = self.0.get_mut(part) else {
+    pub fn set(&mut self, name: &str, port: u16) -> Result<()> {
+        let Some(place) = self.0.get_mut(name) else {
             let known: Vec<&str> = self.0.keys().copied().collect();
-            bail!("the set has no part `{part}`; it has {}", known.join(", "));
+            bail!("the set has no part `{name}`; it has {}", known.join(", "));
         };
         *place = port;
         Ok(())

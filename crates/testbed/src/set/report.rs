@@ -83,9 +83,10 @@ impl Report {
                 format!("{measured:.1} ms{slow}"),
             ]);
         }
-        let failure = self.load.first_failure.iter();
-        let failure: String = failure.map(|text| format!("\nfailure  {text}")).collect();
-        format!("{calls}\n{load}{failure}")
+        match &self.load.first_failure {
+            None => format!("{calls}\n{load}"),
+            Some(failure) => format!("{calls}\n{load}\nfailure  {failure}"),
+        }
     }
 }
 
