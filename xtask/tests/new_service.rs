@@ -84,11 +84,14 @@ async fn a_new_service_is_built_and_passes_its_tests() {
 
     let format = cargo(&home, &["fmt", "--package", "parcels", "--check"]);
     run(format).await.successful().unwrap();
-    let test = cargo(&home, &["test", "--package", "parcels"]);
+    // With the features of the whole workspace, as all tests are built: without
+    // `--workspace` other people's crates would be built anew with fewer.
+    let test = cargo(&home, &["test", "--workspace", "--test", "parcels"]);
     let tested = run(test).await.successful().unwrap();
     assert!(tested.stdout.contains("3 passed"), "{}", tested.stdout);
-    let settings = ["run", "--quiet", "--package", "parcels", "--", "--settings"];
-    let settings = run(cargo(&home, &settings)).await.successful().unwrap();
+    let program = binaries::target().unwrap().join("debug/parcels");
+    let settings = Spec::new("parcels", program).arg("--settings");
+    let settings = run(settings).await.successful().unwrap();
     for row in [
         "| `SERVICE_PORT` | `8123` |",
         "| `PARCELS_NOTE_LENGTH` | `1000` |",
