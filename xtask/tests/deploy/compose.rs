@@ -61,6 +61,27 @@ async fn the_dockerfile_is_sound() {
     );
 }
 
+/// What the image is built from is all that cargo needs.
+#[tokio::test]
+async fn the_build_context_is_whole() {
+    let context = tempfile::tempdir().unwrap();
+    let root = binaries::repository();
+    let rules = read("compose/Dockerfile.dockerignore");
+    for path in rules.lines().filter_map(|line| line.strip_prefix('!')) {
+        let to = context.path().join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let copy = Spec::new("cp", "cp")
+            .args(["-a", "--"])
+            .arg(root.join(path))
+            .arg(to);
+        succeeds(copy).await;
+    }
+    assert!(context.path().join("deploy/compose/healthy").is_file());
+    let metadata = ["metadata", "--locked", "--offline", "--format-version", "1"];
+    let cargo = Spec::new("cargo", env!("CARGO")).args(metadata);
+    succeeds(cargo.directory(context.path())).await;
+}
+
 #[tokio::test]
 async fn every_service_gets_what_it_reads_and_no_more() {
     let file = yaml(FILE);
