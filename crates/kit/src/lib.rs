@@ -48,6 +48,7 @@
 //! 6. Nothing from outside panics the process or becomes a metric's label.
 
 pub mod acl;
+mod batches;
 pub mod client;
 pub mod context;
 pub mod extract;

@@ -1,7 +1,6 @@
 //! Spans of requests, sent to a tracing system (OTLP over HTTP).
 //!
-//! One task sends what requests put into a bounded queue. What does not fit,
-//! or cannot be sent, is lost and counted: no request waits for it.
+//! What does not fit into the queue, or cannot be sent, is lost and counted.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +10,11 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::Identity;
+use crate::batches::{self, Batches, Fates, Queue};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::settings::Origin;
@@ -26,20 +22,14 @@ use crate::settings::Origin;
 /// Spans that may wait: some seconds of a receiver that does not answer.
 const QUEUE_MAX: usize = 4096;
 
-/// Spans sent at once, and how long the first of them waits for others.
+/// Spans sent at once.
 const BATCH_MAX: usize = 512;
-const BATCH_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a receiver may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where OTLP over HTTP takes traces, below the endpoint.
 const PATH: &str = "/v1/traces";
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FateLabel {
-    outcome: &'static str,
-}
 
 /// The service's part of a request.
 pub(crate) struct Span {
@@ -51,18 +41,14 @@ pub(crate) struct Span {
 }
 
 /// The way to the task that sends.
-#[derive(Debug, Clone)]
-pub(crate) struct Spans {
-    queue: mpsc::Sender<SpanData>,
-    lost: Counter,
-}
+#[derive(Debug)]
+pub(crate) struct Spans(Queue<SpanData>);
 
 /// What the task does.
 pub(crate) struct Sending {
     exporter: opentelemetry_otlp::SpanExporter,
-    queue: mpsc::Receiver<SpanData>,
-    sent: Counter,
-    lost: Counter,
+    batches: Batches<SpanData>,
+    fates: Fates,
 }
 
 /// Both ends.
@@ -80,32 +66,24 @@ pub(crate) fn channel(
     let version = KeyValue::new("service.version", identity.version);
     let resource = Resource::builder().with_service_name(identity.name);
     exporter.set_resource(&resource.with_attribute(version).build());
-    let fates = Family::<FateLabel, Counter>::default();
-    metrics.register("spans", "Spans by what became of them", fates.clone());
-    let fate = |outcome| fates.get_or_create_owned(&FateLabel { outcome });
-    let (sent, lost) = (fate("sent"), fate("lost"));
-    let (sender, queue) = mpsc::channel(QUEUE_MAX);
-    let spans = Spans {
-        queue: sender,
-        lost: lost.clone(),
-    };
+    let (queue, batches, fates) = batches::queue(
+        (QUEUE_MAX, BATCH_MAX),
+        metrics,
+        ("spans", "Spans by what became of them"),
+    );
     let sending = Sending {
         exporter,
-        queue,
-        sent,
-        lost,
+        batches,
+        fates,
     };
-    Ok((spans, sending))
+    Ok((Spans(queue), sending))
 }
 
 impl Spans {
     /// Has a span sent, if its trace is one that is kept and there is room.
     pub(crate) fn add(&self, span: Span) {
-        if !span.context.trace.is_sampled() {
-            return;
-        }
-        if self.queue.try_send(data(span)).is_err() {
-            self.lost.inc();
+        if span.context.trace.is_sampled() {
+            self.0.add(data(span));
         }
     }
 }
@@ -113,31 +91,11 @@ impl Spans {
 impl Sending {
     /// Sends until it is told that nothing more comes, and then the rest.
     pub(crate) async fn run(mut self, ended: CancellationToken) {
-        let (mut batch, mut works) = (Vec::new(), true);
+        let mut works = true;
         loop {
-            let filling = async {
-                // Nothing there is waited for as long as it takes.
-                let mut room = BATCH_MAX;
-                room -= self.queue.recv_many(&mut batch, room).await;
-                let more = async {
-                    while room > 0 {
-                        room -= self.queue.recv_many(&mut batch, room).await.max(1);
-                    }
-                };
-                // Late: then it is not a full one.
-                let _ = timeout(BATCH_WAIT, more).await;
-            };
-            let is_over = tokio::select! {
-                () = filling => false,
-                () = ended.cancelled() => true,
-            };
-            if is_over {
-                while let Ok(span) = self.queue.try_recv() {
-                    batch.push(span);
-                }
-            }
-            self.export(std::mem::take(&mut batch), &mut works).await;
-            if is_over {
+            let batch = self.batches.next(&ended).await;
+            self.export(batch.items, &mut works).await;
+            if batch.is_last {
                 return;
             }
         }
@@ -156,10 +114,10 @@ impl Sending {
         match failure {
             None => {
                 *works = true;
-                self.sent.inc_by(count);
+                self.fates.sent.inc_by(count);
             }
             Some(error) => {
-                self.lost.inc_by(count);
+                self.fates.lost.inc_by(count);
                 if std::mem::take(works) {
                     tracing::warn!(error, "spans cannot be sent and are lost");
                 }
