@@ -59,6 +59,7 @@ pub mod openapi;
 pub mod problem;
 mod program;
 pub mod registry;
+mod reports;
 pub mod server;
 mod service;
 pub mod settings;

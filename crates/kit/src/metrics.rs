@@ -4,6 +4,8 @@
 
 mod process;
 
+pub(crate) use process::Usage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,7 +148,7 @@ fn times() -> Histogram {
     Histogram::new(BOUNDS)
 }
 
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::registry::{Entry, Registration};
+use crate::reports::{self, Reports};
 use crate::service::{Fault, Kit, Stopping, Work};
 use crate::settings::Address;
 use crate::spans::{self, Spans};
@@ -83,6 +84,7 @@ struct Shared {
     limits: crate::Limits,
     room: Semaphore,
     spans: Option<Spans>,
+    reports: Option<Reports>,
 }
 
 /// A service that serves.
@@ -96,7 +98,7 @@ pub struct Running {
     drain: CancellationToken,
     /// Those that are still there are cut off.
     cut: CancellationToken,
-    /// There are no more requests of which there could be spans.
+    /// There are no more requests of which there could be spans or reports.
     answered: CancellationToken,
     connections: TaskTracker,
     background: TaskTracker,
@@ -124,6 +126,7 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     let endpoint = kit.settings.otlp_endpoint.as_ref();
     let traces = endpoint.map(|url| spans::channel(kit.identity, url, &kit.metrics));
     let (spans, sending) = traces.transpose()?.unzip();
+    let (reports, reporting) = reports::channel(&kit, &address).unzip();
     let users = Arc::new(UserTokens::new(&kit.settings));
     let shared = Arc::new(Shared {
         guards: Arc::new(Guards::new(kit.identity, &kit.settings, Arc::clone(&users))),
@@ -132,6 +135,7 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         limits: service.limits,
         room: Semaphore::new(service.limits.concurrency),
         spans,
+        reports,
     });
     let api = service.api.as_ref();
     let api = api.map(|api| openapi::document(kit.identity, api));
@@ -150,6 +154,9 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     let answered = CancellationToken::new();
     if let Some(sending) = sending {
         background.spawn(sending.run(answered.clone()));
+    }
+    if let Some(reporting) = reporting {
+        background.spawn(reporting.run(answered.clone()));
     }
     keep_keys(&kit, users, &background);
     if let Some(registration) = registration {

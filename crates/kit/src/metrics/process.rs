@@ -15,31 +15,47 @@ use prometheus_client::metrics::gauge::ConstGauge;
 /// clock does.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What the process has taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Usage {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) resident_bytes: i64,
+}
+
+impl Usage {
+    /// As it is now.
+    pub(crate) fn now() -> Option<Self> {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        Some(Self {
+            cpu_seconds: cpu_seconds(&read("/proc/self/stat"))?,
+            resident_bytes: resident_bytes(&read("/proc/self/status"))?,
+        })
+    }
+}
+
 /// The process that this is.
 #[derive(Debug)]
 pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        if let Some(seconds) = cpu_seconds(&read("/proc/self/stat")) {
-            let cpu = encoder.encode_descriptor(
-                "process_cpu_seconds",
-                "Time that the process has worked, user and system",
-                None,
-                MetricType::Counter,
-            )?;
-            ConstCounter::new(seconds).encode(cpu)?;
-        }
-        if let Some(bytes) = resident_bytes(&read("/proc/self/status")) {
-            let memory = encoder.encode_descriptor(
-                "process_resident_memory_bytes",
-                "Memory that the process holds",
-                None,
-                MetricType::Gauge,
-            )?;
-            ConstGauge::new(bytes).encode(memory)?;
-        }
+        let Some(usage) = Usage::now() else {
+            return Ok(());
+        };
+        let cpu = encoder.encode_descriptor(
+            "process_cpu_seconds",
+            "Time that the process has worked, user and system",
+            None,
+            MetricType::Counter,
+        )?;
+        ConstCounter::new(usage.cpu_seconds).encode(cpu)?;
+        let memory = encoder.encode_descriptor(
+            "process_resident_memory_bytes",
+            "Memory that the process holds",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(usage.resident_bytes).encode(memory)?;
         Ok(())
     }
 }

@@ -58,6 +58,9 @@ pub(super) async fn observed(
         shared
             .metrics
             .answered(&method, &route, answer.status(), time);
+        if let Some(reports) = &shared.reports {
+            reports.answered(&method, &route, answer.status(), time);
+        }
         if let Some((spans, context)) = spanned {
             spans.add(Span {
                 context,

@@ -167,6 +167,10 @@ crate::settings! {
         pub registry_url: Option<Origin> = "REGISTRY_URL",
         /// The key that the registry wants
         pub registry_key: Option<Secrets> = "REGISTRY_SERVICE_API_KEY",
+        /// Where it is told what this service answers, for dashboards
+        pub analytics_url: Option<Origin> = "ANALYTICS_URL",
+        /// The key that analytics wants
+        pub analytics_key: Option<Secrets> = "ANALYTICS_SERVICE_API_KEY",
         /// Where others reach this service, as the registry is told
         pub public_url: Option<Origin> = "SERVICE_URL",
         /// Marks of this instance in the registry

@@ -12,5 +12,6 @@ mod issuer;
 mod observe;
 mod openapi;
 mod registry;
+mod reports;
 mod server;
 mod support;
