@@ -10,7 +10,7 @@ use crate::{
     setup::Setup,
     shadow::ShadowReport,
     shared::Shared,
-    snapshot::Ownership,
+    snapshot::{self, Ownership},
     table::ExtractionIndex,
     tls::Tls,
     upstream::{collector, report::UpstreamReport},
@@ -378,6 +378,7 @@ impl Gateway {
         self.inner.setup.load().access.register(registry);
         self.inner.setup.load().flags.register(registry);
         collector::register(&self.inner.setup, registry);
+        snapshot::collector::register(&self.inner.setup, registry);
         expiry::register(&self.inner.expiries, registry);
         self.inner.shared.shadows.register(registry);
         self.inner.shared.observatory.register(registry);

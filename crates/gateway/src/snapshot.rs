@@ -1,5 +1,7 @@
 //! The routing in use: immutable, swapped whole.
 
+pub(crate) mod collector;
+
 use crate::table::ExtractionIndex;
 use plan::{Data, ExtractionName, Percent};
 use protocol::{

@@ -267,3 +267,27 @@ async fn requests_are_counted_by_bounded_labels() {
         assert_eq!(after - value(&before).unwrap_or(0), times, "{series}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_who_owns_and_how_many_read_at_the_service() {
+    let bed = Bed::unpublished(Knobs::default()).await;
+    let owners = |bed: &Bed| {
+        let of = |side: &str| {
+            let line = format!("banyan_owner{{extraction=\"contracts\",side=\"{side}\"}}");
+            bed.metric(&line)
+        };
+        (of("monolith"), of("service"))
+    };
+    assert_eq!(owners(&bed), (0, 0));
+    assert!(!bed.metrics().contains("banyan_reads_share{"));
+    for (epoch, writes, told) in [
+        (1, TO_MONOLITH, (1, 0)),
+        (2, HOLD, (0, 0)),
+        (2, TO_SERVICE, (0, 1)),
+    ] {
+        bed.publish(epoch, writes, 25);
+        assert_eq!(owners(&bed), told, "{writes:?}");
+        let share = "banyan_reads_share{extraction=\"contracts\"} 0.25";
+        assert!(bed.metrics().contains(share), "{}", bed.metrics());
+    }
+}
