@@ -14,12 +14,12 @@ use testbed::set::{Set, Settings};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Scrapes each second, and lets alerts fire after two.
+/// Scrapes each second, and lets alerts fire after five.
 async fn watched() -> Set {
     let settings = Settings {
         prometheus: Some(Pace {
             interval: "1s",
-            hold: Some("2s"),
+            hold: Some("5s"),
         }),
         ..Settings::fast().unwrap()
     };
