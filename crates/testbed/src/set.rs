@@ -255,6 +255,14 @@ async fn cluster(directory: &PrivateDirectory, logs: &Path, options: &Options) -
             .create_role(&member.app_role(), Rights::Plain)
             .await?;
         cluster.create_database(member.package, &owner).await?;
+        // So that whoever looks by this role finds the tables.
+        let path = format!(
+            "alter role {} set search_path = {}",
+            member.app_role(),
+            member.schema()
+        );
+        let superuser = cluster.superuser("postgres").await?;
+        superuser.batch_execute(&path).await?;
     }
     Ok(cluster)
 }
@@ -283,12 +291,16 @@ pub fn variables(
         ),
         (member.key_variable(), member.key()),
     ];
-    let registry = members::member("registry").filter(|it| it.is_present());
-    if let Some(registry) = registry
-        && registry.name != member.name
-    {
-        variables.push(("REGISTRY_URL".to_owned(), ports.url(registry.name)));
-        variables.push((registry.key_variable(), registry.key()));
+    // Whom the kit tells of every service, where they are.
+    for told in ["registry", "analytics"] {
+        let other = members::member(told).filter(|it| it.is_present() && it.name != member.name);
+        if let Some(other) = other {
+            variables.push((
+                format!("{}_URL", told.to_uppercase()),
+                ports.url(other.name),
+            ));
+            variables.push((other.key_variable(), other.key()));
+        }
     }
     let own = (member.own)(around).into_iter();
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));

@@ -109,6 +109,11 @@ impl Member {
         format!("{}_owner", self.package)
     }
 
+    /// Where its tables are, in its database.
+    pub fn schema(&self) -> String {
+        format!("{}_service", self.package)
+    }
+
     /// The role that it works as.
     pub fn app_role(&self) -> String {
         format!("{}_app", self.package)
