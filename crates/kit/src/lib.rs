@@ -56,6 +56,7 @@ pub mod guard;
 mod health;
 pub mod metrics;
 pub mod openapi;
+pub mod outside;
 pub mod problem;
 mod program;
 pub mod registry;

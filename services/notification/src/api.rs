@@ -14,9 +14,9 @@ use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
 use kit::Stopping;
 use kit::database::Database;
+use kit::outside::Destinations;
 
 use crate::push::Hub;
-use crate::settings::Destinations;
 use crate::store::allowances::Limit;
 use crate::templates::Templates;
 

@@ -7,7 +7,7 @@
 //!
 //! Dependencies point downward: `api` knows everything; `store`, `email`,
 //! `webhook` and `push` know the outside; `message`, `templates`,
-//! `email::verdict`, `webhook::signature` and `webhook::destination` are pure.
+//! `email::verdict` and `webhook::signature` are pure.
 
 mod api;
 mod assembly;

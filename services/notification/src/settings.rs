@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kit::outside::Destinations;
 use kit::settings::{Bounded, Seconds, Secret, Setting};
 use lettre::message::Mailbox;
 
@@ -43,29 +44,6 @@ impl Setting for Sender {
 
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
-    }
-}
-
-/// Where web-hooks may lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Destinations {
-    /// Public addresses over https only: a user's URL must not reach inside.
-    Public,
-    /// Anywhere. For tests and closed networks.
-    Any,
-}
-
-impl Setting for Destinations {
-    fn form() -> String {
-        "public, or any for tests and closed networks".to_owned()
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "public" => Some(Self::Public),
-            "any" => Some(Self::Any),
-            _ => None,
-        }
     }
 }
 

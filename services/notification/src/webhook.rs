@@ -1,20 +1,26 @@
 //! Web-hooks: a signed request to an address of the user's.
 
-pub mod destination;
-mod request;
 pub mod signature;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode, header};
 use kit::database::{Database, DatabaseError};
 use kit::outbox::{Consumer, Delivery, Outcome, Refusal};
+use kit::outside::{Bounds, Destinations, Outside, OutsideError};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::settings::Destinations;
 use crate::store::deliveries;
 use crate::store::webhooks;
-use request::Requests;
+
+/// A receiver is to take the message and work on it later; of its answer only
+/// the status matters.
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(15),
+    body_bytes: None,
+};
 
 /// The outbox's topic of web-hooks.
 pub const TOPIC: &str = "notification.webhook";
@@ -25,7 +31,7 @@ pub const CONSUMER: &str = "webhook";
 #[derive(Debug)]
 pub struct Webhook {
     database: Database,
-    requests: Requests,
+    outside: Outside,
 }
 
 impl Webhook {
@@ -33,8 +39,16 @@ impl Webhook {
     pub fn new(database: Database, destinations: Destinations) -> Self {
         Self {
             database,
-            requests: Requests::new(destinations),
+            outside: Outside::new("banyan-notification", destinations),
         }
+    }
+}
+
+fn refusal(error: OutsideError) -> Refusal {
+    if error.is_final() {
+        Refusal::Never(error.to_string())
+    } else {
+        Refusal::Later(error.to_string())
     }
 }
 
@@ -74,10 +88,13 @@ impl Consumer for Webhook {
         let at = OffsetDateTime::now_utc().unix_timestamp();
         let name = id.to_string();
         let signature = signature::sign(&call.secret, &name, at, &body);
-        let status = self
-            .requests
-            .post(&call.url, &name, at, &signature, body)
-            .await?;
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("webhook-id", name)
+            .header("webhook-timestamp", at)
+            .header("webhook-signature", signature);
+        let sent = self.outside.send(&call.url, request, body, BOUNDS).await;
+        let status = sent.map_err(refusal)?.status();
         if status == StatusCode::GONE {
             webhooks::mark_gone(&self.database, call.webhook).await?;
         }

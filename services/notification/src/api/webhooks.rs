@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kit::guard::Caller;
-use kit::{Json, Path, Problem, Query};
+use kit::{Json, Path, Problem, Query, outside};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{App, callers};
 use crate::store::webhooks;
-use crate::webhook::{destination, signature};
+use crate::webhook::signature;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,7 +44,7 @@ pub async fn add(
     Json(new): Json<New>,
 ) -> Result<Response, Problem> {
     let user = callers::user(&caller, new.user_id, "/user_id")?;
-    let url = destination::parse(&new.url, app.destinations)
+    let url = outside::parse(&new.url, app.destinations)
         .map_err(|reason| Problem::invalid_field("/url", reason))?;
     let mut secret = [0; signature::SECRET_BYTES];
     rand::fill(&mut secret).map_err(|_| Problem::internal())?;

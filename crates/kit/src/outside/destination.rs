@@ -1,15 +1,39 @@
-//! Where a web-hook may lead. A user names the address, and our network must
-//! not be searched or steered through it. Pure.
+//! Where a request may lead whose address somebody else has named. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Url;
 
-use crate::settings::Destinations;
+use crate::settings::Setting;
 
 const MAX_URL_LENGTH: usize = 2000;
 
-/// A URL that a request can be sent to.
+/// Where requests may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destinations {
+    /// Public addresses over https only: nobody reaches inside by naming us an
+    /// address.
+    Public,
+    /// Anywhere. For tests and closed networks.
+    Any,
+}
+
+impl Setting for Destinations {
+    fn form() -> String {
+        "public, or any for tests and closed networks".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "public" => Some(Self::Public),
+            "any" => Some(Self::Any),
+            _ => None,
+        }
+    }
+}
+
+/// A URL that a request can be sent to; otherwise what it must be. A name in it
+/// may still lead inside: that shows when a request is sent.
 pub fn parse(text: &str, destinations: Destinations) -> Result<Url, &'static str> {
     let schemes: &[&str] = match destinations {
         Destinations::Public => &["https"],
@@ -38,7 +62,7 @@ pub fn parse(text: &str, destinations: Destinations) -> Result<Url, &'static str
 }
 
 /// Whether an address that a name has led to may be connected to.
-pub fn may_connect(address: IpAddr, destinations: Destinations) -> bool {
+pub(super) fn may_connect(address: IpAddr, destinations: Destinations) -> bool {
     destinations == Destinations::Any || is_public(address)
 }
 
