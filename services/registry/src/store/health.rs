@@ -1,0 +1,146 @@
+//! What came of checks.
+
+use std::time::Duration;
+
+use kit::database::{Database, DatabaseError, commit};
+use serde::Serialize;
+use sqlx::FromRow;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::tasks::{self, Task};
+use super::{HISTORY, external};
+use crate::health::{Health, Outcome};
+
+/// A check, as it is told.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+pub struct Check {
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// `passed`, `slow` or `failed`.
+    pub outcome: String,
+    /// How long it took.
+    pub milliseconds: i32,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+/// A change of state, as it is told.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+pub struct Transition {
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// From which state.
+    pub from_state: String,
+    /// To which one.
+    pub to_state: String,
+    /// Why the check failed that led to it.
+    pub reason: Option<String>,
+}
+
+/// Stores a check and what follows from it; false if the lease was lost.
+pub async fn store(
+    database: &Database,
+    task: &Task,
+    outcome: &Outcome,
+    time: Duration,
+) -> Result<bool, DatabaseError> {
+    let mut transaction = database.begin().await?;
+    let id = task.service.id;
+    let Some(service) = external::locked(&mut transaction, id).await? else {
+        return Ok(false);
+    };
+    let interval = u64::try_from(service.check_interval_seconds).unwrap_or(1);
+    if !tasks::end(&mut transaction, task, Duration::from_secs(interval)).await? {
+        return Ok(false);
+    }
+    let before = Health {
+        state: service.state,
+        passes: service.passes,
+        failures: service.failures,
+    };
+    let after = before.after(outcome, service.thresholds());
+    sqlx::query(
+        "update external_services set state = $2, passes = $3, failures = $4, \
+         state_since = case when state = $2 then state_since else clock_timestamp() end \
+         where id = $1",
+    )
+    .bind(id)
+    .bind(after.state)
+    .bind(after.passes)
+    .bind(after.failures)
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "insert into checks (service, outcome, milliseconds, reason) values ($1, $2, $3, $4)",
+    )
+    .bind(id)
+    .bind(outcome.name())
+    .bind(i32::try_from(time.as_millis()).unwrap_or(i32::MAX))
+    .bind(outcome.reason())
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "delete from checks where service = $1 and number < (select min(number) from \
+         (select number from checks where service = $1 order by number desc limit $2) kept)",
+    )
+    .bind(id)
+    .bind(HISTORY)
+    .execute(&mut *transaction)
+    .await?;
+    if before.state != after.state {
+        sqlx::query(
+            "insert into transitions (service, from_state, to_state, reason) \
+             values ($1, $2, $3, $4)",
+        )
+        .bind(id)
+        .bind(before.state)
+        .bind(after.state)
+        .bind(outcome.reason())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "delete from transitions where service = $1 and number < (select min(number) from \
+             (select number from transitions where service = $1 order by number desc limit $2) \
+             kept)",
+        )
+        .bind(id)
+        .bind(HISTORY)
+        .execute(&mut *transaction)
+        .await?;
+    }
+    commit(transaction).await?;
+    Ok(true)
+}
+
+/// The last checks, the newest first.
+pub async fn checks(database: &Database, service: Uuid) -> Result<Vec<Check>, DatabaseError> {
+    let checks = sqlx::query_as(
+        "select at, outcome, milliseconds, reason from checks where service = $1 \
+         order by number desc limit $2",
+    )
+    .bind(service)
+    .bind(HISTORY)
+    .fetch_all(database.pool())
+    .await?;
+    Ok(checks)
+}
+
+/// The last changes of state, the newest first.
+pub async fn transitions(
+    database: &Database,
+    service: Uuid,
+) -> Result<Vec<Transition>, DatabaseError> {
+    let transitions = sqlx::query_as(
+        "select at, from_state, to_state, reason from transitions where service = $1 \
+         order by number desc limit $2",
+    )
+    .bind(service)
+    .bind(HISTORY)
+    .fetch_all(database.pool())
+    .await?;
+    Ok(transitions)
+}

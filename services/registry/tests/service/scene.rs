@@ -1,0 +1,243 @@
+//! A private cluster and instances of the service under test.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testbed::cluster::{Cluster, Options, Rights};
+use testbed::deadline;
+use testbed::directory::PrivateDirectory;
+use testbed::ports;
+use testbed::process::{Process, Spec};
+pub use testbed::raw_http::Answer;
+use testbed::raw_http::talk;
+use tokio::net::TcpStream;
+
+pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const KEY: &str = "test-registry-key";
+pub const SERVICE_SECRET: &str = "a secret of services that is long enough";
+pub const JWT_SECRET: &str = "a secret of users that is long enough too";
+
+pub struct Scene {
+    // Dropped in this order: what uses it first.
+    processes: Vec<Option<Process>>,
+    pub registries: Vec<Registry>,
+    pub cluster: Cluster,
+    pub directory: PrivateDirectory,
+    variables: Vec<(String, String)>,
+}
+
+/// One instance of the registry, as others see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Registry {
+    pub port: u16,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With one instance, and these settings beside the usual ones.
+    pub async fn with(variables: &[(&str, &str)]) -> Self {
+        let directory = PrivateDirectory::new().unwrap();
+        let mut cluster = Cluster::create(&directory, "db", &Options::fast())
+            .await
+            .unwrap();
+        for role in ["registry_owner", "registry_app"] {
+            cluster.create_role(role, Rights::Plain).await.unwrap();
+        }
+        cluster
+            .create_database("registry", "registry_owner")
+            .await
+            .unwrap();
+        let url = |role| cluster.url(role, "registry").unwrap();
+        let (app, owner) = (url("registry_app"), url("registry_owner"));
+        let mut all = vec![
+            ("DATABASE_URL", app.as_str()),
+            ("DATABASE_OWNER_URL", &owner),
+            ("REGISTRY_SERVICE_API_KEY", KEY),
+            ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
+            ("JWT_SECRET_KEY", JWT_SECRET),
+            ("REGISTRY_EXTERNAL", "any"),
+            ("LOG_LEVEL", "debug"),
+        ];
+        all.retain(|(name, _)| variables.iter().all(|(other, _)| other != name));
+        all.extend(variables);
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let variables = all.into_iter().map(own).collect();
+        let mut scene = Self {
+            processes: Vec::new(),
+            registries: Vec::new(),
+            cluster,
+            directory,
+            variables,
+        };
+        scene.add().await;
+        scene
+    }
+
+    /// One more instance of the registry on the same database.
+    pub async fn add(&mut self) -> Registry {
+        let registry = Registry {
+            port: ports::free().unwrap(),
+        };
+        self.registries.push(registry);
+        self.processes.push(None);
+        self.start(self.registries.len() - 1).await;
+        registry
+    }
+
+    /// The first instance.
+    pub fn registry(&self) -> Registry {
+        self.registries[0]
+    }
+
+    pub async fn start(&mut self, number: usize) {
+        let registry = self.registries[number];
+        let spec = Spec::new(name(number), env!("CARGO_BIN_EXE_registry"))
+            .env("SERVICE_PORT", registry.port.to_string());
+        let spec = self
+            .variables
+            .iter()
+            .fold(spec, |spec, (name, value)| spec.env(name, value));
+        let logs = self.directory.path().join("logs");
+        let mut process = Process::start(&spec, &logs).unwrap();
+        deadline::until("the registry", PATIENCE, async || {
+            process.ensure_running()?;
+            Ok(registry.is_ready().await.then_some(()))
+        })
+        .await
+        .unwrap();
+        self.processes[number] = Some(process);
+    }
+
+    pub async fn kill(&mut self, number: usize) {
+        self.processes[number].take().unwrap().kill().await;
+    }
+
+    pub async fn stop(&mut self, number: usize) {
+        let exit = self.processes[number].take().unwrap().stop().await;
+        assert_eq!(exit.code, 0);
+    }
+
+    /// The database dies and comes back.
+    pub async fn revive_database(&mut self) {
+        self.cluster.restart(&Options::fast()).await.unwrap();
+    }
+
+    /// What nobody but a superuser of the database may do.
+    pub async fn sql(&self, statements: &str) {
+        let client = self.cluster.superuser("registry").await.unwrap();
+        let statements = format!("set search_path = registry_service; {statements}");
+        client.batch_execute(&statements).await.unwrap();
+    }
+
+    pub fn log(&self, number: usize) -> String {
+        let path = self.directory.path().join("logs");
+        std::fs::read_to_string(path.join(format!("{}.log", name(number)))).unwrap()
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("registry-{number}")
+}
+
+/// What a service tells of itself.
+pub fn told(name: &str, url: &str, ttl_seconds: u32) -> Value {
+    json!({ "name": name, "url": url, "ttl_seconds": ttl_seconds })
+}
+
+impl Registry {
+    pub fn url(self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    async fn is_ready(self) -> bool {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)).await else {
+            return false;
+        };
+        let request = b"GET /health/ready HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n";
+        talk(stream, request)
+            .await
+            .is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// A request that says exactly this.
+    pub async fn send(self, line: &str, headers: &str, body: &str) -> Answer {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let length = body.len();
+        let text = format!(
+            "{line} HTTP/1.1\r\nHost: registry\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        talk(stream, text.as_bytes()).await.unwrap()
+    }
+
+    /// By the key, without a body.
+    pub async fn call(self, line: &str) -> Answer {
+        self.send(line, &format!("X-API-Key: {KEY}\r\n"), "").await
+    }
+
+    /// By the key, with a JSON body.
+    pub async fn tell(self, line: &str, body: &str) -> Answer {
+        let headers = format!("X-API-Key: {KEY}\r\nContent-Type: application/json\r\n");
+        self.send(line, &headers, body).await
+    }
+
+    /// Something that must be there.
+    pub async fn get(self, path: &str) -> Value {
+        let answer = self.call(&format!("GET {path}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Registers an instance; its id.
+    pub async fn register(self, told: &Value) -> String {
+        let answer = self
+            .tell("POST /registry/services", &told.to_string())
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn heartbeat(self, id: &str) -> u16 {
+        let line = format!("PUT /registry/services/{id}/heartbeat");
+        self.call(&line).await.status
+    }
+
+    /// The addresses of a service.
+    pub async fn urls(self, name: &str) -> Vec<String> {
+        let found = self.get(&format!("/registry/services?name={name}")).await;
+        let found = found.as_array().unwrap().iter();
+        found
+            .map(|one| one["url"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub async fn until_urls(self, name: &str, urls: &[&str]) {
+        let what = format!("{name} to be at {urls:?}");
+        let condition = async || Ok((self.urls(name).await == urls).then_some(()));
+        deadline::until(&what, PATIENCE, condition).await.unwrap();
+    }
+
+    /// Registers an external service; its path.
+    pub async fn external(self, told: &Value) -> String {
+        let answer = self
+            .tell("POST /registry/external", &told.to_string())
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        format!(
+            "/registry/external/{}",
+            answer.json()["id"].as_str().unwrap()
+        )
+    }
+
+    /// Waits until what is at a path holds a condition.
+    pub async fn until(self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let condition = async || {
+            let answer = self.call(&format!("GET {path}")).await;
+            Ok(Some(answer.json()).filter(|value| answer.status == 200 && holds(value)))
+        };
+        deadline::until(what, PATIENCE, condition).await.unwrap()
+    }
+}
