@@ -19,6 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
@@ -44,6 +45,10 @@ const CONNECTIONS_MAX: usize = 4096;
 /// the gateway and the kit's client keep connections that are idle (4 s): it
 /// must be them who give one up, or a request could meet the closing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// For a reader that takes nothing of its answer. A large answer may take
+/// longer, as long as some of it is taken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Fields and bytes of a head; hyper answers 431 beyond them.
 const HEAD_FIELDS_MAX: usize = 100;
@@ -360,8 +365,12 @@ impl Accepting {
 
 async fn converse<S>(stream: S, router: Router, drain: CancellationToken, cut: CancellationToken)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let mut stream = Box::pin(TimeoutStream::new(stream));
+    stream
+        .as_mut()
+        .set_write_timeout_pinned(Some(WRITE_TIMEOUT));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -44,7 +44,7 @@ impl Webhook {
     }
 }
 
-fn refusal(error: OutsideError) -> Refusal {
+fn refusal(error: &OutsideError) -> Refusal {
     if error.is_final() {
         Refusal::Never(error.to_string())
     } else {
@@ -94,7 +94,7 @@ impl Consumer for Webhook {
             .header("webhook-timestamp", at)
             .header("webhook-signature", signature);
         let sent = self.outside.send(&call.url, request, body, BOUNDS).await;
-        let status = sent.map_err(refusal)?.status();
+        let status = sent.map_err(|error| refusal(&error))?.status();
         if status == StatusCode::GONE {
             webhooks::mark_gone(&self.database, call.webhook).await?;
         }

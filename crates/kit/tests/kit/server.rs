@@ -7,6 +7,7 @@ use axum::Router;
 use axum::routing::{get as at_get, post as at_post};
 use kit::{Json, Limits, Path, Problem, Query, Service, Stopping};
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
 
@@ -224,6 +225,38 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let service = Service::new(Router::new().route("/endless", endless)).limits(limits);
     let running = started(&[], service).await;
     get(&running, "/endless").await.is_problem(503, "timed-out");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_cut_off() {
+    const LARGE: usize = 64 << 10;
+    // Longer than the service has patience with such a reader.
+    const PATIENCE: Duration = Duration::from_mins(2);
+    let answers = Arc::new(());
+    let held = Arc::clone(&answers);
+    let endless = at_get(move || {
+        let held = Arc::clone(&held);
+        let more = futures_util::stream::repeat_with(move || {
+            let _ = &held;
+            Ok::<_, std::io::Error>(vec![b'x'; LARGE])
+        });
+        std::future::ready(axum::body::Body::from_stream(more))
+    });
+    let running = serving(Router::new().route("/endless", endless)).await;
+    let nobody = Arc::strong_count(&answers);
+    let address = running.address().to_string();
+    let mut reader = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /endless HTTP/1.1\r\nHost: greeter\r\n\r\n";
+    reader.write_all(request).await.unwrap();
+    // It takes some, and from then on nothing.
+    let mut some = vec![0; 8 * LARGE];
+    reader.read_exact(&mut some).await.unwrap();
+    assert_eq!(Arc::strong_count(&answers), nobody + 1);
+    let given_up = || Ok((Arc::strong_count(&answers) == nobody).then_some(()));
+    testbed::deadline::poll("the answer to be given up", PATIENCE, given_up)
+        .await
+        .unwrap();
     running.stop().await;
 }
 
