@@ -76,6 +76,10 @@ pub enum Signal {
     Quit,
     /// No say in it.
     Kill,
+    /// Stands still, until it may go on.
+    Pause,
+    /// Goes on.
+    Resume,
 }
 
 impl Signal {
@@ -85,6 +89,8 @@ impl Signal {
             Self::Interrupt => "INT",
             Self::Quit => "QUIT",
             Self::Kill => "KILL",
+            Self::Pause => "STOP",
+            Self::Resume => "CONT",
         }
     }
 }

@@ -9,7 +9,7 @@ use kit::Stopping;
 use kit::database::{Database, DatabaseError, Notices};
 use parking_lot::RwLock;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
 use crate::store::instances::{self, CHANGES_KEPT, Change};
@@ -26,6 +26,8 @@ const BATCH: i64 = 1_000;
 #[derive(Debug, Clone)]
 pub struct Hub {
     log: Arc<RwLock<Log>>,
+    /// One at a time reads on, so that nothing is taken twice.
+    reading: Arc<Mutex<()>>,
     /// Says that there may be something new.
     wake: watch::Sender<()>,
     watchers: Gauge,
@@ -96,6 +98,7 @@ impl Hub {
     pub fn new(watchers: Gauge) -> Self {
         Self {
             log: Arc::default(),
+            reading: Arc::default(),
             wake: watch::Sender::default(),
             watchers,
         }
@@ -132,7 +135,9 @@ impl Hub {
         }
     }
 
-    async fn read(&self, database: &Database) -> Result<(), DatabaseError> {
+    /// Reads what has happened up to now.
+    pub async fn read(&self, database: &Database) -> Result<(), DatabaseError> {
+        let _reading = self.reading.lock().await;
         let last = instances::last_change(database).await?;
         let known = self.log.read().last;
         // At first, and where the database is an older one than it was.

@@ -49,7 +49,12 @@ pub async fn watch(
         .hub
         .join()
         .ok_or_else(|| Problem::unavailable("There are too many watchers; come again."))?;
-    let last = last_event_id(&headers).filter(|last| place.knows(*last));
+    let last = last_event_id(&headers);
+    if last.is_some_and(|last| !place.knows(last)) {
+        // Another instance may have told of it already.
+        app.hub.read(&app.database).await?;
+    }
+    let last = last.filter(|last| place.knows(*last));
     let mut watching = Watching {
         wanted,
         place,

@@ -7,7 +7,7 @@ use testbed::cluster::{Cluster, Options, Rights};
 use testbed::deadline;
 use testbed::directory::PrivateDirectory;
 use testbed::ports;
-use testbed::process::{Process, Spec};
+use testbed::process::{Process, Signal, Spec};
 pub use testbed::raw_http::Answer;
 use testbed::raw_http::talk;
 use tokio::net::TcpStream;
@@ -113,6 +113,10 @@ impl Scene {
 
     pub async fn kill(&mut self, number: usize) {
         self.processes[number].take().unwrap().kill().await;
+    }
+
+    pub fn signal(&mut self, number: usize, signal: Signal) {
+        self.processes[number].as_mut().unwrap().signal(signal);
     }
 
     pub async fn stop(&mut self, number: usize) {

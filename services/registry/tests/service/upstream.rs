@@ -12,6 +12,7 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testbed::deadline;
+use tokio::sync::Notify;
 
 use crate::scene::PATIENCE;
 
@@ -27,6 +28,8 @@ pub enum Says {
     Elsewhere(String),
     /// A text that should be a catalogue.
     Text(String),
+    /// The same, once it is let go.
+    Held(Arc<Notify>, String),
 }
 
 #[derive(Debug)]
@@ -121,5 +124,9 @@ async fn say(says: Says) -> Response {
         Says::Nothing => std::future::pending().await,
         Says::Elsewhere(url) => Redirect::temporary(&url).into_response(),
         Says::Text(text) => text.into_response(),
+        Says::Held(go, text) => {
+            go.notified().await;
+            text.into_response()
+        }
     }
 }

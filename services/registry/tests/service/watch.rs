@@ -22,9 +22,7 @@ async fn a_watcher_is_told_all_in_order_and_goes_on_at_another_registry() {
     drop(all);
     two.call(&format!("DELETE /registry/services/{b}")).await;
     one.register(&told("auth", "http://c:1", 1)).await;
-    // Once the other registry has read what was told here, it goes on there.
-    files = Watcher::open(two, "name=auth", None).await;
-    assert!(files.snapshot().await.contains(&"http://a:1".to_owned()));
+    // Whether or not the other registry has heard of that already.
     let mut resumed = Watcher::open(two, "name=auth", Some(&last)).await;
     resumed.expect("removed", "http://b:1").await;
     resumed.expect("added", "http://c:1").await;
