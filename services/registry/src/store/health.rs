@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::tasks::{self, Task};
 use super::{HISTORY, external};
+use crate::external::External;
 use crate::health::{Health, Outcome};
 
 /// A check, as it is told.
@@ -116,31 +117,34 @@ pub async fn store(
     Ok(true)
 }
 
-/// The last checks, the newest first.
-pub async fn checks(database: &Database, service: Uuid) -> Result<Vec<Check>, DatabaseError> {
+/// A service, its last checks and its last changes of state, the newest first,
+/// all as of one moment; `None` if there is no such service.
+pub async fn report(
+    database: &Database,
+    id: Uuid,
+) -> Result<Option<(External, Vec<Check>, Vec<Transition>)>, DatabaseError> {
+    let begin = "begin isolation level repeatable read, read only";
+    let mut moment = database.pool().begin_with(begin).await?;
+    let service = sqlx::query_as("select * from external_services where id = $1");
+    let Some(service) = service.bind(id).fetch_optional(&mut *moment).await? else {
+        return Ok(None);
+    };
     let checks = sqlx::query_as(
         "select at, outcome, milliseconds, reason from checks where service = $1 \
          order by number desc limit $2",
     )
-    .bind(service)
+    .bind(id)
     .bind(HISTORY)
-    .fetch_all(database.pool())
+    .fetch_all(&mut *moment)
     .await?;
-    Ok(checks)
-}
-
-/// The last changes of state, the newest first.
-pub async fn transitions(
-    database: &Database,
-    service: Uuid,
-) -> Result<Vec<Transition>, DatabaseError> {
     let transitions = sqlx::query_as(
         "select at, from_state, to_state, reason from transitions where service = $1 \
          order by number desc limit $2",
     )
-    .bind(service)
+    .bind(id)
     .bind(HISTORY)
-    .fetch_all(database.pool())
+    .fetch_all(&mut *moment)
     .await?;
-    Ok(transitions)
+    commit(moment).await?;
+    Ok(Some((service, checks, transitions)))
 }
