@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::IDENTITY;
 use crate::api::{self, App};
+use crate::gauges::Gauges;
 use crate::hub::Hub;
 use crate::settings::{MigrationSettings, Settings};
 use crate::store::{CHANNEL, SCHEMA, instances};
@@ -38,6 +39,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
     kit.metrics
         .register("registry_watchers", help, watchers.clone());
     let hub = Hub::new(watchers);
+    let gauges = Gauges::register(&kit.metrics);
     let notices = Notices::listen(&database, CHANNEL);
     let worker = Worker::new(database.clone(), &settings, &kit.metrics);
     let app = App {
@@ -69,7 +71,8 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
         )
         .background("work", worker.run(notices, stopping()))
         .background("expiry", expire(database.clone(), stopping()))
-        .background("sweep", sweep(database, stopping()))
+        .background("sweep", sweep(database.clone(), stopping()))
+        .background("counting", gauges.keep(database, stopping()))
         .at_stop(async move { closed.close().await }))
 }
 

@@ -20,6 +20,26 @@ pub enum State {
     Unhealthy,
 }
 
+impl State {
+    /// All there are.
+    pub const ALL: [Self; 4] = [
+        Self::Unknown,
+        Self::Healthy,
+        Self::Degraded,
+        Self::Unhealthy,
+    ];
+
+    /// As it is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// How one check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

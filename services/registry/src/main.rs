@@ -26,6 +26,7 @@ mod api;
 mod assembly;
 mod difference;
 mod external;
+mod gauges;
 mod health;
 mod hub;
 mod instance;

@@ -141,6 +141,12 @@ pub async fn list(
     Ok(all)
 }
 
+/// How many there are in each state.
+pub async fn counts(database: &Database) -> Result<Vec<(State, i64)>, DatabaseError> {
+    let counts = sqlx::query_as("select state, count(*) from external_services group by state");
+    Ok(counts.fetch_all(database.pool()).await?)
+}
+
 /// One.
 pub async fn get(database: &Database, id: Uuid) -> Result<Option<External>, DatabaseError> {
     let external = sqlx::query_as("select * from external_services where id = $1");

@@ -117,7 +117,13 @@ pub async fn find(database: &Database, wanted: &Wanted) -> Result<Vec<Instance>,
     Ok(found)
 }
 
-/// The same, and the number of the last change before.
+/// How many there are.
+pub async fn count(database: &Database) -> Result<i64, DatabaseError> {
+    let count = sqlx::query_scalar("select count(*) from instances");
+    Ok(count.fetch_one(database.pool()).await?)
+}
+
+/// Those somebody is interested in, and the number of the last change before.
 pub async fn snapshot(
     database: &Database,
     wanted: &Wanted,

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testbed::deadline;
 
-use crate::scene::{Registry, Scene};
+use crate::scene::{PATIENCE, Registry, Scene};
 use crate::upstream::{Says, Upstream};
 
 /// Has it checked once more; its health after that.
@@ -71,6 +72,15 @@ async fn its_state_follows_its_checks() {
     assert_eq!((checks, upstream.asked_health()), (7, 7));
     let unhealthy = one.get("/registry/external?state=unhealthy").await;
     assert_eq!(unhealthy, json!([]));
+    let counted = async || {
+        let metrics = one.call("GET /metrics").await.body;
+        let is_counted = metrics.contains("external_services{state=\"healthy\"} 1\n")
+            && metrics.contains("registry_instances 0\n");
+        Ok(is_counted.then_some(()))
+    };
+    deadline::until("the healthy one to be counted", PATIENCE, counted)
+        .await
+        .unwrap();
     let healthy = two
         .get("/registry/external?state=healthy&kind=imputation")
         .await;

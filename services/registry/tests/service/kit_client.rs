@@ -83,7 +83,6 @@ async fn others_are_found_while_the_registry_is_dead_and_after_it() {
     scene.cluster.kill().await;
     answers(&caller, &["one", "two"]).await;
     scene.revive_database().await;
-    registry.until("/health/ready", "readiness", |_| true).await;
     assert_eq!(registry.urls("greeter").await.len(), 2);
 
     // It says goodbye and is not asked again.

@@ -124,9 +124,24 @@ impl Scene {
         assert_eq!(exit.code, 0);
     }
 
-    /// The database dies and comes back.
+    /// The database comes back, and the first registry is told by each of its
+    /// connections.
     pub async fn revive_database(&mut self) {
         self.cluster.restart(&Options::fast()).await.unwrap();
+        let registry = self.registry();
+        let ask = || registry.call("GET /registry/services?name=nobody");
+        let is_back = async || {
+            // As many at once as it has connections: of those that the old
+            // server had, each may fail once.
+            let asked = futures_util::future::join_all((0..10).map(|_| ask())).await;
+            Ok(asked
+                .iter()
+                .all(|answer| answer.status == 200)
+                .then_some(()))
+        };
+        deadline::until("the registry to be back", PATIENCE, is_back)
+            .await
+            .unwrap();
     }
 
     /// What nobody but a superuser of the database may do.
