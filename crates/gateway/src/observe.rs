@@ -36,8 +36,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
-use trace_context::{TRACEPARENT, TRACESTATE};
 pub(crate) use trace_context::TraceContext;
+use trace_context::{TRACEPARENT, TRACESTATE};
 
 /// Longer paths, hosts and methods are cut off in the log and in spans.
 const TEXT_BYTES_MAX: usize = 2 << 10;

@@ -15,7 +15,7 @@ use crate::guard::PeerTokens;
 use crate::health::{Check, Need};
 use crate::metrics::Metrics;
 use crate::openapi::OpenApiRouter;
-use crate::settings::{self, Identity, Origin, Secrets};
+use crate::settings::{self, Identity, Origin, Secret, Secrets};
 
 /// Whatever can go wrong at start, for the log.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -107,7 +107,8 @@ impl Kit {
     /// A client for the registry, if there is one.
     pub(crate) fn registry(&self) -> Option<Client> {
         let settings = &self.settings;
-        self.told_of("registry", &settings.registry_url, &settings.registry_key)
+        let key = settings.registry_key.as_ref().and_then(Secrets::first);
+        self.told_of("registry", settings.registry_url.as_ref()?, key)
     }
 
     /// A client for analytics, if there is one. It does not report to itself.
@@ -116,17 +117,14 @@ impl Kit {
         if self.identity.name == "analytics" {
             return None;
         }
-        self.told_of(
-            "analytics",
-            &settings.analytics_url,
-            &settings.analytics_key,
-        )
+        let key = settings.analytics_key.as_ref().and_then(Secrets::first);
+        self.told_of("analytics", settings.analytics_url.as_ref()?, key)
     }
 
     /// A client for a service whose address is a setting.
-    fn told_of(&self, name: &str, url: &Option<Origin>, keys: &Option<Secrets>) -> Option<Client> {
-        let client = ClientBuilder::new(name, None, self.clients.clone()).at(Some(url.as_ref()?));
-        let client = match keys.as_ref().and_then(Secrets::first) {
+    fn told_of(&self, name: &str, url: &Origin, key: Option<&Secret>) -> Option<Client> {
+        let client = ClientBuilder::new(name, None, self.clients.clone()).at(Some(url));
+        let client = match key {
             Some(key) => client.key(key),
             None => client,
         };

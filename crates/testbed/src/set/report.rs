@@ -4,7 +4,7 @@ use super::calls::{CALLS, Outcome};
 use super::load::{self, Load};
 use super::{GATEWAY_KEY, Set, statements};
 use anyhow::Result;
-use comfy_table::{Cell, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// At most so many of the load's requests may fail, in percent.
@@ -90,8 +90,14 @@ impl Report {
     }
 }
 
+/// The report fits a terminal.
+const COLUMNS: u16 = 80;
+
 fn table() -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(COLUMNS);
     table
 }

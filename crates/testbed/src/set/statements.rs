@@ -16,7 +16,7 @@ ORDER BY avg(response_time) DESC
 LIMIT 10;";
 
 /// Services report each second, and try again when they could not.
-const REPORTED_LIMIT: Duration = Duration::from_secs(60);
+const REPORTED_LIMIT: Duration = Duration::from_mins(1);
 
 const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity";
 
