@@ -19,6 +19,7 @@ use crate::{
     write_token::Shown,
 };
 use http::{HeaderMap, Request, Response, request::Parts};
+use plan::KindRule;
 use protocol::Side;
 use std::{rc::Rc, sync::Arc};
 
@@ -52,6 +53,10 @@ pub(crate) async fn read(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
+    let entry = worker.setup.table.entry(route.extraction);
+    if entry.routes[route.route].kind == KindRule::ReadsOnce {
+        request.sends = Sends::Once;
+    }
     shadow::consider(worker, route, &request.request, caller);
     let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
     match keeping {
@@ -70,12 +75,23 @@ async fn ask(
     wait: &Wait,
 ) -> Outcome {
     let answer = send(worker, route, side, request, *sends).await;
-    if side == owner || *sends == Sends::Once || !has_failed(&answer) {
+    let may_ask_again = match (*sends, &answer) {
+        (Sends::Again, _) => true,
+        // What had no effect, where it is here to be sent.
+        (Sends::Once, Err(Failure::NotSent(_))) => request.body().whole().is_some(),
+        (Sends::Once, _) => false,
+    };
+    let answer = answer.map_err(Failure::refusal);
+    if side == owner || !may_ask_again || !has_failed(&answer) {
         return Outcome::at(side, answer);
     }
     drop(answer);
+    let sends = *sends;
     // Seldom, and as large as all the rest.
-    Box::pin(ask_owner(worker, route, owner, request, caller, wait)).await
+    Box::pin(ask_owner(
+        worker, route, owner, request, sends, caller, wait,
+    ))
+    .await
 }
 
 /// Asks the owner, since the other side has failed.
@@ -84,6 +100,7 @@ async fn ask_owner(
     route: RouteIndex,
     owner: Side,
     request: &mut Request<RequestBody>,
+    sends: Sends,
     caller: Caller<'_>,
     wait: &Wait,
 ) -> Outcome {
@@ -97,8 +114,8 @@ async fn ask_owner(
             return Outcome::refused(refusal);
         }
     }
-    let answer = send(worker, route, owner, request, Sends::Again).await;
-    Outcome::at(owner, answer)
+    let answer = send(worker, route, owner, request, sends).await;
+    Outcome::at(owner, answer.map_err(Failure::refusal))
 }
 
 /// Decides, and waits for the client's writes in other extractions where the
@@ -185,10 +202,9 @@ async fn send(
     side: Side,
     request: &mut Request<RequestBody>,
     sends: Sends,
-) -> Result<Response<ResponseBody>, Refusal> {
+) -> Result<Response<ResponseBody>, Failure> {
     let upstream = worker.setup.table.upstream(route.extraction, side);
-    let answer = forward(worker, upstream, request, sends, None).await;
-    answer.map_err(Failure::refusal)
+    forward(worker, upstream, request, sends, None).await
 }
 
 /// Whether the other side may do better.

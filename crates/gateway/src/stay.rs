@@ -18,7 +18,7 @@ use crate::{
     write_token::{Shown, Token},
 };
 use http::{HeaderValue, header, request::Parts};
-use plan::MethodKind;
+use plan::{KindRule, MethodKind};
 use protocol::Side;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -68,7 +68,9 @@ pub(crate) async fn to(
     }
     let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
     let patient = worker.setup.upstreams.get(upstream);
-    let repeatable = kind == MethodKind::Read || is_idempotent(patient, &parts.headers);
+    let is_once = route.is_some_and(|stay| stay.route.route.kind == KindRule::ReadsOnce);
+    let is_safe = kind == MethodKind::Read && !is_once;
+    let repeatable = is_safe || is_idempotent(patient, &parts.headers);
     let mut request = if repeatable {
         match Repeatable::of(worker, parts, body).await {
             Ok(request) => request,

@@ -6,7 +6,7 @@ use crate::{
 };
 use http::HeaderMap;
 use plan::{
-    Data, Destination, Extraction, ExtractionName, GatewayRoute, KindRule, MethodKind, Plan, Route,
+    Data, Destination, Extraction, ExtractionName, GatewayRoute, MethodKind, Plan, Route,
     ServiceName,
 };
 use protocol::Side;
@@ -275,10 +275,8 @@ impl Table {
 
     /// What a request of a place is taken for.
     pub(crate) fn kind(&self, place: Place, method: &str) -> MethodKind {
-        match self.route(place).map(|route| route.kind) {
-            None | Some(KindRule::ByMethod) => MethodKind::of(method),
-            Some(KindRule::Always(kind)) => kind,
-        }
+        let route = self.route(place);
+        route.map_or_else(|| MethodKind::of(method), |route| route.kind(method))
     }
 
     /// The route of a place.

@@ -47,6 +47,9 @@ pub enum KindRule {
     ByMethod,
     /// All the same: a `POST` that only searches, a `GET` that changes data.
     Always(MethodKind),
+    /// Reads, as far as the data that move are concerned, with an effect of
+    /// their own: a login. They go where reads go, and are not sent again.
+    ReadsOnce,
 }
 
 impl Route {
@@ -80,6 +83,7 @@ impl Route {
         match self.kind {
             KindRule::ByMethod => MethodKind::of(method),
             KindRule::Always(kind) => kind,
+            KindRule::ReadsOnce => MethodKind::Read,
         }
     }
 
@@ -128,6 +132,7 @@ impl fmt::Display for Route {
             KindRule::ByMethod => Ok(()),
             KindRule::Always(MethodKind::Read) => f.write_str(" (reads)"),
             KindRule::Always(MethodKind::Write) => f.write_str(" (writes)"),
+            KindRule::ReadsOnce => f.write_str(" (reads once)"),
         }
     }
 }

@@ -48,6 +48,9 @@ pub enum KindFile {
     Reads,
     /// They may change data, whatever their method.
     Writes,
+    /// They change none of the data that move, but have an effect of their own,
+    /// such as a login: they go where reads go, and are not sent again.
+    ReadsOnce,
 }
 
 /// A route that belongs to no extraction.
@@ -164,6 +167,11 @@ pub(crate) fn route(file: RouteFile, environment: Environment<'_>) -> Result<Rou
             value: Some(value).filter(|value| value != "*"),
         })
     };
+    if let (Some(KindFile::ReadsOnce), Some(operation)) = (file.kind, &file.operation) {
+        let why = "`as: reads-once` is for a whole path: operations that come together may be sent \
+                   again together";
+        return Err(PlanError::at(operation.at, why));
+    }
     Ok(Route {
         path: parse(&file.path, environment, PathPattern::parse)?,
         methods,
@@ -177,6 +185,7 @@ pub(crate) fn route(file: RouteFile, environment: Environment<'_>) -> Result<Rou
             None => KindRule::ByMethod,
             Some(KindFile::Reads) => KindRule::Always(MethodKind::Read),
             Some(KindFile::Writes) => KindRule::Always(MethodKind::Write),
+            Some(KindFile::ReadsOnce) => KindRule::ReadsOnce,
         },
         operations: file
             .operation

@@ -50,6 +50,11 @@ fn routes_own_operations_and_rank_by_them() {
 #[test]
 fn what_is_unclear_is_refused_with_its_place() {
     let own = "json: method, is: [\"contracts.*\"]";
+    let once = refused(
+        "is: [contracts.get, contracts.list] }, as: reads",
+        "is: [contracts.get, contracts.list] }, as: reads-once",
+    );
+    assert!(once.contains("for a whole path"), "{once}");
     for unclear in [
         "",
         "json: method",

@@ -100,6 +100,9 @@ async fn dead_upstreams_are_said_so_and_reads_go_to_the_owner() {
         let stay = client.send("GET", "/other", None, "").await;
         assert_eq!(stay.status, if dead_owner { 502 } else { 200 });
         if !dead_owner {
+            // Not a byte of it was sent: the owner may have it.
+            let once = client.send("POST", "/api/contracts/once", USER, "x").await;
+            assert_eq!((once.status, once.side()), (200, Some("monolith")));
             assert_eq!(
                 client.send("GET", PATH, USER, "").await.side(),
                 Some("monolith")

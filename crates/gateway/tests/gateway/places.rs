@@ -185,6 +185,29 @@ async fn a_route_may_say_that_its_posts_only_read() {
     assert_eq!(write.side(), Some("monolith"));
 }
 
+/// A login: read from the service, but nobody else is asked when that fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reads_once_is_sent_once() {
+    let bed = bed(
+        "",
+        "routes: [{ path: '/api/contracts/*' }, { path: /api/contracts/sign, as: reads-once }]\n    \
+         rollout: { key: { header: x-user-id } }",
+    )
+    .await;
+    settled(&bed, "/api/contracts", &[("x-user-id", "1")]).await;
+    let sign = async || bed.post("/api/contracts/sign", Some("1"), "{}").await;
+    assert_eq!(sign().await.side(), Some("service"));
+    let monolith = bed.monolith.count();
+    for status in [502, 503, 504] {
+        bed.service.answer_with(status);
+        let read = bed.get("/api/contracts", Some("1")).await;
+        assert_eq!((read.status, read.side()), (200, Some("monolith")));
+        let answer = sign().await;
+        assert_eq!((answer.status, answer.side()), (status, Some("service")));
+    }
+    assert_eq!(bed.monolith.count(), monolith + 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_can_be_explained_without_being_sent() {
     let bed = bed(

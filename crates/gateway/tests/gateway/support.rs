@@ -302,7 +302,7 @@ gateway:
 extractions:
   contracts:
     service: contracts
-    routes: [{{ path: /api/contracts/* }}]
+    routes: [{{ path: /api/contracts/* }}, {{ path: /api/contracts/once, as: reads-once }}]
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
     rollout: {{ key: {{ header: x-user-id }} }}
     switch: {{ hold: {hold}, drain: 1ms, held-requests: {held_requests}, held-bytes: {held_bytes} }}
@@ -324,7 +324,7 @@ gateway: {{ listen: "127.0.0.1:0", workers: 1, pin-wait: 20s, {gateway} }}
 extractions:
   contracts:
     service: contracts
-    routes: [{{ path: /api/contracts/* }}]
+    routes: [{{ path: /api/contracts/* }}, {{ path: /api/contracts/once, as: reads-once }}]
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
     rollout: {{ key: {{ header: x-user-id }} }}
 "#
