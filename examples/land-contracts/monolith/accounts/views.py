@@ -7,6 +7,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access_tokens import BearerAuthentication
 from land.http import object_of
 
 
@@ -26,6 +27,9 @@ class SignedIn(APIView):
 
 
 class Me(SignedIn):
+    # A session of `/auth` will do as well.
+    authentication_classes = [BearerAuthentication, TokenAuthentication]
+
     def get(self, request):
         user = request.user
         return Response({"id": user.id, "username": user.username, "email": user.email})

@@ -61,6 +61,28 @@ DATABASES["default"]["OPTIONS"] = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# A login writes no row of auth_user.
+AUTHENTICATION_BACKENDS = ["accounts.backends.WithoutRehash"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Sessions of /auth. The secret is shared with all who believe the tokens.
+JWT_SECRET_KEY = os.environ.get("JWT_SECRET_KEY") or SECRET_KEY
+JWT_ISSUER = os.environ.get("JWT_ISSUER") or None
+JWT_AUDIENCE = os.environ.get("JWT_AUDIENCE") or None
+ACCESS_TOKEN_LIFETIME = int(os.environ.get("ACCESS_TOKEN_LIFETIME", "900"))
+REFRESH_TOKEN_DAYS = int(os.environ.get("REFRESH_TOKEN_DAYS", "14"))
+# Who else issues tokens for our users, and the key that both sides show.
+AUTH_SERVICE_URL = os.environ.get("AUTH_SERVICE_URL", "")
+AUTH_SERVICE_API_KEY = os.environ.get("AUTH_SERVICE_API_KEY", "")
+
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False

@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from accounts import session_views
 from accounts.views import Login, Logout, Me
 from contracts.views import ContractDetail, ContractEvents, ContractList
 from documents.views import DocumentDetail, DocumentList
@@ -27,6 +28,14 @@ urlpatterns = [
     path("api/auth/login", Login.as_view()),
     path("api/auth/me", Me.as_view()),
     path("api/auth/logout", Logout.as_view()),
+    path("auth/register", session_views.Register.as_view()),
+    path("auth/login", session_views.Login.as_view()),
+    path("auth/refresh", session_views.Refresh.as_view()),
+    path("auth/me", session_views.Me.as_view()),
+    path("auth/logout", session_views.Logout.as_view()),
+    path("auth/password/change", session_views.ChangePassword.as_view()),
+    path("auth/sessions/claim", session_views.ClaimToken.as_view()),
+    path("auth/sessions/<uuid:pk>", session_views.SharedSession.as_view()),
     path("health", health),
     # With DEBUG on, Django answers unknown addresses with a page instead.
     re_path("", not_found),
