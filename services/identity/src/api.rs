@@ -6,6 +6,7 @@ mod bearer;
 mod login;
 mod registration;
 mod requests;
+mod sessions;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -14,13 +15,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRequestParts;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use http::request::Parts;
 use kit::database::{Database, DatabaseError, commit};
 use kit::{Json, Problem};
 use serde::Serialize;
 
 use crate::audit::{self, Event};
+use crate::legacy::Legacy;
 use crate::password::Hasher;
 use crate::session::Begun;
 use crate::throttle::{Counter, Throttle, Verdict};
@@ -42,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) hasher: Hasher,
     pub(crate) tokens: Tokens,
     pub(crate) throttle: Throttle,
+    pub(crate) legacy: Legacy,
     pub(crate) policy: Policy,
 }
 
@@ -81,6 +84,9 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/auth/email/verify", post(account::verify_email))
         .route("/auth/users/{id}/roles", put(administration::set_roles))
         .route("/auth/users/{id}/roles", get(administration::roles))
+        .route("/auth/sessions/claim", post(sessions::claim))
+        .route("/auth/sessions/{id}", get(sessions::told))
+        .route("/auth/sessions/{id}", delete(sessions::end))
         .route("/auth/audit", get(administration::audit))
         .route("/auth/audit/verify", get(administration::verify_audit))
         .route("/.well-known/jwks.json", get(administration::keys))

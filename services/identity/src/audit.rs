@@ -40,6 +40,17 @@ pub(crate) enum Event {
         session: Uuid,
         address: Option<IpAddr>,
     },
+    /// The other issuer says that it goes on.
+    SessionTakenOver {
+        user: i32,
+        session: Uuid,
+    },
+    /// A session in place of the other issuer's old kind of token.
+    LegacyTokenExchanged {
+        user: i32,
+        session: Uuid,
+        address: Option<IpAddr>,
+    },
     LoggedOut {
         user: i32,
         session: Uuid,

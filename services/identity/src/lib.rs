@@ -22,6 +22,7 @@
 mod api;
 mod audit;
 mod digest;
+mod legacy;
 mod link;
 mod mail;
 pub mod password;
@@ -39,6 +40,7 @@ use kit::outbox::{Relay, RelaySettings};
 use kit::{Fault, Identity, Kit, Service};
 
 use api::{Policy, Shared};
+use legacy::Legacy;
 use mail::Notification;
 use password::{Hasher, HasherSettings};
 use throttle::Throttle;
@@ -74,6 +76,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
         hasher: hasher(&settings),
         tokens,
         throttle: Throttle::new(database.clone(), settings.throttle_window.get()),
+        legacy: legacy(&kit, &settings)?,
         policy: policy(&settings),
     };
     let limits = kit::Limits {
@@ -123,6 +126,18 @@ async fn with_notification(
         relay.run(async move { stopping.told().await }).await;
         Ok::<(), Fault>(())
     }))
+}
+
+/// The other issuer of sessions, where there is one.
+fn legacy(kit: &Kit, settings: &Settings) -> Result<Legacy, Fault> {
+    let Some(url) = &settings.legacy_url else {
+        return Ok(Legacy::new(None));
+    };
+    let mut client = kit.client("legacy-auth").at(Some(url));
+    if let Some(key) = &settings.legacy_key {
+        client = client.key(key);
+    }
+    Ok(Legacy::new(Some(client.build()?)))
 }
 
 fn hasher(settings: &Settings) -> Hasher {

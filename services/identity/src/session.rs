@@ -4,13 +4,17 @@
 //! second time was copied, by its owner or by a thief: the session ends for
 //! both. Only digests are kept. A session also ends when the user's password
 //! becomes another, here or in the monolith, as Django's sessions do.
+//!
+//! The other issuer of sessions for the same users may know a session as well:
+//! then either carries it on, and either ends it for both.
 
 use kit::Problem;
 use kit::database::DatabaseError;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::digest::{is_plausible, kept, random_token};
+use crate::digest::{hexadecimal, kept, random_token};
+use crate::legacy::{Known, Told};
 use crate::user::{self, User};
 
 /// A session with the token that carries it on.
@@ -20,17 +24,37 @@ pub(crate) struct Begun {
     pub(crate) refresh_token: String,
 }
 
-/// What a refresh token is good for.
+/// Whether a session goes on.
 #[derive(Debug)]
-pub(crate) enum Refresh {
-    /// The session goes on.
-    Good { user: User, begun: Begun },
-    /// It was used before; the session has ended now.
-    Replayed { user: i32, session: Uuid },
-    /// Nothing: its session has ended.
+pub(crate) enum Standing {
+    /// It does.
+    GoesOn(User),
+    /// It was ended.
     Ended,
-    /// Nothing: it is none of ours.
-    Unknown,
+    /// Not as far as we know: it is not here, or is late, or its user is not
+    /// here, or may not log in, or has another password.
+    Doubtful,
+}
+
+/// What became of a session that the other issuer tells of.
+#[derive(Debug)]
+pub(crate) enum TakenOver {
+    /// It goes on; whether we have not known that.
+    GoesOn { user: User, is_news: bool },
+    /// It is over, here or there.
+    Ended,
+    /// It goes on there, with another password than the user has here: one of
+    /// us is behind.
+    Unconfirmed,
+}
+
+/// A refresh token that is known.
+#[derive(Debug, FromRow)]
+pub(crate) struct RefreshToken {
+    pub(crate) session: Uuid,
+    /// Used up by the other issuer.
+    pub(crate) is_claimed: bool,
+    is_used: bool,
 }
 
 pub(crate) async fn begin(
@@ -67,77 +91,182 @@ async fn issue(connection: &mut PgConnection, session: Uuid) -> Result<Begun, Pr
     })
 }
 
-/// Uses a refresh token up. Of many that come at once one is first; the others
-/// wait for it and are replays. Commit also what is refused.
-pub(crate) async fn refresh(
+/// What is known of a refresh token; it cannot change until the transaction ends.
+pub(crate) async fn token(
     connection: &mut PgConnection,
     token: &str,
-    days: u32,
-) -> Result<Refresh, Problem> {
-    if !is_plausible(token) {
-        return Ok(Refresh::Unknown);
-    }
-    let first_use: Option<Uuid> = sqlx::query_scalar(
-        "update refresh_token set used_at = now() where digest = $1 and used_at is null \
-         returning session",
+) -> Result<Option<RefreshToken>, DatabaseError> {
+    let found = sqlx::query_as(
+        "select session, is_claimed, used_at is not null as is_used from refresh_token \
+         where digest = $1 for update",
+    )
+    .bind(kept(token));
+    Ok(found.fetch_optional(connection).await?)
+}
+
+/// Uses a refresh token of a session up, be it ours or one that the other
+/// issuer gave us. Of many that come at once one is first; the others wait for
+/// it and are replays.
+pub(crate) async fn use_up(
+    connection: &mut PgConnection,
+    token: &str,
+    session: Uuid,
+) -> Result<bool, DatabaseError> {
+    let used = sqlx::query(
+        "insert into refresh_token as t (digest, session, used_at) values ($1, $2, now()) \
+         on conflict (digest) do update set used_at = now(), is_claimed = false \
+         where t.used_at is null or t.is_claimed",
     )
     .bind(kept(token))
-    .fetch_optional(&mut *connection)
-    .await
-    .map_err(DatabaseError::from)?;
-    let Some(session) = first_use else {
-        return Ok(replay(connection, token).await?);
-    };
-    let Some(user) = owner(connection, session).await? else {
-        end(connection, session, "user").await?;
-        return Ok(Refresh::Ended);
-    };
+    .bind(session)
+    .execute(connection)
+    .await?;
+    Ok(used.rows_affected() == 1)
+}
+
+/// Lets a session last longer, by a new refresh token.
+pub(crate) async fn carry_on(
+    connection: &mut PgConnection,
+    session: Uuid,
+    days: u32,
+) -> Result<Begun, Problem> {
     sqlx::query("update session set expires_at = now() + make_interval(days => $2) where id = $1")
         .bind(session)
         .bind(i32::try_from(days).unwrap_or(i32::MAX))
         .execute(&mut *connection)
         .await
         .map_err(DatabaseError::from)?;
-    let begun = issue(connection, session).await?;
-    Ok(Refresh::Good { user, begun })
+    issue(connection, session).await
 }
 
-async fn replay(connection: &mut PgConnection, token: &str) -> Result<Refresh, DatabaseError> {
-    let known: Option<(Uuid, i32, bool)> = sqlx::query_as(
-        "select s.id, s.user_id, s.ended_at is null from refresh_token t \
-         join session s on s.id = t.session where t.digest = $1",
-    )
-    .bind(kept(token))
-    .fetch_optional(&mut *connection)
-    .await?;
-    match known {
-        None => Ok(Refresh::Unknown),
-        Some((_, _, false)) => Ok(Refresh::Ended),
-        Some((session, user, true)) => {
-            end(connection, session, "replay").await?;
-            Ok(Refresh::Replayed { user, session })
-        }
-    }
-}
-
-/// Whose session it is, if it goes on: the user may be there no more, or may
-/// not log in any more, or have another password.
-pub(crate) async fn owner(
+/// Whether a session goes on, and whose it is.
+pub(crate) async fn standing(
     connection: &mut PgConnection,
     session: Uuid,
-) -> Result<Option<User>, DatabaseError> {
-    let found: Option<(i32, Vec<u8>)> = sqlx::query_as(
-        "select user_id, password_digest from session \
-         where id = $1 and ended_at is null and expires_at > now()",
+) -> Result<Standing, DatabaseError> {
+    let found: Option<(i32, Vec<u8>, bool, bool)> = sqlx::query_as(
+        "select user_id, password_digest, ended_at is not null, expires_at > now() \
+         from session where id = $1",
     )
     .bind(session)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((user, password)) = found else {
-        return Ok(None);
+    let (user, password) = match found {
+        Some((_, _, true, _)) => return Ok(Standing::Ended),
+        None | Some((_, _, _, false)) => return Ok(Standing::Doubtful),
+        Some((user, password, false, true)) => (user, password),
     };
     let user = user::by_id(connection, user).await?;
-    Ok(user.filter(|user| user.is_active && kept(&user.password) == password))
+    let user = user.filter(|user| user.is_active && kept(&user.password) == password);
+    Ok(user.map_or(Standing::Doubtful, Standing::GoesOn))
+}
+
+/// What the other issuer is told of a session. It is told of its end, then.
+pub(crate) async fn told(
+    connection: &mut PgConnection,
+    session: Uuid,
+) -> Result<Told, DatabaseError> {
+    let found: Option<(i32, String, i64, bool)> = sqlx::query_as(
+        "update session set is_shared = true where id = $1 returning user_id, \
+         encode(password_digest, 'hex'), extract(epoch from expires_at)::bigint, \
+         ended_at is not null or expires_at <= now()",
+    )
+    .bind(session)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let (user, password_digest, expires_at) = match found {
+        None => return Ok(Told::Unknown),
+        Some((_, _, _, true)) => return Ok(Told::Ended),
+        Some((user, digest, expires_at, false)) => (user, digest, expires_at),
+    };
+    let is_current = matches!(standing(connection, session).await?, Standing::GoesOn(_));
+    Ok(Told::Good(Known {
+        session,
+        user,
+        password_digest,
+        expires_at,
+        is_current,
+    }))
+}
+
+/// Uses a refresh token of ours up for the other issuer, as often as it asks.
+pub(crate) async fn claim(
+    connection: &mut PgConnection,
+    text: &str,
+) -> Result<Told, DatabaseError> {
+    let Some(token) = token(connection, text).await? else {
+        return Ok(Told::Unknown);
+    };
+    let session = token.session;
+    if token.is_used && !token.is_claimed {
+        let has_ended = end(connection, session, "replay").await?;
+        return Ok(if has_ended {
+            Told::Replayed { session }
+        } else {
+            Told::Ended
+        });
+    }
+    sqlx::query(
+        "update refresh_token set used_at = coalesce(used_at, now()), is_claimed = true \
+         where digest = $1",
+    )
+    .bind(kept(text))
+    .execute(&mut *connection)
+    .await?;
+    told(connection, session).await
+}
+
+/// Lets a session that the other issuer tells of go on here, too.
+pub(crate) async fn take_over(
+    connection: &mut PgConnection,
+    known: &Known,
+) -> Result<TakenOver, DatabaseError> {
+    match standing(connection, known.session).await? {
+        Standing::GoesOn(user) => {
+            let is_news = false;
+            return Ok(TakenOver::GoesOn { user, is_news });
+        }
+        Standing::Ended => return Ok(TakenOver::Ended),
+        Standing::Doubtful if !known.is_current => return Ok(TakenOver::Ended),
+        Standing::Doubtful => {}
+    }
+    let user = user::by_id(connection, known.user).await?;
+    let user = user.filter(|user| {
+        user.is_active && hexadecimal(&kept(&user.password)) == known.password_digest
+    });
+    let Some(user) = user else {
+        return Ok(TakenOver::Unconfirmed);
+    };
+    let taken = sqlx::query(
+        "insert into session as s (id, user_id, password_digest, expires_at, is_shared) \
+         values ($1, $2, $3, to_timestamp($4::bigint), true) \
+         on conflict (id) do update set password_digest = excluded.password_digest, \
+           expires_at = greatest(s.expires_at, excluded.expires_at), is_shared = true \
+         where s.ended_at is null and s.user_id = excluded.user_id",
+    )
+    .bind(known.session)
+    .bind(user.id)
+    .bind(kept(&user.password))
+    .bind(known.expires_at)
+    .execute(connection)
+    .await?;
+    Ok(match taken.rows_affected() {
+        1 => TakenOver::GoesOn {
+            user,
+            is_news: true,
+        },
+        _ => TakenOver::Ended,
+    })
+}
+
+/// Whether the other issuer is to be told when a session ends.
+pub(crate) async fn is_shared(
+    connection: &mut PgConnection,
+    session: Uuid,
+) -> Result<bool, DatabaseError> {
+    let query = "select coalesce(bool_or(is_shared), false) from session where id = $1";
+    let found = sqlx::query_scalar(query).bind(session);
+    Ok(found.fetch_one(connection).await?)
 }
 
 /// Ends a session, unless it has ended.

@@ -41,6 +41,10 @@ kit::settings! {
         pub address_requests: Count = "REQUESTS_PER_ADDRESS" or "30",
         /// The window of these counts
         pub throttle_window: Seconds = "THROTTLE_WINDOW" or "900",
+        /// Where another system is that issues sessions for the same users, and trusts us
+        pub legacy_url: Option<Origin> = "LEGACY_AUTH_URL",
+        /// The key that it wants
+        pub legacy_key: Option<Secret> = "LEGACY_AUTH_API_KEY",
         /// Where the notification service is; without it the registry is asked
         pub notification_url: Option<Origin> = "NOTIFICATION_URL",
         /// The key that the notification service wants

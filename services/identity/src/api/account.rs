@@ -5,7 +5,7 @@ use kit::database::commit;
 use kit::{Json, Problem};
 use serde_json::Value;
 
-use super::bearer::Session;
+use super::bearer::{Holder, Session};
 use super::login::account_counter;
 use super::requests::check_new_password;
 use super::{
@@ -17,9 +17,9 @@ use crate::password::Encoded;
 use crate::user::{self, Login, Profile, User};
 use crate::{mail, session};
 
-pub(super) async fn me(shared: State, session: Session) -> Result<Json<Profile>, Problem> {
+pub(super) async fn me(shared: State, Holder(user): Holder) -> Result<Json<Profile>, Problem> {
     let mut connection = shared.connection().await?;
-    Ok(Json(user::profile(&mut connection, session.user).await?))
+    Ok(Json(user::profile(&mut connection, user).await?))
 }
 
 pub(super) async fn change_password(

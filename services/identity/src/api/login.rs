@@ -3,16 +3,16 @@
 //! Whether a user exists shows neither in what a login answers nor in how long
 //! it takes: for nobody somebody's password is tried, and the same is written.
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::database::commit;
 use kit::{Json, Problem};
 
-use super::bearer::{Bearer, Session, ended, refused};
-use super::{Address, LoginRequest, Shared, State, TokenResponse};
+use super::bearer::{Bearer, Session, legacy_holder};
+use super::{Address, LoginRequest, Shared, State, TokenResponse, sessions};
 use crate::audit::{self, Event};
 use crate::digest::kept;
 use crate::password::{Encoded, Password};
-use crate::session::{self, Refresh};
+use crate::session;
 use crate::throttle::Counter;
 use crate::user::{self, Login, User};
 
@@ -137,39 +137,37 @@ fn wrong() -> Problem {
 pub(super) async fn refresh(
     shared: State,
     address: Address,
-    Bearer(token): Bearer,
+    headers: HeaderMap,
+) -> Result<Json<TokenResponse>, Problem> {
+    if let Some(user) = legacy_holder(&headers, &shared).await? {
+        return exchange(&shared, address, &user).await;
+    }
+    let Bearer(token) = Bearer::of(&headers)?;
+    sessions::refresh(&shared, address, &token).await.map(Json)
+}
+
+/// A session in place of a token of the other issuer's old kind.
+async fn exchange(
+    shared: &Shared,
+    address: Address,
+    user: &User,
 ) -> Result<Json<TokenResponse>, Problem> {
     let mut transaction = shared.database.begin().await?;
-    let outcome = session::refresh(&mut transaction, &token, shared.policy.refresh_days).await?;
-    let answer = match outcome {
-        Refresh::Good { user, begun } => {
-            Ok(Json(shared.tokens(&mut transaction, &user, begun).await?))
-        }
-        Refresh::Replayed { user, session } => {
-            let event = Event::RefreshReplayed {
-                user,
-                session,
-                address: address.0,
-            };
-            audit::note(&mut transaction, event).await?;
-            tracing::warn!(user, %session, "a refresh token came a second time; its session was ended");
-            Err(refused(
-                "token-replayed",
-                "The refresh token was used before. Its session has ended; log in again.",
-            ))
-        }
-        Refresh::Ended => Err(ended()),
-        Refresh::Unknown => Err(refused(
-            "token-unknown",
-            "The refresh token is none of ours.",
-        )),
+    let begun = session::begin(&mut transaction, user, shared.policy.refresh_days).await?;
+    let session = begun.session;
+    let answer = shared.tokens(&mut transaction, user, begun).await?;
+    let event = Event::LegacyTokenExchanged {
+        user: user.id,
+        session,
+        address: address.0,
     };
-    // Also what was refused has changed something.
+    audit::note(&mut transaction, event).await?;
     commit(transaction).await?;
-    answer
+    Ok(Json(answer))
 }
 
 pub(super) async fn logout(shared: State, session: Session) -> Result<StatusCode, Problem> {
+    sessions::end_there(&shared, session.id).await?;
     let mut transaction = shared.database.begin().await?;
     if session::end(&mut transaction, session.id, "logout").await? {
         let event = Event::LoggedOut {

@@ -148,6 +148,13 @@ pub struct TokenRequest {
     pub(crate) token: String,
 }
 
+/// A refresh token that somebody has shown to the other issuer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    pub(crate) refresh_token: String,
+}
+
 /// All roles that somebody is to have.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

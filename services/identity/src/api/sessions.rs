@@ -1,0 +1,173 @@
+//! Sessions that we and the other issuer both know: how one is found, carried
+//! on and ended for both, and what the other issuer may ask us.
+//!
+//! Nothing is asked while a transaction is open here, and what the other one
+//! asks is answered from our database: neither waits for itself.
+
+use http::StatusCode;
+use kit::database::commit;
+use kit::{ApiKey, Json, Path, Problem};
+use uuid::Uuid;
+
+use super::bearer::{ended, refused};
+use super::requests::ClaimRequest;
+use super::{Address, Shared, State, TokenResponse};
+use crate::audit::{self, Event};
+use crate::digest::is_plausible;
+use crate::legacy::{Known, Told};
+use crate::session::{self, Standing, TakenOver};
+use crate::user::User;
+
+/// Whose session it is, if it goes on, here or at the other issuer.
+pub(super) async fn find(shared: &Shared, id: Uuid) -> Result<Option<User>, Problem> {
+    let standing = session::standing(&mut *shared.connection().await?, id).await?;
+    match standing {
+        Standing::GoesOn(user) => Ok(Some(user)),
+        Standing::Ended => Ok(None),
+        Standing::Doubtful => match shared.legacy.session(id).await? {
+            Told::Good(known) => taken_over(shared, &known).await,
+            Told::Ended | Told::Replayed { .. } | Told::Unknown => Ok(None),
+        },
+    }
+}
+
+async fn taken_over(shared: &Shared, known: &Known) -> Result<Option<User>, Problem> {
+    let mut transaction = shared.database.begin().await?;
+    match session::take_over(&mut transaction, known).await? {
+        TakenOver::GoesOn { user, is_news } => {
+            if is_news {
+                let event = Event::SessionTakenOver {
+                    user: user.id,
+                    session: known.session,
+                };
+                audit::note(&mut transaction, event).await?;
+            }
+            commit(transaction).await?;
+            Ok(Some(user))
+        }
+        TakenOver::Ended => Ok(None),
+        TakenOver::Unconfirmed => Err(unconfirmed()),
+    }
+}
+
+/// Uses a refresh token up, for the next pair.
+pub(super) async fn refresh(
+    shared: &Shared,
+    address: Address,
+    token: &str,
+) -> Result<TokenResponse, Problem> {
+    if !is_plausible(token) {
+        return Err(unknown());
+    }
+    let found = session::token(&mut *shared.connection().await?, token).await?;
+    let id = match found {
+        Some(found) if !found.is_claimed => found.session,
+        Some(found) => match shared.legacy.claim(token).await? {
+            // It has answered for the token.
+            Told::Replayed { .. } => return replayed(shared, address, found.session).await,
+            Told::Good(_) | Told::Ended | Told::Unknown => found.session,
+        },
+        None => match shared.legacy.claim(token).await? {
+            Told::Good(known) => {
+                taken_over(shared, &known).await?.ok_or_else(ended)?;
+                known.session
+            }
+            Told::Replayed { session } => return replayed(shared, address, session).await,
+            Told::Ended => return Err(ended()),
+            Told::Unknown => return Err(unknown()),
+        },
+    };
+    let Some(user) = find(shared, id).await? else {
+        let mut transaction = shared.database.begin().await?;
+        session::end(&mut transaction, id, "user").await?;
+        commit(transaction).await?;
+        return Err(ended());
+    };
+    let mut transaction = shared.database.begin().await?;
+    if !session::use_up(&mut transaction, token, id).await? {
+        drop(transaction);
+        return replayed(shared, address, id).await;
+    }
+    let begun = session::carry_on(&mut transaction, id, shared.policy.refresh_days).await?;
+    let answer = shared.tokens(&mut transaction, &user, begun).await?;
+    commit(transaction).await?;
+    Ok(answer)
+}
+
+/// A token was copied, by its owner or by a thief: its session ends.
+async fn replayed<T>(shared: &Shared, address: Address, session: Uuid) -> Result<T, Problem> {
+    let standing = session::standing(&mut *shared.connection().await?, session).await?;
+    end_there(shared, session).await?;
+    let mut transaction = shared.database.begin().await?;
+    session::end(&mut transaction, session, "replay").await?;
+    if let Standing::GoesOn(user) = standing {
+        let event = Event::RefreshReplayed {
+            user: user.id,
+            session,
+            address: address.0,
+        };
+        audit::note(&mut transaction, event).await?;
+        let user = user.id;
+        tracing::warn!(user, %session, "a refresh token came a second time; its session was ended");
+    }
+    commit(transaction).await?;
+    Err(refused(
+        "token-replayed",
+        "The refresh token was used before. Its session has ended; log in again.",
+    ))
+}
+
+/// Lets the other issuer end a session that it knows. First there: where that
+/// fails nothing is done, and it can be tried again.
+pub(super) async fn end_there(shared: &Shared, session: Uuid) -> Result<(), Problem> {
+    let is_shared = session::is_shared(&mut *shared.connection().await?, session).await?;
+    if is_shared {
+        shared.legacy.end(session).await?;
+    }
+    Ok(())
+}
+
+fn unknown() -> Problem {
+    refused("token-unknown", "The refresh token is none of ours.")
+}
+
+/// One of both is behind: "log in again" would be wrong.
+pub(super) fn unconfirmed() -> Problem {
+    Problem::unavailable("Not known for sure at the moment. Try again.")
+}
+
+pub(super) async fn told(
+    shared: State,
+    _: ApiKey,
+    Path(id): Path<Uuid>,
+) -> Result<Json<Told>, Problem> {
+    let mut transaction = shared.database.begin().await?;
+    let told = session::told(&mut transaction, id).await?;
+    commit(transaction).await?;
+    Ok(Json(told))
+}
+
+pub(super) async fn claim(
+    shared: State,
+    _: ApiKey,
+    Json(request): Json<ClaimRequest>,
+) -> Result<Json<Told>, Problem> {
+    if !is_plausible(&request.refresh_token) {
+        return Ok(Json(Told::Unknown));
+    }
+    let mut transaction = shared.database.begin().await?;
+    let told = session::claim(&mut transaction, &request.refresh_token).await?;
+    commit(transaction).await?;
+    Ok(Json(told))
+}
+
+pub(super) async fn end(
+    shared: State,
+    _: ApiKey,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    let mut transaction = shared.database.begin().await?;
+    session::end(&mut transaction, id, "elsewhere").await?;
+    commit(transaction).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
