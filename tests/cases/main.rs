@@ -13,6 +13,7 @@ mod cancel_leaves_no_trace;
 mod dashboards;
 mod environment_overrides;
 mod hold_bounds_503;
+mod identity_moves;
 mod killed_after_commit_point;
 mod killed_after_fence;
 mod killed_after_hold;

@@ -59,8 +59,20 @@ impl Plan {
         })
     }
 
-    /// The plan of the example, with free ports for the gateway and the API.
+    /// The plan of the example, with free ports for the gateway and the API, and
+    /// without the users' move: its service is not part of every scene.
     pub fn example(addresses: &Addresses) -> Result<Self> {
+        let whole = Self::whole_example(addresses)?;
+        let mut plan = whole.replace_between("  auth:\n", "gateway:\n", "\n")?;
+        let users = plan.text.find("\n  users:\n");
+        plan.text
+            .truncate(users.context("the plan moves no users")? + 1);
+        Ok(plan)
+    }
+
+    /// The same with the users' move: `IDENTITY_URL` and
+    /// `IDENTITY_DATABASE_URL` are still to be set.
+    pub fn whole_example(addresses: &Addresses) -> Result<Self> {
         let plan = Self::read(&binaries::repository().join("examples/land-contracts/banyan.yaml"))?;
         let listen = || ports::free().map(|port| format!("127.0.0.1:{port}"));
         let environment = [
@@ -139,6 +151,7 @@ pub struct CommandLine {
     plan: PathBuf,
     state: PathBuf,
     environment: Vec<(String, String)>,
+    extraction: String,
 }
 
 impl CommandLine {
@@ -154,7 +167,15 @@ impl CommandLine {
             plan: file,
             state,
             environment: plan.environment.clone(),
+            extraction: EXTRACTION.to_owned(),
         })
+    }
+
+    /// The same for another extraction of the plan.
+    #[must_use]
+    pub fn extraction(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.extraction);
+        self
     }
 
     /// The same with another value for a variable of the environment.
@@ -244,7 +265,7 @@ impl CommandLine {
 
     /// Copies the tables and follows; returns when following.
     pub async fn start(&self) -> Result<Status> {
-        self.succeed("start", &[EXTRACTION]).await
+        self.succeed("start", &[&self.extraction]).await
     }
 
     /// Where everything stands.
@@ -254,34 +275,41 @@ impl CommandLine {
 
     /// Compares both sides; differences are an answer, not an error.
     pub async fn verify(&self) -> Result<Verification> {
-        Ok(self.ask("verify", &[EXTRACTION]).await?.1)
+        Ok(self.ask("verify", &[&self.extraction]).await?.1)
     }
 
     /// Sends a share of the clients' reads to the service.
     pub async fn shift(&self, reads: &str) -> Result<()> {
-        let arguments = [EXTRACTION, "--reads", reads, "--json"];
+        let arguments = [&self.extraction, "--reads", reads, "--json"];
         self.run("shift", &arguments).await?.successful().map(drop)
     }
 
     /// The same with a share of their writes.
     pub async fn shift_both(&self, reads: &str, writes: &str) -> Result<()> {
-        let arguments = [EXTRACTION, "--reads", reads, "--writes", writes, "--json"];
+        let arguments = [
+            &self.extraction,
+            "--reads",
+            reads,
+            "--writes",
+            writes,
+            "--json",
+        ];
         self.run("shift", &arguments).await?.successful().map(drop)
     }
 
     /// Hands ownership to the service; an abort is an answer, not an error.
     pub async fn switch(&self) -> Result<Handover> {
-        Ok(self.ask("switch", &[EXTRACTION, "--yes"]).await?.1)
+        Ok(self.ask("switch", &[&self.extraction, "--yes"]).await?.1)
     }
 
     /// Hands ownership back to the monolith; an abort is an answer.
     pub async fn rollback(&self) -> Result<Handover> {
-        Ok(self.ask("rollback", &[EXTRACTION, "--yes"]).await?.1)
+        Ok(self.ask("rollback", &[&self.extraction, "--yes"]).await?.1)
     }
 
     /// Ends an extraction that has not switched.
     pub async fn cancel(&self) -> Result<()> {
-        self.run("cancel", &[EXTRACTION, "--yes"])
+        self.run("cancel", &[&self.extraction, "--yes"])
             .await?
             .successful()
             .map(drop)

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -52,6 +52,8 @@ pub struct Call {
     pub path: String,
     /// The calling user, if any.
     pub user: Option<u32>,
+    /// Further headers.
+    pub headers: HeaderMap,
     /// A JSON body, if any.
     pub body: Option<Bytes>,
 }
@@ -63,6 +65,7 @@ impl Call {
             method: Method::GET,
             path: path.into(),
             user: None,
+            headers: HeaderMap::new(),
             body: None,
         }
     }
@@ -83,6 +86,7 @@ impl Call {
             method,
             path: path.into(),
             user: None,
+            headers: HeaderMap::new(),
             body,
         }
     }
@@ -91,6 +95,21 @@ impl Call {
     #[must_use]
     pub fn by(mut self, user: Option<u32>) -> Self {
         self.user = user;
+        self
+    }
+
+    /// A POST without a body.
+    pub fn post_nothing(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::get(path)
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
     }
 
@@ -197,6 +216,9 @@ impl Connection {
             .header("accept", "application/json");
         if let Some(user) = call.user {
             request = request.header("x-user-id", user.to_string());
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
         }
         if call.body.is_some() {
             request = request.header("content-type", "application/json");

@@ -24,6 +24,7 @@ pub struct Project {
     python: Environment,
     directory: PathBuf,
     database: String,
+    environment: Vec<(String, String)>,
     logs: PathBuf,
 }
 
@@ -36,17 +37,29 @@ impl Project {
             python,
             directory,
             database,
+            environment: Vec::new(),
             logs: logs.to_owned(),
         })
     }
 
+    /// With further settings.
+    #[must_use]
+    pub fn with(mut self, environment: &[(String, String)]) -> Self {
+        self.environment.extend_from_slice(environment);
+        self
+    }
+
     fn spec(&self, name: &str, program: &str) -> Spec {
-        Spec::new(name, self.python.program(program))
+        let mut spec = Spec::new(name, self.python.program(program))
             .directory(&self.directory)
             .env("DATABASE_URL", &self.database)
             .env("DJANGO_SECRET_KEY", uuid::Uuid::new_v4().to_string())
             .env("PYTHONUNBUFFERED", "1")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        for (name, value) in &self.environment {
+            spec = spec.env(name, value);
+        }
+        spec
     }
 
     /// Runs a management command to its end and returns what it printed.

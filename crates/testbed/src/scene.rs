@@ -30,6 +30,8 @@ pub struct Settings {
     pub monolith_cluster: Options,
     /// The service's cluster.
     pub contracts_cluster: Options,
+    /// What the monolith is told beside its database.
+    pub environment: Vec<(String, String)>,
     /// Where the processes log to, if not to the private directory; what is
     /// there already is removed.
     pub logs: Option<PathBuf>,
@@ -43,6 +45,7 @@ impl Settings {
             contracts,
             monolith_cluster,
             contracts_cluster,
+            environment: Vec::new(),
             logs: None,
         }
     }
@@ -54,6 +57,7 @@ impl Settings {
             contracts,
             monolith_cluster,
             contracts_cluster,
+            environment: Vec::new(),
             logs: None,
         }
     }
@@ -107,6 +111,7 @@ impl Scene {
         let database = monolith_cluster.url(MONOLITH_ROLE, MONOLITH_DATABASE)?;
         tell("Python environment");
         let project = Project::new(database, &logs).await?;
+        let project = project.with(&settings.environment);
         tell("the monolith's tables");
         project.migrate().await?;
         if settings.contracts > 0 {
@@ -151,12 +156,31 @@ impl Scene {
 
     /// The example's plan for what runs here.
     pub fn plan(&self) -> Result<Plan> {
-        Plan::example(&Addresses {
+        Plan::example(&self.addresses()?)
+    }
+
+    /// What its plan leaves open.
+    pub fn addresses(&self) -> Result<Addresses> {
+        Ok(Addresses {
             monolith: self.web.url().to_owned(),
             monolith_database: self.monolith_database()?,
             contracts: self.service.url().to_owned(),
             contracts_database: self.contracts_database()?,
         })
+    }
+
+    /// Another service's cluster, with a database and a role of one name.
+    pub async fn cluster(&self, name: &str) -> Result<Cluster> {
+        let options = Options::fast();
+        cluster(
+            &self.directory,
+            &self.logs,
+            name,
+            name,
+            Rights::Plain,
+            &options,
+        )
+        .await
     }
 
     /// The command line for a plan, with its files in this scene's directory.

@@ -1,4 +1,4 @@
-//! The contracts service, started as a process.
+//! A service, started as a process.
 
 use crate::binaries;
 use crate::http_client;
@@ -21,15 +21,26 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it on a database, which it migrates itself, and waits until it
+    /// Starts contracts on a database, which it migrates itself, and waits until it
     /// is ready.
     pub async fn start(database: &str, monolith_url: &str, logs: &Path) -> Result<Self> {
-        let port = ports::free()?;
-        let spec = Spec::new("contracts", binaries::find("contracts")?)
-            .env("DATABASE_URL", database)
+        let variables = [("DATABASE_URL", database), ("MONOLITH_URL", monolith_url)];
+        Self::of("contracts", ports::free()?, &variables, logs).await
+    }
+
+    /// Starts the service of a name on a port, and waits until it is ready.
+    pub async fn of(
+        name: &str,
+        port: u16,
+        variables: &[(&str, &str)],
+        logs: &Path,
+    ) -> Result<Self> {
+        let mut spec = Spec::new(name, binaries::find(name)?)
             .env("SERVICE_HOST", "127.0.0.1")
-            .env("SERVICE_PORT", port.to_string())
-            .env("MONOLITH_URL", monolith_url);
+            .env("SERVICE_PORT", port.to_string());
+        for (name, value) in variables {
+            spec = spec.env(name, value);
+        }
         let mut process = Process::start(&spec, logs)?;
         let url = format!("http://127.0.0.1:{port}");
         http_client::until_healthy(&url, HEALTH_PATH, START_LIMIT, || process.ensure_running())

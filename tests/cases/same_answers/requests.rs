@@ -74,6 +74,7 @@ fn raw(method: Method, path: &str, body: &'static str) -> Call {
         method,
         path: path.to_owned(),
         user: None,
+        headers: http::HeaderMap::new(),
         body,
     }
 }
@@ -239,6 +240,7 @@ fn others() -> Vec<Request> {
                 method,
                 path,
                 user: None,
+                headers: http::HeaderMap::new(),
                 body: None,
             },
             expected,

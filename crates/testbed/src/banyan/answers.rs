@@ -41,10 +41,12 @@ pub struct Status {
 impl Status {
     /// The example's extraction; the default if it is not there.
     pub fn contracts(&self) -> Extraction {
-        let found = self
-            .extractions
-            .iter()
-            .find(|each| each.name == super::EXTRACTION);
+        self.of(super::EXTRACTION)
+    }
+
+    /// An extraction; the default if it is not there.
+    pub fn of(&self, name: &str) -> Extraction {
+        let found = self.extractions.iter().find(|each| each.name == name);
         found.cloned().unwrap_or_default()
     }
 }
