@@ -13,13 +13,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRequestParts;
-use axum::routing::{delete, get, post, put};
 use http::request::Parts;
 use kit::database::{Database, DatabaseError, commit};
+use kit::openapi::{OpenApiRouter, routes};
 use kit::{Json, Problem};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::audit::{self, Event};
 use crate::legacy::Legacy;
@@ -64,37 +64,29 @@ pub(crate) struct Policy {
 
 type State = axum::extract::State<Arc<Shared>>;
 
-pub(crate) fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/auth/register", post(registration::register))
-        .route("/auth/login", post(login::login))
-        .route("/auth/refresh", post(login::refresh))
-        .route("/auth/logout", post(login::logout))
-        .route("/auth/me", get(account::me))
-        .route("/auth/password/change", post(account::change_password))
-        .route("/auth/password/reset", post(account::ask_for_reset))
-        .route(
-            "/auth/password/reset/confirm",
-            post(account::reset_password),
-        )
-        .route(
-            "/auth/email/verify/request",
-            post(account::ask_for_verification),
-        )
-        .route("/auth/email/verify", post(account::verify_email))
-        .route("/auth/users/{id}/roles", put(administration::set_roles))
-        .route("/auth/users/{id}/roles", get(administration::roles))
-        .route("/auth/sessions/claim", post(sessions::claim))
-        .route("/auth/sessions/{id}", get(sessions::told))
-        .route("/auth/sessions/{id}", delete(sessions::end))
-        .route("/auth/audit", get(administration::audit))
-        .route("/auth/audit/verify", get(administration::verify_audit))
-        .route("/.well-known/jwks.json", get(administration::keys))
+pub(crate) fn router(shared: Shared) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(registration::register))
+        .routes(routes!(login::login))
+        .routes(routes!(login::refresh))
+        .routes(routes!(login::logout))
+        .routes(routes!(account::me))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::ask_for_reset))
+        .routes(routes!(account::reset_password))
+        .routes(routes!(account::ask_for_verification))
+        .routes(routes!(account::verify_email))
+        .routes(routes!(administration::set_roles, administration::roles))
+        .routes(routes!(sessions::claim))
+        .routes(routes!(sessions::told, sessions::end))
+        .routes(routes!(administration::audit))
+        .routes(routes!(administration::verify_audit))
+        .routes(routes!(administration::keys))
         .with_state(Arc::new(shared))
 }
 
-/// As seed 003 has it, field by field.
-#[derive(Debug, Serialize)]
+/// What carries a session: as seed 003 has it, field by field.
+#[derive(Debug, Serialize, ToSchema)]
 struct TokenResponse {
     access_token: String,
     refresh_token: String,
@@ -179,7 +171,11 @@ impl<S: Sync> FromRequestParts<S> for Address {
 }
 
 /// The answer where nothing is to be told.
-fn accepted(detail: &'static str) -> (http::StatusCode, Json<serde_json::Value>) {
-    let body = serde_json::json!({ "detail": detail });
-    (http::StatusCode::ACCEPTED, Json(body))
+#[derive(Debug, Serialize, ToSchema)]
+struct Accepted {
+    detail: &'static str,
+}
+
+fn accepted(detail: &'static str) -> (http::StatusCode, Json<Accepted>) {
+    (http::StatusCode::ACCEPTED, Json(Accepted { detail }))
 }

@@ -83,7 +83,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
         body_bytes: BODY_BYTES_MAX,
         ..kit::Limits::default()
     };
-    let service = Service::new(api::router(shared))
+    let service = Service::documented(api::router(shared))
         .limits(limits)
         .database(&database)
         .background(

@@ -8,6 +8,8 @@
 //! The other issuer of sessions for the same users may know a session as well:
 //! then either carries it on, and either ends it for both.
 
+use std::time::Duration;
+
 use kit::Problem;
 use kit::database::DatabaseError;
 use sqlx::{FromRow, PgConnection};
@@ -16,6 +18,12 @@ use uuid::Uuid;
 use crate::digest::{hexadecimal, kept, random_token};
 use crate::legacy::{Known, Told};
 use crate::user::{self, User};
+
+/// Whoever has claimed a token answers for it within `ANSWERED_WITHIN`, or not
+/// at all. Only a claim that is older than `CLAIM_FRESH` can be taken back: so
+/// never do both answer for one token.
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+const CLAIM_FRESH: Duration = Duration::from_secs(60);
 
 /// A session with the token that carries it on.
 #[derive(Debug)]
@@ -52,9 +60,19 @@ pub(crate) enum TakenOver {
 #[derive(Debug, FromRow)]
 pub(crate) struct RefreshToken {
     pub(crate) session: Uuid,
-    /// Used up by the other issuer.
-    pub(crate) is_claimed: bool,
+    pub(crate) claim: Claim,
     is_used: bool,
+}
+
+/// What the other issuer has done with a refresh token of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub(crate) enum Claim {
+    None,
+    /// It has used it up, and may be about to answer for it.
+    Fresh,
+    /// So long ago that it has answered for it, or never will.
+    Old,
 }
 
 pub(crate) async fn begin(
@@ -97,10 +115,12 @@ pub(crate) async fn token(
     token: &str,
 ) -> Result<Option<RefreshToken>, DatabaseError> {
     let found = sqlx::query_as(
-        "select session, is_claimed, used_at is not null as is_used from refresh_token \
-         where digest = $1 for update",
+        "select session, used_at is not null as is_used, case when not is_claimed then 'none' \
+           when used_at > now() - make_interval(secs => $2) then 'fresh' else 'old' end as claim \
+         from refresh_token where digest = $1 for update",
     )
-    .bind(kept(token));
+    .bind(kept(token))
+    .bind(CLAIM_FRESH.as_secs_f64());
     Ok(found.fetch_optional(connection).await?)
 }
 
@@ -115,10 +135,12 @@ pub(crate) async fn use_up(
     let used = sqlx::query(
         "insert into refresh_token as t (digest, session, used_at) values ($1, $2, now()) \
          on conflict (digest) do update set used_at = now(), is_claimed = false \
-         where t.used_at is null or t.is_claimed",
+         where t.used_at is null \
+           or t.is_claimed and t.used_at <= now() - make_interval(secs => $3)",
     )
     .bind(kept(token))
     .bind(session)
+    .bind(CLAIM_FRESH.as_secs_f64())
     .execute(connection)
     .await?;
     Ok(used.rows_affected() == 1)
@@ -198,7 +220,7 @@ pub(crate) async fn claim(
         return Ok(Told::Unknown);
     };
     let session = token.session;
-    if token.is_used && !token.is_claimed {
+    if token.is_used && token.claim == Claim::None {
         let has_ended = end(connection, session, "replay").await?;
         return Ok(if has_ended {
             Told::Replayed { session }
@@ -206,14 +228,15 @@ pub(crate) async fn claim(
             Told::Ended
         });
     }
-    sqlx::query(
-        "update refresh_token set used_at = coalesce(used_at, now()), is_claimed = true \
-         where digest = $1",
-    )
-    .bind(kept(text))
-    .execute(&mut *connection)
-    .await?;
-    told(connection, session).await
+    let told = told(connection, session).await?;
+    if !matches!(told, Told::Good(_)) {
+        return Ok(told);
+    }
+    sqlx::query("update refresh_token set used_at = now(), is_claimed = true where digest = $1")
+        .bind(kept(text))
+        .execute(connection)
+        .await?;
+    Ok(told)
 }
 
 /// Lets a session that the other issuer tells of go on here, too.
@@ -283,6 +306,27 @@ pub(crate) async fn end(
     .execute(connection)
     .await?;
     Ok(ended.rows_affected() == 1)
+}
+
+/// Ends a session that the other issuer has ended. One that is not here may be
+/// on its way: it must not go on once it has come.
+pub(crate) async fn end_elsewhere(
+    connection: &mut PgConnection,
+    session: Uuid,
+    days: u32,
+) -> Result<(), DatabaseError> {
+    sqlx::query(
+        "insert into session as s \
+           (id, user_id, password_digest, expires_at, ended_at, ended_by, is_shared) \
+         values ($1, 0, '', now() + make_interval(days => $2), now(), 'elsewhere', true) \
+         on conflict (id) do update set ended_at = excluded.ended_at, ended_by = excluded.ended_by \
+         where s.ended_at is null",
+    )
+    .bind(session)
+    .bind(i32::try_from(days).unwrap_or(i32::MAX))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Ends all sessions of a user but one.

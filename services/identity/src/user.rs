@@ -4,6 +4,7 @@ use kit::database::DatabaseError;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// The roles that `auth_user` has as columns.
 pub const STAFF: &str = "staff";
@@ -57,7 +58,7 @@ impl Login {
 }
 
 /// What a user is told of themselves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "Django's columns")]
 pub(crate) struct Profile {
     id: i32,

@@ -14,7 +14,8 @@ class Session(models.Model):
     """A login on one device. The auth service may know it as well."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    # Null where only its end is known: the auth service has told of that first.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     # Of the encoded password: another one ends the session, as with Django's.
     password_digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)

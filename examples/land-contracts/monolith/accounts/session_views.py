@@ -126,7 +126,7 @@ class SharedSession(Trusted):
         return Response(told(session))
 
     def delete(self, request, pk):
-        sessions.end(pk)
+        sessions.end_elsewhere(pk)
         return Response(status=204)
 
 
@@ -146,7 +146,7 @@ class ClaimToken(Trusted):
             if token.used_at and not token.is_claimed:
                 sessions.end(session.pk)
                 return Response({"state": "replayed", "session": str(session.pk)})
-            token.used_at = token.used_at or timezone.now()
+            token.used_at = timezone.now()
             token.is_claimed = True
             token.save(update_fields=["used_at", "is_claimed"])
             return Response(told(session))

@@ -22,6 +22,12 @@ from accounts.adapters import auth_service
 from accounts.models import RefreshToken, Session
 
 
+# Whoever has claimed a token answers for it within the first time, or not at
+# all; the issuer takes it back after the second at the earliest.
+ANSWERED_WITHIN = datetime.timedelta(seconds=30)
+CLAIM_FRESH = datetime.timedelta(seconds=60)
+
+
 class Unconfirmed(APIException):
     """The other side says that a session goes on, and has another password
     for its user: one of us is behind. Saying "log in again" would be wrong."""
@@ -119,18 +125,24 @@ def refresh(text):
     token = RefreshToken.objects.filter(pk=digest_of(text)).first()
     if token is None:
         return claimed_there(text)
+    if by_id(token.session_id).ended_at:
+        raise Ended()
     if token.is_claimed:
-        # Only the auth service knows whether it has answered for it.
+        # Only the auth service knows whether it has answered for it; where it
+        # has not, it may be about to.
         told = auth_service().claim(text)
         if told.is_replayed:
             raise_replayed(token.session_id)
+        if token.used_at > timezone.now() - CLAIM_FRESH:
+            raise Unconfirmed()
     session = find(token.session_id)
     if session is None:
         raise Ended()
     with transaction.atomic():
-        mine = RefreshToken.objects.filter(pk=token.pk, is_claimed=token.is_claimed)
-        if not token.is_claimed:
-            mine = mine.filter(used_at=None)
+        # As it was seen: unused, or claimed long ago.
+        mine = RefreshToken.objects.filter(
+            pk=token.pk, used_at=token.used_at if token.is_claimed else None
+        )
         if mine.update(used_at=timezone.now(), is_claimed=False):
             return session, carried_on(session)
     raise_replayed(session.id)
@@ -138,6 +150,7 @@ def refresh(text):
 
 def claimed_there(text):
     """Of a token that the auth service has issued."""
+    begun = timezone.now()
     told = auth_service().claim(text)
     if told.is_replayed:
         end(told.session)
@@ -151,6 +164,8 @@ def claimed_there(text):
         used = RefreshToken(digest=digest_of(text), session=session, used_at=timezone.now())
         RefreshToken.objects.bulk_create([used], ignore_conflicts=True)
         is_first = RefreshToken.objects.filter(pk=used.pk, used_at=used.used_at).exists()
+        if timezone.now() - begun > ANSWERED_WITHIN:
+            raise Unconfirmed()
         if is_first:
             return session, carried_on(session)
     raise_replayed(session.id)
@@ -178,6 +193,17 @@ def end_everywhere(session_id):
 
 def end(session_id):
     Session.objects.filter(pk=session_id, ended_at=None).update(ended_at=timezone.now())
+
+
+def end_elsewhere(session_id):
+    """The auth service has ended it. One that is not here may be on its way,
+    and must not go on once it has come."""
+    now = timezone.now()
+    ended = Session(
+        id=session_id, password_digest="", expires_at=lifetime(), ended_at=now, is_shared=True
+    )
+    Session.objects.bulk_create([ended], ignore_conflicts=True)
+    end(session_id)
 
 
 def end_others(user_id, kept):

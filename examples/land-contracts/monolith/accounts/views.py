@@ -28,7 +28,7 @@ class SignedIn(APIView):
 
 class Me(SignedIn):
     # A session of `/auth` will do as well.
-    authentication_classes = [BearerAuthentication, TokenAuthentication]
+    authentication_classes = [TokenAuthentication, BearerAuthentication]
 
     def get(self, request):
         user = request.user

@@ -3,13 +3,13 @@
 use http::StatusCode;
 use kit::database::commit;
 use kit::{Json, Problem};
-use serde_json::Value;
 
 use super::bearer::{Holder, Session};
 use super::login::account_counter;
 use super::requests::check_new_password;
 use super::{
-    Address, ChangeRequest, EmailRequest, ResetRequest, Shared, State, TokenRequest, accepted,
+    Accepted, Address, ChangeRequest, EmailRequest, ResetRequest, Shared, State, TokenRequest,
+    accepted,
 };
 use crate::audit::{self, Event};
 use crate::link::{self, Purpose};
@@ -17,11 +17,17 @@ use crate::password::Encoded;
 use crate::user::{self, Login, Profile, User};
 use crate::{mail, session};
 
+/// Who the token is for.
+#[utoipa::path(get, path = "/auth/me", security(("user" = [])),
+    responses((status = 200, description = "The user.", body = Profile)))]
 pub(super) async fn me(shared: State, Holder(user): Holder) -> Result<Json<Profile>, Problem> {
     let mut connection = shared.connection().await?;
     Ok(Json(user::profile(&mut connection, user).await?))
 }
 
+/// Sets another password; ends the user's other sessions.
+#[utoipa::path(post, path = "/auth/password/change", request_body = ChangeRequest,
+    security(("user" = [])), responses((status = 204, description = "It is set.")))]
 pub(super) async fn change_password(
     shared: State,
     address: Address,
@@ -75,12 +81,16 @@ pub(super) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Sends a link for another password.
+///
 /// 202 for whomever: the work is the same, only the letter is missing.
+#[utoipa::path(post, path = "/auth/password/reset", request_body = EmailRequest,
+    responses((status = 202, description = "Whoever it is.", body = Accepted)))]
 pub(super) async fn ask_for_reset(
     shared: State,
     address: Address,
     Json(request): Json<EmailRequest>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let login = request.checked()?;
     shared.count_link(&login.counted_as(), address).await?;
     let mut connection = shared.connection().await?;
@@ -100,6 +110,9 @@ pub(super) async fn ask_for_reset(
     ))
 }
 
+/// Sets another password by a link; ends all sessions.
+#[utoipa::path(post, path = "/auth/password/reset/confirm", request_body = ResetRequest,
+    responses((status = 204, description = "It is set.")))]
 pub(super) async fn reset_password(
     shared: State,
     address: Address,
@@ -133,11 +146,14 @@ pub(super) async fn reset_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Sends a link that proves the address.
+#[utoipa::path(post, path = "/auth/email/verify/request", security(("user" = [])),
+    responses((status = 202, description = "It is on its way.", body = Accepted)))]
 pub(super) async fn ask_for_verification(
     shared: State,
     address: Address,
     session: Session,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let user = &session.user;
     shared
         .count_link(&format!("user {}", user.id), address)
@@ -152,6 +168,9 @@ pub(super) async fn ask_for_verification(
     Ok(accepted("A link is on its way."))
 }
 
+/// Proves the address by a link.
+#[utoipa::path(post, path = "/auth/email/verify", request_body = TokenRequest,
+    responses((status = 204, description = "It is proved.")))]
 pub(super) async fn verify_email(
     shared: State,
     Json(request): Json<TokenRequest>,

@@ -16,6 +16,9 @@ use crate::session;
 use crate::throttle::Counter;
 use crate::user::{self, Login, User};
 
+/// Begins a session.
+#[utoipa::path(post, path = "/auth/login", request_body = LoginRequest,
+    responses((status = 200, description = "What carries it.", body = TokenResponse)))]
 pub(super) async fn login(
     shared: State,
     address: Address,
@@ -134,6 +137,9 @@ fn wrong() -> Problem {
     .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
+/// Carries a session on, by its refresh token, which is good once.
+#[utoipa::path(post, path = "/auth/refresh", security(("user" = [])),
+    responses((status = 200, description = "A new pair.", body = TokenResponse)))]
 pub(super) async fn refresh(
     shared: State,
     address: Address,
@@ -166,6 +172,9 @@ async fn exchange(
     Ok(Json(answer))
 }
 
+/// Ends the session.
+#[utoipa::path(post, path = "/auth/logout", security(("user" = [])),
+    responses((status = 204, description = "It has ended.")))]
 pub(super) async fn logout(shared: State, session: Session) -> Result<StatusCode, Problem> {
     sessions::end_there(&shared, session.id).await?;
     let mut transaction = shared.database.begin().await?;

@@ -10,9 +10,13 @@ use crate::link::{self, Purpose};
 use crate::mail;
 use crate::user::{self, Profile};
 
+/// Registers somebody.
+///
 /// This one tells that somebody exists: a username must be the only one of its
 /// kind, and a user must be able to log in by the address that they gave. It
 /// does not tell which of both was taken, and is counted by address.
+#[utoipa::path(post, path = "/auth/register", request_body = RegisterRequest,
+    responses((status = 201, description = "The user.", body = Profile)))]
 pub(super) async fn register(
     shared: State,
     address: Address,

@@ -3,6 +3,7 @@
 use kit::Problem;
 use kit::problem::FieldError;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::password::{PASSWORD_BYTES_MAX, Password, weakness};
 use crate::user::{Login, NewUser, STAFF, SUPERUSER};
@@ -15,7 +16,7 @@ const ROLES_MAX: usize = 50;
 const ROLE_BYTES_MAX: usize = 50;
 
 /// Seed 000's registration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// What others call them.
@@ -64,7 +65,7 @@ impl RegisterRequest {
 }
 
 /// Seed 003's login; a username will do in place of the e-mail address.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     email: Option<String>,
@@ -107,7 +108,7 @@ impl LoginRequest {
 }
 
 /// A new password by somebody who knows the old one.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRequest {
     pub(crate) current_password: Password,
@@ -115,7 +116,7 @@ pub struct ChangeRequest {
 }
 
 /// A new password by somebody who has a link.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetRequest {
     pub(crate) token: String,
@@ -123,7 +124,7 @@ pub struct ResetRequest {
 }
 
 /// Whose password was forgotten.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmailRequest {
     email: String,
@@ -142,21 +143,21 @@ impl EmailRequest {
 }
 
 /// A link that was followed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     pub(crate) token: String,
 }
 
 /// A refresh token that somebody has shown to the other issuer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     pub(crate) refresh_token: String,
 }
 
 /// All roles that somebody is to have.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RolesRequest {
     roles: Vec<String>,

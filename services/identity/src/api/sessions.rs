@@ -4,6 +4,8 @@
 //! Nothing is asked while a transaction is open here, and what the other one
 //! asks is answered from our database: neither waits for itself.
 
+use std::time::Instant;
+
 use http::StatusCode;
 use kit::database::commit;
 use kit::{ApiKey, Json, Path, Problem};
@@ -15,7 +17,7 @@ use super::{Address, Shared, State, TokenResponse};
 use crate::audit::{self, Event};
 use crate::digest::is_plausible;
 use crate::legacy::{Known, Told};
-use crate::session::{self, Standing, TakenOver};
+use crate::session::{self, Claim, Standing, TakenOver};
 use crate::user::User;
 
 /// Whose session it is, if it goes on, here or at the other issuer.
@@ -59,12 +61,22 @@ pub(super) async fn refresh(
     if !is_plausible(token) {
         return Err(unknown());
     }
-    let found = session::token(&mut *shared.connection().await?, token).await?;
+    let begun = Instant::now();
+    let mut connection = shared.connection().await?;
+    let found = session::token(&mut connection, token).await?;
+    if let Some(found) = &found
+        && let Standing::Ended = session::standing(&mut connection, found.session).await?
+    {
+        return Err(ended());
+    }
+    drop(connection);
     let id = match found {
-        Some(found) if !found.is_claimed => found.session,
+        Some(found) if found.claim == Claim::None => found.session,
         Some(found) => match shared.legacy.claim(token).await? {
             // It has answered for the token.
             Told::Replayed { .. } => return replayed(shared, address, found.session).await,
+            // It may be about to.
+            _ if found.claim == Claim::Fresh => return Err(unconfirmed()),
             Told::Good(_) | Told::Ended | Told::Unknown => found.session,
         },
         None => match shared.legacy.claim(token).await? {
@@ -88,8 +100,11 @@ pub(super) async fn refresh(
         drop(transaction);
         return replayed(shared, address, id).await;
     }
-    let begun = session::carry_on(&mut transaction, id, shared.policy.refresh_days).await?;
-    let answer = shared.tokens(&mut transaction, &user, begun).await?;
+    let next = session::carry_on(&mut transaction, id, shared.policy.refresh_days).await?;
+    let answer = shared.tokens(&mut transaction, &user, next).await?;
+    if begun.elapsed() > session::ANSWERED_WITHIN {
+        return Err(unconfirmed());
+    }
     commit(transaction).await?;
     Ok(answer)
 }
@@ -136,6 +151,9 @@ pub(super) fn unconfirmed() -> Problem {
     Problem::unavailable("Not known for sure at the moment. Try again.")
 }
 
+/// Tells the other issuer of a session. It is told of its end, then.
+#[utoipa::path(get, path = "/auth/sessions/{id}", params(("id" = Uuid, Path)),
+    security(("key" = [])), responses((status = 200, description = "What is known.", body = Told)))]
 pub(super) async fn told(
     shared: State,
     _: ApiKey,
@@ -147,6 +165,11 @@ pub(super) async fn told(
     Ok(Json(told))
 }
 
+/// Uses a refresh token up for the other issuer.
+///
+/// As often as it asks: it becomes a replay once it was answered for.
+#[utoipa::path(post, path = "/auth/sessions/claim", request_body = ClaimRequest,
+    security(("key" = [])), responses((status = 200, description = "Its session.", body = Told)))]
 pub(super) async fn claim(
     shared: State,
     _: ApiKey,
@@ -161,13 +184,16 @@ pub(super) async fn claim(
     Ok(Json(told))
 }
 
+/// Ends a session that the other issuer has ended.
+#[utoipa::path(delete, path = "/auth/sessions/{id}", params(("id" = Uuid, Path)),
+    security(("key" = [])), responses((status = 204, description = "It is over.")))]
 pub(super) async fn end(
     shared: State,
     _: ApiKey,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
     let mut transaction = shared.database.begin().await?;
-    session::end(&mut transaction, id, "elsewhere").await?;
+    session::end_elsewhere(&mut transaction, id, shared.policy.refresh_days).await?;
     commit(transaction).await?;
     Ok(StatusCode::NO_CONTENT)
 }

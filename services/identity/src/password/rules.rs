@@ -1,6 +1,7 @@
 //! Which passwords are taken.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// Longer ones are refused: they would cost time and gain nothing.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
@@ -12,8 +13,9 @@ const PASSWORD_CHARACTERS_MIN: usize = 8;
 const NAME_CHARACTERS_MIN: usize = 4;
 
 /// A password as somebody sent it. It is never shown.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, format = Password)]
 pub struct Password(String);
 
 impl Password {

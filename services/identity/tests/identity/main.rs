@@ -8,9 +8,11 @@
 mod accounts;
 mod bounds;
 mod django;
+mod issuers;
 mod letters;
 mod logins;
 mod outage;
 mod scene;
+mod schema;
 mod seeds;
 mod tokens;

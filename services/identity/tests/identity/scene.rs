@@ -30,7 +30,7 @@ pub struct Scene {
     // Dropped in this order: what uses it first.
     pub running: Running,
     pub cluster: Cluster,
-    _directory: PrivateDirectory,
+    directory: PrivateDirectory,
 }
 
 impl Scene {
@@ -40,7 +40,19 @@ impl Scene {
         Self {
             running,
             cluster,
-            _directory: directory,
+            directory,
+        }
+    }
+
+    /// Where anything may be written.
+    pub fn directory(&self) -> &PrivateDirectory {
+        &self.directory
+    }
+
+    pub fn port(&self) -> u16 {
+        match self.running.address() {
+            Address::Tcp { port, .. } => *port,
+            Address::Unix { .. } => panic!("not on TCP"),
         }
     }
 
