@@ -18,6 +18,9 @@ class Session(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     # Of the encoded password: another one ends the session, as with Django's.
     password_digest = models.CharField(max_length=64)
+    # Of the password that is being set in this session. It is written before
+    # that, and not in one transaction with it: auth_user may move alone.
+    next_password_digest = models.CharField(max_length=64, null=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)

@@ -80,14 +80,13 @@ class ChangePassword(SignedIn):
         if not is_right(user, given["current_password"]):
             raise Invalid({"current_password": ["This is not the password."]})
         encoded = make_password(given["new_password"])
-        with transaction.atomic():
-            same = get_user_model().objects.filter(pk=user.pk, password=user.password)
-            if not same.update(password=encoded):
-                raise ChangedMeanwhile()
-            sessions.end_others(user.pk, kept=session)
-            Session.objects.filter(pk=session.pk).update(
-                password_digest=sessions.digest_of(encoded)
-            )
+        own = Session.objects.filter(pk=session.pk)
+        own.update(next_password_digest=sessions.digest_of(encoded))
+        same = get_user_model().objects.filter(pk=user.pk, password=user.password)
+        if not same.update(password=encoded):
+            raise ChangedMeanwhile()
+        # Over already, with the password: this only says so.
+        sessions.end_others(user.pk, kept=session)
         return Response(status=204)
 
 
@@ -156,13 +155,15 @@ def told(session):
     if session.ended_at or session.expires_at <= timezone.now():
         return {"state": "ended"}
     Session.objects.filter(pk=session.pk).update(is_shared=True)
+    is_current = sessions.is_current(session)
+    digest = sessions.digest_of(session.user.password) if is_current else session.password_digest
     return {
         "state": "good",
         "session": str(session.pk),
         "user": session.user_id,
-        "password_digest": session.password_digest,
+        "password_digest": digest,
         "expires_at": int(session.expires_at.timestamp()),
-        "is_current": sessions.is_current(session),
+        "is_current": is_current,
     }
 
 

@@ -76,7 +76,8 @@ def goes_on(session):
 
 def is_current(session):
     user = session.user
-    return user.is_active and session.password_digest == digest_of(user.password)
+    digests = (session.password_digest, session.next_password_digest)
+    return user.is_active and digest_of(user.password) in digests
 
 
 def by_id(session_id):
@@ -133,11 +134,11 @@ def refresh(text):
         told = auth_service().claim(text)
         if told.is_replayed:
             raise_replayed(token.session_id)
-        if token.used_at > timezone.now() - CLAIM_FRESH:
-            raise Unconfirmed()
     session = find(token.session_id)
     if session is None:
         raise Ended()
+    if token.is_claimed and token.used_at > timezone.now() - CLAIM_FRESH:
+        raise Unconfirmed()
     with transaction.atomic():
         # As it was seen: unused, or claimed long ago.
         mine = RefreshToken.objects.filter(

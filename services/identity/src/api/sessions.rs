@@ -70,13 +70,14 @@ pub(super) async fn refresh(
         return Err(ended());
     }
     drop(connection);
+    // Whoever has claimed it may be about to answer for it.
+    let is_contested = found
+        .as_ref()
+        .is_some_and(|found| found.claim == Claim::Fresh);
     let id = match found {
         Some(found) if found.claim == Claim::None => found.session,
         Some(found) => match shared.legacy.claim(token).await? {
-            // It has answered for the token.
             Told::Replayed { .. } => return replayed(shared, address, found.session).await,
-            // It may be about to.
-            _ if found.claim == Claim::Fresh => return Err(unconfirmed()),
             Told::Good(_) | Told::Ended | Told::Unknown => found.session,
         },
         None => match shared.legacy.claim(token).await? {
@@ -95,6 +96,9 @@ pub(super) async fn refresh(
         commit(transaction).await?;
         return Err(ended());
     };
+    if is_contested {
+        return Err(unconfirmed());
+    }
     let mut transaction = shared.database.begin().await?;
     if !session::use_up(&mut transaction, token, id).await? {
         drop(transaction);
