@@ -3,6 +3,7 @@
 
 use super::people::{Pair, Person, change, with};
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use std::time::Duration;
 use testbed::deadline;
 use testbed::http_client::{Answer, Call, call};
@@ -39,6 +40,13 @@ pub(super) async fn ensure_known(side: &str, person: &Person) -> Result<()> {
     known
         .map(drop)
         .with_context(|| format!("the password of {}", person.username))
+}
+
+/// A password is good at the monolith's old address, which writes nothing.
+pub(super) async fn ensure_known_of_old(monolith: &str, person: &Person) -> Result<()> {
+    let body = json!({ "username": person.username, "password": person.password });
+    let call = Call::post("/api/auth/login", &body);
+    ask(monolith, call, 200).await.map(drop)
 }
 
 /// A session moves between both sides as its tokens are shown.

@@ -10,6 +10,7 @@ mod bounds;
 mod django;
 mod issuers;
 mod letters;
+mod load;
 mod logins;
 mod outage;
 mod scene;
