@@ -12,6 +12,7 @@ use people::{Client, Counts, Habit, Person, Seen};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use testbed::banyan::answers::Handover;
 use testbed::banyan::{CommandLine, Plan, Serve};
 use testbed::cluster::Cluster;
 use testbed::scene::{MONOLITH_DATABASE, MOVER_ROLE, Scene, Settings};
@@ -22,6 +23,8 @@ use tokio::task::JoinHandle;
 const EXTRACTION: &str = "users";
 const DATABASE: &str = "identity";
 const LIMIT: Duration = Duration::from_secs(60);
+/// How often a hand-over is asked for.
+const HANDOVERS: usize = 8;
 const SECRET: &str = "a secret of this case that is long enough";
 const KEY: &str = "the-key-of-both-sides";
 
@@ -95,6 +98,14 @@ impl Stage {
         settled.with_context(|| format!("last seen: {last:?}"))
     }
 
+    async fn switch(&self) -> Result<()> {
+        in_the_end(async || self.banyan.switch().await).await
+    }
+
+    async fn rollback(&self) -> Result<()> {
+        in_the_end(async || self.banyan.rollback().await).await
+    }
+
     fn sides(&self) -> (&str, &str) {
         (self.scene.web.url(), self.identity.url())
     }
@@ -113,6 +124,21 @@ impl Stage {
             text(service, "identity_service.auth_user").await?,
         ))
     }
+}
+
+/// On a busy machine a password takes longer to hash than the hold lasts: then
+/// all is as before, no client has noticed, and it is asked for again.
+async fn in_the_end(hand_over: impl AsyncFn() -> Result<Handover>) -> Result<()> {
+    for _ in 1..HANDOVERS {
+        let handover = hand_over().await?;
+        if handover.is_committed() {
+            return committed(handover).map(drop);
+        }
+        let reason = handover.reason().to_owned();
+        println!("{} aborted: {reason}", handover.kind);
+        ensure!(reason.contains("the hold's time was over"), "{reason}");
+    }
+    committed(hand_over().await?).map(drop)
 }
 
 /// People at work.
@@ -217,19 +243,19 @@ async fn identity_moves() -> Result<()> {
     stage.banyan.shift("100%").await?;
     let all = crowd.phase("100%", 300).await?;
     ensure!(all > 0.7, "a share of {all} at 100%");
-    committed(stage.banyan.switch().await?)?;
+    stage.switch().await?;
     stage.settled("switched", "service").await?;
     let switched = crowd.phase("switched", 400).await?;
     ensure!(switched > 0.9, "a share of {switched} after the switch");
     both_sides(&stage, &mut people, "service").await?;
-    committed(stage.banyan.rollback().await?)?;
+    stage.rollback().await?;
     stage.settled("following", "monolith").await?;
     crowd.phase("rolled back", 200).await?;
     // What identity has issued is shown to the monolith again.
     stage.banyan.shift("30%").await?;
     let back = crowd.phase("30%", 400).await?;
     ensure!(back < 0.7, "a share of {back} at 30%");
-    committed(stage.banyan.switch().await?)?;
+    stage.switch().await?;
     stage.settled("switched", "service").await?;
     crowd.phase("switched again", 300).await?;
 
