@@ -23,7 +23,7 @@ use crate::user::{self, User};
 /// at all. Only a claim that is older than `CLAIM_FRESH` can be taken back: so
 /// never do both answer for one token.
 pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-const CLAIM_FRESH: Duration = Duration::from_secs(60);
+const CLAIM_FRESH: Duration = Duration::from_mins(1);
 
 /// A session with the token that carries it on.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 const EXTRACTION: &str = "users";
 const DATABASE: &str = "identity";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How often a hand-over is asked for.
 const HANDOVERS: usize = 8;
 const SECRET: &str = "a secret of this case that is long enough";
@@ -128,9 +128,9 @@ impl Stage {
 
 /// On a busy machine a password takes longer to hash than the hold lasts: then
 /// all is as before, no client has noticed, and it is asked for again.
-async fn in_the_end(hand_over: impl AsyncFn() -> Result<Handover>) -> Result<()> {
+async fn in_the_end(ask: impl AsyncFn() -> Result<Handover>) -> Result<()> {
     for _ in 1..HANDOVERS {
-        let handover = hand_over().await?;
+        let handover = ask().await?;
         if handover.is_committed() {
             return committed(handover).map(drop);
         }
@@ -138,7 +138,7 @@ async fn in_the_end(hand_over: impl AsyncFn() -> Result<Handover>) -> Result<()>
         println!("{} aborted: {reason}", handover.kind);
         ensure!(reason.contains("the hold's time was over"), "{reason}");
     }
-    committed(hand_over().await?).map(drop)
+    committed(ask().await?).map(drop)
 }
 
 /// People at work.

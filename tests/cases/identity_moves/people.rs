@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use http::HeaderValue;
 use rand::RngExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,9 +53,10 @@ impl Person {
 
     /// By the address, or by the name where others have the address, too.
     pub fn login(&self) -> Call {
-        let by = match self.email.starts_with("Office") {
-            true => json!({ "username": self.username, "password": self.password }),
-            false => json!({ "email": self.email, "password": self.password }),
+        let by = if self.email.starts_with("Office") {
+            json!({ "username": self.username, "password": self.password })
+        } else {
+            json!({ "email": self.email, "password": self.password })
         };
         Call::post("/auth/login", &by)
     }
@@ -122,7 +123,8 @@ impl Counts {
                 let key = (what_is(what), side.to_owned());
                 self.by_side.get(&key).unwrap_or(&0) - since.by_side.get(&key).unwrap_or(&0)
             };
-            ["login", "me", "refresh"].map(read).iter().sum::<u64>() as f64
+            let split: u64 = ["login", "me", "refresh"].map(read).iter().sum();
+            u32::try_from(split).map_or(f64::MAX, f64::from)
         };
         count("service") / (count("service") + count("monolith")).max(1.0)
     }
@@ -293,7 +295,7 @@ impl Client {
     async fn me(&mut self, scheme: &str, token: &str) {
         let call = with(Call::get("/auth/me"), scheme, token);
         if let Some(answer) = self.ask("me", call, &[200]).await
-            && answer.json()["username"] != Value::from(&*self.person.username)
+            && answer.json()["username"] != *self.person.username
         {
             self.seen
                 .problem(format!("/auth/me is {}", answer.body_head()));

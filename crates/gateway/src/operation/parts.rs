@@ -81,8 +81,7 @@ impl Sharing {
 fn kind(route: Option<&Route>, effect: Effect, method: &str) -> MethodKind {
     match (route.map(|route| route.kind), effect) {
         (Some(KindRule::Always(kind)), _) => kind,
-        (Some(KindRule::ReadsOnce), _) => MethodKind::Read,
-        (_, Effect::Reads) => MethodKind::Read,
+        (Some(KindRule::ReadsOnce), _) | (_, Effect::Reads) => MethodKind::Read,
         (_, Effect::Writes) => MethodKind::Write,
         (_, Effect::Unsaid) => MethodKind::of(method),
     }

@@ -34,8 +34,8 @@ async fn rate(what: &str, clients: usize, url: &str, call: Call) {
     }
     times.sort_unstable();
     let p95 = times[times.len() * 95 / 100];
-    let each = times.len() as f64 / PERIOD.as_secs_f64();
-    println!("{what}: {each:.1} per second, p95 {} ms", p95.as_millis());
+    let (count, seconds) = (times.len(), PERIOD.as_secs());
+    println!("{what}: {count} in {seconds} s, p95 {} ms", p95.as_millis());
 }
 
 #[tokio::test(flavor = "multi_thread")]
