@@ -29,9 +29,10 @@ pub(super) fn findings(found: &[Finding]) {
             Severity::Warn => ("warning", 33),
         };
         let text = finding_text(word, finding);
-        match text.strip_prefix(word).filter(|_| colour) {
-            Some(rest) => say!("\u{1b}[{colour_code}m{word}\u{1b}[0m{rest}"),
-            None => say!("{text}"),
+        if let Some(rest) = text.strip_prefix(word).filter(|_| colour) {
+            say!("\u{1b}[{colour_code}m{word}\u{1b}[0m{rest}");
+        } else {
+            say!("{text}");
         }
     }
 }
