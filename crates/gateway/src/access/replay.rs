@@ -70,7 +70,7 @@ fn rule() -> Jwt {
         audiences: Vec::new(),
         required: Vec::new(),
         leeway: Duration::from_secs(5),
-        lifetime_max: Some(Duration::from_secs(3600)),
+        lifetime_max: Some(Duration::from_hours(1)),
         secrets_are_base64: false,
         jwks: true,
     }

@@ -13,7 +13,7 @@ extractions: {}
 /// No plan makes the parser panic, and every error says something.
 pub fn plan(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        judged(&Plan::parse(text, environment));
+        judged(&Plan::parse(text, |name| Some(name.to_lowercase())));
     }
 }
 
@@ -22,16 +22,16 @@ pub fn kong(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let reader = |path: &Path| match path.ends_with("kong.yml") {
-        true => Ok(text.to_owned()),
-        false => Err(io::ErrorKind::NotFound.into()),
+    let reader = |path: &Path| {
+        if path.ends_with("kong.yml") {
+            Ok(text.to_owned())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     };
+    let environment = |name: &str| Some(name.to_lowercase());
     let files = Files::new("/team", &reader);
     judged(&Plan::parse_with_files(WITH_KONG, environment, &files));
-}
-
-fn environment(name: &str) -> Option<String> {
-    Some(name.to_lowercase())
 }
 
 fn judged(plan: &Result<Plan, PlanError>) {
