@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
 use super::{App, callers};
 use crate::push::{Full, Session, serve};
+use crate::store::push;
 
 /// Browsers cannot set headers here, but they can name subprotocols: this one,
 /// and the token as a second one.
@@ -46,9 +47,12 @@ pub async fn open(State(app): State<App>, mut request: Request) -> Result<Respon
             .insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     let wake = app.hub.join(&user)?;
+    // Before the client hears that it is in: what is told it from then on, it gets.
+    let last = push::last(&app.database, &user).await?;
     let session = Session {
         user,
-        last: begin.last_id.map(|last| last.max(0)),
+        // One that was never given is a mistake, or of another database.
+        at: begin.last_id.map_or(last, |given| given.clamp(0, last)),
         expires: Instant::now() + remaining(&caller),
     };
     tokio::spawn(serve(upgrade, session, wake, app.database, app.stopping));

@@ -35,8 +35,8 @@ const MAX_INCOMING_BYTES: usize = 4 * 1024;
 pub struct Session {
     /// Whose messages.
     pub user: String,
-    /// The last one that the client has; none to begin with what comes now.
-    pub last: Option<i64>,
+    /// The number of the last message that the client has.
+    pub at: i64,
     /// When whoever let them in wants to see them again.
     pub expires: Instant,
 }
@@ -96,10 +96,7 @@ struct Socket {
 
 impl Socket {
     async fn converse(&mut self, mut wake: Wake, stopping: &Stopping) -> End {
-        let mut at = match self.begin().await {
-            Ok(at) => at,
-            Err(error) => return End::Failed(error),
-        };
+        let mut at = self.session.at;
         let mut ping = tokio::time::interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
@@ -123,13 +120,6 @@ impl Socket {
                 },
             }
         }
-    }
-
-    /// The number of the last message that the client has.
-    async fn begin(&mut self) -> Result<i64, DatabaseError> {
-        let last = push::last(&self.database, &self.session.user).await?;
-        // One that was never given is a mistake, or of another database.
-        Ok(self.session.last.map_or(last, |given| given.min(last)))
     }
 
     /// Sends what the client does not have.

@@ -43,14 +43,17 @@ async fn open(scene: &Scene, user: &str, query: &str) -> Socket {
 
 /// The next message; pings are answered on the way.
 async fn next(socket: &mut Socket) -> Option<Value> {
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
-        match message {
-            Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-            Some(Ok(_)) => {}
+    let message = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
         }
-    }
+    };
+    // In all: pings come for ever.
+    tokio::time::timeout(PATIENCE, message).await.unwrap()
 }
 
 async fn push(scene: &Scene, user: &str, text: &str) {
