@@ -281,10 +281,24 @@ async fn a_database_that_goes_and_comes_back_loses_nothing() {
     }
     scene.cluster.kill().await;
     scene.cluster.start().await.unwrap();
-    // Connections from before are noticed to be dead when they are used.
-    deadline::until("a new connection", PATIENCE, async || {
-        let live = sqlx::query("select 1").execute(database.pool()).await;
-        Ok((live.is_ok() && database.pool().size() <= 2).then_some(()))
+    // Connections from before are noticed to be dead when they are used: all that
+    // are there are, at once.
+    deadline::until("live connections only", PATIENCE, async || {
+        let mut taken = Vec::new();
+        for _ in 0..database.pool().size() {
+            let Ok(mut connection) = database.pool().acquire().await else {
+                return Ok(None);
+            };
+            if sqlx::query("select 1")
+                .execute(&mut *connection)
+                .await
+                .is_err()
+            {
+                return Ok(None);
+            }
+            taken.push(connection);
+        }
+        Ok(Some(()))
     })
     .await
     .unwrap();
