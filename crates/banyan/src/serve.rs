@@ -30,7 +30,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::SignalKind,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// How long requests under way may take to end when the process stops.
@@ -44,6 +44,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long requests are routed as was decided last while a successor takes over,
 /// and while this process decides again where that one has failed.
 const UNDECIDED: Duration = TAKING.saturating_add(RELEASE);
+
+/// How long "ready" waits for news of every extraction. One whose databases are
+/// away has none; the others are served meanwhile.
+const NEWS: Duration = Duration::from_secs(5);
 
 /// Bytes of the API's token.
 const TOKEN_BYTES: usize = 32;
@@ -193,10 +197,10 @@ impl Serving<'_> {
             metrics: metrics::texts(&self.gateway, &self.movers),
             routes: self.local.clone(),
         });
-        announce(self.plan, self.gateway.local_addr(), address)?;
         let ended = {
             let api = axum_serve(api_listener, router);
             tokio::select! {
+                Err(failure) = self.announce(address) => Err(failure),
                 () = stop_signal() => Ok(()),
                 () = conductor.failed() => {
                     Err(Failure::NotDone("the conductor cannot go on; see the log".to_owned()))
@@ -210,6 +214,27 @@ impl Serving<'_> {
         self.gateway.shutdown(GRACE).await;
         conductor.stop().await;
         Ok(Some(End::Stopped(ended)))
+    }
+
+    /// The line that says it is ready, for people and for scripts, as soon as
+    /// requests of every extraction are routed.
+    async fn announce(&self, control: SocketAddr) -> Result<(), Failure> {
+        let extractions = self.plan.extractions.len();
+        if timeout(NEWS, self.publisher.told(extractions))
+            .await
+            .is_err()
+        {
+            tracing::warn!("some extractions are refused: their databases do not answer");
+        }
+        let gateway = self.gateway.local_addr();
+        tracing::info!(%gateway, %control, extractions, "ready");
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "ready gateway=http://{gateway} control=http://{control}"
+        )
+        .and_then(|()| out.flush())
+        .map_err(Failure::not_done)
     }
 
     /// Stops deciding, and lets a successor do it. Meanwhile requests are routed
@@ -244,18 +269,6 @@ impl Serving<'_> {
             }
         }
     }
-}
-
-/// The line that says it is ready, for people and for scripts.
-fn announce(plan: &Plan, gateway: SocketAddr, control: SocketAddr) -> Result<(), Failure> {
-    tracing::info!(%gateway, %control, extractions = plan.extractions.len(), "ready");
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "ready gateway=http://{gateway} control=http://{control}"
-    )
-    .and_then(|()| out.flush())
-    .map_err(Failure::not_done)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -15,11 +15,14 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::watch;
 
 /// The way to the gateways.
 pub struct Publisher {
     published: Mutex<Published>,
     gateways: Arc<dyn Gateways>,
+    /// Of how many extractions something was told.
+    told: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -56,7 +59,19 @@ impl Publisher {
         Self {
             published: Mutex::default(),
             gateways,
+            told: watch::Sender::new(0),
         }
+    }
+
+    /// Waits until the gateways were told of so many extractions: of all, they
+    /// refuse none for want of news. Cancel safe.
+    pub async fn told(&self, extractions: usize) {
+        // The sender is here, so it does not end.
+        let _ = self
+            .told
+            .subscribe()
+            .wait_for(|told| *told >= extractions)
+            .await;
     }
 
     pub(crate) fn gateways(&self) -> &Arc<dyn Gateways> {
@@ -96,6 +111,7 @@ impl Publisher {
     fn tell(&self, all: &mut Routing, extraction: &ExtractionName, routing: ExtractionRouting) {
         if all.extractions.insert(extraction.clone(), routing) != Some(routing) {
             self.gateways.publish(all.clone());
+            self.told.send_replace(all.extractions.len());
         }
     }
 
@@ -204,6 +220,20 @@ mod tests {
         };
         assert!(last.epoch > held.epoch, "{told:?}");
         assert_eq!(last.writes, MONOLITH);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_news_hears_once_all_have_some() {
+        use futures_util::FutureExt;
+        let (name, _, publisher) = publisher();
+        let other = ExtractionName::new("users").unwrap();
+        publisher.set(&name, routing(0, MONOLITH, 0));
+        publisher.set(&name, routing(1, MONOLITH, 0));
+        assert!(publisher.told(1).now_or_never().is_some());
+        let mut both = std::pin::pin!(publisher.told(2));
+        assert!(both.as_mut().now_or_never().is_none());
+        publisher.set(&other, routing(0, MONOLITH, 0));
+        both.await;
     }
 
     #[test]

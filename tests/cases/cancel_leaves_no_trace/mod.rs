@@ -36,6 +36,12 @@ async fn cancel_leaves_no_trace() -> Result<()> {
     let rows = row_counts(&service, "contract_service").await?;
 
     stage.serve(None).await?;
+    // Ready means that the first request is routed.
+    let first = http_client::call(stage.gateway()?, &reads(), TIMEOUT).await?;
+    ensure!(
+        first.side() == Some("monolith"),
+        "right after ready: {first:?}"
+    );
     stage.banyan.start().await?;
     stage.settled("following", "monolith").await?;
     let during = Catalogue::read(&monolith).await?;
@@ -88,11 +94,14 @@ async fn abort_a_switch(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+fn reads() -> Call {
+    Call::get("/api/contracts").by(Some(READER))
+}
+
 /// Waits until reads come from a side.
 async fn read_from(stage: &Stage, side: &str) -> Result<()> {
-    let call = Call::get("/api/contracts").by(Some(READER));
     deadline::until(&format!("reads from the {side}"), READS_LIMIT, async || {
-        let answer = http_client::call(stage.gateway()?, &call, TIMEOUT).await?;
+        let answer = http_client::call(stage.gateway()?, &reads(), TIMEOUT).await?;
         Ok((answer.side() == Some(side)).then_some(()))
     })
     .await
