@@ -60,7 +60,8 @@ fn credentials() -> Option<Credentials> {
     Credentials::new(&BTreeMap::from([(KEY.to_owned(), shop)])).ok()
 }
 
-fn rule() -> Jwt {
+/// What is asked of them.
+pub(super) fn rule() -> Jwt {
     Jwt {
         headers: vec!["authorization".to_owned()],
         query: Vec::new(),

@@ -323,6 +323,7 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::replay;
     use jsonwebtoken::{EncodingKey, Header, encode};
     use plan::Secret;
     use proptest::prelude::*;
@@ -347,17 +348,8 @@ mod tests {
 
     fn rule() -> Jwt {
         Jwt {
-            headers: vec!["authorization".to_owned()],
-            query: Vec::new(),
-            cookies: Vec::new(),
-            key_claim: "iss".to_owned(),
-            issuers: Vec::new(),
-            audiences: Vec::new(),
-            required: Vec::new(),
-            leeway: Duration::from_secs(5),
             lifetime_max: None,
-            secrets_are_base64: false,
-            jwks: true,
+            ..replay::rule()
         }
     }
 
