@@ -2,7 +2,7 @@
 //! that fails has a reason, no write comes twice, nobody gets another one's
 //! answer, and nothing hangs.
 //!
-//! `BANYAN_CHAOS_SECONDS` says for how long (3), `BANYAN_CHAOS_SEED` which
+//! `BANYAN_CHAOS_SECONDS` says for how long (60), `BANYAN_CHAOS_SEED` which
 //! chaos; the seed is printed.
 
 use crate::support::*;
@@ -307,7 +307,7 @@ async fn whatever_upstreams_do_no_request_is_doubled_mixed_up_or_forgotten() {
             .map_or(default, |text| text.parse().unwrap())
     };
     let seed = number("BANYAN_CHAOS_SEED", uuid::Uuid::new_v4().as_u64_pair().0);
-    let seconds = number("BANYAN_CHAOS_SECONDS", 3);
+    let seconds = number("BANYAN_CHAOS_SECONDS", 60);
     println!("BANYAN_CHAOS_SEED={seed} BANYAN_CHAOS_SECONDS={seconds}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let counted = Counted::default();
