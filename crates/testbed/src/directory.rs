@@ -40,8 +40,11 @@ impl PrivateDirectory {
             .keep();
         // The mode above passes through the umask.
         fs::set_permissions(&path, fs::Permissions::from_mode(PASSABLE))?;
-        let lock = File::create(path.join("lock"))?;
+        // Locked before others can see it: an unlocked one is an abandoned one.
+        let making = path.join("lock.new");
+        let lock = File::create(&making)?;
         lock.lock()?;
+        fs::rename(&making, path.join("lock"))?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -144,6 +147,21 @@ mod tests {
         let path = second.path().to_owned();
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn none_is_swept_while_it_is_made() {
+        let make = || {
+            for _ in 0..100 {
+                let made = PrivateDirectory::new().unwrap();
+                assert!(made.path().join("lock").is_file());
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(make);
+            }
+        });
     }
 
     #[test]
