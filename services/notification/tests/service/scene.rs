@@ -13,7 +13,8 @@ use testbed::process::{Process, Spec};
 
 use crate::client::{Answer, Client};
 
-pub const PATIENCE: Duration = Duration::from_mins(1);
+/// Longer than the lease of a delivery that nobody can finish any more: 70 s.
+pub const PATIENCE: Duration = Duration::from_secs(100);
 pub const KEY: &str = "test-notification-key";
 pub const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
 pub const SMTP_USER: &str = "shop@example.com";
