@@ -148,20 +148,21 @@ impl Reader<'_> {
     ) -> Option<T> {
         let name = name.replace(OWN_NAME, &self.identity.variable_prefix());
         let default = default.map(|text| text.replace(OWN_PORT, &self.identity.port.to_string()));
-        self.declared.push(Declaration {
-            name: name.clone(),
-            meaning: meaning
-                .iter()
-                .map(|line| line.trim())
-                .collect::<Vec<_>>()
-                .join(" "),
-            form: T::form(),
-            default: match &default {
-                Some(text) => Default::Text(text.clone()),
-                None if T::absent().is_some() => Default::Nothing,
-                None => Default::Required,
-            },
-        });
+        // Some services are whom others are told of: to the registry,
+        // REGISTRY_SERVICE_API_KEY is its own and that of the registry.
+        if self.declared.iter().all(|known| known.name != name) {
+            let meaning: Vec<_> = meaning.iter().map(|line| line.trim()).collect();
+            self.declared.push(Declaration {
+                name: name.clone(),
+                meaning: meaning.join(" "),
+                form: T::form(),
+                default: match &default {
+                    Some(text) => Default::Text(text.clone()),
+                    None if T::absent().is_some() => Default::Nothing,
+                    None => Default::Required,
+                },
+            });
+        }
         // An empty variable counts as one that is not set.
         let given = (self.lookup)(&name).filter(|text| !text.trim().is_empty());
         let Some(text) = given.or(default) else {

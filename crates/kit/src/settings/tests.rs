@@ -128,6 +128,16 @@ fn the_reference_has_every_variable() {
     );
 }
 
+#[test]
+fn a_service_that_others_are_told_of_has_its_key_once() {
+    let registry = Identity::new("registry", "1.0.0", 8004);
+    let names = declarations::<Server>(&registry);
+    let keys = names
+        .iter()
+        .filter(|one| one.name == "REGISTRY_SERVICE_API_KEY");
+    assert_eq!(keys.count(), 1);
+}
+
 proptest! {
     #[test]
     fn nothing_that_is_set_panics(value: String) {
