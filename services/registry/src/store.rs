@@ -3,6 +3,7 @@
 
 pub mod external;
 pub mod health;
+mod history;
 pub mod instances;
 pub mod panels;
 pub mod tasks;
@@ -19,9 +20,6 @@ pub const CHANNEL: &str = "registry";
 pub const CHANGED: &str = "changed";
 /// Somebody asked for a check or a sync.
 pub const ASKED: &str = "asked";
-
-/// How much of a history is kept per external service.
-const HISTORY: i64 = 100;
 
 /// Waits until there may be something of a kind to look at. Cancel safe.
 pub async fn told_of(receiver: &mut Receiver, kind: &str) {

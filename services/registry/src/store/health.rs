@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::external;
+use super::history::{History, KEPT};
 use super::tasks::{self, Task};
-use super::{HISTORY, external};
 use crate::external::External;
 use crate::health::{Health, Outcome};
 
@@ -84,14 +85,7 @@ pub async fn store(
     .bind(outcome.reason())
     .execute(&mut *transaction)
     .await?;
-    sqlx::query(
-        "delete from checks where service = $1 and number < (select min(number) from \
-         (select number from checks where service = $1 order by number desc limit $2) kept)",
-    )
-    .bind(id)
-    .bind(HISTORY)
-    .execute(&mut *transaction)
-    .await?;
+    History::Checks.cut(&mut transaction, id).await?;
     if before.state != after.state {
         sqlx::query(
             "insert into transitions (service, from_state, to_state, reason) \
@@ -103,15 +97,7 @@ pub async fn store(
         .bind(outcome.reason())
         .execute(&mut *transaction)
         .await?;
-        sqlx::query(
-            "delete from transitions where service = $1 and number < (select min(number) from \
-             (select number from transitions where service = $1 order by number desc limit $2) \
-             kept)",
-        )
-        .bind(id)
-        .bind(HISTORY)
-        .execute(&mut *transaction)
-        .await?;
+        History::Transitions.cut(&mut transaction, id).await?;
     }
     commit(transaction).await?;
     Ok(true)
@@ -134,7 +120,7 @@ pub async fn report(
          order by number desc limit $2",
     )
     .bind(id)
-    .bind(HISTORY)
+    .bind(KEPT)
     .fetch_all(&mut *moment)
     .await?;
     let transitions = sqlx::query_as(
@@ -142,7 +128,7 @@ pub async fn report(
          order by number desc limit $2",
     )
     .bind(id)
-    .bind(HISTORY)
+    .bind(KEPT)
     .fetch_all(&mut *moment)
     .await?;
     commit(moment).await?;

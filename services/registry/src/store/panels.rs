@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::external;
+use super::history::{History, KEPT};
 use super::tasks::{self, Task};
-use super::{HISTORY, external};
 use crate::difference::Difference;
 use crate::panel::{Catalogue, Panel};
 
@@ -132,14 +133,7 @@ pub async fn store(
     .bind(found.as_ref().err())
     .execute(&mut *transaction)
     .await?;
-    sqlx::query(
-        "delete from syncs where service = $1 and number < (select min(number) from \
-         (select number from syncs where service = $1 order by number desc limit $2) kept)",
-    )
-    .bind(id)
-    .bind(HISTORY)
-    .execute(&mut *transaction)
-    .await?;
+    History::Syncs.cut(&mut transaction, id).await?;
     commit(transaction).await?;
     Ok(stored)
 }
@@ -176,7 +170,7 @@ async fn add(
     sqlx::query("delete from catalogues where service = $1 and version <= $2::bigint - $3")
         .bind(service)
         .bind(next)
-        .bind(HISTORY)
+        .bind(KEPT)
         .execute(connection)
         .await?;
     Ok(Some(next))
@@ -247,7 +241,7 @@ pub async fn syncs(database: &Database, service: Uuid) -> Result<Vec<Sync>, Data
          order by number desc limit $2",
     )
     .bind(service)
-    .bind(HISTORY)
+    .bind(KEPT)
     .fetch_all(database.pool())
     .await?;
     Ok(syncs)
