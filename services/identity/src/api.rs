@@ -109,9 +109,19 @@ impl Shared {
         })
     }
 
+    /// Refuses an attempt that would be one too many; the first is noted.
+    async fn look(&self, counters: &[Counter], address: Address) -> Result<(), Problem> {
+        let verdict = self.throttle.look(counters).await?;
+        self.noted(verdict, address).await
+    }
+
     /// Counts an attempt; the first that is one too many is noted.
     async fn count(&self, counters: &[Counter], address: Address) -> Result<(), Problem> {
         let verdict = self.throttle.count(counters).await?;
+        self.noted(verdict, address).await
+    }
+
+    async fn noted(&self, verdict: Verdict, address: Address) -> Result<(), Problem> {
         if let Verdict::Refused { is_first: true, .. } = verdict {
             self.note(Event::Throttled { address: address.0 }).await?;
         }
@@ -128,7 +138,7 @@ impl Shared {
                 .0
                 .map(|from| Counter::of_address("link", from, policy.address_requests)),
         );
-        self.throttle.look(&counters).await?.allowed()?;
+        self.look(&counters, address).await?;
         counters.push(Counter::new("links", "", LINKS_MAX));
         self.count(&counters, address).await
     }

@@ -83,6 +83,12 @@ const COUNT: &str = "with counted as ( \
      ) select w.most, c.count, ceil(extract(epoch from c.ends - now()))::int \
      from unnest($1::bytea[], $2::int[]) as w (key, most) join counted c on c.key = w.key";
 
+// Only the first one that is refused writes: a flood of them reads.
+const MARK: &str = "update throttle set count = count + 1 where key in ( \
+     select t.key from unnest($1::bytea[], $2::int[]) as w (key, most) \
+     join throttle t on t.key = w.key \
+     where t.count = w.most and t.ends > now() order by t.key for update of t)";
+
 const TAKE_BACK: &str = "update throttle set count = greatest(count - 1, 0) where key in ( \
      select key from throttle where key = any($1) order by key for update)";
 
@@ -98,17 +104,31 @@ impl Throttle {
         Self { database, window }
     }
 
-    /// Whether another attempt would be one too many. Counts nothing.
+    /// Whether another attempt would be one too many. Counts only the first
+    /// one that is.
     pub(crate) async fn look(&self, counters: &[Counter]) -> Result<Verdict, DatabaseError> {
         let (keys, most) = bound(counters);
         let found: Vec<(i32, i32, i32)> = sqlx::query_as(LOOK)
-            .bind(keys)
-            .bind(most)
+            .bind(&keys)
+            .bind(&most)
             .fetch_all(self.database.pool())
             .await?;
-        Ok(judged(found.into_iter().map(|(most, count, wait)| {
-            (most, count.saturating_add(1), wait)
-        })))
+        let found = found.into_iter();
+        let verdict =
+            judged(found.map(|(most, count, wait)| (most, count.saturating_add(1), wait)));
+        let Verdict::Refused {
+            wait_seconds,
+            is_first: true,
+        } = verdict
+        else {
+            return Ok(verdict);
+        };
+        let mark = sqlx::query(MARK).bind(keys).bind(most);
+        let marked = mark.execute(self.database.pool()).await?;
+        Ok(Verdict::Refused {
+            wait_seconds,
+            is_first: marked.rows_affected() > 0,
+        })
     }
 
     /// Counts an attempt.

@@ -41,7 +41,7 @@ pub(super) async fn change_password(
         &shared,
         &Login::Username(user.username.clone()),
     )];
-    shared.throttle.look(&counters).await?.allowed()?;
+    shared.look(&counters, address).await?;
     let turn = shared.hasher.turn().await?;
     shared.count(&counters, address).await?;
     if !turn

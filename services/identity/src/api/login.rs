@@ -58,7 +58,7 @@ async fn authenticate(
         .flatten()
         .collect();
     // Before waiting for a turn: who is locked out takes nobody's place.
-    shared.throttle.look(&counters).await?.allowed()?;
+    shared.look(&counters, address).await?;
     let turn = shared.hasher.turn().await?;
     shared.count(&counters, address).await?;
     let mut connection = shared.connection().await?;

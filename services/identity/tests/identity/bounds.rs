@@ -45,9 +45,12 @@ async fn who_guesses_is_locked_out_whether_the_account_exists_or_not() {
         }
         scene.tokens("testuser").await;
     }
-    let throttled = "select count(*)::text from ledger where kind = 'Throttled'";
-    assert_eq!(scene.text(throttled).await, "0");
+    // Once for each of the two that were locked out.
+    assert_eq!(scene.text(THROTTLED).await, "2");
 }
+
+/// How often it was noted that something was refused.
+const THROTTLED: &str = "select count(*)::text from ledger where kind = 'Throttled'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_guesses_at_once_are_no_way_around() {
@@ -73,8 +76,19 @@ async fn many_guesses_at_once_are_no_way_around() {
         *counted.entry(status).or_insert(0) += 1;
     }
     assert_eq!(counted, BTreeMap::from([(401, 3), (429, 13)]));
-    let throttled = "select count(*)::text from ledger where kind = 'Throttled'";
-    assert_eq!(scene.text(throttled).await, "1");
+    assert_eq!(scene.text(THROTTLED).await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lockout_is_noted_once() {
+    let scene = Scene::new(&[("LOGIN_FAILURES_PER_ACCOUNT", "3")]).await;
+    scene.register("testuser").await;
+    let wrong = json!({ "email": "testuser@example.com", "password": WRONG });
+    for (status, noted) in [(401, "0"), (401, "0"), (401, "0"), (429, "1"), (429, "1")] {
+        let answer = scene.post_by("/auth/login", "", &wrong).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(scene.text(THROTTLED).await, noted);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
