@@ -31,7 +31,7 @@ kit::settings! {
         pub hashing_concurrency: Option<Bounded<1, 256>> = "HASHING_CONCURRENCY",
         /// Requests that may wait to hash a password
         pub hashing_waiting: Bounded<1, 10000> = "HASHING_WAITING" or "64",
-        /// Whether a login may write a password anew; only once the extraction is retired
+        /// Whether a login may write a password anew; only when nothing follows back to Django
         pub rehash: bool = "PASSWORD_REHASH" or "false",
         /// Wrong passwords for one account within the window
         pub account_failures: Count = "LOGIN_FAILURES_PER_ACCOUNT" or "10",
