@@ -352,10 +352,14 @@ impl Pins {
     }
 
     /// Forgets the pins that bind nothing any more. `owner` is the ownership
-    /// in use.
+    /// in use, or was a moment ago: a switch does not wait for a sweep, and
+    /// pins of the next owner are not for this one to judge.
     pub(crate) fn sweep(&self, owner: Option<Ownership>) {
-        let applied = owner.map_or(Lsn(0), |owner| self.applied(owner.side));
-        let binds = |pin: &Pin| Some(pin.owner()) == owner && pin.binds(pin.owner(), applied);
+        let Some(owner) = owner else { return };
+        let applied = self.applied(owner.side);
+        let binds = |pin: &Pin| {
+            pin.owner().since > owner.since || pin.owner() == owner && pin.binds(owner, applied)
+        };
         for shard in &self.shards {
             let mut shard = shard.lock();
             let before = shard.len();
@@ -486,6 +490,25 @@ mod tests {
         };
         pins.sweep(Some(next));
         assert_eq!(pins.clients.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_sweep_that_began_before_a_switch_takes_no_pin_of_the_next_owner() {
+        let (pins, _applied) = pins(2);
+        pins.start(OWNER);
+        pins.sweep(None);
+        assert!(pins.pin(Holder::Start).is_some());
+        let next = Ownership {
+            side: Side::Monolith,
+            since: Epoch(2),
+        };
+        let one = pins.client(b"1");
+        for client in [Some(one), None] {
+            pins.sent(next, client);
+        }
+        pins.sweep(Some(OWNER));
+        assert!(pins.pin(Holder::Client(one)).is_some());
+        assert!(pins.pin(Holder::Keyless).is_some());
     }
 
     #[tokio::test]
