@@ -221,7 +221,7 @@ async fn try_once(
     let upstream = &local.upstream;
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
-        return Box::pin(multiplexed(local, chosen, request, sends)).await;
+        return Box::pin(multiplexed(local, chosen, request)).await;
     }
     let kept = match sends {
         Sends::Again => local.pool.take(chosen, begun.into_std()),
@@ -270,15 +270,11 @@ async fn multiplexed(
     local: &Local,
     chosen: usize,
     request: &mut Request<RequestBody>,
-    sends: Sends,
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = &local.upstream;
-    // It is used up.
-    let copy = match sends {
-        Sends::Again => repeat::copy(request),
-        Sends::Once => None,
-    };
-    let request = match copy {
+    // It is used up, and so leaves a copy: also what is sent once may be sent
+    // elsewhere, where nothing of it has reached this upstream.
+    let request = match repeat::copy(request) {
         Some(copy) => copy.map(RequestBody::Whole),
         None => std::mem::take(request),
     };

@@ -74,11 +74,13 @@ async fn ask(
     caller: Caller<'_>,
     wait: &Wait,
 ) -> Outcome {
+    // Asked before: what is passed on as it comes is used up.
+    let is_here = request.body().whole().is_some();
     let answer = send(worker, route, side, request, *sends).await;
     let may_ask_again = match (*sends, &answer) {
         (Sends::Again, _) => true,
         // What had no effect, where it is here to be sent.
-        (Sends::Once, Err(Failure::NotSent(_))) => request.body().whole().is_some(),
+        (Sends::Once, Err(Failure::NotSent(_))) => is_here,
         (Sends::Once, _) => false,
     };
     let answer = answer.map_err(Failure::refusal);

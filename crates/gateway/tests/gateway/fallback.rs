@@ -1,6 +1,7 @@
 //! Upstreams that fail.
 
 use crate::support::*;
+use gateway::Gateway;
 use protocol::Side;
 use std::{
     collections::BTreeMap,
@@ -37,6 +38,48 @@ async fn a_read_that_fails_at_the_other_side_goes_to_the_owner_once() {
     assert_eq!(bed.post(PATH, USER, "x").await.status, 503);
     assert_eq!(bed.service.count(), 5);
     assert_eq!(bed.monolith.count(), 5);
+}
+
+/// An HTTP/2 upstream's request is used up by sending it; what has reached
+/// nobody is asked of the owner whole all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reached_no_http_2_upstream_goes_to_the_owner_as_it_is() {
+    let monolith = Upstream::start("monolith").await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let service = format!(
+        "url: \"http://{}\", protocol: h2c",
+        nobody.local_addr().unwrap()
+    );
+    drop(nobody);
+    let plan = shaped(
+        &format!("url: \"http://{}\"", monolith.address),
+        &service,
+        "",
+    );
+    let gateway = Gateway::start(&plan, still()).unwrap();
+    gateway.renew_lease(std::time::Instant::now() + Duration::from_hours(1));
+    gateway.publish(&routing(1, TO_MONOLITH, 100));
+    let mut client = Client::connect(gateway.local_addr()).await;
+    let fallbacks = "banyan_fallbacks_total";
+    let is_fallback = || {
+        let metrics = encoded(&gateway);
+        let mut lines = metrics.lines().filter(|line| line.starts_with(fallbacks));
+        lines.any(|line| !line.ends_with(" 0"))
+    };
+    let end = std::time::Instant::now() + DEADLINE;
+    while !is_fallback() {
+        assert!(std::time::Instant::now() < end, "never fell back");
+        let answer = client
+            .send("POST", "/api/contracts/once", USER, "a login")
+            .await;
+        assert_eq!((answer.status, answer.side()), (200, Some("monolith")));
+    }
+    for seen in monolith.seen() {
+        assert_eq!(
+            (seen.path.as_str(), &seen.body[..]),
+            ("/api/contracts/once", &b"a login"[..])
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
