@@ -31,7 +31,7 @@ use crate::{
     worker::{Current, Worker},
     write::choosing,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use protocol::Side;
@@ -57,11 +57,14 @@ const TUNNEL_BUFFER_BYTES: usize = 8 << 10;
 pub(crate) struct Asked(HeaderValue);
 
 /// The protocol that a request asks for, where it may be passed on: HTTP/1.1
-/// only, and without a body, for which nobody knows which protocol it is in.
+/// only, and without a body, for which nobody knows which protocol it is in. A
+/// GET only, as RFC 6455 wants it: an upstream may decline and do what it was
+/// asked for, and a write must be known as one.
 /// Those that are versions of HTTP or its transport are between the client and
 /// the gateway, and are not offered.
 pub(crate) fn asked(parts: &Parts, body: &Incoming) -> Option<Asked> {
-    if !parts.headers.contains_key(header::UPGRADE)
+    if parts.method != Method::GET
+        || !parts.headers.contains_key(header::UPGRADE)
         || parts.version != Version::HTTP_11
         || !body.is_end_stream()
         || !is_named(&parts.headers)
@@ -152,6 +155,11 @@ async fn admit(
         flight,
     });
     let grant = Grant(grants.collect());
+    for granted in &grant.0 {
+        if let Some(force) = &worker.setup.table.entry(granted.extraction).force {
+            force.strip(&mut parts.headers);
+        }
+    }
     if let Some(route) = way.redirect {
         stay::redirect(worker, worker.setup.table.stay(route), parts)?;
     }

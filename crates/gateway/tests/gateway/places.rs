@@ -168,6 +168,20 @@ async fn testers_choose_their_side_and_the_key_goes_no_further() {
         .insert("x-canary-key", "s3cret".parse().unwrap());
     let write = bed.client().await.request(write).await.unwrap();
     assert_eq!(write.side(), Some("monolith"));
+    // Nor does an upgrade carry the key further.
+    let mut socket = build("GET", "/api/contracts", Some("1"), "");
+    for (name, value) in [
+        ("x-canary", "always"),
+        ("x-canary-key", "s3cret"),
+        ("connection", "upgrade"),
+        ("upgrade", "echo"),
+    ] {
+        socket.headers_mut().insert(name, value.parse().unwrap());
+    }
+    bed.client().await.request(socket).await.unwrap();
+    let seen = bed.monolith.seen().pop().unwrap();
+    assert_eq!(seen.header("upgrade"), Some("echo"));
+    assert_eq!(seen.header("x-canary-key"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -219,13 +219,18 @@ async fn upgrades_that_are_declined_or_wrong() {
         "connection: upgrade\r\nupgrade: h2c",
         "upgrade: websocket",
         "connection: upgrade\r\nupgrade: websocket\r\ncontent-length: 1",
+        "connection: upgrade\r\nupgrade: websocket\r\ncontent-length: 0",
     ]
     .iter()
     .enumerate()
     {
         client.read.clear();
+        // A write that asks for an upgrade is a write.
+        let method = if head.ends_with('0') { "POST" } else { "GET" };
         client
-            .write(&format!("GET /x HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n"))
+            .write(&format!(
+                "{method} /x HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n"
+            ))
             .await;
         if head.ends_with('1') {
             client.write("b").await;
