@@ -122,6 +122,16 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
     if parts.method == Method::TRACE {
         return Err(Refusal::BadHead("TRACE is not supported"));
     }
+    // Methods are told apart by case, but not by every server: `post` would
+    // find no route of `POST`, and be one behind it.
+    if parts
+        .method
+        .as_str()
+        .bytes()
+        .any(|byte| byte.is_ascii_lowercase())
+    {
+        return Err(Refusal::BadHead("the method is not in capitals"));
+    }
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -146,7 +156,8 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The host as [`Head`] wants it: lower case, without its port.
+/// The host as [`Head`] wants it: lower case, without its port and without the
+/// dot of the root, which names the same host.
 pub(crate) fn host(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let end = match host.rfind(']') {
@@ -154,6 +165,7 @@ pub(crate) fn host(headers: &HeaderMap) -> Option<Cow<'_, str>> {
         None => host.find(':').unwrap_or(host.len()),
     };
     let host = &host[..end];
+    let host = host.strip_suffix('.').unwrap_or(host);
     Some(if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())
     } else {
@@ -350,6 +362,11 @@ mod tests {
     fn heads_that_mean_two_things_are_refused() {
         assert_eq!(check(&parts("/", &[("host", "a:80")])), Ok(()));
         assert_eq!(check(&parts("http://A/x", &[("host", "a")])), Ok(()));
+        for method in ["post", "Get", "delete"] {
+            let mut odd = parts("/", &[("host", "a")]);
+            odd.method = method.parse().unwrap();
+            assert!(check(&odd).is_err(), "{method}");
+        }
         for bad in [
             parts("/", &[]),
             parts("/", &[("host", "a"), ("host", "a")]),
@@ -368,6 +385,7 @@ mod tests {
         assert_eq!(host("Example.ORG:80").as_deref(), Some("example.org"));
         assert_eq!(host("[::1]:80").as_deref(), Some("[::1]"));
         assert_eq!(host("a").as_deref(), Some("a"));
+        assert_eq!(host("Example.org.:80").as_deref(), Some("example.org"));
     }
 
     #[test]
