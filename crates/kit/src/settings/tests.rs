@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -94,6 +96,25 @@ fn hosts_may_be_names_numbers_and_sockets() {
     for (host, address) in expected {
         assert_eq!(shown(host).as_deref(), address, "{host}");
     }
+}
+
+#[test]
+fn times_are_whole_microseconds() {
+    let expected = [
+        ("0", 0),
+        ("0.0000004", 0),
+        ("0.0000006", 1),
+        ("1.3333333", 1_333_333),
+        ("1.9999999", 2_000_000),
+        ("2.5", 2_500_000),
+        ("86400", 86_400_000_000),
+    ];
+    for (text, microseconds) in expected {
+        let server = server(&[("SERVICE_STOP_DELAY", text)]).unwrap();
+        let delay = server.stop_delay.get();
+        assert_eq!(delay, Duration::from_micros(microseconds), "{text}");
+    }
+    assert!(server(&[("SERVICE_STOP_DELAY", "86400.1")]).is_err());
 }
 
 #[test]

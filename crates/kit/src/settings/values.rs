@@ -29,7 +29,8 @@ impl<const LEAST: u32, const MOST: u32> Setting for Bounded<LEAST, MOST> {
     }
 }
 
-/// A time in seconds, up to a day.
+/// A time in seconds, up to a day, in whole microseconds: PostgreSQL has no
+/// finer ones, and a query with one would be refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seconds(Duration);
 
@@ -51,8 +52,15 @@ impl Setting for Seconds {
         let is_digits = text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.');
-        (is_digits && seconds <= DAY).then(|| Self(Duration::from_secs_f64(seconds)))
+        (is_digits && seconds <= DAY).then(|| Self(whole_microseconds(seconds)))
     }
+}
+
+/// The nearest one.
+fn whole_microseconds(seconds: f64) -> Duration {
+    const HALF: Duration = Duration::from_nanos(500);
+    let time = Duration::from_secs_f64(seconds) + HALF;
+    Duration::new(time.as_secs(), time.subsec_micros() * 1000)
 }
 
 /// Where another service is found: scheme, host, port, and perhaps a path
