@@ -95,7 +95,9 @@ fn bind<'q>(query: Query<'q>, told: &'q ExternalRegistration) -> Query<'q> {
         .bind(number(told.healthy_after))
 }
 
-/// Has its work due now, and no work that is not its.
+/// Has its work due now, and no work that is not its. Whoever is at it asks
+/// what was told before: it loses its lease, so that what comes of that is not
+/// stored and does not put off what is due now.
 async fn written(
     mut transaction: sqlx::Transaction<'_, sqlx::Postgres>,
     id: Uuid,
@@ -104,7 +106,8 @@ async fn written(
         "insert into tasks (service, work) select s.id, w from external_services s, \
          unnest(array['check', 'sync']) w where s.id = $1 and \
          (w = 'check' or s.sync_interval_seconds is not null) \
-         on conflict (service, work) do update set due_at = clock_timestamp()",
+         on conflict (service, work) do update \
+         set due_at = clock_timestamp(), lease = null, leased_until = null",
     )
     .bind(id)
     .execute(&mut *transaction)

@@ -1,10 +1,12 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testbed::deadline;
+use tokio::sync::Notify;
 
 use crate::scene::{PATIENCE, Registry, Scene};
-use crate::upstream::{Says, Upstream};
+use crate::upstream::{Says, Upstream, catalogue};
 
 /// Has it checked once more; its health after that.
 async fn checked(registry: Registry, path: &str) -> Value {
@@ -153,6 +155,62 @@ async fn services_are_listed_replaced_and_removed() {
     }
     let refused = registry.tell(&format!("PUT {path}"), &again).await;
     refused.is_problem(404, "not-found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_former_address_answers_late_is_not_stored() {
+    let patient = [
+        ("REGISTRY_CHECK_TIMEOUT", "120"),
+        ("REGISTRY_SYNC_TIMEOUT", "120"),
+    ];
+    let scene = Scene::with(&patient).await;
+    let registry = scene.registry();
+    let (former, next) = (Upstream::start().await, Upstream::start().await);
+    let (health_go, panels_go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    former.health(Says::Held(Arc::clone(&health_go), String::new()));
+    let old = catalogue(&[("old", 1)]);
+    former.panels(Says::Held(Arc::clone(&panels_go), old));
+    next.health(Says::Status(500));
+    next.panels(Says::Text(catalogue(&[("new", 1)])));
+    let path = registry.external(&former.told("michigan")).await;
+    former.until_asked_panels(1).await;
+    let asked = || Ok((former.asked_health() == 1).then_some(()));
+    deadline::poll("the first check", PATIENCE, asked)
+        .await
+        .unwrap();
+    let told = next.told("michigan").to_string();
+    let replaced = registry.tell(&format!("PUT {path}"), &told).await;
+    assert_eq!(replaced.status, 200, "{replaced:?}");
+
+    // The next one is asked at once, although the former one has not answered.
+    let (health, syncs) = (format!("{path}/health"), format!("{path}/panels/syncs"));
+    let is_checked = |value: &Value| value["checks"] != json!([]);
+    registry.until(&health, "a check", is_checked).await;
+    let is_synced = |value: &Value| *value != json!([]);
+    registry.until(&syncs, "a sync", is_synced).await;
+    health_go.notify_one();
+    panels_go.notify_one();
+    let lost = async || {
+        let metrics = registry.call("GET /metrics").await.body;
+        let is_lost = ["external_checks_total", "panel_syncs_total"]
+            .iter()
+            .all(|name| metrics.contains(&format!("{name}{{outcome=\"lost\"}} 1\n")));
+        Ok(is_lost.then_some(()))
+    };
+    deadline::until("the former one's answers to be lost", PATIENCE, lost)
+        .await
+        .unwrap();
+
+    let checks = registry.get(&health).await["checks"].clone();
+    assert_eq!(checks.as_array().unwrap().len(), 1, "{checks}");
+    assert_eq!(checks[0]["reason"], "it answered 500");
+    let syncs = registry.get(&syncs).await;
+    assert_eq!(syncs.as_array().unwrap().len(), 1, "{syncs}");
+    let panels = registry.get(&format!("{path}/panels")).await;
+    assert_eq!(
+        (&panels["version"], &panels["panels"][0]["id"]),
+        (&json!(1), &json!("new"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
