@@ -32,10 +32,12 @@ pub async fn sweep(database: &kit::database::Database, limit: i64) -> Result<(),
     .bind(limit)
     .execute(database.pool())
     .await?;
-    // A whole allowance is what everybody has who is not there.
+    // A whole allowance is what everybody has who is not there. One that
+    // somebody is taking from is passed over: they may be about to take from
+    // another one that is locked here, and would wait for us as we for them.
     sqlx::query(
         "delete from allowances where ctid = any(array(select ctid from allowances \
-         where whole_at < clock_timestamp() limit $1))",
+         where whole_at < clock_timestamp() limit $1 for update skip locked))",
     )
     .bind(limit)
     .execute(database.pool())

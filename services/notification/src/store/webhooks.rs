@@ -80,10 +80,13 @@ pub async fn call(database: &Database, delivery: Uuid) -> Result<Option<Call>, D
     }))
 }
 
-/// The web-hooks of a user that are still there.
+/// The web-hooks of a user that are still there. They stay until the transaction
+/// ends: a delivery that refers to one that is removed would be refused, and the
+/// whole notification with it.
 pub async fn live(connection: &mut PgConnection, user: &str) -> Result<Vec<Uuid>, DatabaseError> {
     let ids = sqlx::query_scalar(
-        "select id from webhooks where user_id = $1 and gone_at is null order by created_at, id",
+        "select id from webhooks where user_id = $1 and gone_at is null \
+         order by created_at, id for key share",
     )
     .bind(user)
     .fetch_all(connection)

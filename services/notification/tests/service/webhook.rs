@@ -139,6 +139,31 @@ async fn a_receiver_that_is_gone_or_removed_is_called_no_more() {
     assert_eq!(fourth["deliveries"][0]["state"], "suppressed");
 }
 
+const WAITING: &str = "select count(*) from pg_stat_activity \
+     where wait_event_type = 'Lock' and datname = current_database()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_hook_that_is_just_being_removed_costs_no_notification() {
+    let scene = Scene::new().await;
+    add(&scene, "http://127.0.0.1:1/hook").await;
+    let client = || scene.cluster.superuser("notification");
+    let (removing, looking) = (client().await.unwrap(), client().await.unwrap());
+    let remove = "begin; delete from notification_service.webhooks";
+    removing.batch_execute(remove).await.unwrap();
+    let end = async {
+        let waits = async || {
+            let count: i64 = looking.query_one(WAITING, &[]).await.unwrap().get(0);
+            Ok((count > 0).then_some(()))
+        };
+        deadline::until("the notification to wait", PATIENCE, waits)
+            .await
+            .unwrap();
+        removing.batch_execute("commit").await.unwrap();
+    };
+    let (placed, ()) = tokio::join!(notify(&scene, "x"), end);
+    assert_eq!(placed["deliveries"][0]["state"], "suppressed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_a_web_hook_does_not_lead_inside() {
     let scene = Scene::with(Mode::Plain, &[("NOTIFICATION_WEBHOOKS", "public")]).await;
