@@ -27,7 +27,7 @@ use crate::password::Hasher;
 use crate::session::Begun;
 use crate::throttle::{Counter, Throttle, Verdict};
 use crate::token::Tokens;
-use crate::user::{self, User};
+use crate::user::{self, Login, User};
 
 pub use requests::{
     ChangeRequest, EmailRequest, LoginRequest, RegisterRequest, ResetRequest, RolesRequest,
@@ -157,6 +157,12 @@ impl Shared {
         let mut transaction = self.database.begin().await?;
         audit::note(&mut transaction, event).await?;
         Ok(commit(transaction).await?)
+    }
+
+    /// What a login's failures, and the links for it, are counted under.
+    async fn counted_as(&self, login: &Login) -> Result<String, Problem> {
+        let mut connection = self.connection().await?;
+        Ok(user::counted_as(&mut connection, login).await?)
     }
 
     async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Problem> {

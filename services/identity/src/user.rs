@@ -46,17 +46,6 @@ pub(crate) enum Login {
     Username(String),
 }
 
-impl Login {
-    /// Under what its failures are counted: alike for all spellings, and for
-    /// those whom nobody has.
-    pub(crate) fn counted_as(&self) -> String {
-        match self {
-            Self::Email(email) => format!("email {}", email.to_lowercase()),
-            Self::Username(name) => format!("username {}", name.to_lowercase()),
-        }
-    }
-}
-
 /// What a user is told of themselves.
 #[derive(Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "Django's columns")]
@@ -106,6 +95,21 @@ pub(crate) async fn find(
             Ok(meant(email, found.fetch_all(connection).await?))
         }
     }
+}
+
+/// Under what the failures of a login are counted: alike for all spellings that
+/// [`find`] takes for one, and for those whom nobody has. Asked of the database,
+/// since it is the one that decides which these are.
+pub(crate) async fn counted_as(
+    connection: &mut PgConnection,
+    login: &Login,
+) -> Result<String, DatabaseError> {
+    let (query, name) = match login {
+        Login::Email(email) => ("select 'email ' || lower($1)", email),
+        Login::Username(name) => ("select 'username ' || lower(normalize($1, NFKC))", name),
+    };
+    let counted = sqlx::query_scalar(query).bind(name);
+    Ok(counted.fetch_one(connection).await?)
 }
 
 /// Of those who have an address in any spelling, exact ones first.

@@ -37,10 +37,8 @@ pub(super) async fn change_password(
     let user = &session.user;
     check_new_password(&request.new_password, &names(user))?;
     // Who has found an open session is not to find the password out by it.
-    let counters = [account_counter(
-        &shared,
-        &Login::Username(user.username.clone()),
-    )];
+    let login = Login::Username(user.username.clone());
+    let counters = [account_counter(&shared, &shared.counted_as(&login).await?)];
     shared.look(&counters, address).await?;
     let turn = shared.hasher.turn().await?;
     shared.count(&counters, address).await?;
@@ -92,7 +90,8 @@ pub(super) async fn ask_for_reset(
     Json(request): Json<EmailRequest>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let login = request.checked()?;
-    shared.count_link(&login.counted_as(), address).await?;
+    let name = shared.counted_as(&login).await?;
+    shared.count_link(&name, address).await?;
     let mut connection = shared.connection().await?;
     let user = user::find(&mut connection, &login).await?;
     drop(connection);
@@ -141,8 +140,10 @@ pub(super) async fn reset_password(
     audit::note(&mut transaction, event).await?;
     commit(transaction).await?;
     let logins = [Login::Email(user.email), Login::Username(user.username)];
-    let counters = logins.map(|login| account_counter(&shared, &login));
-    shared.throttle.forget(&counters).await?;
+    for login in logins {
+        let counter = account_counter(&shared, &shared.counted_as(&login).await?);
+        shared.throttle.forget(&[counter]).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

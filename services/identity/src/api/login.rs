@@ -49,7 +49,8 @@ async fn authenticate(
     password: &Password,
     address: Address,
 ) -> Result<Option<User>, Problem> {
-    let account = account_counter(shared, login);
+    let name = shared.counted_as(login).await?;
+    let account = account_counter(shared, &name);
     let of_address = address
         .0
         .map(|address| Counter::of_address("login", address, shared.policy.address_failures));
@@ -63,7 +64,7 @@ async fn authenticate(
     shared.count(&counters, address).await?;
     let mut connection = shared.connection().await?;
     let user = user::find(&mut connection, login).await?;
-    let decoy = user::decoy(&mut connection, decoy_number(shared, login)).await?;
+    let decoy = user::decoy(&mut connection, decoy_number(shared, &name)).await?;
     drop(connection);
     let real = user.as_ref().map(|user| &*user.password);
     let is_right = turn.verify(real, decoy.as_deref(), password).await;
@@ -86,18 +87,15 @@ async fn authenticate(
     }
 }
 
-/// What wrong passwords for an account are counted under.
-pub(super) fn account_counter(shared: &Shared, login: &Login) -> Counter {
-    Counter::new(
-        "account",
-        &login.counted_as(),
-        shared.policy.account_failures,
-    )
+/// What wrong passwords for an account are counted under; `name` is what
+/// [`user::counted_as`] says.
+pub(super) fn account_counter(shared: &Shared, name: &str) -> Counter {
+    Counter::new("account", name, shared.policy.account_failures)
 }
 
 /// The same for the same login, as one user has one password.
-fn decoy_number(shared: &Shared, login: &Login) -> u32 {
-    let seeded = format!("{} {}", shared.policy.decoy_seed, login.counted_as());
+fn decoy_number(shared: &Shared, name: &str) -> u32 {
+    let seeded = format!("{} {name}", shared.policy.decoy_seed);
     kept(&seeded)
         .first_chunk()
         .map_or(0, |first| u32::from_be_bytes(*first))

@@ -49,6 +49,22 @@ async fn who_guesses_is_locked_out_whether_the_account_exists_or_not() {
     assert_eq!(scene.text(THROTTLED).await, "2");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_of_an_account_has_guesses_of_its_own() {
+    let scene = Scene::new(&[("LOGIN_FAILURES_PER_ACCOUNT", "3")]).await;
+    scene.register("testuser").await;
+    // A letter that usernames are normalised from, as Django does.
+    let guess = async |name: &str, status: u16| {
+        let body = json!({ "username": name, "password": WRONG });
+        let answer = scene.post_by("/auth/login", "", &body).await;
+        assert_eq!(answer.status, status, "{name}");
+    };
+    guess("testuser", 401).await;
+    guess("\u{ff54}estuser", 401).await;
+    guess("\u{1d42d}estuser", 401).await;
+    guess("te\u{ff53}tuser", 429).await;
+}
+
 /// How often it was noted that something was refused.
 const THROTTLED: &str = "select count(*)::text from ledger where kind = 'Throttled'";
 
