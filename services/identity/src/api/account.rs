@@ -68,8 +68,11 @@ pub(super) async fn change_password(
     if !user::set_password(&mut transaction, user, &encoded).await? {
         return Err(changed_meanwhile());
     }
-    session::end_others(&mut transaction, user.id, Some(session.id), "password").await?;
+    // In this order: a login with the old password may commit its session
+    // between the two statements. The second one sees it, and is to end it, not
+    // to carry it over; one that comes later still has the old password.
     session::carry_over(&mut transaction, user, &encoded).await?;
+    session::end_others(&mut transaction, user.id, Some(session.id), "password").await?;
     let event = Event::PasswordChanged {
         user: user.id,
         address: address.0,
@@ -132,6 +135,7 @@ pub(super) async fn reset_password(
     if !user::set_password(&mut transaction, &user, &encoded).await? {
         return Err(changed_meanwhile());
     }
+    // None is carried over: one that commits meanwhile has the old password.
     session::end_others(&mut transaction, user.id, None, "password").await?;
     let event = Event::PasswordReset {
         user: user.id,
