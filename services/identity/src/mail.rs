@@ -22,16 +22,19 @@ use crate::user::User;
 const EMAIL_VERIFICATION: &str = "identity.email-verification-requested";
 /// Somebody has forgotten their password.
 const PASSWORD_RESET: &str = "identity.password-reset-requested";
-/// Nobody has the address that was given. Nobody listens to this: it is there
-/// so that the work is the same.
+/// Nobody has the address that was given. Nobody is written to: it is there so
+/// that the work is the same, and so it is delivered like the others.
 const FOR_NOBODY: &str = "identity.nothing-requested";
+/// What letters have where a name would be: "Hello there". Never the user's own
+/// name: whoever registers with an address of somebody else chooses that text,
+/// and we would send it there.
+const GREETED: &str = "there";
 
 /// What a letter is about.
 #[derive(Debug, Serialize, Deserialize)]
 struct Letter {
     user_id: i32,
     email: String,
-    name: String,
     /// A secret until it is used or expires.
     token: String,
     /// How long it is good.
@@ -52,14 +55,9 @@ pub(crate) async fn emit(
         (Some(_), Purpose::PasswordReset) => PASSWORD_RESET,
         (Some(_), Purpose::EmailVerification) => EMAIL_VERIFICATION,
     };
-    let named = |user: &User| match &*user.first_name {
-        "" => user.username.clone(),
-        name => name.to_owned(),
-    };
     let letter = Letter {
         user_id: user.map_or(0, |user| user.id),
         email: user.map_or_else(String::new, |user| user.email.clone()),
-        name: user.map_or_else(String::new, named),
         token,
         minutes: lifetime.as_secs() / 60,
     };
@@ -89,11 +87,15 @@ impl Consumer for Notification {
     }
 
     fn topics(&self) -> &'static [&'static str] {
-        &[EMAIL_VERIFICATION, PASSWORD_RESET]
+        // What nobody is subscribed to is not even written.
+        &[EMAIL_VERIFICATION, PASSWORD_RESET, FOR_NOBODY]
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
         let event = &delivery.event;
+        if event.topic == FOR_NOBODY {
+            return Ok(());
+        }
         let letter = Letter::deserialize(&event.payload)
             .map_err(|_| Refusal::Never("the event is no letter".to_owned()))?;
         let template = match &*event.topic {
@@ -108,7 +110,7 @@ impl Consumer for Notification {
             "channels": ["email"],
             "email": letter.email,
             "data": {
-                "name": letter.name,
+                "name": GREETED,
                 "link": format!("{links}/{template}?token={}", letter.token),
                 "minutes": letter.minutes,
             },

@@ -10,7 +10,7 @@ use kit::{ApiKey, Identity, Json, Kit, Service};
 use serde_json::{Value, json};
 use testbed::deadline;
 
-use crate::scene::{PASSWORD, PATIENCE, Scene, bearer, pair};
+use crate::scene::{PASSWORD, PATIENCE, Scene, bearer, pair, registration};
 
 const IDENTITY: Identity = Identity::new("notification", "1", 0);
 const NEW_PASSWORD: &str = "Another-Password-1";
@@ -56,7 +56,7 @@ impl Letterbox {
                 .filter(|letter| letter["template"] == template);
             let found = links.find_map(|letter| {
                 assert_eq!(letter["email"], "testuser@example.com");
-                assert_eq!(letter["data"]["name"], "Test");
+                assert_eq!(letter["data"]["name"], "there");
                 assert_eq!(letter["data"]["minutes"], 60);
                 let link = letter["data"]["link"].as_str().unwrap();
                 let start = format!("https://example.com/{template}?token=");
@@ -145,6 +145,28 @@ async fn a_forgotten_password_is_replaced_once() {
         letters
             .iter()
             .all(|letter| letter["email"] == "testuser@example.com")
+    );
+}
+
+/// Whoever registers may have given the address of somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_letter_has_a_text_of_whoever_registered() {
+    let letterbox = Letterbox::default();
+    let (scene, _notification) = scene_with(&letterbox).await;
+    let mut body = registration("testuser");
+    body["first_name"] = json!("You won: https://evil.example/x");
+    body["last_name"] = json!("See https://evil.example/y");
+    assert_eq!(scene.post("/auth/register", &body).await.status, 201);
+    letterbox.token("verify-email", &[]).await;
+    let ask = json!({ "email": "testuser@example.com" });
+    assert_eq!(scene.post("/auth/password/reset", &ask).await.status, 202);
+    letterbox.token("reset-password", &[]).await;
+    let letters = letterbox.letters.lock().unwrap();
+    assert!(
+        letters
+            .iter()
+            .all(|letter| !letter.to_string().contains("evil")),
+        "{letters:?}"
     );
 }
 
@@ -270,4 +292,48 @@ async fn who_changes_their_password_stays_and_others_go() {
     change(NEW_PASSWORD, PASSWORD)
         .await
         .is_problem(429, "throttled");
+}
+
+/// The newest session is there again only when somebody puts it back.
+const TAKEN_OUT: &str = "create table late as \
+     select * from session order by created_at desc limit 1; \
+     delete from session where id in (select id from late)";
+/// Whoever writes a user's sessions waits for this one.
+const HELD: &str = "set search_path = identity_service; begin; \
+     select from session order by created_at desc limit 1 for update";
+const WAITING: &str = "select count(*)::text from pg_stat_activity \
+     where wait_event_type = 'Lock' and query like 'update session %'";
+
+/// A login that was let in by the old password may write its session while the
+/// password is changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_comes_during_a_change_goes_like_the_others() {
+    let scene = Scene::new(&[]).await;
+    scene.register("testuser").await;
+    let (access, _) = scene.tokens("testuser").await;
+    scene.tokens("testuser").await;
+    let (late_access, _) = scene.tokens("testuser").await;
+    scene.sql(TAKEN_OUT).await;
+    let login = scene.cluster.superuser("identity").await.unwrap();
+    login.batch_execute(HELD).await.unwrap();
+    let headers = bearer(&access);
+    let body = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
+    let change = scene.post_by("/auth/password/change", &headers, &body);
+    let come = async {
+        let waits = async || Ok((scene.text(WAITING).await != "0").then_some(()));
+        deadline::until("the change to be under way", PATIENCE, waits)
+            .await
+            .unwrap();
+        let comes = "insert into session select * from late; commit";
+        login.batch_execute(comes).await.unwrap();
+    };
+    let (changed, ()) = tokio::join!(change, come);
+    assert_eq!(changed.status, 204, "{changed:?}");
+    assert_eq!(scene.get("/auth/me", &access).await.status, 200);
+    scene
+        .get("/auth/me", &late_access)
+        .await
+        .is_problem(401, "session-ended");
+    let going_on = "select count(*)::text from session where ended_at is null";
+    assert_eq!(scene.text(going_on).await, "1");
 }
