@@ -10,6 +10,7 @@ mod machine;
 mod open_loop;
 mod peers;
 mod report;
+mod services;
 
 use anyhow::Result;
 
@@ -19,15 +20,21 @@ pub(crate) enum Bench {
     /// The gateway beside nginx and haproxy: processor time per request,
     /// memory per idle connection, added latency
     Gateway(gateway::Arguments),
+    /// The services of `./x up`, and contracts: answers per second, latency,
+    /// processor time per answer
+    Services(services::Arguments),
 }
 
 /// Runs a bench, or lists them.
 pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
     match bench {
         Some(Bench::Gateway(arguments)) => gateway::run(arguments),
+        Some(Bench::Services(arguments)) => services::run(arguments),
         None => {
             println!("gateway   the gateway beside nginx and haproxy, on one core each: processor");
             println!("          time per request, memory per idle connection, added latency");
+            println!("services  what each service takes: answers per second, latency, processor");
+            println!("          time per answer");
             Ok(())
         }
     }

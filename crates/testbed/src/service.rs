@@ -54,6 +54,11 @@ impl Service {
         &self.url
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Ends it.
     pub async fn stop(mut self) -> Exit {
         self.process.stop().await

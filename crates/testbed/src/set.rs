@@ -188,6 +188,11 @@ impl Set {
         }
     }
 
+    /// The process of a service.
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        self.services.get(name).map(Process::pid)
+    }
+
     /// Kills a service.
     pub async fn kill(&mut self, name: &str) -> Result<()> {
         let process = self.services.get_mut(name);

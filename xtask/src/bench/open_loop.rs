@@ -60,7 +60,7 @@ pub(super) struct Latency {
 
 impl Latency {
     /// Of at least one request.
-    fn of(mut latencies: Vec<Duration>) -> Option<Self> {
+    pub(super) fn of(mut latencies: Vec<Duration>) -> Option<Self> {
         latencies.sort_unstable();
         let percentile = |percent: usize| {
             // The nearest rank: of 100, the 99th smallest is p99.

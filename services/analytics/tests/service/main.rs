@@ -6,7 +6,6 @@
 
 mod bad_input;
 mod dashboards;
-mod load;
 mod outage;
 mod reporting;
 mod retention;

@@ -37,13 +37,10 @@ impl Scene {
 
     /// With these settings beside the usual ones.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
-        Self::on(&Options::fast(), variables).await
-    }
-
-    /// With another database than the usual one.
-    pub async fn on(options: &Options, variables: &[(&str, &str)]) -> Self {
         let directory = PrivateDirectory::new().unwrap();
-        let mut cluster = Cluster::create(&directory, "db", options).await.unwrap();
+        let mut cluster = Cluster::create(&directory, "db", &Options::fast())
+            .await
+            .unwrap();
         for role in ["analytics_owner", "analytics_app"] {
             cluster.create_role(role, Rights::Plain).await.unwrap();
         }

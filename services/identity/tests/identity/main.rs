@@ -10,7 +10,6 @@ mod bounds;
 mod django;
 mod issuers;
 mod letters;
-mod load;
 mod logins;
 mod outage;
 mod scene;
