@@ -111,7 +111,9 @@ impl Mover {
             )
             .await?;
             emit(&**session, side, &order.message(MessageKind::Mark)).await?;
-            session.batch_execute("commit").await.map_err(wrap())?;
+            lock.mark_committing();
+            let commit = lock.session().batch_execute("commit");
+            commit.await.map_err(wrap())?;
             lock.mark_fenced();
             Ok(())
         };
@@ -137,6 +139,9 @@ impl Mover {
         wanted: Outcome,
     ) -> Result<Outcome, MoverError> {
         let side = order.from;
+        // One that was given up before the fence is in a transaction that may
+        // hold the row: it ends here, or we would wait for ourselves.
+        let lock = lock.filter(|lock| !lock.is_unfenced());
         let fresh;
         let session = if let Some(session) = lock.as_ref().and_then(SourceLock::fenced_session) {
             session

@@ -25,7 +25,16 @@ pub struct SourceLock {
     tables: String,
     advisory_key: i32,
     deadlock_timeout: Duration,
-    fenced: bool,
+    fence: Fence,
+}
+
+/// How far the fence has come in the lock's transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fence {
+    Open,
+    /// Whether it was committed is not known.
+    Committing,
+    Committed,
 }
 
 impl Mover {
@@ -51,7 +60,7 @@ impl Mover {
             tables,
             advisory_key: self.layout().advisory_key(),
             deadlock_timeout: Duration::from_secs_f64((millis * DEADLOCK_SHARE / 1000.0).max(0.01)),
-            fenced: false,
+            fence: Fence::Open,
         })
     }
 }
@@ -61,15 +70,26 @@ impl SourceLock {
         &self.session
     }
 
+    /// The commit of the fence is being sent.
+    pub(super) fn mark_committing(&mut self) {
+        self.fence = Fence::Committing;
+    }
+
     /// The fence has been committed.
     pub(super) fn mark_fenced(&mut self) {
-        self.fenced = true;
+        self.fence = Fence::Committed;
+    }
+
+    /// Whether the commit of a fence was not even sent, so that there is none.
+    /// Its transaction may hold the owner's row.
+    pub(super) fn is_unfenced(&self) -> bool {
+        self.fence == Fence::Open
     }
 
     /// The session, if it committed a fence and still lives. In any other
     /// state it is of no use: its transaction ends with it.
     pub(super) fn fenced_session(&self) -> Option<&Session> {
-        (self.fenced && !self.session.is_closed()).then_some(&self.session)
+        (self.fence == Fence::Committed && !self.session.is_closed()).then_some(&self.session)
     }
 
     /// Turns the weak lock into one that waits for running writers and stops
@@ -124,7 +144,7 @@ impl Drop for SourceLock {
     fn drop(&mut self) {
         // A server does not notice a client that left while a lock is waited
         // for, and writers queue behind that lock: tell it.
-        if !self.fenced
+        if self.fence != Fence::Committed
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let cancel = self.session.cancel_token();
