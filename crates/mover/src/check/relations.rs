@@ -21,7 +21,9 @@ const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \
             where r.ev_class = c.oid and r.rulename <> '_RETURN' order by 1), \
         array(select p.pubname::text from pg_publication_rel r \
             join pg_publication p on p.oid = r.prpubid \
-            where r.prrelid = c.oid and p.pubname like 'banyan\\_%' and p.pubname <> $3 order by 1) \
+            where r.prrelid = c.oid and p.pubname like 'banyan\\_%' and p.pubname <> $3 order by 1), \
+        array(select s.subname::text from pg_subscription_rel r \
+            join pg_subscription s on s.oid = r.srsubid where r.srrelid = c.oid order by 1) \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2";
 
@@ -84,6 +86,8 @@ pub(super) struct TableFacts {
     pub(super) unique: Vec<UniqueIndex>,
     /// Publications of other extractions that it is in.
     pub(super) publications: Vec<String>,
+    /// The user's own logical subscriptions that write it.
+    pub(super) subscriptions: Vec<String>,
 }
 
 /// Whether a table has rows.
@@ -218,6 +222,7 @@ async fn table(
             })
             .collect(),
         publications: row.get(7),
+        subscriptions: row.get(8),
     }))
 }
 

@@ -174,6 +174,14 @@ fn access(
             "A table moves with one extraction only: take it out of one plan, or cancel the other",
         ));
     }
+    for subscription in &table.subscriptions {
+        findings.push(Finding::refuse(
+            object,
+            format!("the subscription {subscription} writes it, past every fence"),
+            "Replication fires no statement triggers: drop the subscription, or take the table out \
+             of it, before the table moves",
+        ));
+    }
     if side == Side::Service && !facts.prepared && table.empty == Emptiness::HasRows {
         findings.push(Finding::refuse(
             object,
@@ -224,6 +232,7 @@ mod tests {
             triggers: Vec::new(),
             unique: Vec::<UniqueIndex>::new(),
             publications: Vec::new(),
+            subscriptions: Vec::new(),
         }
     }
 

@@ -45,6 +45,7 @@ fn facts(columns: Vec<Column>) -> TableFacts {
         triggers: Vec::new(),
         unique: Vec::new(),
         publications: Vec::new(),
+        subscriptions: Vec::new(),
     }
 }
 
