@@ -7,6 +7,8 @@ use crate::{
     Mover, MoverError, catalog,
     connect::Session,
     follow::{FollowPhase, FollowStatus},
+    layout::FENCE_TRIGGER,
+    prepare,
     writers::Writer,
 };
 use protocol::{Side, stream::Direction};
@@ -59,6 +61,11 @@ const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
     where p.database = current_database() and l.locktype = 'relation' \
       and l.relation = any($1::text[]::regclass[])";
 
+/// Whether a table has a fence that fires always.
+const FENCED: &str = "select 1 from pg_trigger f join pg_class c on c.oid = f.tgrelid \
+    join pg_namespace n on n.oid = c.relnamespace \
+    where n.nspname = $1 and c.relname = $2 and f.tgname = $3 and f.tgenabled = 'A'";
+
 impl Mover {
     /// Looks for what stands in the way of taking ownership from `from`.
     pub async fn blockers(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
@@ -85,10 +92,11 @@ impl Mover {
                 other => return Err(other),
             }
         }
-        let source = match from {
-            Side::Monolith => &monolith,
-            Side::Service => &service,
+        let (source, target) = match from {
+            Side::Monolith => (&monolith, &service),
+            Side::Service => (&service, &monolith),
         };
+        self.recreated(source, target, &mut found).await?;
         self.transactions(source, &mut found).await?;
         for session in [&monolith, &service] {
             if in_recovery(session).await? {
@@ -100,6 +108,46 @@ impl Mover {
             }
         }
         Ok(found)
+    }
+
+    /// Looks for tables that were dropped and made again under their names: the
+    /// new one is in no publication and has no fence, and nothing else shows it.
+    async fn recreated(
+        &self,
+        source: &Session,
+        target: &Session,
+        found: &mut Vec<Blocker>,
+    ) -> Result<(), MoverError> {
+        let (publication, side) = (self.layout().publication(), source.side());
+        let published = prepare::published(&**source, side, &publication).await?;
+        for table in self.tables(side).filter(|table| !published.contains(table)) {
+            let remedy = format!(
+                "It was dropped and made again. Before the switch cancel, and start anew. After it \
+                 run `alter publication {} add table {}`, bring over by hand what was written since, \
+                 and prove it with `banyan verify`",
+                crate::sql::identifier(&publication),
+                crate::sql::table(table)
+            );
+            let problem = "its changes are not published, so the other side lacks them";
+            found.push(blocker(table.to_string(), problem, &remedy));
+        }
+        let side = target.side();
+        for table in self.tables(side) {
+            let fenced = target
+                .query_opt(FENCED, &[&table.schema, &table.table, &FENCE_TRIGGER])
+                .await
+                .map_err(MoverError::sql(side, "looking for the fences"))?;
+            if fenced.is_none() {
+                let remedy = format!(
+                    "It was dropped and made again. Before the switch cancel, and start anew. After \
+                     it bring back by hand what was written there, and run `{}`",
+                    self.layout().create_fence(table, side)
+                );
+                let problem = "it has no fence, so it takes writes that nobody follows";
+                found.push(blocker(table.to_string(), problem, &remedy));
+            }
+        }
+        Ok(())
     }
 
     async fn transactions(

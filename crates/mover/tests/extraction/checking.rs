@@ -150,6 +150,38 @@ async fn strangers_and_prepared_transactions() -> Result<()> {
     Ok(())
 }
 
+/// The workers of a native subscription fire no statement trigger: no fence
+/// stops them.
+#[tokio::test]
+async fn a_table_that_a_subscription_writes() -> Result<()> {
+    let pair = pair("check_subscribed", MONOLITH, SERVICE, TABLES).await?;
+    let cluster = &clusters().await?.monolith;
+    cluster.create_database("check_upstream", MOVER).await?;
+    let upstream = cluster.superuser("check_upstream").await?;
+    upstream.batch_execute(MONOLITH).await?;
+    upstream
+        .batch_execute("create publication upstream for table a")
+        .await?;
+    // Enough for the catalogue to know the table: nothing is sent.
+    let url = cluster.url(MOVER, "check_upstream")?;
+    let superuser = pair.superuser(Monolith).await?;
+    superuser
+        .batch_execute(&format!(
+            "create subscription incoming connection '{url}' publication upstream \
+             with (create_slot = false, slot_name = none, enabled = false, copy_data = false)"
+        ))
+        .await?;
+    let found = findings(&pair).await;
+    superuser
+        .batch_execute("drop subscription incoming")
+        .await?;
+    expect(
+        "subscribed",
+        &found?,
+        &[(Refuse, "public.a", "the subscription incoming writes it")],
+    )
+}
+
 #[tokio::test]
 async fn a_role_without_rights() -> Result<()> {
     let pair = pair("check_role", MONOLITH, SERVICE, TABLES).await?;

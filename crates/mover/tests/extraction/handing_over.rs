@@ -364,6 +364,83 @@ async fn fences_are_taken_from_the_owner_only() -> Result<()> {
     Ok(())
 }
 
+/// A table that was made again is in no publication and has no fence.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_were_made_again_stand_in_the_way() -> Result<()> {
+    let (pair, _claims) = prepared("made_again").await?;
+    let blockers = async |from| -> Result<String> {
+        let found = pair.mover.blockers(from).await?;
+        let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+        Ok(lines.join("\n"))
+    };
+    ensure!(blockers(Side::Monolith).await?.is_empty());
+    for side in Side::BOTH {
+        let (schema, client) = match side {
+            Side::Monolith => ("public", &pair.monolith),
+            Side::Service => ("svc", &pair.service),
+        };
+        let again = format!(
+            "create table {schema}.n (like {schema}.b including all); drop table {schema}.b; \
+             alter table {schema}.n rename to b"
+        );
+        client.batch_execute(&again).await?;
+    }
+    let found = blockers(Side::Monolith).await?;
+    ensure!(
+        found.contains("public.b: its changes are not published"),
+        "{found}"
+    );
+    ensure!(found.contains("svc.b: it has no fence"), "{found}");
+    ensure!(found.lines().count() == 2, "{found}");
+    Ok(())
+}
+
+/// A fence that is given up before its commit leaves a transaction that holds
+/// the owner's row: the abort does not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abort_does_not_wait_for_its_own_fence() -> Result<()> {
+    let (pair, claims) = prepared("own_fence").await?;
+    let mut lock = pair.mover.lock_weakly(Side::Monolith).await?;
+    // Holds the fence up after it has locked the row.
+    let superuser = pair.superuser(Side::Monolith).await?;
+    superuser
+        .batch_execute(
+            "create function slow() returns event_trigger language plpgsql as \
+                 'begin perform pg_advisory_lock(77); perform pg_advisory_unlock(77); end'; \
+             create event trigger slow on ddl_command_end execute function slow(); \
+             select pg_advisory_lock(77)",
+        )
+        .await?;
+    // More than half of the limit goes by before: what comes then may last as
+    // long as the limit for the server, and ends after we have given it up.
+    let limit = Duration::from_secs(2);
+    let before = pair.superuser(Side::Monolith).await?;
+    before
+        .batch_execute("begin; select 1 from banyan.owner for update")
+        .await?;
+    let release = async {
+        tokio::time::sleep(limit * 3 / 5).await;
+        before.batch_execute("commit").await
+    };
+    let order = order(1);
+    let (fence, released) =
+        tokio::join!(pair.mover.fence(&mut lock, &claims, &order, limit), release);
+    released?;
+    ensure!(
+        matches!(fence, Err(MoverError::Deadline { .. })),
+        "{fence:?}"
+    );
+    superuser
+        .batch_execute("select pg_advisory_unlock(77); drop event trigger slow")
+        .await?;
+    let decided = pair
+        .mover
+        .decide(Some(lock), &claims, &order, Outcome::Aborted)
+        .await?;
+    ensure!(decided == Outcome::Aborted);
+    Ok(())
+}
+
 /// The new owner's sequences start past the old owner's by the block.
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_move_past_the_old_owners() -> Result<()> {
@@ -380,5 +457,27 @@ async fn sequences_move_past_the_old_owners() -> Result<()> {
         .await?
         .get(0);
     ensure!(id == 50 + 1000 + 1, "{id}");
+    Ok(())
+}
+
+/// Also where the old owner's was set and not used since.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_that_were_only_set_move_too() -> Result<()> {
+    let (pair, claims) = prepared("sequences_set").await?;
+    pair.monolith
+        .batch_execute("alter table a alter id restart with 5000")
+        .await?;
+    let lock = fenced(&pair, &claims, &order(1)).await?;
+    pair.mover.advance_sequences(&claims, &order(1)).await?;
+    pair.mover
+        .decide(Some(lock), &claims, &order(1), Outcome::Committed)
+        .await?;
+    pair.mover.open(&claims, &order(1)).await?;
+    let id: i64 = pair
+        .service
+        .query_one("insert into svc.a (v) values ('n') returning id", &[])
+        .await?
+        .get(0);
+    ensure!(id == 4999 + 1000 + 1, "{id}");
     Ok(())
 }
