@@ -451,6 +451,11 @@ impl ports::Mover for DataMover {
             claims: [None; 2],
         });
         self.copy.send_replace(copy::CopyProgress::default());
+        // What starts next may be on another server, whose log is elsewhere:
+        // nobody's write counts as applied by what was reached on this one.
+        for known in &self.applied {
+            known.send_replace(Lsn(0));
+        }
         Ok(())
     }
 
