@@ -55,9 +55,11 @@ pub(crate) async fn read(
     };
     let entry = worker.setup.table.entry(route.extraction);
     if entry.routes[route.route].kind == KindRule::ReadsOnce {
+        // A copy would have the effect once more.
         request.sends = Sends::Once;
+    } else {
+        shadow::consider(worker, route, &request.request, caller);
     }
-    shadow::consider(worker, route, &request.request, caller);
     let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
     match keeping {
         None => outcome,

@@ -33,6 +33,7 @@ extractions:
       - {{ path: /api/contracts/* }}
       - {{ path: /api/contracts/export, as: writes }}
       - {{ path: /api/contracts/search, as: reads }}
+      - {{ path: /api/contracts/token, as: reads-once }}
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
     rollout: {{ key: {{ header: x-user-id }} }}
     shadow: {{ share: 100%, {shadow} }}
@@ -400,6 +401,22 @@ async fn only_safe_methods_of_reads_are_compared() {
         (1, 1)
     );
     assert_eq!(bed.service.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_with_an_effect_of_its_own_reaches_one_side_only() {
+    let bed = Bed::shadowing("", "", TO_MONOLITH).await;
+    assert_eq!(bed.get("/api/contracts/token", USER).await.status, 200);
+    // Whatever were copied of that would have been so before this one.
+    let outcome = bed.compared(PATH).await;
+    assert_eq!(outcome, one(|counts| &mut counts.equal));
+    let asked = |upstream: &Upstream| {
+        let mut paths: Vec<_> = upstream.seen().into_iter().map(|seen| seen.path).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(asked(&bed.service), [PATH]);
+    assert_eq!(asked(&bed.monolith), [PATH, PATH, "/api/contracts/token"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
