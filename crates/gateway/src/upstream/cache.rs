@@ -46,6 +46,10 @@ const CREDENTIALS: [HeaderName; 4] = [
 /// Answers may differ by these, and each is kept.
 const CHOSEN: [HeaderName; 2] = [header::ACCEPT, header::ACCEPT_ENCODING];
 
+/// Upstreams make addresses of these, and a client may say what it likes in
+/// them: what it gets so must not become the answer for others.
+const ADDRESSED: [HeaderName; 2] = [hygiene::FORWARDED_HOST, hygiene::FORWARDED_PROTO];
+
 /// The answers kept of one upstream.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -145,7 +149,7 @@ impl Cache {
         add(parts.uri.path().as_bytes());
         add(parts.uri.query().unwrap_or_default().as_bytes());
         add(client.unwrap_or_default());
-        for name in &CHOSEN {
+        for name in CHOSEN.iter().chain(&ADDRESSED) {
             let values: Vec<&[u8]> = headers
                 .get_all(name)
                 .iter()
@@ -346,6 +350,8 @@ mod tests {
             key("GET", "/a?b", b"7", &[]),
             key("GET", "/a?b", b"", &[("accept", "text/html")]),
             key("GET", "/a?b", b"", &[("host", "other")]),
+            key("GET", "/a?b", b"", &[("x-forwarded-host", "other")]),
+            key("GET", "/a?b", b"", &[("x-forwarded-proto", "https")]),
         ] {
             assert!(other.is_some());
             assert_ne!(other, plain);

@@ -1,6 +1,6 @@
 //! Answers while both sides are down.
 
-use crate::support::*;
+use crate::{access::ask, support::*};
 
 const PATH: &str = "/api/contracts";
 const USER: Option<&str> = Some("reader");
@@ -90,5 +90,25 @@ async fn what_stays_is_kept_by_the_monoliths_own_word() {
         ("/large", 504),
     ] {
         assert_eq!(bed.get(path, None).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_says_of_hosts_and_schemes_becomes_nobody_elses_answer() {
+    let bed = bed("degraded: { cache: 1h, bytes: 64KiB }", "").await;
+    let forged = [
+        ("/host", "x-forwarded-host", "evil.example"),
+        ("/scheme", "x-forwarded-proto", "https"),
+    ];
+    bed.monolith
+        .behave(|_| async { text(200, "made of what was forged") });
+    for (path, name, value) in forged {
+        assert_eq!(ask(&bed, "GET", path, &[(name, value)]).await.status, 200);
+    }
+    bed.monolith.behave(|_| async { text(504, "") });
+    for (path, name, value) in forged {
+        assert_eq!(bed.get(path, None).await.status, 504, "{path}");
+        let own = ask(&bed, "GET", path, &[(name, value)]).await;
+        assert_eq!(own.header("x-banyan-degraded"), Some("1"), "{path}");
     }
 }
