@@ -18,7 +18,8 @@
 //! - a canary's `hash` tells clients apart by another function than Kong's, so
 //!   others are picked at first; and writes go along with reads, as with Kong:
 //!   no data is moved;
-//! - requests of no route go to the monolith, rather than being answered 404.
+//! - requests of no route go to the monolith, rather than being answered 404;
+//!   plugins of the whole file are for them, too.
 
 mod canary;
 mod consumers;
@@ -27,7 +28,7 @@ mod services;
 mod tree;
 
 use crate::{
-    Consumer, GatewayRoute, LimitsStore, PlanError, ServiceName, Timeouts, Upstream,
+    Consumer, GatewayRoute, LimitsStore, PlanError, Policies, ServiceName, Timeouts, Upstream,
     located::Located, resolve::Environment,
 };
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub(crate) struct Kong {
     pub(crate) consumers: BTreeMap<String, Consumer>,
     /// The Redis that its limits name.
     pub(crate) store: Option<LimitsStore>,
+    /// What its plugins for all demand; its routes have it already.
+    pub(crate) general: Policies,
 }
 
 /// Reads a file. Secrets may be `{vault://env/NAME}`.
@@ -79,6 +82,7 @@ pub(crate) fn parse(
         services,
         consumers,
         store,
+        general,
     })
 }
 

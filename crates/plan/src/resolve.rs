@@ -165,6 +165,9 @@ fn kong(
         (None, Some(store)) => access.limits_store = Some(store),
         _ => {}
     }
+    // Kong asks it of every request: what an extraction takes out of a route of
+    // Kong's must not get around it.
+    access.policies = access.policies.over(&found.general);
     Ok(found)
 }
 

@@ -14,6 +14,10 @@ extractions: {}
 "#;
 
 fn read(kong: &str) -> Result<Plan, PlanError> {
+    read_with(PLAN, kong)
+}
+
+fn read_with(plan: &str, kong: &str) -> Result<Plan, PlanError> {
     let kong = kong.to_owned();
     let reader = move |path: &Path| {
         if path == Path::new("/team/kong.yml") {
@@ -23,7 +27,7 @@ fn read(kong: &str) -> Result<Plan, PlanError> {
         }
     };
     let environment = |name: &str| (name == "SHOP_KEY").then(|| "from-outside".to_owned());
-    Plan::parse_with_files(PLAN, environment, &Files::new("/team", &reader))
+    Plan::parse_with_files(plan, environment, &Files::new("/team", &reader))
 }
 
 /// What is demanded and where it goes, one line per route.
@@ -181,6 +185,18 @@ fn all_that_is_known_is_taken_over() {
     assert_eq!(things.timeouts.idle.as_millis(), 60_000);
     assert_eq!(things.retries.attempts, 3);
     assert!(route.preserve_host);
+}
+
+#[test]
+fn what_the_file_demands_of_all_the_plan_does_unless_it_says_otherwise() {
+    let demanded = |text: &str| read_with(text, FULL).unwrap().gateway.access.policies;
+    let all = demanded(PLAN);
+    assert!(all.cors.is_some_and(|cors| cors.credentials));
+    // These are of a service or a route.
+    assert!(all.keys.is_none() && all.limits.is_none() && all.correlation.is_none());
+    let own = "kong: kong.yml, policies: { cors: { origins: [\"https://own.example\"] } }";
+    let all = demanded(&PLAN.replace("kong: kong.yml", own));
+    assert!(all.cors.is_some_and(|cors| !cors.credentials));
 }
 
 /// What is replaced, by what, and what the message must hold.

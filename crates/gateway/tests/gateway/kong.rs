@@ -1,9 +1,7 @@
 //! A team's Kong file, in front of real upstreams.
 
 use crate::{access::ask, support::*};
-use gateway::{Gateway, Positions};
 use plan::{Files, Plan};
-use std::{sync::Arc, time::Duration};
 
 const TEAM: &str = include_str!("../../../plan/tests/kong/team.yml");
 
@@ -19,17 +17,13 @@ async fn bed() -> Bed {
          extractions: {{}}\n",
         monolith.address
     );
+    Bed::of(&parsed(&text, &kong), monolith, service)
+}
+
+fn parsed(text: &str, kong: &str) -> Plan {
+    let kong = kong.to_owned();
     let read = move |_: &std::path::Path| Ok(kong.clone());
-    let plan = Plan::parse_with_files(&text, |_| None, &Files::new("", &read)).unwrap();
-    let mover = FakeMover::new();
-    let gateway = Gateway::start(&plan, Arc::clone(&mover) as Arc<dyn Positions>).unwrap();
-    gateway.renew_lease(std::time::Instant::now() + Duration::from_hours(1));
-    Bed {
-        gateway,
-        monolith,
-        service,
-        mover,
-    }
+    Plan::parse_with_files(text, |_| None, &Files::new("", &read)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,4 +59,61 @@ async fn services_routes_and_plugins_work_unchanged() {
         ask(&bed, "GET", "/api/users-old", &[]).await.body,
         "monolith"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_of_the_whole_file_are_for_what_the_plan_adds_to_it() {
+    let monolith = Upstream::start("monolith").await;
+    let service = Upstream::start("service").await;
+    let kong = format!(
+        r#"_format_version: "3.0"
+consumers:
+- {{ username: shop, keyauth_credentials: [{{ key: shop-key }}] }}
+plugins:
+- {{ name: key-auth }}
+- {{ name: rate-limiting, config: {{ year: 9 }} }}
+services:
+- name: things
+  url: http://{}
+  routes:
+  - {{ name: api, paths: [/api], strip_path: false }}
+"#,
+        service.address
+    );
+    let text = format!(
+        r#"
+monolith: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/m" }}
+services:
+  contracts: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/s" }}
+gateway:
+  listen: "127.0.0.1:0"
+  workers: 2
+  kong: kong.yml
+  routes:
+    export: {{ to: monolith, path: /api/export }}
+extractions:
+  contracts:
+    service: contracts
+    routes: [{{ path: /api/contracts/* }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+"#,
+        monolith.address, service.address
+    );
+    let bed = Bed::of(&parsed(&text, &kong), monolith, service);
+    bed.publish(1, TO_MONOLITH, 0);
+    // Kong's route, an extraction's and the plan's within it, and none at all.
+    let paths = ["/api/things", "/api/contracts/7", "/api/export", "/other"];
+    for path in paths {
+        let answer = ask(&bed, "GET", path, &[]).await;
+        assert_eq!(answer.status, 401, "{path}: {answer:?}");
+    }
+    assert_eq!((bed.monolith.count(), bed.service.count()), (0, 0));
+    // All count as one, and each request once.
+    for (path, left) in paths.into_iter().zip(["8", "7", "6", "5"]) {
+        let answer = ask(&bed, "GET", path, &[("apikey", "shop-key")]).await;
+        let remaining = answer.header("x-ratelimit-remaining-year");
+        assert_eq!((answer.status, remaining), (200, Some(left)), "{path}");
+    }
+    assert_eq!((bed.monolith.count(), bed.service.count()), (3, 1));
 }
