@@ -153,7 +153,7 @@ impl Stay {
 
     /// Whether path or host differ for the upstream.
     pub(crate) fn changes_requests(&self) -> bool {
-        !self.route.rewrite.is_identity() || !self.route.preserve_host
+        self.fixed.is_some() || !self.route.rewrite.is_identity() || !self.route.preserve_host
     }
 }
 
@@ -437,6 +437,30 @@ extractions:
         };
         let users = table.stay(users);
         assert_eq!(users.rewritten("/users/7").as_deref(), Some("/v1/users/7"));
+    }
+
+    #[test]
+    fn a_canarys_own_path_changes_requests_though_nothing_else_does() {
+        let kong = r#"_format_version: "3.0"
+services:
+- name: api
+  url: http://127.0.0.1:3
+  routes:
+  - name: things
+    paths: [/things]
+    strip_path: false
+    preserve_host: true
+    plugins:
+    - { name: canary, config: { percentage: 50, upstream_uri: /next } }
+"#;
+        let text = "monolith: { url: \"http://127.0.0.1:1\" }\nservices: {}\n\
+                    gateway: { listen: \"127.0.0.1:0\", kong: kong.yml }\nextractions: {}\n";
+        let read = |_: &std::path::Path| Ok(kong.to_owned());
+        let files = plan::Files::new("", &read);
+        let table = Table::new(&Plan::parse_with_files(text, |_| None, &files).unwrap());
+        let changes = |stay: &Stay| (stay.rewritten("/things"), stay.changes_requests());
+        let changes: Vec<_> = table.stays.iter().map(changes).collect();
+        assert_eq!(changes, [(None, false), (Some("/next".to_owned()), true)]);
     }
 
     #[test]
