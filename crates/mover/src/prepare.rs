@@ -321,6 +321,24 @@ pub(crate) async fn published(
     Ok(rows.iter().map(name).collect())
 }
 
+/// Whether a table is there and has a fence that fires always.
+pub(crate) async fn is_fenced(
+    client: &impl tokio_postgres::GenericClient,
+    side: Side,
+    table: &TableName,
+) -> Result<bool, MoverError> {
+    let found = client
+        .query_opt(
+            "select 1 from pg_trigger f join pg_class c on c.oid = f.tgrelid \
+             join pg_namespace n on n.oid = c.relnamespace \
+             where n.nspname = $1 and c.relname = $2 and f.tgname = $3 and f.tgenabled = 'A'",
+            &[&table.schema, &table.table, &FENCE_TRIGGER],
+        )
+        .await
+        .map_err(MoverError::sql(side, "looking for the fence"))?;
+    Ok(found.is_some())
+}
+
 /// Fences the tables that have no fence yet: those that have one are not
 /// locked again.
 async fn fence(
@@ -332,15 +350,7 @@ async fn fence(
     let wrap = || MoverError::sql(side, "fencing the tables");
     for table in tables {
         let name = table.name(side);
-        let fenced = transaction
-            .query_opt(
-                "select 1 from pg_trigger where tgrelid = $1::text::regclass \
-                 and tgname = $2 and tgenabled = 'A'",
-                &[&sql::table(name), &FENCE_TRIGGER],
-            )
-            .await
-            .map_err(wrap())?;
-        if fenced.is_none() {
+        if !is_fenced(transaction, side, name).await? {
             transaction
                 .batch_execute(&layout.create_fence(name, side))
                 .await

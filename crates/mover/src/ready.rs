@@ -7,7 +7,6 @@ use crate::{
     Mover, MoverError, catalog,
     connect::Session,
     follow::{FollowPhase, FollowStatus},
-    layout::FENCE_TRIGGER,
     prepare,
     writers::Writer,
 };
@@ -60,11 +59,6 @@ const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
     from pg_prepared_xacts p join pg_locks l on l.virtualtransaction = '-1/' || p.transaction::text \
     where p.database = current_database() and l.locktype = 'relation' \
       and l.relation = any($1::text[]::regclass[])";
-
-/// Whether a table has a fence that fires always.
-const FENCED: &str = "select 1 from pg_trigger f join pg_class c on c.oid = f.tgrelid \
-    join pg_namespace n on n.oid = c.relnamespace \
-    where n.nspname = $1 and c.relname = $2 and f.tgname = $3 and f.tgenabled = 'A'";
 
 impl Mover {
     /// Looks for what stands in the way of taking ownership from `from`.
@@ -133,11 +127,7 @@ impl Mover {
         }
         let side = target.side();
         for table in self.tables(side) {
-            let fenced = target
-                .query_opt(FENCED, &[&table.schema, &table.table, &FENCE_TRIGGER])
-                .await
-                .map_err(MoverError::sql(side, "looking for the fences"))?;
-            if fenced.is_none() {
+            if !prepare::is_fenced(&**target, side, table).await? {
                 let remedy = format!(
                     "It was dropped and made again. Before the switch cancel, and start anew. After \
                      it bring back by hand what was written there, and run `{}`",

@@ -441,21 +441,23 @@ async fn an_abort_does_not_wait_for_its_own_fence() -> Result<()> {
     Ok(())
 }
 
+/// Hands over, and says which id the service gives out first.
+async fn first_id_at_the_service(pair: &Pair, claims: &Claims) -> Result<i64> {
+    let lock = fenced(pair, claims, &order(1)).await?;
+    pair.mover.advance_sequences(claims, &order(1)).await?;
+    pair.mover
+        .decide(Some(lock), claims, &order(1), Outcome::Committed)
+        .await?;
+    pair.mover.open(claims, &order(1)).await?;
+    let new = "insert into svc.a (v) values ('n') returning id";
+    Ok(pair.service.query_one(new, &[]).await?.get(0))
+}
+
 /// The new owner's sequences start past the old owner's by the block.
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_move_past_the_old_owners() -> Result<()> {
     let (pair, claims) = prepared("sequences").await?;
-    let lock = fenced(&pair, &claims, &order(1)).await?;
-    pair.mover.advance_sequences(&claims, &order(1)).await?;
-    pair.mover
-        .decide(Some(lock), &claims, &order(1), Outcome::Committed)
-        .await?;
-    pair.mover.open(&claims, &order(1)).await?;
-    let id: i64 = pair
-        .service
-        .query_one("insert into svc.a (v) values ('n') returning id", &[])
-        .await?
-        .get(0);
+    let id = first_id_at_the_service(&pair, &claims).await?;
     ensure!(id == 50 + 1000 + 1, "{id}");
     Ok(())
 }
@@ -467,17 +469,7 @@ async fn sequences_that_were_only_set_move_too() -> Result<()> {
     pair.monolith
         .batch_execute("alter table a alter id restart with 5000")
         .await?;
-    let lock = fenced(&pair, &claims, &order(1)).await?;
-    pair.mover.advance_sequences(&claims, &order(1)).await?;
-    pair.mover
-        .decide(Some(lock), &claims, &order(1), Outcome::Committed)
-        .await?;
-    pair.mover.open(&claims, &order(1)).await?;
-    let id: i64 = pair
-        .service
-        .query_one("insert into svc.a (v) values ('n') returning id", &[])
-        .await?
-        .get(0);
+    let id = first_id_at_the_service(&pair, &claims).await?;
     ensure!(id == 4999 + 1000 + 1, "{id}");
     Ok(())
 }
