@@ -16,7 +16,7 @@
 //! token of the state directory. Giving up waiting stops nothing.
 
 use crate::{
-    ports::{Finding, Verification},
+    ports::Verification,
     status::{ExtractionStatus, Status},
     worker::{Asked, Refused, Shift, Worker},
 };
@@ -30,7 +30,7 @@ use axum::{
     routing::{get, post},
 };
 use plan::{ExtractionName, Percent};
-use protocol::Side;
+use protocol::{Side, finding::Finding};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use subtle::ConstantTimeEq;

@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use plan::ExtractionName;
 use protocol::{
-    ConductorId, Epoch, GatewayId, InstanceId, Nonce, Side, owner::Outcome, reconcile::Seen,
-    routing::Routing,
+    ConductorId, Epoch, GatewayId, HandoverId, InstanceId, Side, finding::Finding, owner::Outcome,
+    reconcile::Seen, routing::Routing,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -26,19 +26,6 @@ pub enum Trouble {
     Superseded(String),
 }
 
-/// Which hand-over an effect belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    /// The extraction's identity.
-    pub instance: InstanceId,
-    /// Its decision.
-    pub epoch: Epoch,
-    /// The old owner.
-    pub from: Side,
-    /// Its nonce.
-    pub nonce: Nonce,
-}
-
 /// Both sides' rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
@@ -48,29 +35,6 @@ pub struct Rows {
     pub service: Seen,
     /// Whether the first copy is complete.
     pub copied: bool,
-}
-
-/// Something that `check` found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// Whether it is a reason to refuse.
-    pub severity: Severity,
-    /// What it is about.
-    pub object: String,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// It cannot be moved like this.
-    Refuse,
-    /// Worth knowing.
-    Warn,
 }
 
 /// What a verify found.
@@ -153,13 +117,13 @@ pub trait Mover: Send + Sync + 'static {
     /// Locks the source's tables weakly, until a decision.
     async fn lock_weakly(&self, from: Side) -> Result<(), Trouble>;
     /// Locks, fences and marks the source.
-    async fn fence(&self, order: &Order, limit: Duration) -> Result<(), Trouble>;
+    async fn fence(&self, id: &HandoverId, limit: Duration) -> Result<(), Trouble>;
     /// Waits until the target has passed the mark; moves its sequences.
-    async fn catch_up(&self, order: &Order, limit: Duration) -> Result<(), Trouble>;
+    async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), Trouble>;
     /// The compare-and-set; gives all locks back.
-    async fn decide(&self, order: &Order, wanted: Outcome) -> Result<Outcome, Trouble>;
+    async fn decide(&self, id: &HandoverId, wanted: Outcome) -> Result<Outcome, Trouble>;
     /// Opens the target.
-    async fn open(&self, order: &Order) -> Result<(), Trouble>;
+    async fn open(&self, id: &HandoverId) -> Result<(), Trouble>;
     /// Takes the fence's triggers from the side that owns.
     async fn unfence(&self, side: Side) -> Result<(), Trouble>;
     /// Removes everything of ours.

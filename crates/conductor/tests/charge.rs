@@ -8,11 +8,12 @@
 use async_trait::async_trait;
 use conductor::{
     Asked, Conductor, Publisher, Refused,
-    ports::{Finding, Gateways, HoldReport, Mover, Order, Progress, Rows, Trouble, Verification},
+    ports::{Gateways, HoldReport, Mover, Progress, Rows, Trouble, Verification},
 };
 use plan::{ExtractionName, Plan};
 use protocol::{
-    ConductorId, Epoch, GatewayId, Generation, InstanceId, Nonce, Side,
+    ConductorId, Epoch, GatewayId, Generation, HandoverId, InstanceId, Nonce, Side,
+    finding::Finding,
     owner::{Outcome, Owner, OwnerRow},
     reconcile::Seen,
     routing::{Routing, Writes},
@@ -104,19 +105,19 @@ impl Mover for Scripted {
         Ok(())
     }
 
-    async fn fence(&self, _: &Order, _: Duration) -> Result<(), Trouble> {
+    async fn fence(&self, _: &HandoverId, _: Duration) -> Result<(), Trouble> {
         Ok(())
     }
 
-    async fn catch_up(&self, _: &Order, _: Duration) -> Result<(), Trouble> {
+    async fn catch_up(&self, _: &HandoverId, _: Duration) -> Result<(), Trouble> {
         Ok(())
     }
 
-    async fn decide(&self, _: &Order, wanted: Outcome) -> Result<Outcome, Trouble> {
+    async fn decide(&self, _: &HandoverId, wanted: Outcome) -> Result<Outcome, Trouble> {
         Ok(wanted)
     }
 
-    async fn open(&self, _: &Order) -> Result<(), Trouble> {
+    async fn open(&self, _: &HandoverId) -> Result<(), Trouble> {
         Ok(())
     }
 

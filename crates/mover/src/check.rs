@@ -22,83 +22,26 @@ mod tables;
 use crate::{Mover, MoverError, connect::Session};
 use direct::Directness;
 use facts::SideFacts;
-use protocol::Side;
-use serde::Serialize;
+use protocol::{Side, finding::Finding};
 use std::fmt;
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// It cannot be moved safely; nothing is begun.
-    Refuse,
-    /// It can, but an operator should know.
-    Warn,
-}
-
-/// One thing that `check` found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Which table, column, role or server.
-    pub object: String,
-    /// What is wrong with it.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl Finding {
-    fn refuse(
-        object: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        let (object, problem, remedy) = (object.into(), problem.into(), remedy.into());
-        Self {
-            severity: Severity::Refuse,
+/// An error that came up while looking is itself a finding.
+fn unreadable(side: Side, database: &impl fmt::Display, error: &MoverError) -> Finding {
+    let object = format!("the {side}'s database {database}");
+    match error {
+        MoverError::Connect { reason, remedy, .. } => {
+            Finding::refuse(object, format!("it cannot be used: {reason}"), *remedy)
+        }
+        MoverError::Data {
             object,
             problem,
             remedy,
-        }
-    }
-
-    fn warn(
-        object: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
-            severity: Severity::Warn,
-            ..Self::refuse(object, problem, remedy)
-        }
-    }
-
-    /// An error that came up while looking is itself a finding.
-    fn from_error(side: Side, database: &impl fmt::Display, error: &MoverError) -> Self {
-        let object = format!("the {side}'s database {database}");
-        match error {
-            MoverError::Connect { reason, remedy, .. } => {
-                Self::refuse(object, format!("it cannot be used: {reason}"), *remedy)
-            }
-            MoverError::Data {
-                object,
-                problem,
-                remedy,
-            } => Self::refuse(object.as_str(), problem.as_str(), remedy.as_str()),
-            error => Self::refuse(
-                object,
-                error.to_string(),
-                "Give the role of the plan the rights that this needs, then check again",
-            ),
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}. {}", self.object, self.problem, self.remedy)
+        } => Finding::refuse(object.as_str(), problem.as_str(), remedy.as_str()),
+        error => Finding::refuse(
+            object,
+            error.to_string(),
+            "Give the role of the plan the rights that this needs, then check again",
+        ),
     }
 }
 
@@ -146,6 +89,6 @@ impl Mover {
         };
         found
             .await
-            .map_err(|error| Finding::from_error(side, database, &error))
+            .map_err(|error| unreadable(side, database, &error))
     }
 }

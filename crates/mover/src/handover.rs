@@ -24,7 +24,7 @@ use crate::{
     sql,
 };
 use protocol::{
-    Epoch, InstanceId, Nonce, Side,
+    HandoverId, Side,
     owner::{Decision, Outcome, Owner},
     stream::{MESSAGE_PREFIX, Message, MessageKind},
 };
@@ -38,30 +38,6 @@ const UNFENCE_LOCK_TIMEOUT: &str = "50ms";
 /// The longest that deciding and opening wait for anything.
 const ROW_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which hand-over an effect belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    /// The extraction's identity.
-    pub instance: InstanceId,
-    /// Its decision.
-    pub epoch: Epoch,
-    /// The old owner.
-    pub from: Side,
-    /// Its nonce.
-    pub nonce: Nonce,
-}
-
-impl Order {
-    fn message(&self, kind: MessageKind) -> Message {
-        Message {
-            instance: self.instance,
-            epoch: self.epoch,
-            nonce: self.nonce,
-            kind,
-        }
-    }
-}
-
 impl Mover {
     /// Locks the source against writers, puts up its fence, gives the row to
     /// nobody and writes the mark, all in one transaction, within `limit`.
@@ -72,19 +48,19 @@ impl Mover {
         &self,
         lock: &mut SourceLock,
         claims: &Claims,
-        order: &Order,
+        id: &HandoverId,
         limit: Duration,
     ) -> Result<(), MoverError> {
-        let side = order.from;
+        let side = id.from;
         let fencing = async {
             lock.strengthen(limit).await?;
             let session = lock.session();
             let row = self
-                .locked(session, claims, order, side, RowLock::Update)
+                .locked(session, claims, id, side, RowLock::Update)
                 .await?;
-            if row.owner != Owner::from(side) || row.epoch >= order.epoch {
+            if row.owner != Owner::from(side) || row.epoch >= id.epoch {
                 return Err(self.row_error(
-                    order,
+                    id,
                     side,
                     format!(
                         "its row says {} at epoch {}; it cannot be fenced",
@@ -106,11 +82,11 @@ impl Mover {
                 side,
                 &self.extraction.name,
                 Owner::Nobody,
-                order.epoch,
-                order.nonce,
+                id.epoch,
+                id.nonce,
             )
             .await?;
-            emit(&**session, side, &order.message(MessageKind::Mark)).await?;
+            emit(&**session, side, &Message::of(id, MessageKind::Mark)).await?;
             lock.mark_committing();
             let commit = lock.session().batch_execute("commit");
             commit.await.map_err(wrap())?;
@@ -135,10 +111,10 @@ impl Mover {
         &self,
         lock: Option<SourceLock>,
         claims: &Claims,
-        order: &Order,
+        id: &HandoverId,
         wanted: Outcome,
     ) -> Result<Outcome, MoverError> {
-        let side = order.from;
+        let side = id.from;
         // One that was given up before the fence is in a transaction that may
         // hold the row: it ends here, or we would wait for ourselves.
         let lock = lock.filter(|lock| !lock.is_unfenced());
@@ -152,21 +128,21 @@ impl Mover {
         let deciding = async {
             begin(session, ROW_TIMEOUT).await?;
             let row = self
-                .locked(session, claims, order, side, RowLock::Update)
+                .locked(session, claims, id, side, RowLock::Update)
                 .await?;
-            let outcome = match row.decide(side, order.epoch, wanted) {
+            let outcome = match row.decide(side, id.epoch, wanted) {
                 Decision::Already(outcome) => outcome,
                 Decision::Set(owner) => {
                     let name = &self.extraction.name;
-                    owner::set(&**session, side, name, owner, order.epoch, order.nonce).await?;
+                    owner::set(&**session, side, name, owner, id.epoch, id.nonce).await?;
                     if wanted == Outcome::Aborted {
-                        emit(&**session, side, &order.message(MessageKind::Open)).await?;
+                        emit(&**session, side, &Message::of(id, MessageKind::Open)).await?;
                     }
                     wanted
                 }
                 Decision::NeverFenced | Decision::Superseded => {
                     let problem = format!("its row is at epoch {}", row.epoch);
-                    return Err(self.row_error(order, side, problem));
+                    return Err(self.row_error(id, side, problem));
                 }
             };
             session
@@ -189,29 +165,29 @@ impl Mover {
 
     /// Opens the new owner, after reading that the old one's row names it.
     /// Repeating it is harmless.
-    pub async fn open(&self, claims: &Claims, order: &Order) -> Result<(), MoverError> {
-        let (from, to) = (order.from, order.from.other());
+    pub async fn open(&self, claims: &Claims, id: &HandoverId) -> Result<(), MoverError> {
+        let (from, to) = (id.from, id.from.other());
         let source = Session::open(from, self.database(from)).await?;
         let given = owner::read(&*source, from, &self.extraction.name).await?;
-        if !given.is_some_and(|row| row.owner == Owner::from(to) && row.epoch == order.epoch) {
+        if !given.is_some_and(|row| row.owner == Owner::from(to) && row.epoch == id.epoch) {
             let problem = format!("its row does not name the {to}, which cannot be opened");
-            return Err(self.row_error(order, from, problem));
+            return Err(self.row_error(id, from, problem));
         }
         let session = Session::open(to, self.database(to)).await?;
         begin(&session, ROW_TIMEOUT).await?;
         let row = self
-            .locked(&session, claims, order, to, RowLock::Update)
+            .locked(&session, claims, id, to, RowLock::Update)
             .await?;
-        if row.owner == Owner::from(to) && row.epoch == order.epoch {
+        if row.owner == Owner::from(to) && row.epoch == id.epoch {
             return Ok(());
         }
-        if row.epoch >= order.epoch {
+        if row.epoch >= id.epoch {
             let problem = format!("its row is at epoch {} already", row.epoch);
-            return Err(self.row_error(order, to, problem));
+            return Err(self.row_error(id, to, problem));
         }
         let name = &self.extraction.name;
-        owner::set(&*session, to, name, to.into(), order.epoch, order.nonce).await?;
-        emit(&*session, to, &order.message(MessageKind::Open)).await?;
+        owner::set(&*session, to, name, to.into(), id.epoch, id.nonce).await?;
+        emit(&*session, to, &Message::of(id, MessageKind::Open)).await?;
         session
             .batch_execute("commit")
             .await
@@ -263,25 +239,25 @@ impl Mover {
         &self,
         session: &Session,
         claims: &Claims,
-        order: &Order,
+        id: &HandoverId,
         side: Side,
         lock: RowLock,
     ) -> Result<protocol::owner::OwnerRow, MoverError> {
         let name = &self.extraction.name;
         let row = owner::locked(&**session, side, name, claims.of(side), lock).await?;
-        if row.instance == order.instance {
+        if row.instance == id.instance {
             Ok(row)
         } else {
-            Err(self.row_error(order, side, "its row is another instance's".to_owned()))
+            Err(self.row_error(id, side, "its row is another instance's".to_owned()))
         }
     }
 
-    fn row_error(&self, order: &Order, side: Side, problem: String) -> MoverError {
+    fn row_error(&self, id: &HandoverId, side: Side, problem: String) -> MoverError {
         let extraction = self.extraction.name.clone();
         MoverError::Row {
             extraction,
             side,
-            epoch: order.epoch,
+            epoch: id.epoch,
             problem,
         }
     }

@@ -119,6 +119,19 @@ identity! {
     Nonce
 }
 
+/// Which hand-over an effect belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandoverId {
+    /// The extraction's identity.
+    pub instance: InstanceId,
+    /// Its decision.
+    pub epoch: Epoch,
+    /// The old owner.
+    pub from: Side,
+    /// Its nonce.
+    pub nonce: Nonce,
+}
+
 /// A position in a PostgreSQL write-ahead log: a byte offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lsn(pub u64);

@@ -14,7 +14,9 @@
 //! - [`reconcile`]: the rows held against the journal at every start.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
+//! - [`finding`]: what `check` says of an extraction that is still planned.
 
+pub mod finding;
 pub mod handover;
 mod ids;
 pub mod lifecycle;
@@ -24,4 +26,6 @@ pub mod routing;
 pub mod shared;
 pub mod stream;
 
-pub use ids::{ConductorId, Epoch, GatewayId, Generation, InstanceId, Lsn, Millis, Nonce, Side};
+pub use ids::{
+    ConductorId, Epoch, GatewayId, Generation, HandoverId, InstanceId, Lsn, Millis, Nonce, Side,
+};

@@ -5,7 +5,7 @@
 //! a follower. Each message in the source's stream is transactional and names
 //! instance, epoch and nonce.
 
-use crate::{Epoch, InstanceId, Nonce, Side};
+use crate::{Epoch, HandoverId, InstanceId, Nonce, Side};
 use serde::{Deserialize, Serialize};
 
 /// The prefix of our logical messages.
@@ -79,6 +79,18 @@ pub struct Message {
     pub nonce: Nonce,
     /// What it says.
     pub kind: MessageKind,
+}
+
+impl Message {
+    /// What a hand-over writes into the stream.
+    pub fn of(id: &HandoverId, kind: MessageKind) -> Self {
+        Self {
+            instance: id.instance,
+            epoch: id.epoch,
+            nonce: id.nonce,
+            kind,
+        }
+    }
 }
 
 /// What a message says.

@@ -2,9 +2,9 @@
 
 use super::screen;
 use crate::exit::Failure;
-use conductor::ports::{Finding, Severity};
 use mover::{Mover, check};
 use plan::{Data, Plan};
+use protocol::finding::{Finding, Severity};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -25,16 +25,7 @@ pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
                 Ok(check::sharing::of_databases(name, monolith, service).await)
             }
         };
-        let found = found.map_err(Failure::refused)?;
-        findings.extend(found.into_iter().map(|found| Finding {
-            severity: match found.severity {
-                check::Severity::Refuse => Severity::Refuse,
-                check::Severity::Warn => Severity::Warn,
-            },
-            object: found.object,
-            problem: found.problem,
-            remedy: found.remedy,
-        }));
+        findings.extend(found.map_err(Failure::refused)?);
     }
     let ok = findings
         .iter()

@@ -3,9 +3,10 @@
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
-    ports::{Finding, Severity, StreamProgress},
+    ports::StreamProgress,
     status::{ExtractionStatus, HandoverStatus, Status},
 };
+use protocol::finding::{Finding, Severity};
 use serde::Serialize;
 use std::io::IsTerminal;
 

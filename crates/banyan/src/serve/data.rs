@@ -2,20 +2,19 @@
 //! followers are kept here between one call and the next.
 
 use async_trait::async_trait;
-use conductor::ports::{
-    self, CopyProgress, Finding, Progress, Rows, Severity, StreamProgress, Trouble, Verification,
-};
+use conductor::ports::{self, CopyProgress, Progress, Rows, StreamProgress, Trouble, Verification};
 use mover::{
-    Claims, Mover, MoverError, check, copy,
+    Claims, Mover, MoverError, copy,
     follow::{FollowPhase, FollowStatus, Follower, elsewhere},
-    handover::{Order, SourceLock},
+    handover::SourceLock,
     positions::Sampler,
     ready, verify,
     writers::Observer,
 };
 use plan::{Extraction, Plan, Replicate, Resolve, Upstream};
 use protocol::{
-    ConductorId, Generation, InstanceId, Lsn, Side,
+    ConductorId, Generation, HandoverId, InstanceId, Lsn, Side,
+    finding::Finding,
     owner::{Claim, Outcome},
     reconcile::Seen,
     stream::{Direction, StreamState},
@@ -276,8 +275,7 @@ impl DataMover {
 #[async_trait]
 impl ports::Mover for DataMover {
     async fn check(&self) -> Result<Vec<Finding>, Trouble> {
-        let found = self.mover.check().await.map_err(trouble)?;
-        Ok(found.into_iter().map(finding).collect())
+        self.mover.check().await.map_err(trouble)
     }
 
     async fn claim(&self, conductor: ConductorId) -> Result<Rows, Trouble> {
@@ -388,24 +386,24 @@ impl ports::Mover for DataMover {
         Ok(())
     }
 
-    async fn fence(&self, order: &ports::Order, limit: Duration) -> Result<(), Trouble> {
-        let claims = self.claims(&[order.from]).await?;
+    async fn fence(&self, id: &HandoverId, limit: Duration) -> Result<(), Trouble> {
+        let claims = self.claims(&[id.from]).await?;
         let mut lock = self.lock.lock().await;
         let Some(lock) = lock.as_mut() else {
             return Err(Trouble::Lasting("the weak lock is not held".to_owned()));
         };
         self.mover
-            .fence(lock, &claims, &translated(order), limit)
+            .fence(lock, &claims, id, limit)
             .await
             .map_err(trouble)
     }
 
-    async fn catch_up(&self, order: &ports::Order, limit: Duration) -> Result<(), Trouble> {
-        let direction = Direction::from_source(order.from);
+    async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), Trouble> {
+        let direction = Direction::from_source(id.from);
         let Some(mut status) = self.status(direction) else {
             return Err(Trouble::Lasting("the stream is not followed".to_owned()));
         };
-        let passed = status.wait_for(|now| now.state == Some(StreamState::Stopped(order.epoch)));
+        let passed = status.wait_for(|now| now.state == Some(StreamState::Stopped(id.epoch)));
         match tokio::time::timeout(limit, passed).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return Err(Trouble::Lasting("the follower has ended".to_owned())),
@@ -414,28 +412,25 @@ impl ports::Mover for DataMover {
                 return Err(Trouble::Passing(text));
             }
         }
-        let claims = self.claims(&[order.from.other()]).await?;
+        let claims = self.claims(&[id.from.other()]).await?;
         self.mover
-            .advance_sequences(&claims, &translated(order))
+            .advance_sequences(&claims, id)
             .await
             .map_err(trouble)
     }
 
-    async fn decide(&self, order: &ports::Order, wanted: Outcome) -> Result<Outcome, Trouble> {
-        let claims = self.claims(&[order.from]).await?;
+    async fn decide(&self, id: &HandoverId, wanted: Outcome) -> Result<Outcome, Trouble> {
+        let claims = self.claims(&[id.from]).await?;
         let lock = self.lock.lock().await.take();
         self.mover
-            .decide(lock, &claims, &translated(order), wanted)
+            .decide(lock, &claims, id, wanted)
             .await
             .map_err(trouble)
     }
 
-    async fn open(&self, order: &ports::Order) -> Result<(), Trouble> {
-        let claims = self.claims(&[order.from.other()]).await?;
-        self.mover
-            .open(&claims, &translated(order))
-            .await
-            .map_err(trouble)
+    async fn open(&self, id: &HandoverId) -> Result<(), Trouble> {
+        let claims = self.claims(&[id.from.other()]).await?;
+        self.mover.open(&claims, id).await.map_err(trouble)
     }
 
     async fn unfence(&self, side: Side) -> Result<(), Trouble> {
@@ -496,21 +491,6 @@ impl ports::Mover for DataMover {
     }
 }
 
-fn translated(order: &ports::Order) -> Order {
-    let ports::Order {
-        instance,
-        epoch,
-        from,
-        nonce,
-    } = *order;
-    Order {
-        instance,
-        epoch,
-        from,
-        nonce,
-    }
-}
-
 fn stream(status: &FollowStatus) -> StreamProgress {
     let state = match status.state {
         Some(StreamState::Applying(_)) => "applying",
@@ -525,19 +505,6 @@ fn stream(status: &FollowStatus) -> StreamProgress {
         lag_seconds: status.lag_seconds,
         transactions: status.transactions,
         rows: status.rows,
-    }
-}
-
-fn finding(found: check::Finding) -> Finding {
-    let severity = match found.severity {
-        check::Severity::Refuse => Severity::Refuse,
-        check::Severity::Warn => Severity::Warn,
-    };
-    Finding {
-        severity,
-        object: found.object,
-        problem: found.problem,
-        remedy: found.remedy,
     }
 }
 

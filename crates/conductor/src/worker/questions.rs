@@ -3,12 +3,13 @@
 use super::{Charge, Loop, Shift};
 use crate::{
     journal::JournalError,
-    ports::{Finding, Mover, Severity, Verification},
+    ports::{Mover, Verification},
     status::ExtractionStatus,
 };
 use plan::Percent;
 use protocol::{
     InstanceId, Nonce, Side,
+    finding::{Finding, Severity},
     lifecycle::{Command, Extraction, Rejection, Verified},
     shared,
 };

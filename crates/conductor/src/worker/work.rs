@@ -3,11 +3,12 @@
 use super::Shared;
 use crate::{
     journal::now_ms,
-    ports::{Finding, HoldReport, Mover, Order, Rows, Trouble, Verification},
+    ports::{HoldReport, Mover, Rows, Trouble, Verification},
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use protocol::{
-    GatewayId, InstanceId, Side,
+    GatewayId, HandoverId, InstanceId, Side,
+    finding::Finding,
     handover::{Effect, Handover, Input},
     lifecycle::{Owned, Verified},
     owner::Outcome,
@@ -40,7 +41,7 @@ pub(super) enum Work {
 #[derive(Debug, Clone)]
 pub(super) struct Due {
     effect: Effect,
-    order: Order,
+    id: HandoverId,
     remaining: Duration,
     /// Whether both sides were proven to agree lately.
     agreed: bool,
@@ -49,7 +50,7 @@ pub(super) struct Due {
 /// The time that is left passes; the effect stays the same.
 impl PartialEq for Due {
     fn eq(&self, other: &Self) -> bool {
-        self.effect == other.effect && self.order == other.order
+        self.effect == other.effect && self.id == other.id
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) fn effect(before: &Owned, handover: &Handover, remaining: Duration) -
     let Handover {
         epoch, from, nonce, ..
     } = *handover;
-    let order = Order {
+    let id = HandoverId {
         instance: before.instance,
         epoch,
         from,
@@ -86,7 +87,7 @@ pub(super) fn effect(before: &Owned, handover: &Handover, remaining: Duration) -
     };
     Due {
         effect: handover.due(),
-        order,
+        id,
         remaining,
         agreed,
     }
@@ -160,14 +161,14 @@ impl Due {
         let mover = Arc::clone(&shared.mover);
         let Self {
             effect,
-            order,
+            id,
             remaining,
             agreed,
         } = self;
         match effect {
-            Effect::CheckReady => Box::pin(async move { ready(&*mover, order.from, agreed).await }),
+            Effect::CheckReady => Box::pin(async move { ready(&*mover, id.from, agreed).await }),
             Effect::LockWeakly => Box::pin(async move {
-                mover.lock_weakly(order.from).await?;
+                mover.lock_weakly(id.from).await?;
                 // The loop fills in clock and gateways.
                 let (now, hold, gateways) = Default::default();
                 Ok(Done::Effect(Input::Locked {
@@ -176,29 +177,26 @@ impl Due {
                     gateways,
                 }))
             }),
-            Effect::Hold { missing } => hold(shared, &order, missing),
+            Effect::Hold { missing } => hold(shared, &id, missing),
             Effect::Fence => Box::pin(async move {
                 mover
-                    .fence(&order, remaining)
+                    .fence(&id, remaining)
                     .await
                     .map(|()| Done::Effect(Input::Fenced))
             }),
             Effect::CatchUp => Box::pin(async move {
                 mover
-                    .catch_up(&order, remaining)
+                    .catch_up(&id, remaining)
                     .await
                     .map(|()| Done::Effect(Input::CaughtUp))
             }),
             Effect::Decide(wanted) => Box::pin(async move {
-                let outcome = mover.decide(&order, wanted).await?;
+                let outcome = mover.decide(&id, wanted).await?;
                 Ok(Done::Effect(Input::Decided(outcome)))
             }),
-            Effect::Open => Box::pin(async move {
-                mover
-                    .open(&order)
-                    .await
-                    .map(|()| Done::Effect(Input::Opened))
-            }),
+            Effect::Open => {
+                Box::pin(async move { mover.open(&id).await.map(|()| Done::Effect(Input::Opened)) })
+            }
         }
     }
 }
@@ -226,12 +224,12 @@ async fn ready(mover: &dyn Mover, from: Side, agreed: bool) -> Result<Done, Trou
 /// then the state misses one fewer, and the rest is asked again.
 fn hold(
     shared: &Shared,
-    order: &Order,
+    id: &HandoverId,
     missing: BTreeSet<GatewayId>,
 ) -> BoxFuture<'static, Result<Done, Trouble>> {
     let gateways = Arc::clone(shared.publisher.gateways());
     let name = shared.extraction.name.clone();
-    let epoch = shared.publisher.epoch(&name, order.epoch);
+    let epoch = shared.publisher.epoch(&name, id.epoch);
     Box::pin(async move {
         let mut waiting: FuturesUnordered<_> = missing
             .into_iter()

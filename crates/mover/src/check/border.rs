@@ -5,13 +5,12 @@
 //! the other side, and what it would do to rows that stay is not done.
 
 use super::{
-    Finding,
     facts::SideFacts,
     relations::{Border, ForeignKey},
 };
 use crate::Extraction;
 use plan::{ColumnName, ForeignColumn, TableName};
-use protocol::Side;
+use protocol::{Side, finding::Finding};
 use std::collections::BTreeSet;
 
 /// Rules about one side.
@@ -201,9 +200,9 @@ fn service(border: &Border, moved: &BTreeSet<&TableName>, findings: &mut Vec<Fin
 
 #[cfg(test)]
 mod tests {
-    use super::super::Severity;
     use super::super::relations::SharedSequence;
     use super::*;
+    use protocol::finding::Severity;
 
     fn name(table: &str) -> TableName {
         TableName {

@@ -1,13 +1,13 @@
 //! Rules about how the tables of both sides fit together.
 
 use super::{
-    Finding,
     facts::SideFacts,
     relations::{TableFacts, UniqueIndex},
 };
 use crate::Extraction;
 use crate::catalog::Column;
 use plan::TableMapping;
+use protocol::finding::Finding;
 use std::collections::BTreeSet;
 
 /// Rules about each pair of tables.

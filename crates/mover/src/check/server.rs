@@ -1,10 +1,7 @@
 //! Rules about the servers and the roles.
 
-use super::{
-    Finding,
-    facts::{OLDEST_VERSION, OwnSlot, Places, ServerFacts, SideFacts, server_name},
-};
-use protocol::Side;
+use super::facts::{OLDEST_VERSION, OwnSlot, Places, ServerFacts, SideFacts, server_name};
+use protocol::{Side, finding::Finding};
 
 /// The follower's connection; and while copying, the one that holds the
 /// snapshot, which ends before the follower starts.
@@ -238,8 +235,9 @@ fn shared(old: Places, old_slot: OwnSlot, new: Places, new_slot: OwnSlot) -> Pla
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Severity, facts::RoleFacts, relations::Border};
+    use super::super::{facts::RoleFacts, relations::Border};
     use super::*;
+    use protocol::finding::Severity;
 
     fn fine() -> SideFacts {
         let places = Places { most: 10, used: 0 };

@@ -1,10 +1,10 @@
 //! Whether both sides really work on one database, as a plan says that shares
 //! their data.
 
-use super::{Finding, direct::Directness, direct::probe};
+use super::{direct::Directness, direct::probe, unreadable};
 use crate::{MoverError, connect::Session};
 use plan::{DatabaseUrl, ExtractionName};
-use protocol::Side;
+use protocol::{Side, finding::Finding};
 
 /// Which database it is, whatever it is called on the way there: the running
 /// server (a clone has the same identifier, but not the same start), and the
@@ -62,5 +62,5 @@ async fn identity(side: Side, database: &DatabaseUrl) -> Result<String, Finding>
     };
     asked
         .await
-        .map_err(|error| Finding::from_error(side, database, &error))
+        .map_err(|error| unreadable(side, database, &error))
 }

@@ -1,12 +1,11 @@
 //! Rules about each moved table by itself.
 
 use super::{
-    Finding,
     facts::SideFacts,
     relations::{Emptiness, TableFacts},
 };
 use crate::Extraction;
-use protocol::Side;
+use protocol::{Side, finding::Finding};
 
 /// Rules about one side's tables.
 pub(super) fn of_side(side: Side, facts: &SideFacts, extraction: &Extraction) -> Vec<Finding> {
@@ -193,13 +192,11 @@ fn access(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
-        Severity,
-        relations::{Trigger, UniqueIndex},
-    };
+    use super::super::relations::{Trigger, UniqueIndex};
     use super::*;
     use crate::catalog::{Column, Table};
     use plan::TableName;
+    use protocol::finding::Severity;
 
     fn facts() -> TableFacts {
         TableFacts {

@@ -1,8 +1,7 @@
 //! Sequences: the new owner's start past the old owner's.
 
-use super::Order;
 use crate::{Claims, Mover, MoverError, catalog, connect::Session, owner::RowLock};
-use protocol::Side;
+use protocol::{HandoverId, Side};
 
 impl Mover {
     /// Moves the target's sequences past the source's by the plan's block.
@@ -11,16 +10,15 @@ impl Mover {
     pub async fn advance_sequences(
         &self,
         claims: &Claims,
-        order: &Order,
+        id: &HandoverId,
     ) -> Result<(), MoverError> {
-        let (from, to) = (order.from, order.from.other());
+        let (from, to) = (id.from, id.from.other());
         let (source, target) = tokio::try_join!(
             Session::open(from, self.database(from)),
             Session::open(to, self.database(to)),
         )?;
         super::begin(&target, super::ROW_TIMEOUT).await?;
-        self.locked(&target, claims, order, to, RowLock::Share)
-            .await?;
+        self.locked(&target, claims, id, to, RowLock::Share).await?;
         for mapping in &self.extraction.data.tables {
             let (here, there) = match from {
                 Side::Monolith => (&mapping.monolith, &mapping.service),

@@ -5,13 +5,15 @@ mod cases;
 use crate::databases::{APP, MOVER, Pair, clusters, mover, pair, roles, show};
 use anyhow::{Context, Result, ensure};
 use cases::CASES;
-use mover::check::{
-    Finding,
-    Severity::{self, Refuse, Warn},
-    sharing,
-};
+use mover::check::sharing;
 use plan::{DatabaseUrl, ExtractionName};
-use protocol::Side::{self, Monolith, Service};
+use protocol::{
+    Side::{self, Monolith, Service},
+    finding::{
+        Finding,
+        Severity::{self, Refuse, Warn},
+    },
+};
 use testbed::{
     cluster::{Cluster, Options, connect_url},
     directory::PrivateDirectory,

@@ -4,9 +4,9 @@
 //! it needs, and nothing else.
 
 use anyhow::{Context, Result};
-use mover::{Claims, Mover, check::Finding};
+use mover::{Claims, Mover};
 use plan::Plan;
-use protocol::{ConductorId, InstanceId, Side};
+use protocol::{ConductorId, InstanceId, Side, finding::Finding};
 use std::fmt::Write as _;
 use testbed::{
     cluster::{Cluster, Options, Rights},

@@ -3,11 +3,8 @@
 
 use crate::databases::{APP, Pair, clusters, conductor, lines, pair};
 use anyhow::{Context, Result, ensure};
-use mover::{
-    Claims, MoverError,
-    handover::{Order, SourceLock},
-};
-use protocol::{Epoch, InstanceId, Nonce, Side, owner::Outcome};
+use mover::{Claims, MoverError, handover::SourceLock};
+use protocol::{Epoch, HandoverId, InstanceId, Nonce, Side, owner::Outcome};
 use std::time::Duration;
 use tokio_postgres::{Client, Error, error::SqlState};
 use uuid::Uuid;
@@ -24,13 +21,13 @@ const TABLES: &[&str] = &["public.a: {}", "public.b: {}"];
 /// Longer than anything here takes; no test waits for it to pass.
 const LONG: Duration = Duration::from_secs(20);
 
-fn order(epoch: u64) -> Order {
-    order_from(Side::Monolith, epoch)
+fn handover(epoch: u64) -> HandoverId {
+    handover_from(Side::Monolith, epoch)
 }
 
-fn order_from(from: Side, epoch: u64) -> Order {
+fn handover_from(from: Side, epoch: u64) -> HandoverId {
     let instance = InstanceId(Uuid::from_u128(1));
-    Order {
+    HandoverId {
         instance,
         epoch: Epoch(epoch),
         from,
@@ -44,9 +41,9 @@ async fn prepared(name: &str) -> Result<(Pair, Claims)> {
     Ok((pair, claims))
 }
 
-async fn fenced(pair: &Pair, claims: &Claims, order: &Order) -> Result<SourceLock> {
-    let mut lock = pair.mover.lock_weakly(order.from).await?;
-    pair.mover.fence(&mut lock, claims, order, LONG).await?;
+async fn fenced(pair: &Pair, claims: &Claims, id: &HandoverId) -> Result<SourceLock> {
+    let mut lock = pair.mover.lock_weakly(id.from).await?;
+    pair.mover.fence(&mut lock, claims, id, LONG).await?;
     Ok(lock)
 }
 
@@ -98,9 +95,9 @@ async fn a_fence_waits_for_writers_and_stops_the_next() -> Result<()> {
     let prepared = old.prepare("update a set v = v where id = $1").await?;
     old.batch_execute("begin; insert into a (v) values ('before')")
         .await?;
-    let (order, mover) = (order(1), pair.mover.clone());
+    let (id, mover) = (handover(1), pair.mover.clone());
     let mut lock = mover.lock_weakly(Side::Monolith).await?;
-    let fence = mover.fence(&mut lock, &claims, &order, LONG);
+    let fence = mover.fence(&mut lock, &claims, &id, LONG);
     let watcher = pair.superuser(Side::Monolith).await?;
     let writer = async {
         // Readers pass while the fence waits for the writer.
@@ -119,7 +116,7 @@ async fn a_fence_waits_for_writers_and_stops_the_next() -> Result<()> {
     written?;
     let outcome = pair
         .mover
-        .decide(Some(lock), &claims, &order, Outcome::Committed)
+        .decide(Some(lock), &claims, &id, Outcome::Committed)
         .await?;
     ensure!(outcome == Outcome::Committed);
     for statement in [
@@ -151,7 +148,7 @@ async fn writers_wait_for_the_decision() -> Result<()> {
     let (pair, claims) = prepared("writers_wait").await?;
     let watcher = pair.superuser(Side::Monolith).await?;
     for (epoch, wanted) in [(1, Outcome::Aborted), (2, Outcome::Committed)] {
-        let lock = fenced(&pair, &claims, &order(epoch)).await?;
+        let lock = fenced(&pair, &claims, &handover(epoch)).await?;
         let write = pair
             .monolith
             .batch_execute("insert into a (v) values ('waited')");
@@ -159,7 +156,7 @@ async fn writers_wait_for_the_decision() -> Result<()> {
             somebody_waits(&watcher).await?;
             Ok(pair
                 .mover
-                .decide(Some(lock), &claims, &order(epoch), wanted)
+                .decide(Some(lock), &claims, &handover(epoch), wanted)
                 .await?)
         };
         let (written, decided) = tokio::join!(write, decide);
@@ -180,9 +177,9 @@ async fn an_old_snapshot_does_not_pass() -> Result<()> {
     let old = &pair.monolith;
     old.batch_execute("begin isolation level repeatable read; select count(*) from b")
         .await?;
-    let lock = fenced(&pair, &claims, &order(1)).await?;
+    let lock = fenced(&pair, &claims, &handover(1)).await?;
     pair.mover
-        .decide(Some(lock), &claims, &order(1), Outcome::Committed)
+        .decide(Some(lock), &claims, &handover(1), Outcome::Committed)
         .await?;
     let error = old
         .batch_execute("insert into a (v) values ('late')")
@@ -212,7 +209,7 @@ async fn a_fence_gives_up() -> Result<()> {
     let limit = Duration::from_millis(300);
     let error = pair
         .mover
-        .fence(&mut lock, &claims, &order(1), limit)
+        .fence(&mut lock, &claims, &handover(1), limit)
         .await
         .err();
     ensure!(
@@ -221,7 +218,7 @@ async fn a_fence_gives_up() -> Result<()> {
     );
     let outcome = pair
         .mover
-        .decide(Some(lock), &claims, &order(1), Outcome::Aborted)
+        .decide(Some(lock), &claims, &handover(1), Outcome::Aborted)
         .await?;
     ensure!(outcome == Outcome::Aborted);
     pair.monolith
@@ -240,14 +237,14 @@ async fn an_epoch_is_decided_once() -> Result<()> {
     let mover = &pair.mover;
     ensure!(
         mover
-            .decide(None, &claims, &order(1), Outcome::Committed)
+            .decide(None, &claims, &handover(1), Outcome::Committed)
             .await
             .is_err()
     );
     mover
-        .decide(None, &claims, &order(1), Outcome::Aborted)
+        .decide(None, &claims, &handover(1), Outcome::Aborted)
         .await?;
-    let late = fenced(&pair, &claims, &order(1))
+    let late = fenced(&pair, &claims, &handover(1))
         .await
         .err()
         .context("a late fence passed")?;
@@ -256,16 +253,16 @@ async fn an_epoch_is_decided_once() -> Result<()> {
         .batch_execute("insert into a (v) values ('free')")
         .await?;
 
-    let lock = fenced(&pair, &claims, &order(2)).await?;
+    let lock = fenced(&pair, &claims, &handover(2)).await?;
     ensure!(
-        mover.open(&claims, &order(2)).await.is_err(),
+        mover.open(&claims, &handover(2)).await.is_err(),
         "opened before the commit point"
     );
     mover
-        .decide(Some(lock), &claims, &order(2), Outcome::Committed)
+        .decide(Some(lock), &claims, &handover(2), Outcome::Committed)
         .await?;
     for wanted in [Outcome::Aborted, Outcome::Committed] {
-        ensure!(mover.decide(None, &claims, &order(2), wanted).await? == Outcome::Committed);
+        ensure!(mover.decide(None, &claims, &handover(2), wanted).await? == Outcome::Committed);
     }
     refused(
         pair.service
@@ -273,7 +270,7 @@ async fn an_epoch_is_decided_once() -> Result<()> {
             .await,
     )?;
     for _ in 0..2 {
-        mover.open(&claims, &order(2)).await?;
+        mover.open(&claims, &handover(2)).await?;
     }
     pair.service
         .batch_execute("insert into svc.a (id, v) values (1000, 'new')")
@@ -285,7 +282,7 @@ async fn an_epoch_is_decided_once() -> Result<()> {
     )?;
 
     // And back, by the same calls.
-    let back = order_from(Side::Service, 3);
+    let back = handover_from(Side::Service, 3);
     let lock = fenced(&pair, &claims, &back).await?;
     mover
         .decide(Some(lock), &claims, &back, Outcome::Committed)
@@ -320,15 +317,15 @@ async fn a_superseded_conductor_changes_nothing() -> Result<()> {
         Ok(())
     };
     let mover = &pair.mover;
-    superseded(mover.fence(&mut lock, &old, &order(1), LONG).await.err())?;
+    superseded(mover.fence(&mut lock, &old, &handover(1), LONG).await.err())?;
     drop(lock);
     superseded(
         mover
-            .decide(None, &old, &order(1), Outcome::Aborted)
+            .decide(None, &old, &handover(1), Outcome::Aborted)
             .await
             .err(),
     )?;
-    superseded(mover.advance_sequences(&old, &order(1)).await.err())?;
+    superseded(mover.advance_sequences(&old, &handover(1)).await.err())?;
     superseded(mover.unfence(&old, Side::Service).await.err())?;
     ensure!(
         before
@@ -354,9 +351,9 @@ async fn fences_are_taken_from_the_owner_only() -> Result<()> {
         pair.lines(Side::Service, fences).await?.len() == 2,
         "the service's fence went"
     );
-    let lock = fenced(&pair, &claims, &order(1)).await?;
+    let lock = fenced(&pair, &claims, &handover(1)).await?;
     pair.mover
-        .decide(Some(lock), &claims, &order(1), Outcome::Aborted)
+        .decide(Some(lock), &claims, &handover(1), Outcome::Aborted)
         .await?;
     ensure!(pair.lines(Side::Monolith, fences).await?.len() == 2);
     pair.mover.unfence(&claims, Side::Monolith).await?;
@@ -422,9 +419,8 @@ async fn an_abort_does_not_wait_for_its_own_fence() -> Result<()> {
         tokio::time::sleep(limit * 3 / 5).await;
         before.batch_execute("commit").await
     };
-    let order = order(1);
-    let (fence, released) =
-        tokio::join!(pair.mover.fence(&mut lock, &claims, &order, limit), release);
+    let id = handover(1);
+    let (fence, released) = tokio::join!(pair.mover.fence(&mut lock, &claims, &id, limit), release);
     released?;
     ensure!(
         matches!(fence, Err(MoverError::Deadline { .. })),
@@ -435,7 +431,7 @@ async fn an_abort_does_not_wait_for_its_own_fence() -> Result<()> {
         .await?;
     let decided = pair
         .mover
-        .decide(Some(lock), &claims, &order, Outcome::Aborted)
+        .decide(Some(lock), &claims, &id, Outcome::Aborted)
         .await?;
     ensure!(decided == Outcome::Aborted);
     Ok(())
@@ -443,12 +439,12 @@ async fn an_abort_does_not_wait_for_its_own_fence() -> Result<()> {
 
 /// Hands over, and says which id the service gives out first.
 async fn first_id_at_the_service(pair: &Pair, claims: &Claims) -> Result<i64> {
-    let lock = fenced(pair, claims, &order(1)).await?;
-    pair.mover.advance_sequences(claims, &order(1)).await?;
+    let lock = fenced(pair, claims, &handover(1)).await?;
+    pair.mover.advance_sequences(claims, &handover(1)).await?;
     pair.mover
-        .decide(Some(lock), claims, &order(1), Outcome::Committed)
+        .decide(Some(lock), claims, &handover(1), Outcome::Committed)
         .await?;
-    pair.mover.open(claims, &order(1)).await?;
+    pair.mover.open(claims, &handover(1)).await?;
     let new = "insert into svc.a (v) values ('n') returning id";
     Ok(pair.service.query_one(new, &[]).await?.get(0))
 }

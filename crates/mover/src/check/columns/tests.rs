@@ -1,7 +1,8 @@
-use super::super::{Severity, relations::Emptiness};
+use super::super::relations::Emptiness;
 use super::*;
 use crate::catalog::Table;
 use plan::{ColumnName, ColumnPair, TableName};
+use protocol::finding::Severity;
 
 fn column(name: &str) -> Column {
     Column {

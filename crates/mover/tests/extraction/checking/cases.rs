@@ -1,7 +1,9 @@
 //! Things in a database that cannot be moved, one at a time.
 
-use mover::check::Severity::{self, Refuse, Warn};
-use protocol::Side::{self, Monolith, Service};
+use protocol::{
+    Side::{self, Monolith, Service},
+    finding::Severity::{self, Refuse, Warn},
+};
 
 pub struct Case {
     pub name: &'static str,

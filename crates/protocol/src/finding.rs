@@ -1,0 +1,65 @@
+//! What `check` finds: a reason to refuse an extraction, or to warn of it.
+//!
+//! Here because both sides of the conductor's port name it: the mover makes
+//! findings, the conductor decides by their severity and reports them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How bad a finding is; refusals sort first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It cannot be moved safely; nothing is begun.
+    Refuse,
+    /// It can, but an operator should know.
+    Warn,
+}
+
+/// One thing that `check` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which table, column, role or server.
+    pub object: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// A reason to refuse.
+    pub fn refuse(
+        object: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (object, problem, remedy) = (object.into(), problem.into(), remedy.into());
+        Self {
+            severity: Severity::Refuse,
+            object,
+            problem,
+            remedy,
+        }
+    }
+
+    /// Worth knowing, and no reason to refuse.
+    pub fn warn(
+        object: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warn,
+            ..Self::refuse(object, problem, remedy)
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}. {}", self.object, self.problem, self.remedy)
+    }
+}
