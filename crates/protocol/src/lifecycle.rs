@@ -5,11 +5,14 @@
 //! both databases hold the truth about ownership, and [`crate::reconcile`]
 //! compares the two whenever a conductor starts.
 
+mod event;
+
+pub use event::{Event, Verified};
+
 use crate::{
     Epoch, InstanceId, Nonce, Side,
-    handover::{Handover, Input, Reaction, Step},
+    handover::{Handover, Input, Reaction},
     owner::Outcome,
-    reconcile::Found,
     routing::{ExtractionRouting, Writes},
 };
 use plan::Percent;
@@ -63,18 +66,6 @@ pub struct Owned {
     pub verified: Verified,
 }
 
-/// Whether both sides have been proven to agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verified {
-    /// Not looked yet.
-    Never,
-    /// They agreed, at this time of the wall clock in milliseconds.
-    Agreed(u64),
-    /// They differed.
-    Differed,
-}
-
 /// What somebody asks of an extraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -104,64 +95,6 @@ pub enum Command {
     Cancel,
     /// Everything of ours is gone.
     Cancelled,
-}
-
-/// What has happened to an extraction. Persisted: never edited; a changed
-/// meaning is a new variant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "event")]
-pub enum Event {
-    /// It began.
-    Started {
-        /// Its identity.
-        instance: InstanceId,
-    },
-    /// Our objects exist on both sides.
-    Prepared,
-    /// The copy is complete.
-    Copied,
-    /// A verify ended.
-    Verified {
-        /// With this.
-        result: Verified,
-    },
-    /// The share of reads changed.
-    ReadsShifted {
-        /// To this, in hundredths of a percent.
-        reads: Percent,
-    },
-    /// A hand-over began.
-    HandoverBegan {
-        /// Its epoch.
-        epoch: Epoch,
-        /// The owner until its commit point.
-        from: Side,
-        /// Its nonce.
-        nonce: Nonce,
-    },
-    /// It went on.
-    HandoverStepped {
-        /// By this.
-        step: Step,
-    },
-    /// It ended.
-    HandoverEnded {
-        /// How.
-        outcome: Outcome,
-        /// Why, when aborted.
-        reason: Option<String>,
-    },
-    /// Cancelling began.
-    CancelBegan,
-    /// It was cancelled.
-    Cancelled,
-    /// The journal was lost and made again from the rows.
-    Rebuilt {
-        /// What the rows said.
-        found: Found,
-        /// Their instance.
-        instance: InstanceId,
-    },
 }
 
 /// A command that cannot be carried out now.
