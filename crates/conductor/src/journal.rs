@@ -5,7 +5,10 @@
 //! before any effect of it is begun.
 
 use plan::{Data, Extraction, ExtractionName};
-use protocol::{lifecycle, shared};
+use protocol::{
+    lifecycle::{self, Lifecycle},
+    shared_data::{self, SharedDataLifecycle},
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{
     SqlitePool,
@@ -30,7 +33,7 @@ const VERSION: i64 = 1;
 #[serde(untagged)]
 enum Entry {
     Moved(lifecycle::Event),
-    Shared(shared::Event),
+    Shared(shared_data::Event),
 }
 
 /// What has happened to an extraction, in order. One whose data were shared once
@@ -40,7 +43,7 @@ pub struct History {
     /// While its data moved.
     pub moved: Vec<lifecycle::Event>,
     /// While both sides shared them.
-    pub shared: Vec<shared::Event>,
+    pub shared: Vec<shared_data::Event>,
 }
 
 impl History {
@@ -48,15 +51,12 @@ impl History {
     /// which is under way.
     pub(crate) fn fits(&self, extraction: &Extraction) -> Result<(), JournalError> {
         let moved = self.moved.iter();
-        let moved = moved.fold(
-            lifecycle::Extraction::Planned,
-            lifecycle::Extraction::evolve,
-        );
+        let moved = moved.fold(Lifecycle::Planned, Lifecycle::evolve);
         let shared = self.shared.iter();
-        let shared = shared.fold(shared::Extraction::default(), shared::Extraction::evolve);
+        let shared = shared.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
         let (began, planned) = match extraction.data {
-            Data::Shared if moved != lifecycle::Extraction::Planned => ("replicate", "shared"),
-            Data::Replicate(_) if matches!(shared, shared::Extraction::Split { .. }) => {
+            Data::Shared if moved != Lifecycle::Planned => ("replicate", "shared"),
+            Data::Replicate(_) if matches!(shared, SharedDataLifecycle::Split { .. }) => {
                 ("shared", "replicate")
             }
             _ => return Ok(()),

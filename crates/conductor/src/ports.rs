@@ -6,8 +6,10 @@
 use async_trait::async_trait;
 use plan::ExtractionName;
 use protocol::{
-    ConductorId, Epoch, GatewayId, HandoverId, InstanceId, Side, finding::Finding, owner::Outcome,
-    reconcile::Seen, routing::Routing,
+    ConductorId, Epoch, GatewayId, HandoverId, InstanceId, Side,
+    finding::Finding,
+    owner::{Outcome, RowRead},
+    routing::Routing,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -30,9 +32,9 @@ pub enum Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
     /// In the monolith's database.
-    pub monolith: Seen,
+    pub monolith: RowRead,
     /// In the service's.
-    pub service: Seen,
+    pub service: RowRead,
     /// Whether the first copy is complete.
     pub copied: bool,
 }

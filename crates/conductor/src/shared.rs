@@ -1,7 +1,7 @@
 //! The loop that runs one extraction whose data both sides share.
 //!
 //! There is nothing to move, so nothing takes time and nothing is half done: a
-//! question is decided by `protocol::shared`, the decision is written down, and
+//! question is decided by `protocol::shared_data`, the decision is written down, and
 //! the gateways are told. At a start the journal says it all.
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use plan::{ExtractionName, Percent};
 use protocol::{
     Side,
-    shared::{Command, Event, Extraction, Rejection, Shares},
+    shared_data::{Command, Event, Rejection, SharedDataLifecycle, Shares},
 };
 use std::{sync::Arc, time::Instant};
 use tokio::sync::{mpsc, watch};
@@ -35,7 +35,7 @@ pub(crate) fn start(
     let task = Loop {
         state: history
             .iter()
-            .fold(Extraction::default(), Extraction::evolve),
+            .fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve),
         name,
         journal,
         publisher,
@@ -49,7 +49,7 @@ struct Loop {
     name: ExtractionName,
     journal: Arc<Journal>,
     publisher: Arc<Publisher>,
-    state: Extraction,
+    state: SharedDataLifecycle,
     last_handover: Option<HandoverStatus>,
     status: watch::Sender<ExtractionStatus>,
 }
@@ -133,8 +133,8 @@ impl Loop {
     fn snapshot(&self) -> ExtractionStatus {
         let Shares { reads, writes } = self.state.shares();
         let owner = match self.state {
-            Extraction::Planned(_) => Side::Monolith.as_str(),
-            Extraction::Split { .. } => BOTH,
+            SharedDataLifecycle::Planned(_) => Side::Monolith.as_str(),
+            SharedDataLifecycle::Split { .. } => BOTH,
         };
         ExtractionStatus {
             name: self.name.to_string(),

@@ -1,7 +1,7 @@
 //! What `banyan status` shows, as JSON.
 
 use crate::ports::{HoldReport, Progress};
-use protocol::{Side, lifecycle::Extraction, owner::Outcome};
+use protocol::{Side, lifecycle::Lifecycle, owner::Outcome};
 use serde::{Deserialize, Serialize};
 
 /// All extractions.
@@ -106,11 +106,11 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// The owner's word.
-pub(crate) fn owner(state: &Extraction) -> &'static str {
+pub(crate) fn owner(state: &Lifecycle) -> &'static str {
     match state {
-        Extraction::Owned(owned) => owned.by.as_str(),
-        Extraction::HandingOver { before, handover } if !handover.holds() => before.by.as_str(),
-        Extraction::HandingOver { .. } => "nobody",
+        Lifecycle::Owned(owned) => owned.by.as_str(),
+        Lifecycle::HandingOver { before, handover } if !handover.holds() => before.by.as_str(),
+        Lifecycle::HandingOver { .. } => "nobody",
         _ => Side::Monolith.as_str(),
     }
 }

@@ -24,11 +24,11 @@ use crate::{
     status::{ExtractionStatus, HandoverStatus, VerifyStatus, owner},
 };
 use futures_util::future::BoxFuture;
-use plan::{Extraction as Spec, ExtractionName};
+use plan::{Extraction, ExtractionName};
 use protocol::{
     ConductorId, Millis, Side,
     handover::Input,
-    lifecycle::{Command, Event, Extraction, Rejection, Verified},
+    lifecycle::{Command, Event, Lifecycle, Rejection, Verified},
 };
 use std::{
     sync::Arc,
@@ -53,7 +53,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a worker needs from outside.
 pub(crate) struct Shared {
-    pub(crate) extraction: Spec,
+    pub(crate) extraction: Extraction,
     /// The longest that a request is held.
     pub(crate) hold: Duration,
     pub(crate) conductor: ConductorId,
@@ -69,7 +69,7 @@ pub(crate) fn start(
     stop: CancellationToken,
 ) -> (Worker, impl Future<Output = ()> + Send + use<>) {
     let (worker, asked, status) = Worker::new(Some(Arc::clone(&shared.mover)));
-    let state = history.iter().fold(Extraction::Planned, Extraction::evolve);
+    let state = history.iter().fold(Lifecycle::Planned, Lifecycle::evolve);
     let task = Loop {
         name: shared.extraction.name.clone(),
         began: Instant::now(),
@@ -95,7 +95,7 @@ struct Loop {
     shared: Shared,
     name: ExtractionName,
     began: Instant,
-    state: Extraction,
+    state: Lifecycle,
     charge: Charge,
     trouble: Option<String>,
     last_verify: Option<VerifyStatus>,
@@ -205,7 +205,7 @@ impl Loop {
     }
 
     fn handing_over(&self) -> bool {
-        matches!(self.state, Extraction::HandingOver { .. })
+        matches!(self.state, Lifecycle::HandingOver { .. })
     }
 
     /// The work that the state asks for.
@@ -214,31 +214,31 @@ impl Loop {
             return Some(Work::Recover);
         }
         match &self.state {
-            Extraction::Planned => self.waits_for(Asked::Start).then_some(Work::Check),
-            Extraction::Preparing { instance } => Some(Work::Prepare(*instance)),
-            Extraction::Copying { .. } => Some(Work::Copy),
-            Extraction::Cancelling { .. } => Some(Work::Cancel),
-            Extraction::HandingOver { handover, before } => Some(Work::Effect(work::effect(
+            Lifecycle::Planned => self.waits_for(Asked::Start).then_some(Work::Check),
+            Lifecycle::Preparing { instance } => Some(Work::Prepare(*instance)),
+            Lifecycle::Copying { .. } => Some(Work::Copy),
+            Lifecycle::Cancelling { .. } => Some(Work::Cancel),
+            Lifecycle::HandingOver { handover, before } => Some(Work::Effect(work::effect(
                 before,
                 handover,
                 self.remaining(),
             ))),
-            Extraction::Owned(_) if !self.following => Some(Work::Follow),
-            Extraction::Owned(_) if self.report_due => Some(Work::Report),
-            Extraction::Owned(owned) if self.waits_for(Asked::Verify) => {
+            Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
+            Lifecycle::Owned(_) if self.report_due => Some(Work::Report),
+            Lifecycle::Owned(owned) if self.waits_for(Asked::Verify) => {
                 Some(Work::Verify(owned.by))
             }
-            Extraction::Owned(owned) if self.unfenced != Some(owned.by) => {
+            Lifecycle::Owned(owned) if self.unfenced != Some(owned.by) => {
                 Some(Work::Unfence(owned.by))
             }
-            Extraction::Owned(_) => None,
+            Lifecycle::Owned(_) => None,
         }
     }
 
     /// What is left of the hold until its deadline.
     fn remaining(&self) -> Duration {
         let deadline = match &self.state {
-            Extraction::HandingOver { handover, .. } => handover.deadline(),
+            Lifecycle::HandingOver { handover, .. } => handover.deadline(),
             _ => None,
         };
         deadline.map_or(Duration::ZERO, |at| {
@@ -310,7 +310,7 @@ impl Loop {
             }
             _ => {}
         }
-        if let (Some(timeline), Extraction::HandingOver { handover, .. }) =
+        if let (Some(timeline), Lifecycle::HandingOver { handover, .. }) =
             (&mut self.timeline, &self.state)
         {
             timeline.at(handover.stage.name());

@@ -14,8 +14,7 @@ use plan::{ExtractionName, Plan};
 use protocol::{
     ConductorId, Epoch, GatewayId, Generation, HandoverId, InstanceId, Nonce, Side,
     finding::Finding,
-    owner::{Outcome, Owner, OwnerRow},
-    reconcile::Seen,
+    owner::{Outcome, Owner, OwnerRow, RowRead},
     routing::{Routing, Writes},
 };
 use std::{
@@ -198,15 +197,15 @@ impl Process {
 }
 
 const NOTHING_YET: Rows = Rows {
-    monolith: Seen::NoRow,
-    service: Seen::NoRow,
+    monolith: RowRead::NoRow,
+    service: RowRead::NoRow,
     copied: false,
 };
 
 /// Of another extraction on each side.
 fn contradicting() -> Rows {
     let row = |id| {
-        Seen::Row(OwnerRow {
+        RowRead::Row(OwnerRow {
             instance: InstanceId(uuid::Uuid::from_u128(id)),
             owner: Owner::Monolith,
             epoch: Epoch(0),
@@ -237,8 +236,8 @@ async fn until_the_rows_are_known_the_last_routing_stays() {
     mover.asked_again().await;
     process.told.until(&[MONOLITH]).await;
     let neither = Rows {
-        service: Seen::Nothing,
-        monolith: Seen::Nothing,
+        service: RowRead::NoAnswer,
+        monolith: RowRead::NoAnswer,
         ..NOTHING_YET
     };
     *mover.claim.lock().unwrap() = Ok(neither);

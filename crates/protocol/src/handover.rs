@@ -168,7 +168,7 @@ pub enum Step {
 
 /// What a hand-over makes of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reaction {
+pub enum Transition {
     /// It goes on; these have happened (none: the input changed nothing).
     Steps(Vec<Step>),
     /// It ended.
@@ -229,9 +229,9 @@ impl Handover {
 
     /// What an input leads to. An input that does not belong to the stage
     /// changes nothing: it is a repeat, or late.
-    pub fn decide(&self, input: Input) -> Reaction {
+    pub fn decide(&self, input: Input) -> Transition {
         match (&self.stage, input) {
-            (Stage::Readying, Input::Ready) => Reaction::one(Step::Readied),
+            (Stage::Readying, Input::Ready) => Transition::one(Step::Readied),
             (
                 Stage::Locking,
                 Input::Locked {
@@ -241,27 +241,27 @@ impl Handover {
                 },
             ) => {
                 let deadline = Millis(now.0 + millis(hold.saturating_sub(hold / MARGIN_DIVISOR)));
-                Reaction::one(Step::HoldBegan { gateways, deadline })
+                Transition::one(Step::HoldBegan { gateways, deadline })
             }
             (Stage::Holding { missing, .. }, Input::Held(gateway))
                 if missing.contains(&gateway) =>
             {
-                Reaction::one(Step::Acknowledged { gateway })
+                Transition::one(Step::Acknowledged { gateway })
             }
-            (Stage::Fencing { .. }, Input::Fenced) => Reaction::one(Step::Fenced),
-            (Stage::CatchingUp { .. }, Input::CaughtUp) => Reaction::one(Step::CaughtUp),
+            (Stage::Fencing { .. }, Input::Fenced) => Transition::one(Step::Fenced),
+            (Stage::CatchingUp { .. }, Input::CaughtUp) => Transition::one(Step::CaughtUp),
             (Stage::Deciding | Stage::Undoing { .. }, Input::Decided(Outcome::Committed)) => {
-                Reaction::one(Step::Committed)
+                Transition::one(Step::Committed)
             }
-            (Stage::Deciding, Input::Decided(Outcome::Aborted)) => Reaction::Ended {
+            (Stage::Deciding, Input::Decided(Outcome::Aborted)) => Transition::Ended {
                 outcome: Outcome::Aborted,
                 reason: Some("somebody else aborted it".to_owned()),
             },
-            (Stage::Undoing { reason }, Input::Decided(Outcome::Aborted)) => Reaction::Ended {
+            (Stage::Undoing { reason }, Input::Decided(Outcome::Aborted)) => Transition::Ended {
                 outcome: Outcome::Aborted,
                 reason: Some(reason.clone()),
             },
-            (Stage::Opening, Input::Opened) => Reaction::Ended {
+            (Stage::Opening, Input::Opened) => Transition::Ended {
                 outcome: Outcome::Committed,
                 reason: None,
             },
@@ -269,24 +269,24 @@ impl Handover {
                 Some(deadline) if now >= deadline => {
                     self.abort(format!("the hold's time was over while {}", stage.doing()))
                 }
-                _ => Reaction::nothing(),
+                _ => Transition::nothing(),
             },
             (_, Input::Failed(reason)) => self.abort(reason),
             (_, Input::Restarted) => self.abort("the conductor was restarted".to_owned()),
-            _ => Reaction::nothing(),
+            _ => Transition::nothing(),
         }
     }
 
     /// Before the commit point everything can be undone; after it, nothing.
-    fn abort(&self, reason: String) -> Reaction {
+    fn abort(&self, reason: String) -> Transition {
         match self.stage {
-            Stage::Readying => Reaction::Ended {
+            Stage::Readying => Transition::Ended {
                 outcome: Outcome::Aborted,
                 reason: Some(reason),
             },
             // Undoing and opening are repeated until they succeed.
-            Stage::Undoing { .. } | Stage::Opening => Reaction::nothing(),
-            _ => Reaction::one(Step::AbortChosen { reason }),
+            Stage::Undoing { .. } | Stage::Opening => Transition::nothing(),
+            _ => Transition::one(Step::AbortChosen { reason }),
         }
     }
 
@@ -330,7 +330,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Reaction {
+impl Transition {
     fn one(step: Step) -> Self {
         Self::Steps(vec![step])
     }

@@ -3,14 +3,28 @@
 //! Nothing here does anything: commands and observations come in, events come
 //! out, and the state says which effects are due. Time, randomness, databases
 //! and gateways are the caller's. That is what lets a seeded simulation
-//! (`tests/simulation.rs`) drive it through crashes and lost replies.
+//! (`tests/simulation`) drive it through crashes and lost replies.
+//!
+//! ```text
+//!  reconcile                           the journal held against the rows
+//!      │
+//!  lifecycle           shared_data     an extraction from its plan to its end
+//!      │                    │
+//!  handover                 │          the steps of a switch
+//!      │                    │
+//!  owner  stream  finding  routing     rows, messages, findings, routing
+//!      │
+//!  ids                                 numbers and names
+//! ```
+//!
+//! A module may use those below it.
 //!
 //! Where to read:
 //! - [`owner`]: who may write, the row that is the truth about it, and the
 //!   transitions of that row. The safety argument stands there.
 //! - [`handover`]: the steps of a switch or a rollback.
 //! - [`lifecycle`]: an extraction from its plan to its end.
-//! - [`shared`]: the same of one whose data both sides share.
+//! - [`shared_data`]: the same of one whose data both sides share.
 //! - [`reconcile`]: the rows held against the journal at every start.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
@@ -23,7 +37,7 @@ pub mod lifecycle;
 pub mod owner;
 pub mod reconcile;
 pub mod routing;
-pub mod shared;
+pub mod shared_data;
 pub mod stream;
 
 pub use ids::{

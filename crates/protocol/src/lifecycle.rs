@@ -1,6 +1,6 @@
 //! An extraction from its plan to its end.
 //!
-//! [`Extraction::decide`] says what a command leads to, [`Extraction::evolve`]
+//! [`Lifecycle::decide`] says what a command leads to, [`Lifecycle::evolve`]
 //! what an event makes of the state. The journal holds the events; the rows in
 //! both databases hold the truth about ownership, and [`crate::reconcile`]
 //! compares the two whenever a conductor starts.
@@ -11,8 +11,8 @@ pub use event::{Event, Verified};
 
 use crate::{
     Epoch, InstanceId, Nonce, Side,
-    handover::{Handover, Input, Reaction},
-    owner::Outcome,
+    handover::{Handover, Input, Stage},
+    owner::{ObservedOwnership, Outcome},
     routing::{ExtractionRouting, Writes},
 };
 use plan::Percent;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of one extraction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Extraction {
+pub enum Lifecycle {
     /// Nothing of it exists outside the plan.
     #[default]
     Planned,
@@ -116,7 +116,7 @@ pub enum Rejection {
     Switched,
 }
 
-impl Extraction {
+impl Lifecycle {
     /// What a command leads to.
     pub fn decide(&self, command: Command) -> Result<Vec<Event>, Rejection> {
         match (self, command) {
@@ -136,15 +136,7 @@ impl Extraction {
                 }])
             }
             (Self::HandingOver { handover, .. }, Command::Handover(input)) => {
-                Ok(match handover.decide(input) {
-                    Reaction::Steps(steps) => steps
-                        .into_iter()
-                        .map(|step| Event::HandoverStepped { step })
-                        .collect(),
-                    Reaction::Ended { outcome, reason } => {
-                        vec![Event::HandoverEnded { outcome, reason }]
-                    }
-                })
+                Ok(Event::of_transition(handover.decide(input)))
             }
             (Self::Preparing { .. } | Self::Copying { .. }, Command::Cancel) => {
                 Ok(vec![Event::CancelBegan])
@@ -223,8 +215,43 @@ impl Extraction {
                 Event::CancelBegan,
             ) => Self::Cancelling { instance },
             (Self::Cancelling { .. }, Event::Cancelled) => Self::Planned,
-            (_, Event::Rebuilt { found, instance }) => found.rebuild(*instance),
+            (_, Event::Rebuilt { observed, instance }) => Self::rebuilt(observed, *instance),
             (state, _) => state,
+        }
+    }
+
+    /// The state that the rows stand for, where nothing else is known. Reads
+    /// go to the owner until somebody shifts them again.
+    fn rebuilt(observed: &ObservedOwnership, instance: InstanceId) -> Self {
+        let owned = |by, epoch| Owned {
+            instance,
+            by,
+            epoch,
+            reads: match by {
+                Side::Monolith => Percent::ZERO,
+                Side::Service => Percent::ALL,
+            },
+            verified: Verified::Never,
+        };
+        let under_way = |from: Side, epoch: Epoch, nonce, stage| Self::HandingOver {
+            before: owned(from, Epoch(epoch.0.saturating_sub(1))),
+            handover: Handover {
+                epoch,
+                from,
+                nonce,
+                stage,
+            },
+        };
+        match *observed {
+            ObservedOwnership::Copying => Self::Copying { instance },
+            ObservedOwnership::Settled { by, epoch } => Self::Owned(owned(by, epoch)),
+            ObservedOwnership::Fenced { from, epoch, nonce } => {
+                let reason = "the journal was lost during it".to_owned();
+                under_way(from, epoch, nonce, Stage::Undoing { reason })
+            }
+            ObservedOwnership::Committed { from, epoch, nonce } => {
+                under_way(from, epoch, nonce, Stage::Opening)
+            }
         }
     }
 

@@ -153,3 +153,111 @@ impl OwnerRow {
         }
     }
 }
+
+/// What the two rows say together. Persisted in an event of the lifecycle: the
+/// names of its JSON are never edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "found")]
+pub enum ObservedOwnership {
+    /// The copy had not ended.
+    Copying,
+    /// A side owns it and nothing is under way.
+    Settled {
+        /// Who.
+        by: Side,
+        /// Since when.
+        epoch: Epoch,
+    },
+    /// The source is fenced, the commit point not passed.
+    Fenced {
+        /// The old owner.
+        from: Side,
+        /// Of the hand-over.
+        epoch: Epoch,
+        /// Of the hand-over.
+        nonce: Nonce,
+    },
+    /// The commit point is passed, the target not open.
+    Committed {
+        /// The old owner.
+        from: Side,
+        /// Of the hand-over.
+        epoch: Epoch,
+        /// Of the hand-over.
+        nonce: Nonce,
+    },
+}
+
+impl ObservedOwnership {
+    /// Reads the two rows. `None`: they contradict each other, which no
+    /// sequence of our transitions leads to.
+    pub fn of_rows(monolith: &OwnerRow, service: &OwnerRow, copied: bool) -> Option<Self> {
+        match (monolith.owner, service.owner) {
+            (Owner::Monolith, Owner::Monolith) if !copied => Some(Self::Copying),
+            // Forward: fenced, decided either way, opened.
+            (Owner::Nobody, Owner::Monolith) => Some(Self::fenced(Side::Monolith, monolith)),
+            (Owner::Service, Owner::Monolith) if monolith.epoch > service.epoch => {
+                Some(Self::committed(Side::Monolith, monolith))
+            }
+            // Back: fenced, decided either way, opened.
+            (Owner::Service, Owner::Nobody) => Some(Self::fenced(Side::Service, service)),
+            (Owner::Service, Owner::Monolith) => Some(Self::committed(Side::Service, service)),
+            // An aborted hand-over spends its epoch on one side only.
+            (Owner::Monolith, Owner::Monolith) => Some(Self::Settled {
+                by: Side::Monolith,
+                epoch: monolith.epoch.max(service.epoch),
+            }),
+            (Owner::Service, Owner::Service) => Some(Self::Settled {
+                by: Side::Service,
+                epoch: monolith.epoch.max(service.epoch),
+            }),
+            (Owner::Monolith, Owner::Service | Owner::Nobody) | (Owner::Nobody, _) => None,
+        }
+    }
+
+    fn fenced(from: Side, row: &OwnerRow) -> Self {
+        Self::Fenced {
+            from,
+            epoch: row.epoch,
+            nonce: row.nonce,
+        }
+    }
+
+    fn committed(from: Side, row: &OwnerRow) -> Self {
+        Self::Committed {
+            from,
+            epoch: row.epoch,
+            nonce: row.nonce,
+        }
+    }
+
+    /// Who owns it; `None` while a hand-over is under way.
+    pub fn settled_owner(&self) -> Option<Side> {
+        match self {
+            Self::Copying => Some(Side::Monolith),
+            Self::Settled { by, .. } => Some(*by),
+            Self::Fenced { .. } | Self::Committed { .. } => None,
+        }
+    }
+
+    /// The highest decision in it.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Copying => Epoch::default(),
+            Self::Settled { epoch, .. }
+            | Self::Fenced { epoch, .. }
+            | Self::Committed { epoch, .. } => *epoch,
+        }
+    }
+}
+
+/// What came of reading one side's row when a conductor started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowRead {
+    /// The database did not answer.
+    NoAnswer,
+    /// It answered, and has no row.
+    NoRow,
+    /// The row.
+    Row(OwnerRow),
+}

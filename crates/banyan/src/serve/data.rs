@@ -15,8 +15,7 @@ use plan::{Extraction, Plan, Replicate, Resolve, Upstream};
 use protocol::{
     ConductorId, Generation, HandoverId, InstanceId, Lsn, Side,
     finding::Finding,
-    owner::{Claim, Outcome},
-    reconcile::Seen,
+    owner::{Claim, Outcome, RowRead},
     stream::{Direction, StreamState},
 };
 use std::{
@@ -162,17 +161,17 @@ impl DataMover {
     }
 
     /// What was seen of a side's row; a database that is down is not an error.
-    async fn seen(&self, side: Side, conductor: ConductorId) -> Result<Seen, Trouble> {
+    async fn seen(&self, side: Side, conductor: ConductorId) -> Result<RowRead, Trouble> {
         match self.mover.claim_row(side, conductor).await {
-            Ok(None) => Ok(Seen::NoRow),
+            Ok(None) => Ok(RowRead::NoRow),
             Ok(Some((row, claim))) => {
                 let mut held = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
                 held.claims[index(side)] = Some(claim);
-                Ok(Seen::Row(row))
+                Ok(RowRead::Row(row))
             }
             Err(error) if error.is_transient() => {
                 tracing::warn!(%side, %error, "a side does not answer");
-                Ok(Seen::Nothing)
+                Ok(RowRead::NoAnswer)
             }
             Err(error) => Err(trouble(error)),
         }
@@ -288,8 +287,8 @@ impl ports::Mover for DataMover {
             self.seen(Side::Service, conductor),
         )?;
         let copied = match service {
-            Seen::Row(_) => self.mover.is_copied().await.map_err(trouble)?,
-            Seen::NoRow | Seen::Nothing => false,
+            RowRead::Row(_) => self.mover.is_copied().await.map_err(trouble)?,
+            RowRead::NoRow | RowRead::NoAnswer => false,
         };
         Ok(Rows {
             monolith,

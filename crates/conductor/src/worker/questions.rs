@@ -10,8 +10,8 @@ use plan::Percent;
 use protocol::{
     InstanceId, Nonce, Side,
     finding::{Finding, Severity},
-    lifecycle::{Command, Extraction, Rejection, Verified},
-    shared,
+    lifecycle::{Command, Lifecycle, Rejection, Verified},
+    shared_data,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,7 +45,7 @@ pub enum Refused {
     State(#[from] Rejection),
     /// The same, where both sides share the data.
     #[error("{0}")]
-    Shared(#[from] shared::Rejection),
+    Shared(#[from] shared_data::Rejection),
     /// Its writes have one owner. Nothing was touched.
     #[error(
         "its data move (`mode: replicate`), so that its writes have one owner and cannot be split. \
@@ -147,7 +147,7 @@ impl Loop {
         }
         let command = match question.asked {
             // Looked at first; the command follows when `check` is content.
-            Asked::Start if self.state == Extraction::Planned => {
+            Asked::Start if self.state == Lifecycle::Planned => {
                 self.waiting.push(question);
                 return Ok(());
             }

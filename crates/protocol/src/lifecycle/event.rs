@@ -1,7 +1,11 @@
 //! What the journal says of an extraction's life: a format of its own, with a
 //! golden file. Never edited; a changed meaning is a new variant.
 
-use crate::{Epoch, InstanceId, Nonce, Side, handover::Step, owner::Outcome, reconcile::Found};
+use crate::{
+    Epoch, InstanceId, Nonce, Side,
+    handover::{Step, Transition},
+    owner::{ObservedOwnership, Outcome},
+};
 use plan::Percent;
 use serde::{Deserialize, Serialize};
 
@@ -69,10 +73,24 @@ pub enum Event {
     /// The journal was lost and made again from the rows.
     Rebuilt {
         /// What the rows said.
-        found: Found,
+        #[serde(rename = "found")]
+        observed: ObservedOwnership,
         /// Their instance.
         instance: InstanceId,
     },
+}
+
+impl Event {
+    /// What a hand-over made of an input, as events of the extraction.
+    pub(crate) fn of_transition(transition: Transition) -> Vec<Self> {
+        match transition {
+            Transition::Steps(steps) => steps
+                .into_iter()
+                .map(|step| Self::HandoverStepped { step })
+                .collect(),
+            Transition::Ended { outcome, reason } => vec![Self::HandoverEnded { outcome, reason }],
+        }
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +107,7 @@ mod tests {
         let (instance, nonce) = (InstanceId(Uuid::from_u128(1)), Nonce(Uuid::from_u128(2)));
         let gateway = GatewayId(Uuid::from_u128(3));
         let step = |step| Event::HandoverStepped { step };
-        let rebuilt = |found| Event::Rebuilt { found, instance };
+        let rebuilt = |observed| Event::Rebuilt { observed, instance };
         let epoch = Epoch(2);
         vec![
             Event::Started { instance },
@@ -134,17 +152,17 @@ mod tests {
             },
             Event::CancelBegan,
             Event::Cancelled,
-            rebuilt(Found::Copying),
-            rebuilt(Found::Settled {
+            rebuilt(ObservedOwnership::Copying),
+            rebuilt(ObservedOwnership::Settled {
                 by: Side::Service,
                 epoch,
             }),
-            rebuilt(Found::Fenced {
+            rebuilt(ObservedOwnership::Fenced {
                 from: Side::Monolith,
                 epoch,
                 nonce,
             }),
-            rebuilt(Found::Committed {
+            rebuilt(ObservedOwnership::Committed {
                 from: Side::Service,
                 epoch,
                 nonce,

@@ -5,9 +5,9 @@ use crate::database::{Database, INSTANCE};
 use protocol::{
     ConductorId, Generation, Millis, Nonce, Side,
     handover::{Effect, Input},
-    lifecycle::{Command, Event, Extraction},
-    owner::{Claim, Outcome},
-    reconcile::{Refusal, Seen, reconcile},
+    lifecycle::{Command, Event, Lifecycle},
+    owner::{Claim, Outcome, RowRead},
+    reconcile::{Refusal, reconcile},
 };
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ const PATIENCE: u64 = 3;
 
 pub struct Conductor {
     pub journal: Vec<Event>,
-    pub state: Extraction,
+    pub state: Lifecycle,
     pub claims: [Claim; 2],
     /// The call whose answer is awaited; answers to others are dropped.
     pub awaited: Option<u64>,
@@ -63,7 +63,7 @@ impl Conductor {
         };
         let mut conductor = Self {
             journal,
-            state: Extraction::Planned,
+            state: Lifecycle::Planned,
             claims: [nobody; 2],
             awaited: None,
             now: 0,
@@ -94,9 +94,9 @@ impl Conductor {
         self.state = self.replayed();
         let [monolith, service] = [&databases[0], &databases[1]].map(|database| {
             if Some(database.side) == silent {
-                Seen::Nothing
+                RowRead::NoAnswer
             } else {
-                Seen::Row(database.row)
+                RowRead::Row(database.row)
             }
         });
         for event in reconcile(&self.state, monolith, service, true)? {
@@ -105,10 +105,10 @@ impl Conductor {
         Ok(())
     }
 
-    pub fn replayed(&self) -> Extraction {
+    pub fn replayed(&self) -> Lifecycle {
         self.journal
             .iter()
-            .fold(Extraction::Planned, Extraction::evolve)
+            .fold(Lifecycle::Planned, Lifecycle::evolve)
     }
 
     pub fn write(&mut self, event: Event) {
@@ -139,7 +139,7 @@ impl Conductor {
     /// The call for the effect that is due, if it is one to a database and
     /// none is awaited.
     pub fn due_call(&mut self) -> Option<Call> {
-        let Extraction::HandingOver { handover, .. } = &self.state else {
+        let Lifecycle::HandingOver { handover, .. } = &self.state else {
             return None;
         };
         if self.awaited.is_some() {

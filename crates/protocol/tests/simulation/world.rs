@@ -9,7 +9,7 @@ use crate::{
 use protocol::{
     Nonce, Side,
     handover::{Effect, Input},
-    lifecycle::{Command, Extraction},
+    lifecycle::{Command, Lifecycle},
     owner::{Claim, Outcome},
     reconcile::Refusal,
     stream::StreamState,
@@ -227,7 +227,7 @@ impl World {
     }
 
     fn gateways_answer(&mut self) {
-        let Extraction::HandingOver { handover, .. } = &self.conductor.state else {
+        let Lifecycle::HandingOver { handover, .. } = &self.conductor.state else {
             return;
         };
         let Effect::Hold { missing } = handover.due() else {
@@ -244,7 +244,7 @@ impl World {
 
     /// Looking and the weak lock change nothing, so they are one step here.
     fn readiness(&mut self) {
-        let Extraction::HandingOver { handover, .. } = &self.conductor.state else {
+        let Lifecycle::HandingOver { handover, .. } = &self.conductor.state else {
             return;
         };
         match handover.due() {

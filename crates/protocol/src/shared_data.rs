@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of one extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extraction {
+pub enum SharedDataLifecycle {
     /// All of it is the monolith's. The epoch is that of the last decision.
     Planned(Epoch),
     /// It is split.
@@ -37,7 +37,7 @@ pub enum Extraction {
     },
 }
 
-impl Default for Extraction {
+impl Default for SharedDataLifecycle {
     fn default() -> Self {
         Self::Planned(Epoch::default())
     }
@@ -137,7 +137,7 @@ pub enum Rejection {
     NothingToVerify,
 }
 
-impl Extraction {
+impl SharedDataLifecycle {
     /// What a command leads to: nothing where it changes nothing.
     pub fn decide(&self, command: Command) -> Result<Option<Event>, Rejection> {
         let epoch = self.epoch().next();

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use protocol::{
     Epoch, Side, lifecycle,
     routing::Writes,
-    shared::{Command, Event, Extraction, Rejection, Shares},
+    shared_data::{Command, Event, Rejection, SharedDataLifecycle, Shares},
 };
 
 fn percent(points: u16) -> Percent {
@@ -26,8 +26,8 @@ fn shift(reads: Option<u16>, writes: Option<u16>) -> Command {
 }
 
 /// What a journal of these commands says, and the state that it leads to.
-fn played(commands: &[Command]) -> (Vec<Event>, Extraction) {
-    let mut state = Extraction::default();
+fn played(commands: &[Command]) -> (Vec<Event>, SharedDataLifecycle) {
+    let mut state = SharedDataLifecycle::default();
     let mut journal = Vec::new();
     for command in commands {
         if let Ok(Some(event)) = state.decide(*command) {
@@ -98,7 +98,7 @@ fn every_command_is_taken_or_refused() {
 }
 
 /// Never edited: what these lines say was written by some release.
-const GOLDEN: &str = include_str!("golden/shared_events.jsonl");
+const GOLDEN: &str = include_str!("golden/shared_data_events.jsonl");
 
 #[test]
 fn old_journals_are_read_as_they_were_written() {
@@ -121,7 +121,7 @@ fn old_journals_are_read_as_they_were_written() {
     let state = events
         .iter()
         .take(3)
-        .fold(Extraction::default(), Extraction::evolve);
+        .fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
     let shares = Shares {
         reads: percent(5000),
         writes: percent(2025),
@@ -159,7 +159,7 @@ proptest! {
     fn epochs_only_grow_and_the_journal_says_everything(
         commands in proptest::collection::vec(command(), 0..40),
     ) {
-        let mut state = Extraction::default();
+        let mut state = SharedDataLifecycle::default();
         let mut journal = Vec::new();
         for command in commands {
             let before = state;
@@ -173,10 +173,10 @@ proptest! {
             let shares = state.shares();
             prop_assert_eq!(state.routing().writes, Writes::Split(shares.writes));
             prop_assert_eq!(state.routing().reads, shares.reads);
-            let is_planned = matches!(state, Extraction::Planned(_));
+            let is_planned = matches!(state, SharedDataLifecycle::Planned(_));
             prop_assert!(!is_planned || shares == Shares::all_to(Side::Monolith));
         }
-        let replayed = journal.iter().fold(Extraction::default(), Extraction::evolve);
+        let replayed = journal.iter().fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
         prop_assert_eq!(replayed, state);
     }
 }
