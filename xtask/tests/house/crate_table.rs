@@ -1,8 +1,8 @@
 //! Holds the table of who may know whom (ARCHITECTURE.md) over the real
 //! dependencies, so that a border is crossed by decision and not by accident.
 
+use crate::workspace::{directory, packages};
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path, process::Command};
 
 /// Our crates, and which of ours each may depend on when it is built for use.
 /// Beside them are the services, each of which may know [`FOR_SERVICES`].
@@ -40,31 +40,6 @@ const IMPURE: &[&str] = &[
     "mio",
 ];
 
-fn packages() -> BTreeMap<String, Value> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--offline",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo answers in JSON");
-    let packages = metadata["packages"].as_array().expect("there are packages");
-    packages
-        .iter()
-        .map(|package| {
-            (
-                package["name"].as_str().unwrap_or_default().to_owned(),
-                package.clone(),
-            )
-        })
-        .collect()
-}
-
 /// What a package depends on when it is built for use (not for its tests).
 fn uses(package: &Value) -> Vec<String> {
     let all = package["dependencies"]
@@ -78,9 +53,8 @@ fn uses(package: &Value) -> Vec<String> {
 }
 
 fn is_service(package: &Value) -> bool {
-    let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
-    let place = manifest.parent().and_then(Path::parent);
-    place == Some(&testbed::binaries::repository().join("services"))
+    let services = testbed::binaries::repository().join("services");
+    directory(package).parent() == Some(&services)
 }
 
 #[test]

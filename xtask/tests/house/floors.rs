@@ -1,0 +1,152 @@
+//! Refuses imports upward between the areas of a crate, which are its top-level
+//! modules.
+
+use crate::{
+    circles,
+    imports::{self, Imports},
+    module_tree::{ROOT, planted},
+    workspace::{self, Crate},
+};
+use std::collections::BTreeSet;
+
+/// The areas of a crate by floor, the topmost first. An area uses those on
+/// floors below its own, and those on its own where none of them uses it back.
+/// The crate's root uses all and is used by none.
+const FLOORS: &[(&str, &[&[&str]])] = &[(
+    "gateway",
+    &[
+        &["server"],
+        &["request"],
+        &["state"],
+        &["shadow"],
+        &["upstream", "observe", "selection"],
+        &["routing", "access", "transport", "body"],
+        &["base"],
+    ],
+)];
+
+/// The area of a file; none for the crate's root.
+fn area(file: &str) -> Option<&str> {
+    match file.split_once('/') {
+        Some((area, _)) => Some(area),
+        None if matches!(file, "lib.rs" | "main.rs") => None,
+        None => file.strip_suffix(".rs"),
+    }
+}
+
+/// How high an area is; none where the table does not have it.
+fn floor(floors: &[&[&str]], area: &str) -> Option<usize> {
+    let below = floors
+        .iter()
+        .rev()
+        .position(|areas| areas.contains(&area))?;
+    Some(below + 1)
+}
+
+/// Everything that is wrong with the imports of a crate by its floors.
+fn faults(floors: &[&[&str]], imports: &Imports) -> Vec<String> {
+    let areas: BTreeSet<&str> = imports.keys().filter_map(|file| area(file)).collect();
+    let mut faults = Vec::new();
+    for area in &areas {
+        if floor(floors, area).is_none() {
+            faults.push(format!("`{area}` has no floor: add it to `FLOORS`"));
+        }
+    }
+    for area in floors.iter().copied().flatten() {
+        if !areas.contains(area) {
+            faults.push(format!("`{area}` has a floor but is not there"));
+        }
+    }
+    let mut beside = Imports::new();
+    for (file, used) in imports {
+        let Some(of) = area(file) else { continue };
+        for (other, names) in used {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let edge = format!("{file} -> {other}: {}", names.join(", "));
+            let Some(other) = area(other) else {
+                faults.push(format!("{edge}: the crate's root is above its areas"));
+                continue;
+            };
+            let (Some(from), Some(to)) = (floor(floors, of), floor(floors, other)) else {
+                continue;
+            };
+            if from < to {
+                faults.push(format!("{edge}: from floor {from} up to {to}"));
+            } else if from == to && of != other {
+                let edges = beside.entry(of.to_owned()).or_default();
+                edges.entry(other.to_owned()).or_default().insert(edge);
+            }
+        }
+    }
+    faults.extend(circles::describe(&beside, "areas of one floor"));
+    faults
+}
+
+/// The gateway has its floors once it has been moved into them.
+fn is_moved(of: &Crate) -> bool {
+    of.name != "gateway" || of.roots[0].modules[ROOT].children.contains_key("server")
+}
+
+#[test]
+fn areas_use_only_what_is_below_them() {
+    let mut found = Vec::new();
+    let crates = workspace::crates();
+    for (name, floors) in FLOORS {
+        let of = crates.iter().find(|of| of.name == *name);
+        let of = of.unwrap_or_else(|| panic!("there is no crate `{name}`"));
+        if is_moved(of) {
+            let faults = faults(floors, &imports::of(&of.roots));
+            found.extend(faults.iter().map(|fault| format!("`{name}`: {fault}")));
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "{}\nMove what an import upward names to the lower floor, or do the work above and hand \
+         its result down.",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn an_import_upward_is_found() {
+    const FLOORS: &[&[&str]] = &[&["server"], &["cache", "pool", "retry"], &["base", "gone"]];
+    let roots = [planted(&[
+        (
+            "lib.rs",
+            "mod server; mod cache; mod pool; mod retry; mod base; mod new; pub struct Plan;",
+        ),
+        (
+            "server.rs",
+            "mod run; pub use run::Run; pub use crate::cache::Cache;",
+        ),
+        (
+            "server/run.rs",
+            "pub struct Run; use crate::{base, Plan}; fn f() { base::low() }",
+        ),
+        (
+            "cache.rs",
+            "pub struct Cache(crate::pool::Pool, crate::base::Low);",
+        ),
+        ("pool.rs", "pub struct Pool; use crate::retry::Retry;"),
+        (
+            "retry.rs",
+            "pub struct Retry; impl Retry { fn f() -> super::cache::Cache { g() } }",
+        ),
+        (
+            "base.rs",
+            "pub fn low() {} fn g() -> crate::server::Run { h() }",
+        ),
+        ("new.rs", ""),
+    ])];
+    let expected = [
+        "`new` has no floor: add it to `FLOORS`",
+        "`gone` has a floor but is not there",
+        "base.rs -> server/run.rs: Run: from floor 1 up to 3",
+        "server/run.rs -> lib.rs: Plan: the crate's root is above its areas",
+        "3 areas of one floor use each other in a circle:\
+         \n    cache -> pool: `cache.rs -> pool.rs: Pool`\
+         \n    pool -> retry: `pool.rs -> retry.rs: Retry`\
+         \n    retry -> cache: `retry.rs -> cache.rs: Cache`",
+    ];
+    assert_eq!(faults(FLOORS, &imports::of(&roots)), expected);
+}
