@@ -1,8 +1,9 @@
 //! The rules of the house, held over what the sources say: which crate may
-//! depend on which, and that imports inside a crate only point downward and
-//! never in a circle.
+//! depend on which, that imports inside a crate only point downward and never
+//! in a circle, and that one thing has one name.
 //!
-//! A crate's tables are data: [`circles`] and [`floors`] each open with theirs.
+//! A crate's tables are data: [`circles`], [`floors`] and [`words`] each open
+//! with theirs.
 
 mod circles;
 mod crate_table;
@@ -10,4 +11,5 @@ mod floors;
 mod imports;
 mod module_tree;
 mod names;
+mod words;
 mod workspace;

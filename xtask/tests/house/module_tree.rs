@@ -41,6 +41,8 @@ pub(crate) struct Module {
     pub(crate) parent: Option<ModuleIndex>,
     pub(crate) children: BTreeMap<String, ModuleIndex>,
     pub(crate) items: BTreeSet<String>,
+    /// Structs, enums, unions, traits and aliases among the items.
+    pub(crate) types: BTreeSet<String>,
     pub(crate) imports: Vec<Import>,
     /// Paths of two names or more, wherever they are written.
     pub(crate) paths: BTreeSet<Vec<String>>,
@@ -192,7 +194,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             return;
         }
         if let Some(name) = name.map(text) {
-            self.here().items.insert(name);
+            let module = self.here();
+            if is_type(item) {
+                module.types.insert(name.clone());
+            }
+            module.items.insert(name);
         }
         visit::visit_item(self, item);
     }
@@ -265,6 +271,13 @@ fn names(path: &Path) -> Vec<String> {
         return Vec::new();
     }
     path.segments.iter().map(|step| text(&step.ident)).collect()
+}
+
+fn is_type(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) | Item::Type(_)
+    )
 }
 
 /// An item's attributes, and the name that it adds to its module. A module's
