@@ -259,7 +259,10 @@ impl Serving<'_> {
             return Ok(None);
         }
         route_on();
-        let streams = self.movers.values().map(|mover| mover.follow_elsewhere());
+        let streams = self
+            .movers
+            .values()
+            .map(|mover| mover.watch_remote_progress());
         let streams = streams.collect();
         match succession::give(handing).await {
             Ok(handing) => Ok(Some(End::TakenOver(handing, streams))),

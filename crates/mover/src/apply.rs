@@ -12,33 +12,34 @@
 //! A successor cannot read the row too early: a session that applies holds the
 //! side's replication origin, which only one session can, until its last
 //! transaction has ended ([`Applier::open`] takes the origin before it reads).
-//! A predecessor that lives on (a zombie) fails on the claim, which the
+//! A predecessor that still runs (a zombie) fails on the claim, which the
 //! successor's conductor has taken, and on the stored position.
 //!
 //! Rows are written with `session_replication_role = replica`: no triggers and
-//! no foreign keys, as those did their work at the source; [`borders`] checks
-//! what crosses over to tables that stay.
+//! no foreign keys, as those did their work at the source; [`boundary_keys`]
+//! checks the foreign keys of tables that stay into tables that move.
 
-mod borders;
+mod boundary_keys;
 pub mod change;
 mod execution;
-pub mod progress;
 mod statements;
 pub mod tables;
 
 use crate::{
-    Mover, MoverError,
-    connect::Session,
-    owner::{self, RowLock},
-    sql,
+    database::{session::Session, sql},
+    error::MoverError,
+    extraction::Mover,
+    objects::{
+        owner::{self, RowLock},
+        stream::{self, StreamRow},
+    },
 };
-use borders::Borders;
+use boundary_keys::CrossBoundaryKeys;
 use change::{Change, Job};
-use execution::{Misfit, execute_all};
+use execution::{ApplyConflict, execute_all};
 use futures_util::future::join;
 use plan::ExtractionName;
 use postgres_types::PgLsn;
-use progress::StreamRow;
 use protocol::{
     InstanceId, Lsn,
     owner::Claim,
@@ -48,8 +49,8 @@ use statements::Statements;
 use tables::Tables;
 use tokio_postgres::Statement;
 
-/// Rows are found by their key's index, whatever the statistics of a table
-/// that was empty a minute ago say.
+/// Rows are found by their key's index: the statistics of a table that was
+/// empty a minute ago would have the planner scan it.
 const SESSION: &str = "set session_replication_role = replica; set statement_timeout = 0; \
     set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; \
     set enable_hashjoin = off; set enable_mergejoin = off";
@@ -64,7 +65,7 @@ pub struct Applier {
     claim: Claim,
     instance: InstanceId,
     statements: Statements,
-    borders: Borders,
+    cross_boundary: CrossBoundaryKeys,
     advance: Statement,
     stored: Lsn,
     transaction: Transaction,
@@ -101,7 +102,7 @@ impl Applier {
         let extraction = mover.extraction().name.clone();
         session.batch_execute(BEGIN).await.map_err(wrap())?;
         let owner = owner::locked(&*session, target, &extraction, claim, RowLock::Share).await?;
-        let row = progress::read(&*session, target, &extraction).await?;
+        let row = stream::read(&*session, target, &extraction).await?;
         session.batch_execute("commit").await.map_err(wrap())?;
         let row = row.ok_or_else(|| MoverError::Row {
             extraction: extraction.clone(),
@@ -112,16 +113,13 @@ impl Applier {
                 direction.as_str()
             ),
         })?;
-        let advance = session
-            .prepare(&progress::advance())
-            .await
-            .map_err(wrap())?;
+        let advance = session.prepare(&stream::advance()).await.map_err(wrap())?;
         let applier = Self {
             extraction,
             claim,
             instance: owner.instance,
             statements: Statements::default(),
-            borders: Borders::default(),
+            cross_boundary: CrossBoundaryKeys::default(),
             advance,
             stored: row.position,
             transaction: Transaction::None,
@@ -146,15 +144,17 @@ impl Applier {
         self.stored
     }
 
-    /// Takes over the rules for tables that stay, where they are this side's.
-    pub async fn watch_borders(
+    /// Loads the foreign keys of tables that stay into tables that move, where
+    /// this side has them: only the monolith.
+    pub async fn check_cross_boundary_keys(
         &mut self,
         mover: &Mover,
         tables: &Tables,
     ) -> Result<(), MoverError> {
         if self.session.side() == protocol::Side::Monolith {
             let references = mover.extraction().data.references.keys();
-            self.borders = Borders::load(references, tables, &self.session).await?;
+            self.cross_boundary =
+                CrossBoundaryKeys::load(references, tables, &self.session).await?;
         }
         Ok(())
     }
@@ -167,7 +167,9 @@ impl Applier {
             return Ok(());
         }
         self.begin().await?;
-        self.borders.gather(changes, tables, &self.session).await?;
+        self.cross_boundary
+            .gather(changes, tables, &self.session)
+            .await?;
         let savepoint = match self.transaction {
             Transaction::Written => "release savepoint banyan; savepoint banyan",
             _ => "savepoint banyan",
@@ -183,8 +185,8 @@ impl Applier {
             saved.map_err(MoverError::sql(self.session.side(), "applying changes"))?;
             match done {
                 Ok(()) => return Ok(()),
-                Err(Misfit::Other(error)) => return Err(error),
-                Err(Misfit::Refused { .. } | Misfit::Missed { .. }) => {
+                Err(ApplyConflict::Other(error)) => return Err(error),
+                Err(ApplyConflict::Refused { .. } | ApplyConflict::Missed { .. }) => {
                     self.session
                         .batch_execute("rollback to savepoint banyan")
                         .await
@@ -201,7 +203,7 @@ impl Applier {
             let jobs = [job];
             let statements = self.prepare(tables, &jobs).await?;
             let done = execute_all(&self.session, tables, &jobs, &statements).await;
-            done.map_err(|misfit| misfit.diverged(tables, &self.session))?;
+            done.map_err(|conflict| conflict.into_error(tables, &self.session))?;
         }
         Ok(())
     }
@@ -212,8 +214,9 @@ impl Applier {
         let side = self.session.side();
         let name = |&at: &usize| sql::table(tables.get(at).moved.name(side));
         // A table that others refer to cannot be truncated.
-        let (touched, free): (Vec<usize>, Vec<usize>) =
-            these.iter().partition(|&&at| self.borders.touch(at));
+        let (touched, free): (Vec<usize>, Vec<usize>) = these
+            .iter()
+            .partition(|&&at| self.cross_boundary.refer_to(at));
         let mut statements: Vec<String> = touched
             .iter()
             .map(|at| format!("delete from {}", name(at)))
@@ -227,7 +230,7 @@ impl Applier {
             .await
             .map_err(MoverError::sql(side, "truncating tables"))?;
         for &table in these {
-            self.borders.truncated(table);
+            self.cross_boundary.truncated(table);
         }
         Ok(())
     }
@@ -243,9 +246,9 @@ impl Applier {
         position: Lsn,
     ) -> Result<(), MoverError> {
         self.begin().await?;
-        self.borders.check(tables, &self.session).await?;
+        self.cross_boundary.check(tables, &self.session).await?;
         let wrap = || MoverError::sql(self.session.side(), "moving the stream's row on");
-        let (word, epoch) = progress::words(state);
+        let (word, epoch) = stream::words(state);
         let (old, new) = (PgLsn::from(self.stored.0), PgLsn::from(position.0));
         let moved = self
             .session

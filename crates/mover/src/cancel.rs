@@ -3,8 +3,8 @@
 //!
 //! Refused unless both rows, where they are there, name the monolith. Then:
 //!
-//! 1. *Take charge*: both rows are claimed by a conductor that nobody else is,
-//!    so whatever still runs (a follower, a copy, another conductor) is
+//! 1. *Take charge*: both rows are claimed by a new conductor's id, so whatever
+//!    still runs (a follower, a copy, another conductor) is
 //!    refused from here on. If the service never owned the data, its stream
 //!    becomes `copying`: should this be killed and the extraction be started
 //!    again instead, it is copied afresh.
@@ -22,13 +22,19 @@
 //! been edited since.
 
 use crate::{
-    Mover, MoverError,
-    connect::Session,
-    copy,
-    layout::{ADVISORY_CLASS, FENCE_TRIGGER, SCHEMA},
-    owner::{self, RowLock},
-    patience::{self, Patience},
-    prepare, slots, sql,
+    database::{
+        lock_retry::{self, LockRetry},
+        session::Session,
+        sql,
+    },
+    error::MoverError,
+    extraction::Mover,
+    layout::{ADVISORY_CLASS, SCHEMA},
+    objects::{
+        fence, origins,
+        owner::{self, RowLock},
+        publication, slots,
+    },
 };
 use plan::TableName;
 use protocol::{
@@ -39,14 +45,6 @@ use protocol::{
 use serde::Serialize;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
-
-/// Fences of this extraction: their first argument is its name.
-const FENCED: &str = "select n.nspname::text, c.relname::text \
-    from pg_trigger t join pg_class c on c.oid = t.tgrelid \
-    join pg_namespace n on n.oid = c.relnamespace \
-    where t.tgname = $2 and not t.tgisinternal \
-      and position(convert_to($1, 'UTF8') || '\\x00'::bytea in t.tgargs) = 1 \
-    order by 1, 2";
 
 /// What was taken away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -154,7 +152,7 @@ impl Mover {
     /// The copy at the service counts no more, if there is one.
     async fn forget_copy(&self, service: &mut Session, claim: Claim) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Service, "giving up the copy");
-        let transaction = patience::begin(service).await?;
+        let transaction = lock_retry::begin(service).await?;
         self.locked_for_cancel(&transaction, Side::Service, claim, RowLock::Update)
             .await?;
         let update = format!("update {SCHEMA}.stream set state = 'copying' where extraction = $1");
@@ -171,11 +169,11 @@ impl Mover {
         service: &mut Session,
         claim: Claim,
     ) -> Result<Vec<TableName>, MoverError> {
-        let mut patience = Patience::new(Side::Service, "emptying the copy (a table is locked)");
+        let mut retry = LockRetry::new(Side::Service, "emptying the copy (a table is locked)");
         loop {
             match self.try_empty(service, claim).await {
                 Ok(emptied) => return Ok(emptied),
-                Err(error) => patience.again(error).await?,
+                Err(error) => retry.wait_after(error).await?,
             }
         }
     }
@@ -186,7 +184,7 @@ impl Mover {
         claim: Claim,
     ) -> Result<Vec<TableName>, MoverError> {
         let wrap = || MoverError::sql(Side::Service, "emptying the copy");
-        let transaction = patience::begin(service).await?;
+        let transaction = lock_retry::begin(service).await?;
         self.locked_for_cancel(&transaction, Side::Service, claim, RowLock::Share)
             .await?;
         let begun = format!("select 1 from {SCHEMA}.stream where extraction = $1");
@@ -195,12 +193,11 @@ impl Mover {
             .await
             .map_err(wrap())?;
         let publication = self.layout().publication();
-        let tables = prepare::published(&transaction, Side::Service, &publication).await?;
+        let tables = publication::published(&transaction, Side::Service, &publication).await?;
         if begun.is_none() || tables.is_empty() {
             return Ok(Vec::new());
         }
-        let names: Vec<String> = tables.iter().map(sql::table).collect();
-        let truncate = format!("truncate {}", names.join(", "));
+        let truncate = format!("truncate {}", sql::tables(&tables));
         transaction.batch_execute(&truncate).await.map_err(wrap())?;
         transaction.commit().await.map_err(wrap())?;
         Ok(tables)
@@ -209,23 +206,15 @@ impl Mover {
     /// Takes the fences and then all the rest from one side.
     async fn clear(&self, session: &mut Session, claim: Claim) -> Result<(), MoverError> {
         let side = session.side();
-        let fenced = session
-            .query(FENCED, &[&self.extraction.name.as_str(), &FENCE_TRIGGER])
-            .await
-            .map_err(MoverError::sql(side, "looking for fences"))?;
-        for row in fenced {
-            let table = TableName {
-                schema: row.get(0),
-                table: row.get(1),
-            };
-            let mut patience = Patience::new(side, "dropping a fence (its table is locked)");
+        for table in fence::fenced_tables(&**session, side, &self.layout()).await? {
+            let mut retry = LockRetry::new(side, "dropping a fence (its table is locked)");
             while let Err(error) = self.drop_fence(session, claim, &table).await {
-                patience.again(error).await?;
+                retry.wait_after(error).await?;
             }
         }
-        let mut patience = Patience::new(side, "removing the extraction's rows");
+        let mut retry = LockRetry::new(side, "removing the extraction's rows");
         while let Err(error) = self.try_clear(session, claim).await {
-            patience.again(error).await?;
+            retry.wait_after(error).await?;
         }
         Ok(())
     }
@@ -238,7 +227,7 @@ impl Mover {
     ) -> Result<(), MoverError> {
         let side = session.side();
         let wrap = || MoverError::sql(side, "dropping a fence");
-        let transaction = patience::begin(session).await?;
+        let transaction = lock_retry::begin(session).await?;
         self.locked_for_cancel(&transaction, side, claim, RowLock::Share)
             .await?;
         transaction
@@ -253,7 +242,7 @@ impl Mover {
         let wrap = || MoverError::sql(side, "removing the extraction");
         let layout = self.layout();
         let name = self.extraction.name.as_str();
-        let transaction = patience::begin(session).await?;
+        let transaction = lock_retry::begin(session).await?;
         // As prepare: another extraction may be making the schema.
         transaction
             .execute("select pg_advisory_xact_lock($1, 0)", &[&ADVISORY_CLASS])
@@ -262,14 +251,9 @@ impl Mover {
         self.locked_for_cancel(&transaction, side, claim, RowLock::Update)
             .await?;
         if side == Side::Service {
-            copy::drop_copy_origins(&transaction, &layout).await?;
+            origins::drop_copy_origins(&transaction, &layout).await?;
         }
-        transaction
-            .execute(
-                "select pg_replication_origin_drop(roname) from pg_replication_origin \
-                 where roname = $1",
-                &[&layout.origin(side)],
-            )
+        origins::drop_if_exists(&transaction, &layout.origin(side))
             .await
             .map_err(wrap())?;
         let publication = sql::identifier(&layout.publication());

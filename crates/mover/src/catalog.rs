@@ -1,9 +1,9 @@
-//! What the databases say of the tables that move, joined across the sides.
+//! The catalogue's description of the tables that move, joined across the sides.
 //!
 //! [`MovedTable`] is what the rest of the mover works with: columns in one
 //! order for both sides, names by side, the key as positions in that order.
 
-use crate::{MoverError, connect::Session};
+use crate::{database::session::Session, error::MoverError};
 use plan::{TableMapping, TableName};
 use protocol::Side;
 use std::collections::BTreeSet;

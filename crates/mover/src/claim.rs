@@ -1,6 +1,9 @@
 //! Taking charge of an extraction when a conductor starts.
 
-use crate::{Mover, MoverError, connect::Session, layout::SCHEMA, owner};
+use crate::{
+    database::session::Session, error::MoverError, extraction::Mover, layout::SCHEMA,
+    objects::owner,
+};
 use protocol::{
     ConductorId, Side,
     owner::{Claim, OwnerRow},

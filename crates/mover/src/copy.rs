@@ -16,51 +16,37 @@
 //! Emptying is the dangerous step: it happens in one transaction that has
 //! locked the service's row, found the monolith as its owner, and found the
 //! stream `copying`. A table that has rows while there is no stream's row is
-//! somebody else's and refused.
+//! not a copy of ours, and refused.
 //!
-//! Each lane loads under an origin of its own (a session has an origin to
-//! itself), so nothing that we write is taken for the service's.
+//! Each worker loads under an origin of its own (only one session can use an
+//! origin), so nothing that we write is taken for the service's.
 
-mod lane;
+mod progress;
 mod snapshot;
+mod target;
+mod worker;
+
+pub use progress::CopyProgress;
 
 use crate::{
-    Claims, Mover, MoverError,
     catalog::{self, MovedTable},
-    connect::Session,
-    layout::{Layout, SCHEMA},
-    owner::{self, RowLock},
-    patience::{self, Patience},
-    slots, sql,
+    database::{lock_retry, session::Session, sql},
+    error::MoverError,
+    extraction::Mover,
+    layout,
+    objects::{
+        owner::{Claims, RowLock},
+        slots,
+    },
 };
 use futures_util::future::try_join_all;
-pub use lane::LANES;
-use plan::TableName;
-use protocol::{
-    Lsn, Side,
-    owner::{Claim, Owner, OwnerRow},
-    stream::Direction,
-};
+use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
-use snapshot::Exported;
-pub(crate) use snapshot::configuration as replication_session;
+use snapshot::ExportedSnapshot;
 use std::sync::atomic::AtomicUsize;
+use target::Begun;
 use tokio::sync::watch;
-use tokio_postgres::Transaction;
-
-/// How far the copy is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CopyProgress {
-    /// Rows written so far, also those not committed yet.
-    pub rows_copied: u64,
-    /// All rows: an estimate of the monolith's statistics at first, corrected
-    /// as tables are done.
-    pub rows_total: u64,
-    /// Bytes moved so far.
-    pub bytes: u64,
-    /// The table begun last, by its name in the monolith.
-    pub table: Option<TableName>,
-}
+use worker::CopyWorker;
 
 /// How the copy ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,12 +66,6 @@ pub enum CopyDone {
     AlreadyCopied,
 }
 
-/// What the service's database says of an earlier copy.
-enum Begun {
-    Fresh,
-    Done,
-}
-
 impl Mover {
     /// Copies the tables from one snapshot, and leaves the forward stream
     /// ready to be followed from there. May be repeated; dropping the future
@@ -102,7 +82,10 @@ impl Mover {
         let mut tables =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
         self.check_monolith(&mut monolith, claims.monolith).await?;
-        if let Begun::Done = self.begin(&mut service, claims.service, &tables).await? {
+        if let Begun::AlreadyCopied = self
+            .begin_copy(&mut service, claims.service, &tables)
+            .await?
+        {
             return Ok(CopyDone::AlreadyCopied);
         }
         let rows_total = largest_first(&monolith, &mut tables).await?;
@@ -113,28 +96,29 @@ impl Mover {
 
         let slot = self.layout().slot(Direction::Forward);
         slots::drop_if_exists(&monolith, &slot).await?;
-        let exported = Exported::open(self.database(Side::Monolith), &slot).await?;
+        let exported = ExportedSnapshot::open(self.database(Side::Monolith), &slot).await?;
         let next = AtomicUsize::new(0);
-        let lanes = (0..LANES.min(tables.len())).map(|number| {
-            let lane = lane::Lane {
+        let workers = (0..layout::COPY_WORKERS.min(tables.len())).map(|number| {
+            let worker = CopyWorker {
                 mover: self,
                 number,
                 claim: claims.service,
                 snapshot: &exported.name,
                 progress,
             };
-            Box::pin(lane.run(&tables, &next))
+            Box::pin(worker.run(&tables, &next))
         });
-        let copied = try_join_all(lanes).await?;
+        let copied = try_join_all(workers).await?;
         for table in &tables {
             let analyze = format!("analyze {}", sql::table(table.name(Side::Service)));
             let wrap = MoverError::sql(Side::Service, "gathering statistics after the copy");
             service.batch_execute(&analyze).await.map_err(wrap)?;
         }
-        self.finish(&mut service, claims.service, &exported).await?;
+        self.finish_copy(&mut service, claims.service, &exported)
+            .await?;
         let (rows, bytes) = copied
             .iter()
-            .fold((0, 0), |sum, lane| (sum.0 + lane.rows, sum.1 + lane.bytes));
+            .fold((0, 0), |sum, done| (sum.0 + done.rows, sum.1 + done.bytes));
         progress.send_modify(|progress| progress.rows_total = rows);
         tracing::info!(extraction = %self.extraction.name, rows, bytes, "copied");
         Ok(CopyDone::Copied {
@@ -146,222 +130,13 @@ impl Mover {
 
     /// A copy is made from the owner only.
     async fn check_monolith(&self, monolith: &mut Session, claim: Claim) -> Result<(), MoverError> {
-        let transaction = patience::begin(monolith).await?;
+        let transaction = lock_retry::begin(monolith).await?;
         self.locked_for_copy(&transaction, Side::Monolith, claim, RowLock::Share)
             .await
     }
-
-    async fn locked_for_copy(
-        &self,
-        transaction: &Transaction<'_>,
-        side: Side,
-        claim: Claim,
-        lock: RowLock,
-    ) -> Result<(), MoverError> {
-        let OwnerRow { owner, epoch, .. } =
-            owner::locked(transaction, side, &self.extraction.name, claim, lock).await?;
-        if owner == Owner::Monolith {
-            return Ok(());
-        }
-        let problem = format!("a copy is made while the monolith owns the data; now it is {owner}");
-        Err(MoverError::Row {
-            extraction: self.extraction.name.clone(),
-            side,
-            epoch,
-            problem,
-        })
-    }
-
-    /// *begin*, retried where it meets locks: those of a copy that was just
-    /// killed among them.
-    async fn begin(
-        &self,
-        service: &mut Session,
-        claim: Claim,
-        tables: &[MovedTable],
-    ) -> Result<Begun, MoverError> {
-        let mut patience = Patience::new(Side::Service, "beginning the copy (a table is locked)");
-        loop {
-            match self.try_begin(service, claim, tables).await {
-                Ok(begun) => return Ok(begun),
-                Err(error) => patience.again(error).await?,
-            }
-        }
-    }
-
-    async fn try_begin(
-        &self,
-        service: &mut Session,
-        claim: Claim,
-        tables: &[MovedTable],
-    ) -> Result<Begun, MoverError> {
-        let wrap = || MoverError::sql(Side::Service, "beginning the copy");
-        let name = self.extraction.name.as_str();
-        let layout = self.layout();
-        let transaction = patience::begin(service).await?;
-        self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
-            .await?;
-        let state = transaction
-            .query_opt(
-                &format!("select state from {SCHEMA}.stream where extraction = $1"),
-                &[&name],
-            )
-            .await
-            .map_err(wrap())?
-            .map(|row| row.get::<_, String>(0));
-        match state.as_deref() {
-            None => {
-                refuse_rows(&transaction, tables).await?;
-                let insert = format!(
-                    "insert into {SCHEMA}.stream \
-                     (extraction, state, epoch, position, system_identifier, timeline) \
-                     values ($1, 'copying', 0, '0/0', '', 0)"
-                );
-                transaction
-                    .execute(&insert, &[&name])
-                    .await
-                    .map_err(wrap())?;
-            }
-            Some("copying") => empty(&transaction, tables).await?,
-            Some(_) => return Ok(Begun::Done),
-        }
-        for lane in 0..LANES {
-            transaction
-                .execute(
-                    "select pg_replication_origin_create($1) \
-                     where pg_replication_origin_oid($1) is null",
-                    &[&layout.copy_origin(lane)],
-                )
-                .await
-                .map_err(wrap())?;
-        }
-        transaction.commit().await.map_err(wrap())?;
-        Ok(Begun::Fresh)
-    }
-
-    /// *finish*: from here on the copy is done.
-    async fn finish(
-        &self,
-        service: &mut Session,
-        claim: Claim,
-        exported: &Exported,
-    ) -> Result<(), MoverError> {
-        let mut patience = Patience::new(Side::Service, "finishing the copy");
-        loop {
-            match self.try_finish(service, claim, exported).await {
-                Ok(()) => return Ok(()),
-                Err(error) => patience.again(error).await?,
-            }
-        }
-    }
-
-    async fn try_finish(
-        &self,
-        service: &mut Session,
-        claim: Claim,
-        exported: &Exported,
-    ) -> Result<(), MoverError> {
-        let wrap = || MoverError::sql(Side::Service, "finishing the copy");
-        let transaction = patience::begin(service).await?;
-        self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
-            .await?;
-        drop_copy_origins(&transaction, &self.layout()).await?;
-        let update = format!(
-            "update {SCHEMA}.stream set state = 'applying', epoch = 0, \
-                position = $2::text::pg_lsn, system_identifier = $3, timeline = $4, \
-                changed_at = now() \
-             where extraction = $1 and state = 'copying'"
-        );
-        let name = self.extraction.name.as_str();
-        let position = exported.position.to_string();
-        let cluster = &exported.cluster;
-        let changed = transaction
-            .execute(
-                &update,
-                &[
-                    &name,
-                    &position,
-                    &cluster.system_identifier,
-                    &cluster.timeline,
-                ],
-            )
-            .await
-            .map_err(wrap())?;
-        if changed != 1 {
-            return Err(MoverError::Row {
-                extraction: self.extraction.name.clone(),
-                side: Side::Service,
-                epoch: protocol::Epoch::default(),
-                problem: "the copy's row was taken away while it ran; start it again".to_owned(),
-            });
-        }
-        transaction.commit().await.map_err(wrap())
-    }
 }
 
-/// Drops what *begin* made for the lanes.
-pub(crate) async fn drop_copy_origins(
-    transaction: &Transaction<'_>,
-    layout: &Layout,
-) -> Result<(), MoverError> {
-    let names: Vec<String> = (0..LANES).map(|lane| layout.copy_origin(lane)).collect();
-    transaction
-        .execute(
-            "select pg_replication_origin_drop(roname) from pg_replication_origin \
-             where roname = any($1)",
-            &[&names],
-        )
-        .await
-        .map_err(MoverError::sql(
-            Side::Service,
-            "dropping the copy's origins",
-        ))?;
-    Ok(())
-}
-
-/// Rows that no copy of ours has written are somebody else's.
-async fn refuse_rows(
-    transaction: &Transaction<'_>,
-    tables: &[MovedTable],
-) -> Result<(), MoverError> {
-    for table in tables {
-        let name = table.name(Side::Service);
-        let exists = format!("select exists (select from {})", sql::table(name));
-        let row = transaction
-            .query_one(&exists, &[])
-            .await
-            .map_err(MoverError::sql(
-                Side::Service,
-                "looking for rows in the targets",
-            ))?;
-        if row.get(0) {
-            return Err(MoverError::Data {
-                object: name.to_string(),
-                problem: "the service's table is not empty, and its rows are not a copy of ours"
-                    .to_owned(),
-                remedy: "Empty it, or name another table in the plan".to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// All in one statement: they may refer to each other.
-async fn empty(transaction: &Transaction<'_>, tables: &[MovedTable]) -> Result<(), MoverError> {
-    let names: Vec<String> = tables
-        .iter()
-        .map(|table| sql::table(table.name(Side::Service)))
-        .collect();
-    transaction
-        .batch_execute(&format!("truncate {}", names.join(", ")))
-        .await
-        .map_err(MoverError::sql(
-            Side::Service,
-            "emptying the targets of an interrupted copy",
-        ))
-}
-
-/// Orders the tables so that no lane ends with the largest one alone, and
+/// Orders the tables so that no worker ends with the largest one alone, and
 /// estimates all rows.
 async fn largest_first(monolith: &Session, tables: &mut [MovedTable]) -> Result<u64, MoverError> {
     let names: Vec<String> = tables

@@ -1,4 +1,4 @@
-//! What can go wrong with a database, in words for an operator.
+//! Errors of the mover's operations, worded for an operator.
 
 use plan::ExtractionName;
 use protocol::{Epoch, Side};
@@ -47,7 +47,7 @@ pub enum MoverError {
         /// The bound.
         limit: Duration,
     },
-    /// The ownership row belongs to somebody else now.
+    /// Another conductor has claimed the ownership row.
     #[error(
         "extraction `{extraction}` on the {side}'s side was taken over by another conductor \
          (generation {found}, ours {ours}). Stop this one, or restart it to take charge again"
@@ -112,6 +112,15 @@ impl MoverError {
             }
             Self::Superseded { .. } | Self::Row { .. } | Self::Data { .. } => false,
         }
+    }
+}
+
+/// The stream is not what PostgreSQL sends.
+pub(crate) fn damaged(problem: &str) -> MoverError {
+    MoverError::Data {
+        object: "the change stream".to_owned(),
+        problem: problem.to_owned(),
+        remedy: "Check that nothing between the servers changes bytes, and report it".to_owned(),
     }
 }
 

@@ -20,17 +20,18 @@
 //! in [`FollowPhase::Failed`], and nothing more is done until a new follower is
 //! started: what was not understood is not tried again blindly.
 
-mod assembly;
-pub mod elsewhere;
+mod assembler;
 mod feed;
 mod opening;
+pub mod remote_progress;
 mod status;
 mod streaming;
 
 pub use status::{FollowPhase, FollowStatus};
 
-use crate::{Claims, Mover, MoverError};
-use protocol::{Lsn, owner::Claim, stream::Direction};
+use crate::{error::MoverError, extraction::Mover, objects::owner::Claims};
+use opening::Assignment;
+use protocol::{Lsn, stream::Direction};
 use status::Reporter;
 use std::{
     sync::Arc,
@@ -50,7 +51,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const SOUND_ATTEMPT: Duration = Duration::from_secs(10);
 
 /// How long [`Follower::stop`] waits for a statement under way.
-const STOP_PATIENCE: Duration = Duration::from_secs(3);
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running follower of one direction. Dropping it ends it at once, as a
 /// crash would; [`Follower::stop`] lets it finish its batch.
@@ -62,15 +63,8 @@ pub struct Follower {
     task: JoinHandle<()>,
 }
 
-/// What a follower is started with.
-struct Assignment {
-    mover: Mover,
-    direction: Direction,
-    claim: Claim,
-}
-
 impl Follower {
-    /// Starts to follow. Returns at once; how it goes, its status says. Must
+    /// Starts to follow. Returns at once; errors are in its status. Must
     /// be called inside a Tokio runtime.
     ///
     /// Everything must be prepared, and for the forward direction copied. A
@@ -94,13 +88,13 @@ impl Follower {
         }
     }
 
-    /// How it goes.
+    /// Its status.
     pub fn status(&self) -> watch::Receiver<FollowStatus> {
         self.status.clone()
     }
 
     /// The position up to which all changes of the source are in the target,
-    /// visible and durable. Never goes back while this follower lives, and
+    /// visible and durable. Never decreases while this follower lives, and
     /// moves on promptly also when nothing of ours changes.
     pub fn applied(&self) -> watch::Receiver<Lsn> {
         self.applied.clone()
@@ -110,7 +104,7 @@ impl Follower {
     pub async fn stop(mut self) {
         self.stopping.cancel();
         // After this time it is aborted, by its drop.
-        drop(timeout(STOP_PATIENCE, &mut self.task).await);
+        drop(timeout(STOP_TIMEOUT, &mut self.task).await);
     }
 }
 

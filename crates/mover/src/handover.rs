@@ -2,7 +2,7 @@
 //! the commit point, opening, and taking the fence away later.
 //!
 //! Each is one transaction that begins by locking the side's ownership row
-//! and checking our claim on it (see [`crate::owner`]). Killed inside one,
+//! and checking our claim on it (see [`crate::objects::owner`]). Killed inside one,
 //! nothing has happened; killed after it, or with its reply lost, the row says
 //! so, and [`Mover::decide`] or [`Mover::open`] finds it done.
 //!
@@ -12,31 +12,29 @@
 //! waits longer than the server's `deadlock_timeout`, so a user's transaction
 //! is never picked as the victim of a deadlock with us.
 
-mod lock;
 mod sequences;
+mod source_lock;
+mod transaction;
 
-pub use lock::SourceLock;
+pub use source_lock::SourceLock;
 
 use crate::{
-    Claims, Mover, MoverError,
-    connect::Session,
-    owner::{self, RowLock},
-    sql,
+    database::session::Session,
+    error::MoverError,
+    extraction::Mover,
+    objects::owner::{self, Claims, RowLock},
 };
 use protocol::{
     HandoverId, Side,
     owner::{Decision, Outcome, Owner},
-    stream::{MESSAGE_PREFIX, Message, MessageKind},
+    stream::{Message, MessageKind},
 };
 use std::time::Duration;
-use tokio_postgres::GenericClient;
+use transaction::{ROW_TIMEOUT, begin, emit};
 
 /// The longest that dropping a fence's trigger may wait for its table: while
 /// it waits, readers queue behind it.
 const UNFENCE_LOCK_TIMEOUT: &str = "50ms";
-
-/// The longest that deciding and opening wait for anything.
-const ROW_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Mover {
     /// Locks the source against writers, puts up its fence, gives the row to
@@ -56,7 +54,7 @@ impl Mover {
             lock.strengthen(limit).await?;
             let session = lock.session();
             let row = self
-                .locked(session, claims, id, side, RowLock::Update)
+                .locked_for_handover(session, claims, id, side, RowLock::Update)
                 .await?;
             if row.owner != Owner::from(side) || row.epoch >= id.epoch {
                 return Err(self.row_error(
@@ -128,7 +126,7 @@ impl Mover {
         let deciding = async {
             begin(session, ROW_TIMEOUT).await?;
             let row = self
-                .locked(session, claims, id, side, RowLock::Update)
+                .locked_for_handover(session, claims, id, side, RowLock::Update)
                 .await?;
             let outcome = match row.decide(side, id.epoch, wanted) {
                 Decision::Already(outcome) => outcome,
@@ -176,7 +174,7 @@ impl Mover {
         let session = Session::open(to, self.database(to)).await?;
         begin(&session, ROW_TIMEOUT).await?;
         let row = self
-            .locked(&session, claims, id, to, RowLock::Update)
+            .locked_for_handover(&session, claims, id, to, RowLock::Update)
             .await?;
         if row.owner == Owner::from(to) && row.epoch == id.epoch {
             return Ok(());
@@ -215,79 +213,4 @@ impl Mover {
         }
         Ok(())
     }
-
-    pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &plan::TableName> {
-        self.extraction
-            .data
-            .tables
-            .iter()
-            .map(move |mapping| match side {
-                Side::Monolith => &mapping.monolith,
-                Side::Service => &mapping.service,
-            })
-    }
-
-    /// The tables of a side as SQL writes them, joined by commas.
-    fn table_list(&self, side: Side) -> String {
-        self.tables(side)
-            .map(sql::table)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    async fn locked(
-        &self,
-        session: &Session,
-        claims: &Claims,
-        id: &HandoverId,
-        side: Side,
-        lock: RowLock,
-    ) -> Result<protocol::owner::OwnerRow, MoverError> {
-        let name = &self.extraction.name;
-        let row = owner::locked(&**session, side, name, claims.of(side), lock).await?;
-        if row.instance == id.instance {
-            Ok(row)
-        } else {
-            Err(self.row_error(id, side, "its row is another instance's".to_owned()))
-        }
-    }
-
-    fn row_error(&self, id: &HandoverId, side: Side, problem: String) -> MoverError {
-        let extraction = self.extraction.name.clone();
-        MoverError::Row {
-            extraction,
-            side,
-            epoch: id.epoch,
-            problem,
-        }
-    }
-}
-
-/// Begins a transaction whose every statement is bounded.
-async fn begin(session: &Session, limit: Duration) -> Result<(), MoverError> {
-    let millis = limit.as_millis().max(1);
-    let text = format!(
-        "begin; set local statement_timeout = '{millis}ms'; set local lock_timeout = '{millis}ms'"
-    );
-    session
-        .batch_execute(&text)
-        .await
-        .map_err(MoverError::sql(session.side(), "beginning"))
-}
-
-/// Writes a transactional message into the side's change stream.
-async fn emit(
-    client: &impl GenericClient,
-    side: Side,
-    message: &Message,
-) -> Result<(), MoverError> {
-    let content = serde_json::to_string(message).unwrap_or_default();
-    client
-        .execute(
-            "select pg_logical_emit_message(true, $1, $2::text)",
-            &[&MESSAGE_PREFIX, &content],
-        )
-        .await
-        .map_err(MoverError::sql(side, "writing a message into the log"))?;
-    Ok(())
 }

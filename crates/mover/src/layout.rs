@@ -5,10 +5,10 @@
 //! |---|---|---|---|
 //! | schema `banyan` with `owner`, `stream`, `fence()` | both | prepare | cancel |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
-//! | origins `banyan_<extraction>_copy_<lane>` | service | copy | its end, or cancel |
+//! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end, or cancel |
 //! | trigger `banyan_fence` on each table | the side that is not the owner | prepare or fence | unfence |
 
-use crate::sql;
+use crate::database::sql;
 use plan::{ExtractionName, TableName};
 use protocol::{Side, stream::Direction};
 
@@ -20,6 +20,11 @@ pub const FENCE_TRIGGER: &str = "banyan_fence";
 
 /// The first half of our advisory locks' keys; the second is the extraction's.
 pub const ADVISORY_CLASS: i32 = 0x0BA9_7A90;
+
+/// How many workers copy tables at once; each has an origin of its own. Two
+/// keep both cores of a small server busy; more take more from the monolith
+/// than they give.
+pub const COPY_WORKERS: usize = 2;
 
 /// Names of one extraction's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +62,9 @@ impl Layout {
         format!("banyan_{}_{}", self.extraction.slug(), side.as_str())
     }
 
-    /// The origin of one lane of the copy: a session has an origin to itself.
-    pub fn copy_origin(&self, lane: usize) -> String {
-        format!("banyan_{}_copy_{lane}", self.extraction.slug())
+    /// The origin of one worker of the copy: only one session can use an origin.
+    pub fn copy_origin(&self, worker: usize) -> String {
+        format!("banyan_{}_copy_{worker}", self.extraction.slug())
     }
 
     /// The second half of the advisory lock's key: FNV-1a of the name.

@@ -1,87 +1,57 @@
 //! The data mover: PostgreSQL to PostgreSQL, both ways.
 //!
-//! One [`Mover`] serves one extraction. It looks (`check`), makes what it
-//! needs on both sides (`prepare`), copies from one exported snapshot
-//! (`copy`), follows the change stream of both directions (`follow`), proves
-//! that both sides agree (`verify`), changes the ownership rows and the fences
-//! (`handover`), and takes everything away again (`cancel`).
+//! One [`Mover`] serves one extraction. It inspects both databases ([`check`]),
+//! makes what it needs on both sides ([`prepare`]), copies from one exported
+//! snapshot ([`copy`](mod@copy)), follows the change stream of both directions
+//! ([`follow`]), proves that both sides agree ([`verify`]), changes the ownership
+//! rows and the fences ([`handover`]), and removes all that is ours ([`cancel`]).
 //!
 //! It decides nothing: when to do what is the conductor's. What it does hold
 //! is that every change of ours on a side locks that side's row first and is
-//! refused when the row has another conductor or generation (see [`owner`]).
+//! refused when the row has another conductor or generation (see
+//! [`objects::owner`]).
 //!
 //! Values of rows are never logged, and identifiers reach SQL only through
-//! [`sql`].
+//! [`database::sql`].
+//!
+//! A floor may use those below it, and what is left of it on its own:
+//!
+//! ```text
+//! operations   check  claim  prepare  copy  follow  verify  cancel  │ readiness  handover
+//!              ─────────────────────────────────────────────────────┴────────────────────
+//! changes      pgoutput  positions                    apply
+//!              ──────────────────────────────────────────────────────────────────────────
+//! databases    catalog        objects (owner, stream, publication, slots, origins, fence)
+//!              ──────────────────────────────────────────────────────────────────────────
+//! base         error  database (session, replication, sql, lock_retry)  layout  extraction
+//! ```
+//!
+//! - *operations*: an `impl Mover` each, with what only it needs in its folder.
+//! - *changes*: `pgoutput` decodes the change stream, `apply` writes changes into
+//!   the target, `positions` samples the end of a log.
+//! - *databases*: what the users' tables are (`catalog`), and what of ours is
+//!   beside them (`objects`).
+//! - *base*: connections, quoting, names; knows nothing of the steps.
 
 pub mod apply;
 pub mod cancel;
 pub mod catalog;
 pub mod check;
 pub mod claim;
-pub mod connect;
 pub mod copy;
+pub mod database;
 pub mod error;
+pub mod extraction;
 pub mod follow;
 pub mod handover;
 pub mod layout;
-pub mod owner;
-mod patience;
+pub mod objects;
 pub mod pgoutput;
 pub mod positions;
 pub mod prepare;
-pub mod ready;
-mod slots;
-pub mod sql;
+pub mod readiness;
 pub mod verify;
-pub mod writers;
 
 pub use error::MoverError;
-pub use owner::Claims;
-
-use plan::{DatabaseUrl, ExtractionName, Replicate};
-use protocol::Side;
-
-/// What one mover moves.
-#[derive(Debug, Clone)]
-pub struct Extraction {
-    /// The extraction's name.
-    pub name: ExtractionName,
-    /// Its tables, and between which databases they move.
-    pub data: Replicate,
-}
-
-/// Moves the data of one extraction.
-#[derive(Debug, Clone)]
-pub struct Mover {
-    extraction: Extraction,
-}
-
-impl Mover {
-    /// The mover of an extraction of a plan.
-    pub fn new(name: &ExtractionName, data: &Replicate) -> Self {
-        Self {
-            extraction: Extraction {
-                name: name.clone(),
-                data: data.clone(),
-            },
-        }
-    }
-
-    /// What moves.
-    pub fn extraction(&self) -> &Extraction {
-        &self.extraction
-    }
-
-    /// The database of a side.
-    pub fn database(&self, side: Side) -> &DatabaseUrl {
-        match side {
-            Side::Monolith => &self.extraction.data.databases.monolith,
-            Side::Service => &self.extraction.data.databases.service,
-        }
-    }
-
-    /// The names of everything that is ours.
-    pub fn layout(&self) -> layout::Layout {
-        layout::Layout::new(&self.extraction.name)
-    }
-}
+pub use extraction::{Mover, ReplicatedExtraction};
+pub use objects::owner::Claims;

@@ -4,18 +4,19 @@
 //! position at or past that write. A reader on the other side waits until the
 //! follower has passed it.
 //!
-//! Two things make such a wait end only by luck, and both are dealt with here:
+//! On an idle server two things would make such a wait endless, and both are
+//! handled here:
 //!
 //! - The insert position right after a page boundary includes the next page's
 //!   header, which is written only together with the next record. The position
-//!   that is flushed, and so the one that a follower ever hears of, stops at
+//!   that is flushed, and so the one that a follower receives, stops at
 //!   the boundary. [`LogShape::normalise`] takes the header off.
 //! - The insert position includes what open transactions have written; that is
-//!   flushed with the next commit, whoever makes it. On a server that falls
-//!   silent there may be none. So when a sampled position is still not flushed
-//!   after [`FLUSH_PATIENCE`], the sampler commits a small message of its own.
+//!   flushed with the next commit of any session. On an idle server there may
+//!   be none. So when a sampled position is still not flushed
+//!   after [`UNFLUSHED_LIMIT`], the sampler commits a small message of its own.
 
-use crate::{MoverError, connect::Session};
+use crate::{database::session::Session, error::MoverError};
 use plan::DatabaseUrl;
 use postgres_types::PgLsn;
 use protocol::{Lsn, Side};
@@ -31,7 +32,7 @@ use tokio_postgres::Statement;
 pub const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a sampled position may stay unflushed before we help.
-pub const FLUSH_PATIENCE: Duration = Duration::from_millis(5);
+pub const UNFLUSHED_LIMIT: Duration = Duration::from_millis(5);
 
 /// Calls waiting for the next query; one more is answered `None` if no room
 /// comes free in time. Far more than a gateway has writes in flight.
@@ -93,7 +94,7 @@ async fn run(side: Side, database: DatabaseUrl, mut waiting: mpsc::Receiver<Requ
         if first.is_none() {
             first = waiting.recv().await;
         }
-        // The sampler is gone, and nobody can ask any more.
+        // The sampler was dropped.
         if first.is_none() {
             return;
         }
@@ -106,12 +107,13 @@ async fn run(side: Side, database: DatabaseUrl, mut waiting: mpsc::Receiver<Requ
         };
         tracing::debug!(%side, %error, "position sampler lost its session");
         tokio::time::sleep(RECONNECT_PAUSE).await;
-        // Whoever has given up meanwhile need not be asked for.
+        // A caller that timed out needs no position.
         first = first.filter(|request| !request.is_closed());
     }
 }
 
-/// Answers until the session fails; `first` is put back if it was not answered.
+/// Answers calls until the session fails; `first` is set to a call that was not
+/// answered.
 async fn serve(
     log: &Log,
     waiting: &mut mpsc::Receiver<Request>,
@@ -123,8 +125,8 @@ async fn serve(
         if let Some(request) = first.take() {
             batch.push(request);
         } else {
-            let patience = unflushed.map_or(Duration::MAX, |_| FLUSH_PATIENCE);
-            match timeout(patience, waiting.recv()).await {
+            let wait = unflushed.map_or(Duration::MAX, |_| UNFLUSHED_LIMIT);
+            match timeout(wait, waiting.recv()).await {
                 Ok(Some(request)) => batch.push(request),
                 Ok(None) => return Ok(()),
                 Err(_) => {
@@ -135,7 +137,7 @@ async fn serve(
                 }
             }
         }
-        // All of these came before the query begins.
+        // Calls that began before the query share its result.
         while batch.len() < MOST_WAITING {
             let Ok(request) = waiting.try_recv() else {
                 break;
@@ -148,7 +150,7 @@ async fn serve(
                     unflushed = Some(sample.inserted);
                 }
                 for request in batch.drain(..) {
-                    // Whoever does not wait any more does not need it.
+                    // The receiver of a caller that timed out was dropped.
                     let _ = request.send(sample.inserted);
                 }
             }

@@ -13,25 +13,29 @@
 //!   by a run that was killed in between; nothing has been read from it, so it
 //!   is as good as a new one.
 //!
-//! A slot that is gone is made again only while the service has never owned
-//! the data. Later that would silently skip what was written meanwhile.
+//! A slot that was dropped or lost is made again only while the service has
+//! never owned the data. Later that would silently skip changes.
 
 use crate::{
-    Claims, Mover, MoverError,
     catalog::{self, MovedTable},
-    connect::Session,
-    layout::{ADVISORY_CLASS, FENCE_TRIGGER, Layout, SCHEMA},
-    owner,
-    patience::{self, Patience},
-    slots, sql,
+    database::{
+        lock_retry::{self, LockRetry},
+        session::Session,
+    },
+    error::MoverError,
+    extraction::Mover,
+    layout::{ADVISORY_CLASS, Layout, SCHEMA},
+    objects::{
+        fence, origins,
+        owner::{self, Claims},
+        publication, slots,
+    },
 };
-use plan::TableName;
 use protocol::{
     ConductorId, Epoch, InstanceId, Lsn, Side,
     owner::{Claim, Owner, OwnerRow},
     stream::Direction,
 };
-use std::collections::BTreeSet;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
@@ -77,11 +81,11 @@ impl Mover {
         instance: InstanceId,
         conductor: ConductorId,
     ) -> Result<OwnerRow, MoverError> {
-        let mut patience = Patience::new(session.side(), "preparing (a table is locked)");
+        let mut retry = LockRetry::new(session.side(), "preparing (a table is locked)");
         loop {
             match self.try_side(session, tables, instance, conductor).await {
                 Ok(row) => return Ok(row),
-                Err(error) => patience.again(error).await?,
+                Err(error) => retry.wait_after(error).await?,
             }
         }
     }
@@ -96,7 +100,7 @@ impl Mover {
         let side = session.side();
         let wrap = || MoverError::sql(side, "preparing");
         let layout = self.layout();
-        let transaction = patience::begin(session).await?;
+        let transaction = lock_retry::begin(session).await?;
         // Two extractions that make the schema at once would fail.
         transaction
             .execute("select pg_advisory_xact_lock($1, 0)", &[&ADVISORY_CLASS])
@@ -105,17 +109,12 @@ impl Mover {
         let schema = Layout::schema(&self.database(side).user);
         transaction.batch_execute(&schema).await.map_err(wrap())?;
         let row = self.own(&transaction, side, instance, conductor).await?;
-        publish(&transaction, side, &layout, tables).await?;
-        transaction
-            .execute(
-                "select pg_replication_origin_create($1) \
-                 where pg_replication_origin_oid($1) is null",
-                &[&layout.origin(side)],
-            )
+        publication::publish(&transaction, side, &layout, tables).await?;
+        origins::create(&transaction, &layout.origin(side))
             .await
             .map_err(wrap())?;
         if side == Side::Service && row.owner == Owner::Monolith {
-            fence(&transaction, side, &layout, tables).await?;
+            fence::put_up(&transaction, side, &layout, tables).await?;
         }
         transaction.commit().await.map_err(wrap())?;
         Ok(row)
@@ -217,7 +216,7 @@ impl Mover {
     ) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Monolith, "writing the reverse stream's row");
         let cluster = slots::cluster(service).await?;
-        let transaction = patience::begin(monolith).await?;
+        let transaction = lock_retry::begin(monolith).await?;
         let write = format!(
             "insert into {SCHEMA}.stream as found \
              (extraction, state, epoch, position, system_identifier, timeline) \
@@ -257,105 +256,4 @@ impl Mover {
             problem: "it was cancelled while it was prepared".to_owned(),
         }
     }
-}
-
-/// The publication of this side's tables, made or brought up to date.
-async fn publish(
-    transaction: &Transaction<'_>,
-    side: Side,
-    layout: &Layout,
-    tables: &[MovedTable],
-) -> Result<(), MoverError> {
-    let wrap = || MoverError::sql(side, "making the publication");
-    let publication = layout.publication();
-    let names: BTreeSet<&TableName> = tables.iter().map(|table| table.name(side)).collect();
-    let list = names
-        .iter()
-        .map(|name| sql::table(name))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let quoted = sql::identifier(&publication);
-    let exists = transaction
-        .query_opt(
-            "select 1 from pg_publication where pubname = $1",
-            &[&publication],
-        )
-        .await
-        .map_err(wrap())?;
-    let statement = if exists.is_none() {
-        format!(
-            "create publication {quoted} for table {list} \
-             with (publish = 'insert, update, delete, truncate')"
-        )
-    } else if published(transaction, side, &publication)
-        .await?
-        .iter()
-        .collect::<BTreeSet<_>>()
-        == names
-    {
-        return Ok(());
-    } else {
-        format!("alter publication {quoted} set table {list}")
-    };
-    transaction.batch_execute(&statement).await.map_err(wrap())
-}
-
-/// The tables of a publication.
-pub(crate) async fn published(
-    client: &impl tokio_postgres::GenericClient,
-    side: Side,
-    publication: &str,
-) -> Result<Vec<TableName>, MoverError> {
-    let rows = client
-        .query(
-            "select schemaname::text, tablename::text from pg_publication_tables \
-             where pubname = $1 order by 1, 2",
-            &[&publication],
-        )
-        .await
-        .map_err(MoverError::sql(side, "reading the publication"))?;
-    let name = |row: &tokio_postgres::Row| TableName {
-        schema: row.get(0),
-        table: row.get(1),
-    };
-    Ok(rows.iter().map(name).collect())
-}
-
-/// Whether a table is there and has a fence that fires always.
-pub(crate) async fn is_fenced(
-    client: &impl tokio_postgres::GenericClient,
-    side: Side,
-    table: &TableName,
-) -> Result<bool, MoverError> {
-    let found = client
-        .query_opt(
-            "select 1 from pg_trigger f join pg_class c on c.oid = f.tgrelid \
-             join pg_namespace n on n.oid = c.relnamespace \
-             where n.nspname = $1 and c.relname = $2 and f.tgname = $3 and f.tgenabled = 'A'",
-            &[&table.schema, &table.table, &FENCE_TRIGGER],
-        )
-        .await
-        .map_err(MoverError::sql(side, "looking for the fence"))?;
-    Ok(found.is_some())
-}
-
-/// Fences the tables that have no fence yet: those that have one are not
-/// locked again.
-async fn fence(
-    transaction: &Transaction<'_>,
-    side: Side,
-    layout: &Layout,
-    tables: &[MovedTable],
-) -> Result<(), MoverError> {
-    let wrap = || MoverError::sql(side, "fencing the tables");
-    for table in tables {
-        let name = table.name(side);
-        if !is_fenced(transaction, side, name).await? {
-            transaction
-                .batch_execute(&layout.create_fence(name, side))
-                .await
-                .map_err(wrap())?;
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@
 //! computes a digest of each range: the number of rows and the sum of 64-bit
 //! hashes of their text forms, which the sessions' settings make equal for
 //! equal values. A range whose digests differ is listed on both sides, key by
-//! key ([`walk`]).
+//! key ([`comparison`]).
 //!
 //! The ranges are compared in the columns' own order, so that the key's index
 //! serves. The sides may order text differently (another version of the C
@@ -15,121 +15,34 @@
 //! begin and end open and each ends where the next begins. So if the rows of
 //! every range are the same on both sides, each side's rows are among the
 //! other's. Where the collations are different by name the order would have
-//! nothing in common, and bytes are compared instead ([`table::Order`]).
+//! nothing in common, and bytes are compared instead ([`table_side::KeyOrder`]).
 //!
 //! **Suspects.** Both digests are of different moments, so a row that moved is
-//! suspect without being wrong. Suspects are settled ([`settle`]): the owner's
+//! suspect without being wrong. Suspects are checked ([`suspects`]): the owner's
 //! row is read, then its log's position taken; once the follower has passed
 //! that, the other side's row must be one that the owner has had since.
 //!
 //! Memory: one range of keys and hashes of each side. Nothing is locked, and
 //! no snapshot is older than one statement.
 
-mod settle;
-mod table;
-mod walk;
+mod comparison;
+mod report;
+mod suspects;
+mod table_side;
+
+pub use report::{
+    Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, TableVerified, VerifyProgress, VerifyReport,
+};
 
 use crate::{
-    Mover, MoverError,
-    catalog::{self, MovedTable},
-    connect::Session,
-    positions::Sampler,
+    catalog, database::session::Session, error::MoverError, extraction::Mover, positions::Sampler,
 };
-use plan::TableName;
+use comparison::Comparison;
 use protocol::{Lsn, Side};
-use serde::Serialize;
-use settle::Settler;
-use std::{fmt, time::Instant};
-use table::TableSides;
+use std::time::Instant;
+use suspects::SuspectChecker;
+use table_side::TableSides;
 use tokio::sync::watch;
-
-/// How far a verification is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct VerifyProgress {
-    /// Rows compared so far, on the owner's side.
-    pub rows_verified: u64,
-    /// All rows: the owner's statistics at first, corrected as tables are done.
-    pub rows_total: u64,
-    /// The table being compared, by its name in the monolith.
-    pub table: Option<TableName>,
-    /// Differences so far.
-    pub differences: u64,
-}
-
-/// What a verification found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VerifyReport {
-    /// Rows compared, on the owner's side.
-    pub rows: u64,
-    /// The same by table.
-    pub tables: Vec<TableVerified>,
-    /// The first differences, at most [`MOST_DIFFERENCES_KEPT`].
-    pub differences: Vec<Difference>,
-    /// All differences.
-    pub differences_total: u64,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// One table that was compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TableVerified {
-    /// Its name in the monolith's database.
-    pub table: TableName,
-    /// Rows compared, on the owner's side.
-    pub rows: u64,
-}
-
-/// A row on which the sides do not agree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// The table, by its name in the monolith's database.
-    pub table: TableName,
-    /// The primary key: the monolith's column names, values as text. For the
-    /// operator's eyes, not for logs.
-    pub key: Vec<(String, String)>,
-    /// What is different.
-    pub kind: DifferenceKind,
-}
-
-/// How a row differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DifferenceKind {
-    /// The owner has it, the other side has not.
-    Missing,
-    /// The other side has it, the owner has not.
-    Extra,
-    /// Both have it, with other values.
-    Changed,
-    /// It changed faster than it could be compared.
-    Unsettled,
-}
-
-impl DifferenceKind {
-    /// Its word in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Changed => "changed",
-            Self::Unsettled => "unsettled",
-        }
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.table)?;
-        for (column, value) in &self.key {
-            write!(f, " {column}={value}")?;
-        }
-        write!(f, ": {}", self.kind.as_str())
-    }
-}
-
-/// How many differences a report holds; all are counted.
-pub const MOST_DIFFERENCES_KEPT: usize = 1000;
 
 impl Mover {
     /// Compares both sides row by row while `owner` may be written. `applied`
@@ -162,8 +75,12 @@ impl Mover {
             rows_total,
             ..VerifyProgress::default()
         });
-        let mut run = Run {
-            settler: Settler::new(Sampler::start(owner, self.database(owner)), applied, owner),
+        let mut comparison = Comparison {
+            suspects: SuspectChecker::new(
+                Sampler::start(owner, self.database(owner)),
+                applied,
+                owner,
+            ),
             progress,
             report: VerifyReport {
                 rows: 0,
@@ -175,14 +92,14 @@ impl Mover {
         };
         for (sides, table) in tables.iter().zip(&moved) {
             progress.send_modify(|at| at.table = Some(table.mapping.monolith.clone()));
-            let rows = Box::pin(run.table(sides, table)).await?;
-            run.report.tables.push(TableVerified {
+            let rows = Box::pin(comparison.table(sides, table)).await?;
+            comparison.report.tables.push(TableVerified {
                 table: table.mapping.monolith.clone(),
                 rows,
             });
         }
         progress.send_modify(|at| at.rows_total = at.rows_verified);
-        let mut report = run.report;
+        let mut report = comparison.report;
         report.seconds = started.elapsed().as_secs_f64();
         tracing::info!(
             extraction = %self.extraction.name,
@@ -191,35 +108,5 @@ impl Mover {
             "verified"
         );
         Ok(report)
-    }
-}
-
-/// A verification under way.
-struct Run<'a> {
-    settler: Settler,
-    progress: &'a watch::Sender<VerifyProgress>,
-    report: VerifyReport,
-}
-
-impl Run<'_> {
-    fn compared(&mut self, rows: u64) {
-        self.report.rows += rows;
-        self.progress.send_modify(|at| {
-            at.rows_verified += rows;
-            at.rows_total = at.rows_total.max(at.rows_verified);
-        });
-    }
-
-    fn differs(&mut self, table: &MovedTable, key: Vec<String>, kind: DifferenceKind) {
-        self.report.differences_total += 1;
-        self.progress.send_modify(|at| at.differences += 1);
-        if self.report.differences.len() < MOST_DIFFERENCES_KEPT {
-            let names = table.key_names(Side::Monolith);
-            self.report.differences.push(Difference {
-                table: table.mapping.monolith.clone(),
-                key: names.into_iter().map(ToOwned::to_owned).zip(key).collect(),
-                kind,
-            });
-        }
     }
 }

@@ -18,7 +18,6 @@ const PENDING: &[&str] = &[
     "gateway",
     "identity",
     "kit",
-    "mover",
     "notification",
     "plan",
     "registry",

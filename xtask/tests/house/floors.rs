@@ -12,18 +12,39 @@ use std::collections::BTreeSet;
 /// The areas of a crate by floor, the topmost first. An area uses those on
 /// floors below its own, and those on its own where none of them uses it back.
 /// The crate's root uses all and is used by none.
-const FLOORS: &[(&str, &[&[&str]])] = &[(
-    "gateway",
-    &[
-        &["server"],
-        &["request"],
-        &["state"],
-        &["shadow"],
-        &["upstream", "observe", "selection"],
-        &["routing", "access", "transport", "body"],
-        &["base"],
-    ],
-)];
+const FLOORS: &[(&str, &[&[&str]])] = &[
+    (
+        "gateway",
+        &[
+            &["server"],
+            &["request"],
+            &["state"],
+            &["shadow"],
+            &["upstream", "observe", "selection"],
+            &["routing", "access", "transport", "body"],
+            &["base"],
+        ],
+    ),
+    (
+        "mover",
+        &[
+            &[
+                "check",
+                "claim",
+                "prepare",
+                "copy",
+                "follow",
+                "verify",
+                "cancel",
+                "readiness",
+                "handover",
+            ],
+            &["pgoutput", "positions", "apply"],
+            &["catalog", "objects"],
+            &["error", "database", "layout", "extraction"],
+        ],
+    ),
+];
 
 /// The area of a file; none for the crate's root.
 fn area(file: &str) -> Option<&str> {

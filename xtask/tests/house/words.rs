@@ -97,7 +97,6 @@ const PENDING: &[&str] = &[
     "gateway",
     "identity",
     "kit",
-    "mover",
     "plan",
     "registry",
     "testbed",

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use conductor::ports::{self, CopyProgress, Progress, Rows, StreamProgress, Trouble, Verification};
 use mover::{
     Claims, Mover, MoverError, copy,
-    follow::{FollowPhase, FollowStatus, Follower, elsewhere},
+    follow::{FollowPhase, FollowStatus, Follower, remote_progress},
     handover::SourceLock,
     positions::Sampler,
-    ready, verify,
-    writers::Observer,
+    readiness::{self, writers::WriterObserver},
+    verify,
 };
 use plan::{Extraction, Plan, Replicate, Resolve, Upstream};
 use protocol::{
@@ -57,7 +57,7 @@ struct Following {
     followers: [Follower; 2],
     /// Pass each follower's position on to those who asked before it began.
     relays: [JoinHandle<()>; 2],
-    observer: Observer,
+    observer: WriterObserver,
 }
 
 impl Drop for Following {
@@ -112,16 +112,16 @@ impl DataMover {
         self.applied[index(source)].subscribe()
     }
 
-    /// Has who waits for a position hear of it while another process follows,
-    /// until what this returns is dropped.
-    pub(super) fn follow_elsewhere(&self) -> JoinSet<()> {
+    /// Takes the applied positions from the streams' rows while another process
+    /// follows, until what this returns is dropped.
+    pub(super) fn watch_remote_progress(&self) -> JoinSet<()> {
         let watch = |direction: Direction| {
             let (mover, to) = (
                 self.mover.clone(),
                 self.applied[index(direction.source())].clone(),
             );
             async move {
-                elsewhere::watch(&mover, direction, |position| reached(&to, position)).await;
+                remote_progress::watch(&mover, direction, |position| reached(&to, position)).await;
             }
         };
         Direction::BOTH.into_iter().map(watch).collect()
@@ -227,7 +227,7 @@ impl DataMover {
         Following {
             followers,
             relays,
-            observer: Observer::start(&self.mover),
+            observer: WriterObserver::start(&self.mover),
         }
     }
 
@@ -245,7 +245,7 @@ impl DataMover {
     fn stream_blockers(&self) -> Vec<String> {
         let limit = self.mover.extraction().data.switch.lag.0;
         let blocked = |direction: Direction| match self.status(direction) {
-            Some(status) => ready::stream_blocker(direction, &status.borrow(), limit)
+            Some(status) => readiness::stream_blocker(direction, &status.borrow(), limit)
                 .map(|blocker| blocker.to_string()),
             None => Some(format!(
                 "the {} stream is not followed yet",
@@ -265,7 +265,7 @@ impl DataMover {
             .map(|all| all.observer.writers())
             .unwrap_or_default();
         let declared = &self.mover.extraction().data.writers;
-        ready::undeclared(&seen, declared)
+        readiness::undeclared(&seen, declared)
             .map(|blocker| blocker.to_string())
             .collect()
     }
@@ -445,7 +445,7 @@ impl ports::Mover for DataMover {
             claims: [None; 2],
         });
         self.copy.send_replace(copy::CopyProgress::default());
-        // What starts next may be on another server, whose log is elsewhere:
+        // What starts next may be on another server, whose log positions mean nothing here:
         // nobody's write counts as applied by what was reached on this one.
         for known in &self.applied {
             known.send_replace(Lsn(0));
@@ -499,7 +499,7 @@ fn stream(status: &FollowStatus) -> StreamProgress {
     };
     StreamProgress {
         state: state.to_owned(),
-        trouble: ready::trouble(status),
+        trouble: status.problem(),
         lag_bytes: status.lag_bytes,
         lag_seconds: status.lag_seconds,
         transactions: status.transactions,

@@ -1,6 +1,6 @@
 //! Changes of rows, and the net effect of many.
 //!
-//! Inside one target transaction nobody sees what comes between, so a batch is
+//! No other session sees states inside one target transaction, so a batch is
 //! applied by its net effect: per table one delete, one insert and an update
 //! for each set of columns, whatever the order in which the source made them.
 //! That order matters only where a unique key wanders from row to row; then
@@ -34,13 +34,13 @@ pub struct Change {
 /// What happens to a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It comes.
+    /// It is inserted.
     Insert(Row),
-    /// It changes and keeps its key.
+    /// It is updated and keeps its key.
     Update(Row),
-    /// It changes, its key too.
+    /// It is updated, its key too.
     Rekey(Row),
-    /// It goes.
+    /// It is deleted.
     Delete,
 }
 
@@ -49,13 +49,13 @@ pub enum ChangeKind {
 pub struct Job {
     /// To which table.
     pub table: usize,
-    /// What to do.
-    pub action: Action,
+    /// The rows, and what to do with them.
+    pub operation: RowOperation,
 }
 
 /// Rows for one statement; each of them must be met exactly once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum RowOperation {
     /// Insert these.
     Insert(Vec<Row>),
     /// Update these by their keys. All leave the same columns unchanged.
@@ -79,7 +79,7 @@ impl Change {
     }
 }
 
-impl Action {
+impl RowOperation {
     /// How many rows it must meet.
     pub fn len(&self) -> usize {
         match self {
@@ -100,15 +100,15 @@ impl Job {
     pub fn each(changes: &[Change]) -> impl Iterator<Item = Self> {
         changes.iter().map(|change| {
             let key = || change.key.clone();
-            let action = match &change.kind {
-                ChangeKind::Insert(row) => Action::Insert(vec![row.clone()]),
-                ChangeKind::Update(row) => Action::Update(vec![(key(), row.clone())]),
-                ChangeKind::Rekey(row) => Action::Rekey(vec![(key(), row.clone())]),
-                ChangeKind::Delete => Action::Delete(vec![key()]),
+            let operation = match &change.kind {
+                ChangeKind::Insert(row) => RowOperation::Insert(vec![row.clone()]),
+                ChangeKind::Update(row) => RowOperation::Update(vec![(key(), row.clone())]),
+                ChangeKind::Rekey(row) => RowOperation::Rekey(vec![(key(), row.clone())]),
+                ChangeKind::Delete => RowOperation::Delete(vec![key()]),
             };
             Self {
                 table: change.table,
-                action,
+                operation,
             }
         })
     }
@@ -163,12 +163,12 @@ impl<'a> Gathered<'a> {
 
     fn add(&mut self, change: &'a Change) -> Option<()> {
         if let ChangeKind::Rekey(row) = &change.kind {
-            // Rare. What came before under either key is done before it.
+            // Rare. Earlier changes under either key are applied before it.
             self.close();
             let rows = vec![(change.key.clone(), row.clone())];
             self.jobs.push(Job {
                 table: self.table,
-                action: Action::Rekey(rows),
+                operation: RowOperation::Rekey(rows),
             });
             return Some(());
         }
@@ -214,14 +214,14 @@ impl<'a> Gathered<'a> {
                 Net::Nothing => {}
             }
         }
-        let actions = [Action::Delete(deletes)]
+        let operations = [RowOperation::Delete(deletes)]
             .into_iter()
-            .chain(updates.into_iter().map(Action::Update))
-            .chain([Action::Insert(inserts)]);
-        for action in actions.filter(|action| !action.is_empty()) {
+            .chain(updates.into_iter().map(RowOperation::Update))
+            .chain([RowOperation::Insert(inserts)]);
+        for operation in operations.filter(|operation| !operation.is_empty()) {
             self.jobs.push(Job {
                 table: self.table,
-                action,
+                operation,
             });
         }
     }

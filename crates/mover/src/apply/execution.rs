@@ -1,12 +1,12 @@
-//! Sends statements and judges their answers: what met its rows, what was
-//! refused, what went wrong.
+//! Sends statements and evaluates their results: rows matched as expected, a
+//! conflict, or a failure.
 
 use super::{
-    change::{Action, Job, Row},
+    change::{Job, Row, RowOperation},
     statements::{self, FEWEST_COPIED, Texts},
     tables::Tables,
 };
-use crate::{MoverError, connect::Session};
+use crate::{database::session::Session, error::MoverError};
 use bytes::BytesMut;
 use futures_util::{SinkExt as _, future::join_all};
 use postgres_types::ToSql;
@@ -19,18 +19,19 @@ const MOST_SENT: usize = 16;
 /// Rows are copied in portions of about this size.
 const COPY_PORTION_BYTES: usize = 64 << 10;
 
-/// A change that the target does not take.
-pub(super) enum Misfit {
-    /// A constraint refused it.
+/// Why a change was not applied.
+pub(super) enum ApplyConflict {
+    /// It violates a constraint of the target.
     Refused { table: usize, constraint: String },
-    /// It met fewer or more rows than it should.
+    /// It matched fewer or more rows than it should.
     Missed { table: usize, verb: &'static str },
-    /// Something else went wrong.
+    /// No conflict: the statement failed.
     Other(MoverError),
 }
 
-impl Misfit {
-    pub(super) fn diverged(self, tables: &Tables, session: &Session) -> MoverError {
+impl ApplyConflict {
+    /// The error that stops the follower: the sides differ.
+    pub(super) fn into_error(self, tables: &Tables, session: &Session) -> MoverError {
         let side = session.side();
         let (table, problem) = match self {
             Self::Other(error) => return error,
@@ -57,22 +58,21 @@ impl Misfit {
     }
 }
 
-/// Sends the jobs without waiting for each answer, and looks at the answers in
-/// order: the first that fails is the one that counts.
+/// Sends the jobs without waiting for each result, and reads the results in
+/// order: the first failure is returned.
 pub(super) async fn execute_all(
     session: &Session,
     tables: &Tables,
     jobs: &[Job],
     statements: &[Option<Statement>],
-) -> Result<(), Misfit> {
+) -> Result<(), ApplyConflict> {
     let jobs: Vec<_> = jobs
         .iter()
         .zip(statements)
         .filter_map(|(job, one)| Some((job, one.as_ref()?)))
         .collect();
-    // A copy is a conversation of its own: what is before it is sent before.
-    let copied =
-        |job: &Job| matches!(&job.action, Action::Insert(rows) if rows.len() >= FEWEST_COPIED);
+    // A `COPY` cannot be pipelined: what is before it is sent before.
+    let copied = |job: &Job| matches!(&job.operation, RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED);
     let groups = jobs.chunk_by(|(one, _), (other, _)| !copied(one) && !copied(other));
     for some in groups.flat_map(|group| group.chunks(MOST_SENT)) {
         let running = some
@@ -91,12 +91,14 @@ async fn execute(
     tables: &Tables,
     job: &Job,
     statement: &Statement,
-) -> Result<(), Misfit> {
+) -> Result<(), ApplyConflict> {
     let table = job.table;
-    let done = match &job.action {
-        Action::Insert(rows) if rows.len() >= FEWEST_COPIED => copy(session, statement, rows).await,
-        action => {
-            let columns: Vec<Texts<'_>> = statements::parameters(tables.get(table), action);
+    let done = match &job.operation {
+        RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED => {
+            copy(session, statement, rows).await
+        }
+        operation => {
+            let columns: Vec<Texts<'_>> = statements::parameters(tables.get(table), operation);
             let parameters: Vec<&(dyn ToSql + Sync)> = columns
                 .iter()
                 .map(|column| column as &(dyn ToSql + Sync))
@@ -105,10 +107,10 @@ async fn execute(
         }
     };
     match done {
-        Ok(met) if met == job.action.len() as u64 => Ok(()),
-        Ok(_) => Err(Misfit::Missed {
+        Ok(met) if met == job.operation.len() as u64 => Ok(()),
+        Ok(_) => Err(ApplyConflict::Missed {
             table,
-            verb: verb(&job.action),
+            verb: verb(&job.operation),
         }),
         Err(error) => match error.as_db_error() {
             Some(refusal) if refusal.code().code().starts_with("23") => {
@@ -120,9 +122,9 @@ async fn execute(
                     },
                     |name| format!("constraint {name}"),
                 );
-                Err(Misfit::Refused { table, constraint })
+                Err(ApplyConflict::Refused { table, constraint })
             }
-            _ => Err(Misfit::Other(MoverError::sql(
+            _ => Err(ApplyConflict::Other(MoverError::sql(
                 session.side(),
                 "applying changes",
             )(error))),
@@ -150,10 +152,10 @@ async fn copy(
     sink.finish().await
 }
 
-fn verb(action: &Action) -> &'static str {
-    match action {
-        Action::Insert(_) => "inserts",
-        Action::Update(_) | Action::Rekey(_) => "updates",
-        Action::Delete(_) => "deletes",
+fn verb(operation: &RowOperation) -> &'static str {
+    match operation {
+        RowOperation::Insert(_) => "inserts",
+        RowOperation::Update(_) | RowOperation::Rekey(_) => "updates",
+        RowOperation::Delete(_) => "deletes",
     }
 }

@@ -6,10 +6,14 @@
 //! to insert go by `COPY`, which costs the server less still.
 
 use super::{
-    change::{Action, Job, Key, Row},
+    change::{Job, Key, Row, RowOperation},
     tables::ApplyTable,
 };
-use crate::{MoverError, connect::Session, pgoutput::Value, sql};
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+    pgoutput::Value,
+};
 use bytes::{BufMut, BytesMut};
 use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
 use protocol::Side;
@@ -80,14 +84,16 @@ impl Statements {
         table: &ApplyTable,
         job: &Job,
     ) -> Result<Option<Statement>, MoverError> {
-        let (kind, set) = match &job.action {
-            Action::Insert(rows) if rows.len() >= FEWEST_COPIED => (Kind::Copy, Vec::new()),
-            Action::Insert(_) => (Kind::Insert, Vec::new()),
-            Action::Delete(_) => (Kind::Delete, Vec::new()),
-            Action::Rekey(_) if table.key_is_fixed() => {
-                (Kind::Replace, columns_set(table, &job.action))
+        let (kind, set) = match &job.operation {
+            RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED => (Kind::Copy, Vec::new()),
+            RowOperation::Insert(_) => (Kind::Insert, Vec::new()),
+            RowOperation::Delete(_) => (Kind::Delete, Vec::new()),
+            RowOperation::Rekey(_) if table.key_is_fixed() => {
+                (Kind::Replace, columns_set(table, &job.operation))
             }
-            Action::Update(_) | Action::Rekey(_) => (Kind::Update, columns_set(table, &job.action)),
+            RowOperation::Update(_) | RowOperation::Rekey(_) => {
+                (Kind::Update, columns_set(table, &job.operation))
+            }
         };
         if kind == Kind::Update && set.is_empty() {
             return Ok(None);
@@ -120,23 +126,23 @@ impl Statements {
 }
 
 /// The parameters of a job's statement.
-pub(super) fn parameters<'a>(table: &ApplyTable, action: &'a Action) -> Vec<Texts<'a>> {
-    match action {
-        Action::Insert(rows) => {
+pub(super) fn parameters<'a>(table: &ApplyTable, operation: &'a RowOperation) -> Vec<Texts<'a>> {
+    match operation {
+        RowOperation::Insert(rows) => {
             let all: Vec<&Row> = rows.iter().collect();
             (0..table.moved.columns.len())
                 .map(|at| values(&all, at))
                 .collect()
         }
-        Action::Update(rows) | Action::Rekey(rows) => {
+        RowOperation::Update(rows) | RowOperation::Rekey(rows) => {
             let news: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
-            let set = columns_set(table, action);
+            let set = columns_set(table, operation);
             let olds: Vec<&Key> = rows.iter().map(|(key, _)| key).collect();
             let news = set.into_iter().map(|at| values(&news, at));
             news.chain((0..table.moved.key.len()).map(|at| keys(&olds, at)))
                 .collect()
         }
-        Action::Delete(rows) => {
+        RowOperation::Delete(rows) => {
             let olds: Vec<&Key> = rows.iter().collect();
             (0..table.moved.key.len())
                 .map(|at| keys(&olds, at))
@@ -187,11 +193,11 @@ pub(super) fn keys<'a>(keys: &[&'a Key], at: usize) -> Texts<'a> {
 
 /// What an update sets: all but the columns that did not change out of line,
 /// and the key only when it changes (an identity may not be set at all).
-fn columns_set(table: &ApplyTable, action: &Action) -> Vec<usize> {
-    let (first, rekeys) = match action {
-        Action::Update(rows) => (&rows[0].1, false),
-        Action::Rekey(rows) => (&rows[0].1, true),
-        Action::Insert(_) | Action::Delete(_) => return Vec::new(),
+fn columns_set(table: &ApplyTable, operation: &RowOperation) -> Vec<usize> {
+    let (first, rekeys) = match operation {
+        RowOperation::Update(rows) => (&rows[0].1, false),
+        RowOperation::Rekey(rows) => (&rows[0].1, true),
+        RowOperation::Insert(_) | RowOperation::Delete(_) => return Vec::new(),
     };
     (0..first.len())
         .filter(|&at| first[at] != Value::Unchanged && (rekeys || !table.moved.key.contains(&at)))
@@ -250,8 +256,8 @@ fn update(table: &ApplyTable, side: Side, set: &[usize]) -> String {
     )
 }
 
-/// A row whose key may not be set goes, and comes back with another: with all
-/// that did not change, and with the columns that are only here.
+/// A row whose key may not be set is deleted and inserted with another key, with
+/// all that did not change and with the columns that are only here.
 fn replace(table: &ApplyTable, side: Side, set: &[usize]) -> String {
     let columns = table.moved.columns.iter().enumerate();
     let moving = columns.map(|(at, column)| {

@@ -3,9 +3,9 @@
 
 use super::change::{Change, ChangeKind, Key, Row};
 use crate::{
-    MoverError, catalog,
-    catalog::MovedTable,
-    connect::Session,
+    catalog::{self, MovedTable},
+    database::session::Session,
+    error::{MoverError, damaged},
     pgoutput::{LogicalMessage, OldTuple, Relation, Tuple, Value},
 };
 use plan::TableMapping;
@@ -99,8 +99,8 @@ impl Tables {
         self.announced.insert(relation.id, relation);
     }
 
-    /// Makes sure that rows of a relation can be applied, or says what no
-    /// longer fits. Asks the source, the first time.
+    /// Makes sure that rows of a relation can be applied; an error names what no
+    /// longer fits. Queries the source, the first time.
     pub async fn learn(&mut self, relation: u32, source: &Session) -> Result<(), MoverError> {
         match self.announced.remove(&relation) {
             Some(relation) => self.map(&relation, source).await,
@@ -371,14 +371,5 @@ impl ApplyTable {
             remedy: "Set it by `alter table ... replica identity default` and start again"
                 .to_owned(),
         })
-    }
-}
-
-/// The stream is not what PostgreSQL sends.
-pub(crate) fn damaged(problem: &str) -> MoverError {
-    MoverError::Data {
-        object: "the change stream".to_owned(),
-        problem: problem.to_owned(),
-        remedy: "Check that nothing between the servers changes bytes, and report it".to_owned(),
     }
 }

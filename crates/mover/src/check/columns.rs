@@ -4,8 +4,7 @@ use super::{
     facts::SideFacts,
     relations::{TableFacts, UniqueIndex},
 };
-use crate::Extraction;
-use crate::catalog::Column;
+use crate::{catalog::Column, extraction::ReplicatedExtraction};
 use plan::TableMapping;
 use protocol::finding::Finding;
 use std::collections::BTreeSet;
@@ -14,7 +13,7 @@ use std::collections::BTreeSet;
 pub(super) fn of_both(
     monolith: &SideFacts,
     service: &SideFacts,
-    extraction: &Extraction,
+    extraction: &ReplicatedExtraction,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let pairs = monolith.tables.iter().zip(&service.tables);

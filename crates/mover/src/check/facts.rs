@@ -1,7 +1,12 @@
-//! What `check` asks a side's server, and what the rules judge.
+//! The facts of a side's server and role, as the rules of `check` need them.
 
-use super::relations::{self, Border, TableFacts};
-use crate::{Mover, MoverError, connect::Session, copy, owner};
+use super::relations::{self, BoundaryFacts, TableFacts};
+use crate::{
+    database::{replication, session::Session},
+    error::MoverError,
+    extraction::Mover,
+    objects::owner,
+};
 use plan::DatabaseUrl;
 use protocol::{Side, stream::Direction};
 use std::time::Duration;
@@ -50,7 +55,7 @@ const ROLE: &str = "select r.rolname::text, r.rolsuper, r.rolreplication, \
 const REPLICA_ROLE: &str = "select has_parameter_privilege('session_replication_role', 'SET')";
 
 /// Sessions that log in as we do but are not ours.
-const STRANGERS: &str = "select distinct coalesce(nullif(application_name, ''), '(no name)') \
+const OTHER_SESSIONS: &str = "select distinct coalesce(nullif(application_name, ''), '(no name)') \
     from pg_stat_activity \
     where usename = session_user and datname = current_database() \
       and backend_type = 'client backend' and application_name not like 'banyan%' order by 1";
@@ -61,15 +66,15 @@ pub(super) struct SideFacts {
     pub(super) server: ServerFacts,
     pub(super) role: RoleFacts,
     /// `application_name`s of sessions of our role that are not ours.
-    pub(super) strangers: Vec<String>,
+    pub(super) other_sessions: Vec<String>,
     /// Whether the extraction has been prepared before.
     pub(super) prepared: bool,
     /// In the plan's order; `None` where there is no such relation.
     pub(super) tables: Vec<Option<TableFacts>>,
-    pub(super) border: Border,
+    pub(super) boundary: BoundaryFacts,
 }
 
-/// The server, as its settings and views tell.
+/// The server, by its settings and views.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerFacts {
     pub(super) version_number: i32,
@@ -82,12 +87,12 @@ pub(super) struct ServerFacts {
     pub(super) identity: String,
     pub(super) is_standby: bool,
     /// Without the slot of this extraction.
-    pub(super) slots: Places,
+    pub(super) slots: Capacity,
     pub(super) own_slot: OwnSlot,
     /// Without those of ours.
-    pub(super) senders: Places,
+    pub(super) senders: Capacity,
     /// Without the origin of this extraction's side.
-    pub(super) origins: Places,
+    pub(super) origins: Capacity,
     pub(super) prepared_transactions: i64,
     /// Why a replication connection was refused, if it was.
     pub(super) replication_refused: Option<String>,
@@ -95,12 +100,12 @@ pub(super) struct ServerFacts {
 
 /// A bounded number of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct Capacity {
     pub(super) most: i64,
     pub(super) used: i64,
 }
 
-impl Places {
+impl Capacity {
     pub(super) fn free(self) -> i64 {
         self.most - self.used
     }
@@ -140,20 +145,20 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
     if role.may_replicate && server.version_number >= OLDEST_VERSION {
         server.replication_refused = replication_refusal(mover.database(side)).await;
     }
-    let strangers = session.query(STRANGERS, &[]).await.map_err(wrap())?;
+    let other_sessions = session.query(OTHER_SESSIONS, &[]).await.map_err(wrap())?;
     let prepared = owner::read(&**session, side, &mover.extraction.name)
         .await?
         .is_some();
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
-    let border = relations::border(session, &mover.extraction, &tables).await?;
+    let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
     session.batch_execute("rollback").await.map_err(wrap())?;
     Ok(SideFacts {
         server,
         role,
-        strangers: strangers.iter().map(|row| row.get(0)).collect(),
+        other_sessions: other_sessions.iter().map(|row| row.get(0)).collect(),
         prepared,
         tables,
-        border,
+        boundary,
     })
 }
 
@@ -190,7 +195,7 @@ async fn server(
         database: row.get(4),
         identity: format!("{system} since {started}"),
         is_standby: row.get(5),
-        slots: Places {
+        slots: Capacity {
             most: row.get(6),
             used: row.get(7),
         },
@@ -199,11 +204,11 @@ async fn server(
             "theirs" => OwnSlot::Theirs,
             _ => OwnSlot::None,
         },
-        senders: Places {
+        senders: Capacity {
             most: row.get(9),
             used: row.get(10),
         },
-        origins: Places {
+        origins: Capacity {
             most: row.get(11),
             used: row.get(12),
         },
@@ -247,7 +252,7 @@ async fn role(session: &Session) -> Result<RoleFacts, MoverError> {
 async fn replication_refusal(database: &DatabaseUrl) -> Option<String> {
     let identify = async {
         let mut session = pgwire_replication::ReplicationClient::connect_gated(
-            copy::replication_session(database),
+            replication::configuration(database),
         )
         .await?;
         session.identify_system().await

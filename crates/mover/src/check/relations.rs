@@ -1,15 +1,13 @@
-//! What `check` asks about the tables that move and those around them.
+//! The facts of the tables that move and of those they are tied to.
 
-use crate::Extraction;
 use crate::{
-    MoverError,
     catalog::{self, Table},
-    connect::Session,
+    database::{session::Session, sql},
+    error::MoverError,
+    extraction::ReplicatedExtraction,
     layout::{FENCE_TRIGGER, Layout},
-    sql,
 };
 use plan::TableName;
-use protocol::Side;
 
 const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \
         exists (select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent)), \
@@ -95,7 +93,7 @@ pub(super) struct TableFacts {
 pub(super) enum Emptiness {
     Empty,
     HasRows,
-    /// We may not look, or there is nothing to look at.
+    /// Our role may not read it, or it is no table.
     Unknown,
 }
 
@@ -119,7 +117,7 @@ pub(super) struct UniqueIndex {
 
 /// What ties moved tables to those that stay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Border {
+pub(super) struct BoundaryFacts {
     pub(super) foreign_keys: Vec<ForeignKey>,
     pub(super) shared_sequences: Vec<SharedSequence>,
 }
@@ -149,15 +147,11 @@ pub(super) struct SharedSequence {
 /// The moved tables of a side, in the plan's order.
 pub(super) async fn tables(
     session: &Session,
-    extraction: &Extraction,
+    extraction: &ReplicatedExtraction,
     layout: &Layout,
 ) -> Result<Vec<Option<TableFacts>>, MoverError> {
     let mut found = Vec::with_capacity(extraction.data.tables.len());
-    for mapping in &extraction.data.tables {
-        let name = match session.side() {
-            Side::Monolith => &mapping.monolith,
-            Side::Service => &mapping.service,
-        };
+    for name in extraction.tables(session.side()) {
         found.push(table(session, name, &layout.publication()).await?);
     }
     Ok(found)
@@ -227,12 +221,12 @@ async fn table(
 }
 
 /// What ties a side's moved tables to others.
-pub(super) async fn border(
+pub(super) async fn boundary(
     session: &Session,
-    extraction: &Extraction,
+    extraction: &ReplicatedExtraction,
     tables: &[Option<TableFacts>],
-) -> Result<Border, MoverError> {
-    let wrap = || MoverError::sql(session.side(), "looking at the border");
+) -> Result<BoundaryFacts, MoverError> {
+    let wrap = || MoverError::sql(session.side(), "looking at the boundary");
     debug_assert_eq!(extraction.data.tables.len(), tables.len());
     // `regclass` would refuse a name in a schema that we may not use; such a
     // table is a finding already.
@@ -263,7 +257,7 @@ pub(super) async fn border(
         .query(SHARED_SEQUENCES, &[&names, &sequences])
         .await
         .map_err(wrap())?;
-    Ok(Border {
+    Ok(BoundaryFacts {
         foreign_keys: keys
             .iter()
             .map(|row| ForeignKey {

@@ -1,6 +1,7 @@
 //! Rules about the servers and the roles.
 
-use super::facts::{OLDEST_VERSION, OwnSlot, Places, ServerFacts, SideFacts, server_name};
+use super::facts::{Capacity, OLDEST_VERSION, OwnSlot, ServerFacts, SideFacts, server_name};
+use crate::{database::sql, layout::COPY_WORKERS};
 use protocol::{Side, finding::Finding};
 
 /// The follower's connection; and while copying, the one that holds the
@@ -8,11 +9,11 @@ use protocol::{Side, finding::Finding};
 const SENDERS_NEEDED: i64 = 1;
 const SLOTS_NEEDED: i64 = 1;
 
-/// For applying; on the service's side also for the lanes of the copy.
+/// For applying; on the service's side also for the workers of the copy.
 fn origins_needed(side: Side) -> i64 {
     match side {
         Side::Monolith => 1,
-        Side::Service => 1 + i64::try_from(crate::copy::LANES).unwrap_or(i64::MAX - 1),
+        Side::Service => 1 + i64::try_from(COPY_WORKERS).unwrap_or(i64::MAX - 1),
     }
 }
 
@@ -111,7 +112,7 @@ fn capacity(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     }
 }
 
-fn no_slot(object: &str, slots: Places) -> Finding {
+fn no_slot(object: &str, slots: Capacity) -> Finding {
     Finding::refuse(
         object,
         format!(
@@ -122,7 +123,7 @@ fn no_slot(object: &str, slots: Places) -> Finding {
     )
 }
 
-fn no_sender(object: &str, senders: Places) -> Finding {
+fn no_sender(object: &str, senders: Capacity) -> Finding {
     Finding::refuse(
         object,
         format!(
@@ -136,7 +137,7 @@ fn no_sender(object: &str, senders: Places) -> Finding {
 fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     let role = &facts.role;
     let object = format!("role {} in the {side}'s database", role.name);
-    let quoted = crate::sql::identifier(&role.name);
+    let quoted = sql::identifier(&role.name);
     if !role.may_replicate {
         findings.push(Finding::refuse(
             &object,
@@ -150,7 +151,7 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
             "it may not create a schema or a publication",
             format!(
                 "Run: grant create on database {} to {quoted}",
-                crate::sql::identifier(&facts.server.database)
+                sql::identifier(&facts.server.database)
             ),
         ));
     }
@@ -172,12 +173,12 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
             format!("As a superuser, run: grant execute on function {functions} to {quoted}"),
         ));
     }
-    if !facts.strangers.is_empty() {
+    if !facts.other_sessions.is_empty() {
         findings.push(Finding::refuse(
             &object,
             format!(
                 "it is used by other applications ({})",
-                facts.strangers.join(", ")
+                facts.other_sessions.join(", ")
             ),
             "The fence lets this role through: give Banyan a role of its own",
         ));
@@ -222,12 +223,12 @@ pub(super) fn of_both(monolith: &SideFacts, service: &SideFacts) -> Vec<Finding>
 }
 
 /// The places of a cluster that holds both sides, without either's own slot.
-fn shared(old: Places, old_slot: OwnSlot, new: Places, new_slot: OwnSlot) -> Places {
+fn shared(old: Capacity, old_slot: OwnSlot, new: Capacity, new_slot: OwnSlot) -> Capacity {
     let exists = |slot: OwnSlot| i64::from(slot != OwnSlot::None);
     let used = (old.used - exists(new_slot))
         .min(new.used - exists(old_slot))
         .max(0);
-    Places {
+    Capacity {
         most: old.most,
         used,
     }
@@ -235,12 +236,12 @@ fn shared(old: Places, old_slot: OwnSlot, new: Places, new_slot: OwnSlot) -> Pla
 
 #[cfg(test)]
 mod tests {
-    use super::super::{facts::RoleFacts, relations::Border};
     use super::*;
+    use crate::check::{facts::RoleFacts, relations::BoundaryFacts};
     use protocol::finding::Severity;
 
     fn fine() -> SideFacts {
-        let places = Places { most: 10, used: 0 };
+        let places = Capacity { most: 10, used: 0 };
         SideFacts {
             server: ServerFacts {
                 version_number: 150_004,
@@ -264,10 +265,10 @@ mod tests {
                 may_be_replica: true,
                 functions_missing: Vec::new(),
             },
-            strangers: Vec::new(),
+            other_sessions: Vec::new(),
             prepared: false,
             tables: Vec::new(),
-            border: Border::default(),
+            boundary: BoundaryFacts::default(),
         }
     }
 
@@ -350,7 +351,7 @@ mod tests {
                 "call f()",
             ),
             (
-                |f| f.strangers = vec!["psql".into()],
+                |f| f.other_sessions = vec!["psql".into()],
                 Severity::Refuse,
                 "(psql)",
             ),

@@ -1,8 +1,11 @@
 //! Whether both sides really work on one database, as a plan says that shares
 //! their data.
 
-use super::{direct::Directness, direct::probe, unreadable};
-use crate::{MoverError, connect::Session};
+use super::{
+    error_finding,
+    pooler::{Directness, probe},
+};
+use crate::{database::session::Session, error::MoverError};
 use plan::{DatabaseUrl, ExtractionName};
 use protocol::{Side, finding::Finding};
 
@@ -15,7 +18,7 @@ const IDENTITY: &str = "select concat_ws('/', \
     (select oid from pg_database where datname = current_database()))";
 
 /// What speaks against sharing the data of an extraction, given the databases
-/// that the plan names. Touches nothing. What goes wrong while looking is a
+/// that the plan names. Changes nothing. An error while reading is a
 /// finding, not an error.
 pub async fn of_databases(
     extraction: &ExtractionName,
@@ -62,5 +65,5 @@ async fn identity(side: Side, database: &DatabaseUrl) -> Result<String, Finding>
     };
     asked
         .await
-        .map_err(|error| unreadable(side, database, &error))
+        .map_err(|error| error_finding::of_error(side, database, &error))
 }

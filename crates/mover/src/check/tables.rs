@@ -4,17 +4,17 @@ use super::{
     facts::SideFacts,
     relations::{Emptiness, TableFacts},
 };
-use crate::Extraction;
+use crate::extraction::ReplicatedExtraction;
 use protocol::{Side, finding::Finding};
 
 /// Rules about one side's tables.
-pub(super) fn of_side(side: Side, facts: &SideFacts, extraction: &Extraction) -> Vec<Finding> {
+pub(super) fn of_side(
+    side: Side,
+    facts: &SideFacts,
+    extraction: &ReplicatedExtraction,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (mapping, table) in extraction.data.tables.iter().zip(&facts.tables) {
-        let name = match side {
-            Side::Monolith => &mapping.monolith,
-            Side::Service => &mapping.service,
-        };
+    for (name, table) in extraction.tables(side).zip(&facts.tables) {
         let object = format!("{name} in the {side}'s database");
         match table {
             None => findings.push(Finding::refuse(
@@ -192,9 +192,11 @@ fn access(
 
 #[cfg(test)]
 mod tests {
-    use super::super::relations::{Trigger, UniqueIndex};
     use super::*;
-    use crate::catalog::{Column, Table};
+    use crate::{
+        catalog::{Column, Table},
+        check::relations::{Trigger, UniqueIndex},
+    };
     use plan::TableName;
     use protocol::finding::Severity;
 

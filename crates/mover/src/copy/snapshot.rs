@@ -1,13 +1,12 @@
 //! The forward slot and the snapshot that belongs to it.
 
 use crate::{
-    MoverError,
-    connect::APPLICATION_NAME,
-    slots::{CREATE_LIMIT, ClusterIdentity},
-    sql,
+    database::{replication, sql},
+    error::MoverError,
+    objects::slots::{CREATE_LIMIT, ClusterIdentity},
 };
 use bytes::Bytes;
-use pgwire_replication::{PgWireError, ReplicationClient, ReplicationConfig, TlsConfig};
+use pgwire_replication::{PgWireError, ReplicationClient};
 use plan::DatabaseUrl;
 use protocol::{Lsn, Side};
 
@@ -16,7 +15,7 @@ const SESSION: &str = "set idle_session_timeout = 0; \
     set idle_in_transaction_session_timeout = 0; set lock_timeout = 0; set statement_timeout = 0";
 
 /// A snapshot that others may use, as long as this is alive.
-pub(super) struct Exported {
+pub(super) struct ExportedSnapshot {
     /// What `set transaction snapshot` takes.
     pub(super) name: String,
     /// Everything before is in the snapshot, everything after in the slot.
@@ -27,7 +26,7 @@ pub(super) struct Exported {
     _session: ReplicationClient,
 }
 
-impl Exported {
+impl ExportedSnapshot {
     /// Makes the slot, which waits for transactions that run, for
     /// [`CREATE_LIMIT`] at most. A slot whose making outlives that wait is
     /// dropped by the next copy, or by cancel.
@@ -46,7 +45,8 @@ impl Exported {
     }
 
     async fn make(database: &DatabaseUrl, slot: &str) -> Result<Self, PgWireError> {
-        let mut session = ReplicationClient::connect_gated(configuration(database)).await?;
+        let mut session =
+            ReplicationClient::connect_gated(replication::configuration(database)).await?;
         let system = session.identify_system().await?;
         session.simple_query(SESSION).await?;
         // The spelling that all versions from 14 on know.
@@ -75,19 +75,4 @@ impl Exported {
             _session: session,
         })
     }
-}
-
-/// A replication session that does not start to stream.
-pub(crate) fn configuration(database: &DatabaseUrl) -> ReplicationConfig {
-    ReplicationConfig::new(
-        &database.host,
-        &database.user,
-        database.expose_password(),
-        &database.database,
-        "",
-        "",
-    )
-    .with_port(database.port)
-    .with_tls(TlsConfig::disabled())
-    .with_application_name(APPLICATION_NAME)
 }

@@ -6,8 +6,7 @@
 //! the source's walsender waits, which the crate underneath keeps alive.
 
 use crate::{
-    MoverError,
-    apply::tables::damaged,
+    error::{MoverError, damaged},
     pgoutput::{self, LogicalMessage},
 };
 use bytes::Bytes;
@@ -32,8 +31,8 @@ const EVENT_BYTES: usize = 128;
 const PORTION_EVENTS: usize = 512;
 const PORTION_BYTES: usize = 256 << 10;
 
-/// The server is made to say something every few seconds (`wal_sender_timeout`
-/// of the session); with nothing at all for this long it is gone.
+/// The server sends keepalives every few seconds (`wal_sender_timeout` of the
+/// session); without any for this long the connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(45);
 
 /// One thing that happened at the source.

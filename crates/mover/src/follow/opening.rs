@@ -2,7 +2,7 @@
 //!
 //! 1. The applier: it takes the target's replication origin, which only one
 //!    session can hold, and only then reads the stream's row. From here on
-//!    nobody else moves the row.
+//!    no other process moves the row.
 //! 2. The catalogues of both sides.
 //! 3. The replication connection, told to wait. On it the server says which
 //!    cluster and timeline it is: the very server that streams is compared
@@ -11,37 +11,45 @@
 //!    would go on from the slot's without a word, and changes would be lost.
 //! 5. The stream, from the row's position.
 
-use super::{Assignment, feed::Feed};
+use super::feed::Feed;
 use crate::{
-    MoverError,
-    apply::{Applier, progress::StreamRow, tables::Tables},
-    connect::{APPLICATION_NAME, Session},
-    slots,
+    apply::{Applier, tables::Tables},
+    database::session::{APPLICATION_NAME, Session},
+    error::MoverError,
+    extraction::Mover,
+    objects::{slots, stream::StreamRow},
 };
 use pgwire_replication::{PgWireError, ReplicationClient, ReplicationConfig};
-use protocol::Side;
+use protocol::{Side, owner::Claim, stream::Direction};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// The longest that connecting or starting the stream may take.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
-/// How soon the source learns what it may forget. It answers at once with how
-/// far it is, also when nothing of ours changes.
+/// How often the source is told what it may discard. It answers at once with the
+/// position that it has reached, also when nothing of ours changes.
 const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// An idle connection says this often that it is alive.
+/// How often an idle connection sends its status.
 const WAKEUP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Messages between the connection's task and ours; any of them may be large,
 /// the queue behind it is bounded by bytes.
 const BUFFER_EVENTS: usize = 128;
 
-/// Text forms as in [`crate::connect`], and a server that gives a sign of life
+/// Text forms as in [`crate::database::session`], and a server that sends keepalives
 /// every ten seconds.
 const OPTIONS: &str = "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=postgres \
     -c extra_float_digits=1 -c bytea_output=hex -c search_path=pg_catalog \
     -c statement_timeout=0 -c wal_sender_timeout=20s";
+
+/// What a follower is started with.
+pub(super) struct Assignment {
+    pub(super) mover: Mover,
+    pub(super) direction: Direction,
+    pub(super) claim: Claim,
+}
 
 /// Everything that a stream needs.
 pub(super) struct Opened {
@@ -66,7 +74,7 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
     let source = Session::open(side, mover.database(side)).await?;
     let mappings = &mover.extraction().data.tables;
     let tables = Tables::load(*direction, mappings, &source, applier.session()).await?;
-    applier.watch_borders(mover, &tables).await?;
+    applier.check_cross_boundary_keys(mover, &tables).await?;
 
     let mut client = connect(assignment, &row).await?;
     let lost = |problem: String| MoverError::Data {

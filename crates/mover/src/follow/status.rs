@@ -1,4 +1,4 @@
-//! What a follower tells of itself.
+//! A follower's status, and what writes it.
 
 use protocol::{
     Lsn,
@@ -17,12 +17,12 @@ pub enum FollowPhase {
     Connecting,
     /// It reads and applies.
     Streaming,
-    /// Something that may pass went wrong; it tries again by itself.
+    /// A transient error; it tries again by itself.
     Retrying {
         /// What it was.
         error: String,
     },
-    /// Something that needs a person went wrong; it does nothing more.
+    /// A permanent error, which a person must mend; it does nothing more.
     Failed {
         /// What it was and what to do.
         error: String,
@@ -42,7 +42,7 @@ pub struct FollowStatus {
     pub state: Option<StreamState>,
     /// Everything of the source up to here is in the target.
     pub applied: Lsn,
-    /// The end of the source's log, as last heard of.
+    /// The end of the source's log, as last received.
     pub received: Lsn,
     /// How far `applied` is behind `received`.
     pub lag_bytes: u64,
@@ -72,7 +72,7 @@ const NOTHING: i64 = i64::MIN;
 
 /// What one target transaction, or one that needed none, added.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Gained {
+pub(super) struct BatchCounts {
     pub(super) transactions: u64,
     pub(super) rows: u64,
     pub(super) discarded_rows: u64,
@@ -113,11 +113,11 @@ impl Reporter {
     /// A connection streams, from a stored position on.
     pub(super) fn streaming(&self, state: StreamState, stored: Lsn) {
         self.pending_since.store(NOTHING, Ordering::Relaxed);
-        self.gained(state, stored, Gained::default());
+        self.applied(state, stored, BatchCounts::default());
         self.phase(FollowPhase::Streaming);
     }
 
-    /// A transaction came that was committed then.
+    /// A transaction was received that was committed then.
     pub(super) fn pending(&self, commit_time: i64) {
         // One task alone writes it.
         if self.pending_since.load(Ordering::Relaxed) == NOTHING {
@@ -125,8 +125,8 @@ impl Reporter {
         }
     }
 
-    /// Everything that came was dealt with, up to `position`.
-    pub(super) fn gained(&self, state: StreamState, position: Lsn, gained: Gained) {
+    /// Everything received was applied or discarded, up to `position`.
+    pub(super) fn applied(&self, state: StreamState, position: Lsn, counts: BatchCounts) {
         self.pending_since.store(NOTHING, Ordering::Relaxed);
         self.applied.send_if_modified(|applied| {
             let further = position > *applied;
@@ -135,9 +135,9 @@ impl Reporter {
         });
         self.status.send_modify(|status| {
             status.state = Some(state);
-            status.transactions += gained.transactions;
-            status.rows += gained.rows;
-            status.discarded_rows += gained.discarded_rows;
+            status.transactions += counts.transactions;
+            status.rows += counts.rows;
+            status.discarded_rows += counts.discarded_rows;
             status.applied = status.applied.max(position);
             status.received = status.received.max(position);
             status.measure();
@@ -148,7 +148,7 @@ impl Reporter {
     }
 
     /// The source's log ends here, at this time of the source's clock.
-    pub(super) fn heard(&self, end: Lsn, clock: i64) {
+    pub(super) fn log_end(&self, end: Lsn, clock: i64) {
         let since = self.pending_since.load(Ordering::Relaxed);
         let age = if since == NOTHING {
             0
@@ -164,6 +164,21 @@ impl Reporter {
 }
 
 impl FollowStatus {
+    /// What is wrong with the stream, if anything is.
+    pub fn problem(&self) -> Option<String> {
+        match &self.phase {
+            FollowPhase::Streaming if self.discarded_rows > 0 => Some(format!(
+                "{} rows came while none were to be: somebody writes past the fence",
+                self.discarded_rows
+            )),
+            FollowPhase::Streaming => None,
+            FollowPhase::Connecting => Some("it is connecting".to_owned()),
+            FollowPhase::Retrying { error } => Some(format!("it is being tried again: {error}")),
+            FollowPhase::Failed { error } => Some(format!("it has failed: {error}")),
+            FollowPhase::Ended => Some("it has ended".to_owned()),
+        }
+    }
+
     fn measure(&mut self) {
         self.lag_bytes = self.received.0.saturating_sub(self.applied.0);
     }

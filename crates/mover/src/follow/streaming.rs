@@ -1,20 +1,20 @@
 //! The loop of one connection: events in, target transactions out.
 //!
-//! A batch is committed when the source has nothing more to send for now: it
-//! then tells its position, and a moment of silence says the same. So one
-//! change alone is committed at once, and under load a batch holds what came
-//! while the one before it was being committed.
+//! A batch is committed when the source has nothing more to send for now: when
+//! its keepalive arrives, or nothing for [`LINGER`]. So one change alone is
+//! committed at once, and under load a batch holds what arrived while the one
+//! before it was being committed.
 
 use super::{
-    assembly::{Assembly, Todo},
+    assembler::{Action, TransactionAssembler},
     feed::{Feed, FeedEvent, Portion},
     opening::Opened,
     status::Reporter,
 };
 use crate::{
-    MoverError,
     apply::{Applier, tables::Tables},
-    connect::Session,
+    database::session::Session,
+    error::MoverError,
     pgoutput::LogicalMessage,
 };
 use postgres_types::PgLsn;
@@ -54,9 +54,10 @@ pub(super) async fn stream(
         feed,
         own_origin,
     } = opened;
-    let assembly = Assembly::new(applier.instance(), own_origin, row.state, row.position);
+    let assembler =
+        TransactionAssembler::new(applier.instance(), own_origin, row.state, row.position);
     reporter.streaming(row.state, row.position);
-    let mut end = End(tokio::spawn(watch_end(
+    let mut log_end = LogEndTask(tokio::spawn(report_log_end(
         Arc::clone(&source),
         Arc::clone(reporter),
     )));
@@ -67,7 +68,7 @@ pub(super) async fn stream(
         tables,
         source,
         feed,
-        assembly,
+        assembler,
         reporter,
         stored_at: began,
         batch_began: began,
@@ -78,9 +79,9 @@ pub(super) async fn stream(
             biased;
             () = stopping.cancelled() => return Ok(()),
             portion = stream.next() => portion?,
-            ended = &mut end.0 => return ended.unwrap_or(Ok(())),
+            ended = &mut log_end.0 => return ended.unwrap_or(Ok(())),
         };
-        stream.turn(portion).await?;
+        stream.process(portion).await?;
     }
 }
 
@@ -89,7 +90,7 @@ struct Stream {
     tables: Tables,
     source: Arc<Session>,
     feed: Feed,
-    assembly: Assembly,
+    assembler: TransactionAssembler,
     reporter: Arc<Reporter>,
     stored_at: Instant,
     batch_began: Instant,
@@ -98,25 +99,25 @@ struct Stream {
 }
 
 impl Stream {
-    /// What comes next; `None`: nothing for a moment. Cancel safe.
+    /// The next portion; `None` when none came in time. Cancel safe.
     async fn next(&mut self) -> Result<Option<Portion>, MoverError> {
-        let patience = if !self.assembly.is_empty() && self.assembly.is_whole() {
+        let wait = if !self.assembler.is_empty() && self.assembler.is_whole() {
             LINGER
-        } else if self.assembly.position > self.applier.stored() {
+        } else if self.assembler.position > self.applier.stored() {
             STORE_INTERVAL
         } else {
             Duration::MAX
         };
-        match timeout(patience, self.feed.next()).await {
+        match timeout(wait, self.feed.next()).await {
             Ok(portion) => portion.map(Some),
             Err(_) => Ok(None),
         }
     }
 
-    /// Deals with what came, and with what is there by then.
-    async fn turn(&mut self, portion: Option<Portion>) -> Result<(), MoverError> {
+    /// Processes a portion, and those that are queued behind it.
+    async fn process(&mut self, portion: Option<Portion>) -> Result<(), MoverError> {
         let Some(mut portion) = portion else {
-            return self.settle().await;
+            return self.commit_whole().await;
         };
         loop {
             let mut sent_all = false;
@@ -126,9 +127,11 @@ impl Stream {
             }
             match self.feed.ready() {
                 Some(more) => portion = more?,
-                None if sent_all || self.assembly.is_empty() => return self.settle().await,
-                // It goes on: linger, unless that went on for long.
-                None if self.batch_began.elapsed() > LONGEST_BATCH => return self.settle().await,
+                None if sent_all || self.assembler.is_empty() => return self.commit_whole().await,
+                // More is expected: wait, unless the batch is old enough.
+                None if self.batch_began.elapsed() > LONGEST_BATCH => {
+                    return self.commit_whole().await;
+                }
                 None => return Ok(()),
             }
         }
@@ -137,28 +140,30 @@ impl Stream {
     async fn event(&mut self, event: FeedEvent) -> Result<(), MoverError> {
         let message = match event {
             FeedEvent::Reached(position) => {
-                self.assembly.reached(position);
+                self.assembler.reached(position);
                 return Ok(());
             }
             FeedEvent::Message(message) => message,
         };
-        let todo = match message {
+        let action = match message {
             LogicalMessage::Begin { commit_time, .. } => {
-                if self.assembly.is_empty() {
+                if self.assembler.is_empty() {
                     self.batch_began = Instant::now();
                 }
                 self.reporter.pending(commit_time);
-                self.assembly.begin();
-                Todo::Nothing
+                self.assembler.begin();
+                Action::Nothing
             }
-            LogicalMessage::Commit { end_lsn, .. } => self.assembly.commit(end_lsn, self.row_state),
+            LogicalMessage::Commit { end_lsn, .. } => {
+                self.assembler.commit(end_lsn, self.row_state)
+            }
             LogicalMessage::Origin { name } => {
-                self.assembly.origin(&name);
-                Todo::Nothing
+                self.assembler.origin(&name);
+                Action::Nothing
             }
             LogicalMessage::Relation(relation) => {
                 self.tables.announce(relation);
-                Todo::Nothing
+                Action::Nothing
             }
             LogicalMessage::Message {
                 transactional: true,
@@ -166,38 +171,38 @@ impl Stream {
                 content,
                 ..
             } => {
-                self.assembly.message(&prefix, &content)?;
-                Todo::Nothing
+                self.assembler.message(&prefix, &content)?;
+                Action::Nothing
             }
             rows @ (LogicalMessage::Insert { .. }
             | LogicalMessage::Update { .. }
             | LogicalMessage::Delete { .. }
             | LogicalMessage::Truncate { .. }) => {
-                if self.assembly.applies() {
+                if self.assembler.applies() {
                     self.rows(rows).await?
                 } else {
-                    Todo::Nothing
+                    Action::Nothing
                 }
             }
-            LogicalMessage::Type { .. } | LogicalMessage::Message { .. } => Todo::Nothing,
+            LogicalMessage::Type { .. } | LogicalMessage::Message { .. } => Action::Nothing,
         };
-        match todo {
-            Todo::Nothing => Ok(()),
-            Todo::Write => self.write().await,
-            Todo::Commit => self.settle().await,
+        match action {
+            Action::Nothing => Ok(()),
+            Action::Write => self.write().await,
+            Action::Commit => self.commit_whole().await,
         }
     }
 
     async fn write(&mut self) -> Result<(), MoverError> {
         self.applier
-            .write(&self.tables, &self.assembly.changes)
+            .write(&self.tables, &self.assembler.changes)
             .await?;
-        self.assembly.written();
+        self.assembler.written();
         Ok(())
     }
 
-    /// Takes in rows that are to be applied.
-    async fn rows(&mut self, message: LogicalMessage) -> Result<Todo, MoverError> {
+    /// Takes rows that are to be applied.
+    async fn rows(&mut self, message: LogicalMessage) -> Result<Action, MoverError> {
         for &relation in message.relations() {
             self.tables.learn(relation, &self.source).await?;
         }
@@ -205,21 +210,21 @@ impl Stream {
             let these = self.tables.truncated(&relations)?;
             self.write().await?;
             self.applier.truncate(&self.tables, &these).await?;
-            self.assembly.dirty = true;
-            return Ok(Todo::Nothing);
+            self.assembler.dirty = true;
+            return Ok(Action::Nothing);
         }
-        self.assembly.row(message, &self.tables)
+        self.assembler.row(message, &self.tables)
     }
 
-    /// Commits what can be, and tells how far everything is.
-    async fn settle(&mut self) -> Result<(), MoverError> {
-        if !self.assembly.is_whole() {
+    /// Commits the whole transactions received, and reports the position.
+    async fn commit_whole(&mut self) -> Result<(), MoverError> {
+        if !self.assembler.is_whole() {
             return Ok(());
         }
-        let (state, position) = (self.assembly.state, self.assembly.position);
+        let (state, position) = (self.assembler.state, self.assembler.position);
         let overdue =
             position > self.applier.stored() && self.stored_at.elapsed() >= STORE_INTERVAL;
-        if self.assembly.dirty || overdue {
+        if self.assembler.dirty || overdue {
             self.write().await?;
             self.applier.commit(&self.tables, state, position).await?;
             if state != self.row_state {
@@ -230,24 +235,24 @@ impl Stream {
             // Only now: the source forgets what it is told.
             self.feed.acknowledge(position);
         }
-        let gained = self.assembly.settled();
-        self.reporter.gained(state, position, gained);
+        let counts = self.assembler.committed();
+        self.reporter.applied(state, position, counts);
         Ok(())
     }
 }
 
-/// Ends with the stream.
-struct End(JoinHandle<Result<(), MoverError>>);
+/// Reports the end of the source's log; aborted when dropped.
+struct LogEndTask(JoinHandle<Result<(), MoverError>>);
 
-impl Drop for End {
+impl Drop for LogEndTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Tells the end of the source's log and its clock now and then; ends only
-/// with an error.
-async fn watch_end(source: Arc<Session>, reporter: Arc<Reporter>) -> Result<(), MoverError> {
+/// Reports the end of the source's log and its clock every [`END_INTERVAL`];
+/// returns only an error.
+async fn report_log_end(source: Arc<Session>, reporter: Arc<Reporter>) -> Result<(), MoverError> {
     let wrap = || MoverError::sql(source.side(), "asking for the end of the log");
     let statement = source
         .prepare(
@@ -258,7 +263,7 @@ async fn watch_end(source: Arc<Session>, reporter: Arc<Reporter>) -> Result<(), 
         .map_err(wrap())?;
     loop {
         let row = source.query_one(&statement, &[]).await.map_err(wrap())?;
-        reporter.heard(Lsn(row.get::<_, PgLsn>(0).into()), row.get(1));
+        reporter.log_end(Lsn(row.get::<_, PgLsn>(0).into()), row.get(1));
         tokio::time::sleep(END_INTERVAL).await;
     }
 }

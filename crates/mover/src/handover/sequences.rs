@@ -1,6 +1,13 @@
 //! Sequences: the new owner's start past the old owner's.
 
-use crate::{Claims, Mover, MoverError, catalog, connect::Session, owner::RowLock};
+use super::transaction;
+use crate::{
+    catalog,
+    database::session::Session,
+    error::MoverError,
+    extraction::Mover,
+    objects::owner::{Claims, RowLock},
+};
 use protocol::{HandoverId, Side};
 
 impl Mover {
@@ -17,8 +24,9 @@ impl Mover {
             Session::open(from, self.database(from)),
             Session::open(to, self.database(to)),
         )?;
-        super::begin(&target, super::ROW_TIMEOUT).await?;
-        self.locked(&target, claims, id, to, RowLock::Share).await?;
+        transaction::begin(&target, transaction::ROW_TIMEOUT).await?;
+        self.locked_for_handover(&target, claims, id, to, RowLock::Share)
+            .await?;
         for mapping in &self.extraction.data.tables {
             let (here, there) = match from {
                 Side::Monolith => (&mapping.monolith, &mapping.service),

@@ -1,6 +1,6 @@
 //! Takes fields off the front of a message, checking that they are there.
 
-use super::DecodeError;
+use super::error::DecodeError;
 use bytes::{Buf, Bytes};
 use protocol::Lsn;
 

@@ -1,8 +1,9 @@
 //! Known bytes, every prefix of them, and hostile ones.
 
 use super::*;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
+use protocol::Lsn;
 
 fn put_text(to: &mut BytesMut, text: &str) {
     to.put_slice(text.as_bytes());

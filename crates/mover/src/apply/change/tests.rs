@@ -21,9 +21,9 @@ fn row(number: u8, one: Option<u8>, other: Option<u8>) -> Row {
 
 /// Runs jobs as the database would; `None` where a row is missing or in the way.
 fn run(model: &mut Model, jobs: impl IntoIterator<Item = Job>) -> Option<()> {
-    for Job { table, action } in jobs {
-        match action {
-            Action::Insert(rows) => {
+    for Job { table, operation } in jobs {
+        match operation {
+            RowOperation::Insert(rows) => {
                 for row in rows {
                     let at = (table, [row[0].text()?.clone()].into());
                     if model.insert(at, row).is_some() {
@@ -31,7 +31,7 @@ fn run(model: &mut Model, jobs: impl IntoIterator<Item = Job>) -> Option<()> {
                     }
                 }
             }
-            Action::Update(rows) | Action::Rekey(rows) => {
+            RowOperation::Update(rows) | RowOperation::Rekey(rows) => {
                 for (key, row) in rows {
                     let old = model.remove(&(table, key))?;
                     let at = (table, [row[0].text()?.clone()].into());
@@ -40,7 +40,7 @@ fn run(model: &mut Model, jobs: impl IntoIterator<Item = Job>) -> Option<()> {
                     }
                 }
             }
-            Action::Delete(keys) => {
+            RowOperation::Delete(keys) => {
                 for key in keys {
                     model.remove(&(table, key))?;
                 }
@@ -109,12 +109,12 @@ fn a_hot_row_is_one_update() {
         })
         .collect();
     let jobs = Job::net(&changes).unwrap();
-    let wanted = Action::Update(vec![(key(1), row(1, Some(99), None))]);
+    let wanted = RowOperation::Update(vec![(key(1), row(1, Some(99), None))]);
     assert_eq!(
         jobs,
         [Job {
             table: 0,
-            action: wanted
+            operation: wanted
         }]
     );
 }

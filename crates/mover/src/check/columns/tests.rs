@@ -1,6 +1,5 @@
-use super::super::relations::Emptiness;
 use super::*;
-use crate::catalog::Table;
+use crate::{catalog::Table, check::relations::Emptiness};
 use plan::{ColumnName, ColumnPair, TableName};
 use protocol::finding::Severity;
 

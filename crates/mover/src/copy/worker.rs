@@ -1,19 +1,19 @@
-//! One lane of the copy: a session on each side and a pipe of raw bytes.
+//! One worker of the copy: a session on each side, and the rows' bytes passed
+//! from `COPY TO` to `COPY FROM` undecoded.
 
-use super::CopyProgress;
+use super::progress::CopyProgress;
 use crate::{
-    Mover, MoverError, catalog::MovedTable, connect::Session, owner::RowLock, patience::Patience,
-    sql,
+    catalog::MovedTable,
+    database::{lock_retry::LockRetry, session::Session, sql},
+    error::MoverError,
+    extraction::Mover,
+    objects::owner::RowLock,
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use protocol::{Side, owner::Claim};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
-
-/// How many tables are copied at once. Two keep both cores of a small server
-/// busy; more take more from the monolith than they give.
-pub const LANES: usize = 2;
 
 /// Rows between two reports of progress.
 const REPORT_ROWS: u64 = 1000;
@@ -30,8 +30,8 @@ const BINARY: &str = "select coalesce(bool_and( \
     left join pg_type b on b.oid = t.typbasetype \
     where a.attrelid = $1::text::regclass and a.attname = any($2::text[])";
 
-/// What a lane needs.
-pub(super) struct Lane<'a> {
+/// Copies tables, one after the other.
+pub(super) struct CopyWorker<'a> {
     pub(super) mover: &'a Mover,
     pub(super) number: usize,
     pub(super) claim: Claim,
@@ -39,14 +39,14 @@ pub(super) struct Lane<'a> {
     pub(super) progress: &'a watch::Sender<CopyProgress>,
 }
 
-/// What a lane, or a table, has copied.
+/// What a worker, or one table, has copied.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Copied {
     pub(super) rows: u64,
     pub(super) bytes: u64,
 }
 
-impl Lane<'_> {
+impl CopyWorker<'_> {
     /// Copies tables until none is left.
     pub(super) async fn run(
         self,
@@ -84,7 +84,7 @@ impl Lane<'_> {
         let session = Session::open(Side::Service, self.mover.database(Side::Service)).await?;
         let origin = self.mover.layout().copy_origin(self.number);
         let doing = "taking the copy's origin (another copy may be running)";
-        let mut patience = Patience::new(Side::Service, doing);
+        let mut retry = LockRetry::new(Side::Service, doing);
         loop {
             let setup = session
                 .execute("select pg_replication_origin_session_setup($1)", &[&origin])
@@ -92,7 +92,7 @@ impl Lane<'_> {
                 .map_err(MoverError::sql(Side::Service, doing));
             match setup {
                 Ok(_) => return Ok(session),
-                Err(error) => patience.again(error).await?,
+                Err(error) => retry.wait_after(error).await?,
             }
         }
     }
@@ -133,7 +133,7 @@ impl Lane<'_> {
     }
 
     /// Bytes pass as they are. The source sends a message per row, by which
-    /// progress is counted until the target tells the true number.
+    /// progress is counted until the target returns the true number.
     async fn pipe(
         &self,
         from: tokio_postgres::CopyOutStream,

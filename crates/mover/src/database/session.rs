@@ -1,6 +1,6 @@
 //! Connections to the databases of both sides.
 
-use crate::MoverError;
+use crate::error::MoverError;
 use plan::DatabaseUrl;
 use protocol::Side;
 use std::{ops::Deref, time::Duration};

@@ -1,10 +1,9 @@
-//! What one table is asked on one side. All SQL of the verification is here.
+//! The queries of one table on one side. All SQL of the verification is here.
 
 use crate::{
-    MoverError,
     catalog::{MovedColumn, MovedTable},
-    connect::Session,
-    sql,
+    database::{session::Session, sql},
+    error::MoverError,
 };
 use postgres_types::ToSql;
 use protocol::Side;
@@ -39,7 +38,7 @@ pub(super) type Key = Vec<String>;
 
 /// In which order keys are compared, on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum KeyOrder {
     /// The columns' own: the key's index serves.
     Native,
     /// Text by its bytes, because the sides' collations differ.
@@ -53,7 +52,7 @@ pub(super) struct Range {
     pub(super) to: Option<Key>,
 }
 
-/// What a side says of a range.
+/// A range's rows on one side, in sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digest {
     pub(super) rows: u64,
@@ -61,9 +60,9 @@ pub(super) struct Digest {
     pub(super) hashes: String,
 }
 
-/// A row as one look at it found it.
+/// A row as one read found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct ObservedRow {
     pub(super) hash: i64,
     /// Changes with every update, also with one to the same values.
     pub(super) version: String,
@@ -85,14 +84,14 @@ impl<'a> TableSides<'a> {
     ) -> Result<Self, MoverError> {
         let (ours, theirs) = tokio::try_join!(locales(table, owner), locales(table, other))?;
         let order = if ours == theirs {
-            Order::Native
+            KeyOrder::Native
         } else {
-            Order::Bytes
+            KeyOrder::Bytes
         };
         let rows_estimated = estimate(table, owner).await?;
         let chunk_rows = match order {
-            Order::Native => CHUNK_ROWS,
-            Order::Bytes => CHUNK_ROWS.max(rows_estimated / MOST_SCANS),
+            KeyOrder::Native => CHUNK_ROWS,
+            KeyOrder::Bytes => CHUNK_ROWS.max(rows_estimated / MOST_SCANS),
         };
         let text: Vec<bool> = ours.iter().map(Option::is_some).collect();
         Ok(Self {
@@ -116,19 +115,19 @@ pub(super) struct TableSide<'a> {
 struct KeyColumn {
     /// As it is compared.
     ordered: String,
-    /// As it stands.
+    /// Without a collation.
     plain: String,
     /// What its text is cast to.
     cast: String,
 }
 
 impl<'a> TableSide<'a> {
-    fn new(table: &MovedTable, session: &'a Session, order: Order, text: &[bool]) -> Self {
+    fn new(table: &MovedTable, session: &'a Session, order: KeyOrder, text: &[bool]) -> Self {
         let side = session.side();
         let key = table.key.iter().zip(text).map(|(&at, &is_text)| {
             let column = &table.columns[at];
             let plain = format!("t.{}", sql::identifier(column.name(side)));
-            let collate = if is_text && order == Order::Bytes {
+            let collate = if is_text && order == KeyOrder::Bytes {
                 " collate \"C\""
             } else {
                 ""
@@ -205,7 +204,10 @@ impl<'a> TableSide<'a> {
     }
 
     /// The rows of these keys, in their order; `None` where there is none.
-    pub(super) async fn look(&self, keys: &[Key]) -> Result<Vec<Option<Seen>>, MoverError> {
+    pub(super) async fn read_rows(
+        &self,
+        keys: &[Key],
+    ) -> Result<Vec<Option<ObservedRow>>, MoverError> {
         let columns: Vec<Vec<&str>> = (0..self.key.len())
             .map(|at| keys.iter().map(|key| key[at].as_str()).collect())
             .collect();
@@ -240,7 +242,7 @@ impl<'a> TableSide<'a> {
         for row in rows {
             let at = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX);
             if let Some(place) = found.get_mut(at) {
-                *place = Some(Seen {
+                *place = Some(ObservedRow {
                     hash: row.get(1),
                     version: row.get(2),
                 });

@@ -1,13 +1,13 @@
-//! Puts what arrives together into whole transactions of the source.
+//! Assembles the source's transactions from the messages of the stream.
 //!
-//! Holds at most [`MOST_CHANGES`] changes or [`MOST_BYTES`] bytes: what is
-//! more is written into the open target transaction at once, which ends with
-//! the source transaction nevertheless.
+//! Holds at most [`MOST_CHANGES`] changes or [`MOST_BYTES`] bytes. Beyond that
+//! they are written into the open target transaction, which is committed only
+//! where a source transaction ends.
 
-use super::status::Gained;
+use super::status::BatchCounts;
 use crate::{
-    MoverError,
     apply::{change::Change, tables::Tables},
+    error::MoverError,
     pgoutput::LogicalMessage,
 };
 use protocol::{
@@ -21,36 +21,37 @@ pub(super) const MOST_CHANGES: usize = 10_000;
 /// Bytes of values held before they are written.
 pub(super) const MOST_BYTES: usize = 8 << 20;
 
-/// What has come and is not yet in the target.
-pub(super) struct Assembly {
+/// What was received and is not yet in the target.
+pub(super) struct TransactionAssembler {
     instance: InstanceId,
     own_origin: String,
     /// As of the last message read.
     pub(super) state: StreamState,
     pub(super) changes: Vec<Change>,
     bytes: usize,
-    within: Within,
+    writer: TransactionWriter,
     /// Everything before has come, in whole transactions.
     pub(super) position: Lsn,
     /// Whether something is to be committed before the position may be told.
     pub(super) dirty: bool,
-    pub(super) gained: Gained,
+    pub(super) counts: BatchCounts,
     warned: bool,
 }
 
-/// Where in the source's transactions the stream is.
+/// Whose transaction the messages read now belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Within {
-    Nothing,
+enum TransactionWriter {
+    /// Between two transactions.
+    None,
     /// A transaction of the source's own writers.
-    Theirs,
+    Application,
     /// A transaction that we wrote at the source.
-    Ours,
+    Mover,
 }
 
-/// What is to be done about an event.
+/// What the loop does after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Todo {
+pub(super) enum Action {
     /// Go on.
     Nothing,
     /// The changes held are many: write them.
@@ -59,7 +60,7 @@ pub(super) enum Todo {
     Commit,
 }
 
-impl Assembly {
+impl TransactionAssembler {
     pub(super) fn new(
         instance: InstanceId,
         own_origin: String,
@@ -72,17 +73,17 @@ impl Assembly {
             state,
             changes: Vec::new(),
             bytes: 0,
-            within: Within::Nothing,
+            writer: TransactionWriter::None,
             position,
             dirty: false,
-            gained: Gained::default(),
+            counts: BatchCounts::default(),
             warned: false,
         }
     }
 
     /// Whether all that has come is whole transactions.
     pub(super) fn is_whole(&self) -> bool {
-        self.within == Within::Nothing
+        self.writer == TransactionWriter::None
     }
 
     /// Whether anything has come that is not in the target.
@@ -92,26 +93,26 @@ impl Assembly {
 
     /// A transaction begins.
     pub(super) fn begin(&mut self) {
-        self.within = Within::Theirs;
+        self.writer = TransactionWriter::Application;
     }
 
     /// It was written by a replication.
     pub(super) fn origin(&mut self, name: &str) {
         if name == self.own_origin {
-            self.within = Within::Ours;
+            self.writer = TransactionWriter::Mover;
         }
     }
 
     /// It ends.
-    pub(super) fn commit(&mut self, end: Lsn, state_before: StreamState) -> Todo {
-        self.within = Within::Nothing;
+    pub(super) fn commit(&mut self, end: Lsn, state_before: StreamState) -> Action {
+        self.writer = TransactionWriter::None;
         self.position = self.position.max(end);
-        self.gained.transactions += 1;
-        // Somebody waits for each change of the state.
+        self.counts.transactions += 1;
+        // The conductor waits for each change of the state.
         if self.state == state_before {
-            self.todo(Todo::Commit)
+            self.action_if_full(Action::Commit)
         } else {
-            Todo::Commit
+            Action::Commit
         }
     }
 
@@ -122,15 +123,15 @@ impl Assembly {
         }
     }
 
-    /// Whether a row or a truncation that came is to be applied.
+    /// Whether the row or truncation just received is to be applied.
     pub(super) fn applies(&mut self) -> bool {
-        if self.within == Within::Ours {
+        if self.writer == TransactionWriter::Mover {
             return false;
         }
         if !self.state.applies() {
-            // While waiting there may be rows, such as the copy's.
+            // In `Waiting` rows are expected, such as the copy's.
             if matches!(self.state, StreamState::Stopped(_)) {
-                self.gained.discarded_rows += 1;
+                self.counts.discarded_rows += 1;
                 if !self.warned {
                     self.warned = true;
                     tracing::warn!("a row was written behind the fence and is discarded");
@@ -146,14 +147,14 @@ impl Assembly {
         &mut self,
         message: LogicalMessage,
         tables: &Tables,
-    ) -> Result<Todo, MoverError> {
+    ) -> Result<Action, MoverError> {
         if let Some(change) = tables.change(message)? {
             self.bytes += change.len_bytes();
             self.changes.push(change);
-            self.gained.rows += 1;
+            self.counts.rows += 1;
             self.dirty = true;
         }
-        Ok(self.todo(Todo::Write))
+        Ok(self.action_if_full(Action::Write))
     }
 
     /// A logical message: ours change the state.
@@ -173,7 +174,7 @@ impl Assembly {
                 problem: "a message of this extraction cannot be read".to_owned(),
                 remedy: "Use the version of banyan that wrote it".to_owned(),
             }),
-            // Another extraction's, or of somebody who uses our prefix.
+            // Another extraction's, or of other software that uses our prefix.
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -185,16 +186,16 @@ impl Assembly {
     }
 
     /// Everything was committed, or nothing had to be.
-    pub(super) fn settled(&mut self) -> Gained {
+    pub(super) fn committed(&mut self) -> BatchCounts {
         self.dirty = false;
-        std::mem::take(&mut self.gained)
+        std::mem::take(&mut self.counts)
     }
 
-    fn todo(&self, full: Todo) -> Todo {
+    fn action_if_full(&self, full: Action) -> Action {
         if self.changes.len() >= MOST_CHANGES || self.bytes >= MOST_BYTES {
             full
         } else {
-            Todo::Nothing
+            Action::Nothing
         }
     }
 }

@@ -1,32 +1,33 @@
-//! Waiting for table locks without standing in anybody's way.
+//! Retries of transactions that need table locks, with short lock timeouts.
 //!
-//! A statement that waits for a strong lock makes everybody who comes later
-//! queue behind it. So ours wait for [`LOCK_TIMEOUT`] only, give up, let the
-//! queue pass, and come again, for [`PATIENCE`] at most.
+//! A statement that waits for a strong lock makes every later one queue behind
+//! it. So ours wait for [`LOCK_TIMEOUT`] only, give up, let the queue drain,
+//! and are tried again, for [`RETRY_LIMIT`] at most.
 
-use crate::{MoverError, connect::Session};
+use super::session::Session;
+use crate::error::MoverError;
 use protocol::Side;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Transaction, error::SqlState};
 
-/// How long one try may hold up those who queue behind it.
+/// How long one try may block the statements that queue behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '100ms'";
 
 /// How long all tries together may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_LIMIT: Duration = Duration::from_secs(30);
 
-/// Between two tries; grows up to the second.
+/// Between two tries: the first pause, and the longest, up to which it doubles.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
 
-/// Decides whether a step that met a lock is tried again.
-pub(crate) struct Patience {
+/// Decides whether a step that failed on a lock is tried again.
+pub(crate) struct LockRetry {
     side: Side,
     doing: &'static str,
     started: Instant,
     pause: Duration,
 }
 
-impl Patience {
+impl LockRetry {
     pub(crate) fn new(side: Side, doing: &'static str) -> Self {
         Self {
             side,
@@ -36,16 +37,16 @@ impl Patience {
         }
     }
 
-    /// Returns when the step may be tried again; the error if it may not.
-    pub(crate) async fn again(&mut self, error: MoverError) -> Result<(), MoverError> {
+    /// Pauses before the next try; the error if there is to be none.
+    pub(crate) async fn wait_after(&mut self, error: MoverError) -> Result<(), MoverError> {
         if !met_a_lock(&error) {
             return Err(error);
         }
-        if self.started.elapsed() > PATIENCE {
+        if self.started.elapsed() > RETRY_LIMIT {
             return Err(MoverError::Deadline {
                 side: self.side,
                 doing: self.doing,
-                limit: PATIENCE,
+                limit: RETRY_LIMIT,
             });
         }
         tracing::debug!(side = %self.side, doing = self.doing, "a lock is taken, trying again");

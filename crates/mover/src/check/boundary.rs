@@ -1,31 +1,27 @@
-//! Rules about the border between tables that move and tables that stay.
+//! Rules about the boundary between tables that move and tables that stay.
 //!
 //! Rows are applied with triggers off, foreign keys among them. A foreign key
-//! that crosses the border is therefore not checked for rows that come from
+//! that crosses the boundary is therefore not checked for rows that come from
 //! the other side, and what it would do to rows that stay is not done.
 
 use super::{
     facts::SideFacts,
-    relations::{Border, ForeignKey},
+    relations::{BoundaryFacts, ForeignKey},
 };
-use crate::Extraction;
+use crate::extraction::ReplicatedExtraction;
 use plan::{ColumnName, ForeignColumn, TableName};
 use protocol::{Side, finding::Finding};
 use std::collections::BTreeSet;
 
 /// Rules about one side.
-pub(super) fn of_side(side: Side, facts: &SideFacts, extraction: &Extraction) -> Vec<Finding> {
-    let moved: BTreeSet<&TableName> = extraction
-        .data
-        .tables
-        .iter()
-        .map(|mapping| match side {
-            Side::Monolith => &mapping.monolith,
-            Side::Service => &mapping.service,
-        })
-        .collect();
+pub(super) fn of_side(
+    side: Side,
+    facts: &SideFacts,
+    extraction: &ReplicatedExtraction,
+) -> Vec<Finding> {
+    let moved: BTreeSet<&TableName> = extraction.tables(side).collect();
     let mut findings = Vec::new();
-    sequences(side, &facts.border, &mut findings);
+    sequences(side, &facts.boundary, &mut findings);
     match side {
         Side::Monolith => {
             let declared: BTreeSet<&ForeignColumn> = extraction.data.references.keys().collect();
@@ -37,15 +33,15 @@ pub(super) fn of_side(side: Side, facts: &SideFacts, extraction: &Extraction) ->
                 .filter(|table| table.owned)
                 .count()
                 == facts.tables.len();
-            monolith(&facts.border, &moved, &declared, complete, &mut findings);
+            monolith(&facts.boundary, &moved, &declared, complete, &mut findings);
         }
-        Side::Service => service(&facts.border, &moved, &mut findings),
+        Side::Service => service(&facts.boundary, &moved, &mut findings),
     }
     findings
 }
 
-fn sequences(side: Side, border: &Border, findings: &mut Vec<Finding>) {
-    for shared in &border.shared_sequences {
+fn sequences(side: Side, boundary: &BoundaryFacts, findings: &mut Vec<Finding>) {
+    for shared in &boundary.shared_sequences {
         findings.push(Finding::refuse(
             format!("sequence {} in the {side}'s database", shared.sequence),
             format!(
@@ -59,14 +55,14 @@ fn sequences(side: Side, border: &Border, findings: &mut Vec<Finding>) {
 }
 
 fn monolith(
-    border: &Border,
+    boundary: &BoundaryFacts,
     moved: &BTreeSet<&TableName>,
     declared: &BTreeSet<&ForeignColumn>,
     complete: bool,
     findings: &mut Vec<Finding>,
 ) {
     let mut found = BTreeSet::new();
-    for key in &border.foreign_keys {
+    for key in &boundary.foreign_keys {
         match (moved.contains(&key.from), moved.contains(&key.to)) {
             (false, true) => inwards(key, declared, &mut found, findings),
             (true, false) => outwards(key, findings),
@@ -169,8 +165,8 @@ fn action(letter: char) -> Option<&'static str> {
     }
 }
 
-fn service(border: &Border, moved: &BTreeSet<&TableName>, findings: &mut Vec<Finding>) {
-    for key in &border.foreign_keys {
+fn service(boundary: &BoundaryFacts, moved: &BTreeSet<&TableName>, findings: &mut Vec<Finding>) {
+    for key in &boundary.foreign_keys {
         let object = format!(
             "foreign key {} of {} in the service's database",
             key.name, key.from
@@ -200,8 +196,8 @@ fn service(border: &Border, moved: &BTreeSet<&TableName>, findings: &mut Vec<Fin
 
 #[cfg(test)]
 mod tests {
-    use super::super::relations::SharedSequence;
     use super::*;
+    use crate::check::relations::SharedSequence;
     use protocol::finding::Severity;
 
     fn name(table: &str) -> TableName {
@@ -221,7 +217,7 @@ mod tests {
         &'a [(Severity, &'a str)],
     );
 
-    fn key(from: &str, to: &str, on_delete: char) -> Border {
+    fn key(from: &str, to: &str, on_delete: char) -> BoundaryFacts {
         let key = ForeignKey {
             name: "k".into(),
             from: name(from),
@@ -230,14 +226,14 @@ mod tests {
             on_delete,
             on_update: 'a',
         };
-        Border {
+        BoundaryFacts {
             foreign_keys: vec![key],
             shared_sequences: Vec::new(),
         }
     }
 
     #[test]
-    fn foreign_keys_over_the_border() {
+    fn foreign_keys_across_the_boundary() {
         use Severity::{Refuse, Warn};
         let declared = ForeignColumn {
             table: name("stays"),
@@ -317,7 +313,7 @@ mod tests {
         let table = name("moves");
         let moved = BTreeSet::from([&table]);
         for (side, from, to, on_delete, is_declared, expected) in cases {
-            let border = key(from, to, *on_delete);
+            let boundary = key(from, to, *on_delete);
             let declared = if *is_declared {
                 BTreeSet::from([&declared])
             } else {
@@ -325,8 +321,8 @@ mod tests {
             };
             let mut found = Vec::new();
             match side {
-                Side::Monolith => monolith(&border, &moved, &declared, true, &mut found),
-                Side::Service => service(&border, &moved, &mut found),
+                Side::Monolith => monolith(&boundary, &moved, &declared, true, &mut found),
+                Side::Service => service(&boundary, &moved, &mut found),
             }
             let case = format!("{side} {from} {to} {on_delete} {is_declared}: {found:?}");
             assert_eq!(found.len(), expected.len(), "{case}");
@@ -344,12 +340,12 @@ mod tests {
             table: name("stays"),
             column: "id".into(),
         };
-        let border = Border {
+        let boundary = BoundaryFacts {
             foreign_keys: Vec::new(),
             shared_sequences: vec![shared],
         };
         let mut found = Vec::new();
-        sequences(Side::Monolith, &border, &mut found);
+        sequences(Side::Monolith, &boundary, &mut found);
         assert_eq!(found[0].severity, Severity::Refuse);
         assert!(found[0].problem.contains("s.stays.id"));
     }

@@ -1,6 +1,12 @@
 //! The locks on the source's tables, and the session that holds them.
 
-use crate::{Mover, MoverError, connect::Session, layout::ADVISORY_CLASS};
+use super::transaction;
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+    extraction::Mover,
+    layout::ADVISORY_CLASS,
+};
 use protocol::Side;
 use std::time::{Duration, Instant};
 use tokio_postgres::{NoTls, error::SqlState};
@@ -51,8 +57,8 @@ impl Mover {
             .await
             .map_err(wrap())?
             .get(0);
-        super::begin(&session, WEAK_LOCK_TIMEOUT).await?;
-        let tables = self.table_list(side);
+        transaction::begin(&session, WEAK_LOCK_TIMEOUT).await?;
+        let tables = sql::tables(self.tables(side));
         let lock = format!("lock table {tables} in share update exclusive mode");
         session.batch_execute(&lock).await.map_err(wrap())?;
         Ok(SourceLock {

@@ -3,7 +3,7 @@
 //! Every transaction of ours that changes a side begins with [`locked`]: it
 //! locks the row and refuses when another conductor has claimed it since.
 
-use crate::{MoverError, layout::SCHEMA};
+use crate::{error::MoverError, layout::SCHEMA};
 use plan::ExtractionName;
 use protocol::{
     ConductorId, Epoch, Generation, InstanceId, Nonce, Side,

@@ -1,13 +1,23 @@
-//! Chunk by chunk through a table; into those that differ.
+//! Compares a table chunk by chunk, and lists the chunks that differ.
 
 use super::{
-    Run,
-    table::{CHUNK_ROWS, Digest, Key, Range, TableSides},
+    report::{Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, VerifyProgress, VerifyReport},
+    suspects::SuspectChecker,
+    table_side::{CHUNK_ROWS, Digest, Key, Range, TableSides},
 };
-use crate::{MoverError, catalog::MovedTable};
+use crate::{catalog::MovedTable, error::MoverError};
+use protocol::Side;
 use std::collections::HashMap;
+use tokio::sync::watch;
 
-impl Run<'_> {
+/// A verification that runs.
+pub(super) struct Comparison<'a> {
+    pub(super) suspects: SuspectChecker,
+    pub(super) progress: &'a watch::Sender<VerifyProgress>,
+    pub(super) report: VerifyReport,
+}
+
+impl Comparison<'_> {
     /// Compares one table; the number of the owner's rows.
     pub(super) async fn table(
         &mut self,
@@ -21,7 +31,7 @@ impl Run<'_> {
             let (ours, theirs) =
                 tokio::try_join!(sides.owner.digest(&range), sides.other.digest(&range))?;
             if ours != theirs {
-                self.descend(sides, table, &range, &ours, &theirs).await?;
+                self.list_both(sides, table, &range, &ours, &theirs).await?;
             }
             rows += ours.rows;
             self.compared(ours.rows);
@@ -37,7 +47,7 @@ impl Run<'_> {
 
     /// Lists a range on both sides, in pieces whose size the side with more
     /// rows sets: memory stays bounded however much is too much.
-    async fn descend(
+    async fn list_both(
         &mut self,
         sides: &TableSides<'_>,
         table: &MovedTable,
@@ -62,13 +72,34 @@ impl Run<'_> {
             };
             let (ours, theirs) =
                 tokio::try_join!(sides.owner.list(&piece), sides.other.list(&piece))?;
-            for (key, kind) in self.settler.settle(sides, suspects(ours, theirs)).await? {
+            for (key, kind) in self.suspects.confirm(sides, suspects(ours, theirs)).await? {
                 self.differs(table, key, kind);
             }
             if piece.to == range.to {
                 return Ok(());
             }
             rest.after = piece.to;
+        }
+    }
+
+    fn compared(&mut self, rows: u64) {
+        self.report.rows += rows;
+        self.progress.send_modify(|at| {
+            at.rows_verified += rows;
+            at.rows_total = at.rows_total.max(at.rows_verified);
+        });
+    }
+
+    fn differs(&mut self, table: &MovedTable, key: Vec<String>, kind: DifferenceKind) {
+        self.report.differences_total += 1;
+        self.progress.send_modify(|at| at.differences += 1);
+        if self.report.differences.len() < MOST_DIFFERENCES_KEPT {
+            let names = table.key_names(Side::Monolith);
+            self.report.differences.push(Difference {
+                table: table.mapping.monolith.clone(),
+                key: names.into_iter().map(ToOwned::to_owned).zip(key).collect(),
+                kind,
+            });
         }
     }
 }

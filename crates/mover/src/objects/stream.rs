@@ -1,7 +1,8 @@
 //! The row of a stream: how far it is and what it does, in the target's
 //! database.
 
-use crate::{MoverError, layout::SCHEMA, owner::signed};
+use super::owner::signed;
+use crate::{error::MoverError, layout::SCHEMA};
 use plan::ExtractionName;
 use postgres_types::PgLsn;
 use protocol::{Epoch, Lsn, Side, stream::StreamState};
@@ -72,7 +73,7 @@ pub async fn read(
 }
 
 /// The words of a state in the row.
-pub(super) fn words(state: StreamState) -> (&'static str, i64) {
+pub(crate) fn words(state: StreamState) -> (&'static str, i64) {
     match state {
         StreamState::Applying(epoch) => ("applying", signed(epoch)),
         StreamState::Stopped(epoch) => ("stopped", signed(epoch)),
@@ -81,8 +82,8 @@ pub(super) fn words(state: StreamState) -> (&'static str, i64) {
 }
 
 /// Moves the row on from `$2`: extraction, old position, state, epoch, new
-/// position. Meets no row when somebody else has moved it.
-pub(super) fn advance() -> String {
+/// position. Matches no row when another process has moved it.
+pub(crate) fn advance() -> String {
     format!(
         "update {SCHEMA}.stream set state = $3, epoch = $4, position = $5, changed_at = now() \
          where extraction = $1 and position = $2"

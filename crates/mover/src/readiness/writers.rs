@@ -1,16 +1,20 @@
 //! Who writes the tables that move: observed while following.
 //!
 //! A fence refuses every writer of the old owner's tables after the switch:
-//! those that come through the routes have moved, all others stand before a
-//! closed door. So each must be known before: its `application_name` is in the
-//! plan, or the switch is refused.
+//! those that come through the routes have moved, all others get errors. So
+//! each must be known before: its `application_name` is in the plan, or the
+//! switch is refused.
 //!
-//! The look is a sample of the lock table, four times a second, while the
-//! follower runs: it costs the database next to nothing and touches no table
-//! of the user's, and it can miss a writer whose transactions are always
-//! shorter than the time between two looks, though not for long.
+//! The lock table is sampled four times a second while the follower runs: that
+//! costs the database next to nothing and reads no table of the user's. It can
+//! miss a writer whose transactions are always shorter than the time between
+//! two samples, though not for long.
 
-use crate::{Mover, MoverError, connect::Session};
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+    extraction::Mover,
+};
 use protocol::Side;
 use serde::Serialize;
 use std::{
@@ -20,10 +24,10 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// Time between two looks.
+/// Time between two samples.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Time before a failed look is repeated on a new session.
+/// Pause before a new session after an error.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The most that are remembered; a database with more has no plan.
@@ -41,16 +45,16 @@ pub struct Writer {
     pub together_with: Option<String>,
 }
 
-/// Looks until it is dropped.
+/// Samples the writers until it is dropped.
 #[derive(Debug)]
-pub struct Observer {
+pub struct WriterObserver {
     seen: Arc<Mutex<BTreeSet<Writer>>>,
     task: JoinHandle<()>,
 }
 
 /// Transactions that hold a writer's lock on one of the tables, ours left
 /// out, each with what else they hold one on.
-const LOOK: &str = "with held as ( \
+const WRITERS: &str = "with held as ( \
         select l.pid, l.relation, l.relation = any($1::text[]::regclass[]) as moved \
         from pg_locks l join pg_class c on c.oid = l.relation \
         where l.locktype = 'relation' and l.granted and l.mode = 'RowExclusiveLock' \
@@ -62,14 +66,14 @@ const LOOK: &str = "with held as ( \
     left join lateral (select min(h.relation::regclass::text) as other \
                        from held h where h.pid = w.pid and not h.moved) o on true";
 
-impl Observer {
-    /// Begins to look at the monolith's side.
+impl WriterObserver {
+    /// Begins to sample the monolith's side.
     pub fn start(mover: &Mover) -> Self {
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let (mover, shared) = (mover.clone(), Arc::clone(&seen));
         let task = tokio::spawn(async move {
             loop {
-                if let Err(error) = look(&mover, &shared).await {
+                if let Err(error) = sample(&mover, &shared).await {
                     tracing::debug!(%error, "looking for writers failed");
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -85,18 +89,18 @@ impl Observer {
     }
 }
 
-impl Drop for Observer {
+impl Drop for WriterObserver {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn look(mover: &Mover, seen: &Mutex<BTreeSet<Writer>>) -> Result<(), MoverError> {
+async fn sample(mover: &Mover, seen: &Mutex<BTreeSet<Writer>>) -> Result<(), MoverError> {
     let side = Side::Monolith;
     let session = Session::open(side, mover.database(side)).await?;
-    let tables: Vec<String> = mover.tables(side).map(crate::sql::table).collect();
+    let tables: Vec<String> = mover.tables(side).map(sql::table).collect();
     let wrap = || MoverError::sql(side, "looking for writers");
-    let statement = session.prepare(LOOK).await.map_err(wrap())?;
+    let statement = session.prepare(WRITERS).await.map_err(wrap())?;
     loop {
         for row in session
             .query(&statement, &[&tables])

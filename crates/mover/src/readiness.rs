@@ -3,21 +3,25 @@
 //! Everything here only reads. What it finds is a reason not to begin, before
 //! a single request is held.
 
+pub mod writers;
+
 use crate::{
-    Mover, MoverError, catalog,
-    connect::Session,
-    follow::{FollowPhase, FollowStatus},
-    prepare,
-    writers::Writer,
+    catalog,
+    database::{session::Session, sql},
+    error::MoverError,
+    extraction::Mover,
+    follow::FollowStatus,
+    objects::{fence, publication},
 };
 use protocol::{Side, stream::Direction};
 use serde::Serialize;
 use std::fmt;
+use writers::Writer;
 
 /// A reason not to begin a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Blocker {
-    /// What stands in the way.
+    /// What prevents it: a table, a stream, a writer.
     pub object: String,
     /// Why it does.
     pub problem: String,
@@ -61,7 +65,7 @@ const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
       and l.relation = any($1::text[]::regclass[])";
 
 impl Mover {
-    /// Looks for what stands in the way of taking ownership from `from`.
+    /// What prevents taking ownership from `from` now.
     pub async fn blockers(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
         let (monolith, service) = tokio::try_join!(
             Session::open(Side::Monolith, self.database(Side::Monolith)),
@@ -112,22 +116,22 @@ impl Mover {
         target: &Session,
         found: &mut Vec<Blocker>,
     ) -> Result<(), MoverError> {
-        let (publication, side) = (self.layout().publication(), source.side());
-        let published = prepare::published(&**source, side, &publication).await?;
+        let (name, side) = (self.layout().publication(), source.side());
+        let published = publication::published(&**source, side, &name).await?;
         for table in self.tables(side).filter(|table| !published.contains(table)) {
             let remedy = format!(
                 "It was dropped and made again. Before the switch cancel, and start anew. After it \
                  run `alter publication {} add table {}`, bring over by hand what was written since, \
                  and prove it with `banyan verify`",
-                crate::sql::identifier(&publication),
-                crate::sql::table(table)
+                sql::identifier(&name),
+                sql::table(table)
             );
             let problem = "its changes are not published, so the other side lacks them";
             found.push(blocker(table.to_string(), problem, &remedy));
         }
         let side = target.side();
         for table in self.tables(side) {
-            if !prepare::is_fenced(&**target, side, table).await? {
+            if !fence::is_fenced(&**target, side, table).await? {
                 let remedy = format!(
                     "It was dropped and made again. Before the switch cancel, and start anew. After \
                      it bring back by hand what was written there, and run `{}`",
@@ -146,7 +150,7 @@ impl Mover {
         found: &mut Vec<Blocker>,
     ) -> Result<(), MoverError> {
         let side = source.side();
-        let tables: Vec<String> = self.tables(side).map(crate::sql::table).collect();
+        let tables: Vec<String> = self.tables(side).map(sql::table).collect();
         let wrap = || MoverError::sql(side, "looking for transactions in the way");
         let drain = self.extraction.data.switch.drain.as_secs_f64();
         for row in source
@@ -226,8 +230,8 @@ pub fn stream_blocker(
     lag_limit: u64,
 ) -> Option<Blocker> {
     let object = format!("the {} stream", direction.as_str());
-    if let Some(trouble) = trouble(status) {
-        return Some(blocker(object, trouble, "See `banyan status`"));
+    if let Some(problem) = status.problem() {
+        return Some(blocker(object, problem, "See `banyan status`"));
     }
     (status.lag_bytes > lag_limit).then(|| {
         let problem = format!(
@@ -240,19 +244,4 @@ pub fn stream_blocker(
             "Wait until it has caught up, or raise `switch.lag`",
         )
     })
-}
-
-/// What is wrong with a stream, if anything is.
-pub fn trouble(status: &FollowStatus) -> Option<String> {
-    match &status.phase {
-        FollowPhase::Streaming if status.discarded_rows > 0 => Some(format!(
-            "{} rows came while none were to be: somebody writes past the fence",
-            status.discarded_rows
-        )),
-        FollowPhase::Streaming => None,
-        FollowPhase::Connecting => Some("it is connecting".to_owned()),
-        FollowPhase::Retrying { error } => Some(format!("it is being tried again: {error}")),
-        FollowPhase::Failed { error } => Some(format!("it has failed: {error}")),
-        FollowPhase::Ended => Some("it has ended".to_owned()),
-    }
 }

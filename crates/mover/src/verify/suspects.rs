@@ -1,4 +1,4 @@
-//! Tells rows that move from rows that differ.
+//! Tells rows that differ from rows that changed between two reads.
 //!
 //! For a suspect, in this order: read the owner's row; take the position of
 //! the owner's log; wait until the follower has passed it; read the other
@@ -8,19 +8,19 @@
 //! - the other side's row is one that the owner has had since the first read:
 //!   they agree;
 //! - it is not, and the owner's row has not changed between its reads: they
-//!   differ, if that happens twice. Once may be a trick of time: a commit is
+//!   differ, if that happens twice. Once proves nothing: a commit is
 //!   in the change stream before the owner itself shows it, and a row that was
 //!   absent, came and went again looks unchanged;
 //! - the owner's row keeps changing: look again, a bounded number of times,
-//!   then report it as unsettled. What the owner was seen to have within a
-//!   round is remembered, so that a row which changes faster than one can look
-//!   still settles.
+//!   then report it as unsettled. All that the owner was observed to have within
+//!   a round counts, so that a row which changes faster than it can be read is
+//!   still confirmed.
 
 use super::{
-    DifferenceKind,
-    table::{Key, Seen, TableSides},
+    report::DifferenceKind,
+    table_side::{Key, ObservedRow, TableSides},
 };
-use crate::{MoverError, positions::Sampler};
+use crate::{error::MoverError, positions::Sampler};
 use protocol::{Lsn, Side};
 use std::{collections::HashSet, time::Duration};
 use tokio::{
@@ -37,7 +37,7 @@ const MOST_ROUNDS: usize = 8;
 /// How often within a round, without waiting for the follower again.
 const MOST_LOOKS: usize = 5;
 
-/// How many rounds must say that a row differs.
+/// How many rounds in a row must find that a row differs.
 const CONFIRMATIONS: usize = 2;
 
 /// A follower that does not move at all for this long has stopped.
@@ -50,8 +50,8 @@ const BEHIND_LIMIT: Duration = Duration::from_mins(2);
 /// How often the position is asked for, where a call takes a second at most.
 const MOST_SAMPLES: usize = 5;
 
-/// Settles suspects of one verification.
-pub(super) struct Settler {
+/// Checks the suspects of one verification.
+pub(super) struct SuspectChecker {
     sampler: Sampler,
     applied: watch::Receiver<Lsn>,
     owner: Side,
@@ -60,19 +60,20 @@ pub(super) struct Settler {
 /// One suspect.
 struct Suspect {
     key: Key,
-    /// What the last rounds in a row have said.
+    /// The findings of the last rounds in a row.
     differs: Vec<DifferenceKind>,
 }
 
-/// What a round says of a suspect.
+/// A round's result for a suspect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum SuspectVerdict {
     Agrees,
     Differs(DifferenceKind),
-    Moves,
+    /// The owner's row changed meanwhile: look again.
+    Changing,
 }
 
-impl Settler {
+impl SuspectChecker {
     pub(super) fn new(sampler: Sampler, applied: watch::Receiver<Lsn>, owner: Side) -> Self {
         Self {
             sampler,
@@ -82,7 +83,7 @@ impl Settler {
     }
 
     /// Those of the suspects that really differ, and how.
-    pub(super) async fn settle(
+    pub(super) async fn confirm(
         &mut self,
         sides: &TableSides<'_>,
         suspects: Vec<Key>,
@@ -124,12 +125,12 @@ impl Settler {
         let mut again = Vec::new();
         for (mut suspect, verdict) in batch.into_iter().zip(verdicts) {
             match verdict {
-                Verdict::Agrees => {}
-                Verdict::Moves => {
+                SuspectVerdict::Agrees => {}
+                SuspectVerdict::Changing => {
                     suspect.differs.clear();
                     again.push(suspect);
                 }
-                Verdict::Differs(kind) => {
+                SuspectVerdict::Differs(kind) => {
                     suspect.differs.push(kind);
                     if suspect.differs.len() >= CONFIRMATIONS {
                         differences.push((suspect.key, kind));
@@ -146,19 +147,19 @@ impl Settler {
         &mut self,
         sides: &TableSides<'_>,
         keys: &[Key],
-    ) -> Result<Vec<Verdict>, MoverError> {
-        let first = sides.owner.look(keys).await?;
+    ) -> Result<Vec<SuspectVerdict>, MoverError> {
+        let first = sides.owner.read_rows(keys).await?;
         let position = self.position().await?;
         self.wait_applied(position).await?;
-        // Everything that the owner was seen to have since the first look.
+        // Everything that the owner was observed to have since the first read.
         let mut had: Vec<HashSet<Option<i64>>> = first
             .iter()
             .map(|row| HashSet::from([hash(row.as_ref())]))
             .collect();
         let mut verdicts = Vec::new();
         for _ in 0..MOST_LOOKS {
-            let theirs = sides.other.look(keys).await?;
-            let ours = sides.owner.look(keys).await?;
+            let theirs = sides.other.read_rows(keys).await?;
+            let ours = sides.owner.read_rows(keys).await?;
             for (had, row) in had.iter_mut().zip(&ours) {
                 had.insert(hash(row.as_ref()));
             }
@@ -171,7 +172,7 @@ impl Settler {
                 )
             });
             verdicts = merge(&verdicts, new.collect());
-            if !verdicts.contains(&Verdict::Moves) {
+            if !verdicts.contains(&SuspectVerdict::Changing) {
                 break;
             }
         }
@@ -226,35 +227,41 @@ impl Settler {
     }
 }
 
-fn hash(row: Option<&Seen>) -> Option<i64> {
+fn hash(row: Option<&ObservedRow>) -> Option<i64> {
     row.map(|seen| seen.hash)
 }
 
 fn verdict(
-    first: Option<&Seen>,
-    last: Option<&Seen>,
+    first: Option<&ObservedRow>,
+    last: Option<&ObservedRow>,
     had: &HashSet<Option<i64>>,
-    theirs: Option<&Seen>,
-) -> Verdict {
+    theirs: Option<&ObservedRow>,
+) -> SuspectVerdict {
     if had.contains(&hash(theirs)) {
-        return Verdict::Agrees;
+        return SuspectVerdict::Agrees;
     }
     if first != last {
-        return Verdict::Moves;
+        return SuspectVerdict::Changing;
     }
-    Verdict::Differs(match (last, theirs) {
+    SuspectVerdict::Differs(match (last, theirs) {
         (Some(_), None) => DifferenceKind::Missing,
         (None, Some(_)) => DifferenceKind::Extra,
         _ => DifferenceKind::Changed,
     })
 }
 
-/// Of two looks in one round: whoever agreed once, agrees.
-fn merge(old: &[Verdict], new: Vec<Verdict>) -> Vec<Verdict> {
-    let old = |at: usize| old.get(at).copied() == Some(Verdict::Agrees);
+/// Of two reads in one round: what agreed once, agrees.
+fn merge(old: &[SuspectVerdict], new: Vec<SuspectVerdict>) -> Vec<SuspectVerdict> {
+    let old = |at: usize| old.get(at).copied() == Some(SuspectVerdict::Agrees);
     new.into_iter()
         .enumerate()
-        .map(|(at, verdict)| if old(at) { Verdict::Agrees } else { verdict })
+        .map(|(at, verdict)| {
+            if old(at) {
+                SuspectVerdict::Agrees
+            } else {
+                verdict
+            }
+        })
         .collect()
 }
 
@@ -262,8 +269,8 @@ fn merge(old: &[Verdict], new: Vec<Verdict>) -> Vec<Verdict> {
 mod tests {
     use super::*;
 
-    fn seen(hash: i64, version: &str) -> Seen {
-        Seen {
+    fn seen(hash: i64, version: &str) -> ObservedRow {
+        ObservedRow {
             hash,
             version: version.to_owned(),
         }
@@ -275,22 +282,52 @@ mod tests {
         let row = |hash, version| Some(seen(hash, version));
         let cases = [
             // The owner at first, the owner at last, the other side.
-            (row(1, "a"), row(1, "a"), row(1, "x"), Verdict::Agrees),
-            (None, None, None, Verdict::Agrees),
-            (row(1, "a"), row(2, "b"), row(1, "x"), Verdict::Agrees),
-            (row(1, "a"), row(2, "b"), row(2, "x"), Verdict::Agrees),
-            (row(1, "a"), None, None, Verdict::Agrees),
-            (row(1, "a"), row(2, "b"), row(3, "x"), Verdict::Moves),
+            (
+                row(1, "a"),
+                row(1, "a"),
+                row(1, "x"),
+                SuspectVerdict::Agrees,
+            ),
+            (None, None, None, SuspectVerdict::Agrees),
+            (
+                row(1, "a"),
+                row(2, "b"),
+                row(1, "x"),
+                SuspectVerdict::Agrees,
+            ),
+            (
+                row(1, "a"),
+                row(2, "b"),
+                row(2, "x"),
+                SuspectVerdict::Agrees,
+            ),
+            (row(1, "a"), None, None, SuspectVerdict::Agrees),
+            (
+                row(1, "a"),
+                row(2, "b"),
+                row(3, "x"),
+                SuspectVerdict::Changing,
+            ),
             // The same values again, but it has been something else between.
-            (row(1, "a"), row(1, "b"), row(3, "x"), Verdict::Moves),
+            (
+                row(1, "a"),
+                row(1, "b"),
+                row(3, "x"),
+                SuspectVerdict::Changing,
+            ),
             (
                 row(1, "a"),
                 row(1, "a"),
                 row(3, "x"),
-                Verdict::Differs(Changed),
+                SuspectVerdict::Differs(Changed),
             ),
-            (row(1, "a"), row(1, "a"), None, Verdict::Differs(Missing)),
-            (None, None, row(1, "x"), Verdict::Differs(Extra)),
+            (
+                row(1, "a"),
+                row(1, "a"),
+                None,
+                SuspectVerdict::Differs(Missing),
+            ),
+            (None, None, row(1, "x"), SuspectVerdict::Differs(Extra)),
         ];
         for (first, last, theirs, expected) in cases {
             let (first, last, theirs) = (first.as_ref(), last.as_ref(), theirs.as_ref());
@@ -302,7 +339,10 @@ mod tests {
 
     #[test]
     fn agreeing_once_in_a_round_is_enough() {
-        let merged = merge(&[Verdict::Agrees, Verdict::Moves], vec![Verdict::Moves; 2]);
-        assert_eq!(merged, [Verdict::Agrees, Verdict::Moves]);
+        let merged = merge(
+            &[SuspectVerdict::Agrees, SuspectVerdict::Changing],
+            vec![SuspectVerdict::Changing; 2],
+        );
+        assert_eq!(merged, [SuspectVerdict::Agrees, SuspectVerdict::Changing]);
     }
 }

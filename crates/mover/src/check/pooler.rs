@@ -8,7 +8,7 @@
 //! The driver keeps the greeting to itself; it is read from the bytes that
 //! pass. No setting is changed: through a pooler that would stay behind.
 
-use crate::connect::{APPLICATION_NAME, CONNECT_TIMEOUT};
+use crate::database::session::{APPLICATION_NAME, CONNECT_TIMEOUT};
 use plan::DatabaseUrl;
 use std::{
     io,
@@ -34,9 +34,9 @@ const GREETING_BYTES_MAX: usize = 16 * 1024;
 pub(super) enum Directness {
     /// The server itself.
     Direct,
-    /// Something in between, and what gave it away.
+    /// A pooler in between, and the evidence.
     Pooled(String),
-    /// No connection; a session will tell why.
+    /// No connection; opening a session reports why.
     Unknown,
 }
 
@@ -71,7 +71,7 @@ async fn ask(database: &DatabaseUrl) -> Result<(Option<i32>, Vec<i32>), Failure>
     let stream = TcpStream::connect((database.host.as_str(), database.port)).await?;
     stream.set_nodelay(true)?;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let overheard = Overheard {
+    let recording = RecordingStream {
         stream,
         seen: Arc::clone(&seen),
     };
@@ -82,7 +82,7 @@ async fn ask(database: &DatabaseUrl) -> Result<(Option<i32>, Vec<i32>), Failure>
         .dbname(&database.database)
         .application_name(APPLICATION_NAME)
         .ssl_mode(SslMode::Disable);
-    let (client, connection) = config.connect_raw(overheard, NoTls).await?;
+    let (client, connection) = config.connect_raw(recording, NoTls).await?;
     let greeting = greeting(&seen.lock().unwrap_or_else(PoisonError::into_inner));
     let driver = tokio::spawn(connection);
     let mut answers = Vec::new();
@@ -112,12 +112,12 @@ fn greeting(bytes: &[u8]) -> Option<i32> {
 }
 
 /// A stream whose first incoming bytes are kept.
-struct Overheard {
+struct RecordingStream {
     stream: TcpStream,
     seen: Arc<Mutex<Vec<u8>>>,
 }
 
-impl AsyncRead for Overheard {
+impl AsyncRead for RecordingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -133,7 +133,7 @@ impl AsyncRead for Overheard {
     }
 }
 
-impl AsyncWrite for Overheard {
+impl AsyncWrite for RecordingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

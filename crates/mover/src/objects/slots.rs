@@ -1,10 +1,10 @@
 //! Replication slots of ours, and which cluster they are in.
 //!
 //! A slot belongs to one database of a cluster but its name to the whole
-//! cluster: one of our name in another database is somebody else's, and is
-//! never touched.
+//! cluster: one of our name in another database is not ours, and is never
+//! touched.
 
-use crate::{MoverError, connect::Session};
+use crate::{database::session::Session, error::MoverError};
 use protocol::Lsn;
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
@@ -125,7 +125,7 @@ pub(crate) async fn create(session: &Session, name: &str) -> Result<Lsn, MoverEr
     Ok(row.get::<_, String>(0).parse().unwrap_or_default())
 }
 
-/// Drops a slot of this database, ending whoever reads from it. True if there
+/// Drops a slot of this database, after terminating its reader. True if there
 /// was one.
 pub(crate) async fn drop_if_exists(session: &Session, name: &str) -> Result<bool, MoverError> {
     let side = session.side();

@@ -3,8 +3,8 @@
 //! Rows are applied with triggers off, so nothing but this keeps a deletion at
 //! the service from orphaning a row that stayed in the monolith. Under
 //! [`plan::BorderRule::Restrict`] it must not happen: before the target
-//! transaction commits, no row that stays may refer to a value that went and
-//! did not come back.
+//! transaction commits, no row that stays may refer to a value that was deleted
+//! and not inserted again.
 //!
 //! This holds against writers of the staying table as well. The insert of a
 //! referring row locks the row it refers to: if it comes first, our delete
@@ -16,14 +16,18 @@ use super::{
     statements::{Text, Texts, key_matches, key_rows, keys},
     tables::Tables,
 };
-use crate::{MoverError, connect::Session, pgoutput::Value, sql};
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+    pgoutput::Value,
+};
 use bytes::Bytes;
 use plan::{ForeignColumn, TableName};
 use postgres_types::ToSql;
 
-/// Values that went in one target transaction; beyond, the whole staying
-/// table is checked instead.
-const MOST_GONE: usize = 20_000;
+/// Values deleted in one target transaction; beyond, the whole staying table is
+/// checked instead.
+const MOST_DELETED: usize = 20_000;
 
 const REFERENCED: &str = "select fn.nspname::text, f.relname::text, a.attname::text \
     from pg_constraint c \
@@ -33,33 +37,35 @@ const REFERENCED: &str = "select fn.nspname::text, f.relname::text, a.attname::t
     join pg_attribute a on a.attrelid = c.confrelid and a.attnum = c.confkey[1] \
     where c.contype = 'f' and n.nspname = $1 and r.relname = $2";
 
-/// The borders of one direction, with what went in the open transaction.
+/// All of them, with the values deleted in the open transaction.
 #[derive(Default)]
-pub(super) struct Borders {
-    borders: Vec<Border>,
+pub(super) struct CrossBoundaryKeys {
+    foreign_keys: Vec<CrossBoundaryKey>,
 }
 
-struct Border {
+struct CrossBoundaryKey {
     staying: ForeignColumn,
     /// The table that it refers to, and the position of the column there.
     table: usize,
     column: usize,
-    gone: Gone,
+    deleted: DeletedKeys,
 }
 
-enum Gone {
+/// Values of the referenced column.
+enum DeletedKeys {
     These(Vec<Bytes>),
+    /// Too many to list, or all.
     Many,
 }
 
-impl Borders {
+impl CrossBoundaryKeys {
     /// Reads what the foreign keys refer to in the target's database.
     pub(super) async fn load<'a>(
         references: impl Iterator<Item = &'a ForeignColumn>,
         tables: &Tables,
         target: &Session,
     ) -> Result<Self, MoverError> {
-        let mut borders = Vec::new();
+        let mut foreign_keys = Vec::new();
         for staying in references {
             let found = target
                 .query(
@@ -72,7 +78,7 @@ impl Borders {
                 )
                 .await
                 .map_err(MoverError::sql(target.side(), "reading the foreign keys"))?;
-            let before = borders.len();
+            let before = foreign_keys.len();
             for row in found {
                 let name = TableName {
                     schema: row.get(0),
@@ -86,15 +92,15 @@ impl Borders {
                 let Some(column) = names.iter().position(|name| *name == column) else {
                     continue;
                 };
-                let gone = Gone::These(Vec::new());
-                borders.push(Border {
+                let deleted = DeletedKeys::These(Vec::new());
+                foreign_keys.push(CrossBoundaryKey {
                     staying: staying.clone(),
                     table,
                     column,
-                    gone,
+                    deleted,
                 });
             }
-            if borders.len() == before {
+            if foreign_keys.len() == before {
                 return Err(MoverError::Data {
                     object: staying.to_string(),
                     problem: "the plan lists it under `references`, but it is no foreign key to a \
@@ -104,10 +110,10 @@ impl Borders {
                 });
             }
         }
-        Ok(Self { borders })
+        Ok(Self { foreign_keys })
     }
 
-    /// Notes which values these changes take away. To be called before they
+    /// Notes which values these changes delete. To be called before they
     /// are applied: values that are no keys are read from the table.
     pub(super) async fn gather(
         &mut self,
@@ -115,10 +121,16 @@ impl Borders {
         tables: &Tables,
         target: &Session,
     ) -> Result<(), MoverError> {
-        for border in &mut self.borders {
-            let table = tables.get(border.table);
-            let ours = changes.iter().filter(|change| change.table == border.table);
-            let gone = if let Some(at) = table.moved.key.iter().position(|&at| at == border.column)
+        for foreign_key in &mut self.foreign_keys {
+            let table = tables.get(foreign_key.table);
+            let ours = changes
+                .iter()
+                .filter(|change| change.table == foreign_key.table);
+            let deleted = if let Some(at) = table
+                .moved
+                .key
+                .iter()
+                .position(|&at| at == foreign_key.column)
             {
                 ours.filter(|change| {
                     matches!(change.kind, ChangeKind::Delete | ChangeKind::Rekey(_))
@@ -126,50 +138,53 @@ impl Borders {
                 .map(|change| change.key[at].clone())
                 .collect()
             } else {
-                let touched = ours.filter(|change| border.touches(change));
+                let touched = ours.filter(|change| foreign_key.touches(change));
                 let touched: Vec<&Key> = touched.map(|change| &change.key).collect();
-                border.read(&touched, tables, target).await?
+                foreign_key.read(&touched, tables, target).await?
             };
-            border.gone.extend(gone);
+            foreign_key.deleted.extend(deleted);
         }
         Ok(())
     }
 
-    /// Notes that a whole table went.
+    /// Notes that a whole table was emptied.
     pub(super) fn truncated(&mut self, table: usize) {
-        for border in self
-            .borders
+        for foreign_key in self
+            .foreign_keys
             .iter_mut()
-            .filter(|border| border.table == table)
+            .filter(|foreign_key| foreign_key.table == table)
         {
-            border.gone = Gone::Many;
+            foreign_key.deleted = DeletedKeys::Many;
         }
     }
 
     /// Whether any of them refers to this table.
-    pub(super) fn touch(&self, table: usize) -> bool {
-        self.borders.iter().any(|border| border.table == table)
+    pub(super) fn refer_to(&self, table: usize) -> bool {
+        self.foreign_keys
+            .iter()
+            .any(|foreign_key| foreign_key.table == table)
     }
 
-    /// Checks the open transaction, and forgets what went in it.
+    /// Checks the open transaction, and clears the values noted in it.
     pub(super) async fn check(
         &mut self,
         tables: &Tables,
         target: &Session,
     ) -> Result<(), MoverError> {
-        for border in &mut self.borders {
-            let gone = std::mem::replace(&mut border.gone, Gone::These(Vec::new()));
-            if border.orphans(&gone, tables, target).await? {
-                let moved = tables.get(border.table).moved.name(target.side());
+        for foreign_key in &mut self.foreign_keys {
+            let deleted =
+                std::mem::replace(&mut foreign_key.deleted, DeletedKeys::These(Vec::new()));
+            if foreign_key.orphans(&deleted, tables, target).await? {
+                let moved = tables.get(foreign_key.table).moved.name(target.side());
                 return Err(MoverError::Data {
-                    object: border.staying.to_string(),
+                    object: foreign_key.staying.to_string(),
                     problem: format!(
                         "rows of it refer to rows of {moved} that were deleted or got another key \
                          on the other side; nothing of that transaction has been applied"
                     ),
                     remedy: format!(
                         "Delete or change the rows of {} that stay, then start following again",
-                        border.staying.table
+                        foreign_key.staying.table
                     ),
                 });
             }
@@ -178,10 +193,10 @@ impl Borders {
     }
 }
 
-impl Gone {
+impl DeletedKeys {
     fn extend(&mut self, values: Vec<Bytes>) {
         let Self::These(these) = self else { return };
-        if these.len() + values.len() > MOST_GONE {
+        if these.len() + values.len() > MOST_DELETED {
             *self = Self::Many;
         } else {
             these.extend(values);
@@ -189,7 +204,7 @@ impl Gone {
     }
 }
 
-impl Border {
+impl CrossBoundaryKey {
     fn touches(&self, change: &Change) -> bool {
         match &change.kind {
             ChangeKind::Insert(_) => false,
@@ -238,7 +253,7 @@ impl Border {
 
     async fn orphans(
         &self,
-        gone: &Gone,
+        deleted: &DeletedKeys,
         tables: &Tables,
         target: &Session,
     ) -> Result<bool, MoverError> {
@@ -254,15 +269,15 @@ impl Border {
             )
         };
         let wrap = MoverError::sql(target.side(), "checking rows that stay");
-        let row = match gone {
-            Gone::These(values) if values.is_empty() => return Ok(false),
-            Gone::These(values) => {
+        let row = match deleted {
+            DeletedKeys::These(values) if values.is_empty() => return Ok(false),
+            DeletedKeys::These(values) => {
                 let cast = &table.casts[self.column];
                 let select = select(&format!("in (select v::{cast} from unnest($1::text[]) v)"));
                 let values: Texts<'_> = values.iter().map(|value| Some(Text(value))).collect();
                 target.query_one(&select, &[&values]).await.map_err(wrap)?
             }
-            Gone::Many => target
+            DeletedKeys::Many => target
                 .query_one(&select("is not null"), &[])
                 .await
                 .map_err(wrap)?,

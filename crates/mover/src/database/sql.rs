@@ -16,6 +16,11 @@ pub fn table(name: &TableName) -> String {
     format!("{}.{}", identifier(&name.schema), identifier(&name.table))
 }
 
+/// Quoted, schema-qualified tables, joined by commas.
+pub fn tables<'a>(names: impl IntoIterator<Item = &'a TableName>) -> String {
+    names.into_iter().map(table).collect::<Vec<_>>().join(", ")
+}
+
 /// A quoted literal, safe with either setting of
 /// `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {

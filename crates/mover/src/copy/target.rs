@@ -1,0 +1,216 @@
+//! The copy's steps at the service: *begin* and *finish*, by the stream's row.
+
+use super::snapshot::ExportedSnapshot;
+use crate::{
+    catalog::MovedTable,
+    database::{
+        lock_retry::{self, LockRetry},
+        session::Session,
+        sql,
+    },
+    error::MoverError,
+    extraction::Mover,
+    layout::{COPY_WORKERS, SCHEMA},
+    objects::{
+        origins,
+        owner::{self, RowLock},
+    },
+};
+use protocol::{
+    Side,
+    owner::{Claim, Owner, OwnerRow},
+};
+use tokio_postgres::Transaction;
+
+/// What *begin* found.
+pub(super) enum Begun {
+    /// The tables are empty, and to be copied.
+    Fresh,
+    /// An earlier copy was finished.
+    AlreadyCopied,
+}
+
+impl Mover {
+    /// Locks a side's row for a step of the copy, which is made from the
+    /// monolith as the owner only.
+    pub(super) async fn locked_for_copy(
+        &self,
+        transaction: &Transaction<'_>,
+        side: Side,
+        claim: Claim,
+        lock: RowLock,
+    ) -> Result<(), MoverError> {
+        let OwnerRow { owner, epoch, .. } =
+            owner::locked(transaction, side, &self.extraction.name, claim, lock).await?;
+        if owner == Owner::Monolith {
+            return Ok(());
+        }
+        let problem = format!("a copy is made while the monolith owns the data; now it is {owner}");
+        Err(MoverError::Row {
+            extraction: self.extraction.name.clone(),
+            side,
+            epoch,
+            problem,
+        })
+    }
+
+    /// *begin*, retried where it fails on locks: a copy that was just killed may
+    /// still hold some.
+    pub(super) async fn begin_copy(
+        &self,
+        service: &mut Session,
+        claim: Claim,
+        tables: &[MovedTable],
+    ) -> Result<Begun, MoverError> {
+        let mut retry = LockRetry::new(Side::Service, "beginning the copy (a table is locked)");
+        loop {
+            match self.try_begin_copy(service, claim, tables).await {
+                Ok(begun) => return Ok(begun),
+                Err(error) => retry.wait_after(error).await?,
+            }
+        }
+    }
+
+    async fn try_begin_copy(
+        &self,
+        service: &mut Session,
+        claim: Claim,
+        tables: &[MovedTable],
+    ) -> Result<Begun, MoverError> {
+        let wrap = || MoverError::sql(Side::Service, "beginning the copy");
+        let name = self.extraction.name.as_str();
+        let layout = self.layout();
+        let transaction = lock_retry::begin(service).await?;
+        self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
+            .await?;
+        let state = transaction
+            .query_opt(
+                &format!("select state from {SCHEMA}.stream where extraction = $1"),
+                &[&name],
+            )
+            .await
+            .map_err(wrap())?
+            .map(|row| row.get::<_, String>(0));
+        match state.as_deref() {
+            None => {
+                refuse_rows(&transaction, tables).await?;
+                let insert = format!(
+                    "insert into {SCHEMA}.stream \
+                     (extraction, state, epoch, position, system_identifier, timeline) \
+                     values ($1, 'copying', 0, '0/0', '', 0)"
+                );
+                transaction
+                    .execute(&insert, &[&name])
+                    .await
+                    .map_err(wrap())?;
+            }
+            Some("copying") => empty(&transaction, tables).await?,
+            Some(_) => return Ok(Begun::AlreadyCopied),
+        }
+        for worker in 0..COPY_WORKERS {
+            origins::create(&transaction, &layout.copy_origin(worker))
+                .await
+                .map_err(wrap())?;
+        }
+        transaction.commit().await.map_err(wrap())?;
+        Ok(Begun::Fresh)
+    }
+
+    /// *finish*: from here on the copy is done.
+    pub(super) async fn finish_copy(
+        &self,
+        service: &mut Session,
+        claim: Claim,
+        exported: &ExportedSnapshot,
+    ) -> Result<(), MoverError> {
+        let mut retry = LockRetry::new(Side::Service, "finishing the copy");
+        loop {
+            match self.try_finish_copy(service, claim, exported).await {
+                Ok(()) => return Ok(()),
+                Err(error) => retry.wait_after(error).await?,
+            }
+        }
+    }
+
+    async fn try_finish_copy(
+        &self,
+        service: &mut Session,
+        claim: Claim,
+        exported: &ExportedSnapshot,
+    ) -> Result<(), MoverError> {
+        let wrap = || MoverError::sql(Side::Service, "finishing the copy");
+        let transaction = lock_retry::begin(service).await?;
+        self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
+            .await?;
+        origins::drop_copy_origins(&transaction, &self.layout()).await?;
+        let update = format!(
+            "update {SCHEMA}.stream set state = 'applying', epoch = 0, \
+                position = $2::text::pg_lsn, system_identifier = $3, timeline = $4, \
+                changed_at = now() \
+             where extraction = $1 and state = 'copying'"
+        );
+        let name = self.extraction.name.as_str();
+        let position = exported.position.to_string();
+        let cluster = &exported.cluster;
+        let changed = transaction
+            .execute(
+                &update,
+                &[
+                    &name,
+                    &position,
+                    &cluster.system_identifier,
+                    &cluster.timeline,
+                ],
+            )
+            .await
+            .map_err(wrap())?;
+        if changed != 1 {
+            return Err(MoverError::Row {
+                extraction: self.extraction.name.clone(),
+                side: Side::Service,
+                epoch: protocol::Epoch::default(),
+                problem: "the copy's row was taken away while it ran; start it again".to_owned(),
+            });
+        }
+        transaction.commit().await.map_err(wrap())
+    }
+}
+
+/// Refuses tables with rows: no copy of ours has written them.
+async fn refuse_rows(
+    transaction: &Transaction<'_>,
+    tables: &[MovedTable],
+) -> Result<(), MoverError> {
+    for table in tables {
+        let name = table.name(Side::Service);
+        let exists = format!("select exists (select from {})", sql::table(name));
+        let row = transaction
+            .query_one(&exists, &[])
+            .await
+            .map_err(MoverError::sql(
+                Side::Service,
+                "looking for rows in the targets",
+            ))?;
+        if row.get(0) {
+            return Err(MoverError::Data {
+                object: name.to_string(),
+                problem: "the service's table is not empty, and its rows are not a copy of ours"
+                    .to_owned(),
+                remedy: "Empty it, or name another table in the plan".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// All in one statement: they may refer to each other.
+async fn empty(transaction: &Transaction<'_>, tables: &[MovedTable]) -> Result<(), MoverError> {
+    let names = sql::tables(tables.iter().map(|table| table.name(Side::Service)));
+    transaction
+        .batch_execute(&format!("truncate {names}"))
+        .await
+        .map_err(MoverError::sql(
+            Side::Service,
+            "emptying the targets of an interrupted copy",
+        ))
+}

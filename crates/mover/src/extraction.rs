@@ -1,0 +1,67 @@
+//! What one mover moves: an extraction whose tables are replicated between two
+//! databases.
+
+use crate::layout::Layout;
+use plan::{DatabaseUrl, ExtractionName, Replicate, TableName};
+use protocol::Side;
+
+/// An extraction of the plan whose data is replicated.
+#[derive(Debug, Clone)]
+pub struct ReplicatedExtraction {
+    /// The extraction's name.
+    pub name: ExtractionName,
+    /// Its tables, and between which databases they move.
+    pub data: Replicate,
+}
+
+/// Moves the data of one extraction. Its operations are in the modules named
+/// after them.
+#[derive(Debug, Clone)]
+pub struct Mover {
+    pub(crate) extraction: ReplicatedExtraction,
+}
+
+impl Mover {
+    /// The mover of an extraction of a plan.
+    pub fn new(name: &ExtractionName, data: &Replicate) -> Self {
+        Self {
+            extraction: ReplicatedExtraction {
+                name: name.clone(),
+                data: data.clone(),
+            },
+        }
+    }
+
+    /// What moves.
+    pub fn extraction(&self) -> &ReplicatedExtraction {
+        &self.extraction
+    }
+
+    /// The database of a side.
+    pub fn database(&self, side: Side) -> &DatabaseUrl {
+        match side {
+            Side::Monolith => &self.extraction.data.databases.monolith,
+            Side::Service => &self.extraction.data.databases.service,
+        }
+    }
+
+    /// The names of everything that is ours.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.extraction.name)
+    }
+
+    /// The tables of a side, in the plan's order.
+    pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &TableName> {
+        self.extraction.tables(side)
+    }
+}
+
+impl ReplicatedExtraction {
+    /// The tables of a side, in the plan's order.
+    pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &TableName> {
+        self.data.tables.iter().map(move |mapping| match side {
+            Side::Monolith => &mapping.monolith,
+            Side::Service => &mapping.service,
+        })
+    }
+}

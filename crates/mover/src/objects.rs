@@ -1,0 +1,10 @@
+//! What is ours in the users' databases, read and changed: the ownership row,
+//! the stream's row, the publication, the slots, the origins, the fence. Their
+//! names and definitions are in [`crate::layout`].
+
+pub(crate) mod fence;
+pub(crate) mod origins;
+pub mod owner;
+pub(crate) mod publication;
+pub(crate) mod slots;
+pub mod stream;
