@@ -1,6 +1,9 @@
 //! The end of an extraction, without a trace.
 
-use crate::databases::{Pair, lines, pair};
+use crate::{
+    extraction::databases::{Pair, pair},
+    queries::lines,
+};
 use anyhow::{Result, ensure};
 use mover::cancel::Cancelled;
 use pgwire_replication::{ReplicationClient, ReplicationConfig, TlsConfig};

@@ -1,6 +1,6 @@
 //! Read-your-writes: what was acknowledged is waited for, and comes soon.
 
-use crate::scene::{Scene, reached};
+use crate::follow::scene::{Scene, sampled_and_reached};
 use anyhow::{Result, ensure};
 use protocol::{Side, stream::Direction};
 use std::time::{Duration, Instant};
@@ -44,11 +44,7 @@ async fn round_trips(options: &Options, times: usize) -> Result<()> {
         };
         user.batch_execute(&statement).await?;
         let began = Instant::now();
-        let position = sampler
-            .sample()
-            .await
-            .ok_or_else(|| anyhow::anyhow!("no position"))?;
-        reached(&forward, position, Duration::from_secs(2)).await?;
+        sampled_and_reached(&sampler, &forward, Duration::from_secs(2)).await?;
         if ours {
             moved.push(began.elapsed());
             let slot = i32::try_from(number)?;
@@ -90,11 +86,7 @@ async fn positions_inside_open_transactions() -> Result<()> {
         ))
         .await?;
         let began = Instant::now();
-        let position = sampler
-            .sample()
-            .await
-            .ok_or_else(|| anyhow::anyhow!("no position"))?;
-        reached(&forward, position, Duration::from_secs(2)).await?;
+        sampled_and_reached(&sampler, &forward, Duration::from_secs(2)).await?;
         times.push(began.elapsed());
         open.batch_execute("rollback").await?;
     }

@@ -1,7 +1,7 @@
 //! Verification: planted differences are found, moving rows are not taken for
 //! differences.
 
-use crate::databases::{Pair, pair};
+use crate::extraction::databases::{Pair, pair};
 use anyhow::{Result, ensure};
 use mover::{
     MoverError,

@@ -1,10 +1,14 @@
-//! States, loops, borders and zombies.
+//! Stream states, loops, foreign keys across the boundary, and followers that
+//! another conductor has superseded.
 
-use crate::scene::{Scene, failed, state, status};
+use crate::{
+    follow::scene::{Scene, failed, state, status},
+    plans::conductor,
+};
 use anyhow::{Result, ensure};
 use mover::follow::FollowPhase;
 use protocol::{
-    ConductorId, Epoch, Side,
+    Epoch, Side,
     stream::{Direction, MessageKind, StreamState},
 };
 use std::time::Instant;
@@ -209,7 +213,7 @@ async fn a_waiting_stream_does_not_care_for_columns() -> Result<()> {
 
 /// The service deletes what a row that stayed refers to.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_orphaned_across_the_border() -> Result<()> {
+async fn nothing_is_orphaned_across_the_boundary() -> Result<()> {
     let scene = Scene::new(
         "insert into contracts (title) select 'seed' from generate_series(1, 10); \
          insert into documents (contract_id, name) select 4, 'd'",
@@ -259,10 +263,7 @@ async fn a_zombie_is_refused() -> Result<()> {
     user.batch_execute("insert into contracts (title) values ('one')")
         .await?;
     scene.caught_up(&zombie, Side::Monolith).await?;
-    let claims = scene
-        .mover
-        .prepare(scene.instance, ConductorId(Uuid::new_v4()))
-        .await?;
+    let claims = scene.mover.prepare(scene.instance, conductor()).await?;
     user.batch_execute("insert into contracts (title) values ('two')")
         .await?;
     let error = failed(&zombie).await?;

@@ -1,6 +1,10 @@
 //! The copy: odd values, interruption, and that it is made once.
 
-use crate::databases::{Pair, conductor, pair};
+use crate::{
+    extraction::databases::{Pair, pair},
+    plans::conductor,
+    queries::lines,
+};
 use anyhow::{Result, bail, ensure};
 use mover::{
     MoverError,
@@ -136,13 +140,13 @@ const WIDE_TABLES: &[&str] = &["public.a: { }", "public.b: { }"];
 
 async fn stream(pair: &Pair) -> Result<Vec<String>> {
     let admin = pair.superuser(Side::Service).await?;
-    crate::databases::lines(&admin, "select state from banyan.stream").await
+    lines(&admin, "select state from banyan.stream").await
 }
 
 async fn counts(pair: &Pair) -> Result<Vec<String>> {
     let admin = pair.superuser(Side::Service).await?;
     let query = "select (select count(*) from svc.a), (select count(*) from svc.b)";
-    crate::databases::lines(&admin, query).await
+    lines(&admin, query).await
 }
 
 #[tokio::test]
@@ -263,7 +267,7 @@ async fn preparing_again_changes_nothing_but_the_generation() -> Result<()> {
                 "select oid, pubname from pg_publication",
                 "select slot_name, confirmed_flush_lsn from pg_replication_slots where database = current_database()",
             ] {
-                all.push(crate::databases::lines(&admin, query).await?);
+                all.push(lines(&admin, query).await?);
             }
         }
         Ok(all)

@@ -1,6 +1,6 @@
 //! Every kind of change arrives, with every kind of value.
 
-use crate::scene::{Scene, failed, reached};
+use crate::follow::scene::{Scene, failed, reached};
 use anyhow::{Result, ensure};
 use protocol::{Side, stream::Direction};
 

@@ -2,7 +2,8 @@
 
 mod cases;
 
-use crate::databases::{APP, MOVER, Pair, clusters, mover, pair, roles, show};
+use crate::extraction::databases::{APP, MOVER, Pair, clusters, pair, roles, show};
+use crate::plans::mover;
 use anyhow::{Context, Result, ensure};
 use cases::CASES;
 use mover::check::sharing;

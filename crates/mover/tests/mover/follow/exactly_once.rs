@@ -1,6 +1,6 @@
 //! Each change once, whatever is killed and whenever.
 
-use crate::scene::{Scene, status};
+use crate::follow::scene::{Scene, status};
 use anyhow::{Result, ensure};
 use mover::follow::FollowPhase;
 use protocol::{Side, stream::Direction};

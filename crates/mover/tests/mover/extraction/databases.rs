@@ -3,11 +3,13 @@
 //! The mover's role is no superuser: it has what the documentation says that
 //! it needs, and nothing else.
 
+use crate::{
+    plans::{conductor, mover},
+    queries::lines,
+};
 use anyhow::{Context, Result};
 use mover::{Claims, Mover};
-use plan::Plan;
-use protocol::{ConductorId, InstanceId, Side, finding::Finding};
-use std::fmt::Write as _;
+use protocol::{InstanceId, Side, finding::Finding};
 use testbed::{
     cluster::{Cluster, Options, Rights},
     directory::PrivateDirectory,
@@ -119,39 +121,6 @@ pub async fn pair(name: &str, monolith: &str, service: &str, tables: &[&str]) ->
     })
 }
 
-/// A mover of a plan with these tables. The extraction is called like the
-/// database: origins are named per cluster.
-pub fn mover(name: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Mover> {
-    let extraction = name.replace('_', "-");
-    let mut text = format!(
-        "monolith: {{ url: \"http://127.0.0.1:1\", database: \"{monolith}\" }}
-services:
-  target: {{ url: \"http://127.0.0.1:2\", database: \"{service}\" }}
-gateway: {{ listen: \"127.0.0.1:3\" }}
-extractions:
-  {extraction}:
-    service: target
-    routes: [{{ path: /x/* }}]
-    data:
-      mode: replicate
-      schema: svc
-"
-    );
-    let (references, tables): (Vec<&str>, Vec<&str>) =
-        tables.iter().partition(|line| line.ends_with(": restrict"));
-    for (heading, lines) in [("tables", tables), ("references", references)] {
-        if !lines.is_empty() {
-            writeln!(text, "      {heading}:")?;
-        }
-        for line in lines {
-            writeln!(text, "        {line}")?;
-        }
-    }
-    let plan = Plan::parse(&text, |_| None).with_context(|| text.clone())?;
-    let (extraction, data) = plan.replicated().next().context("no extraction")?;
-    Ok(Mover::new(&extraction.name, data))
-}
-
 impl Pair {
     pub fn app(&self, side: Side) -> &Client {
         match side {
@@ -181,18 +150,6 @@ impl Pair {
     pub async fn lines(&self, side: Side, query: &str) -> Result<Vec<String>> {
         lines(self.app(side), query).await
     }
-}
-
-/// The lines that a query gives, each row as text.
-pub async fn lines(client: &Client, query: &str) -> Result<Vec<String>> {
-    let rows = client
-        .query(&format!("select q::text from ({query}) q"), &[])
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-pub fn conductor() -> ConductorId {
-    ConductorId(Uuid::new_v4())
 }
 
 /// Findings as text, for messages of tests.

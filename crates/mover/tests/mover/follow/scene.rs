@@ -1,14 +1,17 @@
 //! A monolith's and a service's database, copied and ready to be followed.
 
+use crate::{
+    plans::{conductor, mover},
+    queries::lines,
+};
 use anyhow::{Context, Result, bail};
 use mover::{
     Claims, Mover,
     follow::{FollowPhase, FollowStatus, Follower},
     positions::Sampler,
 };
-use plan::Plan;
 use protocol::{
-    ConductorId, Epoch, InstanceId, Lsn, Nonce, Side,
+    Epoch, InstanceId, Lsn, Nonce, Side,
     stream::{Direction, MESSAGE_PREFIX, Message, MessageKind, StreamState},
 };
 use std::time::Duration;
@@ -62,6 +65,12 @@ create table svc.lines (
 create table public.unrelated (id bigint generated always as identity primary key, x integer);
 ";
 
+const TABLES: &[&str] = &[
+    "public.contracts: { to: agreements, columns: { title: name } }",
+    "public.lines: { columns: { contract_id: agreement } }",
+    "public.documents.contract_id: restrict",
+];
+
 pub struct Scene {
     pub monolith: Cluster,
     pub service: Cluster,
@@ -85,27 +94,22 @@ impl Scene {
             cluster.create_role("banyan", Rights::Superuser).await?;
             cluster.create_database("data", "banyan").await?;
         }
-        monolith
-            .superuser("data")
-            .await?
-            .batch_execute(MONOLITH)
-            .await?;
-        monolith
-            .superuser("data")
-            .await?
-            .batch_execute(seed)
-            .await?;
-        service
-            .superuser("data")
-            .await?
-            .batch_execute(SERVICE)
-            .await?;
+        for (cluster, statements) in [
+            (&monolith, MONOLITH),
+            (&monolith, seed),
+            (&service, SERVICE),
+        ] {
+            let superuser = cluster.superuser("data").await?;
+            superuser.batch_execute(statements).await?;
+        }
         let mover = mover(
+            "big-contracts",
             &monolith.url("banyan", "data")?,
             &service.url("banyan", "data")?,
+            TABLES,
         )?;
         let instance = InstanceId(Uuid::new_v4());
-        let claims = mover.prepare(instance, ConductorId(Uuid::new_v4())).await?;
+        let claims = mover.prepare(instance, conductor()).await?;
         mover.copy(&claims, &watch::Sender::default()).await?;
         Ok(Self {
             monolith,
@@ -139,10 +143,7 @@ impl Scene {
 
     /// Waits until all that the source has now is in the target.
     pub async fn caught_up(&self, follower: &Follower, source: Side) -> Result<()> {
-        let Some(position) = self.sampler(source).sample().await else {
-            bail!("no position of the {source}");
-        };
-        reached(follower, position, LIMIT).await
+        sampled_and_reached(&self.sampler(source), follower, LIMIT).await
     }
 
     /// Changes a side's owner as a hand-over does, with its message.
@@ -184,13 +185,10 @@ impl Scene {
         for (old, new) in pairs {
             let (one, other) = (digest(&monolith, old).await?, digest(&service, new).await?);
             if one != other {
-                let all = |client, table: &str| {
-                    rows(
-                        client,
-                        format!("select left(t::text, 200) from {table} t order by 1"),
-                    )
-                };
-                let (old_rows, new_rows) = (all(&monolith, old).await?, all(&service, new).await?);
+                let all =
+                    |table: &str| format!("select left(t::text, 200) from {table} t order by 1");
+                let old_rows = lines(&monolith, &all(old)).await?;
+                let new_rows = lines(&service, &all(new)).await?;
                 let only = |a: &[String], b: &[String]| {
                     a.iter()
                         .filter(|row| !b.contains(row))
@@ -211,15 +209,6 @@ impl Scene {
     }
 }
 
-async fn rows(client: &Client, query: String) -> Result<Vec<String>> {
-    Ok(client
-        .query(&query, &[])
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect())
-}
-
 async fn digest(client: &Client, table: &str) -> Result<(i64, String)> {
     client
         .batch_execute("set timezone = 'UTC'; set bytea_output = 'hex'")
@@ -233,30 +222,14 @@ async fn digest(client: &Client, table: &str) -> Result<(i64, String)> {
     Ok((row.get(0), row.get(1)))
 }
 
-pub fn mover(monolith: &str, service: &str) -> Result<Mover> {
-    let text = format!(
-        "
-monolith: {{ url: 'http://127.0.0.1:1', database: '{monolith}' }}
-services:
-  agreements: {{ url: 'http://127.0.0.1:2', database: '{service}' }}
-gateway: {{ listen: '127.0.0.1:3' }}
-extractions:
-  big-contracts:
-    service: agreements
-    routes: [{{ path: /api/contracts/* }}]
-    data:
-      mode: replicate
-      schema: svc
-      tables:
-        public.contracts: {{ to: agreements, columns: {{ title: name }} }}
-        public.lines: {{ columns: {{ contract_id: agreement }} }}
-      references:
-        public.documents.contract_id: restrict
-"
-    );
-    let plan = Plan::parse(&text, |_| None).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let (extraction, data) = plan.replicated().next().context("no extraction")?;
-    Ok(Mover::new(&extraction.name, data))
+/// Samples a position, and waits until a follower has applied up to it.
+pub async fn sampled_and_reached(
+    sampler: &Sampler,
+    follower: &Follower,
+    limit: Duration,
+) -> Result<()> {
+    let position = sampler.sample().await.context("no position")?;
+    reached(follower, position, limit).await
 }
 
 /// Waits until a follower has applied up to a position.

@@ -1,8 +1,8 @@
 //! How fast a backlog drains, beside a native subscription to the same tables
 //! (which commits asynchronously; ours does not). Not a test of right or wrong, hence not run by
-//! itself: `cargo test -p mover --test follow -- --ignored --nocapture drain`.
+//! itself: `cargo test -p mover --test mover -- --ignored --nocapture drain`.
 
-use crate::scene::{MONOLITH, Scene, reached};
+use crate::follow::scene::{MONOLITH, Scene, reached};
 use anyhow::Result;
 use protocol::{Side, stream::Direction};
 use std::time::{Duration, Instant};

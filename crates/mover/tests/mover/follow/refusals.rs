@@ -1,6 +1,6 @@
 //! What a follower does not go on with, and how it says so.
 
-use crate::scene::{Scene, failed, idle_slot};
+use crate::follow::scene::{Scene, failed, idle_slot};
 use anyhow::{Result, ensure};
 use protocol::{Side, stream::Direction};
 

@@ -1,0 +1,6 @@
+//! The mover against real PostgreSQL.
+
+mod extraction;
+mod follow;
+mod plans;
+mod queries;
