@@ -14,6 +14,8 @@ mod boundary;
 mod columns;
 mod error_finding;
 mod facts;
+#[cfg(test)]
+mod fixtures;
 mod pooler;
 mod relations;
 mod server;

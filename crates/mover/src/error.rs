@@ -24,7 +24,7 @@ pub enum MoverError {
     Sql {
         /// Whose database.
         side: Side,
-        /// What we were at.
+        /// The step that failed.
         doing: &'static str,
         /// The server's or driver's error.
         source: tokio_postgres::Error,
@@ -42,7 +42,7 @@ pub enum MoverError {
     Deadline {
         /// Whose database.
         side: Side,
-        /// What we were at.
+        /// The step that failed.
         doing: &'static str,
         /// The bound.
         limit: Duration,

@@ -102,7 +102,7 @@ impl Mover {
     }
 
     /// The compare-and-set of the commit point, or the abort that competes
-    /// with it. The answer is what the row says afterwards, whoever decided.
+    /// with it. Returns what the row says afterwards, whichever of the two came first.
     ///
     /// An error means that the outcome is not known; ask again, for an abort.
     pub async fn decide(
@@ -114,7 +114,7 @@ impl Mover {
     ) -> Result<Outcome, MoverError> {
         let side = id.from;
         // One that was given up before the fence is in a transaction that may
-        // hold the row: it ends here, or we would wait for ourselves.
+        // hold the row: dropping it ends that, or this would wait for it.
         let lock = lock.filter(|lock| !lock.is_unfenced());
         let fresh;
         let session = if let Some(session) = lock.as_ref().and_then(SourceLock::fenced_session) {

@@ -31,7 +31,8 @@ use tokio_postgres::Statement;
 /// The longest that [`Sampler::sample`] takes.
 pub const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a sampled position may stay unflushed before we help.
+/// How long a sampled position may stay unflushed before the sampler
+/// commits a message.
 pub const UNFLUSHED_LIMIT: Duration = Duration::from_millis(5);
 
 /// Calls waiting for the next query; one more is answered `None` if no room

@@ -193,46 +193,11 @@ fn access(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        catalog::{Column, Table},
-        check::relations::{Trigger, UniqueIndex},
-    };
-    use plan::TableName;
+    use crate::check::{fixtures, relations::Trigger};
     use protocol::finding::Severity;
 
     fn facts() -> TableFacts {
-        TableFacts {
-            table: Table {
-                name: TableName {
-                    schema: "public".into(),
-                    table: "t".into(),
-                },
-                kind: 'r',
-                replica_identity: 'd',
-                row_security: false,
-                columns: vec![Column {
-                    name: "id".into(),
-                    type_name: "bigint".into(),
-                    not_null: true,
-                    generated: false,
-                    has_default: false,
-                    sequence: None,
-                    labels: Vec::new(),
-                }],
-                key: vec!["id".into()],
-            },
-            unlogged: false,
-            partition: false,
-            inherits: false,
-            deferrable_key: false,
-            owned: true,
-            empty: Emptiness::Empty,
-            rules: Vec::new(),
-            triggers: Vec::new(),
-            unique: Vec::<UniqueIndex>::new(),
-            publications: Vec::new(),
-            subscriptions: Vec::new(),
-        }
+        fixtures::table(vec![fixtures::column("id", "bigint")])
     }
 
     #[test]

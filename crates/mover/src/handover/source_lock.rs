@@ -98,9 +98,10 @@ impl SourceLock {
         (self.fence == Fence::Committed && !self.session.is_closed()).then_some(&self.session)
     }
 
-    /// Turns the weak lock into one that waits for running writers and stops
-    /// new ones, with tries short enough that nobody's deadlock detection
-    /// strikes, until `limit` is over. Then takes the advisory lock.
+    /// Turns the weak lock into one that waits for running writers and blocks new
+    /// ones, until `limit` is over. Each try is shorter than `deadlock_timeout`,
+    /// so that no session's deadlock detection runs. Then takes the advisory
+    /// lock.
     pub(super) async fn strengthen(&mut self, limit: Duration) -> Result<(), MoverError> {
         let side = self.session.side();
         let wrap = || MoverError::sql(side, "locking the tables");
@@ -130,8 +131,8 @@ impl SourceLock {
                 Err(error) => return Err(wrap()(error)),
             }
         }
-        // Nobody writes these tables now, so nobody holds it shared, but for
-        // transactions that wrote them and others: those wait for nothing.
+        // These tables have no writers now, so no session holds it shared, but for
+        // transactions that wrote them and others, which do not wait for it.
         // Without it writers get an error instead of waiting; no more.
         let left = deadline
             .saturating_duration_since(Instant::now())
@@ -148,8 +149,8 @@ impl SourceLock {
 
 impl Drop for SourceLock {
     fn drop(&mut self) {
-        // A server does not notice a client that left while a lock is waited
-        // for, and writers queue behind that lock: tell it.
+        // A server that waits for a lock does not notice that its client has
+        // disconnected, and writers queue behind that lock: cancel the wait.
         if self.fence != Fence::Committed
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

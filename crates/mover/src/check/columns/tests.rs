@@ -1,51 +1,16 @@
 use super::*;
-use crate::{catalog::Table, check::relations::Emptiness};
+use crate::check::fixtures;
 use plan::{ColumnName, ColumnPair, TableName};
 use protocol::finding::Severity;
 
 fn column(name: &str) -> Column {
-    Column {
-        name: name.into(),
-        type_name: "text".into(),
-        not_null: false,
-        generated: false,
-        has_default: false,
-        sequence: None,
-        labels: Vec::new(),
-    }
+    fixtures::column(name, "text")
 }
 
 fn required() -> Column {
     Column {
         not_null: true,
         ..column("more")
-    }
-}
-
-fn facts(columns: Vec<Column>) -> TableFacts {
-    TableFacts {
-        table: Table {
-            name: TableName {
-                schema: "s".into(),
-                table: "t".into(),
-            },
-            kind: 'r',
-            replica_identity: 'd',
-            row_security: false,
-            columns,
-            key: vec!["id".into()],
-        },
-        unlogged: false,
-        partition: false,
-        inherits: false,
-        deferrable_key: false,
-        owned: true,
-        empty: Emptiness::Empty,
-        rules: Vec::new(),
-        triggers: Vec::new(),
-        unique: Vec::new(),
-        publications: Vec::new(),
-        subscriptions: Vec::new(),
     }
 }
 
@@ -157,8 +122,8 @@ fn each_way_not_to_fit_has_its_finding() {
         ),
     ];
     for (spoil, severity, words) in cases {
-        let mut old = facts(vec![column("id"), column("seller_id")]);
-        let mut new = facts(vec![column("id"), column("seller")]);
+        let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
+        let mut new = fixtures::table(vec![column("id"), column("seller")]);
         spoil(&mut old, &mut new);
         let mut found = Vec::new();
         pair(&mapping(), &old, &new, &mut found);
@@ -170,8 +135,8 @@ fn each_way_not_to_fit_has_its_finding() {
 
 #[test]
 fn what_fits_has_none() {
-    let mut old = facts(vec![column("id"), column("seller_id")]);
-    let mut new = facts(vec![column("seller"), column("id")]);
+    let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
+    let mut new = fixtures::table(vec![column("seller"), column("id")]);
     old.unique.push(index(&["seller_id", "id"]));
     new.unique.push(index(&["id", "seller"]));
     let label = |name: &str| Column {
@@ -188,8 +153,8 @@ fn what_fits_has_none() {
 
 #[test]
 fn a_rename_of_nothing_is_refused() {
-    let old = facts(vec![column("id")]);
-    let new = facts(vec![column("id")]);
+    let old = fixtures::table(vec![column("id")]);
+    let new = fixtures::table(vec![column("id")]);
     let mut found = Vec::new();
     pair(&mapping(), &old, &new, &mut found);
     assert_eq!(found.len(), 1);
