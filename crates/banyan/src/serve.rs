@@ -15,7 +15,7 @@ use conductor::{Conductor, JournalError, Publisher, api, ports};
 use data::DataMover;
 use gateway::{
     Gateway,
-    handover::{Handing, TAKING},
+    socket_handoff::{Handing, TAKING},
 };
 use gateways::LocalGateway;
 pub(crate) use gateways::Reread;

@@ -19,72 +19,56 @@
 mod addresses;
 mod admission;
 mod chain;
+mod context;
 mod cors;
-mod denial;
+mod decoration;
 mod identity;
 mod issuer;
+mod key_set;
 mod keys;
 mod limits;
 mod metrics;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod replay;
 mod token;
+mod worker_state;
 
-pub(crate) use admission::Admission;
-pub(crate) use denial::Denial;
-pub(crate) use identity::is_reserved;
-
-use crate::{StartError, body::ResponseBody, peer::Peer, table::Place, worker::Worker};
-use chain::Chain;
-use http::{HeaderName, Response, request::Parts};
-use identity::{Credential, Identity, Signer};
+use crate::base::{denial::Denial, error::StartError, index::Place, peer::Peer};
+use chain::{Arrival, Chain};
+use context::{Context, Lasting, now};
+use http::{HeaderName, request::Parts};
+use identity::Signer;
 use issuer::Issuer;
 use keys::KeyRing;
-use limits::{local::Counters, remote::Remote};
+use limits::local::Counters;
 use metrics::AccessMetrics;
-use plan::{LimitsStore, Plan};
+use plan::Plan;
 use prometheus_client::registry::Registry;
 use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
     net::{IpAddr, Ipv4Addr},
-    rc::Rc,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
-use token::{Credentials, Remembered};
-use tokio::task::JoinSet;
+use token::Credentials;
+
+pub(crate) use admission::Admission;
+pub(crate) use chain::Answered;
+pub(crate) use worker_state::AccessState;
 
 /// What a client may not say, where the plan names no other.
 const IDENTITY: HeaderName = HeaderName::from_static("x-banyan-identity");
 
 /// What all workers share.
 pub(crate) struct Access {
-    trusted: Vec<ipnet::IpNet>,
+    context: Context,
     /// Of requests of no extraction.
     others: Option<Chain>,
     /// By extraction.
     extractions: Vec<Option<Chain>>,
     /// By the gateway's own routes.
     routes: Vec<Option<Chain>>,
-    ring: KeyRing,
-    credentials: Credentials,
-    issuer: Option<Arc<Issuer>>,
-    signer: Option<Signer>,
-    identity: HeaderName,
-    lasting: Lasting,
-    store: Option<LimitsStore>,
     operators_only: bool,
     /// Whether clients are told apart at all.
     asks_who: bool,
-}
-
-/// What no reload changes.
-#[derive(Clone)]
-struct Lasting {
-    counters: Arc<Counters>,
-    metrics: AccessMetrics,
-    seed: u64,
 }
 
 impl Access {
@@ -101,9 +85,9 @@ impl Access {
     /// That of a changed plan. Counts go on, and an issuer that stays is not
     /// asked anew.
     pub(crate) fn after(&self, plan: &Plan) -> Result<Self, StartError> {
-        let lasting = self.lasting.clone();
+        let lasting = self.context.lasting.clone();
         let jwks = plan.gateway.access.jwks.as_ref();
-        let issuer = jwks.map(|jwks| match &self.issuer {
+        let issuer = jwks.map(|jwks| match &self.context.issuer {
             Some(issuer) if issuer.source() == jwks => Arc::clone(issuer),
             _ => Arc::new(Issuer::new(jwks.clone())),
         });
@@ -121,7 +105,6 @@ impl Access {
             (!policies.is_empty()).then(|| Chain::new(policies, rule))
         };
         Ok(Self {
-            trusted: access.trusted.clone(),
             others: chain(&access.policies),
             extractions: plan
                 .extractions
@@ -134,22 +117,25 @@ impl Access {
                 .iter()
                 .map(|one| chain(&one.policies.over(&access.policies)))
                 .collect(),
-            ring: KeyRing::new(&access.consumers),
-            credentials,
-            issuer,
-            identity: signer
-                .as_ref()
-                .map_or(IDENTITY, |signer| signer.header().clone()),
-            signer,
-            store: access.limits_store.clone(),
-            lasting,
+            context: Context {
+                trusted: access.trusted.clone(),
+                ring: KeyRing::new(&access.consumers),
+                credentials,
+                issuer,
+                identity: signer
+                    .as_ref()
+                    .map_or(IDENTITY, |signer| signer.header().clone()),
+                signer,
+                store: access.limits_store.clone(),
+                lasting,
+            },
             operators_only: access.operators_only,
             asks_who: !access.consumers.is_empty() || access.jwks.is_some(),
         })
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
-        self.lasting.metrics.register(registry);
+        self.context.lasting.metrics.register(registry);
     }
 
     /// Whether answers may differ by who asks, though no header says so.
@@ -162,7 +148,7 @@ impl Access {
         if !self.operators_only {
             return Ok(());
         }
-        match keys::operator(&self.ring, headers) {
+        match keys::operator(&self.context.ring, headers) {
             Some(true) => Ok(()),
             Some(false) => Err(Denial::BadKey),
             None => Err(Denial::NoKey),
@@ -174,8 +160,8 @@ impl Access {
     pub(crate) fn vouched(&self, place: Place, parts: &Parts) -> Admission {
         let who = self
             .chain(place)
-            .and_then(|chain| chain.vouched(self, parts, now()));
-        Admission::new(who, Vec::new(), admission::Decoration::default())
+            .and_then(|chain| chain.vouched(&self.context, parts, now()));
+        Admission::new(who, Vec::new(), decoration::Decoration::default())
     }
 
     /// Whether the same is demanded at all these places, so that who is let in
@@ -189,7 +175,45 @@ impl Access {
 
     /// Where a client is that came from `peer`, perhaps through proxies.
     pub(crate) fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
-        addresses::client(peer, headers, &self.trusted)
+        self.context.client(peer, headers)
+    }
+
+    /// What one worker keeps under these demands. `keeps`: this worker keeps the
+    /// keys of an issuer fresh.
+    pub(crate) fn worker_state(&self, keeps: bool) -> AccessState {
+        AccessState::new(&self.context, keeps)
+    }
+
+    /// The same for a changed plan, with what of a worker's state still counts.
+    pub(crate) fn worker_state_after(&self, before: &AccessState, keeps: bool) -> AccessState {
+        before.after(&self.context, keeps)
+    }
+
+    /// Lets a request in, with what is known of it, or answers it. What a client
+    /// must not say about itself is removed from its head; what the upstream is to
+    /// know is added by [`Admission::introduce`]. `length` is that of the body, where
+    /// it is known.
+    pub(crate) async fn admit(
+        &self,
+        state: &AccessState,
+        parts: &mut Parts,
+        length: Option<u64>,
+        peer: &Peer,
+        place: Place,
+    ) -> Result<Admission, Answered> {
+        identity::strip(&mut parts.headers, &self.context.identity);
+        match self.chain(place) {
+            None => Ok(Admission::default()),
+            // Boxed, so that requests without it stay small.
+            Some(chain) => {
+                let arrival = Arrival {
+                    // Whoever can open the gateway's Unix socket is on this machine.
+                    peer: peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                    length,
+                };
+                Box::pin(chain.walk(&self.context, state, parts, arrival)).await
+            }
+        }
     }
 
     fn chain(&self, place: Place) -> Option<&Chain> {
@@ -199,117 +223,6 @@ impl Access {
             Place::Route(stay) => self.routes.get(stay.get())?.as_ref(),
         }
     }
-}
-
-/// What one worker keeps.
-pub(crate) struct Desk {
-    remembered: Remembered,
-    remote: Rc<Remote>,
-    /// Whose keys this worker keeps fresh, and the task that does.
-    keeping: Option<(Arc<Issuer>, Rc<JoinSet<()>>)>,
-    /// By credential: bounded by the plan.
-    known: RefCell<HashMap<Arc<str>, Rc<Identity>>>,
-    /// What ids with a count begin with, and the count.
-    prefix: String,
-    count: Cell<u64>,
-}
-
-impl Desk {
-    /// `keeps`: this worker keeps the keys of an issuer fresh.
-    pub(crate) fn new(access: &Access, keeps: bool) -> Self {
-        let issuer = access.issuer.as_ref().filter(|_| keeps);
-        let remote = Rc::new(Remote::new(access.store.as_ref()));
-        Self::of(remote, issuer.map(keep))
-    }
-
-    /// That of a changed plan: nothing that was verified before counts, the
-    /// connection to a store that stays does.
-    pub(crate) fn after(&self, access: &Access, keeps: bool) -> Self {
-        let remote = if self.remote.is_to(access.store.as_ref()) {
-            Rc::clone(&self.remote)
-        } else {
-            Rc::new(Remote::new(access.store.as_ref()))
-        };
-        let issuer = access.issuer.as_ref().filter(|_| keeps);
-        let keeping = issuer.map(|issuer| match &self.keeping {
-            Some((same, task)) if Arc::ptr_eq(same, issuer) => (Arc::clone(same), Rc::clone(task)),
-            _ => keep(issuer),
-        });
-        Self::of(remote, keeping)
-    }
-
-    fn of(remote: Rc<Remote>, keeping: Option<(Arc<Issuer>, Rc<JoinSet<()>>)>) -> Self {
-        Self {
-            remembered: Remembered::new(),
-            remote,
-            keeping,
-            known: RefCell::default(),
-            prefix: uuid::Uuid::new_v4().to_string(),
-            count: Cell::new(0),
-        }
-    }
-
-    fn identity(&self, credential: &Arc<Credential>) -> Rc<Identity> {
-        let mut known = self.known.borrow_mut();
-        if let Some(identity) = known.get(&credential.name) {
-            return Rc::clone(identity);
-        }
-        let identity = Identity::new(Some(Arc::clone(credential)), serde_json::Map::new());
-        known.insert(Arc::clone(&credential.name), Rc::clone(&identity));
-        identity
-    }
-}
-
-/// Keeps an issuer's keys fresh, until what is returned is dropped.
-fn keep(issuer: &Arc<Issuer>) -> (Arc<Issuer>, Rc<JoinSet<()>>) {
-    let mut task = JoinSet::new();
-    let kept = Arc::clone(issuer);
-    task.spawn_local(async move { kept.keep().await });
-    (Arc::clone(issuer), Rc::new(task))
-}
-
-/// What a head does not say about its request.
-#[derive(Debug, Clone, Copy)]
-struct Way {
-    peer: IpAddr,
-    /// Of the body, where it is known beforehand.
-    length: Option<u64>,
-}
-
-/// The answer to a request that was not let in, or that ends here.
-pub(crate) struct Answered(pub(crate) Box<Response<ResponseBody>>);
-
-/// Lets a request in, with what is known of it, or answers it. What a client
-/// must not say about itself is removed from its head; what the upstream is to
-/// know is added by [`Admission::introduce`]. `length` is that of the body, where
-/// it is known.
-pub(crate) async fn admit(
-    worker: &Worker,
-    parts: &mut Parts,
-    length: Option<u64>,
-    peer: &Peer,
-    place: Place,
-) -> Result<Admission, Answered> {
-    let access = &worker.setup.access;
-    identity::strip(&mut parts.headers, &access.identity);
-    match access.chain(place) {
-        None => Ok(Admission::default()),
-        // Boxed, so that requests without it stay small.
-        Some(chain) => {
-            let way = Way {
-                // Whoever can open the gateway's Unix socket is on this machine.
-                peer: peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-                length,
-            };
-            Box::pin(chain.walk(access, &worker.desk, parts, way)).await
-        }
-    }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

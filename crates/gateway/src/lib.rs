@@ -53,74 +53,37 @@
 //! - Every wait and buffer has a bound, with a name; at it there is an answer.
 
 mod access;
-mod answer;
+mod base;
 mod body;
-mod caller;
-mod canary;
-mod carrier;
-mod client;
-mod cohort;
-mod connections;
-mod deadline;
-mod decision;
-mod error;
-mod expiry;
-mod explain;
-mod flags;
-mod force;
-mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gateway;
-mod guard;
-pub mod handover;
-mod hold;
-mod http2;
-mod hygiene;
-mod inflight;
-mod link;
-mod listeners;
-mod metrics;
-mod multiplexed;
-mod native;
 mod observe;
-mod operation;
-mod peer;
-mod pin;
-mod pins;
-mod pool;
-mod positions;
-mod proxy_protocol;
-mod random;
-mod read;
-mod repeat;
-mod serve;
-mod settle;
-mod setup;
+mod request;
+mod routing;
+mod selection;
+mod server;
 mod shadow;
-mod shared;
-mod snapshot;
-mod stay;
-mod table;
-mod target;
-mod tls;
-mod upgrade;
+mod state;
+mod transport;
 mod upstream;
-mod wire;
-mod worker;
-mod write;
-mod write_token;
 
-pub use error::{ReloadError, StartError};
-pub use explain::{Explanation, RouteReport};
-pub use gateway::{Gateway, HeldReport};
-pub use listeners::Listeners;
-pub use positions::{Positions, Sample};
-pub use shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts};
-pub use tls::TlsError;
-pub use upstream::{
-    breaker::BreakerState,
-    checks::{CheckError, check_health},
-    report::{CheckReport, InstanceReport, UpstreamReport},
+pub use crate::server::socket_handoff;
+pub use crate::{
+    base::error::{ReloadError, StartError, TlsError},
+    server::{
+        explain::{Explanation, RouteReport},
+        gateway::Gateway,
+    },
+    shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts},
+    state::{
+        hold::HeldReport,
+        positions::{Positions, Sample},
+    },
+    transport::listeners::Listeners,
+    upstream::{
+        breaker::BreakerState,
+        checks::{CheckError, check_health},
+        report::{CheckReport, InstanceReport, UpstreamReport},
+    },
 };

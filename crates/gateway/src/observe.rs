@@ -1,50 +1,31 @@
 //! What is told about each request, beside the metrics: a line in the access
 //! log, and a span in its trace.
 //!
-//! Neither is there unless the plan asks; then [`Observer::begin`] is a branch.
+//! Neither is there unless the plan asks; then `Observed::begin` is a branch.
 //! What is told is taken from the head as it came, before anything in it is
 //! changed, and sent off when the head of the answer is there, or when the
 //! request is dropped because its client has gone. No value of a header is
 //! part of it but the host, the correlation id and the trace's.
 
 pub(crate) mod access_log;
-pub(crate) mod crowd;
-mod fate;
-pub(crate) mod pages;
+pub(crate) mod connection_gauge;
+pub(crate) mod histogram;
+pub(crate) mod labels;
+pub(crate) mod metrics;
+pub(crate) mod native_histogram;
 pub(crate) mod redaction;
-mod spans;
-mod trace_context;
+pub(crate) mod spans;
+pub(crate) mod termination;
+pub(crate) mod trace_context;
 
-use crate::{
-    StartError, answer::Refusal, body::ResponseBody, peer::Peer, random::Random, setup::Setup,
-    table::Place, worker::Worker,
-};
+use crate::{StartError, base::random::Random};
 use access_log::{Sink, Writer};
-use crowd::{Counted, Crowd, Tally};
-use fate::Fate;
-use http::{HeaderMap, HeaderValue, Method, Response, Uri, header, request::Parts};
-use http_body::Body as _;
+use connection_gauge::{Crowd, Tally};
 use plan::{LogTarget, Percent, Plan};
 use prometheus_client::registry::Registry;
-use protocol::Side;
-use serde::Serialize;
-use spans::{Exporter, Span};
-use std::{
-    borrow::Cow,
-    net::IpAddr,
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
-pub(crate) use trace_context::TraceContext;
-use trace_context::{TRACEPARENT, TRACESTATE};
-
-/// Longer paths, hosts and methods are cut off in the log and in spans.
-const TEXT_BYTES_MAX: usize = 2 << 10;
-
-/// RFC 3339, always of the same length.
-const TIME: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+use spans::Exporter;
+use std::sync::Arc;
+use termination::Fate;
 
 /// What all workers share.
 pub(crate) struct Observatory {
@@ -109,9 +90,9 @@ impl Observatory {
 /// One worker's part.
 pub(crate) struct Observer {
     pub(crate) tally: Arc<Tally>,
-    sink: Option<Sink>,
-    tracing: Option<(Exporter, Percent)>,
-    random: Random,
+    pub(crate) sink: Option<Sink>,
+    pub(crate) tracing: Option<(Exporter, Percent)>,
+    pub(crate) random: Random,
 }
 
 impl Observer {
@@ -124,322 +105,10 @@ impl Observer {
         }
     }
 
-    /// A request has come.
-    pub(crate) fn begin<'a>(
-        worker: &'a Worker,
-        peer: &'a Peer,
-        parts: &Parts,
-        correlation: &HeaderValue,
-        begun: Instant,
-    ) -> Observed<'a> {
-        let this = &worker.observer;
-        let told = if this.sink.is_none() && this.tracing.is_none() {
-            None
-        } else {
-            Some(Box::new(Told::begin(
-                worker,
-                peer,
-                parts,
-                correlation,
-                begun,
-            )))
-        };
-        Observed {
-            _running: Running::new(&this.tally, peer),
-            told,
-        }
-    }
-
     /// Hands on what was gathered.
     pub(crate) fn flush(&self) {
         if let Some(sink) = &self.sink {
             sink.flush();
         }
     }
-
-    fn tell(&self, told: &Told<'_>) {
-        if let Some(sink) = &self.sink {
-            sink.add(&told.line());
-        }
-        if let (Some((exporter, _)), Some(own)) = (&self.tracing, told.own)
-            && own.is_sampled()
-        {
-            exporter.add(told.span(own));
-        }
-    }
-}
-
-/// A request in flight; counted until it is dropped.
-struct Running<'a> {
-    tally: &'a Tally,
-    peer: &'a Peer,
-}
-
-impl<'a> Running<'a> {
-    fn new(tally: &'a Tally, peer: &'a Peer) -> Self {
-        tally.add(Counted::Request);
-        if peer.running.replace(peer.running.get() + 1) == 0 {
-            tally.add(Counted::Busy);
-        }
-        Self { tally, peer }
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.tally.subtract(Counted::Request);
-        let left = self.peer.running.get() - 1;
-        self.peer.running.set(left);
-        if left == 0 {
-            self.tally.subtract(Counted::Busy);
-        }
-    }
-}
-
-/// A request that is being answered. Dropped before [`Observed::end`], its
-/// client has gone.
-pub(crate) struct Observed<'a> {
-    _running: Running<'a>,
-    told: Option<Box<Told<'a>>>,
-}
-
-impl Observed<'_> {
-    /// It belongs here.
-    pub(crate) fn at(&mut self, place: Place) {
-        if let Some(told) = &mut self.told {
-            told.place = place;
-        }
-    }
-
-    /// Tells the upstream in which trace it works, where there is tracing.
-    /// Otherwise what the client said of it passes.
-    pub(crate) fn introduce(&self, headers: &mut HeaderMap) {
-        let Some(told) = &self.told else { return };
-        let Some(own) = told.own else { return };
-        headers.insert(TRACEPARENT, own.header());
-        if told.parent.is_none() {
-            // It says something about a trace that is not this one.
-            headers.remove(TRACESTATE);
-        }
-    }
-
-    /// It was answered.
-    pub(crate) fn end(mut self, side: Option<Side>, response: &Response<ResponseBody>) {
-        if let Some(told) = &mut self.told {
-            let refusal = response.extensions().get::<Refusal>();
-            told.end = End::Answered {
-                side,
-                reason: refusal.map(|refusal| refusal.reason()),
-                status: response.status().as_u16(),
-                bytes: response.body().size_hint().exact(),
-            };
-        }
-    }
-}
-
-/// How a request ended.
-enum End {
-    /// Its client did not wait.
-    Gone,
-    Answered {
-        side: Option<Side>,
-        /// Where the gateway refused it.
-        reason: Option<&'static str>,
-        status: u16,
-        /// Of the body, where that is known beforehand.
-        bytes: Option<u64>,
-    },
-}
-
-/// What is told of a request.
-struct Told<'a> {
-    worker: &'a Worker,
-    begun: Instant,
-    at: SystemTime,
-    method: Method,
-    uri: Uri,
-    host: Option<HeaderValue>,
-    client: Option<IpAddr>,
-    correlation: HeaderValue,
-    /// What it brought.
-    parent: Option<TraceContext>,
-    /// The gateway's span, where there is tracing.
-    own: Option<TraceContext>,
-    place: Place,
-    end: End,
-}
-
-/// A line of the access log.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    correlation_id: Cow<'a, str>,
-    trace_id: Option<String>,
-    client: Option<IpAddr>,
-    method: &'a str,
-    host: Option<Cow<'a, str>>,
-    path: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<Cow<'a, str>>,
-    route: Option<String>,
-    belongs_to: Option<&'a str>,
-    side: Option<&'static str>,
-    upstream: Option<&'a str>,
-    status: Option<u16>,
-    bytes: Option<u64>,
-    duration_ms: f64,
-    reason: Option<&'static str>,
-}
-
-impl<'a> Told<'a> {
-    fn begin(
-        worker: &'a Worker,
-        peer: &Peer,
-        parts: &Parts,
-        correlation: &HeaderValue,
-        begun: Instant,
-    ) -> Self {
-        let observer = &worker.observer;
-        let parent = TraceContext::read(&parts.headers);
-        let random = || observer.random.next();
-        let own = observer.tracing.as_ref().map(|(_, share)| {
-            parent.map_or_else(
-                || TraceContext::begin(random, *share),
-                |parent| parent.child(random),
-            )
-        });
-        Self {
-            worker,
-            begun,
-            at: SystemTime::now(),
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            host: parts.headers.get(header::HOST).cloned(),
-            client: peer
-                .address
-                .map(|address| worker.setup.access.client(address, &parts.headers)),
-            correlation: correlation.clone(),
-            parent,
-            own,
-            place: Place::Elsewhere,
-            end: End::Gone,
-        }
-    }
-
-    fn line(&self) -> Line<'_> {
-        let setup = &self.worker.setup;
-        let (side, status, bytes, reason) = self.ended();
-        let query = self.query(setup);
-        Line {
-            time: OffsetDateTime::from(self.at)
-                .format(TIME)
-                .unwrap_or_default(),
-            correlation_id: String::from_utf8_lossy(self.correlation.as_bytes()),
-            trace_id: self.own.or(self.parent).map(TraceContext::trace_id),
-            client: self.client,
-            method: &self.method.as_str()[..self.method.as_str().len().min(32)],
-            host: self.host.as_ref().map(|host| cut(host.as_bytes())),
-            path: cut(self.uri.path().as_bytes()),
-            query,
-            route: route(setup, self.place),
-            belongs_to: belongs_to(setup, self.place),
-            side: side.map(Side::as_str),
-            upstream: side.map(|side| upstream(setup, self.place, side)),
-            status,
-            bytes,
-            duration_ms: (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            reason,
-        }
-    }
-
-    fn ended(&self) -> (Option<Side>, Option<u16>, Option<u64>, Option<&'static str>) {
-        match self.end {
-            End::Gone => (None, None, None, Some("client-gone")),
-            End::Answered {
-                side,
-                reason,
-                status,
-                bytes,
-            } => (side, Some(status), bytes, reason),
-        }
-    }
-
-    /// Where the plan wants it, without the credentials that the plan knows of.
-    fn query(&self, setup: &Setup) -> Option<Cow<'_, str>> {
-        let wanted = setup.settings.observe.access_log.as_ref();
-        let query = self
-            .uri
-            .query()
-            .filter(|_| wanted.is_some_and(|log| log.query))?;
-        Some(match setup.redaction.apply(query) {
-            Cow::Borrowed(query) => cut(query.as_bytes()),
-            Cow::Owned(query) => Cow::Owned(cut(query.as_bytes()).into_owned()),
-        })
-    }
-
-    fn span(&self, own: TraceContext) -> Span {
-        let setup = &self.worker.setup;
-        let (side, status, _, reason) = self.ended();
-        Span {
-            own,
-            parent: self.parent,
-            begun: self.at,
-            ended: self.at + self.begun.elapsed(),
-            method: crate::metrics::method_label(&self.method),
-            host: self
-                .host
-                .as_ref()
-                .map(|host| cut(host.as_bytes()).into_owned()),
-            path: cut(self.uri.path().as_bytes()).into_owned(),
-            client: self.client,
-            correlation: String::from_utf8_lossy(self.correlation.as_bytes()).into_owned(),
-            route: route(setup, self.place),
-            side: side.map(Side::as_str),
-            upstream: side.map(|side| upstream(setup, self.place, side).to_owned()),
-            status,
-            reason,
-        }
-    }
-}
-
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        self.worker.observer.tell(self);
-    }
-}
-
-/// Text of a client's, as much as is logged of it.
-fn cut(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(TEXT_BYTES_MAX)])
-}
-
-/// The route's pattern.
-fn route(setup: &Setup, place: Place) -> Option<String> {
-    match place {
-        Place::Elsewhere => None,
-        Place::Route(stay) => Some(setup.table.stay(stay).route.route.path.to_string()),
-        Place::Extraction(found) => {
-            let entry = setup.table.entry(found.extraction);
-            Some(entry.routes[found.route].path.to_string())
-        }
-    }
-}
-
-/// The extraction's name, or the route's own.
-fn belongs_to(setup: &Setup, place: Place) -> Option<&str> {
-    match place {
-        Place::Elsewhere => None,
-        Place::Route(stay) => Some(&setup.table.stay(stay).route.name),
-        Place::Extraction(found) => Some(setup.table.entry(found.extraction).name.as_str()),
-    }
-}
-
-/// The upstream that answered.
-fn upstream(setup: &Setup, place: Place, side: Side) -> &str {
-    let index = match place {
-        Place::Elsewhere => crate::table::UpstreamIndex::MONOLITH,
-        Place::Route(stay) => setup.table.stay(stay).upstream,
-        Place::Extraction(found) => setup.table.upstream(found.extraction, side),
-    };
-    &setup.upstreams.get(index).name
 }

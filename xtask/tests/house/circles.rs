@@ -15,7 +15,6 @@ const PENDING: &[&str] = &[
     "analytics",
     "conductor",
     "contracts",
-    "gateway",
     "identity",
     "kit",
     "notification",

@@ -103,11 +103,6 @@ fn faults(floors: &[&[&str]], imports: &Imports) -> Vec<String> {
     faults
 }
 
-/// The gateway has its floors once it has been moved into them.
-fn is_moved(of: &Crate) -> bool {
-    of.name != "gateway" || of.roots[0].modules[ROOT].children.contains_key("server")
-}
-
 #[test]
 fn areas_use_only_what_is_below_them() {
     let mut found = Vec::new();
@@ -115,10 +110,8 @@ fn areas_use_only_what_is_below_them() {
     for (name, floors) in FLOORS {
         let of = crates.iter().find(|of| of.name == *name);
         let of = of.unwrap_or_else(|| panic!("there is no crate `{name}`"));
-        if is_moved(of) {
-            let faults = faults(floors, &imports::of(&of.roots));
-            found.extend(faults.iter().map(|fault| format!("`{name}`: {fault}")));
-        }
+        let faults = faults(floors, &imports::of(&of.roots));
+        found.extend(faults.iter().map(|fault| format!("`{name}`: {fault}")));
     }
     assert!(
         found.is_empty(),

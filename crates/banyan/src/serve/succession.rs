@@ -1,11 +1,11 @@
 //! One `banyan serve` takes over from another without a refused request: the
 //! new process asks in the state directory, gets the listening sockets, and
-//! decides once the old one has stopped deciding ([`gateway::handover`]).
+//! decides once the old one has stopped deciding ([`gateway::socket_handoff`]).
 
 use crate::exit::Failure;
 use gateway::{
     Gateway, Listeners,
-    handover::{Handing, Offer, Taken},
+    socket_handoff::{Handing, Offer, Taken},
 };
 use std::{
     io,

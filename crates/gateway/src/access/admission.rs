@@ -1,7 +1,7 @@
 //! What is known of a request that was let in.
 
-use super::{cors, identity::Identity};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use super::{decoration::Decoration, identity::Identity};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::rc::Rc;
 
 /// What is known of a request that was let in; nothing, where nothing was
@@ -62,39 +62,6 @@ impl Admission {
     pub(crate) fn decorate(&self, headers: &mut HeaderMap) {
         if let Some(admitted) = &self.0 {
             admitted.told.apply(headers);
-        }
-    }
-}
-
-/// Headers of an answer.
-#[derive(Debug, Default)]
-pub(crate) struct Decoration {
-    headers: Vec<(HeaderName, HeaderValue)>,
-    owns_cors: bool,
-}
-
-impl Decoration {
-    pub(crate) fn push(&mut self, name: HeaderName, value: HeaderValue) {
-        self.headers.push((name, value));
-    }
-
-    /// What an upstream says of origins is removed.
-    pub(crate) fn owns_cors(&mut self) {
-        self.owns_cors = true;
-    }
-
-    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
-        if self.owns_cors {
-            for name in &cors::OWNED {
-                headers.remove(name);
-            }
-        }
-        for (name, value) in &self.headers {
-            if *name == header::VARY {
-                headers.append(name, value.clone());
-            } else {
-                headers.insert(name, value.clone());
-            }
         }
     }
 }

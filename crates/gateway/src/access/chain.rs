@@ -1,21 +1,26 @@
 //! What is demanded at one place, in the order of [`super`].
 
 use super::{
-    Access, Admission, Answered, Denial, Desk, Way, addresses,
-    admission::Decoration,
+    addresses,
+    admission::Admission,
+    context::{Context, now},
     cors::Cors,
-    denial::BadToken,
+    decoration::Decoration,
     identity::{self, Identity},
     keys::{KeyPlaces, names, parameter},
     limits::{Asking, Limits, Verdict},
-    now,
     token::{self, Unverified},
+    worker_state::AccessState,
 };
-use crate::{answer::Refusal, body::ResponseBody};
+use crate::base::{
+    denial::{BadToken, Denial},
+    headers,
+    refusal::Refusal,
+};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use plan::{AddressRule, Generator, Jwt, Policies};
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, net::IpAddr, rc::Rc};
 
 /// What is demanded at one place, ready for use.
 pub(crate) struct Chain {
@@ -91,29 +96,29 @@ impl Chain {
         }
     }
 
-    pub(super) fn policies(&self) -> &Policies {
+    pub(crate) fn policies(&self) -> &Policies {
         &self.policies
     }
 
     /// Lets a request in or answers it.
-    pub(super) async fn walk(
+    pub(crate) async fn walk(
         &self,
-        access: &Access,
-        desk: &Desk,
+        context: &Context,
+        state: &AccessState,
         parts: &mut Parts,
-        way: Way,
+        arrival: Arrival,
     ) -> Result<Admission, Answered> {
         let mut told = Decoration::default();
-        match self.look(access, desk, parts, way, &mut told).await {
+        match self.look(context, state, parts, arrival, &mut told).await {
             Ok(Passed::Let(who, sent)) => Ok(Admission::new(who, sent, told)),
             Ok(Passed::Preflight) => {
-                let mut response = Response::new(ResponseBody::own(Bytes::new()));
+                let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 told.apply(response.headers_mut());
                 Err(Answered(Box::new(response)))
             }
             Err((denial, status)) => {
-                access.lasting.metrics.refused(denial);
+                context.lasting.metrics.refused(denial);
                 let mut response = Refusal::Access(denial).response();
                 *response.status_mut() = status;
                 told.apply(response.headers_mut());
@@ -128,14 +133,14 @@ impl Chain {
 
     async fn look(
         &self,
-        access: &Access,
-        desk: &Desk,
+        context: &Context,
+        state: &AccessState,
         parts: &mut Parts,
-        way: Way,
+        arrival: Arrival,
         told: &mut Decoration,
     ) -> Result<Passed, (Denial, StatusCode)> {
         let refused = |denial: Denial| (denial, denial.status());
-        let client = addresses::client(way.peer, &parts.headers, &access.trusted);
+        let client = addresses::client(arrival.peer, &parts.headers, &context.trusted);
         if let Some(rule) = &self.addresses
             && !addresses::is_admitted(rule, client)
         {
@@ -152,11 +157,11 @@ impl Chain {
             }
         }
         if let Some(limit) = self.body {
-            size(way.length, limit).map_err(refused)?;
+            size(arrival.length, limit).map_err(refused)?;
         }
         let now = now();
         let who = self
-            .authenticate(access, desk, parts, now)
+            .authenticate(context, state, parts, now)
             .await
             .map_err(refused)?;
         if let Some(groups) = &self.groups
@@ -176,13 +181,13 @@ impl Chain {
             let verdict = limits
                 .take(
                     &asking,
-                    &access.lasting.counters,
-                    access.lasting.seed,
-                    &desk.remote,
+                    &context.lasting.counters,
+                    context.lasting.seed,
+                    &state.remote,
                     told,
                 )
                 .await;
-            access.lasting.metrics.limited(verdict);
+            context.lasting.metrics.limited(verdict);
             match verdict {
                 Verdict::Room | Verdict::Unknown => {}
                 Verdict::Refuse => return Err(refused(Denial::CountersUnknown)),
@@ -193,17 +198,22 @@ impl Chain {
                 }
             }
         }
-        let sent = self.pass_on(access, desk, parts, who.as_deref(), now, told);
+        let sent = self.pass_on(context, state, parts, who.as_deref(), now, told);
         Ok(Passed::Let(who, sent))
     }
 
     /// Who a token says that its client is, where the keys at hand verify it.
-    pub(super) fn vouched(&self, access: &Access, parts: &Parts, now: u64) -> Option<Rc<Identity>> {
+    pub(crate) fn vouched(
+        &self,
+        context: &Context,
+        parts: &Parts,
+        now: u64,
+    ) -> Option<Rc<Identity>> {
         let places = self.jwt.as_ref()?;
         let token = places.find(parts)?;
-        let set = access.issuer.as_ref().filter(|_| places.rule.jwks);
+        let set = context.issuer.as_ref().filter(|_| places.rule.jwks);
         let set = set.and_then(|issuer| issuer.keys());
-        let verdict = token::verify(&token, &places.rule, &access.credentials, set.as_deref());
+        let verdict = token::verify(&token, &places.rule, &context.credentials, set.as_deref());
         let verified = verdict.ok()?;
         verified.timely(&places.rule, now).ok()?;
         Some(verified.who)
@@ -211,22 +221,22 @@ impl Chain {
 
     async fn authenticate(
         &self,
-        access: &Access,
-        desk: &Desk,
+        context: &Context,
+        state: &AccessState,
         parts: &Parts,
         now: u64,
     ) -> Result<Who, Denial> {
         let mut who = Who::default();
         if let Some(places) = &self.jwt {
             let token = places.find(parts).ok_or(Denial::NoToken)?;
-            who.token = Some(places.verify(access, desk, &token, now).await?);
+            who.token = Some(places.verify(context, state, &token, now).await?);
         }
         if let Some(places) = &self.keys {
             let key = places
                 .find(&parts.headers, &parts.uri)
                 .ok_or(Denial::NoKey)?;
-            let credential = access.ring.find(&key).ok_or(Denial::BadKey)?;
-            who.key = Some(desk.identity(credential));
+            let credential = context.ring.find(&key).ok_or(Denial::BadKey)?;
+            who.key = Some(state.identity(credential));
         }
         Ok(who)
     }
@@ -234,8 +244,8 @@ impl Chain {
     /// Hides what the upstream is not to see, and says what it is to know.
     fn pass_on(
         &self,
-        access: &Access,
-        desk: &Desk,
+        context: &Context,
+        state: &AccessState,
         parts: &mut Parts,
         who: Option<&Identity>,
         now: u64,
@@ -245,7 +255,7 @@ impl Chain {
         if let Some(places) = self.keys.as_ref().filter(|places| places.hide) {
             places.hide(&mut parts.headers, &mut parts.uri);
         }
-        if let (Some(who), Some(signer)) = (who, &access.signer) {
+        if let (Some(who), Some(signer)) = (who, &context.signer) {
             sent.push((signer.header().clone(), signer.signed(who, now)));
         }
         if let Some(who) = who.filter(|_| self.kong_headers) {
@@ -254,7 +264,7 @@ impl Chain {
         if let Some((name, generator, echo)) = &self.correlation {
             let id = match parts.headers.get(name) {
                 Some(brought) => brought.clone(),
-                None => desk.correlation(*generator),
+                None => state.correlation(*generator),
             };
             if *echo {
                 told.push(name.clone(), id.clone());
@@ -310,29 +320,30 @@ impl TokenPlaces {
             })
             .or_else(|| {
                 let mut names = self.cookies.iter();
-                let cookie = |name: &String| crate::client::cookie(&parts.headers, name.as_bytes());
+                let cookie = |name: &String| headers::cookie(&parts.headers, name.as_bytes());
                 names.find_map(cookie).map(Cow::Borrowed)
             })
     }
 
     async fn verify(
         &self,
-        access: &Access,
-        desk: &Desk,
+        context: &Context,
+        state: &AccessState,
         token: &[u8],
         now: u64,
     ) -> Result<Rc<Identity>, Denial> {
-        let issuer = access.issuer.as_ref().filter(|_| self.rule.jwks);
+        let issuer = context.issuer.as_ref().filter(|_| self.rule.jwks);
         let mut asked = false;
         loop {
             let set = issuer.and_then(|issuer| issuer.keys());
             let generation = set.as_ref().map_or(0, |set| set.generation);
-            let known = desk.remembered.find(token, self.number, generation);
+            let known = state.remembered.find(token, self.number, generation);
             let verdict = match known {
                 Some(verified) => Ok(verified),
-                None => token::verify(token, &self.rule, &access.credentials, set.as_deref())
+                None => token::verify(token, &self.rule, &context.credentials, set.as_deref())
                     .inspect(|verified| {
-                        desk.remembered
+                        state
+                            .remembered
                             .keep(token, self.number, generation, verified);
                     }),
             };
@@ -361,16 +372,13 @@ impl TokenPlaces {
     }
 }
 
-impl Desk {
-    fn correlation(&self, generator: Generator) -> HeaderValue {
-        let text = match generator {
-            Generator::Uuid => uuid::Uuid::new_v4().to_string(),
-            Generator::UuidCounter => {
-                let count = self.count.get();
-                self.count.set(count.wrapping_add(1));
-                format!("{}#{count}", self.prefix)
-            }
-        };
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("none"))
-    }
+/// What a head does not say about its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) peer: IpAddr,
+    /// Of the body, where it is known beforehand.
+    pub(crate) length: Option<u64>,
 }
+
+/// The answer to a request that was not let in, or that ends here.
+pub(crate) struct Answered(pub(crate) Box<Response<Bytes>>);

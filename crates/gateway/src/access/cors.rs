@@ -1,7 +1,7 @@
 //! Cross-origin requests (the Fetch standard, 3.2).
 
-use super::admission::Decoration;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
+use super::decoration::Decoration;
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use plan::{Cors as Rule, Origins};
 
 /// A rule, with the values that it sends ready for use.
@@ -14,13 +14,6 @@ pub(crate) struct Cors {
     exposed: Option<HeaderValue>,
     max_age: Option<HeaderValue>,
 }
-
-/// What an upstream says about it does not count: the plan does.
-pub(crate) const OWNED: [HeaderName; 3] = [
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    header::ACCESS_CONTROL_EXPOSE_HEADERS,
-];
 
 impl Cors {
     pub(crate) fn new(rule: &Rule) -> Self {

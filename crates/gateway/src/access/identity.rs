@@ -14,6 +14,7 @@
 //! What a client brings under this name, or under the names that Kong tells
 //! consumers by, is always removed.
 
+use crate::base::headers::is_reserved;
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -24,14 +25,6 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 /// How old a signature may be when it is sent, in seconds: so much of its life
 /// is spent here.
 const REUSED_SECONDS: u64 = 5;
-
-/// What Kong, and who was behind it, tells upstreams about consumers.
-const KONG_PREFIXES: [&str; 4] = [
-    "x-consumer-",
-    "x-credential-",
-    "x-anonymous-consumer",
-    "x-authenticated-",
-];
 
 /// A consumer's key or token credential.
 #[derive(Debug, PartialEq, Eq)]
@@ -160,13 +153,6 @@ impl Signer {
         let tag = URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, text.as_bytes()));
         HeaderValue::try_from(format!("{text}.{tag}")).unwrap_or(HeaderValue::from_static("v1"))
     }
-}
-
-/// Whether only the gateway may say it, whatever the plan says.
-pub(crate) fn is_reserved(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    text.starts_with("x-")
-        && (text == "x-banyan-identity" || KONG_PREFIXES.iter().any(|one| text.starts_with(one)))
 }
 
 /// Removes what only the gateway may say. One walk over the names where there

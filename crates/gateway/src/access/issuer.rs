@@ -4,18 +4,15 @@
 //! when a token names a key that is not there: rarely, however many such tokens
 //! come. What was read last and was good is kept when reading fails.
 
-use super::token::Verifier;
+use super::key_set::KeySet;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
-use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
-};
 use plan::{Jwks, JwksSource};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     path::Path,
     sync::{
@@ -34,8 +31,6 @@ use url::Url;
 
 /// Key sets hold a handful of keys; a larger one is none.
 const SET_BYTES_MAX: usize = 1 << 20;
-const SET_KEYS_MAX: usize = 100;
-
 /// How long reading may take, all together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -51,76 +46,6 @@ const BUNDLES: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
-
-/// The keys, as they were read once.
-pub(crate) struct KeySet {
-    /// Told apart from any read earlier.
-    pub(crate) generation: u64,
-    keys: Vec<(Option<String>, Verifier)>,
-}
-
-impl KeySet {
-    /// Keys that cannot be used are left out; a set without any is an error.
-    pub(crate) fn parse(text: &[u8], generation: u64) -> Result<Self, String> {
-        let set: serde_json::Value =
-            serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
-        let keys = set["keys"].as_array().ok_or("it has no `keys`")?;
-        if keys.len() > SET_KEYS_MAX {
-            return Err(format!("it has more than {SET_KEYS_MAX} keys"));
-        }
-        let usable = |key: &serde_json::Value| {
-            let key: Jwk = serde_json::from_value(key.clone()).ok()?;
-            verifier(&key).map(|verifier| (key.common.key_id.clone(), verifier))
-        };
-        let keys: Vec<_> = keys.iter().filter_map(usable).collect();
-        if keys.is_empty() {
-            return Err("it has no key for RS256, ES256 or their like".to_owned());
-        }
-        Ok(Self { generation, keys })
-    }
-
-    /// The key of this id; of a token without one, the only key.
-    pub(crate) fn find(&self, id: Option<&str>) -> Option<&Verifier> {
-        match (id, &self.keys[..]) {
-            (None, [(_, only)]) => Some(only),
-            (None, _) => None,
-            (Some(id), keys) => keys
-                .iter()
-                .find_map(|(known, key)| (known.as_deref() == Some(id)).then_some(key)),
-        }
-    }
-}
-
-/// Public keys for signatures only: a set that is published holds no secret,
-/// and one that does would verify whatever its readers sign.
-fn verifier(key: &Jwk) -> Option<Verifier> {
-    if matches!(&key.common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
-        return None;
-    }
-    let said = match key.common.key_algorithm {
-        None => None,
-        Some(KeyAlgorithm::RS256) => Some(Algorithm::RS256),
-        Some(KeyAlgorithm::RS384) => Some(Algorithm::RS384),
-        Some(KeyAlgorithm::RS512) => Some(Algorithm::RS512),
-        Some(KeyAlgorithm::ES256) => Some(Algorithm::ES256),
-        Some(KeyAlgorithm::ES384) => Some(Algorithm::ES384),
-        Some(_) => return None,
-    };
-    let fitting: &[Algorithm] = match &key.algorithm {
-        AlgorithmParameters::RSA(_) => &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512],
-        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-            EllipticCurve::P256 => &[Algorithm::ES256],
-            EllipticCurve::P384 => &[Algorithm::ES384],
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let algorithm = said.unwrap_or(fitting[0]);
-    let decoding = DecodingKey::from_jwk(key).ok()?;
-    fitting
-        .contains(&algorithm)
-        .then(|| Verifier::new(decoding, algorithm))
-}
 
 /// An issuer's keys, kept fresh.
 pub(crate) struct Issuer {

@@ -9,7 +9,7 @@ pub(crate) mod local;
 pub(crate) mod remote;
 mod window;
 
-use super::{admission::Decoration, identity::Identity};
+use super::{decoration::Decoration, identity::Identity};
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use local::{Counters, Used};

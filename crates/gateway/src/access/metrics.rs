@@ -1,6 +1,7 @@
 //! What Prometheus sees of who was let in.
 
-use super::{denial::Denial, limits::Verdict};
+use super::limits::Verdict;
+use crate::base::denial::Denial;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},

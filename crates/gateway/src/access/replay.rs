@@ -1,7 +1,7 @@
 //! Tokens and keys read from bytes alone.
 
 use super::{
-    issuer::KeySet,
+    key_set::KeySet,
     token::{Credentials, verify},
 };
 use aws_lc_rs::hmac;

@@ -6,13 +6,13 @@
 //! refused. Pure: the time comes in.
 
 use super::{
-    denial::BadToken,
     identity::{Credential, Identity},
-    issuer::KeySet,
+    key_set::{KeySet, Verifier},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, dangerous::insecure_decode_claims};
+use crate::base::denial::BadToken;
+use jsonwebtoken::{Algorithm, DecodingKey, dangerous::insecure_decode_claims};
 use plan::{CREDENTIAL_BYTES_MAX, Consumer, Jwt, JwtAlgorithm, JwtCredential};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
@@ -22,8 +22,7 @@ use std::{
 use subtle::ConstantTimeEq;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-type Claims = Map<String, Value>;
-
+use super::key_set::Claims;
 /// Tokens that a worker remembers as verified; the slot of a token is decided
 /// by its hash, so that a flood of tokens costs verifications and no memory.
 const REMEMBERED: usize = 1024;
@@ -31,36 +30,6 @@ const REMEMBERED: usize = 1024;
 /// Longer tokens are verified each time: with the bound above, this bounds what
 /// is remembered to 2 MiB of tokens and some times that of claims.
 const REMEMBERED_BYTES_MAX: usize = 2 << 10;
-
-/// A key and the one algorithm that it is for.
-pub(crate) struct Verifier {
-    key: DecodingKey,
-    validation: Validation,
-}
-
-impl Verifier {
-    pub(crate) fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
-        let mut validation = Validation::new(algorithm);
-        // The signature only: the claims are looked at here, with our time.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        Self { key, validation }
-    }
-
-    fn claims(&self, token: &[u8]) -> Result<Claims, BadToken> {
-        use jsonwebtoken::errors::ErrorKind;
-        match jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation) {
-            Ok(decoded) => Ok(decoded.claims),
-            Err(error) => Err(match error.kind() {
-                ErrorKind::InvalidSignature => BadToken::Signature,
-                ErrorKind::InvalidAlgorithm => BadToken::Algorithm,
-                _ => BadToken::Malformed,
-            }),
-        }
-    }
-}
 
 /// The consumers' token credentials, by their keys.
 pub(crate) struct Credentials(HashMap<String, Known>);

@@ -1,7 +1,7 @@
 //! A request's body on its way to an upstream.
 
-use super::{arrival::discard, checked};
-use crate::{answer::Refusal, deadline::Deadline};
+use super::{discard::discard, trailers::checked};
+use crate::base::{deadline::Deadline, refusal::Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame, SizeHint};

@@ -2,9 +2,11 @@
 //! proxy in front says before either.
 
 use crate::{
-    guard::{Guard, Limits, Refused},
-    link::replay,
-    proxy_protocol::{self, HEADER_BYTES_MAX, Parsed},
+    transport::{
+        http1_validator::framing::{Guard, Limits, Refused},
+        proxy_protocol::{self, HEADER_BYTES_MAX, Parsed},
+    },
+    upstream::http1::replay,
 };
 
 const LIMITS: Limits = Limits {
@@ -56,7 +58,12 @@ pub fn answer(bytes: &[u8]) {
     }
 }
 
-fn why(refused: Refused) -> (crate::guard::Place, crate::guard::Malformed) {
+fn why(
+    refused: Refused,
+) -> (
+    crate::transport::http1_validator::framing::Place,
+    crate::transport::http1_validator::Malformed,
+) {
     (refused.place, refused.why)
 }
 

@@ -1,12 +1,17 @@
 //! What stands in a request's head: target, fields, the client's key.
 
+use crate::base::headers;
 use crate::{
-    caller::Caller,
-    client::KeySource,
-    hygiene::{self, Seen},
-    observe::TraceContext,
-    peer::{Peer, Scheme},
-    target::Target,
+    base::{
+        peer::{Peer, Scheme},
+        target::Target,
+    },
+    observe::trace_context::TraceContext,
+    request::{
+        caller::Caller,
+        sanitize::{self, Seen},
+    },
+    selection::cohort_key::KeySource,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use plan::{CohortKey, PathPattern};
@@ -65,6 +70,7 @@ pub fn key(bytes: &[u8]) {
         peer: &peer,
         admission: &admission,
         told: None,
+        tunnel: None,
     };
     let client = caller.client(&headers, &uri);
     let pattern = PathPattern::parse("/api/{id}/*").ok();
@@ -74,7 +80,7 @@ pub fn key(bytes: &[u8]) {
         CohortKey::Path("id".into()),
         CohortKey::Query("user".into()),
     ] {
-        if let Some(key) = KeySource::new(&key).find(client, pattern.as_ref()) {
+        if let Some(key) = KeySource::new(&key).find(client.key_input(), pattern.as_ref()) {
             assert!(!key.is_empty());
             assert!(bytes.windows(key.len()).any(|part| part == key));
         }
@@ -86,15 +92,15 @@ pub fn head(bytes: &[u8]) {
     let mut parts = http::Request::new(()).into_parts().0;
     parts.headers = fields(bytes);
     let seen = Seen::of(&parts.headers);
-    if hygiene::check(&parts).is_err() {
+    if sanitize::check(&parts).is_err() {
         return;
     }
-    let host = hygiene::host(&parts.headers);
+    let host = headers::host(&parts.headers);
     assert!(host.is_none_or(|host| !host.bytes().any(|byte| byte.is_ascii_uppercase())));
     let hosts = parts.headers.get(header::HOST).cloned();
-    let id = hygiene::correlation(&parts.headers, seen).cloned();
+    let id = sanitize::correlation(&parts.headers, seen).cloned();
     let peer = Peer::new(Some(std::net::Ipv4Addr::LOCALHOST.into()), Scheme::Plain);
-    hygiene::outgoing(
+    sanitize::outgoing(
         &mut parts,
         seen,
         &peer,

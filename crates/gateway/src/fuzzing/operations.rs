@@ -1,6 +1,6 @@
 //! What a body asks for.
 
-use crate::operation::{self, Asked};
+use crate::routing::operations::{self, query::Asked};
 use http::Uri;
 use plan::Dialect;
 
@@ -19,14 +19,14 @@ pub fn operation(bytes: &[u8]) {
     head.method = http::Method::POST;
     head.uri = uri;
     for dialect in [Dialect::Json("method".into()), Dialect::GraphQl] {
-        let Ok(asked) = operation::read(&dialect, &head, body) else {
+        let Ok(asked) = operations::read(&dialect, &head, body) else {
             continue;
         };
         // It refuses more than must be: numbers out of range, halves of letters.
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {
             continue;
         };
-        let anew = operation::read(&dialect, &head, value.to_string().as_bytes());
+        let anew = operations::read(&dialect, &head, value.to_string().as_bytes());
         assert_eq!(anew, Ok(asked.clone()));
         if let (Dialect::Json(field), Asked::These(operations)) = (&dialect, asked) {
             let objects = match &value {

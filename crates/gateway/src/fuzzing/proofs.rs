@@ -1,6 +1,6 @@
 //! What a client shows of itself, and the keys that prove it.
 
-use crate::{access, write_token::Signer};
+use crate::{access, routing::write_token::Signer};
 use plan::{ExtractionName, Secret};
 
 /// No token is believed that its key has not signed, and none that asks for

@@ -7,13 +7,13 @@
 //! A file that was renamed or removed, as rotation does it, is opened anew
 //! under its name. A crash loses what was gathered, a second's lines at most.
 
-use super::fate::Fate;
+use super::termination::Fate;
 use plan::LogTarget;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::{
     cell::RefCell,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread,

@@ -4,18 +4,23 @@
 //! fit, or cannot be sent in a few tries, is lost and counted. Requests never
 //! wait for it.
 
-use super::{fate::Fate, trace_context::TraceContext};
+use super::{termination::Fate, trace_context::TraceContext};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},
 };
-use opentelemetry_otlp::{Protocol, WithExportConfig};
+use opentelemetry_otlp::Protocol;
+use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks},
 };
 use plan::Tracing;
-use std::{net::IpAddr, thread, time::Duration, time::SystemTime};
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, SystemTime},
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Spans that may wait: some seconds of a receiver that does not answer.

@@ -3,7 +3,7 @@
 //! Connections begin at one address after the other; one that failed since
 //! the last look-up is tried last.
 
-use crate::wire::Wire;
+use crate::transport::socket::Wire;
 use arc_swap::ArcSwap;
 use plan::{Resolve, UpstreamUrl};
 use std::{

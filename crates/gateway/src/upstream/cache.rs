@@ -5,7 +5,10 @@
 //! clients or kept for one ([`Key`]). What comes is kept beside its way to the
 //! client, never in it: where it gets too large, it is dropped.
 
-use crate::{body::ResponseBody, hygiene};
+use crate::base::{
+    headers::{FORWARDED_HOST, FORWARDED_PROTO},
+    hop_by_hop,
+};
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request,
@@ -48,7 +51,7 @@ const CHOSEN: [HeaderName; 2] = [header::ACCEPT, header::ACCEPT_ENCODING];
 
 /// Upstreams make addresses of these, and a client may say what it likes in
 /// them: what it gets so must not become the answer for others.
-const ADDRESSED: [HeaderName; 2] = [hygiene::FORWARDED_HOST, hygiene::FORWARDED_PROTO];
+const ADDRESSED: [HeaderName; 2] = [FORWARDED_HOST, FORWARDED_PROTO];
 
 /// The answers kept of one upstream.
 #[derive(Debug)]
@@ -163,30 +166,24 @@ impl Cache {
         })
     }
 
-    /// Keeps an answer on its way, where it may be kept.
-    pub(crate) fn keep(
-        self: &Arc<Self>,
-        key: Key,
-        side: Side,
-        response: Response<ResponseBody>,
-    ) -> Response<ResponseBody> {
-        if !may_be_kept(response.status(), response.headers(), key.is_personal) {
-            return response;
+    /// What keeps an answer on its way, where it may be kept. `head` is the
+    /// upstream's.
+    pub(crate) fn tee(self: &Arc<Self>, key: Key, side: Side, head: &Parts) -> Option<Tee> {
+        if !may_be_kept(head.status, &head.headers, key.is_personal) {
+            return None;
         }
-        let (parts, body) = response.into_parts();
-        let mut kept = Parts::clone(&parts);
-        hygiene::incoming(&mut kept, side);
-        let tee = Tee {
+        let mut kept = Parts::clone(head);
+        hop_by_hop::sanitize_response(&mut kept, side);
+        Some(Tee {
             cache: Arc::clone(self),
             key,
             headers: kept.headers,
             body: BytesMut::new(),
-        };
-        Response::from_parts(parts, body.keep(tee))
+        })
     }
 
     /// The answer kept for a request, where it is young enough.
-    pub(crate) fn find(&self, key: &Key) -> Option<Response<ResponseBody>> {
+    pub(crate) fn find(&self, key: &Key) -> Option<Response<Bytes>> {
         let kept = self.entries.get(&*key.text)?;
         let age = kept.at.elapsed();
         if age > self.settings.age {
@@ -194,7 +191,7 @@ impl Cache {
             return None;
         }
         self.served.fetch_add(1, Ordering::Relaxed);
-        let mut response = Response::new(ResponseBody::own(kept.body.clone()));
+        let mut response = Response::new(kept.body.clone());
         let headers = response.headers_mut();
         headers.clone_from(&kept.headers);
         let before = kept.headers.get(header::AGE).and_then(seconds).unwrap_or(0);

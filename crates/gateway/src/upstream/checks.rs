@@ -2,8 +2,8 @@
 //! the first worker, whose results every worker sees. They end with its part of
 //! the upstream.
 
-use super::{Upstream, addresses::Addresses};
-use crate::random::Random;
+use super::{addresses::Addresses, upstreams::Upstream};
+use crate::base::random::Random;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Empty;

@@ -2,7 +2,7 @@
 
 use super::{
     addresses::Addresses,
-    standing::{Ejection, Health},
+    instance_health::{Ejection, Health},
 };
 use parking_lot::Mutex;
 use plan::{Resolve, UpstreamUrl};

@@ -1,6 +1,9 @@
 //! What an operator is shown of the upstreams.
 
-use super::{Upstream, Upstreams, breaker::BreakerState};
+use super::{
+    breaker::BreakerState,
+    upstreams::{Upstream, Upstreams},
+};
 use std::time::Duration;
 
 /// What the gateway thinks of an upstream.
@@ -59,7 +62,7 @@ impl Upstreams {
 
 impl Upstream {
     fn report(&self) -> UpstreamReport {
-        let instance = |(at, instance): (usize, &super::Instance)| InstanceReport {
+        let instance = |(at, instance): (usize, &super::instance::Instance)| InstanceReport {
             url: instance.url.to_string(),
             healthy: instance.is_healthy(),
             ejected: instance.is_ejected(),

@@ -3,7 +3,7 @@
 use crate::support::*;
 use gateway::{
     Gateway, Listeners, Positions,
-    handover::{Offer, Taken},
+    socket_handoff::{Offer, Taken},
 };
 use std::{
     net::SocketAddr,

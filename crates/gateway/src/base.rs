@@ -1,0 +1,15 @@
+//! Values at the bottom: everybody may know them, they know nobody.
+
+pub(crate) mod bad_operation;
+pub(crate) mod cohort;
+pub(crate) mod deadline;
+pub(crate) mod denial;
+pub(crate) mod error;
+pub(crate) mod executor;
+pub(crate) mod headers;
+pub(crate) mod hop_by_hop;
+pub(crate) mod index;
+pub(crate) mod peer;
+pub(crate) mod random;
+pub(crate) mod refusal;
+pub(crate) mod target;

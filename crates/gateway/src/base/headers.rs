@@ -1,0 +1,78 @@
+//! Names of headers, and what is read of a head.
+
+use http::{HeaderMap, HeaderName, header};
+use std::borrow::Cow;
+
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const BANYAN_SIDE: HeaderName = HeaderName::from_static("x-banyan-side");
+
+/// The host as routes are matched by: lower case, without its port and without the
+/// dot of the root, which names the same host.
+pub(crate) fn host(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let end = match host.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    let host = &host[..end];
+    let host = host.strip_suffix('.').unwrap_or(host);
+    Some(if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    })
+}
+
+/// What Kong, and who was behind it, tells upstreams about consumers.
+pub(crate) const KONG_PREFIXES: [&str; 4] = [
+    "x-consumer-",
+    "x-credential-",
+    "x-anonymous-consumer",
+    "x-authenticated-",
+];
+
+/// Whether only the gateway may say it, whatever the plan says.
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    text.starts_with("x-")
+        && (text == "x-banyan-identity" || KONG_PREFIXES.iter().any(|one| text.starts_with(one)))
+}
+
+/// Tells upstreams that the answer is only compared. Removed from what clients send.
+pub(crate) const SHADOW: HeaderName = HeaderName::from_static("x-banyan-shadow");
+
+/// RFC 6265, 4.2.1: `name=value; name=value`, over all `Cookie` headers.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| {
+            let pair = pair.trim_ascii();
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            Some((&pair[..equals], &pair[equals + 1..]))
+        })
+        .find_map(|(found, value)| (found == name).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn hosts_lose_port_and_case() {
+        let host = |value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(value));
+            host(&headers).map(Cow::into_owned)
+        };
+        assert_eq!(host("Example.ORG:80").as_deref(), Some("example.org"));
+        assert_eq!(host("[::1]:80").as_deref(), Some("[::1]"));
+        assert_eq!(host("a").as_deref(), Some("a"));
+        assert_eq!(host("Example.org.:80").as_deref(), Some("example.org"));
+    }
+}

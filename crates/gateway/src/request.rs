@@ -1,0 +1,22 @@
+//! One request, from its head to the head of its answer.
+
+pub(crate) mod addressing;
+pub(crate) mod caller;
+pub(crate) mod canary;
+pub(crate) mod choose;
+pub(crate) mod dispatch;
+pub(crate) mod forward;
+pub(crate) mod observed;
+pub(crate) mod operations;
+pub(crate) mod outcome;
+pub(crate) mod passthrough;
+pub(crate) mod read;
+pub(crate) mod read_your_writes;
+pub(crate) mod replayable;
+pub(crate) mod sanitize;
+pub(crate) mod serve;
+pub(crate) mod shadow;
+pub(crate) mod stale_answer;
+pub(crate) mod tunnel;
+pub(crate) mod upgrade;
+pub(crate) mod write;

@@ -1,0 +1,49 @@
+//! Who a request comes from, and what its answer tells them of their writes.
+
+use super::{read_your_writes::response_tokens::Told, tunnel::TunnelSlot};
+use crate::{access::Admission, base::peer::Peer, selection::cohort_key::KeyInput};
+use http::{HeaderMap, Uri};
+
+/// What is known of a request's client.
+#[derive(Clone, Copy)]
+pub(crate) struct Client<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// As it was matched, before any rewriting.
+    pub(crate) uri: &'a Uri,
+    pub(crate) caller: Caller<'a>,
+}
+
+impl<'a> Client<'a> {
+    /// What its key is looked for in.
+    pub(crate) fn key_input(self) -> KeyInput<'a> {
+        KeyInput {
+            headers: self.headers,
+            uri: self.uri,
+            peer: self.caller.peer,
+            admission: self.caller.admission,
+        }
+    }
+}
+
+/// Who a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: &'a Peer,
+    /// Who they are, where they had to say it.
+    pub(crate) admission: &'a Admission,
+    /// `None` where nobody will be answered.
+    pub(crate) told: Option<&'a Told>,
+    /// Where an upgrade leaves its tunnel; `None` where nobody would take it up.
+    pub(crate) tunnel: Option<&'a TunnelSlot>,
+}
+
+impl<'a> Caller<'a> {
+    /// With the head of its request.
+    pub(crate) fn client(self, headers: &'a HeaderMap, uri: &'a Uri) -> Client<'a> {
+        Client {
+            headers,
+            uri,
+            caller: self,
+        }
+    }
+}

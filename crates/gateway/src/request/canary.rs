@@ -1,0 +1,43 @@
+//! Whether a request goes to its route's canary.
+
+use crate::{
+    access::Admission,
+    base::{index::Place, peer::Peer},
+    routing::canary::CanaryClient,
+    state::worker::Worker,
+};
+use http::request::Parts;
+
+/// Where a request belongs, canaries considered. Before its head is changed
+/// for the upstream.
+pub(crate) fn split(
+    worker: &Worker,
+    admission: &Admission,
+    peer: &Peer,
+    parts: &Parts,
+    place: Place,
+) -> Place {
+    let Place::Route(stay) = place else {
+        return place;
+    };
+    let setup = &worker.setup;
+    let Some(canary) = &setup.table.stay(stay).canary else {
+        return place;
+    };
+    let address = || {
+        let address = peer.address;
+        let client = address.map(|peer| setup.access.client(peer, &parts.headers));
+        client.map_or_else(String::new, |client| client.to_string())
+    };
+    let client = CanaryClient {
+        headers: &parts.headers,
+        consumer: admission.consumer(),
+        address: &address,
+        random: &|| worker.upstreams.random.next(),
+    };
+    if canary.picks(&client) {
+        Place::Route(canary.to)
+    } else {
+        place
+    }
+}

@@ -1,0 +1,31 @@
+//! From a request's place to whoever answers it.
+
+use super::{caller::Caller, outcome::Outcome, passthrough, read, write};
+use crate::{base::index::Place, body::Inbound, state::worker::Worker};
+use http::request::Parts;
+use plan::MethodKind;
+use std::rc::Rc;
+
+/// Sends a request that belongs to one place where it is to go.
+pub(crate) async fn dispatch(
+    worker: &Rc<Worker>,
+    place: Place,
+    kind: MethodKind,
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    match (place, kind) {
+        (Place::Elsewhere, _) => passthrough::stay(worker, None, kind, parts, caller, body).await,
+        (Place::Route(route), _) => {
+            passthrough::stay(worker, Some(route), kind, parts, caller, body).await
+        }
+        (Place::Extraction(route), MethodKind::Read) => {
+            read::read(worker, route, parts, caller, body).await
+        }
+        // Writes are few and their future is large.
+        (Place::Extraction(route), MethodKind::Write) => {
+            Box::pin(write::write(worker, route, parts, caller, body)).await
+        }
+    }
+}

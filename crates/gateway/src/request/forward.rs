@@ -1,0 +1,389 @@
+//! Sending a request to one side, and never twice where it may have had an
+//! effect.
+//!
+//! | what happened                                        | repeatable   | other        |
+//! |------------------------------------------------------|--------------|--------------|
+//! | a kept connection was closed before a byte was sent  | at once      | at once      |
+//! | a kept connection broke after that, without an answer| at once      | given up     |
+//! | no connection, or not a byte was sent on a new one   | a try        | a try        |
+//! | a new connection broke without an answer             | a try        | given up     |
+//! | 502, 503 or 504                                      | a try        | passed on    |
+//! | no answer in time                                    | given up     | given up     |
+//!
+//! "At once" is on a new connection to the same instance. "A try" is after a
+//! pause, at another instance of the same side where there is one, as often as
+//! the plan's `retries` and their budget allow. Repeatable is what the caller
+//! gives leave for ([`Sends::Again`]): safe requests, and writes with an `Idempotency-Key`
+//! where the plan says that the upstream keeps those. A read that is given up
+//! on a side that does not own goes to the owner (`read`); where both sides share
+//! the data, a write that was not sent to the service, to the monolith (`write`).
+
+use super::replayable::{self, Sends};
+use crate::{
+    base::{deadline::timeout_at, index::UpstreamIndex, refusal::Refusal},
+    body::{Progress, RequestBody},
+    state::worker::Worker,
+    upstream::{
+        balance::Tried,
+        body_timeout::Patience,
+        failure::Failure,
+        http1::{Coming, Link, error::LinkError},
+        local::Local,
+        response_body::ResponseBody,
+        retry::{Ending, RetryAfter, pause},
+        upstreams::{Upstream, count},
+    },
+};
+use http::{Request, Response, StatusCode, header};
+use plan::Protocol;
+use std::{
+    cell::Cell,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// A try that got no answer.
+struct Missed {
+    refusal: Refusal,
+    /// The request is back where it was, and can be sent again.
+    is_unsent: bool,
+    was_sent: bool,
+}
+
+/// Sends a request to an upstream and waits for the head of its answer, for as
+/// long as the plan allows and `linger` on top of that. When the plan's time is
+/// over, the upstream has failed, though its answer may still come. The request
+/// stays, but for a body that is passed on as it comes.
+pub(crate) async fn forward(
+    worker: &Worker,
+    index: UpstreamIndex,
+    request: &mut Request<RequestBody>,
+    sends: Sends,
+    linger: Option<Duration>,
+) -> Result<Response<ResponseBody>, Failure> {
+    let begun = Instant::now();
+    let local = worker.upstreams.get(index);
+    let upstream = &local.upstream;
+    let mut passage = match local.pass(begun.into_std()) {
+        Ok(passage) => passage,
+        Err(after) => return Err(Failure::NotSent(breaker_open(after))),
+    };
+    let progress = request.body().progress();
+    let place = Cell::new(0);
+    // Made in its place: a future that is moved is kept twice.
+    let mut answer = pin!(tries(worker, local, request, sends, begun, &place));
+    let patient = first_byte(upstream, begun, progress.as_ref(), answer.as_mut());
+    let mut ended = patient.await;
+    if ended.is_none() {
+        tracing::warn!(upstream = %upstream.name, "upstream did not answer in time");
+        upstream.failed(place.get());
+        if let Some(passage) = passage.take() {
+            passage.end(true);
+        }
+        if let Some(linger) = linger {
+            ended = timeout_at(Instant::now() + linger, answer).await.ok();
+        }
+    }
+    let ended = ended.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
+    if let Some(passage) = passage {
+        let breaker = upstream.breaker.as_ref();
+        match &ended {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                passage.end(breaker.is_some_and(|breaker| breaker.is_failure(status)));
+            }
+            Err(failure) if failure.refusal().is_the_upstreams() => passage.end(true),
+            // The client's doing: it says nothing about the upstream.
+            Err(_) => drop(passage),
+        }
+    }
+    ended
+}
+
+/// Asks an upstream beside all clients, once. What comes of it is told to nobody:
+/// neither breaker nor ejection nor budget may learn of it.
+pub(crate) async fn beside(
+    worker: &Worker,
+    index: UpstreamIndex,
+    request: &mut Request<RequestBody>,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let local = worker.upstreams.get(index);
+    let chosen = local.choose(&worker.upstreams.random, Tried::default());
+    let asked = try_once(local, chosen, request, Sends::Again, Instant::now());
+    asked.await.map_err(|missed| missed.refusal)
+}
+
+fn breaker_open(after: Duration) -> Refusal {
+    let seconds = after.as_secs_f64().ceil().max(1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at least 1, and `as` ends at the type's bounds"
+    )]
+    let after = seconds as u16;
+    Refusal::BreakerOpen { after }
+}
+
+/// Tries an instance, and others where that is allowed.
+async fn tries(
+    worker: &Worker,
+    local: &Local,
+    request: &mut Request<RequestBody>,
+    sends: Sends,
+    begun: Instant,
+    place: &Cell<usize>,
+) -> Result<Response<ResponseBody>, Failure> {
+    let (upstream, random) = (&local.upstream, &worker.upstreams.random);
+    if upstream.retries.attempts > 1 {
+        local.deposit();
+    }
+    let (mut tried, mut was_sent) = (Tried::default(), false);
+    let mut attempt = 1;
+    loop {
+        let chosen = local.choose(random, tried);
+        place.set(chosen);
+        tried.add(chosen);
+        let (ended, ending, is_unsent) = match try_once(local, chosen, request, sends, begun).await
+        {
+            Ok(response) => {
+                if !is_gateway_error(response.status()) {
+                    upstream.succeeded(chosen);
+                    return Ok(response);
+                }
+                was_sent = true;
+                let after = response.headers().get(header::RETRY_AFTER);
+                let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
+                (Ok(response), Ending::Refused(after), false)
+            }
+            Err(missed) if !missed.refusal.is_the_upstreams() => {
+                return Err(Failure::Sent(missed.refusal));
+            }
+            Err(missed) => {
+                was_sent |= missed.was_sent;
+                let failure = if was_sent {
+                    Failure::Sent
+                } else {
+                    Failure::NotSent
+                };
+                let failed = Err(failure(missed.refusal));
+                (failed, Ending::NoAnswer, missed.is_unsent)
+            }
+        };
+        upstream.failed(chosen);
+        if !is_unsent && sends == Sends::Once {
+            return ended;
+        }
+        let Some(pause) = pause(&upstream.retries, attempt, ending, random.next()) else {
+            return ended;
+        };
+        if !local.withdraw() {
+            count(&upstream.counts.retries_refused);
+            return ended;
+        }
+        count(&upstream.counts.retries);
+        drop(ended);
+        // Boxed, as all that is seldom: requests keep the room for it.
+        Box::pin(tokio::time::sleep(pause)).await;
+        attempt += 1;
+    }
+}
+
+/// Sends a request to one instance: over a kept connection where there is one,
+/// and over a new one.
+async fn try_once(
+    local: &Local,
+    chosen: usize,
+    request: &mut Request<RequestBody>,
+    sends: Sends,
+    begun: Instant,
+) -> Result<Response<ResponseBody>, Missed> {
+    let upstream = &local.upstream;
+    if upstream.protocol == Protocol::H2c {
+        // Its future is large.
+        return Box::pin(multiplexed(local, chosen, request)).await;
+    }
+    let kept = match sends {
+        Sends::Again => local.pool.take(chosen, begun.into_std()),
+        Sends::Once => local.pool.take_fresh(chosen, begun.into_std()).await,
+    };
+    let mut was_sent = false;
+    if let Some(link) = kept {
+        match link.exchange(request).await {
+            Ok((response, link)) => return answer(local, response, link, begun),
+            Err(none) if none.is_unsent => {}
+            Err(none) if sends == Sends::Again && none.error.is_connections() => was_sent = true,
+            Err(none) => return Err(lost(upstream, chosen, &none.error)),
+        }
+    }
+    let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
+    let found = &upstream.instances[chosen];
+    // Seldom, and large.
+    let connecting = Box::pin(Link::connect(busy, &found.addresses, timeouts.connect));
+    let link = match connecting.await {
+        Ok(link) => link,
+        Err(error) => {
+            tracing::warn!(upstream = %found.url, %error, "upstream not reached");
+            return Err(Missed {
+                refusal: Refusal::Unreachable,
+                is_unsent: true,
+                was_sent,
+            });
+        }
+    };
+    match link.exchange(request).await {
+        Ok((response, link)) => answer(local, response, link, begun),
+        Err(none) if none.is_unsent => {
+            tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
+            Err(Missed {
+                refusal: Refusal::Lost,
+                is_unsent: true,
+                was_sent,
+            })
+        }
+        Err(none) => Err(lost(upstream, chosen, &none.error)),
+    }
+}
+
+/// Sends a request to an instance that speaks HTTP/2.
+async fn multiplexed(
+    local: &Local,
+    chosen: usize,
+    request: &mut Request<RequestBody>,
+) -> Result<Response<ResponseBody>, Missed> {
+    let upstream = &local.upstream;
+    // It is used up, and so leaves a copy: also what is sent once may be sent
+    // elsewhere, where nothing of it has reached this upstream.
+    let request = match replayable::copy(request) {
+        Some(copy) => copy.map(RequestBody::Whole),
+        None => std::mem::take(request),
+    };
+    let (found, bound) = (&upstream.instances[chosen], upstream.timeouts.connect);
+    let _busy = local.pool.busy(chosen);
+    let answer = local.multiplexed.forward(chosen, found, bound, request);
+    answer.await.map_err(|failure| Missed {
+        refusal: failure.refusal(),
+        is_unsent: false,
+        was_sent: matches!(failure, Failure::Sent(_)),
+    })
+}
+
+fn lost(upstream: &Upstream, chosen: usize, error: &LinkError) -> Missed {
+    let url = &upstream.instances[chosen].url;
+    let refusal = match error {
+        LinkError::Request(fault) => {
+            tracing::info!(upstream = %url, %fault, "request's body lost on its way");
+            fault.refusal()
+        }
+        LinkError::Broken(_) | LinkError::Closed => {
+            tracing::warn!(upstream = %url, %error, "request lost at the upstream");
+            Refusal::Lost
+        }
+        _ => {
+            tracing::warn!(upstream = %url, %error, "answer refused");
+            Refusal::BadAnswer
+        }
+    };
+    Missed {
+        refusal,
+        is_unsent: false,
+        was_sent: true,
+    }
+}
+
+fn answer(
+    local: &Local,
+    response: Response<Coming>,
+    link: Link,
+    begun: Instant,
+) -> Result<Response<ResponseBody>, Missed> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let name = &local.upstream.name;
+        tracing::warn!(upstream = %name, "answer refused: nobody asked for another protocol");
+        return Err(Missed {
+            refusal: Refusal::BadAnswer,
+            is_unsent: false,
+            was_sent: true,
+        });
+    }
+    let pool = Rc::clone(&local.pool);
+    let patience = Patience::new(begun);
+    Ok(response.map(|body| ResponseBody::upstream(body, link, pool, patience)))
+}
+
+/// Whether an answer says that it does not come from who was asked.
+pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// Waits for an answer for as long as the plan allows after the request was
+/// sent. `None` is too late. The future stays where it is: it is some KiB large.
+pub(crate) async fn first_byte<F: Future>(
+    upstream: &Upstream,
+    begun: Instant,
+    progress: Option<&Progress>,
+    mut answer: Pin<&mut F>,
+) -> Option<F::Output> {
+    let timeouts = upstream.timeouts;
+    let deadline = timeouts.whole.map(|whole| begun + whole);
+    loop {
+        let sent = progress.map_or(begun, Progress::last);
+        let end = sent + timeouts.first_byte;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        match timeout_at(end, answer.as_mut()).await {
+            Ok(output) => return Some(output),
+            Err(_) if deadline.is_some_and(|deadline| deadline <= end) => return None,
+            Err(_) if progress.is_some_and(|progress| progress.last() > sent) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// A future that is polled in place, and goes on as a task when it is dropped
+/// before its end: a write that was begun is seen through to its answer, though
+/// its client has gone.
+pub(crate) struct SeenThrough<F: Future<Output: 'static> + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: 'static> + 'static> SeenThrough<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+}
+
+impl<F: Future<Output: 'static> + 'static> Future for SeenThrough<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(future) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let output = future.as_mut().poll(cx);
+        if output.is_ready() {
+            self.0 = None;
+        }
+        output
+    }
+}
+
+impl<F: Future<Output: 'static> + 'static> Drop for SeenThrough<F> {
+    fn drop(&mut self) {
+        if let Some(future) = self.0.take()
+            && !std::thread::panicking()
+        {
+            tokio::task::spawn_local(future);
+        }
+    }
+}
+
+/// Whether the other side may do better.
+pub(crate) fn has_failed(answer: &Result<Response<ResponseBody>, Refusal>) -> bool {
+    match answer {
+        Err(refusal) => refusal.is_the_upstreams(),
+        Ok(response) => is_gateway_error(response.status()),
+    }
+}

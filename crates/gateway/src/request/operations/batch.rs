@@ -1,0 +1,122 @@
+//! Writes of several places in one request: to the one owner of all of them,
+//! held while any of them is, in flight in every one.
+
+use crate::request::read_your_writes::wait;
+use crate::{
+    base::{
+        index::{Place, RouteIndex, UpstreamIndex},
+        refusal::Refusal,
+    },
+    request::{caller::Client, choose::choosing, read_your_writes::wait::Wait},
+    routing::{
+        decision::{self, Right, WriteVerdict},
+        operations::parts::{self, Choice, Way},
+        snapshot::{Snapshot, Standing},
+    },
+    state::{config::Setup, hold::Held, inflight::Flight, worker::Worker},
+};
+use protocol::Side;
+
+/// A request that may be sent.
+pub(crate) struct Admitted {
+    pub(crate) way: Way,
+    /// By the extractions that it writes to.
+    pub(crate) rights: Vec<(RouteIndex, Right, Flight)>,
+}
+
+/// What the routing says of all places together.
+pub(crate) enum Verdict {
+    Forward(Way, Vec<(RouteIndex, Right, Standing)>),
+    Hold(RouteIndex),
+}
+
+/// Waits until writes of these places may be sent, and enters them into those
+/// in flight: all at once, without an await between that and the look at the
+/// routing. Each extraction's hold holds it, and keeps its place there until it
+/// is sent.
+pub(crate) async fn admit(
+    worker: &Worker,
+    places: &[Place],
+    client: Client<'_>,
+    held_bytes: Option<u64>,
+) -> Result<Admitted, Refusal> {
+    let shared = &worker.shared;
+    let wait = Wait::new(worker);
+    let mut held: Vec<(RouteIndex, Held)> = Vec::new();
+    loop {
+        let verdict = verdict(&worker.setup, &shared.snapshot.load(), places, client)?;
+        match verdict {
+            Verdict::Hold(_) if worker.is_stopping() => return Err(Refusal::Stopping),
+            Verdict::Hold(route) => {
+                let own = held.iter().position(|(own, _)| *own == route);
+                let at = if let Some(at) = own {
+                    at
+                } else {
+                    let ledger = &shared.extraction(route.extraction).ledger;
+                    let bytes = held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
+                    let queue = &worker.queues[route.extraction.get()];
+                    held.push((route, Held::new(queue, ledger, bytes)?));
+                    held.len() - 1
+                };
+                held[at].1.wait().await?;
+            }
+            Verdict::Forward(way, rights) => {
+                let is_there = |(_, right, _): &(_, Right, _)| right.is_on_monolith_data();
+                if way.upstream == UpstreamIndex::MONOLITH || rights.iter().any(is_there) {
+                    let debts = wait::debts(worker, client);
+                    if !debts.is_empty() {
+                        wait.paid(worker, client.caller.told, debts).await?;
+                        continue;
+                    }
+                }
+                for (_, place) in held {
+                    place.release();
+                }
+                let enter = |(route, right, standing): (RouteIndex, _, _)| {
+                    let flight = worker.inflight.enter(route.extraction, standing);
+                    (route, right, flight)
+                };
+                let rights = rights.into_iter().map(enter).collect();
+                return Ok(Admitted { way, rights });
+            }
+        }
+    }
+}
+
+/// Looks at the routing of all places at once.
+pub(crate) fn verdict(
+    setup: &Setup,
+    snapshot: &Snapshot,
+    places: &[Place],
+    client: Client<'_>,
+) -> Result<Verdict, Refusal> {
+    let (table, lease) = (&setup.table, setup.shared.lease());
+    let (mut choices, mut rights, mut holding) = (Vec::new(), Vec::new(), None);
+    for place in places {
+        let Place::Extraction(route) = *place else {
+            choices.extend(Way::fixed(table, *place).map(Choice::only));
+            continue;
+        };
+        let standing = snapshot.standing(route.extraction);
+        match decision::write(standing, lease, || choosing(setup, route, client)) {
+            WriteVerdict::Refuse(refusal) => return Err(refusal),
+            WriteVerdict::Hold => holding = holding.or(Some(route)),
+            WriteVerdict::Forward(right) => {
+                let way = |side| Way::to_side(table, route.extraction, side);
+                choices.push(Choice {
+                    preferred: way(right.side()),
+                    also: match right {
+                        Right::Owner(_) => None,
+                        // It may write them, too.
+                        Right::Shared(_) => Some(way(Side::Monolith)),
+                    },
+                });
+                rights.push((route, right, standing));
+            }
+        }
+    }
+    Ok(match holding {
+        Some(route) => Verdict::Hold(route),
+        None => Verdict::Forward(parts::in_common(&choices)?, rights),
+    })
+}

@@ -1,0 +1,299 @@
+//! The way of a request whose operations say where it belongs: who may ask is
+//! asked before the body is read, where the answer does not depend on it.
+
+use super::batch;
+use crate::request::{choose, dispatch, tunnel::TunnelSlot};
+use crate::{
+    access::{self, Admission},
+    base::{bad_operation::BadOperation, index::Place, peer::Peer, refusal::Refusal},
+    body::{
+        self, Collected, Inbound, RequestBody, Reserved, Whole,
+        collect::{BODY_BYTES_MAX, collect},
+    },
+    request::{
+        caller::{Caller, Client},
+        observed::Observed,
+        outcome::Outcome,
+        passthrough,
+        read_your_writes::response_tokens::Told,
+        replayable,
+        sanitize::{self, Seen},
+        upgrade,
+        write::{self, Entered, Ready},
+    },
+    routing::{
+        operations::{
+            parts::{self, Choice, Part, Way},
+            query::Asked,
+        },
+        table::Sharing,
+    },
+    state::{config::Setup, worker::Worker},
+    upstream::response_body::ResponseBody,
+};
+use http::{HeaderValue, request::Parts};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use plan::{MethodKind, Percent};
+use protocol::Side;
+use std::rc::Rc;
+
+/// A request as it came.
+pub(crate) struct Arrived<'a> {
+    pub(crate) sharing: Box<Sharing>,
+    pub(crate) parts: &'a mut Parts,
+    pub(crate) body: Incoming,
+    pub(crate) seen: Seen,
+    pub(crate) correlation: &'a HeaderValue,
+    /// What its answer will tell.
+    pub(crate) told: &'a Told,
+    pub(crate) tunnel: Option<&'a TunnelSlot>,
+    pub(crate) observed: &'a Observed<'a>,
+}
+
+/// How it went.
+pub(crate) struct Passed {
+    /// What it is counted under: the place of its first write, else its first.
+    pub(crate) place: Place,
+    pub(crate) admission: Admission,
+    pub(crate) outcome: Outcome,
+}
+
+/// Finds out what a request asks for, and sends it to who may answer that.
+pub(crate) async fn pass(worker: &Rc<Worker>, peer: &Peer, arrived: Arrived<'_>) -> Passed {
+    let place = arrived.sharing.otherwise;
+    let mut passed = Passed {
+        place,
+        admission: Admission::default(),
+        outcome: Outcome::refused(Refusal::Stopping),
+    };
+    passed.outcome = match admitted(worker, peer, arrived, &mut passed).await {
+        Ok(outcome) | Err(outcome) => outcome,
+    };
+    passed
+}
+
+async fn admitted(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    arrived: Arrived<'_>,
+    passed: &mut Passed,
+) -> Result<Outcome, Outcome> {
+    let Arrived {
+        sharing,
+        parts,
+        body,
+        seen,
+        correlation,
+        told,
+        tunnel,
+        observed,
+    } = arrived;
+    let (table, access) = (&worker.setup.table, &worker.setup.access);
+    let all = sharing.places(table);
+    let demand_alike = access.demand_alike(&all);
+    if demand_alike {
+        let length = body.size_hint().exact();
+        match access
+            .admit(&worker.access_state, parts, length, peer, sharing.otherwise)
+            .await
+        {
+            Ok(admission) => passed.admission = admission,
+            Err(access::Answered(response)) => {
+                body::refuse(parts, body).await;
+                return Err(Outcome::answered(response.map(ResponseBody::own)));
+            }
+        }
+    }
+    let upgrade = upgrade::asked(parts, &body);
+    let (whole, reserved) = here(worker, parts, body).await.map_err(Outcome::refused)?;
+    let refused = |bad: BadOperation| Outcome::refused(bad.into());
+    let asked = match (&upgrade, sharing.dialect(table)) {
+        (None, Some(dialect)) => {
+            crate::routing::operations::read(dialect, parts, whole.as_bytes()).map_err(refused)?
+        }
+        _ => Asked::Anything,
+    };
+    let touched = sharing.parts(table, &asked, parts.method.as_str());
+    let places: Vec<Place> = touched.iter().map(|part| part.place).collect();
+    passed.place = speaker(&touched).unwrap_or(sharing.otherwise);
+    if !demand_alike {
+        if !access.demand_alike(&places) {
+            return Err(refused(BadOperation::DemandsDiffer));
+        }
+        let length = Some(whole.len());
+        match access
+            .admit(&worker.access_state, parts, length, peer, passed.place)
+            .await
+        {
+            Ok(admission) => passed.admission = admission,
+            Err(access::Answered(response)) => {
+                return Err(Outcome::answered(response.map(ResponseBody::own)));
+            }
+        }
+    }
+    sanitize::outgoing(parts, seen, peer, correlation);
+    passed.admission.introduce(&mut parts.headers);
+    observed.introduce(&mut parts.headers);
+    let body = Inbound::Here(whole, reserved);
+    let caller = Caller {
+        peer,
+        admission: &passed.admission,
+        told: Some(told),
+        tunnel,
+    };
+    Ok(match (upgrade, &touched[..]) {
+        (Some(asked), _) => upgrade::upgrade(worker, caller, &all, asked, parts).await,
+        (None, [one]) => dispatch::dispatch(worker, one.place, one.kind, parts, caller, body).await,
+        (None, many) => together(worker, many, parts, caller, body).await,
+    })
+}
+
+/// The place that speaks for several.
+fn speaker(touched: &[Part]) -> Option<Place> {
+    let writes = touched.iter().find(|part| part.kind == MethodKind::Write);
+    writes.or(touched.first()).map(|part| part.place)
+}
+
+/// Reads a whole body, within [`BODY_BYTES_MAX`]: what is read to be routed can
+/// then be held, too.
+async fn here(
+    worker: &Worker,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<(Whole, Reserved), Refusal> {
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        body::refuse(parts, body).await;
+        return Err(BadOperation::TooLarge.into());
+    }
+    let client = &worker.setup.settings.client;
+    match collect(body, BODY_BYTES_MAX, client, &worker.buffers).await? {
+        Collected::Whole(whole, reserved) => Ok((whole, reserved)),
+        Collected::Large(begun, rest, _reserved) => {
+            RequestBody::stream(begun, rest, client).discard().await;
+            Err(BadOperation::TooLarge.into())
+        }
+    }
+}
+
+/// Sends a request of several places as a whole: where its writes belong, or
+/// where all its reads can be answered.
+async fn together(
+    worker: &Rc<Worker>,
+    touched: &[Part],
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    let table = &worker.setup.table;
+    let client = caller.client(&parts.headers, &parts.uri);
+    let writes: Vec<Place> = touched
+        .iter()
+        .filter(|part| part.kind == MethodKind::Write)
+        .map(|part| part.place)
+        .collect();
+    if !writes.is_empty() {
+        return write_together(worker, touched, &writes, parts, caller, body).await;
+    }
+    let way = way_of_reads(&worker.setup, touched, client);
+    strip_force(worker, touched, parts);
+    match way {
+        Err(refusal) => Outcome::refused(refusal),
+        Ok(way) => {
+            let route = way.redirect.map(|route| table.stay(route));
+            let kind = MethodKind::Read;
+            passthrough::to(worker, way.upstream, route, kind, parts, caller, body).await
+        }
+    }
+}
+
+/// Where all reads of a request can be answered.
+pub(crate) fn way_of_reads(
+    setup: &Setup,
+    touched: &[Part],
+    client: Client<'_>,
+) -> Result<Way, Refusal> {
+    let choices: Result<Vec<Choice>, Refusal> = touched
+        .iter()
+        .map(|part| choice(setup, part.place, client))
+        .collect();
+    Ok(parts::in_common(&choices?)?)
+}
+
+/// The ways that a read of one place may take.
+fn choice(setup: &Setup, place: Place, client: Client<'_>) -> Result<Choice, Refusal> {
+    let Place::Extraction(route) = place else {
+        let fixed = Way::fixed(&setup.table, place).ok_or(BadOperation::Apart)?;
+        return Ok(Choice::only(fixed));
+    };
+    let extraction = route.extraction;
+    let decided = choose::decided(setup, route, client);
+    let verdict = decided.verdict?;
+    let other = verdict.side.other();
+    // Where some reads go to the monolith, its data are kept up to date; that
+    // it has the client's own writes is waited for.
+    let share = decided
+        .standing
+        .routing()
+        .map_or(Percent::ALL, |now| now.reads);
+    let is_fit = other == verdict.owner || (other == Side::Monolith && share != Percent::ALL);
+    let way = |side| Way::to_side(&setup.table, extraction, side);
+    Ok(Choice {
+        preferred: way(verdict.side),
+        also: is_fit.then(|| way(other)),
+    })
+}
+
+/// Sends writes of several places, and what is read beside them, to their owner.
+async fn write_together(
+    worker: &Rc<Worker>,
+    touched: &[Part],
+    writes: &[Place],
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    let table = &worker.setup.table;
+    let Inbound::Here(whole, reserved) = body else {
+        return Outcome::refused(BadOperation::Apart.into());
+    };
+    let ready = Ready::here(whole, reserved);
+    let client = caller.client(&parts.headers, &parts.uri);
+    let admitted = match batch::admit(worker, writes, client, ready.held_bytes).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Outcome::refused(refusal),
+    };
+    let rights = admitted.rights.into_iter();
+    let entered: Vec<Entered> = rights
+        .map(|(route, right, flight)| Entered::new(worker, route, client, right, flight))
+        .collect();
+    strip_force(worker, touched, parts);
+    if let Some(route) = admitted.way.redirect
+        && let Err(refusal) = passthrough::redirect(worker, table.stay(route), parts)
+    {
+        entered.into_iter().for_each(Entered::not_sent);
+        return Outcome::refused(refusal);
+    }
+    // Of several extractions it has no one scratch upstream.
+    let request = replayable::request(parts, ready);
+    write::send(
+        worker,
+        admitted.way.upstream,
+        entered,
+        request,
+        None,
+        caller,
+    )
+    .await
+}
+
+/// Takes away by which headers testers choose: they are for the gateway only.
+fn strip_force(worker: &Worker, touched: &[Part], parts: &mut Parts) {
+    for part in touched {
+        if let Place::Extraction(route) = part.place
+            && let Some(force) = &worker.setup.features.get(route.extraction).force
+        {
+            force.strip(&mut parts.headers);
+        }
+    }
+}

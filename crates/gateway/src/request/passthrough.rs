@@ -1,0 +1,99 @@
+//! Requests of routes that stay with the monolith, and the wait for a client's
+//! own write that they share with others.
+
+use super::{
+    addressing::origin_form,
+    caller::Caller,
+    forward::forward,
+    outcome::Outcome,
+    read_your_writes::wait::Wait,
+    replayable::{Repeatable, is_idempotent},
+    stale_answer::Keeping,
+};
+use crate::{
+    base::{
+        index::{StayIndex, UpstreamIndex},
+        refusal::Refusal,
+    },
+    body::Inbound,
+    routing::table::Stay,
+    state::worker::Worker,
+    upstream::{cache::Cache, failure::Failure},
+};
+use http::{HeaderValue, header, request::Parts};
+use plan::{KindRule, MethodKind};
+
+/// Sends a request where its route says, else to the monolith: there, once the
+/// monolith has seen what the client wrote.
+pub(crate) async fn stay(
+    worker: &Worker,
+    route: Option<StayIndex>,
+    kind: MethodKind,
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    let route = route.map(|route| worker.setup.table.stay(route));
+    let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
+    to(worker, upstream, route, kind, parts, caller, body).await
+}
+
+/// Sends a request to an upstream: to the monolith, once that has seen what the
+/// client wrote.
+pub(crate) async fn to(
+    worker: &Worker,
+    upstream: UpstreamIndex,
+    route: Option<&Stay>,
+    kind: MethodKind,
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    if upstream == UpstreamIndex::MONOLITH {
+        let client = caller.client(&parts.headers, &parts.uri);
+        if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
+            body.refuse(parts).await;
+            return Outcome::refused(refusal);
+        }
+    }
+    if let Some(route) = route
+        && let Err(refusal) = redirect(worker, route, parts)
+    {
+        body.refuse(parts).await;
+        return Outcome::refused(refusal);
+    }
+    let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
+    let patient = worker.setup.upstreams.get(upstream);
+    let is_once = route.is_some_and(|stay| stay.route.route.kind == KindRule::ReadsOnce);
+    let is_safe = kind == MethodKind::Read && !is_once;
+    let repeatable = is_safe || is_idempotent(patient, &parts.headers);
+    let mut request = if repeatable {
+        match Repeatable::of(worker, parts, body).await {
+            Ok(request) => request,
+            Err(refusal) => return Outcome::refused(refusal),
+        }
+    } else {
+        Repeatable::once(worker, parts, body)
+    };
+    let Repeatable { request, sends, .. } = &mut request;
+    let answer = forward(worker, upstream, request, *sends, None).await;
+    let outcome = Outcome::at(upstream.side(), answer.map_err(Failure::refusal));
+    match keeping {
+        None => outcome,
+        Some(keeping) => keeping.settle(worker, &[upstream], outcome),
+    }
+}
+
+/// Gives a request the path and the `Host` that its route wants.
+pub(crate) fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
+    if let Some(path) = route.rewritten(parts.uri.path()) {
+        parts.uri = origin_form(&path, parts.uri.query())?;
+    }
+    if !route.route.preserve_host {
+        let upstream = worker.setup.upstreams.get(route.upstream);
+        let host = HeaderValue::try_from(upstream.authority());
+        let host = host.map_err(|_| Refusal::BadHead("the upstream's name is no host"))?;
+        parts.headers.insert(header::HOST, host);
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Safe requests of an extraction.
+
+use super::{
+    caller::{Caller, Client},
+    choose::decided,
+    forward::{forward, has_failed},
+    outcome::Outcome,
+    read_your_writes::wait::Wait,
+    replayable::{Repeatable, Sends},
+    stale_answer::Keeping,
+};
+use crate::request::{read_your_writes::wait, shadow};
+use crate::{
+    base::{
+        index::{RouteIndex, UpstreamIndex},
+        refusal::Refusal,
+    },
+    body::{Inbound, RequestBody},
+    routing::{
+        decision::{ReadVerdict, Why},
+        snapshot::Standing,
+    },
+    state::worker::Worker,
+    upstream::{cache::Cache, failure::Failure, response_body::ResponseBody},
+};
+use http::{Request, Response, request::Parts};
+use plan::KindRule;
+use protocol::Side;
+use std::rc::Rc;
+
+/// Sends a read to the side that the split chooses, or to the owner; and to
+/// the owner where the other side fails. Where both are down, it is answered
+/// by what was kept, if the plan wants that.
+pub(crate) async fn read(
+    worker: &Rc<Worker>,
+    route: RouteIndex,
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    let wait = Wait::new(worker);
+    let client = caller.client(&parts.headers, &parts.uri);
+    let verdict = match verdict(worker, route, client, &wait).await {
+        Ok(verdict) => verdict,
+        Err(refusal) => return Outcome::refused(refusal),
+    };
+    if let Some(force) = &worker.setup.features.get(route.extraction).force {
+        force.strip(&mut parts.headers);
+    }
+    let service = worker.setup.table.upstream(route.extraction, Side::Service);
+    let keeping = Keeping::of(worker, service, || {
+        let entry = worker.setup.table.entry(route.extraction);
+        let client = caller.client(&parts.headers, &parts.uri);
+        let path = &entry.routes[route.route].path;
+        Cache::key(
+            parts,
+            worker
+                .setup
+                .features
+                .get(route.extraction)
+                .key
+                .find(client.key_input(), Some(path)),
+        )
+    });
+    let mut request = match Repeatable::of(worker, parts, body).await {
+        Ok(request) => request,
+        Err(refusal) => return Outcome::refused(refusal),
+    };
+    let entry = worker.setup.table.entry(route.extraction);
+    if entry.routes[route.route].kind == KindRule::ReadsOnce {
+        // A copy would have the effect once more.
+        request.sends = Sends::Once;
+    } else {
+        shadow::consider(worker, route, &request.request, caller);
+    }
+    let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
+    match keeping {
+        None => outcome,
+        Some(keeping) => keeping.settle(worker, &[UpstreamIndex::MONOLITH, service], outcome),
+    }
+}
+
+/// Asks one side, and the owner where that fails.
+async fn ask(
+    worker: &Worker,
+    route: RouteIndex,
+    ReadVerdict { side, owner, .. }: ReadVerdict,
+    Repeatable { request, sends, .. }: &mut Repeatable,
+    caller: Caller<'_>,
+    wait: &Wait,
+) -> Outcome {
+    // Asked before: what is passed on as it comes is used up.
+    let is_here = request.body().whole().is_some();
+    let answer = send(worker, route, side, request, *sends).await;
+    let may_ask_again = match (*sends, &answer) {
+        (Sends::Again, _) => true,
+        // What had no effect, where it is here to be sent.
+        (Sends::Once, Err(Failure::NotSent(_))) => is_here,
+        (Sends::Once, _) => false,
+    };
+    let answer = answer.map_err(Failure::refusal);
+    if side == owner || !may_ask_again || !has_failed(&answer) {
+        return Outcome::at(side, answer);
+    }
+    drop(answer);
+    let sends = *sends;
+    // Seldom, and as large as all the rest.
+    Box::pin(ask_owner(
+        worker, route, owner, request, sends, caller, wait,
+    ))
+    .await
+}
+
+/// Asks the owner, since the other side has failed.
+async fn ask_owner(
+    worker: &Worker,
+    route: RouteIndex,
+    owner: Side,
+    request: &mut Request<RequestBody>,
+    sends: Sends,
+    caller: Caller<'_>,
+    wait: &Wait,
+) -> Outcome {
+    worker
+        .shared
+        .metrics
+        .fallback(worker.setup.service(route.extraction));
+    if owner == Side::Monolith {
+        let client = caller.client(request.headers(), request.uri());
+        if let Err(refusal) = wait.caught_up(worker, client).await {
+            return Outcome::refused(refusal);
+        }
+    }
+    let answer = send(worker, route, owner, request, sends).await;
+    Outcome::at(owner, answer.map_err(Failure::refusal))
+}
+
+/// Decides, and waits for the client's writes in other extractions where the
+/// monolith was chosen, or a service that works on the monolith's data.
+async fn verdict(
+    worker: &Worker,
+    route: RouteIndex,
+    client: Client<'_>,
+    wait: &Wait,
+) -> Result<ReadVerdict, Refusal> {
+    loop {
+        let decided = decided(&worker.setup, route, client);
+        let verdict = decided.verdict?;
+        if let (Why::Unproven, Some(told)) = (verdict.why, client.caller.told)
+            && let Some(since) = decided.standing.decided()
+        {
+            told.renew(worker, route.extraction, since, decided.shown);
+        }
+        let has_own_data = !matches!(decided.standing, Standing::Shared { .. });
+        if verdict.side == Side::Service && has_own_data {
+            return Ok(verdict);
+        }
+        let debts = wait::debts(worker, client);
+        if debts.is_empty() {
+            return Ok(verdict);
+        }
+        // The routing may have changed meanwhile.
+        Box::pin(wait.paid(worker, client.caller.told, debts)).await?;
+    }
+}
+
+async fn send(
+    worker: &Worker,
+    route: RouteIndex,
+    side: Side,
+    request: &mut Request<RequestBody>,
+    sends: Sends,
+) -> Result<Response<ResponseBody>, Failure> {
+    let upstream = worker.setup.table.upstream(route.extraction, side);
+    forward(worker, upstream, request, sends, None).await
+}

@@ -1,0 +1,102 @@
+//! The read-your-writes tokens that an answer will carry.
+
+use crate::{
+    base::{
+        index::ExtractionIndex,
+        peer::{Peer, Scheme},
+    },
+    routing::write_token::{Origin, Shown, Token},
+    state::{config::Setup, worker::Worker},
+};
+use http::{HeaderMap, HeaderValue, header};
+use protocol::{Epoch, Lsn, Side};
+use std::cell::RefCell;
+use tokio::sync::oneshot;
+
+/// The tokens that an answer will carry. Nothing, for nearly all.
+#[derive(Default)]
+pub(crate) struct Told(RefCell<Vec<(ExtractionIndex, Token, Option<Coming>)>>);
+
+/// A position that is being sampled.
+type Coming = oneshot::Receiver<Lsn>;
+
+impl Told {
+    /// What is known of a client's writes by now: what this request has found
+    /// out, or what it brought.
+    pub(crate) fn shown(
+        told: Option<&Self>,
+        setup: &Setup,
+        extraction: ExtractionIndex,
+        headers: &HeaderMap,
+    ) -> Shown {
+        let Some(transport) = &setup.features.get(extraction).token_transport else {
+            return Shown::Unasked;
+        };
+        let found = told.and_then(|told| {
+            let all = told.0.borrow();
+            let known = |(of, token, coming): &&(_, Token, _)| {
+                *of == extraction && token.position.is_some() && Option::is_none(coming)
+            };
+            all.iter().rev().find(known).map(|(_, token, _)| *token)
+        });
+        found.map_or_else(|| transport.shown(headers), Shown::Token)
+    }
+
+    /// It wrote: the answer says so.
+    pub(crate) fn wrote(&self, extraction: ExtractionIndex, token: Token) {
+        self.put(extraction, token, None);
+    }
+
+    fn put(&self, extraction: ExtractionIndex, token: Token, coming: Option<Coming>) {
+        let mut all = self.0.borrow_mut();
+        all.retain(|(of, ..)| *of != extraction);
+        all.push((extraction, token, coming));
+    }
+
+    /// It read from the owner for want of a token: the answer brings one, if
+    /// the position is there by then. Sampled from now on, so at or past all
+    /// that the client was told of before it asked.
+    pub(crate) fn renew(
+        &self,
+        worker: &Worker,
+        extraction: ExtractionIndex,
+        (side, epoch): (Side, Epoch),
+        shown: Shown,
+    ) {
+        let origin = match shown {
+            Shown::Token(token) => token.origin,
+            Shown::Nothing | Shown::Unasked => Origin::Read,
+        };
+        let token = Token {
+            side,
+            epoch,
+            origin,
+            position: None,
+        };
+        let coming = worker.settlers[extraction.get()].position(side);
+        self.put(extraction, token, Some(coming));
+    }
+
+    /// Adds the tokens to the head of an answer.
+    pub(crate) fn tell(self, setup: &Setup, peer: &Peer, headers: &mut HeaderMap) {
+        let told = self.0.into_inner();
+        let mut has_told = false;
+        for (extraction, mut token, coming) in told {
+            if let Some(mut coming) = coming {
+                match coming.try_recv() {
+                    Ok(position) => token.position = Some(position),
+                    // Another time: what the client has binds it all the same.
+                    Err(_) => continue,
+                }
+            }
+            if let Some(transport) = &setup.features.get(extraction).token_transport {
+                transport.tell(token, peer.scheme == Scheme::Tls, headers);
+                has_told = true;
+            }
+        }
+        if has_told {
+            // A cache that kept it would give one client's token to others.
+            headers.append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Whether a request may be sent once more.
+//!
+//! Sending leaves a request's head where it is, and a body that is whole, too. So
+//! what may be sent again needs no copy, only the leave.
+
+use crate::{
+    base::refusal::Refusal,
+    body::{Collected, Conversing, Inbound, RequestBody, Reserved, Whole, collect},
+    state::worker::Worker,
+    upstream::upstreams::Upstream,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, request::Parts};
+use http_body::Body as _;
+
+/// What a client says to make a write repeatable
+/// (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How often a request may be sent where nobody knows what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sends {
+    Once,
+    /// It is safe or idempotent, and its body is whole.
+    Again,
+}
+
+impl Sends {
+    /// Where a body that is whole may be sent again.
+    pub(crate) fn of(body: &RequestBody, is_repeatable: bool) -> Self {
+        match body {
+            RequestBody::Whole(_) if is_repeatable => Self::Again,
+            _ => Self::Once,
+        }
+    }
+}
+
+/// A request like another one, where its body is whole.
+pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<Whole>> {
+    let body = request.body().whole()?;
+    Some(head(request).map(|()| body))
+}
+
+/// A request's head once more.
+pub(crate) fn head<B>(request: &Request<B>) -> Request<()> {
+    let mut copy = Request::new(());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Whether a client says, and the plan believes, that the upstream executes a
+/// write once, however often it comes.
+pub(crate) fn is_idempotent(upstream: &Upstream, headers: &HeaderMap) -> bool {
+    upstream.retries.idempotency_keys && headers.contains_key(IDEMPOTENCY_KEY)
+}
+
+/// A request that may be sent more than once, where its body is small enough.
+pub(crate) struct Repeatable {
+    pub(crate) request: Request<RequestBody>,
+    pub(crate) sends: Sends,
+    /// The place that its body takes up.
+    _reserved: Option<Reserved>,
+}
+
+impl Repeatable {
+    /// A request whose body is passed on as it comes, and so sent once. Takes
+    /// the head from where it is.
+    pub(crate) fn once(worker: &Worker, parts: &mut Parts, body: Inbound) -> Self {
+        let (body, reserved) = match body {
+            Inbound::Here(whole, reserved) => (RequestBody::Whole(whole), Some(reserved)),
+            Inbound::Coming(body) => {
+                let client = &worker.setup.settings.client;
+                let body = RequestBody::stream(Bytes::new(), body, client);
+                let patient = Conversing::is_in(parts);
+                (if patient { body.patiently() } else { body }, None)
+            }
+        };
+        Self {
+            request: request(parts, body),
+            sends: Sends::Once,
+            _reserved: reserved,
+        }
+    }
+
+    /// Reads the body, within `gateway.replay-bytes`. A larger one, and one that
+    /// does not say how long it is, is passed on as it comes, once. Takes the
+    /// head from where it is.
+    pub(crate) async fn of(
+        worker: &Worker,
+        parts: &mut Parts,
+        body: Inbound,
+    ) -> Result<Self, Refusal> {
+        let body = match body {
+            Inbound::Coming(body) => body,
+            Inbound::Here(whole, reserved) => {
+                return Ok(Self {
+                    sends: Sends::Again,
+                    request: request(parts, RequestBody::Whole(whole)),
+                    _reserved: Some(reserved),
+                });
+            }
+        };
+        if body.is_end_stream() {
+            return Ok(Self {
+                request: request(parts, RequestBody::none()),
+                sends: Sends::Again,
+                _reserved: None,
+            });
+        }
+        // Boxed: nearly all reads have no body, and would keep the room for it.
+        Box::pin(Self::collected(worker, parts, body)).await
+    }
+
+    async fn collected(
+        worker: &Worker,
+        parts: &mut Parts,
+        body: hyper::body::Incoming,
+    ) -> Result<Self, Refusal> {
+        if body.size_hint().exact().is_none() {
+            // It may be a conversation: what comes first waits for an answer.
+            return Ok(Self::once(worker, parts, Inbound::Coming(body)));
+        }
+        let client = &worker.setup.settings.client;
+        let most = worker.setup.settings.replay_bytes.0;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let collected = collect(body, most, client, &worker.buffers).await?;
+        let (body, reserved) = match collected {
+            Collected::Whole(whole, reserved) => (RequestBody::Whole(whole), reserved),
+            Collected::Large(begun, rest, reserved) => {
+                (RequestBody::stream(begun, rest, client), reserved)
+            }
+        };
+        Ok(Self {
+            sends: Sends::of(&body, true),
+            request: request(parts, body),
+            _reserved: Some(reserved),
+        })
+    }
+}
+
+/// A request of a head, which is taken from where it is.
+pub(crate) fn request<B>(parts: &mut Parts, body: B) -> Request<B> {
+    let (none, ()) = Request::new(()).into_parts();
+    Request::from_parts(std::mem::replace(parts, none), body)
+}

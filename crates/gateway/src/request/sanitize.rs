@@ -1,0 +1,323 @@
+//! What is refused, removed and added on the way through.
+//!
+//! What the bytes of a message may not say is refused before (`guard`); here
+//! are the rules for what they mean.
+
+use crate::base::headers::SHADOW;
+use crate::{
+    base::{
+        headers::{CORRELATION_ID, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO},
+        hop_by_hop::{is_hop_by_hop, remove_hop_by_hop},
+        peer::{Peer, Scheme},
+        refusal::Refusal,
+    },
+    body,
+    routing::table::Head,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request};
+
+/// Longer correlation ids than this are replaced: they end up in logs.
+const CORRELATION_ID_BYTES: usize = 128;
+
+/// What one walk over a head has found. Looking a name up in a header map means
+/// hashing it, which costs as much as comparing it with all names here; and most
+/// heads have next to none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen(u8);
+
+impl Seen {
+    const HOP_BY_HOP: u8 = 1;
+    const UPGRADE: u8 = 1 << 1;
+    const EXPECT: u8 = 1 << 2;
+    const CORRELATION_ID: u8 = 1 << 3;
+    const FORWARDED_FOR: u8 = 1 << 4;
+    const FORWARDED_HOST: u8 = 1 << 5;
+    const FORWARDED_PROTO: u8 = 1 << 6;
+    const SHADOW: u8 = 1 << 7;
+
+    /// Walks over a head.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let kind = |name: &HeaderName| match name.as_str() {
+            "upgrade" => Self::HOP_BY_HOP | Self::UPGRADE,
+            "expect" => Self::EXPECT,
+            "x-correlation-id" => Self::CORRELATION_ID,
+            "x-forwarded-for" => Self::FORWARDED_FOR,
+            "x-forwarded-host" => Self::FORWARDED_HOST,
+            "x-forwarded-proto" => Self::FORWARDED_PROTO,
+            "x-banyan-shadow" => Self::SHADOW,
+            name if is_hop_by_hop(name) => Self::HOP_BY_HOP,
+            _ => 0,
+        };
+        Self(headers.keys().fold(0, |seen, name| seen | kind(name)))
+    }
+
+    fn has(self, kind: u8) -> bool {
+        self.0 & kind != 0
+    }
+}
+
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// What a `Host` may hold: an authority without a user.
+const HOST_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        allowed[byte as usize] = !matches!(byte, b'/' | b'\\' | b'@' | b'?' | b'#' | b',');
+        byte += 1;
+    }
+    allowed
+};
+
+/// Refuses heads that could mean two things.
+pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
+    if parts.method == Method::CONNECT {
+        return Err(Refusal::BadHead("CONNECT is not supported"));
+    }
+    // Its answer would show the client what is added on the way.
+    if parts.method == Method::TRACE {
+        return Err(Refusal::BadHead("TRACE is not supported"));
+    }
+    // Methods are told apart by case, but not by every server: `post` would
+    // find no route of `POST`, and be one behind it.
+    if parts
+        .method
+        .as_str()
+        .bytes()
+        .any(|byte| byte.is_ascii_lowercase())
+    {
+        return Err(Refusal::BadHead("the method is not in capitals"));
+    }
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::BadHead("there is more than one Host"));
+    }
+    if host.is_none() && parts.version != Version::HTTP_10 {
+        return Err(Refusal::BadHead("there is no Host"));
+    }
+    let plain = |byte: &u8| HOST_BYTES[usize::from(*byte)];
+    if host.is_some_and(|host| !host.as_bytes().iter().all(plain)) {
+        return Err(Refusal::BadHead("the Host is no host"));
+    }
+    if let Some(authority) = parts.uri.authority() {
+        let same = |host: &HeaderValue| {
+            host.as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+        };
+        if parts.uri.scheme_str() != Some("http") || !host.is_some_and(same) {
+            return Err(Refusal::BadHead("the target and the Host differ"));
+        }
+    }
+    Ok(())
+}
+
+/// The correlation id that a client brought, where it is a decent one.
+pub(crate) fn correlation(headers: &HeaderMap, seen: Seen) -> Option<&HeaderValue> {
+    if !seen.has(Seen::CORRELATION_ID) {
+        return None;
+    }
+    let decent = |id: &&HeaderValue| {
+        (1..=CORRELATION_ID_BYTES).contains(&id.len())
+            && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    headers.get(CORRELATION_ID).filter(decent)
+}
+
+/// Makes a client's head one for an upstream. `Host` stays, so that absolute
+/// URLs and host checks go on working. `X-Forwarded-Proto` and `-Host` stay
+/// where somebody in front has set them: TLS ends there.
+pub(crate) fn outgoing(
+    parts: &mut request::Parts,
+    seen: Seen,
+    peer: &Peer,
+    correlation: &HeaderValue,
+) {
+    parts.version = Version::HTTP_11;
+    let headers = &mut parts.headers;
+    // This hop's own: we pass trailers on.
+    let wants_trailers = seen.has(Seen::HOP_BY_HOP) && wants_trailers(headers);
+    if seen.has(Seen::HOP_BY_HOP) {
+        remove_hop_by_hop(headers);
+    }
+    if wants_trailers {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, TRAILERS);
+    }
+    if seen.has(Seen::EXPECT) && headers.remove(header::EXPECT).is_some() {
+        // hyper answers it to the client when the body is first read.
+        parts.extensions.insert(body::Expecting);
+    }
+    if seen.has(Seen::SHADOW) {
+        headers.remove(SHADOW);
+    }
+    let via = if seen.has(Seen::FORWARDED_FOR) {
+        forwarded_for(headers, peer)
+    } else {
+        peer.forwarded_for.clone()
+    };
+    headers.insert(FORWARDED_FOR, via);
+    // What `Connection` named is gone, although it was seen.
+    let is_there = |headers: &HeaderMap, kind, name: &HeaderName| {
+        seen.has(kind) && (!seen.has(Seen::HOP_BY_HOP) || headers.contains_key(name))
+    };
+    if peer.scheme == Scheme::Tls {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+    } else if !is_there(headers, Seen::FORWARDED_PROTO, &FORWARDED_PROTO) {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if !is_there(headers, Seen::FORWARDED_HOST, &FORWARDED_HOST)
+        && let Some(host) = headers.get(header::HOST).cloned()
+    {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    headers.insert(CORRELATION_ID, correlation.clone());
+}
+
+fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
+    let mut via = Vec::new();
+    for earlier in headers.get_all(FORWARDED_FOR) {
+        via.extend_from_slice(earlier.as_bytes());
+        via.extend_from_slice(b", ");
+    }
+    via.extend_from_slice(peer.forwarded_for.as_bytes());
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(via))
+        .unwrap_or_else(|_| peer.forwarded_for.clone())
+}
+
+/// Tells the client which correlation id its request had.
+pub(crate) fn correlate(headers: &mut HeaderMap, correlation: HeaderValue) {
+    headers.insert(CORRELATION_ID, correlation);
+}
+
+/// Whether the client can take trailers.
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TE).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
+}
+
+/// The head that routes look at.
+pub(crate) fn head<'a>(
+    parts: &'a request::Parts,
+    host: Option<&'a str>,
+    target: &'a crate::base::target::Target<'a>,
+) -> Head<'a> {
+    Head {
+        method: parts.method.as_str(),
+        host,
+        target,
+        headers: &parts.headers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(uri: &str, headers: &[(&'static str, &'static str)]) -> request::Parts {
+        let mut request = http::Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn heads_that_mean_two_things_are_refused() {
+        assert_eq!(check(&parts("/", &[("host", "a:80")])), Ok(()));
+        assert_eq!(check(&parts("http://A/x", &[("host", "a")])), Ok(()));
+        for method in ["post", "Get", "delete"] {
+            let mut odd = parts("/", &[("host", "a")]);
+            odd.method = method.parse().unwrap();
+            assert!(check(&odd).is_err(), "{method}");
+        }
+        for bad in [
+            parts("/", &[]),
+            parts("/", &[("host", "a"), ("host", "a")]),
+            parts("/", &[("host", "a/b")]),
+            parts("/", &[("host", "a, b")]),
+            parts("http://b/x", &[("host", "a")]),
+            parts("https://a/x", &[("host", "a")]),
+        ] {
+            assert!(matches!(check(&bad), Err(Refusal::BadHead(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hop_by_hop_headers_go_and_forwarding_ones_come() {
+        let mut parts = parts(
+            "/",
+            &[
+                ("host", "a"),
+                ("connection", "close, X-Secret, Host"),
+                ("x-secret", "1"),
+                ("te", "gzip, trailers"),
+                ("upgrade", "h2c"),
+                ("trailer", "x-sum"),
+                ("x-forwarded-for", "10.0.0.1"),
+                ("x-forwarded-proto", "https"),
+                ("accept", "*/*"),
+            ],
+        );
+        let peer = Peer::new(Some("::ffff:10.0.0.2".parse().unwrap()), Scheme::Plain);
+        let seen = Seen::of(&parts.headers);
+        outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
+        let header = |name| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        assert_eq!(header("host"), Some("a"));
+        assert_eq!(header("accept"), Some("*/*"));
+        assert_eq!(header("x-forwarded-for"), Some("10.0.0.1, 10.0.0.2"));
+        assert_eq!(header("x-forwarded-proto"), Some("https"));
+        assert_eq!(header("x-forwarded-host"), Some("a"));
+        assert_eq!(header("x-correlation-id"), Some("id"));
+        assert_eq!(header("trailer"), Some("x-sum"));
+        assert_eq!(header("connection"), Some("te"));
+        assert_eq!(header("te"), Some("trailers"));
+        for gone in ["upgrade", "x-secret"] {
+            assert_eq!(header(gone), None, "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_forwarding_header_that_connection_names_is_made_anew() {
+        let mut parts = parts(
+            "/",
+            &[
+                ("host", "a"),
+                (
+                    "connection",
+                    "X-Forwarded-Proto, x-forwarded-host, keep-alive",
+                ),
+                ("keep-alive", "timeout=5"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "b"),
+            ],
+        );
+        let peer = Peer::new(Some("10.0.0.2".parse().unwrap()), Scheme::Plain);
+        let seen = Seen::of(&parts.headers);
+        outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
+        assert_eq!(parts.headers["x-forwarded-proto"], "http");
+        assert_eq!(parts.headers["x-forwarded-host"], "a");
+        assert_eq!(parts.headers["x-forwarded-for"], "10.0.0.2");
+        assert_eq!(parts.headers.len(), 5, "{:?}", parts.headers);
+    }
+
+    #[test]
+    fn indecent_correlation_ids_are_replaced() {
+        let id = |value| {
+            let headers = parts("/", &[("x-correlation-id", value)]).headers;
+            correlation(&headers, Seen::of(&headers)).is_some()
+        };
+        assert!(id("abc-1"));
+        assert!(!id(""));
+        assert!(!id("a b"));
+    }
+}

@@ -1,0 +1,148 @@
+//! One request, from its head to the head of its answer.
+
+use super::{
+    addressing::addressed,
+    caller::Caller,
+    dispatch::dispatch,
+    operations::routing::{self, Passed},
+    outcome::Outcome,
+    read_your_writes::response_tokens::Told,
+    sanitize::{self, Seen},
+    upgrade,
+};
+use crate::{
+    access::{self, Admission},
+    base::{index::Place, peer::Peer, refusal::Refusal},
+    body::{self, Inbound},
+    observe::labels::{code_label, method_label},
+    routing::table::Found,
+    state::{recorder::Kind, worker::Worker},
+    upstream::response_body::ResponseBody,
+};
+use crate::{
+    base::hop_by_hop,
+    request::{canary, observed::Observed, tunnel::TunnelSlot},
+};
+use http::{Response, request::Parts};
+use hyper::body::{Body as _, Incoming};
+use std::{rc::Rc, time::Instant};
+
+/// Answers a request.
+pub(crate) async fn serve(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    tunnel: Option<&TunnelSlot>,
+    parts: &mut Parts,
+    body: Incoming,
+) -> Response<ResponseBody> {
+    let begun = Instant::now();
+    let method = method_label(&parts.method);
+    let seen = Seen::of(&parts.headers);
+    let correlation = match sanitize::correlation(&parts.headers, seen) {
+        Some(brought) => brought.clone(),
+        None => worker.correlation_id(),
+    };
+    let mut observed = Observed::begin(worker, peer, parts, &correlation, begun);
+    let mut admission = Admission::default();
+    let told = Told::default();
+    let addressed = fits(worker, &body).and_then(|()| addressed(&worker.setup, parts));
+    let (place, outcome) = match addressed {
+        Err(refusal) => {
+            body::refuse(parts, body).await;
+            (Place::Elsewhere, Outcome::refused(refusal))
+        }
+        Ok(_) if worker.setup.pages.has(parts) => {
+            body::refuse(parts, body).await;
+            let answer = {
+                let setup = &worker.setup;
+                setup.pages.answer(&setup.upstreams, &setup.access, parts)
+            };
+            (Place::Elsewhere, Outcome::answered(answer))
+        }
+        Ok(Found::Shared(sharing)) => {
+            let arrived = routing::Arrived {
+                sharing,
+                parts,
+                body,
+                seen,
+                correlation: &correlation,
+                told: &told,
+                tunnel,
+                observed: &observed,
+            };
+            let passed = Box::pin(routing::pass(worker, peer, arrived)).await;
+            let Passed { place, outcome, .. } = passed;
+            admission = passed.admission;
+            (place, outcome)
+        }
+        Ok(Found::Place(place)) => {
+            let length = body.size_hint().exact();
+            let (access, state) = (&worker.setup.access, &worker.access_state);
+            match access.admit(state, parts, length, peer, place).await {
+                Err(access::Answered(response)) => {
+                    body::refuse(parts, body).await;
+                    (place, Outcome::answered(response.map(ResponseBody::own)))
+                }
+                Ok(admitted) => {
+                    admission = admitted;
+                    let place = canary::split(worker, &admission, peer, parts, place);
+                    observed.at(place);
+                    let upgrade = upgrade::asked(parts, &body);
+                    sanitize::outgoing(parts, seen, peer, &correlation);
+                    admission.introduce(&mut parts.headers);
+                    let kind = worker.setup.table.kind(place, parts.method.as_str());
+                    let caller = Caller {
+                        peer,
+                        admission: &admission,
+                        told: Some(&told),
+                        tunnel,
+                    };
+                    observed.introduce(&mut parts.headers);
+                    let outcome = if let Some(asked) = upgrade {
+                        Box::pin(upgrade::upgrade(worker, caller, &[place], asked, parts)).await
+                    } else {
+                        let body = Inbound::Coming(body);
+                        dispatch(worker, place, kind, parts, caller, body).await
+                    };
+                    (place, outcome)
+                }
+            }
+        }
+    };
+    let mut response = match (outcome.answer, outcome.side) {
+        (Ok(response), Some(side)) => {
+            let (mut parts, body) = response.into_parts();
+            hop_by_hop::sanitize_response(&mut parts, side);
+            Response::from_parts(parts, body)
+        }
+        (Ok(response), None) => response,
+        (Err(refusal), _) => {
+            worker.shared.metrics.refused(refusal);
+            refusal.response().map(ResponseBody::own)
+        }
+    };
+    told.tell(&worker.setup, peer, response.headers_mut());
+    admission.decorate(response.headers_mut());
+    sanitize::correlate(response.headers_mut(), correlation);
+    observed.at(place);
+    observed.end(outcome.side, &response);
+    let code = code_label(response.status());
+    worker.recorder.record(
+        Kind {
+            place,
+            method,
+            code,
+            side: outcome.side,
+        },
+        begun.elapsed(),
+    );
+    response
+}
+
+/// Refuses a body that says itself that it is too large.
+fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
+    match worker.setup.settings.client.body_bytes {
+        Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLarge),
+        _ => Ok(()),
+    }
+}

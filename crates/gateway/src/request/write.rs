@@ -1,0 +1,381 @@
+//! Unsafe requests of an extraction: to the owner, or held, or refused; where
+//! both sides share the data, to the side that the split chooses.
+//!
+//! The order matters and is this: read the body (bounded; until it is here the
+//! request is nowhere); look at the routing; hold if it says so, and look
+//! again; then, without an await in between, enter the write into the ledger of
+//! those in flight and into its client's pin; then send it. Once sent it is
+//! seen through to its answer, though its client may go: only then it leaves
+//! the ledger, and its pin can be settled.
+//!
+//! Where data are shared there is no pin, and what cannot be sent to the service,
+//! not a byte of it, goes to the monolith, which may write, too. Never the other
+//! way round: a service at 0 % gets nothing.
+
+use super::{
+    caller::{Caller, Client},
+    choose::choosing,
+    forward::{SeenThrough, first_byte, forward},
+    outcome::Outcome,
+    read_your_writes::wait::Wait,
+    replayable::{self, Sends, is_idempotent},
+};
+use crate::request::read_your_writes::wait;
+use crate::{
+    base::{
+        deadline::timeout,
+        index::{ExtractionIndex, RouteIndex, UpstreamIndex},
+        refusal::Refusal,
+    },
+    body::{
+        Collected, Expecting, Inbound, RequestBody, Reserved, Whole,
+        collect::{BODY_BYTES_MAX, collect},
+    },
+    request::shadow::writes::WriteCopy,
+    routing::{
+        decision::{self, Choosing, Right, WriteVerdict},
+        write_token::{Origin, Token},
+    },
+    state::{hold::Held, inflight::Flight, lsn_sampler::PinnedWrite, worker::Worker},
+    upstream::{failure::Failure, response_body::ResponseBody},
+};
+use http::{Request, Response, request::Parts};
+use protocol::Side;
+use std::{pin::pin, rc::Rc, time::Duration};
+use tokio::time::Instant;
+
+/// How long a write whose client was told that the upstream is slow goes on
+/// being seen through: beyond this it is taken for failed. Longer than the
+/// request timeouts of the usual application servers (gunicorn: 30 s).
+const LINGER: Duration = Duration::from_mins(1);
+
+/// A write that may be sent.
+pub(crate) struct Ready {
+    pub(crate) body: RequestBody,
+    /// Its size, where all of it is here: only then it can be held.
+    pub(crate) held_bytes: Option<u64>,
+    reserved: Reserved,
+}
+
+impl Ready {
+    /// All of it is here.
+    pub(crate) fn here(whole: Whole, reserved: Reserved) -> Self {
+        Self {
+            held_bytes: Some(whole.len()),
+            body: RequestBody::Whole(whole),
+            reserved,
+        }
+    }
+}
+
+/// What a write of an extraction is entered in, from before it is sent until
+/// nothing more comes of it: first its client's pin, then those in flight.
+pub(crate) struct Entered {
+    /// `None`: both sides see it at once.
+    pinned: Option<PinnedWrite>,
+    _flight: Flight,
+    /// What its client is told of it, where clients carry that.
+    token: Option<(ExtractionIndex, Token)>,
+}
+
+impl Entered {
+    /// Enters an admitted write into its client's pin.
+    pub(crate) fn new(
+        worker: &Worker,
+        route: RouteIndex,
+        client: Client<'_>,
+        right: Right,
+        flight: Flight,
+    ) -> Self {
+        let Right::Owner(owner) = right else {
+            return Self {
+                pinned: None,
+                _flight: flight,
+                token: None,
+            };
+        };
+        let entry = worker.setup.table.entry(route.extraction);
+        let pattern = &entry.routes[route.route].path;
+        let features = worker.setup.features.get(route.extraction);
+        let key = features.key.find(client.key_input(), Some(pattern));
+        let settler = &worker.settlers[route.extraction.get()];
+        let token = Token {
+            side: owner.side,
+            epoch: flight.epoch(),
+            origin: Origin::Write,
+            position: None,
+        };
+        let carried = worker
+            .setup
+            .features
+            .get(route.extraction)
+            .token_transport
+            .as_ref();
+        Self {
+            pinned: Some(PinnedWrite::new(settler, owner, key)),
+            _flight: flight,
+            token: carried.map(|_| (route.extraction, token)),
+        }
+    }
+
+    /// It never left the gateway.
+    pub(crate) fn not_sent(self) {
+        if let Some(pinned) = self.pinned {
+            pinned.not_sent();
+        }
+    }
+}
+
+/// Forwards a write to its side, holds it, or refuses it.
+pub(crate) async fn write(
+    worker: &Rc<Worker>,
+    route: RouteIndex,
+    parts: &mut Parts,
+    caller: Caller<'_>,
+    body: Inbound,
+) -> Outcome {
+    if Expecting::is_in(parts)
+        && let WriteVerdict::Refuse(refusal) = verdict(worker, route)
+    {
+        // Asking for a body to refuse it helps nobody.
+        return Outcome::refused(refusal);
+    }
+    let ready = match prepare(worker, body).await {
+        Ok(ready) => ready,
+        Err(refusal) => return Outcome::refused(refusal),
+    };
+    let client = caller.client(&parts.headers, &parts.uri);
+    let (right, flight) = match admit(worker, route, client, ready.held_bytes).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            ready.body.discard().await;
+            return Outcome::refused(refusal);
+        }
+    };
+    let entered = Entered::new(worker, route, client, right, flight);
+    let table = &worker.setup.table;
+    if let Some(force) = &worker.setup.features.get(route.extraction).force {
+        force.strip(&mut parts.headers);
+    }
+    let index = table.upstream(route.extraction, right.side());
+    let copy = WriteCopy::of(worker, route, parts, &ready.body);
+    let request = replayable::request(parts, ready);
+    let instead = match right {
+        Right::Shared(Side::Service) => {
+            let body = request.body().body.whole();
+            body.map(|body| replayable::head(&request).map(|()| body))
+        }
+        Right::Shared(Side::Monolith) | Right::Owner(_) => None,
+    };
+    let unsent = match try_to_send(worker, index, vec![entered], request, copy, caller).await {
+        Ok(outcome) => return outcome,
+        Err(unsent) => unsent,
+    };
+    match instead {
+        None => unsent.give_up(index),
+        // Seldom, and large.
+        Some(request) => Box::pin(send_instead(worker, route, request, unsent, caller)).await,
+    }
+}
+
+/// Sends to the monolith what could not be sent to the service.
+async fn send_instead(
+    worker: &Rc<Worker>,
+    route: RouteIndex,
+    request: Request<Whole>,
+    unsent: Unsent,
+    caller: Caller<'_>,
+) -> Outcome {
+    let service = worker.setup.service(route.extraction);
+    worker.shared.metrics.fallback(service);
+    let Unsent {
+        entered,
+        reserved,
+        copy,
+        ..
+    } = unsent;
+    let request = request.map(|body| Ready::here(body, reserved));
+    let index = UpstreamIndex::MONOLITH;
+    send(worker, index, entered.again(), request, copy, caller).await
+}
+
+/// A write of which not a byte left the gateway.
+struct Unsent {
+    refusal: Refusal,
+    entered: Untouched,
+    reserved: Reserved,
+    copy: Option<WriteCopy>,
+}
+
+impl Unsent {
+    fn give_up(self, index: UpstreamIndex) -> Outcome {
+        Outcome::at(index.side(), Err(self.refusal))
+    }
+}
+
+/// What a write was entered in that was not sent. Dropped, it never will be.
+struct Untouched(Vec<Entered>);
+
+impl Untouched {
+    fn again(mut self) -> Vec<Entered> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Untouched {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Entered::not_sent);
+    }
+}
+
+/// Sends an admitted write, and sees it through.
+pub(crate) async fn send(
+    worker: &Rc<Worker>,
+    index: UpstreamIndex,
+    entered: Vec<Entered>,
+    request: Request<Ready>,
+    copy: Option<WriteCopy>,
+    caller: Caller<'_>,
+) -> Outcome {
+    let sent = try_to_send(worker, index, entered, request, copy, caller).await;
+    sent.unwrap_or_else(|unsent| unsent.give_up(index))
+}
+
+/// The same, but what was not sent comes back.
+async fn try_to_send(
+    worker: &Rc<Worker>,
+    index: UpstreamIndex,
+    entered: Vec<Entered>,
+    request: Request<Ready>,
+    copy: Option<WriteCopy>,
+    caller: Caller<'_>,
+) -> Result<Outcome, Unsent> {
+    let (parts, ready) = request.into_parts();
+    let progress = ready.body.progress();
+    let upstream = worker.setup.upstreams.get(index);
+    let sends = Sends::of(&ready.body, is_idempotent(upstream, &parts.headers));
+    let mut request = Request::from_parts(parts, ready.body);
+    let begun = Instant::now();
+    let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
+    let seen_through = SeenThrough::new({
+        let worker = Rc::clone(worker);
+        async move {
+            let linger = Some(LINGER);
+            let answer = forward(&worker, index, &mut request, sends, linger).await;
+            if let Err(Failure::NotSent(refusal)) = answer {
+                return Err(Unsent {
+                    refusal,
+                    entered: Untouched(entered),
+                    reserved: ready.reserved,
+                    copy,
+                });
+            }
+            drop(entered);
+            drop::<Reserved>(ready.reserved);
+            if let (Some(copy), Ok(response)) = (copy, &answer) {
+                copy.send(response.status());
+            }
+            Ok(answer.map_err(Failure::refusal))
+        }
+    });
+    let answer = first_byte(upstream, begun, progress.as_ref(), pin!(seen_through)).await;
+    let answer = answer.transpose()?;
+    for (extraction, token) in tokens {
+        tell(worker, extraction, token, caller, answer.as_ref()).await;
+    }
+    let answer = answer.unwrap_or(Err(Refusal::Slow));
+    Ok(Outcome::at(index.side(), answer))
+}
+
+/// Finds out where a write lies, once its answer is here, for the token that
+/// goes with that. Where it cannot be found out in time, the token says so.
+async fn tell(
+    worker: &Worker,
+    extraction: ExtractionIndex,
+    token: Token,
+    caller: Caller<'_>,
+    answer: Option<&Result<Response<ResponseBody>, Refusal>>,
+) {
+    let Some(told) = caller.told else { return };
+    let position = match answer {
+        // It may have its effect any time: no position lies behind that.
+        None | Some(Err(_)) => None,
+        Some(Ok(_)) => {
+            let sample = worker.settlers[extraction.get()].position(token.side);
+            let bound = worker.setup.settings.pin_wait;
+            timeout(bound, sample).await.ok().and_then(Result::ok)
+        }
+    };
+    told.wrote(extraction, Token { position, ..token });
+}
+
+async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
+    let body = match body {
+        Inbound::Coming(body) => body,
+        Inbound::Here(whole, reserved) => return Ok(Ready::here(whole, reserved)),
+    };
+    let client = &worker.setup.settings.client;
+    let collected = collect(body, BODY_BYTES_MAX, client, &worker.buffers).await?;
+    Ok(match collected {
+        Collected::Whole(whole, reserved) => Ready::here(whole, reserved),
+        Collected::Large(begun, rest, reserved) => Ready {
+            body: RequestBody::stream(begun, rest, client),
+            held_bytes: None,
+            reserved,
+        },
+    })
+}
+
+fn verdict(worker: &Worker, route: RouteIndex) -> WriteVerdict {
+    let shared = &worker.shared;
+    let standing = shared.snapshot.load().standing(route.extraction);
+    // Who the client is chooses a side, and refuses nothing.
+    decision::write(standing, shared.lease(), Choosing::default)
+}
+
+/// Waits until a write may be sent, and enters it into those in flight.
+pub(crate) async fn admit(
+    worker: &Worker,
+    route: RouteIndex,
+    client: Client<'_>,
+    held_bytes: Option<u64>,
+) -> Result<(Right, Flight), Refusal> {
+    let shared = &worker.shared;
+    let extraction = route.extraction;
+    let ledger = &shared.extraction(extraction).ledger;
+    let wait = Wait::new(worker);
+    let mut held: Option<Held> = None;
+    loop {
+        let standing = shared.snapshot.load().standing(extraction);
+        let choosing = || choosing(&worker.setup, route, client);
+        match decision::write(standing, shared.lease(), choosing) {
+            WriteVerdict::Refuse(refusal) => return Err(refusal),
+            WriteVerdict::Hold if worker.is_stopping() => return Err(Refusal::Stopping),
+            WriteVerdict::Hold => {
+                let bytes = held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
+                let queue = &worker.queues[extraction.get()];
+                let place = match held.take() {
+                    Some(place) => place,
+                    None => Held::new(queue, ledger, bytes)?,
+                };
+                place.wait().await?;
+                held = Some(place);
+            }
+            WriteVerdict::Forward(right) => {
+                let debts = if right.is_on_monolith_data() {
+                    wait::debts(worker, client)
+                } else {
+                    Vec::new()
+                };
+                if !debts.is_empty() {
+                    wait.paid(worker, client.caller.told, debts).await?;
+                    continue;
+                }
+                if let Some(place) = held {
+                    place.release();
+                }
+                return Ok((right, worker.inflight.enter(extraction, standing)));
+            }
+        }
+    }
+}

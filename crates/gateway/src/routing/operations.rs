@@ -1,0 +1,131 @@
+//! Requests whose body says what they ask for, where many operations share one
+//! path: JSON-RPC, GraphQL.
+//!
+//! Two parties that read a request differently are a hole: a call could be
+//! routed as a read here and carried out as a write there. So whatever has two
+//! readings (a field twice, a field that some readers take for another's name,
+//! a body that is not sent as JSON) is refused rather than guessed, and so is
+//! what cannot be read at all. What remains is either known by its name, or
+//! known not to be known: a stored GraphQL document may do anything that its
+//! path may, so it counts as a write of all that.
+//!
+//! `json` and `graphql` read, `parts` says which places that touches and where
+//! it can go whole, all of them pure; `passage` carries it out, and `batch` waits
+//! until writes of several places may be sent together.
+
+mod graphql;
+mod json;
+pub(crate) mod parts;
+pub(crate) mod query;
+
+use crate::base::bad_operation::BadOperation;
+use http::{HeaderMap, header, request::Parts as Head};
+use plan::Dialect;
+use query::{Asked, Effect, Operation};
+
+/// What a request asks for, whose whole body is here.
+pub(crate) fn read(dialect: &Dialect, head: &Head, body: &[u8]) -> Result<Asked, BadOperation> {
+    if !body.is_empty() && !is_sent_as_json(&head.headers) {
+        return Err(BadOperation::NotSentAsJson);
+    }
+    match dialect {
+        Dialect::Json(field) => in_json(field, head, body),
+        Dialect::GraphQl => graphql::read(head.uri.query(), head.method.as_str(), body),
+    }
+}
+
+fn in_json(field: &str, head: &Head, body: &[u8]) -> Result<Asked, BadOperation> {
+    if body.is_empty() && head.method.is_safe() {
+        return Ok(Asked::These(Vec::new()));
+    }
+    let mut operations = Vec::new();
+    json::objects(body, [field], |[name]| {
+        let effect = Effect::Unsaid;
+        operations.push(Operation { name, effect });
+        Ok(())
+    })?;
+    Ok(Asked::These(operations))
+}
+
+/// Whether every server would take the body for JSON, if for anything: a form
+/// whose text is JSON, too, has another reading.
+fn is_sent_as_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let json = match (types.next(), types.next()) {
+        (None, _) => true,
+        (Some(only), None) => {
+            let essence = only.as_bytes().split(|byte| *byte == b';').next();
+            let essence = essence.unwrap_or_default().trim_ascii();
+            let essence = essence.to_ascii_lowercase();
+            matches!(
+                &essence[..],
+                b"application/json"
+                    | b"application/json-rpc"
+                    | b"application/jsonrequest"
+                    | b"text/json"
+                    | b"text/plain"
+            ) || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
+        }
+        (Some(_), Some(_)) => false,
+    };
+    let plain = |coding: &http::HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    json && headers.get_all(header::CONTENT_ENCODING).iter().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: &str, headers: &[(&str, &str)], body: &str) -> Result<Asked, BadOperation> {
+        let mut request = http::Request::builder().method(method).uri("/rpc");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        read(&Dialect::Json("method".into()), &head, body.as_bytes())
+    }
+
+    #[test]
+    fn a_body_must_be_sent_as_what_it_is_read_as() {
+        let body = r#"{"method":"a"}"#;
+        for fine in [
+            &[][..],
+            &[("content-type", "application/json; charset=utf-8")],
+            &[("content-type", "Application/JSON")],
+            &[("content-type", "application/vnd.api+json")],
+            &[
+                ("content-type", "text/plain"),
+                ("content-encoding", "identity"),
+            ],
+        ] {
+            assert!(asked("POST", fine, body).is_ok(), "{fine:?}");
+        }
+        for bad in [
+            &[("content-type", "application/x-www-form-urlencoded")][..],
+            &[("content-type", "multipart/form-data; boundary=+json")],
+            &[
+                ("content-type", "application/json"),
+                ("content-type", "text/json"),
+            ],
+            &[("content-type", "")],
+            &[("content-encoding", "gzip")],
+        ] {
+            let refused = Err(BadOperation::NotSentAsJson);
+            assert_eq!(asked("POST", bad, body), refused, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_safe_methods_may_ask_for_nothing() {
+        assert_eq!(asked("GET", &[], ""), Ok(Asked::These(Vec::new())));
+        assert_eq!(asked("POST", &[], ""), Err(BadOperation::NotJson));
+        assert_eq!(asked("POST", &[], "[]"), Ok(Asked::These(Vec::new())));
+        let nameless = Operation {
+            name: None,
+            effect: Effect::Unsaid,
+        };
+        let nameless = Ok(Asked::These(vec![nameless]));
+        assert_eq!(asked("POST", &[], r#"{"id":1}"#), nameless);
+        assert_eq!(asked("POST", &[], r#"{"method":null}"#), nameless);
+    }
+}

@@ -1,0 +1,8 @@
+//! The gateway's handle, its workers, and the clients' connections.
+
+pub(crate) mod connections;
+pub(crate) mod explain;
+pub(crate) mod gateway;
+pub(crate) mod http2;
+pub mod socket_handoff;
+pub(crate) mod worker;

@@ -1,0 +1,343 @@
+//! What would become of a request, for people who ask.
+
+use crate::request::{addressing, choose};
+use crate::{
+    base::{
+        cohort::Bucket,
+        index::{Place, RouteIndex},
+        peer::Peer,
+        refusal::Refusal,
+        target::{BadTarget, Target},
+    },
+    request::{
+        caller::{Caller, Client},
+        choose::choosing,
+        operations::{
+            batch::{self, Verdict},
+            routing,
+        },
+    },
+    routing::{
+        decision::{self, ReadVerdict, Right, Why, WriteVerdict},
+        operations::{self, parts::Part, query::Asked},
+        snapshot::Standing,
+        table::{Found, Sharing},
+    },
+    selection::cohort_key::KeySource,
+    state::config::Setup,
+};
+use bytes::Bytes;
+use http::{Request, request::Parts};
+use plan::{MethodKind, Percent};
+use serde::Serialize;
+use std::{fmt::Write as _, net::IpAddr};
+
+/// A route of a running gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteReport {
+    /// What it matches, as the plan says it.
+    pub matches: String,
+    /// The extraction that it belongs to, or its own name.
+    pub belongs_to: String,
+    /// Where its requests go: `monolith | contracts` is one of two sides.
+    pub to: String,
+}
+
+/// What would become of a request now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The route that counts, as the plan says it; `None` where none matches.
+    pub route: Option<String>,
+    /// The extraction, or the route's name, or `none`.
+    pub belongs_to: String,
+    /// `read` or `write`.
+    pub kind: &'static str,
+    /// Where it goes; `None` where it is held or refused.
+    pub to: Option<String>,
+    /// Why.
+    pub why: String,
+}
+
+/// All routes, in the order in which they are tried.
+pub(crate) fn routes(setup: &Setup) -> Vec<RouteReport> {
+    let table = &setup.table;
+    let report = |(route, place): (&plan::Route, Place)| RouteReport {
+        matches: route.to_string(),
+        belongs_to: belongs_to(setup, place),
+        to: match place {
+            Place::Extraction(found) => {
+                let entry = table.entry(found.extraction);
+                let note = if entry.is_shared {
+                    " (shared data)"
+                } else {
+                    ""
+                };
+                format!("monolith | {}{note}", entry.service)
+            }
+            Place::Route(stay) => table.stay(stay).route.to.to_string(),
+            Place::Elsewhere => "monolith".to_owned(),
+        },
+    };
+    table.ranked().map(report).collect()
+}
+
+/// Decides a request without sending it. The error says what is wrong with it.
+pub(crate) fn explain(
+    setup: &Setup,
+    request: Request<Bytes>,
+    address: IpAddr,
+) -> Result<Explanation, String> {
+    let (mut parts, body) = request.into_parts();
+    let peer = Peer::new(Some(address), crate::base::peer::Scheme::Plain);
+    let found = addressing::addressed(setup, &mut parts).map_err(|refusal| match refusal {
+        Refusal::BadTarget(BadTarget::Ambiguous) => {
+            let reading = Target::read(parts.uri.path()).ok();
+            let reading = reading.and_then(|target| target.lenient);
+            format!(
+                "400: {refusal}: as {}",
+                reading.as_deref().unwrap_or_default()
+            )
+        }
+        other => refused(other),
+    })?;
+    if setup.pages.has(&parts) {
+        return Ok(Explanation {
+            route: None,
+            belongs_to: "none".to_owned(),
+            kind: "read",
+            to: None,
+            why: "the gateway answers it itself: `gateway.status`".to_owned(),
+        });
+    }
+    let method = parts.method.as_str();
+    let touched = match found {
+        Found::Place(place) => {
+            let kind = setup.table.kind(place, method);
+            vec![Part { place, kind }]
+        }
+        Found::Shared(sharing) => operations(setup, &sharing, &parts, &body)?,
+    };
+    let place = touched.first().map_or(Place::Elsewhere, |part| part.place);
+    let admission = setup.access.vouched(place, &parts);
+    let caller = Caller {
+        peer: &peer,
+        admission: &admission,
+        told: None,
+        tunnel: None,
+    };
+    let client = caller.client(&parts.headers, &parts.uri);
+    let (to, why) = match touched[..] {
+        [Part { place, kind }] => alone(setup, place, kind, client),
+        _ => together(setup, &touched, client),
+    };
+    let each = |text: &dyn Fn(Place) -> Option<String>| {
+        let all: Vec<_> = touched.iter().filter_map(|part| text(part.place)).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    };
+    let kinds = [MethodKind::Write, MethodKind::Read].map(|kind| {
+        let is_of = |part: &Part| part.kind == kind;
+        touched.iter().any(is_of)
+    });
+    Ok(Explanation {
+        route: each(&|place| setup.table.route(place).map(ToString::to_string)),
+        belongs_to: each(&|place| Some(belongs_to(setup, place))).unwrap_or_default(),
+        kind: match kinds {
+            [false, _] => "read",
+            [true, false] => "write",
+            [true, true] => "write, with reads beside it",
+        },
+        to,
+        why,
+    })
+}
+
+/// The places of a request whose body says where it belongs.
+fn operations(
+    setup: &Setup,
+    sharing: &Sharing,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Vec<Part>, String> {
+    let table = &setup.table;
+    if body.is_empty() && !parts.method.is_safe() && parts.uri.query().is_none() {
+        return Err("its body says where it belongs: add it with --data".to_owned());
+    }
+    let asked = match sharing.dialect(table) {
+        Some(dialect) => operations::read(dialect, parts, body),
+        None => Ok(Asked::Anything),
+    };
+    let asked = asked.map_err(|bad| refused(bad.into()))?;
+    Ok(sharing.parts(table, &asked, parts.method.as_str()))
+}
+
+/// Where a request of one place goes, and why.
+fn alone(
+    setup: &Setup,
+    place: Place,
+    kind: MethodKind,
+    client: Client<'_>,
+) -> (Option<String>, String) {
+    match place {
+        Place::Elsewhere => (
+            Some("monolith".to_owned()),
+            "no route matches, so it stays with the monolith".to_owned(),
+        ),
+        Place::Route(stay) => {
+            let stay = setup.table.stay(stay);
+            let mut why = match stay.rewritten(client.uri.path()) {
+                Some(path) => format!("its route says so; the path becomes {path}"),
+                None => "its route says so".to_owned(),
+            };
+            if let Some(canary) = &stay.canary {
+                let (share, to) = (canary.share(), &setup.table.stay(canary.to).route.to);
+                let _ = write!(
+                    why,
+                    "; its canary, {to}, gets {share} of its clients instead"
+                );
+            }
+            (Some(stay.route.to.to_string()), why)
+        }
+        Place::Extraction(route) if kind == MethodKind::Write => write(setup, route, client),
+        Place::Extraction(route) => read(setup, route, client),
+    }
+}
+
+/// Where a request of several places goes as a whole, and why.
+fn together(setup: &Setup, touched: &[Part], client: Client<'_>) -> (Option<String>, String) {
+    let writes: Vec<Place> = touched
+        .iter()
+        .filter(|part| part.kind == MethodKind::Write)
+        .map(|part| part.place)
+        .collect();
+    let (way, why) = if writes.is_empty() {
+        let way = routing::way_of_reads(setup, touched, client);
+        (way, "all its reads can be answered there")
+    } else {
+        match batch::verdict(setup, &setup.shared.snapshot.load(), &writes, client) {
+            Err(refusal) => (Err(refusal), ""),
+            Ok(Verdict::Hold(_)) => {
+                return (None, "it is held: a hand-over is under way".to_owned());
+            }
+            Ok(Verdict::Forward(way, _)) => (Ok(way), "the owner of its writes answers all of it"),
+        }
+    };
+    match way {
+        Err(refusal) => (None, refused(refusal)),
+        Ok(way) => {
+            let upstream = setup.upstreams.get(way.upstream);
+            (Some(upstream.name.clone()), why.to_owned())
+        }
+    }
+}
+
+fn belongs_to(setup: &Setup, place: Place) -> String {
+    match place {
+        Place::Extraction(found) => {
+            format!("extraction {}", setup.table.entry(found.extraction).name)
+        }
+        Place::Route(stay) => format!("route {}", setup.table.stay(stay).route.name),
+        Place::Elsewhere => "none".to_owned(),
+    }
+}
+
+fn write(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
+    let standing = setup.shared.snapshot.load().standing(route.extraction);
+    let choosing = choosing(setup, route, client);
+    match decision::write(standing, setup.shared.lease(), || choosing) {
+        WriteVerdict::Forward(Right::Shared(side)) => {
+            let share = match standing {
+                Standing::Shared { writes, .. } => writes,
+                _ => Percent::ZERO,
+            };
+            let (_, why) = choosing.side(share);
+            let why = because(setup, route, why, choosing.bucket, share);
+            (
+                Some(name(setup, route, side)),
+                format!("{why}; both sides share the data"),
+            )
+        }
+        WriteVerdict::Forward(Right::Owner(owner)) => (
+            Some(name(setup, route, owner.side)),
+            format!(
+                "a write goes to the owner: the {} since epoch {}",
+                owner.side.as_str(),
+                owner.since
+            ),
+        ),
+        WriteVerdict::Hold => (None, "it is held: a hand-over is under way".to_owned()),
+        WriteVerdict::Refuse(refusal) => (None, refused(refusal)),
+    }
+}
+
+fn read(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
+    let entry = setup.table.entry(route.extraction);
+    let decided = choose::decided(setup, route, client);
+    let (standing, key) = (decided.standing, decided.key);
+    match decided.verdict {
+        Err(refusal) => (None, refused(refusal)),
+        Ok(ReadVerdict { side, why, .. }) => {
+            let share = standing
+                .routing()
+                .map_or(Percent::ZERO, |routing| routing.reads);
+            let bucket = key.map(|key| Bucket::of(&entry.name, key));
+            let why = because(setup, route, why, bucket, share);
+            (Some(name(setup, route, side)), why)
+        }
+    }
+}
+
+/// Why a side was chosen, in words.
+fn because(
+    setup: &Setup,
+    route: RouteIndex,
+    why: Why,
+    bucket: Option<Bucket>,
+    share: Percent,
+) -> String {
+    let entry = setup.table.entry(route.extraction);
+    let owner = if entry.is_shared { "monolith" } else { "owner" };
+    let mut place = bucket.map(|bucket| bucket.to_string()).unwrap_or_default();
+    let features = setup.features.get(route.extraction);
+    if let KeySource::Claim(name) = &features.key {
+        place = format!("{place} by the claim `{name}` of its token");
+    }
+    match why {
+        Why::Forced => "its client chose the side, with the key".to_owned(),
+        Why::Flagged => format!(
+            "the feature flag `{}` chose the side for its client",
+            features.flag.as_deref().unwrap_or_default()
+        ),
+        Why::Unnamed => match &features.key {
+            KeySource::Claim(name) => format!(
+                "no good token with the claim `{name}` names its client, \
+                         so it goes to the {owner}"
+            ),
+            _ => format!("nothing in it names its client, so it goes to the {owner}"),
+        },
+        Why::Everybody => format!("the share is {share}: everybody's goes there"),
+        Why::Covered => {
+            format!("its client's place, {place}, is within the share of {share}")
+        }
+        Why::NotCovered => {
+            format!("its client's place, {place}, is not within the share of {share}")
+        }
+        Why::Pinned => "its client's own write has not reached the other side yet".to_owned(),
+        Why::Unproven => "it brings no token of its client's own writes, \
+                    so it goes to the owner"
+            .to_owned(),
+        Why::Newer => "its client wrote there, after a hand-over that this gateway \
+                    has not heard of yet"
+            .to_owned(),
+    }
+}
+
+fn refused(refusal: Refusal) -> String {
+    format!("{}: {refusal}", refusal.status().as_u16())
+}
+
+fn name(setup: &Setup, route: RouteIndex, side: protocol::Side) -> String {
+    match side {
+        protocol::Side::Monolith => "monolith".to_owned(),
+        protocol::Side::Service => setup.service(route.extraction).to_string(),
+    }
+}

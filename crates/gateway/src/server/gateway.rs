@@ -1,0 +1,505 @@
+//! The handle that the rest of Banyan holds.
+
+use super::{
+    connections::{Bound, Manner},
+    explain,
+    worker::{self, Order},
+};
+use crate::state::collectors;
+use crate::{
+    Explanation, Listeners, Positions, ReloadError, RouteReport, StartError,
+    base::index::ExtractionIndex,
+    observe::Observatory,
+    routing::snapshot::Ownership,
+    shadow::ShadowReport,
+    state::{collectors::upstreams, config::Setup, gateway_state::Shared, hold::HeldReport},
+    transport::{
+        expiry::{self, Expiries, Expiry},
+        listeners::Listening,
+        tls::Tls,
+    },
+    upstream::report::UpstreamReport,
+};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Request;
+use parking_lot::Mutex;
+use plan::{ExtractionName, Listener, Plan};
+use prometheus_client::registry::Registry;
+use protocol::{Epoch, GatewayId, routing::Routing};
+use std::{
+    future::pending,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+};
+
+/// How long clients of a gateway that retires may still use the connections
+/// that they keep: browsers and pools use theirs more often, or not at all.
+const LEAVE_TIME: Duration = Duration::from_secs(5);
+
+/// A running gateway; cheap to clone. When the last handle is dropped without
+/// [`Gateway::shutdown`], it stops at once.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: GatewayId,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    setup: Arc<ArcSwap<Setup>>,
+    /// Of the listeners' certificates.
+    expiries: Expiries,
+    workers: Vec<mpsc::UnboundedSender<Order>>,
+    /// What it goes by; `None` once it stops. Locked while it is reloaded.
+    running: Mutex<Option<Running>>,
+    /// Whether writes may still be answered elsewhere.
+    has_predecessor: AtomicBool,
+}
+
+/// What a gateway that is not stopping has.
+struct Running {
+    plan: Plan,
+    /// The listening sockets once more, to hand over.
+    sockets: Vec<Listening>,
+}
+
+impl Gateway {
+    /// Binds the plan's addresses and starts its workers. Until the first
+    /// [`Gateway::publish`] and [`Gateway::renew_lease`], requests of
+    /// extractions are answered 503; routes that stay work at once.
+    ///
+    /// Blocks for the moment that starting threads takes.
+    pub fn start(plan: &Plan, positions: Arc<dyn Positions>) -> Result<Self, StartError> {
+        let gateway = Self::prepare(plan, positions, Listeners::none())?;
+        gateway.accept();
+        Ok(gateway)
+    }
+
+    /// Like [`Gateway::start`], but accepts nobody before [`Gateway::accept`].
+    /// Sockets that somebody else has made are used where they listen on an
+    /// address of the plan; others of them are closed, with a warning.
+    pub fn prepare(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
+        inherited: Listeners,
+    ) -> Result<Self, StartError> {
+        Self::make(plan, positions, inherited, false)
+    }
+
+    /// Like [`Gateway::prepare`], on the sockets of a predecessor that goes on
+    /// answering writes for a while. Nobody here knows of those, so until
+    /// [`Gateway::alone`] all reads of extractions go to the owner.
+    pub fn prepare_after(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
+        inherited: Listeners,
+    ) -> Result<Self, StartError> {
+        Self::make(plan, positions, inherited, true)
+    }
+
+    fn make(
+        plan: &Plan,
+        positions: Arc<dyn Positions>,
+        mut inherited: Listeners,
+        has_predecessor: bool,
+    ) -> Result<Self, StartError> {
+        let observatory = Observatory::new(plan)?;
+        let count = plan.gateway.workers.max(1);
+        let shared = Arc::new(Shared::new(plan, positions, observatory));
+        let setup = Arc::new(Setup::new(plan, Arc::clone(&shared))?);
+        let Entrances {
+            sockets,
+            bound,
+            expiries,
+        } = Entrances::new(plan, &mut inherited)?;
+        for unknown in &inherited.0 {
+            tracing::warn!(socket = ?unknown, "an inherited socket is not in the plan, closing it");
+        }
+        let main = sockets.first().and_then(Listening::tcp_address);
+        let address = main.unwrap_or(plan.gateway.listen);
+        let mut workers = Vec::new();
+        for (number, bound) in bound.into_iter().enumerate() {
+            let (orders, received) = mpsc::unbounded_channel();
+            spawn(number, bound, Arc::clone(&setup), received)
+                .map_err(|source| StartError::Worker { source })?;
+            workers.push(orders);
+        }
+        let id = GatewayId(uuid::Uuid::new_v4());
+        tracing::info!(%address, workers = count, gateway = %id, "gateway listens");
+        let mut plan = plan.clone();
+        plan.gateway.listen = address;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                id,
+                address,
+                shared,
+                setup: Arc::new(ArcSwap::new(setup)),
+                expiries: Arc::new(ArcSwap::from_pointee(expiries)),
+                workers,
+                running: Mutex::new(Some(Running { plan, sockets })),
+                has_predecessor: AtomicBool::new(has_predecessor),
+            }),
+        })
+    }
+
+    /// Goes by a changed plan from now on, without losing a request or a
+    /// connection: what began under the old plan ends under it, and requests
+    /// that come after this has returned go by the new one. Files that the
+    /// plan names, such as certificates, have been read again. Listeners that
+    /// are gone accept no more; connections that came through them go on.
+    ///
+    /// After an error nothing has changed. Blocks for as long as it takes to read
+    /// files and to bind sockets, and then waits for the workers; cancelled
+    /// there, it has happened nevertheless.
+    pub async fn reload(&self, plan: &Plan) -> Result<(), ReloadError> {
+        for done in self.replace(plan)? {
+            // One that has stopped serves nobody by any plan.
+            let _ = done.await;
+        }
+        tracing::info!("plan reloaded");
+        Ok(())
+    }
+
+    /// Puts everything that comes from the plan anew, whole; each worker says
+    /// when it goes by it.
+    fn replace(&self, plan: &Plan) -> Result<Vec<oneshot::Receiver<()>>, ReloadError> {
+        let mut running = self.inner.running.lock();
+        let now = running.as_mut().ok_or(ReloadError::Stopping)?;
+        let mut plan = plan.clone();
+        if plan.gateway.listen.port() == 0 {
+            // Any will do, and this one has been found already.
+            plan.gateway.listen.set_port(self.inner.address.port());
+        }
+        let changes = now.plan.needs_restart(&plan);
+        if !changes.is_empty() {
+            return Err(ReloadError::Restart { changes });
+        }
+        let setup = Arc::new(self.inner.setup.load().after(&plan)?);
+        let mut kept = clones(&now.sockets).map_err(|source| StartError::Worker { source })?;
+        let Entrances {
+            sockets,
+            bound,
+            expiries,
+        } = Entrances::new(&plan, &mut kept)?;
+        self.inner.expiries.store(Arc::new(expiries));
+        *now = Running { plan, sockets };
+        self.inner.setup.store(Arc::clone(&setup));
+        let mut dones = Vec::new();
+        for (worker, listeners) in self.inner.workers.iter().zip(bound) {
+            let (done, is_done) = oneshot::channel();
+            let setup = Arc::clone(&setup);
+            let _ = worker.send(Order::Setup {
+                setup,
+                listeners,
+                done,
+            });
+            dones.push(is_done);
+        }
+        Ok(dones)
+    }
+
+    /// Accepts clients from now on.
+    pub fn accept(&self) {
+        for worker in &self.inner.workers {
+            // One that has stopped accepts nobody.
+            let _ = worker.send(Order::Accept);
+        }
+    }
+
+    /// The listening sockets once more, for a successor; none once it stops.
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        match &*self.inner.running.lock() {
+            Some(running) => clones(&running.sockets),
+            None => Ok(Listeners::none()),
+        }
+    }
+
+    /// Where it listens; the port is the real one where the plan says 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.address
+    }
+
+    /// This run's identity, drawn at its start.
+    pub fn id(&self) -> GatewayId {
+        self.inner.id
+    }
+
+    /// Swaps the routing, whole. Of an extraction whose epoch is older than
+    /// the one in use, the one in use is kept; one that is missing is refused
+    /// until it is published again. Those that the plan does not have are
+    /// ignored.
+    ///
+    /// Requests that come after this has returned are decided by the new
+    /// routing; [`Gateway::drained`] tells about those before.
+    pub fn publish(&self, routing: &Routing) {
+        let known = self.inner.shared.publish(routing);
+        if !self.inner.has_predecessor.load(Ordering::SeqCst) {
+            self.settle_start(known);
+        }
+        for worker in &self.inner.workers {
+            // One that has stopped holds nothing.
+            let _ = worker.send(Order::Routing);
+        }
+    }
+
+    /// The predecessor serves nobody any more: what was answered so far, there or
+    /// here, is settled by one sample, and reads may go to either side then.
+    pub fn alone(&self) {
+        if self.inner.has_predecessor.swap(false, Ordering::SeqCst) {
+            let shared = &self.inner.shared;
+            let owned = |(extraction, _)| Some((extraction, shared.ownership(extraction)?));
+            self.settle_start(shared.all().filter_map(owned).collect());
+        }
+    }
+
+    /// Samples how far the owners are, for what was written before this gateway.
+    fn settle_start(&self, known: Vec<(ExtractionIndex, Ownership)>) {
+        let Some(first) = self.inner.workers.first() else {
+            return;
+        };
+        for (extraction, owner) in known {
+            // One that has stopped answers nobody.
+            let _ = first.send(Order::Start { extraction, owner });
+        }
+    }
+
+    /// Whether writes of every extraction are forwarded to their owner.
+    pub fn forwards(&self) -> bool {
+        let snapshot = self.inner.shared.snapshot.load();
+        let forwards = |(extraction, _)| snapshot.standing(extraction).forwards();
+        self.inner.shared.all().all(forwards)
+    }
+
+    /// Whether writes of any extraction are held.
+    pub fn holds(&self) -> bool {
+        let snapshot = self.inner.shared.snapshot.load();
+        let holds = |(extraction, _)| snapshot.standing(extraction).holds();
+        self.inner.shared.all().any(holds)
+    }
+
+    /// Resolves when every worker uses a routing of at least `epoch` for
+    /// `extraction` and no write is in flight that was forwarded under an older
+    /// one, nor, while nothing is forwarded, any at all. A write is in flight
+    /// until the head of its answer has come, also when its client has gone.
+    ///
+    /// The acknowledgement of a hold. Never resolves for an extraction that the
+    /// plan does not have, nor once the gateway has stopped: the caller bounds
+    /// it. Cancel safe.
+    pub async fn drained(&self, extraction: &ExtractionName, epoch: Epoch) {
+        let Some(extraction) = self.inner.shared.find(extraction) else {
+            return pending().await;
+        };
+        let mut answers = Vec::new();
+        for worker in &self.inner.workers {
+            let (drained, answer) = oneshot::channel();
+            let _ = worker.send(Order::Drain {
+                extraction,
+                epoch,
+                drained,
+            });
+            answers.push(answer);
+        }
+        for answer in answers {
+            if answer.await.is_err() {
+                // A worker that is gone cannot say what it left behind.
+                return pending().await;
+            }
+        }
+    }
+
+    /// Extends the lease; an earlier end than the current one is ignored.
+    /// Requests of extractions are answered 503 when it has ended, routes that
+    /// stay go on working.
+    pub fn renew_lease(&self, until: Instant) {
+        self.inner.shared.renew_lease(until);
+    }
+
+    /// What the holds of an extraction did; nothing for one that the plan does
+    /// not have.
+    pub fn held(&self, extraction: &ExtractionName) -> HeldReport {
+        let shared = &self.inner.shared;
+        let report = |found| shared.extraction(found).ledger.report();
+        shared
+            .find(extraction)
+            .map_or_else(HeldReport::default, report)
+    }
+
+    /// What the copies of an extraction's requests found since the start;
+    /// nothing for one that the plan does not have, or does not copy.
+    pub fn shadow(&self, extraction: &ExtractionName) -> ShadowReport {
+        let shared = &self.inner.shared;
+        let Some(found) = shared.find(extraction) else {
+            return ShadowReport::default();
+        };
+        let setup = self.inner.setup.load();
+        let planned = setup.features.get(found).shadow.as_ref();
+        let share = planned.map(|shadow| shadow.share().to_string());
+        shared.extraction(found).shadow.report(share)
+    }
+
+    /// All routes, in the order in which they are tried.
+    pub fn routes(&self) -> Vec<RouteReport> {
+        explain::routes(&self.inner.setup.load())
+    }
+
+    /// What would become of a request of this address now. Sends nothing, and
+    /// leaves no trace. The error is what its client would be told.
+    pub fn explain(&self, request: Request<Bytes>, address: IpAddr) -> Result<Explanation, String> {
+        explain::explain(&self.inner.setup.load(), request, address)
+    }
+
+    /// Registers the metrics, without a prefix.
+    pub fn metrics(&self, registry: &mut Registry) {
+        self.inner.shared.metrics.register(registry);
+        self.inner.setup.load().access.register(registry);
+        self.inner.setup.load().flags.register(registry);
+        upstreams::register(&self.inner.setup, registry);
+        collectors::routing::register(&self.inner.setup, registry);
+        expiry::register(&self.inner.expiries, registry);
+        self.inner.shared.shadows.register(registry);
+        self.inner.shared.observatory.register(registry);
+    }
+
+    /// What it thinks of its upstreams: the monolith, then the services.
+    pub fn upstreams(&self) -> Vec<UpstreamReport> {
+        self.inner.setup.load().upstreams.report()
+    }
+
+    /// Accepts no more, lets requests end for up to `grace`, and ends the
+    /// workers. Held requests are answered 503 at once. Writes whose clients
+    /// have gone are not waited for.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.stop(grace, Duration::ZERO).await;
+    }
+
+    /// Like [`Gateway::shutdown`], for one whose successor accepts already from
+    /// the same sockets ([`super::socket_handoff`]): clients are told with their next
+    /// answer to connect anew, and only then, or after a while, their
+    /// connections are closed; held requests go on waiting meanwhile.
+    pub async fn retire(&self, grace: Duration) {
+        self.stop(grace, LEAVE_TIME.min(grace / 2)).await;
+    }
+
+    async fn stop(&self, grace: Duration, idle: Duration) {
+        *self.inner.running.lock() = None;
+        let mut stops = Vec::new();
+        for worker in &self.inner.workers {
+            let (stopped, stop) = oneshot::channel();
+            let _ = worker.send(Order::Stop {
+                grace,
+                idle,
+                stopped,
+            });
+            stops.push(stop);
+        }
+        for stop in stops {
+            // Stopped before, by somebody else: as good.
+            let _ = stop.await;
+        }
+        self.inner.shared.observatory.flush().await;
+    }
+}
+
+/// Where clients come in under a plan.
+struct Entrances {
+    /// All sockets, the main one's first.
+    sockets: Vec<Listening>,
+    /// By worker.
+    bound: Vec<Vec<Bound>>,
+    /// Of the certificates that clients are shown.
+    expiries: Vec<Expiry>,
+}
+
+impl Entrances {
+    /// Takes what is inherited and makes what is missing. An error leaves
+    /// nothing behind.
+    fn new(plan: &Plan, inherited: &mut Listeners) -> Result<Self, StartError> {
+        let count = plan.gateway.workers.max(1);
+        let main = Listener::plain(plan.gateway.listen);
+        let (mut sockets, mut expiries) = (Vec::new(), Vec::new());
+        let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
+        for listener in [&main].into_iter().chain(&plan.gateway.listeners) {
+            let manner = manner(listener)?;
+            let shown = manner.tls.iter().flat_map(|tls| tls.expiries());
+            expiries.extend(shown.cloned());
+            for (at, socket) in inherited.take(listener, count)?.into_iter().enumerate() {
+                let again = socket
+                    .try_clone()
+                    .map_err(|source| StartError::listening(&listener.address, source))?;
+                sockets.push(again);
+                let manner = manner.clone();
+                bound[at % count].push(Bound { socket, manner });
+            }
+        }
+        Ok(Self {
+            sockets,
+            bound,
+            expiries: expiry::gathered(expiries),
+        })
+    }
+}
+
+fn clones(sockets: &[Listening]) -> io::Result<Listeners> {
+    let clones = sockets.iter().map(Listening::try_clone);
+    clones.collect::<io::Result<_>>().map(Listeners)
+}
+
+/// How clients of a listener begin.
+fn manner(listener: &Listener) -> Result<Manner, StartError> {
+    let tls = match &listener.tls {
+        None => None,
+        Some(files) => {
+            let tls = Tls::new(files).map_err(|source| StartError::Tls {
+                address: listener.address.clone(),
+                source: Box::new(source),
+            })?;
+            Some(Arc::new(tls))
+        }
+    };
+    Ok(Manner {
+        tls,
+        proxy_protocol: listener.proxy_protocol,
+    })
+}
+
+/// Starts a worker's thread.
+fn spawn(
+    number: usize,
+    bound: Vec<Bound>,
+    setup: Arc<Setup>,
+    orders: mpsc::UnboundedReceiver<Order>,
+) -> io::Result<()> {
+    let (report, reported) = std::sync::mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name(format!("gateway-{number}"))
+        .spawn(move || {
+            // Its tasks stay on this thread, and so does it.
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(runtime::LocalOptions::default());
+            match runtime {
+                Ok(runtime) => {
+                    let _ = report.send(Ok(()));
+                    runtime.block_on(worker::run(setup, bound, orders, number == 0));
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                }
+            }
+        })?;
+    reported
+        .recv()
+        .unwrap_or_else(|gone| Err(io::Error::other(gone)))
+}

@@ -1,0 +1,230 @@
+//! A worker: one thread, one single-threaded runtime, its own listening sockets
+//! (`SO_REUSEPORT`), its own connections to the upstreams. Workers share only
+//! what [`Setup`] and [`Shared`] hold and get orders from the handle.
+
+use super::connections::{self, Bound, Room};
+use crate::{
+    base::index::ExtractionIndex,
+    routing::{decision::Lease, snapshot::Ownership},
+    state::{
+        config::Setup,
+        pins::Holder,
+        worker::{Current, Worker},
+    },
+};
+use protocol::Epoch;
+use std::{rc::Rc, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{JoinSet, spawn_local},
+};
+
+/// How often idle connections and spent pins are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a worker is told. They come only from the handle, a few per decision
+/// of the conductor, so their queue needs no bound of its own.
+pub(crate) enum Order {
+    /// The routing has changed.
+    Routing,
+    /// Say when you have drained.
+    Drain {
+        extraction: ExtractionIndex,
+        epoch: Epoch,
+        drained: oneshot::Sender<()>,
+    },
+    /// Settle the start of an extraction.
+    Start {
+        extraction: ExtractionIndex,
+        owner: Ownership,
+    },
+    /// Accept clients from now on.
+    Accept,
+    /// Go by another plan, and accept from these sockets instead; then say so.
+    Setup {
+        setup: Arc<Setup>,
+        listeners: Vec<Bound>,
+        done: oneshot::Sender<()>,
+    },
+    /// Accept no more, end what runs within the time, and say so.
+    Stop {
+        grace: Duration,
+        /// How long connections may be idle and yet be served once more: there
+        /// is a successor that their clients can go to.
+        idle: Duration,
+        stopped: oneshot::Sender<()>,
+    },
+}
+
+/// How it is to stop.
+struct Stop {
+    grace: Duration,
+    idle: Duration,
+    stopped: oneshot::Sender<()>,
+}
+
+/// Does what can be done at once; what remains is to stop.
+fn obey(worker: &Worker, order: Order) -> Option<Stop> {
+    match order {
+        Order::Routing => worker.rerouted(),
+        // It stops already.
+        Order::Accept | Order::Setup { .. } => {}
+        Order::Drain {
+            extraction,
+            epoch,
+            drained,
+        } => {
+            worker.inflight.ask(extraction, epoch, drained);
+        }
+        Order::Start { extraction, owner } => {
+            worker.settlers[extraction.get()].push(owner, Holder::Start);
+        }
+        Order::Stop {
+            grace,
+            idle,
+            stopped,
+        } => {
+            return Some(Stop {
+                grace,
+                idle,
+                stopped,
+            });
+        }
+    }
+    None
+}
+
+/// Serves until it is told to stop, or nobody is left to tell it.
+pub(crate) async fn run(
+    setup: Arc<Setup>,
+    listeners: Vec<Bound>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    is_first: bool,
+) {
+    spawn_local(crate::base::deadline::watch());
+    let worker = Worker::new(setup, is_first);
+    for settler in &*worker.settlers {
+        let settler = Rc::clone(settler);
+        spawn_local(async move { settler.run().await });
+    }
+    let current = Rc::new(Current::new(worker));
+    spawn_local(sweep(Rc::clone(&current), is_first));
+    let mut doors = Doors::new(Rc::clone(&current), listeners);
+    let Stop {
+        grace,
+        idle,
+        stopped,
+    } = loop {
+        match orders.recv().await {
+            None => return,
+            Some(Order::Accept) => doors.open(),
+            Some(Order::Setup {
+                setup,
+                listeners,
+                done,
+            }) => {
+                let next = current.get().after(setup);
+                current.replace(next);
+                doors.replace(listeners);
+                // Nobody waits for it any more: as good.
+                let _ = done.send(());
+            }
+            Some(order) => {
+                if let Some(stop) = obey(&current.get(), order) {
+                    break stop;
+                }
+            }
+        }
+    };
+    doors.close().await;
+    let worker = current.get();
+    worker.connections.take_leave();
+    if idle.is_zero() {
+        worker.stop();
+    } else {
+        let worker = Rc::clone(&worker);
+        spawn_local(async move {
+            tokio::time::sleep(idle).await;
+            worker.stop();
+        });
+    }
+    let obeying = async {
+        while let Some(order) = orders.recv().await {
+            // Told twice: the first grace counts, and both wait for it.
+            if let Some(also) = obey(&worker, order) {
+                spawn_local(async move {
+                    let _also_told_by_being_dropped = also.stopped;
+                    std::future::pending::<()>().await;
+                });
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = worker.connections.emptied() => {}
+        () = tokio::time::sleep(grace) => {}
+        () = obeying => {}
+    }
+    worker.observer.flush();
+    let _ = stopped.send(());
+}
+
+/// Where clients come in.
+struct Doors {
+    current: Rc<Current>,
+    room: Room,
+    /// Those that nobody was let in through so far.
+    shut: Option<Vec<Bound>>,
+    open: JoinSet<()>,
+}
+
+impl Doors {
+    fn new(current: Rc<Current>, listeners: Vec<Bound>) -> Self {
+        Self {
+            current,
+            room: Room::new(),
+            shut: Some(listeners),
+            open: JoinSet::new(),
+        }
+    }
+
+    fn open(&mut self) {
+        for bound in self.shut.take().unwrap_or_default() {
+            let current = Rc::clone(&self.current);
+            let accepting = connections::accept(current, bound, self.room.clone());
+            self.open.spawn_local(accepting);
+        }
+    }
+
+    /// Others from now on. A socket that stays is in both sets, and so is never
+    /// closed: what waits in its queue is accepted by one or the other.
+    fn replace(&mut self, listeners: Vec<Bound>) {
+        let were_open = self.shut.is_none();
+        let before = std::mem::take(&mut self.open);
+        self.shut = Some(listeners);
+        if were_open {
+            self.open();
+        }
+        drop(before);
+    }
+
+    /// Once it is done, the addresses are free.
+    async fn close(mut self) {
+        self.open.shutdown().await;
+    }
+}
+
+async fn sweep(current: Rc<Current>, sweeps_pins: bool) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        let worker = current.get();
+        worker.upstreams.sweep();
+        worker.observer.flush();
+        if worker.shared.lease() == Lease::Ended {
+            worker.rerouted.notify_waiters();
+        }
+        if sweeps_pins {
+            worker.shared.sweep();
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What lasts from one request to the next.
+
+pub(crate) mod collectors;
+pub(crate) mod config;
+pub(crate) mod connections;
+pub(crate) mod features;
+pub(crate) mod gateway_state;
+pub(crate) mod hold;
+pub(crate) mod inflight;
+pub(crate) mod lsn_sampler;
+pub(crate) mod pin;
+pub(crate) mod pins;
+pub(crate) mod positions;
+pub(crate) mod recorder;
+pub(crate) mod shadow_copies;
+pub(crate) mod status_pages;
+pub(crate) mod worker;

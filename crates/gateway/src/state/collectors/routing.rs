@@ -1,0 +1,63 @@
+//! Who owns, and how far the traffic has shifted, read when it is asked for.
+//! Label values come from the plan.
+
+use crate::{routing::snapshot::Standing, state::config::Setup};
+use arc_swap::ArcSwap;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
+use protocol::Side;
+use std::{fmt, sync::Arc};
+
+/// Of the extractions of the plan in use.
+struct Standings(Arc<ArcSwap<Setup>>);
+
+impl fmt::Debug for Standings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Standings")
+    }
+}
+
+/// Registers the metrics.
+pub(crate) fn register(current: &Arc<ArcSwap<Setup>>, registry: &mut Registry) {
+    registry.register_collector(Box::new(Standings(Arc::clone(current))));
+}
+
+impl Collector for Standings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let setup = self.0.load();
+        let snapshot = setup.shared.snapshot.load();
+        let standings: Vec<(&str, Standing)> = setup
+            .table
+            .all()
+            .map(|(extraction, entry)| (entry.name.as_str(), snapshot.standing(extraction)))
+            .collect();
+        let help = "1 at the side that may write; at neither while that is not known";
+        let mut owner = encoder.encode_descriptor("banyan_owner", help, None, MetricType::Gauge)?;
+        for (name, standing) in &standings {
+            // Where both sides share the data nobody owns.
+            if matches!(standing, Standing::Shared { .. }) {
+                continue;
+            }
+            for side in [Side::Monolith, Side::Service] {
+                let owns = standing.decided().is_some_and(|(owner, _)| owner == side);
+                let labels = [("extraction", *name), ("side", side.as_str())];
+                ConstGauge::new(i64::from(owns)).encode(owner.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Share of the clients whose reads go to the service, 0 to 1";
+        let mut reads =
+            encoder.encode_descriptor("banyan_reads_share", help, None, MetricType::Gauge)?;
+        for (name, standing) in &standings {
+            let Some(routing) = standing.routing() else {
+                continue;
+            };
+            let share = f64::from(routing.reads.basis_points()) / 10_000.0;
+            ConstGauge::new(share).encode(reads.encode_family(&[("extraction", *name)])?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! What the plan adds to an extraction beside its routes, ready for use.
+
+use crate::{
+    base::index::ExtractionIndex,
+    selection::{cohort_key::KeySource, force::Force, token_transport::TokenTransport},
+    shadow::settings::ShadowSettings,
+};
+use plan::{Extraction, Plan, Resolve};
+use std::sync::Arc;
+
+/// What the plan adds to one extraction.
+#[derive(Debug)]
+pub(crate) struct Features {
+    pub(crate) key: KeySource,
+    pub(crate) force: Option<Force>,
+    pub(crate) token_transport: Option<TokenTransport>,
+    pub(crate) flag: Option<String>,
+    /// `None`: nothing is copied.
+    pub(crate) shadow: Option<Arc<ShadowSettings>>,
+}
+
+impl Features {
+    fn new(extraction: &Extraction, resolve: &Resolve) -> Self {
+        let data = extraction.data.replicate();
+        let token = data.and_then(|data| data.read_your_writes.as_ref());
+        let shadow = extraction.shadow.as_ref();
+        Self {
+            key: KeySource::new(&extraction.cohort_key),
+            force: extraction.force.as_ref().and_then(Force::new),
+            token_transport: token.and_then(|plan| TokenTransport::new(plan, &extraction.name)),
+            flag: extraction.flag.clone(),
+            shadow: shadow.map(|shadow| Arc::new(ShadowSettings::new(shadow, resolve))),
+        }
+    }
+}
+
+/// Those of all extractions of a plan.
+#[derive(Debug)]
+pub(crate) struct AllFeatures {
+    all: Vec<Features>,
+    has_tokens: bool,
+}
+
+impl AllFeatures {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let extractions = plan.extractions.values();
+        let all: Vec<_> = extractions
+            .map(|one| Features::new(one, &plan.gateway.resolve))
+            .collect();
+        Self {
+            has_tokens: all.iter().any(|one| one.token_transport.is_some()),
+            all,
+        }
+    }
+
+    pub(crate) fn get(&self, extraction: ExtractionIndex) -> &Features {
+        &self.all[extraction.get()]
+    }
+
+    /// Whether clients of some extraction carry tokens.
+    pub(crate) fn have_tokens(&self) -> bool {
+        self.has_tokens
+    }
+}

@@ -1,0 +1,186 @@
+//! Writes on their way to an upstream, one ledger per worker.
+//!
+//! Between looking at the routing and entering a write here there is no await,
+//! and `drained` is answered on the worker's own thread. So a write that was
+//! decided under an old routing is either in the ledger when the question
+//! comes, or looks at the new routing.
+
+use super::gateway_state::Shared;
+use crate::{base::index::ExtractionIndex, routing::snapshot::Standing};
+use protocol::Epoch;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
+use tokio::sync::oneshot;
+
+/// Writes in flight by the epoch that they were decided in.
+type ByEpoch = BTreeMap<Epoch, usize>;
+
+/// A question that waits for its answer.
+struct Question {
+    extraction: ExtractionIndex,
+    epoch: Epoch,
+    drained: oneshot::Sender<()>,
+}
+
+/// The writes in flight of one worker, and who waits for their end.
+pub(crate) struct Inflight {
+    shared: Arc<Shared>,
+    writes: RefCell<Vec<ByEpoch>>,
+    questions: RefCell<Vec<Question>>,
+}
+
+/// A write in flight; dropping it ends it.
+pub(crate) struct Flight {
+    inflight: Rc<Inflight>,
+    extraction: ExtractionIndex,
+    epoch: Epoch,
+}
+
+impl Inflight {
+    pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
+        let writes = RefCell::new(vec![ByEpoch::new(); shared.all().count()]);
+        Rc::new(Self {
+            shared,
+            writes,
+            questions: RefCell::default(),
+        })
+    }
+
+    /// Enters a write that `standing` lets pass.
+    pub(crate) fn enter(
+        self: &Rc<Self>,
+        extraction: ExtractionIndex,
+        standing: Standing,
+    ) -> Flight {
+        let epoch = standing
+            .routing()
+            .map_or(Epoch::default(), |routing| routing.epoch);
+        let mut writes = self.writes.borrow_mut();
+        *writes[extraction.get()].entry(epoch).or_default() += 1;
+        Flight {
+            inflight: Rc::clone(self),
+            extraction,
+            epoch,
+        }
+    }
+
+    /// Says when an extraction has drained for `epoch`. Questions whose asker
+    /// has gone are forgotten.
+    pub(crate) fn ask(
+        &self,
+        extraction: ExtractionIndex,
+        epoch: Epoch,
+        drained: oneshot::Sender<()>,
+    ) {
+        let mut questions = self.questions.borrow_mut();
+        questions.push(Question {
+            extraction,
+            epoch,
+            drained,
+        });
+        drop(questions);
+        self.answer();
+    }
+
+    /// Answers what can be answered: after a change of the routing or the end
+    /// of a write.
+    pub(crate) fn answer(&self) {
+        let mut questions = self.questions.borrow_mut();
+        if questions.is_empty() {
+            return;
+        }
+        let snapshot = self.shared.snapshot.load();
+        let writes = self.writes.borrow();
+        let pending = |question: &Question| {
+            let standing = snapshot.standing(question.extraction);
+            let writes = &writes[question.extraction.get()];
+            !question.drained.is_closed() && !is_drained(standing, writes, question.epoch)
+        };
+        for question in questions.extract_if(.., |question| !pending(question)) {
+            // Nobody listens any more: then nobody waits either.
+            let _ = question.drained.send(());
+        }
+    }
+}
+
+/// Whether a worker with these writes in flight has drained for an epoch.
+fn is_drained(standing: Standing, writes: &ByEpoch, epoch: Epoch) -> bool {
+    if !standing.has_reached(epoch) {
+        return false;
+    }
+    // While nothing is forwarded, what is in flight is from before, whatever
+    // its epoch.
+    if standing.forwards() {
+        writes.range(..epoch).next().is_none()
+    } else {
+        writes.is_empty()
+    }
+}
+
+impl Flight {
+    /// The decision under which it was sent.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        {
+            let mut writes = self.inflight.writes.borrow_mut();
+            let writes = &mut writes[self.extraction.get()];
+            if let Some(count) = writes.get_mut(&self.epoch) {
+                *count -= 1;
+                if *count == 0 {
+                    writes.remove(&self.epoch);
+                }
+            }
+        }
+        self.inflight.answer();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::Percent;
+    use protocol::{
+        Side,
+        routing::{ExtractionRouting, Writes},
+    };
+
+    fn standing(epoch: u64, writes: Writes) -> Standing {
+        let reads = Percent::ZERO;
+        Standing::Unknown.after(Some(ExtractionRouting {
+            epoch: Epoch(epoch),
+            writes,
+            reads,
+        }))
+    }
+
+    #[test]
+    fn drained_means_that_nothing_older_is_in_flight() {
+        let hold = Writes::Hold {
+            from: Side::Monolith,
+        };
+        let none = ByEpoch::new();
+        let old = ByEpoch::from([(Epoch(1), 1)]);
+        let new = ByEpoch::from([(Epoch(2), 1)]);
+        let to = Writes::To(Side::Service);
+        for (standing, writes, drained) in [
+            (Standing::Unknown, &none, false),
+            (standing(1, hold), &none, false),
+            (standing(2, hold), &none, true),
+            (standing(2, hold), &old, false),
+            (standing(2, hold), &new, false),
+            (standing(2, to), &old, false),
+            (standing(2, to), &new, true),
+            (standing(3, to), &new, true),
+        ] {
+            assert_eq!(
+                is_drained(standing, writes, Epoch(2)),
+                drained,
+                "{standing:?} {writes:?}"
+            );
+        }
+    }
+}

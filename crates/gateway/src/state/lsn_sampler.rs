@@ -1,0 +1,172 @@
+//! Finds out where answered writes lie in the owner's log.
+//!
+//! One task per worker and extraction. It takes all writes that were answered
+//! since the last time, samples one position for all of them, and settles their
+//! pins with it. While that runs, others gather.
+
+use super::{gateway_state::Shared, pins::Holder};
+use crate::{base::index::ExtractionIndex, routing::snapshot::Ownership};
+use protocol::{Lsn, Side};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    mem,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Notify, oneshot};
+
+/// How long a sample may take until it counts as failed.
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Wait after a failed sample: the first, and the longest after doubling.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_LONGEST: Duration = Duration::from_secs(1);
+
+/// The most requests of a worker that wait for the next position, for their
+/// tokens; others do without. As many as come in the time of a slow sample.
+const ASKED_MAX: usize = 10_000;
+
+/// Number of answered writes by pin. Bounded by the number of pins.
+type Batch = HashMap<(Ownership, Holder), u64>;
+
+/// The writes of one worker and extraction that must be settled.
+pub(crate) struct Settler {
+    shared: Arc<Shared>,
+    extraction: ExtractionIndex,
+    answered: RefCell<Batch>,
+    /// Who wants to know the position of this side.
+    asked: RefCell<Vec<(Side, oneshot::Sender<Lsn>)>>,
+    /// Whether the last sample failed: nobody need wait for the next one.
+    is_failing: Cell<bool>,
+    wake: Notify,
+}
+
+impl Settler {
+    pub(crate) fn new(shared: Arc<Shared>, extraction: ExtractionIndex) -> Rc<Self> {
+        let (answered, wake) = (RefCell::default(), Notify::new());
+        Rc::new(Self {
+            shared,
+            extraction,
+            answered,
+            asked: RefCell::default(),
+            is_failing: Cell::default(),
+            wake,
+        })
+    }
+
+    /// A write was answered: a sample taken from now on covers it.
+    pub(crate) fn push(&self, owner: Ownership, holder: Holder) {
+        *self
+            .answered
+            .borrow_mut()
+            .entry((owner, holder))
+            .or_default() += 1;
+        self.wake.notify_one();
+    }
+
+    /// The position of a side's log, sampled from now on; an error where it
+    /// does not own, or cannot be asked.
+    pub(crate) fn position(&self, side: Side) -> oneshot::Receiver<Lsn> {
+        let (told, position) = oneshot::channel();
+        let mut asked = self.asked.borrow_mut();
+        if !self.is_failing.get() && asked.len() < ASKED_MAX {
+            asked.push((side, told));
+            self.wake.notify_one();
+        }
+        position
+    }
+
+    /// Settles what comes, until it is dropped.
+    pub(crate) async fn run(&self) {
+        loop {
+            self.wake.notified().await;
+            let mut retry = RETRY_FIRST;
+            while !self.settle().await {
+                self.is_failing.set(true);
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(RETRY_LONGEST);
+            }
+            self.is_failing.set(false);
+        }
+    }
+
+    /// Settles what has gathered; whether it could.
+    async fn settle(&self) -> bool {
+        let batch = mem::take(&mut *self.answered.borrow_mut());
+        let mut asked = mem::take(&mut *self.asked.borrow_mut());
+        // Whatever was written under another ownership binds nobody now.
+        let Some(owner) = self.shared.ownership(self.extraction) else {
+            return true;
+        };
+        let batch: Batch = batch
+            .into_iter()
+            .filter(|((under, _), _)| *under == owner)
+            .collect();
+        asked.retain(|(side, told)| *side == owner.side && !told.is_closed());
+        if batch.is_empty() && asked.is_empty() {
+            return true;
+        }
+        let name = &self.shared.extraction(self.extraction).name;
+        let sample = self.shared.positions.sample(name, owner.side);
+        let Ok(Some(position)) = tokio::time::timeout(SAMPLE_TIMEOUT, sample).await else {
+            tracing::warn!(extraction = %name, side = %owner.side, "position not sampled, trying again");
+            let mut answered = self.answered.borrow_mut();
+            for (pin, writes) in batch {
+                *answered.entry(pin).or_default() += writes;
+            }
+            return false;
+        };
+        for (_, told) in asked {
+            // Whoever does not wait any more does without.
+            let _ = told.send(position);
+        }
+        let pins = &self.shared.extraction(self.extraction).pins;
+        for ((under, holder), writes) in batch {
+            pins.settle(under, holder, writes, position);
+        }
+        pins.announce();
+        true
+    }
+}
+
+/// A write that has been entered into its client's pin. Dropping it says that
+/// it was answered, or may have had an effect that nobody will hear of.
+pub(crate) struct PinnedWrite {
+    settler: Rc<Settler>,
+    owner: Ownership,
+    holder: Holder,
+    sent: bool,
+}
+
+impl PinnedWrite {
+    /// Enters a write, before it is sent to the owner.
+    pub(crate) fn new(settler: &Rc<Settler>, owner: Ownership, key: Option<&[u8]>) -> Self {
+        let pins = &settler.shared.extraction(settler.extraction).pins;
+        let holder = pins.sent(owner, key.map(|key| pins.client(key)));
+        Self {
+            settler: Rc::clone(settler),
+            owner,
+            holder,
+            sent: true,
+        }
+    }
+
+    /// It never left the gateway.
+    pub(crate) fn not_sent(mut self) {
+        self.sent = false;
+    }
+}
+
+impl Drop for PinnedWrite {
+    fn drop(&mut self) {
+        let pins = &self.settler.shared.extraction(self.settler.extraction).pins;
+        if self.sent {
+            pins.answered(self.owner, self.holder);
+            self.settler.push(self.owner, self.holder);
+        } else {
+            pins.unsent(self.owner, self.holder);
+        }
+    }
+}

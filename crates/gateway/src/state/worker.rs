@@ -1,0 +1,164 @@
+//! What one worker has under one plan.
+
+use super::{
+    config::Setup, connections::Connections, gateway_state::Shared, hold::Queue,
+    inflight::Inflight, lsn_sampler::Settler, recorder::Recorder, shadow_copies::Copies,
+};
+use crate::access::AccessState;
+use crate::{
+    body::Buffers,
+    observe::Observer,
+    selection::flags::Keeper,
+    upstream::{checks::Turns, local::Locals},
+};
+use bytes::Bytes;
+use http::HeaderValue;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+use tokio::sync::Notify;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// The most bytes of bodies of writes in a worker's memory: 64 of the largest.
+const BUFFER_BYTES_MAX: usize = 64 * crate::body::BODY_BYTES_MAX;
+
+/// Unpredictable, so that ids are, too.
+fn seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
+}
+
+/// A worker's state under one plan; all of it on its own thread.
+pub(crate) struct Worker {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) upstreams: Locals,
+    pub(crate) recorder: Recorder,
+    pub(crate) access_state: AccessState,
+    flags: Keeper,
+    pub(crate) inflight: Rc<Inflight>,
+    /// By extraction.
+    pub(crate) queues: Rc<[Rc<Queue>]>,
+    /// By extraction.
+    pub(crate) settlers: Rc<[Rc<Settler>]>,
+    pub(crate) buffers: Rc<Buffers>,
+    pub(crate) connections: Rc<Connections>,
+    pub(crate) observer: Rc<Observer>,
+    /// Told when the routing has changed, or the lease has ended.
+    pub(crate) rerouted: Rc<Notify>,
+    pub(crate) copies: Copies,
+    /// Whether it does what is done once per process, and whose turn it is.
+    checks: Option<Turns>,
+    correlation_seed: u64,
+    correlations: Cell<u64>,
+}
+
+impl Worker {
+    pub(crate) fn new(setup: Arc<Setup>, is_first: bool) -> Self {
+        let shared = Arc::clone(&setup.shared);
+        let settler = |(extraction, _)| Settler::new(Arc::clone(&shared), extraction);
+        let checks = is_first.then(Turns::new);
+        let observer = Observer::new(&shared.observatory);
+        Self {
+            upstreams: Locals::new(&setup.upstreams, checks.as_ref()),
+            recorder: Recorder::new(Arc::clone(&setup)),
+            access_state: setup.access.worker_state(is_first),
+            flags: Keeper::default().after(&setup.flags, is_first),
+            inflight: Inflight::new(Arc::clone(&shared)),
+            queues: shared.all().map(|_| Rc::default()).collect(),
+            settlers: shared.all().map(settler).collect(),
+            buffers: Buffers::new(BUFFER_BYTES_MAX),
+            connections: Rc::new(Connections::new(&observer.tally)),
+            observer: Rc::new(observer),
+            rerouted: Rc::default(),
+            copies: Copies::new(),
+            checks,
+            correlation_seed: seed(),
+            correlations: Cell::new(0),
+            setup,
+            shared,
+        }
+    }
+
+    /// The worker under another plan. Connections, what is in flight, held and
+    /// to be settled stay the same.
+    pub(crate) fn after(&self, setup: Arc<Setup>) -> Self {
+        Self {
+            upstreams: self.upstreams.after(&setup.upstreams, self.checks.as_ref()),
+            recorder: Recorder::new(Arc::clone(&setup)),
+            access_state: setup
+                .access
+                .worker_state_after(&self.access_state, self.checks.is_some()),
+            flags: self.flags.after(&setup.flags, self.checks.is_some()),
+            inflight: Rc::clone(&self.inflight),
+            queues: Rc::clone(&self.queues),
+            settlers: Rc::clone(&self.settlers),
+            buffers: Rc::clone(&self.buffers),
+            connections: Rc::clone(&self.connections),
+            observer: Rc::clone(&self.observer),
+            rerouted: Rc::clone(&self.rerouted),
+            copies: self.copies.clone(),
+            checks: self.checks.clone(),
+            correlation_seed: seed(),
+            correlations: Cell::new(0),
+            setup,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// A new id; unique, and without asking the operating system each time.
+    pub(crate) fn correlation_id(&self) -> HeaderValue {
+        let count = self.correlations.get();
+        self.correlations.set(count.wrapping_add(1));
+        let random = xxh3_128_with_seed(&count.to_le_bytes(), self.correlation_seed);
+        let id = uuid::Builder::from_random_bytes(random.to_le_bytes()).into_uuid();
+        let mut text = uuid::Uuid::encode_buffer();
+        let length = id.hyphenated().encode_lower(&mut text).len();
+        // Owned by the bytes, so that a copy of it is one more reference. The
+        // buffer has room for the longest form; NULs are left behind this one.
+        HeaderValue::from_maybe_shared(Bytes::from_owner(text).slice(..length))
+            .unwrap_or(HeaderValue::from_static("none"))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.connections.are_closing()
+    }
+
+    /// The routing has changed, or the lease has ended.
+    pub(crate) fn rerouted(&self) {
+        self.inflight.answer();
+        self.rerouted.notify_waiters();
+        for (extraction, _) in self.shared.all() {
+            if !self.shared.snapshot.load().standing(extraction).holds() {
+                self.queues[extraction.get()].wake();
+            }
+        }
+    }
+
+    /// Refuses what is held, lets the rest end.
+    pub(crate) fn stop(&self) {
+        self.connections.close();
+        for queue in &*self.queues {
+            queue.wake();
+        }
+    }
+}
+
+/// A worker's state now: a reload puts another one in its place. Who goes on
+/// for longer than a request asks again each time.
+pub(crate) struct Current(RefCell<Rc<Worker>>);
+
+impl Current {
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self(RefCell::new(Rc::new(worker)))
+    }
+
+    pub(crate) fn replace(&self, worker: Worker) {
+        self.0.replace(Rc::new(worker));
+    }
+
+    pub(crate) fn get(&self) -> Rc<Worker> {
+        Rc::clone(&self.0.borrow())
+    }
+}

@@ -1,0 +1,179 @@
+//! A response's body on its way to a client.
+
+use super::{
+    body_timeout::{Cut, Patience},
+    cache::Tee,
+    http1::{Coming, Link, error::LinkError},
+    pool::Pool,
+};
+use crate::body::trailers::checked;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+/// A response's body on its way to a client.
+pub(crate) enum ResponseBody {
+    /// The gateway's own.
+    Own(Option<Bytes>),
+    /// An upstream's, with the connection that it comes over.
+    Upstream(Passing),
+    /// An upstream's, over a connection that many share, with its place there.
+    Stream { body: Incoming, _place: Rc<()> },
+}
+
+/// An upstream's body. Polling it drives the connection; when it has ended,
+/// the connection goes back to the pool.
+pub(crate) struct Passing {
+    body: Coming,
+    link: Option<Link>,
+    pool: Rc<Pool>,
+    patience: Patience,
+    /// Where it is to be kept, too.
+    tee: Option<Box<Tee>>,
+}
+
+/// Why a body ended early.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+impl ResponseBody {
+    pub(crate) fn own(bytes: Bytes) -> Self {
+        Self::Own(Some(bytes))
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::Own(None)
+    }
+
+    pub(crate) fn stream(body: Incoming, place: Rc<()>) -> Self {
+        Self::Stream {
+            body,
+            _place: place,
+        }
+    }
+
+    pub(crate) fn upstream(body: Coming, link: Link, pool: Rc<Pool>, patience: Patience) -> Self {
+        Self::Upstream(Passing {
+            body,
+            link: Some(link),
+            pool,
+            patience,
+            tee: None,
+        })
+    }
+
+    /// Keeps what comes, too.
+    pub(crate) fn keep(mut self, tee: Tee) -> Self {
+        if let Self::Upstream(passing) = &mut self {
+            passing.tee = Some(Box::new(tee));
+        }
+        self
+    }
+}
+
+impl Passing {
+    fn give_back(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.pool.give_back(link);
+        }
+        if let Some(tee) = self.tee.take() {
+            (*tee).finish();
+        }
+    }
+
+    /// Looks at what came on its way to the client.
+    fn watched(
+        &mut self,
+        frame: Poll<Option<Result<Frame<Bytes>, LinkError>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match frame {
+            Poll::Pending => {
+                let Poll::Ready(cut) = self.patience.poll(&self.pool.upstream, cx) else {
+                    return Poll::Pending;
+                };
+                self.link = None;
+                self.tee = None;
+                Poll::Ready(Some(Err(cut.into())))
+            }
+            Poll::Ready(None) => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.patience.moved();
+                if let Some(tee) = &mut self.tee {
+                    // Trailers are not kept, so neither is what has some.
+                    let keeps = frame.data_ref().is_some_and(|data| tee.add(data));
+                    if !keeps {
+                        self.tee = None;
+                    }
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                Patience::note(&self.pool.upstream, Cut::Broken, &error);
+                self.link = None;
+                self.tee = None;
+                Poll::Ready(Some(Err(error.into())))
+            }
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // hyper drops a body at its last frame without asking for the end.
+        if self.body.has_ended() {
+            self.give_back();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let passing = match self.get_mut() {
+            Self::Own(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
+            Self::Stream { body, .. } => {
+                let frame = Pin::new(body).poll_frame(cx).map_err(Into::into);
+                return checked(frame);
+            }
+            Self::Upstream(passing) => passing,
+        };
+        let frame = match &mut passing.link {
+            Some(link) => link.poll_frame(&mut passing.body, cx),
+            None => Poll::Ready(None),
+        };
+        checked(passing.watched(frame, cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Stream { body, .. } => body.is_end_stream(),
+            Self::Upstream(passing) => passing.body.has_ended(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Stream { body, .. } => body.size_hint(),
+            Self::Upstream(passing) => passing.body.size_hint(),
+        }
+    }
+}

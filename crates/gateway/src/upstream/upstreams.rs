@@ -1,0 +1,196 @@
+//! What all workers share of the upstreams.
+
+use super::{
+    breaker::BreakerState, cache::Cache, instance::Instance, loads::Loads, shared_breaker::Guard,
+};
+use crate::base::index::UpstreamIndex;
+use parking_lot::Mutex;
+use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// All upstreams of a plan: the monolith, then the services in order.
+#[derive(Debug)]
+pub(crate) struct Upstreams(Vec<Arc<Upstream>>);
+
+/// What a plan says about one upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Said {
+    name: String,
+    settings: plan::Upstream,
+    resolve: plan::Resolve,
+    resolve_every: Duration,
+    idle_max: Duration,
+    workers: usize,
+}
+
+/// One upstream.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    said: Said,
+    /// What each worker has at which instance.
+    loads: Mutex<Vec<Arc<Loads>>>,
+    pub(crate) name: String,
+    /// At least one.
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) breaker: Option<Guard>,
+    pub(crate) protocol: Protocol,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retries: Retries,
+    pub(crate) balance: Balance,
+    pub(crate) health: Option<HealthChecks>,
+    pub(crate) cache: Option<Arc<Cache>>,
+    pub(crate) counts: Counts,
+}
+
+/// What is counted of an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) retries: AtomicU64,
+    /// Repeats that the budget did not allow.
+    pub(crate) retries_refused: AtomicU64,
+    /// Answers that were cut off because their body came too slowly.
+    pub(crate) cut_idle: AtomicU64,
+    /// Because the whole request took too long.
+    pub(crate) cut_whole: AtomicU64,
+    /// Because the upstream ended them early or made no sense.
+    pub(crate) cut_broken: AtomicU64,
+}
+
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Upstreams {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self(
+            said(plan)
+                .map(|said| Arc::new(Upstream::new(said)))
+                .collect(),
+        )
+    }
+
+    /// Those of a changed plan. What was said of an upstream and has not
+    /// changed is carried over, with all that is known of it; others begin anew.
+    pub(crate) fn after(&self, plan: &Plan) -> Self {
+        let upstream = |said: Said| match self.0.iter().find(|one| one.said == said) {
+            Some(same) => Arc::clone(same),
+            None => Arc::new(Upstream::new(said)),
+        };
+        Self(said(plan).map(upstream).collect())
+    }
+
+    pub(crate) fn get(&self, upstream: UpstreamIndex) -> &Upstream {
+        &self.0[upstream.get()]
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Upstream>] {
+        &self.0
+    }
+}
+
+/// What a plan says about its upstreams, in their order.
+pub(crate) fn said(plan: &Plan) -> impl Iterator<Item = Said> {
+    let services = plan.services.iter();
+    let services = services.map(|(name, service)| (name.as_str(), service));
+    let all = std::iter::once(("monolith", &plan.monolith)).chain(services);
+    all.map(|(name, settings)| Said {
+        name: name.to_owned(),
+        settings: settings.clone(),
+        resolve: plan.gateway.resolve.clone(),
+        resolve_every: plan.gateway.resolve_every,
+        idle_max: plan.gateway.upstream_idle,
+        workers: plan.gateway.workers.max(1),
+    })
+}
+
+impl Upstream {
+    pub(crate) fn new(said: Said) -> Self {
+        let started = Instant::now();
+        let settings = &said.settings;
+        let instance = |url| Instance::new(url, &said.resolve, started);
+        Self {
+            name: said.name.clone(),
+            loads: Mutex::default(),
+            protocol: settings.protocol,
+            instances: settings.instances().map(instance).collect(),
+            breaker: settings
+                .breaker
+                .as_ref()
+                .map(|breaker| Guard::new(&said.name, breaker)),
+            timeouts: settings.timeouts,
+            retries: settings.retries,
+            balance: settings.balance,
+            health: settings.health.clone(),
+            cache: settings.degraded.map(Cache::new),
+            counts: Counts::default(),
+            said,
+        }
+    }
+
+    /// How long an idle connection to it is kept.
+    pub(crate) fn idle_max(&self) -> Duration {
+        self.said.idle_max
+    }
+
+    pub(crate) fn resolve_every(&self) -> Duration {
+        self.said.resolve_every
+    }
+
+    /// How many share its budgets.
+    pub(crate) fn workers(&self) -> usize {
+        self.said.workers
+    }
+
+    /// The load of one more worker.
+    pub(crate) fn load(&self) -> Arc<Loads> {
+        let loads = Arc::new(Loads::new(self.instances.len()));
+        self.loads.lock().push(Arc::clone(&loads));
+        loads
+    }
+
+    /// Sums up something over the workers.
+    pub(crate) fn sum(&self, of: impl Fn(&Loads) -> u32) -> u32 {
+        self.loads.lock().iter().map(|loads| of(loads)).sum()
+    }
+
+    /// `host:port` of its first instance: the name of all.
+    pub(crate) fn authority(&self) -> &str {
+        self.instances[0].addresses.authority()
+    }
+
+    /// Whether it is known not to work at the moment.
+    pub(crate) fn is_down(&self) -> bool {
+        let down = |instance: &Instance| instance.is_failing() || !instance.is_healthy();
+        self.breaker
+            .as_ref()
+            .is_some_and(|breaker| !breaker.is_closed())
+            || self.instances.iter().all(down)
+    }
+
+    pub(crate) fn breaker_state(&self) -> Option<BreakerState> {
+        self.breaker.as_ref().map(Guard::state)
+    }
+
+    /// A request to an instance was answered, and not with a gateway error.
+    pub(crate) fn succeeded(&self, instance: usize) {
+        self.instances[instance].succeeded(self.ejection());
+    }
+
+    /// A request to an instance failed.
+    pub(crate) fn failed(&self, instance: usize) {
+        self.instances[instance].failed(self.ejection());
+    }
+
+    /// The only instance cannot be left alone.
+    fn ejection(&self) -> Option<&plan::Ejection> {
+        let ejection = self.balance.ejection.as_ref();
+        ejection.filter(|_| self.instances.len() > 1)
+    }
+}
