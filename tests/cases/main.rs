@@ -4,7 +4,7 @@
 //! own, and an auditor that took no part looks at what they left. The binaries
 //! must have been built: `./x test` does that.
 
-mod crash;
+mod failpoint;
 mod stage;
 
 mod auditor_finds_planted_faults;

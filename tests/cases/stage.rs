@@ -44,21 +44,25 @@ impl Stage {
         Self::following_until(None, Ok).await
     }
 
-    /// The same with another plan and a place to die at.
+    /// The same with another plan and a failpoint to die at.
     pub async fn following_until(
-        crash_at: Option<&str>,
+        failpoint: Option<&str>,
         edit: impl Fn(Plan) -> Result<Plan>,
     ) -> Result<Self> {
         let mut stage = Self::set(edit).await?;
-        stage.serve(crash_at).await?;
+        stage.serve(failpoint).await?;
         stage.banyan.start().await?;
         stage.settled("following", "monolith").await?;
         Ok(stage)
     }
 
     /// Starts `banyan serve`; the addresses are the plan's, so they stay.
-    pub async fn serve(&mut self, crash_at: Option<&str>) -> Result<()> {
-        self.serve = Some(self.banyan.serve_until(crash_at, self.scene.logs()).await?);
+    pub async fn serve(&mut self, failpoint: Option<&str>) -> Result<()> {
+        self.serve = Some(
+            self.banyan
+                .serve_until(failpoint, self.scene.logs())
+                .await?,
+        );
         Ok(())
     }
 

@@ -10,7 +10,6 @@
 //! Not here: how rows move, how requests are held, and what a screen shows.
 
 pub mod api;
-mod crash;
 mod journal;
 pub mod ports;
 mod publisher;

@@ -17,7 +17,6 @@ mod timeline;
 mod work;
 
 use crate::{
-    crash,
     journal::{Journal, JournalError, now_ms},
     ports::{HoldReport, Mover, Trouble, Verification},
     publisher::Publisher,
@@ -358,7 +357,7 @@ impl Loop {
             }
             Done::Reported(hold) => self.reported(hold),
             Done::Effect(input) => {
-                crash::point(match &input {
+                failpoint::hit(match &input {
                     Input::Held(_) => "after-hold",
                     Input::Fenced => "after-fence",
                     Input::Decided(_) => "after-commit-point",

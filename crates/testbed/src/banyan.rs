@@ -17,8 +17,8 @@ use std::time::Duration;
 /// The extraction of the example's plan.
 pub const EXTRACTION: &str = "contracts";
 
-/// Where `banyan serve` kills itself, for cases about crashes.
-const CRASH_VARIABLE: &str = "BANYAN_CRASH_AT";
+/// Names the failpoint at which `banyan serve` dies (`crates/failpoint`).
+const FAILPOINT_VARIABLE: &str = "BANYAN_FAILPOINT";
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -320,11 +320,11 @@ impl CommandLine {
         self.serve_until(None, logs).await
     }
 
-    /// The same, and it will kill itself at the named place of a hand-over.
-    pub async fn serve_until(&self, crash_at: Option<&str>, logs: &Path) -> Result<Serve> {
+    /// The same, and it dies at the named failpoint of a hand-over.
+    pub async fn serve_until(&self, failpoint: Option<&str>, logs: &Path) -> Result<Serve> {
         let mut spec = self.spec("serve").stop_with(Signal::Term);
-        if let Some(place) = crash_at {
-            spec = spec.env(CRASH_VARIABLE, place);
+        if let Some(point) = failpoint {
+            spec = spec.env(FAILPOINT_VARIABLE, point);
         }
         self.ready(&spec, logs).await
     }

@@ -62,7 +62,7 @@ const FOREIGN_SETTINGS: [&str; 12] = [
     "PGSSLMODE",
     "DJANGO_SETTINGS_MODULE",
     "DATABASE_URL",
-    "BANYAN_CRASH_AT",
+    "BANYAN_FAILPOINT",
 ];
 
 /// A signal by the name that `kill -s` knows.

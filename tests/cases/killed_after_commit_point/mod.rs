@@ -2,5 +2,5 @@
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_commit_point() -> anyhow::Result<()> {
-    crate::crash::dies_and_settles("after-commit-point", "switched", "service").await
+    crate::failpoint::dies_and_settles("after-commit-point", "switched", "service").await
 }

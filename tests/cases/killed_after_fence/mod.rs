@@ -2,5 +2,5 @@
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_fence() -> anyhow::Result<()> {
-    crate::crash::dies_and_settles("after-fence", "following", "monolith").await
+    crate::failpoint::dies_and_settles("after-fence", "following", "monolith").await
 }

@@ -11,11 +11,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("protocol", &["plan"]),
     ("gateway", &["plan", "protocol"]),
     ("mover", &["plan", "protocol"]),
-    ("conductor", &["plan", "protocol"]),
+    ("conductor", &["plan", "protocol", "failpoint"]),
     (
         "banyan",
         &["plan", "protocol", "gateway", "mover", "conductor"],
     ),
+    ("failpoint", &[]),
     ("kit", &[]),
     ("testbed", &[]),
     ("cases", &[]),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 const DEATH_LIMIT: Duration = Duration::from_secs(30);
 
-/// Dies at a place of the switch, starts again, and must settle with an owner;
+/// Dies at a failpoint of the switch, starts again, and must settle with an owner;
 /// then it must be able to go on. No write may be lost or doubled over it.
-pub(crate) async fn dies_and_settles(place: &str, phase: &str, owner: &str) -> Result<()> {
-    let mut stage = Stage::following_until(Some(place), Ok).await?;
+pub(crate) async fn dies_and_settles(failpoint: &str, phase: &str, owner: &str) -> Result<()> {
+    let mut stage = Stage::following_until(Some(failpoint), Ok).await?;
     stage.banyan.shift("50%").await?;
     let traffic = stage.traffic().await?;
 
