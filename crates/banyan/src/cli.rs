@@ -9,10 +9,10 @@ macro_rules! say {
     }};
 }
 
-mod ask;
 mod check;
+mod commands;
+mod render;
 mod routes;
-mod screen;
 mod shadow;
 
 use crate::{exit::Failure, serve};
@@ -97,13 +97,13 @@ enum Verb {
     /// Where both sides share the data, only opens the way to `shift`. Else
     /// runs `check` first and touches nothing if that refuses. The monolith
     /// goes on as before; undo it with `cancel`.
-    Start(Extraction),
+    Start(ExtractionArgument),
     /// Show where every extraction is.
     Status,
     /// Compare both sides row by row, while they are in use.
     ///
     /// Prints every differing key. Exit code 1 if there is any.
-    Verify(Extraction),
+    Verify(ExtractionArgument),
     /// Send a share of the clients' reads to the service.
     ///
     /// Sticky: raising the share only adds clients. Writes stay with the
@@ -115,7 +115,7 @@ enum Verb {
     #[command(group = clap::ArgGroup::new("shares").required(true).multiple(true))]
     Shift {
         #[command(flatten)]
-        extraction: Extraction,
+        extraction: ExtractionArgument,
         /// The share of the reads, 0% to 100% in steps of 0.01%.
         #[arg(long, value_name = "SHARE", group = "shares")]
         reads: Option<String>,
@@ -126,7 +126,7 @@ enum Verb {
     /// Send all reads back to the monolith, while it owns the data.
     ///
     /// Where both sides share the data, the writes, too.
-    Withdraw(Extraction),
+    Withdraw(ExtractionArgument),
     /// Hand the writes over to the service.
     ///
     /// Holds writes at the gateway for some milliseconds, fences the
@@ -183,13 +183,13 @@ enum Verb {
     /// The plan's `shadow` has a share of the reads asked of both sides. Shows
     /// how many differ, in which fields, and examples, without their values
     /// unless the plan says `show-values`.
-    Shadow(Extraction),
+    Shadow(ExtractionArgument),
     /// Print the JSON Schema of the plan file.
     Schema,
 }
 
 #[derive(Debug, Args)]
-struct Extraction {
+struct ExtractionArgument {
     /// Its name in the plan.
     extraction: String,
 }
@@ -197,7 +197,7 @@ struct Extraction {
 #[derive(Debug, Args)]
 struct Dangerous {
     #[command(flatten)]
-    extraction: Extraction,
+    extraction: ExtractionArgument,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -214,20 +214,22 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let plan = served_plan(&shared.plan, &resolve)?;
             let file = shared.plan.clone();
             let reread = move || served_plan(&file, &resolve).map_err(|wrong| wrong.to_string());
-            let manner = serve::Manner {
+            let options = serve::Options {
                 reread: Box::new(reread),
                 takes_over: take_over,
-                wanted: serve::overrides::read(|name| std::env::var(name).ok())
+                overrides: serve::overrides::read(|name| std::env::var(name).ok())
                     .map_err(Failure::Refused)?,
             };
-            Box::pin(serve::run(&plan, state, manner)).await
+            Box::pin(serve::run(&plan, state, options)).await
         }
         Verb::Check => check::run(&read_plan(&shared.plan)?, json).await,
-        Verb::Schema => screen::json(&plan::json_schema()),
-        Verb::Status => ask::status(state, json).await,
+        Verb::Schema => render::json(&plan::json_schema()),
+        Verb::Status => commands::status(state, json).await,
         Verb::Reload => routes::reload(state, json).await,
         Verb::Routes => routes::routes(state, json).await,
-        Verb::Shadow(Extraction { extraction }) => shadow::shadow(state, &extraction, json).await,
+        Verb::Shadow(ExtractionArgument { extraction }) => {
+            shadow::shadow(state, &extraction, json).await
+        }
         Verb::Explain {
             method,
             url,
@@ -238,14 +240,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let question = routes::question(&method, url, &headers, from, data)?;
             routes::explain(state, &question, json).await
         }
-        Verb::Start(Extraction { extraction }) => ask::start(state, &extraction, json).await,
-        Verb::Verify(Extraction { extraction }) => ask::verify(state, &extraction, json).await,
+        Verb::Start(ExtractionArgument { extraction }) => {
+            commands::start(state, &extraction, json).await
+        }
+        Verb::Verify(ExtractionArgument { extraction }) => {
+            commands::verify(state, &extraction, json).await
+        }
         Verb::Shift {
             extraction,
             reads,
             writes,
         } => {
-            ask::shift(
+            commands::shift(
                 state,
                 &extraction.extraction,
                 Parameters { reads, writes },
@@ -253,7 +259,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             )
             .await
         }
-        Verb::Withdraw(Extraction { extraction }) => ask::withdraw(state, &extraction, json).await,
+        Verb::Withdraw(ExtractionArgument { extraction }) => {
+            commands::withdraw(state, &extraction, json).await
+        }
         Verb::Switch(Dangerous { extraction, yes }) => {
             confirm(
                 yes,
@@ -262,7 +270,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                     extraction.extraction
                 ),
             )?;
-            ask::hand_over(state, &extraction.extraction, "switch", json).await
+            commands::hand_over(state, &extraction.extraction, "switch", json).await
         }
         Verb::Rollback(Dangerous { extraction, yes }) => {
             confirm(
@@ -272,7 +280,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                     extraction.extraction
                 ),
             )?;
-            ask::hand_over(state, &extraction.extraction, "rollback", json).await
+            commands::hand_over(state, &extraction.extraction, "rollback", json).await
         }
         Verb::Cancel(Dangerous { extraction, yes }) => {
             confirm(
@@ -282,7 +290,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                     extraction.extraction
                 ),
             )?;
-            ask::cancel(state, &extraction.extraction, json).await
+            commands::cancel(state, &extraction.extraction, json).await
         }
     }
 }

@@ -3,7 +3,8 @@
 use crate::{control, exit::Failure};
 use bytes::Bytes;
 use conductor::{
-    api::{ErrorKind, ErrorReply, Parameters, Question, Reply},
+    Reply,
+    api::{ErrorKind, ErrorReply, ExplainRequest, Parameters},
     status::Status,
 };
 use gateway::ShadowReport;
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::Path};
 
 /// The most that an answer may hold: a verify's thousand differences fit.
-const ANSWER_BYTES: usize = 16 << 20;
+const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// A way to the API.
 #[derive(Clone)]
@@ -26,9 +27,6 @@ pub(crate) struct Client {
     address: String,
     token: String,
 }
-
-/// What the API says to a verb.
-pub(crate) type Answer = Result<Reply, ErrorReply>;
 
 impl Client {
     /// Finds the running `banyan serve` by its state directory.
@@ -67,7 +65,7 @@ impl Client {
         extraction: &str,
         verb: &str,
         parameters: &Parameters,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Result<Reply, ErrorReply>, Failure> {
         let body = serde_json::to_vec(parameters).map_err(Failure::not_done)?;
         let path = format!("/v1/extractions/{extraction}/{verb}");
         let (code, body) = self.call(Method::POST, &path, body.into()).await?;
@@ -110,7 +108,10 @@ impl Client {
     }
 
     /// What the gateway would do with a request.
-    pub(crate) async fn explain(&self, question: &Question) -> Result<serde_json::Value, Failure> {
+    pub(crate) async fn explain(
+        &self,
+        question: &ExplainRequest,
+    ) -> Result<serde_json::Value, Failure> {
         let body = serde_json::to_vec(question).map_err(Failure::not_done)?;
         let (code, body) = self.call(Method::POST, "/v1/explain", body.into()).await?;
         if code == StatusCode::OK {
@@ -139,13 +140,13 @@ impl Client {
                 self.address
             ))
         };
-        let answer = self
+        let response = self
             .http
             .request(request)
             .await
             .map_err(|error| gone(&error))?;
-        let code = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES);
+        let code = response.status();
+        let body = Limited::new(response.into_body(), BODY_BYTES_MAX);
         let body = body.collect().await.map_err(|error| gone(&error))?;
         Ok((code, body.to_bytes()))
     }

@@ -12,7 +12,7 @@ const FILE: &str = "control.json";
 
 /// Where the API is, and its key.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Control {
+pub(crate) struct ControlFile {
     /// `address:port`.
     pub(crate) address: String,
     /// The bearer token.
@@ -20,7 +20,7 @@ pub(crate) struct Control {
 }
 
 /// Writes the file whole, readable by its owner alone.
-pub(crate) fn write(state: &Path, control: &Control) -> io::Result<()> {
+pub(crate) fn write(state: &Path, control: &ControlFile) -> io::Result<()> {
     let temporary = state.join(format!("{FILE}.new"));
     match std::fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -36,7 +36,7 @@ pub(crate) fn write(state: &Path, control: &Control) -> io::Result<()> {
 }
 
 /// Reads it; `None` when there is none.
-pub(crate) fn read(state: &Path) -> io::Result<Option<Control>> {
+pub(crate) fn read(state: &Path) -> io::Result<Option<ControlFile>> {
     match std::fs::read(path(state)) {
         Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -10,15 +10,15 @@ pub(crate) enum Failure {
     NotDone(String),
     /// Exit code 2.
     Refused(String),
-    /// Exit code 1 or 2, and everything has been said already.
-    Said(u8),
+    /// Exit code 1 or 2, and the output says everything already.
+    Reported(u8),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotDone(text) | Self::Refused(text) => f.write_str(text),
-            Self::Said(code) => write!(f, "exit code {code}"),
+            Self::Reported(code) => write!(f, "exit code {code}"),
         }
     }
 }
@@ -45,6 +45,6 @@ pub(crate) fn report(ended: Result<(), Failure>) -> ExitCode {
             eprintln!("error: {text}");
             ExitCode::from(2)
         }
-        Err(Failure::Said(code)) => ExitCode::from(code),
+        Err(Failure::Reported(code)) => ExitCode::from(code),
     }
 }

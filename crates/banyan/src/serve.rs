@@ -1,25 +1,25 @@
 //! `banyan serve`: gateway, movers and conductor in one process.
 
-mod data;
-mod gateways;
+mod local_gateway;
+mod local_mover;
 mod metrics;
 pub(crate) mod overrides;
 mod positions;
 mod succession;
 
 use crate::{
-    control::{self, Control},
+    control::{self, ControlFile},
     exit::Failure,
 };
 use conductor::{Conductor, JournalError, Publisher, api, ports};
-use data::DataMover;
 use gateway::{
     Gateway,
     socket_handoff::{Handing, TAKING},
 };
-use gateways::LocalGateway;
-pub(crate) use gateways::Reread;
-use overrides::Wanted;
+use local_gateway::LocalGateway;
+pub(crate) use local_gateway::Reread;
+use local_mover::LocalMover;
+use overrides::Override;
 use plan::{ExtractionName, Plan};
 use std::{
     collections::BTreeMap, fmt::Write as _, io::Write, net::SocketAddr, path::Path, sync::Arc,
@@ -53,13 +53,13 @@ const NEWS: Duration = Duration::from_secs(5);
 const TOKEN_BYTES: usize = 32;
 
 /// How it is started.
-pub(crate) struct Manner {
+pub(crate) struct Options {
     /// Reads the plan again, as it was read.
     pub(crate) reread: Reread,
     /// Whether the `banyan serve` that runs is to be taken over from.
     pub(crate) takes_over: bool,
     /// What the environment wants of the extractions.
-    pub(crate) wanted: Option<Wanted>,
+    pub(crate) overrides: Option<Override>,
 }
 
 /// What one run consists of.
@@ -70,8 +70,8 @@ struct Serving<'a> {
     local: Arc<LocalGateway>,
     /// What the gateway was told outlasts who told it.
     publisher: Arc<Publisher>,
-    movers: BTreeMap<ExtractionName, Arc<DataMover>>,
-    wanted: Option<Wanted>,
+    movers: BTreeMap<ExtractionName, Arc<LocalMover>>,
+    overrides: Option<Override>,
 }
 
 /// How it ended.
@@ -83,17 +83,17 @@ enum End {
 }
 
 /// Runs until it is told to stop, or another one takes over.
-pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(), Failure> {
+pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(), Failure> {
     // Where both sides share the data, there is nothing to move.
-    let movers: BTreeMap<ExtractionName, Arc<DataMover>> = plan
+    let movers: BTreeMap<ExtractionName, Arc<LocalMover>> = plan
         .replicated()
         .map(|(extraction, data)| {
-            let mover = DataMover::new(plan, extraction, data);
+            let mover = LocalMover::new(plan, extraction, data);
             (extraction.name.clone(), Arc::new(mover))
         })
         .collect();
     let positions = Arc::new(positions::Positions::new(&movers));
-    let (gateway, inherited) = if manner.takes_over {
+    let (gateway, inherited) = if options.takes_over {
         let (inherited, listeners) = Inherited::ask(state).await?;
         let gateway = Gateway::prepare_after(plan, positions, listeners);
         let gateway = gateway.map_err(Failure::refused)?;
@@ -102,7 +102,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(),
         let gateway = Gateway::start(plan, positions).map_err(Failure::refused)?;
         (gateway, None)
     };
-    let local = LocalGateway::new(gateway.clone(), manner.reread, inherited.is_some());
+    let local = LocalGateway::new(gateway.clone(), options.reread, inherited.is_some());
     let local = Arc::new(local);
     let serving = Serving {
         plan,
@@ -111,7 +111,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, manner: Manner) -> Result<(),
         publisher: Arc::new(Publisher::new(local.clone())),
         local,
         movers,
-        wanted: manner.wanted,
+        overrides: options.overrides,
     };
     let is_gone = serving.local.predecessor();
     let accepting = async {
@@ -133,7 +133,7 @@ impl Serving<'_> {
         loop {
             let api_listener = listen(self.plan.control).await?;
             let conductor = self.conductor(patient).await?;
-            overriding = overrides::renewed(overriding, self.wanted, conductor.workers());
+            overriding = overrides::renewed(overriding, self.overrides, conductor.workers());
             // Only now: a predecessor's offer stands until it is replaced.
             let successor = Successor::wait(self.state, &self.gateway)?;
             match self.serve(api_listener, conductor, successor).await? {
@@ -156,7 +156,7 @@ impl Serving<'_> {
     /// Takes charge; the journal may be somebody else's for a moment.
     async fn conductor(&self, patient: bool) -> Result<Conductor, Failure> {
         let ports = || {
-            let port = |(name, mover): (&ExtractionName, &Arc<DataMover>)| {
+            let port = |(name, mover): (&ExtractionName, &Arc<LocalMover>)| {
                 (name.clone(), Arc::clone(mover) as Arc<dyn ports::Mover>)
             };
             self.movers.iter().map(port).collect()
@@ -181,7 +181,7 @@ impl Serving<'_> {
     ) -> Result<Option<End>, Failure> {
         let address = api_listener.local_addr().map_err(Failure::refused)?;
         let token = token().map_err(Failure::refused)?;
-        let control = Control {
+        let control = ControlFile {
             address: address.to_string(),
             token: token.clone(),
         };
@@ -191,7 +191,7 @@ impl Serving<'_> {
                 self.state.display()
             ))
         })?;
-        let router = api::router(api::Control {
+        let router = api::router(api::ApiState {
             workers: conductor.workers().clone(),
             token: token.into(),
             metrics: metrics::texts(&self.gateway, &self.movers),

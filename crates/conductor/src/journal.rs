@@ -28,12 +28,12 @@ const FILE: &str = "journal.db";
 /// The format of events; a reader refuses newer ones.
 const VERSION: i64 = 1;
 
-/// An event, of whichever kind: their names differ.
+/// An event as the journal has it, of either mode: their names differ.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Entry {
-    Moved(lifecycle::Event),
-    Shared(shared_data::Event),
+enum RecordedEvent {
+    Replication(lifecycle::Event),
+    SharedData(shared_data::Event),
 }
 
 /// What has happened to an extraction, in order. One whose data were shared once
@@ -41,22 +41,23 @@ enum Entry {
 #[derive(Debug, Default)]
 pub struct History {
     /// While its data moved.
-    pub moved: Vec<lifecycle::Event>,
+    pub replication: Vec<lifecycle::Event>,
     /// While both sides shared them.
-    pub shared: Vec<shared_data::Event>,
+    pub shared_data: Vec<shared_data::Event>,
 }
 
 impl History {
     /// Refuses a plan whose mode is another one than that of an extraction
     /// which is under way.
     pub(crate) fn fits(&self, extraction: &Extraction) -> Result<(), JournalError> {
-        let moved = self.moved.iter();
-        let moved = moved.fold(Lifecycle::Planned, Lifecycle::evolve);
-        let shared = self.shared.iter();
-        let shared = shared.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
+        let replication = self.replication.iter();
+        let replication = replication.fold(Lifecycle::Planned, Lifecycle::evolve);
+        let shared_data = self.shared_data.iter();
+        let shared_data =
+            shared_data.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
         let (began, planned) = match extraction.data {
-            Data::Shared if moved != Lifecycle::Planned => ("replicate", "shared"),
-            Data::Replicate(_) if matches!(shared, SharedDataLifecycle::Split { .. }) => {
+            Data::Shared if replication != Lifecycle::Planned => ("replicate", "shared"),
+            Data::Replicate(_) if matches!(shared_data, SharedDataLifecycle::Split { .. }) => {
                 ("shared", "replicate")
             }
             _ => return Ok(()),
@@ -118,7 +119,7 @@ pub enum JournalError {
     },
     /// An event was not written by this version or an older one.
     #[error("entry {sequence} of the journal is not readable: {problem}. Use the newer version")]
-    Entry {
+    Unreadable {
         /// Which.
         sequence: i64,
         /// Why.
@@ -187,14 +188,14 @@ impl Journal {
         for (sequence, version, event) in rows {
             if version > VERSION {
                 let problem = format!("it has version {version}, this program knows {VERSION}");
-                return Err(JournalError::Entry { sequence, problem });
+                return Err(JournalError::Unreadable { sequence, problem });
             }
             match serde_json::from_str(&event) {
-                Ok(Entry::Moved(event)) => history.moved.push(event),
-                Ok(Entry::Shared(event)) => history.shared.push(event),
+                Ok(RecordedEvent::Replication(event)) => history.replication.push(event),
+                Ok(RecordedEvent::SharedData(event)) => history.shared_data.push(event),
                 Err(error) => {
                     let problem = error.to_string();
-                    return Err(JournalError::Entry { sequence, problem });
+                    return Err(JournalError::Unreadable { sequence, problem });
                 }
             }
         }
@@ -209,7 +210,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let mut transaction = self.pool.begin().await.map_err(storage)?;
         for event in events {
-            let text = serde_json::to_string(event).map_err(|error| JournalError::Entry {
+            let text = serde_json::to_string(event).map_err(|error| JournalError::Unreadable {
                 sequence: 0,
                 problem: error.to_string(),
             })?;

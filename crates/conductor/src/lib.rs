@@ -1,11 +1,29 @@
 //! The control plane: it keeps the journal, decides by `protocol`, and has the
 //! effects carried out by a mover and by gateways it knows only as [`ports`].
 //!
-//! One [`worker`] per extraction runs a loop without choices of its own: the
+//! One worker per extraction runs a loop without choices of its own: the
 //! state says which work is due, the work's result goes into the state machine,
 //! its events into the journal, and the routing that follows from the new
 //! state to the gateways. Work is derived from the state, so a restart simply
 //! finds it due again.
+//!
+//! ```text
+//!  lib                                   one run: opens the journal, starts the workers
+//!      │
+//!  api                                   HTTP: requests in, replies out
+//!      │
+//!  replication      shared_data          the two kinds of worker's loops
+//!      │                │
+//!      └─── worker ─────┘                the handle of a loop
+//!             │
+//!  request   journal   publisher         what is requested, recorded, told
+//!      │                 │
+//!  status                │               what is shown
+//!      │                 │
+//!      └──── ports ──────┘               the mover and the gateways, as traits
+//! ```
+//!
+//! A module may use those below it.
 //!
 //! Not here: how rows move, how requests are held, and what a screen shows.
 
@@ -13,13 +31,16 @@ pub mod api;
 mod journal;
 pub mod ports;
 mod publisher;
-mod shared;
+mod replication;
+mod request;
+mod shared_data;
 pub mod status;
 mod worker;
 
 pub use journal::{History, Journal, JournalError};
 pub use publisher::Publisher;
-pub use worker::{Asked, Refused, Shift, Worker};
+pub use request::{Reply, Request, RequestError, Shift};
+pub use worker::Worker;
 
 use plan::{Data, ExtractionName, Plan};
 use ports::{Gateways, Mover};
@@ -63,9 +84,9 @@ impl Conductor {
             let (journal, publisher) = (Arc::clone(&journal), Arc::clone(publisher));
             let worker = match &extraction.data {
                 Data::Shared => {
-                    let (name, history) = (name.clone(), &history.shared);
+                    let (name, history) = (name.clone(), &history.shared_data);
                     let (worker, task) =
-                        shared::start(name, journal, publisher, history, stop.clone());
+                        shared_data::start(name, journal, publisher, history, stop.clone());
                     tasks.spawn(task);
                     worker
                 }
@@ -73,7 +94,7 @@ impl Conductor {
                     let Some(mover) = movers.remove(name) else {
                         continue;
                     };
-                    let shared = worker::Shared {
+                    let context = replication::Context {
                         extraction: extraction.clone(),
                         hold: data.switch.hold,
                         conductor: id,
@@ -81,7 +102,8 @@ impl Conductor {
                         mover,
                         publisher,
                     };
-                    let (worker, task) = worker::start(shared, &history.moved, stop.clone());
+                    let (worker, task) =
+                        replication::start(context, &history.replication, stop.clone());
                     tasks.spawn(task);
                     worker
                 }

@@ -16,13 +16,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// Why a piece of work did not get done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum WorkError {
     /// It may be done later: the network, a lock, a restart.
     #[error("{0}")]
-    Passing(String),
+    Transient(String),
     /// It will not get better by itself.
     #[error("{0}")]
-    Lasting(String),
+    Permanent(String),
     /// Another conductor has taken charge; this one must stop.
     #[error("{0}")]
     Superseded(String),
@@ -100,36 +100,36 @@ pub struct StreamProgress {
 #[async_trait]
 pub trait Mover: Send + Sync + 'static {
     /// Looks for what cannot be moved; touches nothing.
-    async fn check(&self) -> Result<Vec<Finding>, Trouble>;
+    async fn check(&self) -> Result<Vec<Finding>, WorkError>;
     /// Takes charge of the rows that there are, on the sides that answer. The
     /// rest is claimed when it is needed first.
-    async fn claim(&self, conductor: ConductorId) -> Result<Rows, Trouble>;
+    async fn claim(&self, conductor: ConductorId) -> Result<Rows, WorkError>;
     /// Makes what is needed on both sides, rows included, and claims them.
-    async fn prepare(&self, instance: InstanceId, conductor: ConductorId) -> Result<(), Trouble>;
+    async fn prepare(&self, instance: InstanceId, conductor: ConductorId) -> Result<(), WorkError>;
     /// Copies; done already is well, too.
-    async fn copy(&self) -> Result<(), Trouble>;
+    async fn copy(&self) -> Result<(), WorkError>;
     /// Starts both followers, if they do not run.
-    async fn follow(&self) -> Result<(), Trouble>;
+    async fn follow(&self) -> Result<(), WorkError>;
     /// Stops them.
     async fn stop_following(&self);
     /// Compares both sides while `owner`'s changes flow to the other.
-    async fn verify(&self, owner: Side) -> Result<Verification, Trouble>;
+    async fn verify(&self, owner: Side) -> Result<Verification, WorkError>;
     /// What stands in the way of a hand-over, in words.
-    async fn blockers(&self, from: Side) -> Result<Vec<String>, Trouble>;
+    async fn blockers(&self, from: Side) -> Result<Vec<String>, WorkError>;
     /// Locks the source's tables weakly, until a decision.
-    async fn lock_weakly(&self, from: Side) -> Result<(), Trouble>;
+    async fn lock_weakly(&self, from: Side) -> Result<(), WorkError>;
     /// Locks, fences and marks the source.
-    async fn fence(&self, id: &HandoverId, limit: Duration) -> Result<(), Trouble>;
+    async fn fence(&self, id: &HandoverId, limit: Duration) -> Result<(), WorkError>;
     /// Waits until the target has passed the mark; moves its sequences.
-    async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), Trouble>;
+    async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), WorkError>;
     /// The compare-and-set; gives all locks back.
-    async fn decide(&self, id: &HandoverId, wanted: Outcome) -> Result<Outcome, Trouble>;
+    async fn decide(&self, id: &HandoverId, wanted: Outcome) -> Result<Outcome, WorkError>;
     /// Opens the target.
-    async fn open(&self, id: &HandoverId) -> Result<(), Trouble>;
+    async fn open(&self, id: &HandoverId) -> Result<(), WorkError>;
     /// Takes the fence's triggers from the side that owns.
-    async fn unfence(&self, side: Side) -> Result<(), Trouble>;
+    async fn unfence(&self, side: Side) -> Result<(), WorkError>;
     /// Removes everything of ours.
-    async fn cancel(&self) -> Result<(), Trouble>;
+    async fn cancel(&self) -> Result<(), WorkError>;
     /// Where everything is.
     fn progress(&self) -> Progress;
 }

@@ -28,7 +28,7 @@ pub struct Publisher {
 #[derive(Default)]
 struct Published {
     routing: Routing,
-    bases: BTreeMap<ExtractionName, Base>,
+    offsets: BTreeMap<ExtractionName, EpochOffset>,
 }
 
 /// What is added to the epochs of an extraction's present life. One that was
@@ -36,9 +36,9 @@ struct Published {
 /// lost may know less than the gateways, which ignore whatever is older than
 /// what they have.
 #[derive(Debug, Clone, Copy, Default)]
-struct Base(u64);
+struct EpochOffset(u64);
 
-impl Base {
+impl EpochOffset {
     fn published(self, epoch: Epoch) -> Epoch {
         Epoch(self.0 + epoch.0)
     }
@@ -83,14 +83,14 @@ impl Publisher {
         let mut published = self.published();
         let Published {
             routing: all,
-            bases,
+            offsets,
         } = &mut *published;
         let last = all.extractions.get(extraction).copied();
-        let base = bases.entry(extraction.clone()).or_default();
+        let offset = offsets.entry(extraction.clone()).or_default();
         if let Some(last) = last {
-            *base = base.reaching(routing.epoch, last.epoch);
+            *offset = offset.reaching(routing.epoch, last.epoch);
         }
-        let epoch = base.published(routing.epoch);
+        let epoch = offset.published(routing.epoch);
         self.tell(all, extraction, ExtractionRouting { epoch, ..routing });
     }
 
@@ -117,9 +117,9 @@ impl Publisher {
 
     /// An epoch as the gateways know it.
     pub(crate) fn epoch(&self, extraction: &ExtractionName, epoch: Epoch) -> Epoch {
-        let bases = &self.published().bases;
-        let base = bases.get(extraction).copied().unwrap_or_default();
-        base.published(epoch)
+        let offsets = &self.published().offsets;
+        let offset = offsets.get(extraction).copied().unwrap_or_default();
+        offset.published(epoch)
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {

@@ -7,8 +7,8 @@
 
 use async_trait::async_trait;
 use conductor::{
-    Asked, Conductor, Publisher, Refused,
-    ports::{Gateways, HoldReport, Mover, Progress, Rows, Trouble, Verification},
+    Conductor, Publisher, Request, RequestError,
+    ports::{Gateways, HoldReport, Mover, Progress, Rows, Verification, WorkError},
 };
 use plan::{ExtractionName, Plan};
 use protocol::{
@@ -44,13 +44,13 @@ const MONOLITH: Writes = Writes::To(Side::Monolith);
 
 /// Says of claims what it is told to; the rest is nobody's business here.
 struct Scripted {
-    claim: Mutex<Result<Rows, Trouble>>,
-    prepared: Result<(), Trouble>,
+    claim: Mutex<Result<Rows, WorkError>>,
+    prepared: Result<(), WorkError>,
     claims: watch::Sender<u32>,
 }
 
 impl Scripted {
-    fn new(claim: Result<Rows, Trouble>, prepared: Result<(), Trouble>) -> Arc<Self> {
+    fn new(claim: Result<Rows, WorkError>, prepared: Result<(), WorkError>) -> Arc<Self> {
         Arc::new(Self {
             claim: Mutex::new(claim),
             prepared,
@@ -69,62 +69,62 @@ impl Scripted {
 
 #[async_trait]
 impl Mover for Scripted {
-    async fn check(&self) -> Result<Vec<Finding>, Trouble> {
+    async fn check(&self) -> Result<Vec<Finding>, WorkError> {
         Ok(Vec::new())
     }
 
-    async fn claim(&self, _: ConductorId) -> Result<Rows, Trouble> {
+    async fn claim(&self, _: ConductorId) -> Result<Rows, WorkError> {
         self.claims.send_modify(|count| *count += 1);
         self.claim.lock().unwrap().clone()
     }
 
-    async fn prepare(&self, _: InstanceId, _: ConductorId) -> Result<(), Trouble> {
+    async fn prepare(&self, _: InstanceId, _: ConductorId) -> Result<(), WorkError> {
         self.prepared.clone()
     }
 
-    async fn copy(&self) -> Result<(), Trouble> {
+    async fn copy(&self) -> Result<(), WorkError> {
         Ok(())
     }
 
-    async fn follow(&self) -> Result<(), Trouble> {
+    async fn follow(&self) -> Result<(), WorkError> {
         Ok(())
     }
 
     async fn stop_following(&self) {}
 
-    async fn verify(&self, _: Side) -> Result<Verification, Trouble> {
+    async fn verify(&self, _: Side) -> Result<Verification, WorkError> {
         Ok(Verification::default())
     }
 
-    async fn blockers(&self, _: Side) -> Result<Vec<String>, Trouble> {
+    async fn blockers(&self, _: Side) -> Result<Vec<String>, WorkError> {
         Ok(Vec::new())
     }
 
-    async fn lock_weakly(&self, _: Side) -> Result<(), Trouble> {
+    async fn lock_weakly(&self, _: Side) -> Result<(), WorkError> {
         Ok(())
     }
 
-    async fn fence(&self, _: &HandoverId, _: Duration) -> Result<(), Trouble> {
+    async fn fence(&self, _: &HandoverId, _: Duration) -> Result<(), WorkError> {
         Ok(())
     }
 
-    async fn catch_up(&self, _: &HandoverId, _: Duration) -> Result<(), Trouble> {
+    async fn catch_up(&self, _: &HandoverId, _: Duration) -> Result<(), WorkError> {
         Ok(())
     }
 
-    async fn decide(&self, _: &HandoverId, wanted: Outcome) -> Result<Outcome, Trouble> {
+    async fn decide(&self, _: &HandoverId, wanted: Outcome) -> Result<Outcome, WorkError> {
         Ok(wanted)
     }
 
-    async fn open(&self, _: &HandoverId) -> Result<(), Trouble> {
+    async fn open(&self, _: &HandoverId) -> Result<(), WorkError> {
         Ok(())
     }
 
-    async fn unfence(&self, _: Side) -> Result<(), Trouble> {
+    async fn unfence(&self, _: Side) -> Result<(), WorkError> {
         Ok(())
     }
 
-    async fn cancel(&self) -> Result<(), Trouble> {
+    async fn cancel(&self) -> Result<(), WorkError> {
         Ok(())
     }
 
@@ -230,7 +230,7 @@ async fn until_the_rows_are_known_the_last_routing_stays() {
     process.told.until(&[MONOLITH]).await;
     first.stop().await;
 
-    let silent = Err(Trouble::Passing("no answer".to_owned()));
+    let silent = Err(WorkError::Transient("no answer".to_owned()));
     let mover = Scripted::new(silent, Ok(()));
     let second = process.conductor(&mover).await;
     mover.asked_again().await;
@@ -257,11 +257,11 @@ async fn until_the_rows_are_known_the_last_routing_stays() {
 #[tokio::test]
 async fn who_is_superseded_has_the_gateways_refuse_and_ends() {
     let process = Process::new();
-    let superseded = Err(Trouble::Superseded("somebody else".to_owned()));
+    let superseded = Err(WorkError::Superseded("somebody else".to_owned()));
     let mover = Scripted::new(Ok(NOTHING_YET), superseded);
     let mut conductor = process.conductor(&mover).await;
-    let asked = conductor.workers()[&name()].ask(Asked::Start).await;
-    assert!(matches!(asked, Err(Refused::Failed(_))), "{asked:?}");
+    let result = conductor.workers()[&name()].request(Request::Start).await;
+    assert!(matches!(result, Err(RequestError::Failed(_))), "{result:?}");
     let ended = tokio::time::timeout(LIMIT, conductor.failed());
     ended.await.unwrap();
     process.told.until(&[MONOLITH, Writes::Refuse]).await;

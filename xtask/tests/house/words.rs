@@ -92,8 +92,6 @@ const RETIRED: &[Retired] = &[
 /// Crates that still have such names. Only ever shrinks.
 const PENDING: &[&str] = &[
     "analytics",
-    "banyan",
-    "conductor",
     "gateway",
     "identity",
     "kit",

@@ -1,6 +1,6 @@
 //! `banyan check`: what stands in the way of the plan. Needs no `serve`.
 
-use super::screen;
+use super::render;
 use crate::exit::Failure;
 use mover::{Mover, check};
 use plan::{Data, Plan};
@@ -31,11 +31,15 @@ pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
         .iter()
         .all(|finding| finding.severity != Severity::Refuse);
     if json {
-        screen::json(&Report { ok, findings })?;
+        render::json(&Report { ok, findings })?;
     } else if findings.is_empty() {
         say!("Nothing stands in the way. Next: `banyan serve`, then `banyan start`.");
     } else {
-        screen::findings(&findings);
+        render::findings(&findings);
     }
-    if ok { Ok(()) } else { Err(Failure::Said(2)) }
+    if ok {
+        Ok(())
+    } else {
+        Err(Failure::Reported(2))
+    }
 }

@@ -1,8 +1,8 @@
 //! The verbs about the gateway's routes.
 
-use super::screen;
+use super::render;
 use crate::{client::Client, exit::Failure};
-use conductor::api::Question;
+use conductor::api::ExplainRequest;
 use std::{net::IpAddr, path::Path};
 
 /// What the gateway tells of a route, and the heading of its column.
@@ -15,9 +15,9 @@ const COLUMNS: [(&str, &str); 3] = [
 pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
     let routes = Client::find(state)?.routes().await?;
     if json {
-        return screen::json(&routes);
+        return render::json(&routes);
     }
-    let mut rows = screen::table(&COLUMNS.map(|(_, heading)| heading));
+    let mut rows = render::table(&COLUMNS.map(|(_, heading)| heading));
     for route in &routes {
         rows.add_row(COLUMNS.map(|(key, _)| route.get(key).cloned().unwrap_or_default()));
     }
@@ -29,7 +29,7 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
 pub(super) async fn reload(state: &Path, json: bool) -> Result<(), Failure> {
     Client::find(state)?.reload().await?;
     if json {
-        return screen::json(&serde_json::json!({ "reloaded": true }));
+        return render::json(&serde_json::json!({ "reloaded": true }));
     }
     say!("The gateway goes by the plan as it now is.");
     Ok(())
@@ -41,14 +41,14 @@ pub(super) fn question(
     headers: &[String],
     from: Option<IpAddr>,
     data: Option<String>,
-) -> Result<Question, Failure> {
+) -> Result<ExplainRequest, Failure> {
     let header = |text: &String| {
         let (name, value) = text.split_once(':').ok_or_else(|| {
             Failure::Refused(format!("`{text}` is no header: write 'name: value'"))
         })?;
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     };
-    Ok(Question {
+    Ok(ExplainRequest {
         method: method.to_ascii_uppercase(),
         url,
         headers: headers.iter().map(header).collect::<Result<_, Failure>>()?,
@@ -57,10 +57,14 @@ pub(super) fn question(
     })
 }
 
-pub(super) async fn explain(state: &Path, question: &Question, json: bool) -> Result<(), Failure> {
+pub(super) async fn explain(
+    state: &Path,
+    question: &ExplainRequest,
+    json: bool,
+) -> Result<(), Failure> {
     let explanation = Client::find(state)?.explain(question).await?;
     if json {
-        return screen::json(&explanation);
+        return render::json(&explanation);
     }
     let field = |name: &str| explanation.get(name).and_then(|value| value.as_str());
     say!("route       {}", field("route").unwrap_or("none matches"));

@@ -1,6 +1,6 @@
 //! The verb that asks what the gateway's comparisons found.
 
-use super::screen;
+use super::render;
 use crate::{client::Client, exit::Failure};
 use gateway::{ReadCounts, ShadowReport};
 use std::path::Path;
@@ -14,7 +14,7 @@ const CELL_CHARS_MAX: usize = 60;
 pub(super) async fn shadow(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
     let report = Client::find(state)?.shadow(extraction).await?;
     if json {
-        return screen::json(&report);
+        return render::json(&report);
     }
     for line in summary(extraction, &report) {
         say!("{line}");
@@ -67,7 +67,7 @@ fn summary(extraction: &str, report: &ShadowReport) -> Vec<String> {
 }
 
 fn fields(report: &ShadowReport) -> String {
-    let mut rows = screen::table(&["route", "field", "differed", "volatile"]);
+    let mut rows = render::table(&["route", "field", "differed", "volatile"]);
     for field in report.fields.iter().take(SHOWN_MAX) {
         let volatile = match (field.volatile, field.changed) {
             (true, _) => "yes".to_owned(),
@@ -85,7 +85,7 @@ fn fields(report: &ShadowReport) -> String {
 }
 
 fn examples(report: &ShadowReport) -> String {
-    let mut rows = screen::table(&["path", "field", "monolith", "service"]);
+    let mut rows = render::table(&["path", "field", "monolith", "service"]);
     for example in report.examples.iter().rev().take(SHOWN_MAX) {
         rows.add_row([
             cut(&example.path),

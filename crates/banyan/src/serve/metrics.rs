@@ -1,6 +1,6 @@
 //! What `/metrics` answers.
 
-use super::data::DataMover;
+use super::local_mover::LocalMover;
 use conductor::{
     api::{Exposition, Metrics},
     ports::Mover,
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 /// Gathers the gateway's metrics and the streams'.
 pub(super) fn texts(
     gateway: &Gateway,
-    movers: &BTreeMap<ExtractionName, Arc<DataMover>>,
+    movers: &BTreeMap<ExtractionName, Arc<LocalMover>>,
 ) -> Metrics {
     let mut registry = Registry::default();
     gateway.metrics(&mut registry);
@@ -45,7 +45,7 @@ pub(super) fn texts(
 
 /// The lag of each stream, read when it is asked for.
 struct Streams {
-    movers: BTreeMap<ExtractionName, Arc<DataMover>>,
+    movers: BTreeMap<ExtractionName, Arc<LocalMover>>,
 }
 
 impl fmt::Debug for Streams {

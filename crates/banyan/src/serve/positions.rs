@@ -1,6 +1,6 @@
 //! Log positions, as the gateway asks for them.
 
-use super::data::DataMover;
+use super::local_mover::LocalMover;
 use gateway::Sample;
 use plan::ExtractionName;
 use protocol::{Lsn, Side};
@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 
 pub(super) struct Positions {
-    movers: BTreeMap<ExtractionName, Arc<DataMover>>,
+    movers: BTreeMap<ExtractionName, Arc<LocalMover>>,
 }
 
 impl Positions {
-    pub(super) fn new(movers: &BTreeMap<ExtractionName, Arc<DataMover>>) -> Self {
+    pub(super) fn new(movers: &BTreeMap<ExtractionName, Arc<LocalMover>>) -> Self {
         Self {
             movers: movers.clone(),
         }

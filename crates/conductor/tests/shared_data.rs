@@ -8,7 +8,7 @@
 
 use async_trait::async_trait;
 use conductor::{
-    Asked, Conductor, JournalError, Publisher, Refused, Shift,
+    Conductor, JournalError, Publisher, Request, RequestError, Shift,
     ports::{Gateways, HoldReport},
     status::ExtractionStatus,
 };
@@ -89,18 +89,18 @@ async fn start(plan: &Plan, state: &Path) -> Result<(Conductor, Arc<Recorder>), 
     }
 }
 
-async fn ask(conductor: &Conductor, asked: Asked) -> Result<ExtractionStatus, Refused> {
+async fn ask(conductor: &Conductor, request: Request) -> Result<ExtractionStatus, RequestError> {
     let worker = conductor.workers().values().next().unwrap();
-    worker.ask(asked).await.map(|(status, _)| status)
+    worker.request(request).await.map(|reply| reply.status)
 }
 
 fn percent(text: &str) -> Percent {
     Percent::parse(text).unwrap()
 }
 
-fn both(reads: &str, writes: &str) -> Asked {
+fn both(reads: &str, writes: &str) -> Request {
     let (reads, writes) = (percent(reads), percent(writes));
-    Asked::Shift(Shift::Both { reads, writes })
+    Request::Shift(Shift::Both { reads, writes })
 }
 
 fn shares(status: &ExtractionStatus) -> (f64, Option<f64>) {
@@ -113,7 +113,7 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
     let (conductor, gateways) = start(&shared(), state.path()).await.unwrap();
     let refused = ask(&conductor, both("5%", "5%")).await.unwrap_err();
     assert!(refused.to_string().contains("banyan start"), "{refused}");
-    let begun = ask(&conductor, Asked::Start).await.unwrap();
+    let begun = ask(&conductor, Request::Start).await.unwrap();
     assert_eq!(
         (begun.phase.as_str(), begun.owner.as_str()),
         ("shared", "both")
@@ -128,12 +128,12 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
         (told.reads, told.epoch),
         (percent("20%"), Epoch(five.epoch))
     );
-    let writes = Asked::Shift(Shift::Writes(percent("6%")));
+    let writes = Request::Shift(Shift::Writes(percent("6%")));
     assert_eq!(
         shares(&ask(&conductor, writes).await.unwrap()),
         (20.0, Some(6.0))
     );
-    let verify = ask(&conductor, Asked::Verify).await.unwrap_err();
+    let verify = ask(&conductor, Request::Verify).await.unwrap_err();
     assert!(verify.to_string().contains("no two copies"), "{verify}");
     conductor.stop().await;
 
@@ -145,7 +145,7 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
         ((20.0, Some(6.0)), five.epoch + 1)
     );
     assert_eq!(gateways.last().writes, Writes::Split(percent("6%")));
-    let switched = ask(&conductor, Asked::HandOver(Side::Service))
+    let switched = ask(&conductor, Request::HandOver(Side::Service))
         .await
         .unwrap();
     assert_eq!(shares(&switched), (100.0, Some(100.0)));
@@ -154,10 +154,10 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
         (report.kind.as_str(), report.outcome.as_str()),
         ("switch", "committed")
     );
-    assert!(ask(&conductor, Asked::Cancel).await.is_err());
-    let back = ask(&conductor, Asked::Withdraw).await.unwrap();
+    assert!(ask(&conductor, Request::Cancel).await.is_err());
+    let back = ask(&conductor, Request::Withdraw).await.unwrap();
     assert!(back.writes_stay() && back.epoch > switched.epoch);
-    let cancelled = ask(&conductor, Asked::Cancel).await.unwrap();
+    let cancelled = ask(&conductor, Request::Cancel).await.unwrap();
     assert_eq!(cancelled.phase, "planned");
     assert!(gateways.last().epoch > Epoch(back.epoch));
     conductor.stop().await;
@@ -167,7 +167,7 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
 async fn the_mode_does_not_change_under_way() {
     let state = tempfile::tempdir().unwrap();
     let (conductor, _) = start(&shared(), state.path()).await.unwrap();
-    ask(&conductor, Asked::Start).await.unwrap();
+    ask(&conductor, Request::Start).await.unwrap();
     conductor.stop().await;
     let refused = start(&moving(), state.path())
         .await
@@ -179,7 +179,7 @@ async fn the_mode_does_not_change_under_way() {
         "{refused}"
     );
     let (conductor, _) = start(&shared(), state.path()).await.unwrap();
-    ask(&conductor, Asked::Cancel).await.unwrap();
+    ask(&conductor, Request::Cancel).await.unwrap();
     conductor.stop().await;
     let (conductor, _) = start(&moving(), state.path()).await.unwrap();
     conductor.stop().await;

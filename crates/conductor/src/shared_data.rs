@@ -1,15 +1,16 @@
 //! The loop that runs one extraction whose data both sides share.
 //!
 //! There is nothing to move, so nothing takes time and nothing is half done: a
-//! question is decided by `protocol::shared_data`, the decision is written down, and
-//! the gateways are told. At a start the journal says it all.
+//! request is decided by `protocol::shared_data`, the decision is written down,
+//! and the gateways are told. At a start the journal says it all.
 
 use crate::{
     journal::{Journal, JournalError},
     ports::HoldReport,
     publisher::Publisher,
+    request::{Reply, Request, RequestError},
     status::{ExtractionStatus, HandoverStatus, kind},
-    worker::{Answer, Asked, Question, Worker},
+    worker::{PendingRequest, Worker},
 };
 use plan::{ExtractionName, Percent};
 use protocol::{
@@ -31,9 +32,9 @@ pub(crate) fn start(
     history: &[Event],
     stop: CancellationToken,
 ) -> (Worker, impl Future<Output = ()> + Send + use<>) {
-    let (worker, asked, status) = Worker::new(None);
-    let task = Loop {
-        state: history
+    let (worker, requests, status) = Worker::new(None);
+    let shared_data = SharedData {
+        lifecycle: history
             .iter()
             .fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve),
         name,
@@ -42,73 +43,75 @@ pub(crate) fn start(
         last_handover: None,
         status,
     };
-    (worker, task.run(asked, stop))
+    (worker, shared_data.run(requests, stop))
 }
 
-struct Loop {
+/// One extraction whose data both sides share, as its loop knows it.
+struct SharedData {
     name: ExtractionName,
     journal: Arc<Journal>,
     publisher: Arc<Publisher>,
-    state: SharedDataLifecycle,
+    lifecycle: SharedDataLifecycle,
     last_handover: Option<HandoverStatus>,
     status: watch::Sender<ExtractionStatus>,
 }
 
-impl Loop {
-    async fn run(mut self, mut asked: mpsc::Receiver<Question>, stop: CancellationToken) {
-        tracing::info!(extraction = %self.name, phase = self.state.name(), "took charge");
+impl SharedData {
+    async fn run(mut self, mut requests: mpsc::Receiver<PendingRequest>, stop: CancellationToken) {
+        tracing::info!(extraction = %self.name, phase = self.lifecycle.name(), "took charge");
         loop {
             self.publish();
-            let question = tokio::select! {
+            let pending = tokio::select! {
                 () = stop.cancelled() => return,
-                Some(question) = asked.recv() => question,
+                Some(pending) = requests.recv() => pending,
             };
-            let answer = match self.answer(question.asked).await {
-                Ok(answer) => answer,
+            match self.carry_out(pending.request).await {
+                Ok(result) => pending.reply(result),
                 Err(error) => {
                     // What is not written down has not happened.
                     tracing::error!(extraction = %self.name, %error, "cannot go on");
                     return;
                 }
-            };
-            // Whoever asked may have left.
-            drop(question.reply.send(answer));
+            }
         }
     }
 
-    async fn answer(&mut self, asked: Asked) -> Result<Answer, JournalError> {
-        let command = match asked {
-            Asked::Start => Command::Start,
-            Asked::Shift(shift) => Command::Shift {
+    async fn carry_out(
+        &mut self,
+        request: Request,
+    ) -> Result<Result<Reply, RequestError>, JournalError> {
+        let command = match request {
+            Request::Start => Command::Start,
+            Request::Shift(shift) => Command::Shift {
                 reads: shift.reads(),
                 writes: shift.writes(),
             },
-            Asked::Withdraw => Command::Shift {
+            Request::Withdraw => Command::Shift {
                 reads: Some(Percent::ZERO),
                 writes: Some(Percent::ZERO),
             },
-            Asked::HandOver(side) => Command::SendAll(side),
-            Asked::Cancel => Command::Cancel,
-            Asked::Verify => return Ok(Err(Rejection::NothingToVerify.into())),
+            Request::HandOver(side) => Command::SendAll(side),
+            Request::Cancel => Command::Cancel,
+            Request::Verify => return Ok(Err(Rejection::NothingToVerify.into())),
         };
         let began = Instant::now();
-        match self.state.decide(command) {
+        match self.lifecycle.decide(command) {
             Err(rejection) => return Ok(Err(rejection.into())),
             Ok(None) => {}
             Ok(Some(event)) => self.record(event).await?,
         }
-        // Told before it is answered: who asked may count on it.
+        // Told before the reply: who requested it may count on it.
         self.publish();
-        if let Asked::HandOver(to) = asked {
+        if let Request::HandOver(to) = request {
             self.last_handover = Some(self.sent_all(to, began));
         }
-        Ok(Ok((self.snapshot(), None)))
+        Ok(Ok(Reply::with(self.snapshot())))
     }
 
     async fn record(&mut self, event: Event) -> Result<(), JournalError> {
         self.journal.append(&self.name, &[event]).await?;
         tracing::info!(extraction = %self.name, event = ?event, "recorded");
-        self.state = self.state.evolve(&event);
+        self.lifecycle = self.lifecycle.evolve(&event);
         Ok(())
     }
 
@@ -118,7 +121,7 @@ impl Loop {
             kind: kind(to.other()).to_owned(),
             outcome: "committed".to_owned(),
             reason: None,
-            epoch: self.state.epoch().0,
+            epoch: self.lifecycle.epoch().0,
             total_ms: began.elapsed().as_secs_f64() * 1e3,
             hold: HoldReport::default(),
             steps: Vec::new(),
@@ -126,21 +129,21 @@ impl Loop {
     }
 
     fn publish(&self) {
-        self.publisher.set(&self.name, self.state.routing());
+        self.publisher.set(&self.name, self.lifecycle.routing());
         self.status.send_replace(self.snapshot());
     }
 
     fn snapshot(&self) -> ExtractionStatus {
-        let Shares { reads, writes } = self.state.shares();
-        let owner = match self.state {
+        let Shares { reads, writes } = self.lifecycle.shares();
+        let owner = match self.lifecycle {
             SharedDataLifecycle::Planned(_) => Side::Monolith.as_str(),
             SharedDataLifecycle::Split { .. } => BOTH,
         };
         ExtractionStatus {
             name: self.name.to_string(),
-            phase: self.state.name().to_owned(),
+            phase: self.lifecycle.name().to_owned(),
             owner: owner.to_owned(),
-            epoch: self.state.epoch().0,
+            epoch: self.lifecycle.epoch().0,
             reads_percent: f64::from(reads.basis_points()) / 100.0,
             writes_percent: Some(f64::from(writes.basis_points()) / 100.0),
             last_handover: self.last_handover.clone(),

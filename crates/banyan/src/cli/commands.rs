@@ -1,12 +1,10 @@
 //! The verbs that ask a running `banyan serve`.
 
-use super::screen;
-use crate::{
-    client::{Answer, Client},
-    exit::Failure,
-};
+use super::render;
+use crate::{client::Client, exit::Failure};
 use conductor::{
-    api::{ErrorKind, ErrorReply, Parameters, Reply},
+    Reply,
+    api::{ErrorKind, ErrorReply, Parameters},
     status::ExtractionStatus,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,9 +16,9 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) async fn status(state: &Path, json: bool) -> Result<(), Failure> {
     let status = Client::find(state)?.status().await?;
     if json {
-        screen::json(&status)
+        render::json(&status)
     } else {
-        screen::status(&status);
+        render::status(&status);
         Ok(())
     }
 }
@@ -31,7 +29,7 @@ pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<
         json,
     )?;
     if json {
-        return screen::json(&reply.status);
+        return render::json(&reply.status);
     }
     if reply.status.writes_percent.is_some() {
         say!(
@@ -54,19 +52,19 @@ pub(super) async fn verify(state: &Path, extraction: &str, json: bool) -> Result
     )?;
     let found = reply.verification.unwrap_or_default();
     if json {
-        screen::json(&found.report)?;
+        render::json(&found.report)?;
     } else {
         say!(
             "{} rows compared, {} differ.",
             found.rows,
             found.differences
         );
-        screen::differences(&found.report);
+        render::differences(&found.report);
     }
     if found.differences == 0 {
         Ok(())
     } else {
-        Err(Failure::Said(1))
+        Err(Failure::Reported(1))
     }
 }
 
@@ -88,7 +86,7 @@ pub(super) async fn withdraw(state: &Path, extraction: &str, json: bool) -> Resu
 
 fn shifted(extraction: &str, status: &ExtractionStatus, json: bool) -> Result<(), Failure> {
     if json {
-        return screen::json(status);
+        return render::json(status);
     }
     let writes = status
         .writes_percent
@@ -115,7 +113,7 @@ pub(super) async fn hand_over(
         return Err(Failure::NotDone("the hand-over left no report".to_owned()));
     };
     if json {
-        screen::json(&last)?;
+        render::json(&last)?;
     } else if reply.status.writes_percent.is_some() {
         let side = if verb == "switch" {
             "service"
@@ -127,12 +125,12 @@ pub(super) async fn hand_over(
              nothing was handed over."
         );
     } else {
-        screen::handover(&last);
+        render::handover(&last);
     }
     if last.outcome == "committed" {
         Ok(())
     } else {
-        Err(Failure::Said(1))
+        Err(Failure::Reported(1))
     }
 }
 
@@ -142,29 +140,29 @@ pub(super) async fn cancel(state: &Path, extraction: &str, json: bool) -> Result
         json,
     )?;
     if json {
-        return screen::json(&reply.status);
+        return render::json(&reply.status);
     }
     say!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
     Ok(())
 }
 
-fn done(answer: Answer, json: bool) -> Result<Reply, Failure> {
+fn done(result: Result<Reply, ErrorReply>, json: bool) -> Result<Reply, Failure> {
     let ErrorReply {
         error,
         kind,
         findings,
-    } = match answer {
+    } = match result {
         Ok(reply) => return Ok(reply),
         Err(error) => error,
     };
     if json {
-        screen::json(&ErrorReply {
+        render::json(&ErrorReply {
             error: error.clone(),
             kind,
             findings: findings.clone(),
         })?;
     } else {
-        screen::findings(&findings);
+        render::findings(&findings);
     }
     match kind {
         ErrorKind::Refused => Err(Failure::Refused(error)),
@@ -178,7 +176,7 @@ async fn ask(
     extraction: &str,
     verb: &str,
     parameters: &Parameters,
-) -> Result<Answer, Failure> {
+) -> Result<Result<Reply, ErrorReply>, Failure> {
     let client = Client::find(state)?;
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

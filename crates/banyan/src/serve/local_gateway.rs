@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
-    api::{Question, Routes},
+    api::{ExplainRequest, Routes},
     ports::{Gateways, HoldReport},
 };
 use gateway::Gateway;
@@ -117,7 +117,7 @@ impl Routes for LocalGateway {
         serde_json::json!(self.gateway.shadow(extraction))
     }
 
-    fn explain(&self, question: &Question) -> Result<serde_json::Value, String> {
+    fn explain(&self, question: &ExplainRequest) -> Result<serde_json::Value, String> {
         let from = question.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut request = Request::builder()
             .method(question.method.as_str())

@@ -1,14 +1,17 @@
 //! Taking charge: the rows are claimed, then compared with the journal.
 
-use super::{Charge, Loop, Retry};
+use super::{
+    retry::Retry,
+    state::{Charge, Replication},
+};
 use crate::{journal::JournalError, ports::Rows};
 use protocol::reconcile::{Refusal, reconcile};
 
-impl Loop {
+impl Replication {
     /// The rows have been claimed. A refusal is not tried again by itself
     /// any faster than the databases can change: somebody has to look.
     pub(super) async fn recovered(&mut self, rows: &Rows) -> Result<(), JournalError> {
-        let events = match reconcile(&self.state, rows.monolith, rows.service, rows.copied) {
+        let events = match reconcile(&self.lifecycle, rows.monolith, rows.service, rows.copied) {
             Ok(events) => events,
             Err(refusal) => {
                 self.refused(&refusal);
@@ -19,7 +22,7 @@ impl Loop {
         self.charge = Charge::Taken;
         self.trouble = None;
         self.retry = Retry::default();
-        tracing::info!(extraction = %self.name, phase = self.state.name(), "took charge");
+        tracing::info!(extraction = %self.name, phase = self.lifecycle.name(), "took charge");
         Ok(())
     }
 

@@ -1,0 +1,248 @@
+//! Requests that are repeated until an extraction is in a state that allows
+//! them, and given up after some failures.
+
+use async_trait::async_trait;
+use conductor::{Request, RequestError, Shift, Worker, status::ExtractionStatus};
+use protocol::Side;
+use std::time::Duration;
+
+/// How long is waited, and how often tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Between two looks at what an extraction is doing.
+    look: Duration,
+    /// After what failed.
+    pause: Duration,
+    /// Each try of a rollback may hold writes for as long as the plan allows.
+    tries: u32,
+}
+
+pub(super) const PACE: Pace = Pace {
+    look: Duration::from_secs(1),
+    pause: Duration::from_secs(5),
+    tries: 5,
+};
+
+/// An extraction of which something is asked.
+#[async_trait]
+pub(super) trait Subject: Send + Sync {
+    async fn request(&self, request: Request) -> Result<ExtractionStatus, RequestError>;
+    fn phase(&self) -> String;
+}
+
+#[async_trait]
+impl Subject for Worker {
+    async fn request(&self, request: Request) -> Result<ExtractionStatus, RequestError> {
+        Self::request(self, request).await.map(|reply| reply.status)
+    }
+
+    fn phase(&self) -> String {
+        self.status().phase
+    }
+}
+
+/// Whether something can be asked of it now.
+fn is_owned(phase: &str) -> bool {
+    matches!(phase, "following" | "switched" | "shared")
+}
+
+/// Whether all of it is the monolith's without anything being asked.
+fn has_not_begun(phase: &str) -> bool {
+    matches!(phase, "planned" | "preparing" | "copying" | "cancelling")
+}
+
+/// Shifts now, or as soon as there is something to shift to.
+pub(super) async fn shift(
+    subject: &impl Subject,
+    shift: Shift,
+    pace: Pace,
+) -> Result<Option<ExtractionStatus>, RequestError> {
+    let mut tries = 0;
+    loop {
+        match subject.request(Request::Shift(shift)).await {
+            Ok(status) => return Ok(Some(status)),
+            // Not begun, not copied yet, or being handed over.
+            Err(RequestError::State(_) | RequestError::SharedData(_)) => {
+                tokio::time::sleep(pace.look).await;
+            }
+            Err(refused) => {
+                tries += 1;
+                if tries >= pace.tries {
+                    return Err(refused);
+                }
+                tokio::time::sleep(pace.pause).await;
+            }
+        }
+        while !is_owned(&subject.phase()) {
+            tokio::time::sleep(pace.look).await;
+        }
+    }
+}
+
+/// Reads to the monolith, and the writes, too, by a rollback where the service
+/// owns. `None`: it has not begun, so that all of it is the monolith's.
+pub(super) async fn take_back(
+    subject: &impl Subject,
+    pace: Pace,
+) -> Result<Option<ExtractionStatus>, RequestError> {
+    let mut tries = 0;
+    loop {
+        let refused = match subject.request(Request::Withdraw).await {
+            Ok(status) if status.writes_stay() => return Ok(Some(status)),
+            Ok(_) => match subject.request(Request::HandOver(Side::Monolith)).await {
+                Ok(status) if status.writes_stay() => return Ok(Some(status)),
+                Ok(status) => {
+                    let why = status.last_handover.and_then(|handover| handover.reason);
+                    let why = why.unwrap_or_else(|| "it was aborted".to_owned());
+                    RequestError::Failed(format!("the rollback was not done: {why}"))
+                }
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        let phase = subject.phase();
+        if has_not_begun(&phase) {
+            return Ok(None);
+        }
+        if let RequestError::State(_) = refused
+            && !is_owned(&phase)
+        {
+            // A hand-over is under way; its end decides what there is to do.
+            tokio::time::sleep(pace.look).await;
+            continue;
+        }
+        tries += 1;
+        if tries >= pace.tries {
+            return Err(refused);
+        }
+        tokio::time::sleep(pace.pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::Percent;
+    use std::sync::Mutex;
+
+    const FAST: Pace = Pace {
+        look: Duration::from_millis(1),
+        pause: Duration::from_millis(1),
+        tries: 3,
+    };
+
+    fn percent(text: &str) -> Percent {
+        Percent::parse(text).unwrap()
+    }
+
+    /// An extraction that answers as it is told, in order.
+    struct Scripted {
+        phases: Mutex<Vec<&'static str>>,
+        answers: Mutex<Vec<Result<&'static str, RequestError>>>,
+        requested: Mutex<Vec<Request>>,
+    }
+
+    impl Scripted {
+        fn new(
+            phases: &[&'static str],
+            answers: impl IntoIterator<Item = Result<&'static str, RequestError>>,
+        ) -> Self {
+            let mut phases = phases.to_vec();
+            let mut answers: Vec<_> = answers.into_iter().collect();
+            phases.reverse();
+            answers.reverse();
+            Self {
+                phases: Mutex::new(phases),
+                answers: Mutex::new(answers),
+                requested: Mutex::default(),
+            }
+        }
+
+        fn requested(&self) -> Vec<Request> {
+            self.requested.lock().unwrap().clone()
+        }
+    }
+
+    #[async_trait]
+    impl Subject for Scripted {
+        async fn request(&self, request: Request) -> Result<ExtractionStatus, RequestError> {
+            self.requested.lock().unwrap().push(request);
+            let answer = self.answers.lock().unwrap().pop();
+            answer
+                .expect("asked too often")
+                .map(|owner| ExtractionStatus {
+                    owner: owner.to_owned(),
+                    ..ExtractionStatus::default()
+                })
+        }
+
+        fn phase(&self) -> String {
+            let mut phases = self.phases.lock().unwrap();
+            let last = phases.last().copied().unwrap_or("following");
+            if phases.len() > 1 {
+                phases.pop();
+            }
+            last.to_owned()
+        }
+    }
+
+    fn not_now() -> RequestError {
+        RequestError::State(protocol::lifecycle::Rejection::WrongState {
+            state: "copying",
+            remedy: "wait",
+        })
+    }
+
+    fn failed() -> RequestError {
+        RequestError::Failed("no".to_owned())
+    }
+
+    const BACK: Request = Request::HandOver(Side::Monolith);
+
+    #[tokio::test]
+    async fn the_share_waits_until_there_is_something_to_read_from() {
+        let subject = Scripted::new(
+            &["planned", "copying", "following"],
+            [Err(not_now()), Ok("monolith")],
+        );
+        let five = Shift::Reads(percent("5%"));
+        assert!(shift(&subject, five, FAST).await.unwrap().is_some());
+        assert_eq!(subject.requested(), [Request::Shift(five); 2]);
+        let broken = Scripted::new(&["following"], (0..3).map(|_| Err(failed())));
+        assert!(shift(&broken, five, FAST).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_the_service_owns_is_rolled_back() {
+        let reads = Request::Withdraw;
+        let before = Scripted::new(&["following"], [Ok("monolith")]);
+        assert!(take_back(&before, FAST).await.unwrap().is_some());
+        assert_eq!(before.requested(), [reads]);
+        let after = Scripted::new(&["switched"], [Ok("service"), Ok("monolith")]);
+        assert!(take_back(&after, FAST).await.unwrap().is_some());
+        assert_eq!(after.requested(), [reads, BACK]);
+        // Aborted once, and under way when it is looked at.
+        let aborted = Scripted::new(
+            &["switched", "switching", "switched"],
+            [
+                Ok("service"),
+                Ok("service"),
+                Err(not_now()),
+                Ok("service"),
+                Ok("monolith"),
+            ],
+        );
+        assert!(take_back(&aborted, FAST).await.unwrap().is_some());
+        assert_eq!(aborted.requested(), [reads, BACK, reads, reads, BACK]);
+    }
+
+    #[tokio::test]
+    async fn what_has_not_begun_is_left_alone_and_what_fails_is_given_up() {
+        let planned = Scripted::new(&["planned"], [Err(not_now())]);
+        assert!(take_back(&planned, FAST).await.unwrap().is_none());
+        let answers = (0..3).flat_map(|_| [Ok("service"), Err(failed())]);
+        let broken = Scripted::new(&["switched"], answers);
+        assert!(take_back(&broken, FAST).await.is_err());
+        assert_eq!(broken.requested().len(), 6);
+    }
+}

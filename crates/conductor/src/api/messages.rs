@@ -1,0 +1,57 @@
+//! The JSON of calls and of errors. [`Reply`](crate::Reply) is the rest of it.
+
+use protocol::finding::Finding;
+use serde::{Deserialize, Serialize};
+
+/// A request of which is asked where the gateway would send it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// Its method.
+    pub method: String,
+    /// Its path and query, or a whole URL.
+    pub url: String,
+    /// Its headers, in their order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The client's address; the local one when left out.
+    #[serde(default)]
+    pub from: Option<std::net::IpAddr>,
+    /// Its body, which counts where operations share a path.
+    #[serde(default)]
+    pub data: String,
+}
+
+/// The answer to a verb that was not carried out.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ErrorReply {
+    /// What was wrong, and what to do.
+    pub error: String,
+    /// Whether anything was touched.
+    pub kind: ErrorKind,
+    /// What `check` found, where that was the reason.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// Whether anything was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// Refused before anything was touched.
+    Refused,
+    /// Tried, and not done.
+    Failed,
+}
+
+/// The parameters of a verb.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// For `shift`.
+    #[serde(default)]
+    pub reads: Option<String>,
+    /// For `shift`, where both sides share the data.
+    #[serde(default)]
+    pub writes: Option<String>,
+}

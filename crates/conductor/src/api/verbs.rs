@@ -1,0 +1,55 @@
+//! A verb of the API and its parameters, as a request.
+
+use super::messages::Parameters;
+use crate::request::{Request, Shift};
+use plan::Percent;
+use protocol::Side;
+
+/// The request that a call of this verb makes.
+pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, String> {
+    match verb {
+        "start" => Ok(Request::Start),
+        "verify" => Ok(Request::Verify),
+        "switch" => Ok(Request::HandOver(Side::Service)),
+        "rollback" => Ok(Request::HandOver(Side::Monolith)),
+        "cancel" => Ok(Request::Cancel),
+        "withdraw" => Ok(Request::Withdraw),
+        "shift" => shift(parameters).map(Request::Shift),
+        other => Err(format!("there is no verb `{other}`")),
+    }
+}
+
+fn shift(parameters: &Parameters) -> Result<Shift, String> {
+    let share = |text: &Option<String>| text.as_deref().map(Percent::parse).transpose();
+    match (share(&parameters.reads)?, share(&parameters.writes)?) {
+        (Some(reads), None) => Ok(Shift::Reads(reads)),
+        (None, Some(writes)) => Ok(Shift::Writes(writes)),
+        (Some(reads), Some(writes)) => Ok(Shift::Both { reads, writes }),
+        (None, None) => Err("`shift` needs a share: reads, writes, or both".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shift_names_at_least_one_share() {
+        let shifted = |reads: Option<&str>, writes: Option<&str>| {
+            shift(&Parameters {
+                reads: reads.map(str::to_owned),
+                writes: writes.map(str::to_owned),
+            })
+        };
+        let five = Percent::parse("5%").unwrap();
+        assert_eq!(shifted(Some("5%"), None), Ok(Shift::Reads(five)));
+        assert_eq!(shifted(None, Some("5%")), Ok(Shift::Writes(five)));
+        let both = Shift::Both {
+            reads: five,
+            writes: five,
+        };
+        assert_eq!(shifted(Some("5%"), Some("5%")), Ok(both));
+        assert!(shifted(None, None).unwrap_err().contains("needs a share"));
+        assert!(shifted(Some("5%"), Some("5")).is_err());
+    }
+}

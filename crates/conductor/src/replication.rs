@@ -1,0 +1,176 @@
+//! The loop that runs one extraction whose data move.
+//!
+//! ```text
+//!   state ──▶ due work ──▶ result ──▶ command ──▶ events ──▶ journal ──▶ state
+//!     └──▶ routing ──▶ gateways
+//! ```
+//!
+//! Only this loop changes the extraction's state. Operators request through
+//! [`Worker`]; each request is replied to when what it asks for has ended. Work
+//! whose state has gone is dropped in the middle: every effect is made for
+//! that (see `mover::handover`).
+//!
+//! ```text
+//!  replication                          the loop, and which work is due
+//!      │
+//!  completion                           what becomes of finished work
+//!      │
+//!  requests   recovery                  what becomes of requests and rows
+//!      │          │
+//!      └─ state ──┘       work          the loop's state; pieces of work
+//!           │              │
+//!  retry  timeline       effect         an effect of a hand-over
+//!           │              │
+//!           └── context ───┘            the ports, the journal, the plan
+//! ```
+
+mod completion;
+mod context;
+mod effect;
+mod recovery;
+mod requests;
+mod retry;
+mod state;
+mod timeline;
+mod work;
+
+pub(crate) use context::Context;
+
+use crate::{
+    journal::JournalError,
+    ports::WorkError,
+    request::Request,
+    worker::{PendingRequest, Worker},
+};
+use effect::DueEffect;
+use futures_util::future::BoxFuture;
+use protocol::{
+    handover::Input,
+    lifecycle::{Command, Event, Lifecycle},
+};
+use state::{Charge, Replication};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use work::{Finished, Work};
+
+/// How often the clock is looked at while a hand-over is under way, and else.
+const BUSY_TICK: Duration = Duration::from_millis(10);
+const IDLE_TICK: Duration = Duration::from_millis(250);
+
+/// Makes a worker and the loop behind it, which the caller spawns.
+pub(crate) fn start(
+    context: Context,
+    history: &[Event],
+    stop: CancellationToken,
+) -> (Worker, impl Future<Output = ()> + Send + use<>) {
+    let (worker, requests, status) = Worker::new(Some(Arc::clone(&context.mover)));
+    let replication = Replication::new(context, history, status);
+    (worker, replication.run(requests, stop))
+}
+
+/// Work that has been begun and has not ended.
+struct RunningWork {
+    work: Work,
+    future: BoxFuture<'static, Result<Finished, WorkError>>,
+}
+
+impl Replication {
+    async fn run(mut self, mut requests: mpsc::Receiver<PendingRequest>, stop: CancellationToken) {
+        let mut running: Option<RunningWork> = None;
+        loop {
+            self.publish();
+            self.schedule(&mut running);
+            let tick = if self.handing_over() {
+                BUSY_TICK
+            } else {
+                IDLE_TICK
+            };
+            let ended = async {
+                match &mut running {
+                    Some(running) => (&mut running.future).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let result = tokio::select! {
+                () = stop.cancelled() => break,
+                ended = ended => match running.take() {
+                    Some(RunningWork { work, .. }) => self.finished(&work, ended).await,
+                    None => Ok(()),
+                },
+                Some(pending) = requests.recv() => self.requested(pending).await,
+                () = tokio::time::sleep(tick) => self.tick().await,
+            };
+            if let Err(error) = result {
+                // What is not written down has not happened, and who is not in
+                // charge writes nothing: this conductor ends.
+                tracing::error!(extraction = %self.name, %error, "cannot go on");
+                self.publish();
+                break;
+            }
+        }
+        self.context.mover.stop_following().await;
+    }
+
+    /// Has the work that is due running, and no other.
+    fn schedule(&mut self, running: &mut Option<RunningWork>) {
+        let due = self.due();
+        if running.as_ref().map(|running| &running.work) == due.as_ref() {
+            return;
+        }
+        *running = None;
+        if self.retry.waits() {
+            return;
+        }
+        *running = due.map(|work| RunningWork {
+            future: work.begin(&self.context),
+            work,
+        });
+    }
+
+    /// The work that the state asks for.
+    fn due(&self) -> Option<Work> {
+        if self.charge != Charge::Taken {
+            return Some(Work::Recover);
+        }
+        match &self.lifecycle {
+            Lifecycle::Planned => self.waits_for(Request::Start).then_some(Work::Check),
+            Lifecycle::Preparing { instance } => Some(Work::Prepare(*instance)),
+            Lifecycle::Copying { .. } => Some(Work::Copy),
+            Lifecycle::Cancelling { .. } => Some(Work::Cancel),
+            Lifecycle::HandingOver { handover, before } => Some(Work::Effect(DueEffect::of(
+                before,
+                handover,
+                self.remaining(),
+            ))),
+            Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
+            Lifecycle::Owned(_) if self.report_due => Some(Work::Report),
+            Lifecycle::Owned(owned) if self.waits_for(Request::Verify) => {
+                Some(Work::Verify(owned.by))
+            }
+            Lifecycle::Owned(owned) if self.unfenced != Some(owned.by) => {
+                Some(Work::Unfence(owned.by))
+            }
+            Lifecycle::Owned(_) => None,
+        }
+    }
+
+    /// What is left of the hold until its deadline.
+    fn remaining(&self) -> Duration {
+        let deadline = match &self.lifecycle {
+            Lifecycle::HandingOver { handover, .. } => handover.deadline(),
+            _ => None,
+        };
+        deadline.map_or(Duration::ZERO, |at| {
+            Duration::from_millis(at.0.saturating_sub(self.now().0))
+        })
+    }
+
+    async fn tick(&mut self) -> Result<(), JournalError> {
+        if self.handing_over() {
+            let now = self.now();
+            self.feed(Command::Handover(Input::Tick(now))).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! What becomes of finished work: its result is the state machine's next
+//! command, its failure a reason to try again or to give up.
+
+use super::{
+    state::{Charge, Replication},
+    work::{Finished, Work},
+};
+use crate::{
+    journal::{JournalError, now_ms},
+    ports::{HoldReport, Verification, WorkError},
+    request::{Reply, Request, RequestError},
+    status::VerifyStatus,
+};
+use protocol::{
+    handover::Input,
+    lifecycle::{Command, Verified},
+};
+
+impl Replication {
+    /// Work has ended: its result becomes a command, or is tried again.
+    pub(super) async fn finished(
+        &mut self,
+        work: &Work,
+        result: Result<Finished, WorkError>,
+    ) -> Result<(), JournalError> {
+        match result {
+            Ok(finished) => self.done(finished).await,
+            Err(error) => self.failed(work, error).await,
+        }
+    }
+
+    async fn done(&mut self, finished: Finished) -> Result<(), JournalError> {
+        match finished {
+            Finished::Recovered(rows) => {
+                self.recovered(&rows).await?;
+                return self.take_early().await;
+            }
+            Finished::Checked(findings) => return self.checked(findings).await,
+            Finished::Prepared => self.feed(Command::Prepared).await?,
+            Finished::Copied => self.feed(Command::Copied).await?,
+            Finished::Cancelled => self.feed(Command::Cancelled).await?,
+            Finished::Verified(verification) => self.verified(verification).await?,
+            Finished::Unfenced(side) => self.unfenced = Some(side),
+            Finished::Following => {
+                self.following = true;
+                self.reply_done(|request| request == Request::Start);
+            }
+            Finished::Reported(hold) => self.reported(hold),
+            Finished::Effect(input) => {
+                failpoint::hit(match &input {
+                    Input::Held(_) => "after-hold",
+                    Input::Fenced => "after-fence",
+                    Input::Decided(_) => "after-commit-point",
+                    Input::Opened => "after-opening",
+                    _ => "",
+                });
+                self.feed(Command::Handover(self.with_clock(input))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The hold begins now, for the gateways that live now.
+    fn with_clock(&self, input: Input) -> Input {
+        match input {
+            Input::Locked { .. } => Input::Locked {
+                now: self.now(),
+                hold: self.context.hold,
+                gateways: self.context.publisher.gateways().live(),
+            },
+            other => other,
+        }
+    }
+
+    async fn verified(&mut self, verification: Verification) -> Result<(), JournalError> {
+        let at_ms = now_ms();
+        let result = match verification.differences {
+            0 => Verified::Agreed(u64::try_from(at_ms).unwrap_or_default()),
+            _ => Verified::Differed,
+        };
+        let Verification {
+            rows, differences, ..
+        } = verification;
+        self.last_verify = Some(VerifyStatus {
+            rows,
+            differences,
+            at_ms,
+        });
+        self.feed(Command::Verified(result)).await?;
+        let done = Ok(Reply {
+            status: self.snapshot(),
+            verification: Some(verification),
+        });
+        self.reply(|request| request == Request::Verify, &done);
+        Ok(())
+    }
+
+    /// The gateways have released what they held: the report is complete.
+    fn reported(&mut self, hold: HoldReport) {
+        self.report_due = false;
+        if let Some(handover) = &mut self.last_handover {
+            handover.hold = hold;
+        }
+        self.reply_done(|request| matches!(request, Request::HandOver(_)));
+    }
+
+    async fn failed(&mut self, work: &Work, error: WorkError) -> Result<(), JournalError> {
+        tracing::warn!(extraction = %self.name, work = work.name(), trouble = %error, "did not get done");
+        if let WorkError::Superseded(text) = error {
+            // Somebody else is in charge: claim nothing, route nothing.
+            self.charge = Charge::Lost;
+            self.trouble = Some(text.clone());
+            self.reply(|_| true, &Err(RequestError::Failed(text.clone())));
+            return Err(JournalError::Superseded(text));
+        }
+        self.trouble = Some(error.to_string());
+        self.retry.failed();
+        self.take_early().await?;
+        let failed = Err(RequestError::Failed(error.to_string()));
+        match work {
+            Work::Effect(_) => {
+                let failed = Command::Handover(Input::Failed(error.to_string()));
+                self.feed(failed).await?;
+            }
+            Work::Check => self.reply(|request| request == Request::Start, &failed),
+            Work::Verify(_) => self.reply(|request| request == Request::Verify, &failed),
+            // Tried again until it works; those who wait are told why not
+            // when it is not the network's fault.
+            Work::Prepare(_) | Work::Copy if matches!(error, WorkError::Permanent(_)) => {
+                self.reply(|request| request == Request::Start, &failed);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The effect that a hand-over's stage asks for, and how it is begun.
+
+use super::context::Context;
+use crate::{
+    journal::now_ms,
+    ports::{Mover, WorkError},
+};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use protocol::{
+    GatewayId, HandoverId, Side,
+    handover::{Effect, Handover, Input},
+    lifecycle::{Owned, Verified},
+    owner::Outcome,
+};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// How long a proof that both sides agree is good for a switch: ten minutes.
+const FRESH_MS: i64 = 600_000;
+
+/// An effect of a hand-over, and whose.
+#[derive(Debug, Clone)]
+pub(super) struct DueEffect {
+    effect: Effect,
+    id: HandoverId,
+    remaining: Duration,
+    /// Whether both sides were proven to agree lately.
+    agreed: bool,
+}
+
+/// The time that is left passes; the effect stays the same.
+impl PartialEq for DueEffect {
+    fn eq(&self, other: &Self) -> bool {
+        self.effect == other.effect && self.id == other.id
+    }
+}
+
+impl Eq for DueEffect {}
+
+impl DueEffect {
+    /// What a hand-over's stage asks for.
+    pub(super) fn of(before: &Owned, handover: &Handover, remaining: Duration) -> Self {
+        let Handover {
+            epoch, from, nonce, ..
+        } = *handover;
+        let agreed = match before.verified {
+            Verified::Agreed(at) => now_ms() - i64::try_from(at).unwrap_or(i64::MAX) < FRESH_MS,
+            Verified::Never | Verified::Differed => false,
+        };
+        Self {
+            effect: handover.due(),
+            id: HandoverId {
+                instance: before.instance,
+                epoch,
+                from,
+                nonce,
+            },
+            remaining,
+            agreed,
+        }
+    }
+
+    /// Its name, for the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self.effect {
+            Effect::CheckReady => "check-ready",
+            Effect::LockWeakly => "lock",
+            Effect::Hold { .. } => "hold",
+            Effect::Fence => "fence",
+            Effect::CatchUp => "catch-up",
+            Effect::Decide(Outcome::Committed) => "commit",
+            Effect::Decide(Outcome::Aborted) => "abort",
+            Effect::Open => "open",
+        }
+    }
+
+    /// Begins it; what comes of it is the hand-over's next input.
+    pub(super) fn begin(self, context: &Context) -> BoxFuture<'static, Result<Input, WorkError>> {
+        let mover = Arc::clone(&context.mover);
+        let Self {
+            effect,
+            id,
+            remaining,
+            agreed,
+        } = self;
+        match effect {
+            Effect::CheckReady => Box::pin(async move { ready(&*mover, id.from, agreed).await }),
+            Effect::LockWeakly => Box::pin(async move {
+                mover.lock_weakly(id.from).await?;
+                // The loop fills in clock and gateways.
+                let (now, hold, gateways) = Default::default();
+                Ok(Input::Locked {
+                    now,
+                    hold,
+                    gateways,
+                })
+            }),
+            Effect::Hold { missing } => hold(context, &id, missing),
+            Effect::Fence => {
+                Box::pin(async move { mover.fence(&id, remaining).await.map(|()| Input::Fenced) })
+            }
+            Effect::CatchUp => Box::pin(async move {
+                mover
+                    .catch_up(&id, remaining)
+                    .await
+                    .map(|()| Input::CaughtUp)
+            }),
+            Effect::Decide(wanted) => {
+                Box::pin(async move { mover.decide(&id, wanted).await.map(Input::Decided) })
+            }
+            Effect::Open => Box::pin(async move { mover.open(&id).await.map(|()| Input::Opened) }),
+        }
+    }
+}
+
+/// Nothing in the way, and both sides proven to agree. A rollback does not
+/// wait for the proof: who goes back at night has no time for it, and the old
+/// owner has been following all the while.
+async fn ready(mover: &dyn Mover, from: Side, agreed: bool) -> Result<Input, WorkError> {
+    let blockers = mover.blockers(from).await?;
+    if !blockers.is_empty() {
+        return Err(WorkError::Permanent(blockers.join("; ")));
+    }
+    if from == Side::Monolith && !agreed {
+        let verification = mover.verify(from).await?;
+        if verification.differences > 0 {
+            let count = verification.differences;
+            let text = format!("{count} rows differ between the sides: see `banyan verify`");
+            return Err(WorkError::Permanent(text));
+        }
+    }
+    Ok(Input::Ready)
+}
+
+/// Ends with the first of the missing gateways that holds and has drained;
+/// then the state misses one fewer, and the rest is asked again.
+fn hold(
+    context: &Context,
+    id: &HandoverId,
+    missing: BTreeSet<GatewayId>,
+) -> BoxFuture<'static, Result<Input, WorkError>> {
+    let gateways = Arc::clone(context.publisher.gateways());
+    let name = context.extraction.name.clone();
+    let epoch = context.publisher.epoch(&name, id.epoch);
+    Box::pin(async move {
+        let mut waiting: FuturesUnordered<_> = missing
+            .into_iter()
+            .map(|gateway| {
+                let (gateways, name) = (&gateways, &name);
+                async move {
+                    gateways.held(gateway, name, epoch).await;
+                    gateway
+                }
+            })
+            .collect();
+        match waiting.next().await {
+            Some(gateway) => Ok(Input::Held(gateway)),
+            None => Err(WorkError::Permanent("no gateway is alive".to_owned())),
+        }
+    })
+}

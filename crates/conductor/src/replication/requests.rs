@@ -1,0 +1,94 @@
+//! What becomes of a request: a command now, work first, or a refusal.
+
+use super::state::{Charge, Replication};
+use crate::{
+    journal::JournalError,
+    request::{Reply, Request, RequestError, Shift},
+    worker::PendingRequest,
+};
+use plan::Percent;
+use protocol::{
+    InstanceId, Nonce,
+    finding::{Finding, Severity},
+    lifecycle::{Command, Lifecycle, Verified},
+};
+use uuid::Uuid;
+
+impl Replication {
+    pub(super) async fn requested(&mut self, pending: PendingRequest) -> Result<(), JournalError> {
+        if self.charge != Charge::Taken {
+            match &self.trouble {
+                // The first look at the databases is under way: no reason to
+                // turn anybody away.
+                None => self.early.push(pending),
+                Some(trouble) => {
+                    let text = format!("not in charge of `{}` yet: {trouble}", self.name);
+                    pending.reply(Err(RequestError::Failed(text)));
+                }
+            }
+            return Ok(());
+        }
+        let command = match pending.request {
+            // Looked at first; the command follows when `check` is content.
+            Request::Start if self.lifecycle == Lifecycle::Planned => {
+                self.waiting.push(pending);
+                return Ok(());
+            }
+            Request::Start => start(),
+            Request::Shift(Shift::Reads(share)) => Command::ShiftReads(share),
+            Request::Shift(Shift::Writes(_) | Shift::Both { .. }) => {
+                pending.reply(Err(RequestError::NotShared));
+                return Ok(());
+            }
+            Request::Withdraw => Command::ShiftReads(Percent::ZERO),
+            Request::HandOver(to) => Command::HandOver {
+                to,
+                nonce: Nonce(Uuid::new_v4()),
+            },
+            Request::Cancel => Command::Cancel,
+            Request::Verify => {
+                // Only whether it may be; nothing happens until it has ended.
+                match self.lifecycle.decide(Command::Verified(Verified::Never)) {
+                    Err(rejection) => pending.reply(Err(rejection.into())),
+                    Ok(_) => self.waiting.push(pending),
+                }
+                return Ok(());
+            }
+        };
+        match self.apply(command).await? {
+            Err(rejection) => pending.reply(Err(rejection.into())),
+            Ok(()) if matches!(pending.request, Request::Shift(_) | Request::Withdraw) => {
+                pending.reply(Ok(Reply::with(self.snapshot())));
+            }
+            Ok(()) => self.waiting.push(pending),
+        }
+        Ok(())
+    }
+
+    /// The databases have been looked at: early requests are taken or refused.
+    pub(super) async fn take_early(&mut self) -> Result<(), JournalError> {
+        for pending in std::mem::take(&mut self.early) {
+            Box::pin(self.requested(pending)).await?;
+        }
+        Ok(())
+    }
+
+    /// `check` has looked whether it may be started.
+    pub(super) async fn checked(&mut self, findings: Vec<Finding>) -> Result<(), JournalError> {
+        if findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Refuse)
+        {
+            let refused = Err(RequestError::Findings(findings));
+            self.reply(|request| request == Request::Start, &refused);
+            return Ok(());
+        }
+        self.feed(start()).await
+    }
+}
+
+fn start() -> Command {
+    Command::Start {
+        instance: InstanceId(Uuid::new_v4()),
+    }
+}

@@ -1,0 +1,219 @@
+//! The state of one extraction's loop, how events change it, and what is told
+//! of it: to the journal, the gateways, and those who wait for a reply.
+
+use super::{context::Context, retry::Retry, timeline::Timeline};
+use crate::{
+    journal::JournalError,
+    request::{Reply, Request, RequestError},
+    status::{ExtractionStatus, HandoverStatus, VerifyStatus, owner},
+    worker::PendingRequest,
+};
+use plan::ExtractionName;
+use protocol::{
+    Millis, Side,
+    lifecycle::{Command, Event, Lifecycle, Rejection},
+};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// One extraction whose data move, as its loop knows it.
+pub(super) struct Replication {
+    pub(super) context: Context,
+    pub(super) name: ExtractionName,
+    began: Instant,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) charge: Charge,
+    pub(super) trouble: Option<String>,
+    pub(super) last_verify: Option<VerifyStatus>,
+    /// Of the hand-over under way.
+    timeline: Option<Timeline>,
+    pub(super) last_handover: Option<HandoverStatus>,
+    /// Whether the gateways are still to say how long they held.
+    pub(super) report_due: bool,
+    /// Whether the followers have been started.
+    pub(super) following: bool,
+    /// The side whose fence is known to have no triggers left.
+    pub(super) unfenced: Option<Side>,
+    /// Taken, and replied to when what they ask for has ended.
+    pub(super) waiting: Vec<PendingRequest>,
+    /// Requested before the first look at the databases had ended.
+    pub(super) early: Vec<PendingRequest>,
+    pub(super) retry: Retry,
+    status: watch::Sender<ExtractionStatus>,
+}
+
+/// Whether the extraction is this worker's to decide and to route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Charge {
+    /// The journal has not been compared with the rows yet. What the gateways
+    /// were told last stays: it is smooth, and who may write is the databases'
+    /// to say in any case. A hold that stays ends by its requests' age.
+    Unknown,
+    /// They agree: the gateways are told what follows from the state.
+    Taken,
+    /// The rows contradict the journal, or are another conductor's: the gateways
+    /// refuse.
+    Lost,
+}
+
+impl Replication {
+    /// The state that the journal leads to; the rows have not been looked at.
+    pub(super) fn new(
+        context: Context,
+        history: &[Event],
+        status: watch::Sender<ExtractionStatus>,
+    ) -> Self {
+        Self {
+            name: context.extraction.name.clone(),
+            context,
+            began: Instant::now(),
+            lifecycle: history.iter().fold(Lifecycle::Planned, Lifecycle::evolve),
+            charge: Charge::Unknown,
+            trouble: None,
+            early: Vec::new(),
+            last_verify: None,
+            timeline: None,
+            last_handover: None,
+            report_due: false,
+            following: false,
+            unfenced: None,
+            waiting: Vec::new(),
+            retry: Retry::default(),
+            status,
+        }
+    }
+
+    /// The loop's own monotonic clock.
+    pub(super) fn now(&self) -> Millis {
+        Millis(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn handing_over(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::HandingOver { .. })
+    }
+
+    /// Takes a command: writes its events down, then changes the state.
+    pub(super) async fn apply(
+        &mut self,
+        command: Command,
+    ) -> Result<Result<(), Rejection>, JournalError> {
+        match self.lifecycle.decide(command) {
+            Ok(events) => self.record(events).await.map(Ok),
+            Err(rejection) => Ok(Err(rejection)),
+        }
+    }
+
+    /// The same where nobody requested it: what does not fit the state is late.
+    pub(super) async fn feed(&mut self, command: Command) -> Result<(), JournalError> {
+        if let Err(rejection) = self.apply(command).await? {
+            tracing::debug!(extraction = %self.name, %rejection, "a result came too late");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn record(&mut self, events: Vec<Event>) -> Result<(), JournalError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.context.journal.append(&self.name, &events).await?;
+        for event in events {
+            tracing::info!(extraction = %self.name, event = ?event, "recorded");
+            self.lifecycle = std::mem::take(&mut self.lifecycle).evolve(&event);
+            self.recorded(&event);
+        }
+        self.retry = Retry::default();
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// What the loop itself notes of an event, and to whom it is a reply.
+    fn recorded(&mut self, event: &Event) {
+        match event {
+            Event::HandoverBegan { epoch, from, .. } => {
+                self.timeline = Some(Timeline::begin(*epoch, *from));
+                self.unfenced = None;
+            }
+            Event::HandoverEnded { outcome, reason } => {
+                self.unfenced = None;
+                if let Some(timeline) = self.timeline.take() {
+                    self.last_handover = Some(timeline.end(*outcome, reason.clone()));
+                    self.report_due = true;
+                }
+            }
+            Event::CancelBegan => {
+                self.following = false;
+                let cancelled = Err(RequestError::Failed("it was cancelled".to_owned()));
+                self.reply(|request| request != Request::Cancel, &cancelled);
+            }
+            Event::Cancelled => self.reply_done(|request| request == Request::Cancel),
+            _ => {}
+        }
+        if let (Some(timeline), Lifecycle::HandingOver { handover, .. }) =
+            (&mut self.timeline, &self.lifecycle)
+        {
+            timeline.at(handover.stage.name());
+        }
+    }
+
+    /// Whether somebody waits for this.
+    pub(super) fn waits_for(&self, request: Request) -> bool {
+        self.waiting
+            .iter()
+            .any(|pending| pending.request == request)
+    }
+
+    /// Replies to those who wait for something.
+    pub(super) fn reply(
+        &mut self,
+        which: impl Fn(Request) -> bool,
+        result: &Result<Reply, RequestError>,
+    ) {
+        let (replied, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|pending| which(pending.request));
+        self.waiting = kept;
+        for pending in replied {
+            pending.reply(result.clone());
+        }
+    }
+
+    /// Replies that it is done, with the status of now.
+    pub(super) fn reply_done(&mut self, which: impl Fn(Request) -> bool) {
+        let done = Ok(Reply::with(self.snapshot()));
+        self.reply(which, &done);
+    }
+
+    /// Tells the gateways and whoever asks for the status.
+    pub(super) fn publish(&self) {
+        let publisher = &self.context.publisher;
+        match self.charge {
+            Charge::Unknown => {}
+            Charge::Taken => publisher.set(&self.name, self.lifecycle.routing()),
+            Charge::Lost => publisher.refuse(&self.name),
+        }
+        self.status.send_replace(self.snapshot());
+    }
+
+    pub(super) fn snapshot(&self) -> ExtractionStatus {
+        ExtractionStatus {
+            name: self.name.to_string(),
+            phase: self.lifecycle.name().to_owned(),
+            owner: match self.charge {
+                Charge::Taken => owner(&self.lifecycle),
+                Charge::Unknown | Charge::Lost => "unknown",
+            }
+            .to_owned(),
+            epoch: self.lifecycle.epoch().0,
+            reads_percent: f64::from(self.lifecycle.routing().reads.basis_points()) / 100.0,
+            writes_percent: None,
+            trouble: self.trouble.clone(),
+            progress: self.context.mover.progress(),
+            last_verify: self.last_verify.clone(),
+            last_handover: self
+                .timeline
+                .as_ref()
+                .map(Timeline::under_way)
+                .or_else(|| self.last_handover.clone()),
+        }
+    }
+}

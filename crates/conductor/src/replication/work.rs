@@ -1,0 +1,104 @@
+//! The pieces of work that a state asks for, and how each is begun.
+
+use super::{context::Context, effect::DueEffect};
+use crate::ports::{HoldReport, Rows, Verification, WorkError};
+use futures_util::{FutureExt, future::BoxFuture};
+use protocol::{InstanceId, Side, finding::Finding, handover::Input};
+use std::sync::Arc;
+
+/// Work that is due. Two are the same work when they are equal: what is
+/// running then goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Claim the rows.
+    Recover,
+    /// Look whether it can be moved.
+    Check,
+    Prepare(InstanceId),
+    Copy,
+    Follow,
+    Cancel,
+    Verify(Side),
+    Unfence(Side),
+    /// Ask the gateways how long they held.
+    Report,
+    Effect(DueEffect),
+}
+
+/// What finished work led to.
+pub(super) enum Finished {
+    Recovered(Rows),
+    Checked(Vec<Finding>),
+    Prepared,
+    Copied,
+    Following,
+    Cancelled,
+    Verified(Verification),
+    Unfenced(Side),
+    Reported(HoldReport),
+    Effect(Input),
+}
+
+impl Work {
+    /// Its name, for the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Recover => "recover",
+            Self::Check => "check",
+            Self::Prepare(_) => "prepare",
+            Self::Copy => "copy",
+            Self::Follow => "follow",
+            Self::Cancel => "cancel",
+            Self::Verify(_) => "verify",
+            Self::Unfence(_) => "unfence",
+            Self::Report => "report",
+            Self::Effect(due) => due.name(),
+        }
+    }
+
+    /// Begins it.
+    pub(super) fn begin(
+        &self,
+        context: &Context,
+    ) -> BoxFuture<'static, Result<Finished, WorkError>> {
+        let mover = Arc::clone(&context.mover);
+        let conductor = context.conductor;
+        match self.clone() {
+            Self::Recover => {
+                Box::pin(async move { mover.claim(conductor).await.map(Finished::Recovered) })
+            }
+            Self::Check => Box::pin(async move { mover.check().await.map(Finished::Checked) }),
+            Self::Prepare(instance) => Box::pin(async move {
+                mover
+                    .prepare(instance, conductor)
+                    .await
+                    .map(|()| Finished::Prepared)
+            }),
+            Self::Copy => Box::pin(async move { mover.copy().await.map(|()| Finished::Copied) }),
+            Self::Follow => {
+                Box::pin(async move { mover.follow().await.map(|()| Finished::Following) })
+            }
+            Self::Cancel => Box::pin(async move {
+                mover.stop_following().await;
+                mover.cancel().await.map(|()| Finished::Cancelled)
+            }),
+            Self::Verify(owner) => {
+                Box::pin(async move { mover.verify(owner).await.map(Finished::Verified) })
+            }
+            Self::Unfence(side) => {
+                Box::pin(
+                    async move { mover.unfence(side).await.map(|()| Finished::Unfenced(side)) },
+                )
+            }
+            Self::Report => {
+                let gateways = Arc::clone(context.publisher.gateways());
+                let name = context.extraction.name.clone();
+                Box::pin(async move { Ok(Finished::Reported(gateways.hold_report(&name).await)) })
+            }
+            Self::Effect(due) => due
+                .begin(context)
+                .map(|result| result.map(Finished::Effect))
+                .boxed(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What an operator requests of an extraction, and what comes back.
+
+use crate::{ports::Verification, status::ExtractionStatus};
+use plan::Percent;
+use protocol::{Side, finding::Finding, lifecycle, shared_data};
+use serde::{Deserialize, Serialize};
+
+/// What can be requested of an extraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Prepare, copy, follow.
+    Start,
+    /// Change the share of reads, of writes, or of both.
+    Shift(Shift),
+    /// Send back to the monolith what can go back without a hand-over.
+    Withdraw,
+    /// Compare both sides.
+    Verify,
+    /// Hand over to the service, or back.
+    HandOver(Side),
+    /// End it without a trace.
+    Cancel,
+}
+
+/// Which shares a shift changes, and to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shift {
+    /// That of the reads.
+    Reads(Percent),
+    /// That of the writes.
+    Writes(Percent),
+    /// Both.
+    Both {
+        /// Of the reads.
+        reads: Percent,
+        /// Of the writes.
+        writes: Percent,
+    },
+}
+
+impl Shift {
+    /// The share of the reads, if that is changed.
+    pub fn reads(self) -> Option<Percent> {
+        match self {
+            Self::Reads(reads) | Self::Both { reads, .. } => Some(reads),
+            Self::Writes(_) => None,
+        }
+    }
+
+    /// The share of the writes, if that is changed.
+    pub fn writes(self) -> Option<Percent> {
+        match self {
+            Self::Writes(writes) | Self::Both { writes, .. } => Some(writes),
+            Self::Reads(_) => None,
+        }
+    }
+}
+
+/// The reply to a request that was carried out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reply {
+    /// How the extraction stands now.
+    pub status: ExtractionStatus,
+    /// What a verify found.
+    pub verification: Option<Verification>,
+}
+
+impl Reply {
+    /// One that has nothing to report beside the status.
+    pub(crate) fn with(status: ExtractionStatus) -> Self {
+        Self {
+            status,
+            verification: None,
+        }
+    }
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RequestError {
+    /// Not in this state. Nothing was touched.
+    #[error("{0}")]
+    State(#[from] lifecycle::Rejection),
+    /// The same, where both sides share the data.
+    #[error("{0}")]
+    SharedData(#[from] shared_data::Rejection),
+    /// Its writes have one owner. Nothing was touched.
+    #[error(
+        "its data move (`mode: replicate`), so that its writes have one owner and cannot be split. \
+         `banyan switch` hands all of them over; a share of them needs `mode: shared`, where both \
+         sides work on the same tables"
+    )]
+    NotShared,
+    /// `check` says no. Nothing was touched.
+    #[error("it cannot be moved as it is: see `banyan check`")]
+    Findings(Vec<Finding>),
+    /// It did not work.
+    #[error("{0}")]
+    Failed(String),
+}
