@@ -4,6 +4,16 @@
 //! This crate is the outside: the command line, `serve`, which puts gateway,
 //! mover and conductor together, and the adapters between them. It knows
 //! everybody, and nobody knows it.
+//!
+//! ```text
+//!  cli                   the command line: verbs, and how they are rendered
+//!    │
+//!  serve   client        gateway, movers and conductor together; a call of the API
+//!    │        │
+//!  control   exit        how a running serve is found; how the program ends
+//! ```
+//!
+//! A module may use those below it.
 
 mod cli;
 mod client;

@@ -4,8 +4,8 @@
 use crate::{
     circles,
     imports::{self, Imports},
-    module_tree::{ROOT, planted},
-    workspace::{self, Crate},
+    module_tree::planted,
+    workspace,
 };
 use std::collections::BTreeSet;
 
@@ -43,6 +43,31 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["catalog", "objects"],
             &["error", "database", "layout", "extraction"],
         ],
+    ),
+    (
+        "protocol",
+        &[
+            &["reconcile"],
+            &["lifecycle", "shared_data"],
+            &["handover"],
+            &["owner", "stream", "finding", "routing"],
+            &["ids"],
+        ],
+    ),
+    (
+        "conductor",
+        &[
+            &["api"],
+            &["replication", "shared_data"],
+            &["worker"],
+            &["request", "journal", "publisher"],
+            &["status"],
+            &["ports"],
+        ],
+    ),
+    (
+        "banyan",
+        &[&["cli"], &["serve", "client"], &["control", "exit"]],
     ),
 ];
 
