@@ -8,7 +8,6 @@
 
 mod bearer;
 mod issuer;
-mod key_set;
 mod peers;
 mod users;
 
@@ -21,7 +20,6 @@ use serde_json::{Map, Value};
 
 pub use bearer::BadToken;
 pub(crate) use issuer::keep as keep_keys;
-pub(crate) use key_set::KeySet;
 pub use peers::PeerTokens;
 pub use users::UserTokens;
 

@@ -26,7 +26,7 @@ pub const POLICY: Policy = Policy {
     attempts: 2,
     concurrency: 256,
     waiting: 4096,
-    answer_bytes: 64 << 10,
+    response_bytes: 64 << 10,
 };
 
 /// A reply that is neither yes nor no.

@@ -17,7 +17,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &["plan", "protocol", "gateway", "mover", "conductor"],
     ),
     ("failpoint", &[]),
-    ("kit", &[]),
+    ("resilience", &[]),
+    ("jwks", &[]),
+    ("kit", &["resilience", "jwks"]),
     ("testbed", &[]),
     ("cases", &[]),
     ("xtask", &["testbed"]),
@@ -28,7 +30,7 @@ const FOR_SERVICES: &[&str] = &["kit"];
 
 /// Pure crates: no runtime, no clock, no randomness, no I/O among what they
 /// depend on.
-const PURE: &[&str] = &["plan", "protocol"];
+const PURE: &[&str] = &["plan", "protocol", "resilience", "jwks"];
 const IMPURE: &[&str] = &[
     "tokio",
     "hyper",

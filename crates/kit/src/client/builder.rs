@@ -2,8 +2,10 @@
 
 use http::{HeaderMap, HeaderValue};
 
+use super::Client;
+use super::error::ClientError;
+use super::policy::Policy;
 use super::target::{Common, Source, Target};
-use super::{Client, ClientError, Policy};
 use crate::guard::API_KEY;
 use crate::registry;
 use crate::settings::{Origin, Secret};

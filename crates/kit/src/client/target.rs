@@ -1,4 +1,4 @@
-//! A request from its caller to an answer: room, instance, attempts.
+//! A request from its caller to a response: permit, instance, attempts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,16 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Uri, header};
 use http_body_util::Full;
+use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use resilience::budget::Deposits;
+use resilience::{Budget, Repeats, Share};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::balance::{self, Instance};
-use super::budget::Budget;
-use super::exchange::{Failure, Transport, is_trouble, may_pass};
-use super::kept::Kept;
-use super::{Answer, ClientError, OutcomeLabels, Policy, Request};
+use super::error::ClientError;
+use super::instance::{self, Instance};
+use super::message::{Message, Response};
+use super::policy::Policy;
+use super::response_cache::ResponseCache;
+use super::transport::{Failure, Transport, is_failure, is_transient};
 use crate::context;
 use crate::guard::{PeerTokens, SERVICE_TOKEN};
 
@@ -24,8 +29,16 @@ use crate::guard::{PeerTokens, SERVICE_TOKEN};
 /// is waited, so that those who failed together do not come together again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause that an answer may ask for.
+/// The longest pause that a response may ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Of ten requests one may be repeated. Ten repeats are saved up at most, and
+/// there at the start: few requests may fail at once without anything wrong.
+const REPEATS: Deposits = Deposits {
+    per_request: Share::from_basis_points(1_000),
+    per_second: Repeats::new(0),
+    saved_max: Repeats::new(10),
+};
 
 /// The instances known now.
 pub(crate) type Instances = Arc<[Arc<Instance>]>;
@@ -35,8 +48,8 @@ pub(crate) type Instances = Arc<[Arc<Instance>]>;
 pub(crate) enum Source {
     /// One address, for good.
     Fixed(Instances),
-    /// What somebody finds, now and later; `None` until they have looked.
-    Found(watch::Receiver<Option<Instances>>),
+    /// What discovery has found last; `None` until it has looked.
+    Discovered(watch::Receiver<Option<Instances>>),
 }
 
 impl Source {
@@ -48,16 +61,23 @@ impl Source {
     async fn instances(&self) -> Instances {
         match self {
             Self::Fixed(instances) => Arc::clone(instances),
-            Self::Found(found) => {
-                let mut found = found.clone();
-                let known = found.wait_for(Option::is_some).await;
-                // An error: nobody looks any more, and nobody ever did.
+            Self::Discovered(discovered) => {
+                let mut discovered = discovered.clone();
+                let known = discovered.wait_for(Option::is_some).await;
+                // An error: discovery has ended without ever having looked.
                 known
                     .map_or_else(|_| None, |known| known.clone())
                     .unwrap_or_default()
             }
         }
     }
+}
+
+/// What is counted of a request: its label is one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OutcomeLabels {
+    target: String,
+    outcome: &'static str,
 }
 
 /// What all clients of a service share.
@@ -77,24 +97,24 @@ pub(crate) struct Target {
     /// What every request to it carries.
     headers: HeaderMap,
     common: Common,
-    room: Semaphore,
+    permits: Semaphore,
     waiting: AtomicUsize,
     turn: AtomicUsize,
-    budget: Budget,
-    kept: Kept,
+    budget: Mutex<Budget>,
+    cache: ResponseCache,
 }
 
-/// What one attempt came to.
+/// How one attempt ended.
 enum Attempt {
-    Answered(Answer),
-    /// Another try may do better, where it is allowed to.
-    Troubled {
-        answer: Answer,
+    Answered(Response),
+    /// Another attempt may do better, where it is allowed.
+    Transient {
+        response: Response,
         pause: Duration,
     },
     Unsent(ClientError),
     Sent(ClientError),
-    /// No use in trying again.
+    /// Another attempt could not do better.
     Refused(ClientError),
 }
 
@@ -112,38 +132,42 @@ impl Target {
             source,
             headers,
             common,
-            room: Semaphore::new(policy.concurrency),
+            permits: Semaphore::new(policy.concurrency),
             waiting: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
-            budget: Budget::default(),
-            kept: Kept::default(),
+            budget: Mutex::new(Budget::new(
+                REPEATS,
+                REPEATS.saved_max,
+                std::time::Instant::now(),
+            )),
+            cache: ResponseCache::default(),
         }
     }
 
-    pub(super) async fn send(&self, request: Request) -> Result<Answer, ClientError> {
+    pub(super) async fn send(&self, message: &Message) -> Result<Response, ClientError> {
         let deadline = Instant::now() + self.policy.timeout;
-        let outcome = self.attempts(&request, deadline).await;
-        let Some(path) = request.kept_under() else {
+        let outcome = self.attempts(message, deadline).await;
+        let Some(path) = message.cache_key() else {
             return self.counted(outcome);
         };
         let has_failed = match &outcome {
-            Ok(answer) => is_trouble(answer.status),
+            Ok(response) => is_failure(response.status),
             Err(_) => true,
         };
         if !has_failed {
-            if let Ok(answer) = &outcome {
-                self.kept.keep(path, answer);
+            if let Ok(response) = &outcome {
+                self.cache.store(path, response);
             }
             return self.counted(outcome);
         }
-        let age_max = request.kept_for.unwrap_or_default();
-        self.counted(self.kept.find(path, age_max).map_or(outcome, Ok))
+        let age_max = message.stale_max.unwrap_or_default();
+        self.counted(self.cache.find(path, age_max).map_or(outcome, Ok))
     }
 
-    fn counted(&self, outcome: Result<Answer, ClientError>) -> Result<Answer, ClientError> {
+    fn counted(&self, outcome: Result<Response, ClientError>) -> Result<Response, ClientError> {
         let label = match &outcome {
-            Ok(answer) if answer.is_kept => "kept",
-            Ok(answer) if is_trouble(answer.status) => "trouble",
+            Ok(response) if response.is_stale => "kept",
+            Ok(response) if is_failure(response.status) => "trouble",
             Ok(_) => "answered",
             Err(ClientError::Full(_) | ClientError::NotSent(_)) => "no-room",
             Err(ClientError::Open(_)) => "open",
@@ -163,33 +187,39 @@ impl Target {
             .inc();
     }
 
-    async fn attempts(&self, request: &Request, deadline: Instant) -> Result<Answer, ClientError> {
+    async fn attempts(
+        &self,
+        message: &Message,
+        deadline: Instant,
+    ) -> Result<Response, ClientError> {
         let name = || self.name.to_string();
         let invalid = |why: &String| ClientError::Invalid(name(), why.clone());
-        let body = request.body.as_ref().map_err(invalid)?;
-        let _room = self.room(deadline).await?;
+        let body = message.body.as_ref().map_err(invalid)?;
+        let _permit = self.permit(deadline).await?;
         let looked = timeout_at(deadline, self.source.instances()).await;
         let instances = looked.map_err(|_| ClientError::NoInstance(name()))?;
         if instances.is_empty() {
             return Err(ClientError::NoInstance(name()));
         }
-        self.budget.earn();
+        self.budget.lock().deposit();
         let (mut attempt, mut failed, mut last) = (1, None, None);
         loop {
-            let (came_to, url) = self
-                .attempt(request, body, &instances, failed.as_deref(), deadline)
+            let (ended, url) = self
+                .attempt(message, body, &instances, failed.as_deref(), deadline)
                 .await;
-            let (outcome, repeatable, pause) = match came_to {
-                Attempt::Answered(answer) => return Ok(answer),
-                // What an attempt has come to says more than why there is no other.
+            let (outcome, repeatable, pause) = match ended {
+                Attempt::Answered(response) => return Ok(response),
+                // How an attempt ended says more than why there is no other.
                 Attempt::Refused(error) => return last.unwrap_or(Err(error)),
-                Attempt::Troubled { answer, pause } => (Ok(answer), request.is_repeatable(), pause),
+                Attempt::Transient { response, pause } => {
+                    (Ok(response), message.is_repeatable(), pause)
+                }
                 Attempt::Unsent(error) => (Err(error), true, Duration::ZERO),
-                Attempt::Sent(error) => (Err(error), request.is_repeatable(), Duration::ZERO),
+                Attempt::Sent(error) => (Err(error), message.is_repeatable(), Duration::ZERO),
             };
             let again = Instant::now() + pause.max(jittered(attempt));
             let may = repeatable && attempt < self.policy.attempts && again < deadline;
-            if !may || !self.budget.take() {
+            if !may || !self.budget.lock().withdraw(std::time::Instant::now()) {
                 return outcome;
             }
             self.count("repeated");
@@ -199,16 +229,17 @@ impl Target {
         }
     }
 
-    /// A place among those that ask. Who finds no place waits, within bounds.
-    async fn room(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, ClientError> {
-        if let Ok(room) = self.room.try_acquire() {
-            return Ok(room);
+    /// Takes one of the permits to send. Without a free one it waits, as one of
+    /// a bounded number.
+    async fn permit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, ClientError> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
         }
         let full = || ClientError::Full(self.name.to_string());
-        let _place = Place::take(&self.waiting, self.policy.waiting).ok_or_else(full)?;
-        match timeout_at(deadline, self.room.acquire()).await {
-            Ok(Ok(room)) => Ok(room),
-            // It is never closed; late is late.
+        let _waiting = Waiting::begin(&self.waiting, self.policy.waiting).ok_or_else(full)?;
+        match timeout_at(deadline, self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            // The semaphore is never closed; late is late.
             Ok(Err(_)) | Err(_) => Err(ClientError::NotSent(self.name.to_string())),
         }
     }
@@ -216,7 +247,7 @@ impl Target {
     /// One attempt, and at which instance.
     async fn attempt(
         &self,
-        request: &Request,
+        message: &Message,
         body: &Bytes,
         instances: &[Arc<Instance>],
         failed: Option<&str>,
@@ -224,16 +255,16 @@ impl Target {
     ) -> (Attempt, Option<String>) {
         let name = || self.name.to_string();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let Some(trip) = balance::choose(instances, turn, failed) else {
+        let Some(in_flight) = instance::choose(instances, turn, failed) else {
             return (Attempt::Refused(ClientError::Open(name())), None);
         };
-        let url = trip.instance.url.clone();
-        let wire = match self.wire(request, body, &url) {
+        let url = in_flight.instance.url.clone();
+        let wire = match self.wire(message, body, &url) {
             Ok(wire) => wire,
             Err(error) => return (Attempt::Refused(error), None),
         };
         // The time of one attempt leaves some for others, where there may be.
-        let end = if request.is_repeatable() {
+        let end = if message.is_repeatable() {
             deadline.min(Instant::now() + self.policy.attempt_timeout)
         } else {
             deadline
@@ -241,26 +272,26 @@ impl Target {
         let exchange = self
             .common
             .transport
-            .exchange(wire, self.policy.answer_bytes);
-        let came_to = match timeout_at(end, exchange).await {
+            .exchange(wire, self.policy.response_bytes);
+        let ended = match timeout_at(end, exchange).await {
             Ok(Ok((head, body))) => {
-                let answer = Answer {
+                let response = Response {
                     status: head.status(),
                     headers: head.headers().clone(),
                     body,
-                    is_kept: false,
+                    is_stale: false,
                     target: Arc::clone(&self.name),
                 };
-                trip.ended(is_trouble(answer.status));
-                if may_pass(answer.status) {
-                    let pause = asked_pause(&answer.headers);
-                    Attempt::Troubled { answer, pause }
+                in_flight.ended(is_failure(response.status));
+                if is_transient(response.status) {
+                    let pause = retry_after(&response.headers);
+                    Attempt::Transient { response, pause }
                 } else {
-                    Attempt::Answered(answer)
+                    Attempt::Answered(response)
                 }
             }
             Ok(Err(failure)) => {
-                trip.ended(true);
+                in_flight.ended(true);
                 let target = name();
                 match failure {
                     Failure::Unsent(source) => {
@@ -270,36 +301,36 @@ impl Target {
                 }
             }
             Err(_) => {
-                trip.ended(true);
+                in_flight.ended(true);
                 Attempt::Sent(ClientError::TimedOut(name()))
             }
         };
-        (came_to, Some(url))
+        (ended, Some(url))
     }
 
     fn wire(
         &self,
-        request: &Request,
+        message: &Message,
         body: &Bytes,
         url: &str,
     ) -> Result<http::Request<Full<Bytes>>, ClientError> {
         let invalid = |why: String| ClientError::Invalid(self.name.to_string(), why);
         // Anything else could change the host.
-        if !(request.path.is_empty() || request.path.starts_with('/')) {
+        if !(message.path.is_empty() || message.path.starts_with('/')) {
             return Err(invalid("its path does not begin with a slash".to_owned()));
         }
-        let uri: Uri = format!("{url}{}", request.path)
+        let uri: Uri = format!("{url}{}", message.path)
             .parse()
             .map_err(|error: http::uri::InvalidUri| invalid(error.to_string()))?;
         let mut headers = self.headers.clone();
-        headers.extend(request.headers.clone());
+        headers.extend(message.headers.clone());
         if let Some(context) = context::current() {
             context.write(&mut headers);
         }
         if let Some(token) = self
             .common
             .tokens
-            .sign(&self.name, &request.method, uri.path())
+            .sign(&self.name, &message.method, uri.path())
         {
             let value = header::HeaderValue::try_from(token);
             headers.insert(
@@ -308,18 +339,18 @@ impl Target {
             );
         }
         let mut wire = http::Request::new(Full::new(body.clone()));
-        *wire.method_mut() = request.method.clone();
+        *wire.method_mut() = message.method.clone();
         *wire.uri_mut() = uri;
         *wire.headers_mut() = headers;
         Ok(wire)
     }
 }
 
-/// A place in the queue, given back when it is dropped.
-struct Place<'a>(&'a AtomicUsize);
+/// One of those that wait for a permit, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
         if waiting.fetch_add(1, Ordering::Relaxed) < most {
             return Some(Self(waiting));
         }
@@ -328,7 +359,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -342,7 +373,7 @@ pub(crate) fn jittered(attempt: u32) -> Duration {
     half + half.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-fn asked_pause(headers: &HeaderMap) -> Duration {
+fn retry_after(headers: &HeaderMap) -> Duration {
     let seconds = headers
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok());

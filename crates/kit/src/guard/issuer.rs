@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jwks::KeySet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{KeySet, UserTokens};
-use crate::client::{Answer, Client};
+use super::UserTokens;
+use crate::client::{Client, Response};
 
 /// How often they are read. An issuer publishes a key before it signs by it.
 const REFRESH: Duration = Duration::from_mins(5);
@@ -44,7 +45,7 @@ pub(crate) async fn keep(users: Arc<UserTokens>, issuer: Client) {
 }
 
 async fn read(issuer: &Client) -> Result<KeySet, String> {
-    let answer = issuer.get("").send().await.and_then(Answer::successful);
+    let answer = issuer.get("").send().await.and_then(Response::successful);
     let answer = answer.map_err(|error| error.to_string())?;
-    KeySet::parse(&answer.body).map_err(str::to_owned)
+    KeySet::parse(&answer.body).map_err(|error| error.to_string())
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use jwks::{KeySet, KeySetError, PublicKey};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
+use super::User;
 use super::bearer::{self, BadToken, Expected, Head};
-use super::{KeySet, User};
 use crate::settings::{Secret, Server};
 
 /// How long a token that names an unknown key waits for its key, and how many
@@ -64,7 +65,7 @@ impl Published {
         self.wanted.notified().await;
     }
 
-    async fn find(&self, head: &Head) -> Result<super::key_set::PublicKey, BadToken> {
+    async fn find(&self, head: &Head) -> Result<PublicKey, BadToken> {
         let key = || {
             let keys = self.keys.load();
             let found = keys
@@ -104,7 +105,7 @@ impl UserTokens {
 
     /// For the issuer itself, which knows the keys that it publishes (RFC 7517)
     /// and need not read them. Without any, tokens are by secret only.
-    pub fn of_issuer(settings: &Server, keys: Option<&[u8]>) -> Result<Self, &'static str> {
+    pub fn of_issuer(settings: &Server, keys: Option<&[u8]>) -> Result<Self, KeySetError> {
         let mut tokens = Self::new(settings);
         tokens.published = match keys.map(KeySet::parse) {
             Some(keys) => {

@@ -22,7 +22,7 @@ pub(crate) fn discover(registry: Client, name: String) -> Source {
             () = look(&registry, &name, &sender) => {}
         }
     });
-    Source::Found(receiver)
+    Source::Discovered(receiver)
 }
 
 async fn look(registry: &Client, name: &str, known: &watch::Sender<Option<Instances>>) {

@@ -231,7 +231,7 @@ async fn an_answer_that_never_ends_is_given_up() {
 async fn an_answer_that_is_too_large_is_refused() {
     let running = serving(Router::new().route("/x", any(|| async { "x".repeat(2000) }))).await;
     let policy = Policy {
-        answer_bytes: 1000,
+        response_bytes: 1000,
         attempts: 1,
         ..Policy::default()
     };
@@ -293,14 +293,14 @@ async fn a_kept_answer_does_when_nobody_answers() {
     let running = serving(Router::new().route("/x", answer)).await;
     let client = client(&[], &running, Policy::default());
     let minute = Duration::from_mins(1);
-    let get = || client.get("/x").or_kept(minute);
+    let get = || client.get("/x").or_stale(minute);
     let fresh = get().send().await.unwrap();
-    assert!(!fresh.is_kept && fresh.body == "fresh");
+    assert!(!fresh.is_stale && fresh.body == "fresh");
     let user = HeaderValue::from_static("Bearer x");
     assert!(get().on_behalf_of(user.clone()).send().await.unwrap().body == "fresh");
     fails.store(true, Ordering::Relaxed);
     let kept = get().send().await.unwrap();
-    assert!(kept.is_kept && kept.body == "fresh");
+    assert!(kept.is_stale && kept.body == "fresh");
     // Not for who did not ask for it, nor what was shown to somebody, nor
     // what is too old.
     assert_eq!(
@@ -308,12 +308,12 @@ async fn a_kept_answer_does_when_nobody_answers() {
         StatusCode::BAD_GATEWAY
     );
     let theirs = get().on_behalf_of(user).send().await;
-    assert!(!theirs.is_ok_and(|answer| answer.is_kept));
-    let old = client.get("/x").or_kept(Duration::ZERO).send().await;
-    assert!(!old.is_ok_and(|answer| answer.is_kept));
+    assert!(!theirs.is_ok_and(|answer| answer.is_stale));
+    let old = client.get("/x").or_stale(Duration::ZERO).send().await;
+    assert!(!old.is_ok_and(|answer| answer.is_stale));
     running.stop().await;
     assert!(
-        get().send().await.unwrap().is_kept,
+        get().send().await.unwrap().is_stale,
         "also when nobody listens"
     );
 }

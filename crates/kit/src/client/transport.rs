@@ -53,9 +53,9 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// What breaks a conversation.
+/// Why an exchange did not come to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
+pub enum TransportError {
     /// Connecting, sending, reading the head.
     #[error(transparent)]
     Head(#[from] legacy::Error),
@@ -71,8 +71,8 @@ pub enum Broken {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// It never left.
-    Unsent(Broken),
-    Sent(Broken),
+    Unsent(TransportError),
+    Sent(TransportError),
 }
 
 impl Transport {
@@ -99,35 +99,35 @@ impl Transport {
     pub(super) async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
-        answer_bytes: usize,
+        response_bytes: usize,
     ) -> Result<(Response<()>, Bytes), Failure> {
-        let answer = self.0.request(request).await.map_err(|error| {
+        let response = self.0.request(request).await.map_err(|error| {
             if error.is_connect() {
                 Failure::Unsent(error.into())
             } else {
                 Failure::Sent(error.into())
             }
         })?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, answer_bytes).collect().await;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, response_bytes).collect().await;
         let body = body.map_err(|error| {
             Failure::Sent(if error.is::<LengthLimitError>() {
-                Broken::TooLarge(answer_bytes)
+                TransportError::TooLarge(response_bytes)
             } else {
-                Broken::Body(error)
+                TransportError::Body(error)
             })
         })?;
         Ok((Response::from_parts(head, ()), body.to_bytes()))
     }
 }
 
-/// Whether an answer says that its sender is in trouble.
-pub(super) fn is_trouble(status: StatusCode) -> bool {
+/// Whether a status says that the service failed.
+pub(super) fn is_failure(status: StatusCode) -> bool {
     status.is_server_error()
 }
 
-/// Whether an answer says that another try may do better.
-pub(super) fn may_pass(status: StatusCode) -> bool {
+/// Whether a status says that another attempt may do better.
+pub(super) fn is_transient(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT

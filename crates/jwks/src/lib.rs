@@ -1,24 +1,62 @@
-//! The public keys of an issuer of tokens (RFC 7517).
+//! The public keys that an issuer of tokens publishes (RFC 7517), read
+//! strictly.
+//!
+//! Pure: where a set is read from, how often, and what waits for it is the
+//! caller's (`docs/decisions/0010-resilience.md` says why). It is not for
+//! verifying claims either.
+//!
+//! `jsonwebtoken`'s own set is not used: it refuses a whole set for one key of
+//! a kind that it does not know, and finds keys that are not for signatures.
+//!
+//! # Invariants
+//!
+//! 1. Only public keys for signatures are taken: a set that is published holds
+//!    no secret, and one that does would verify whatever its readers sign.
+//! 2. Each key verifies by one algorithm, which the set says or the kind of the
+//!    key implies; what a token asks for decides nothing.
+//! 3. A key that cannot be used does not spoil the others.
+
+use std::fmt;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 
 /// Key sets hold a handful of keys.
-const KEYS_MAX: usize = 100;
+pub const KEYS_MAX: usize = 100;
 
 /// A key and the one algorithm that it is for.
 #[derive(Clone)]
-pub(super) struct PublicKey {
-    pub(super) key: DecodingKey,
-    pub(super) algorithm: Algorithm,
+pub struct PublicKey {
+    /// The key.
+    pub key: DecodingKey,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
 }
 
-/// The keys, as they were read once.
-pub(crate) struct KeySet(Vec<(Option<String>, PublicKey)>);
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeySetError {
+    /// Not JSON.
+    #[error("it is no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON, but no key set.
+    #[error("it has no `keys`")]
+    NoKeys,
+    /// More than a set may have.
+    #[error("it has more than {KEYS_MAX} keys")]
+    TooMany,
+    /// None that could verify a token.
+    #[error("it has no key for RS256, ES256 or their like")]
+    NoneUsable,
+}
 
-impl std::fmt::Debug for KeySet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// The keys of a set by their ids, as they were read once: with `K` what a
+/// caller verifies by, made once per key.
+pub struct KeySet<K = PublicKey>(Vec<(Option<String>, K)>);
+
+impl<K> fmt::Debug for KeySet<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.0.iter().map(|(id, _)| id))
             .finish()
@@ -27,11 +65,11 @@ impl std::fmt::Debug for KeySet {
 
 impl KeySet {
     /// Keys that cannot be used are left out; a set without any is an error.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, &'static str> {
-        let set: Value = serde_json::from_slice(text).map_err(|_| "it is no JSON")?;
-        let keys = set["keys"].as_array().ok_or("it has no `keys`")?;
+    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        let set: Value = serde_json::from_slice(text)?;
+        let keys = set["keys"].as_array().ok_or(KeySetError::NoKeys)?;
         if keys.len() > KEYS_MAX {
-            return Err("it has too many keys");
+            return Err(KeySetError::TooMany);
         }
         let usable = |key: &Value| {
             let key: Jwk = serde_json::from_value(key.clone()).ok()?;
@@ -39,13 +77,21 @@ impl KeySet {
         };
         let keys: Vec<_> = keys.iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err("it has no key for ES256, RS256 or their like");
+            return Err(KeySetError::NoneUsable);
         }
         Ok(Self(keys))
     }
 
+    /// The same keys as what a caller verifies by.
+    pub fn map<K>(self, make: impl Fn(PublicKey) -> K) -> KeySet<K> {
+        let keys = self.0.into_iter().map(|(id, key)| (id, make(key)));
+        KeySet(keys.collect())
+    }
+}
+
+impl<K> KeySet<K> {
     /// The key of this id; of a token without one, the only key.
-    pub(super) fn find(&self, id: Option<&str>) -> Option<&PublicKey> {
+    pub fn find(&self, id: Option<&str>) -> Option<&K> {
         match (id, &self.0[..]) {
             (None, [(_, only)]) => Some(only),
             (None, _) => None,
@@ -54,10 +100,14 @@ impl KeySet {
                 .find_map(|(known, key)| (known.as_deref() == Some(id)).then_some(key)),
         }
     }
+
+    /// How many there are, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "a set is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
-/// Public keys for signatures only: a set that is published holds no secret,
-/// and one that does would verify whatever its readers sign.
 fn public_key(key: &Jwk) -> Option<PublicKey> {
     if matches!(&key.common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
         return None;
@@ -87,6 +137,10 @@ fn public_key(key: &Jwk) -> Option<PublicKey> {
 mod tests {
     use super::*;
 
+    fn set(keys: &str) -> Result<KeySet, KeySetError> {
+        KeySet::parse(format!(r#"{{"keys":[{keys}]}}"#).as_bytes())
+    }
+
     fn ec(id: &str, more: &str) -> String {
         format!(
             r#"{{"kty":"EC","crv":"P-256","kid":"{id}",{more}
@@ -97,7 +151,6 @@ mod tests {
 
     #[test]
     fn only_public_keys_for_signatures_are_taken() {
-        let set = |keys: &str| KeySet::parse(format!(r#"{{"keys":[{keys}]}}"#).as_bytes());
         let good = set(&format!("{},{}", ec("a", ""), ec("b", r#""alg":"ES256","#))).unwrap();
         assert!(good.find(Some("a")).is_some() && good.find(Some("b")).is_some());
         assert!(good.find(Some("c")).is_none() && good.find(None).is_none());
@@ -110,11 +163,25 @@ mod tests {
             r#"{"kty":"new"}"#.to_owned(),
             String::new(),
         ] {
-            assert!(set(&bad).is_err(), "{bad}");
+            assert!(matches!(set(&bad), Err(KeySetError::NoneUsable)), "{bad}");
         }
-        assert!(set(&format!(r#"{{"kty":"new"}},{}"#, ec("a", ""))).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_does_not_spoil_the_others() {
+        let both = set(&format!(r#"{{"kty":"new"}},{}"#, ec("a", ""))).unwrap();
+        assert_eq!(both.len(), 1);
+        let algorithms = both.map(|public| public.algorithm);
+        assert_eq!(algorithms.find(Some("a")), Some(&Algorithm::ES256));
+        assert_eq!(format!("{algorithms:?}"), r#"[Some("a")]"#);
+    }
+
+    #[test]
+    fn what_is_no_set_is_refused() {
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#] {
             assert!(KeySet::parse(bad.as_bytes()).is_err(), "{bad}");
         }
+        let many = vec!["{}"; KEYS_MAX + 1].join(",");
+        assert!(matches!(set(&many), Err(KeySetError::TooMany)));
     }
 }
