@@ -3,7 +3,7 @@
 //! The service asks a [`Facade`] in its own words. A [`Translator`], which is
 //! pure and so can be tested by a table, makes a call of the other system's
 //! interface out of the question and an answer out of the reply. An
-//! [`Adapter`] does the call, over HTTP ([`Reads`]) or whatever the other
+//! [`Adapter`] does the call, over HTTP ([`HttpReader`]) or whatever the other
 //! system speaks, and knows nothing of us.
 
 use http::StatusCode;
@@ -52,13 +52,13 @@ pub trait Translator {
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Unanswered<A: std::error::Error + 'static, T: std::error::Error + 'static> {
+pub enum AclError<A: std::error::Error + 'static, T: std::error::Error + 'static> {
     /// The other system said nothing.
     #[error("the other system cannot be asked")]
-    Away(#[source] A),
+    Unavailable(#[source] A),
     /// It said something that means nothing to us.
     #[error("the other system's reply is not understood")]
-    NotUnderstood(#[source] T),
+    Untranslatable(#[source] T),
 }
 
 /// What the service sees of another system.
@@ -85,17 +85,21 @@ where
     pub async fn ask(
         &self,
         question: &T::Question,
-    ) -> Result<T::Answer, Unanswered<A::Error, T::Error>> {
+    ) -> Result<T::Answer, AclError<A::Error, T::Error>> {
         let call = self.translator.call(question);
-        let reply = self.adapter.call(call).await.map_err(Unanswered::Away)?;
+        let reply = self
+            .adapter
+            .call(call)
+            .await
+            .map_err(AclError::Unavailable)?;
         let answer = self.translator.answer(question, reply);
-        answer.map_err(Unanswered::NotUnderstood)
+        answer.map_err(AclError::Untranslatable)
     }
 }
 
 /// Reads another system over HTTP: a call is the path of a GET.
 #[derive(Debug, Clone)]
-pub struct Reads(pub Client);
+pub struct HttpReader(pub Client);
 
 /// What a GET has brought.
 #[derive(Debug, Clone)]
@@ -106,7 +110,7 @@ pub struct Reply {
     pub body: bytes::Bytes,
 }
 
-impl Adapter for Reads {
+impl Adapter for HttpReader {
     type Call = String;
     type Reply = Reply;
     type Error = ClientError;

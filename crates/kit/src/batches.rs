@@ -17,13 +17,13 @@ use crate::metrics::Metrics;
 const WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FateLabel {
+struct OutcomeLabel {
     outcome: &'static str,
 }
 
 /// What became of them.
 #[derive(Debug, Clone)]
-pub(crate) struct Fates {
+pub(crate) struct BatchCounters {
     pub(crate) sent: Counter,
     pub(crate) lost: Counter,
 }
@@ -57,22 +57,22 @@ pub(crate) fn queue<T>(
     (waiting, most): (usize, usize),
     metrics: &Metrics,
     (name, help): (&str, &str),
-) -> (Queue<T>, Batches<T>, Fates) {
-    let fates = Family::<FateLabel, Counter>::default();
-    metrics.register(name, help, fates.clone());
-    let fate = |outcome| fates.get_or_create_owned(&FateLabel { outcome });
-    let fates = Fates {
-        sent: fate("sent"),
-        lost: fate("lost"),
+) -> (Queue<T>, Batches<T>, BatchCounters) {
+    let counters = Family::<OutcomeLabel, Counter>::default();
+    metrics.register(name, help, counters.clone());
+    let counter = |outcome| counters.get_or_create_owned(&OutcomeLabel { outcome });
+    let counters = BatchCounters {
+        sent: counter("sent"),
+        lost: counter("lost"),
     };
     let (sender, receiver) = mpsc::channel(waiting);
-    let lost = fates.lost.clone();
+    let lost = counters.lost.clone();
     let batches = Batches {
         receiver,
         pending: Vec::new(),
         most,
     };
-    (Queue { sender, lost }, batches, fates)
+    (Queue { sender, lost }, batches, counters)
 }
 
 impl<T> Queue<T> {

@@ -2,7 +2,7 @@
 //! nothing that may have had an effect.
 //!
 //! ```text
-//!   client (Client, Request) ── builder
+//!   client (Client, Request) ── builder ── discovery
 //!     └▶ target      permit, instance, attempts of one service
 //!          ├▶ instance        breaker and load of each (crate `resilience`)
 //!          ├▶ response_cache  stale responses for when it fails
@@ -20,6 +20,7 @@
 //! request has left, which the rule above stands on, and it is in the tree.
 
 mod builder;
+mod discovery;
 mod error;
 mod instance;
 mod message;
@@ -36,13 +37,13 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
 pub use builder::ClientBuilder;
+pub(crate) use discovery::{SERVICES as REGISTRY_SERVICES, pause as registry_pause};
 pub use error::ClientError;
-pub(crate) use instance::Instance;
 use message::Message;
 pub use message::{IDEMPOTENCY_KEY, Response};
 pub use policy::Policy;
 use target::Target;
-pub(crate) use target::{Common, Instances, Source, jittered};
+pub(crate) use target::{Common, jittered};
 pub(crate) use transport::Transport;
 pub use transport::TransportError;
 

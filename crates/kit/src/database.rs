@@ -8,7 +8,6 @@
 mod failure;
 mod migration;
 mod notices;
-mod upkeep;
 mod variables;
 
 use std::time::Duration;
@@ -20,7 +19,6 @@ use tracing::log::LevelFilter;
 pub use failure::DatabaseError;
 pub use migration::{MigrateError, migrate};
 pub use notices::{Notice, Notices, Receiver, channel};
-pub use upkeep::sweep;
 pub use variables::{DatabaseUrl, Variables};
 
 /// How long a request waits for a free connection.

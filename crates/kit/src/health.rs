@@ -28,13 +28,13 @@ pub enum Need {
     Optional,
 }
 
-type Asking = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
+type CheckFunction = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
 /// One dependency.
 pub(crate) struct Check {
     name: &'static str,
     need: Need,
-    ask: Box<Asking>,
+    ask: Box<CheckFunction>,
 }
 
 impl fmt::Debug for Check {

@@ -8,11 +8,11 @@
 //!
 //! ```ignore
 //! let attempt = match idempotency::begin(&database, &request).await? {
-//!     Begun::Answered(answer) => return Ok(answer.into_response()),
-//!     Begun::Fresh(attempt) => attempt,
+//!     KeyState::Answered(answer) => return Ok(answer.into_response()),
+//!     KeyState::Fresh(attempt) => attempt,
 //! };
 //! insert(attempt.connection(), ...).await?;
-//! Ok(attempt.finish(Answer::json(StatusCode::CREATED, &created)?).await?.into_response())
+//! Ok(attempt.finish(StoredResponse::json(StatusCode::CREATED, &created)?).await?.into_response())
 //! ```
 
 mod key;
@@ -78,14 +78,14 @@ impl KeyedRequest {
 
 /// An answer that can be given again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct StoredResponse {
     status: StatusCode,
     content_type: String,
     body: Bytes,
     replayed: bool,
 }
 
-impl Answer {
+impl StoredResponse {
     /// A JSON document.
     pub fn json(status: StatusCode, document: &impl Serialize) -> Result<Self, serde_json::Error> {
         Ok(Self {
@@ -102,7 +102,7 @@ impl Answer {
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for StoredResponse {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
@@ -122,11 +122,11 @@ impl IntoResponse for Answer {
 
 /// What a key means at this moment.
 #[derive(Debug)]
-pub enum Begun {
+pub enum KeyState {
     /// Nothing yet: have the effect.
     Fresh(Attempt),
     /// It was done; this is what was answered.
-    Answered(Answer),
+    Answered(StoredResponse),
 }
 
 /// Why a keyed request is not carried out.
@@ -190,7 +190,10 @@ const STORE: &str = "insert into idempotency_records \
      created_at = clock_timestamp(), expires_at = excluded.expires_at";
 
 /// Looks the key up and, if it is new, begins the transaction of its effect.
-pub async fn begin(database: &Database, request: KeyedRequest) -> Result<Begun, IdempotencyError> {
+pub async fn begin(
+    database: &Database,
+    request: KeyedRequest,
+) -> Result<KeyState, IdempotencyError> {
     let mut transaction = database.begin().await?;
     let locked: bool = sqlx::query_scalar(TRY_LOCK)
         .bind(&request.scope)
@@ -209,7 +212,7 @@ pub async fn begin(database: &Database, request: KeyedRequest) -> Result<Begun, 
         .await
         .map_err(DatabaseError::from)?;
     let Some((fingerprint, status, content_type, body)) = found else {
-        return Ok(Begun::Fresh(Attempt {
+        return Ok(KeyState::Fresh(Attempt {
             transaction,
             request,
         }));
@@ -222,7 +225,7 @@ pub async fn begin(database: &Database, request: KeyedRequest) -> Result<Begun, 
     let status = u16::try_from(status)
         .ok()
         .and_then(|status| StatusCode::from_u16(status).ok());
-    Ok(Begun::Answered(Answer {
+    Ok(KeyState::Answered(StoredResponse {
         status: status.unwrap_or(StatusCode::OK),
         content_type,
         body: body.into(),
@@ -237,7 +240,10 @@ impl Attempt {
     }
 
     /// Stores the answer with the effect and commits both.
-    pub async fn finish(mut self, answer: Answer) -> Result<Answer, IdempotencyError> {
+    pub async fn finish(
+        mut self,
+        answer: StoredResponse,
+    ) -> Result<StoredResponse, IdempotencyError> {
         if answer.body.len() > MAX_BODY_BYTES {
             return Err(IdempotencyError::TooLarge(answer.body.len()));
         }

@@ -3,7 +3,7 @@
 //! A stream is appended to with the version that the writer has read: of two
 //! writers one is told to read again. Each event carries the digest of itself
 //! and of the one before it, so that a change of any of them shows
-//! ([`verify`]); what was cut off at the end shows against a [`Head`] that was
+//! ([`verify`]); what was cut off at the end shows against a [`StreamHead`] that was
 //! kept elsewhere. The table refuses changes by a trigger, and by missing
 //! rights where the service's role does not own it.
 
@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 use crate::database::DatabaseError;
 
-pub use chain::{BrokenChain, Digest, Link};
+pub use chain::{BrokenChain, Digest, Link, StreamHead};
 
 /// What one event may hold.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
@@ -39,29 +39,12 @@ pub trait Aggregate: Default {
 
 /// Which version the writer has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
+pub enum ExpectedVersion {
     /// Exactly this one; 0 for a new stream.
     Version(i64),
     /// It does not matter, as in a log. Writers wait for each other until
     /// their transactions end.
     Any,
-}
-
-/// The end of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// How many events there are.
-    pub version: i64,
-    /// The digest of the last one, which is one of all.
-    pub digest: Digest,
-}
-
-impl Head {
-    /// Of a stream without events.
-    pub const NONE: Self = Self {
-        version: 0,
-        digest: Digest::NONE,
-    };
 }
 
 /// An event as it was written.
@@ -190,11 +173,11 @@ pub async fn append_to<A: Aggregate>(
     id: &str,
     version: i64,
     events: &[A::Event],
-) -> Result<Head, LedgerError> {
+) -> Result<StreamHead, LedgerError> {
     append(
         connection,
         &stream::<A>(id),
-        Expected::Version(version),
+        ExpectedVersion::Version(version),
         events,
     )
     .await
@@ -213,15 +196,15 @@ const INSERT: &str = "insert into ledger (stream, version, kind, payload, at, pr
 pub async fn append<E: Serialize>(
     connection: &mut PgConnection,
     stream: &str,
-    expected: Expected,
+    expected: ExpectedVersion,
     events: &[E],
-) -> Result<Head, LedgerError> {
+) -> Result<StreamHead, LedgerError> {
     sqlx::query(LOCK)
         .bind(stream)
         .execute(&mut *connection)
         .await?;
     let mut head = head(connection, stream).await?;
-    if let Expected::Version(expected) = expected
+    if let ExpectedVersion::Version(expected) = expected
         && expected != head.version
     {
         return Err(LedgerError::Conflict {
@@ -254,7 +237,7 @@ pub async fn append<E: Serialize>(
             .bind(digest.as_bytes())
             .execute(&mut *connection)
             .await?;
-        head = Head {
+        head = StreamHead {
             version: link.version,
             digest,
         };
@@ -290,15 +273,17 @@ fn written<E: Serialize>(stream: &str, event: &E) -> Result<(String, String), Le
 
 /// The end of a stream. Keep it elsewhere: [`verify`] then tells whether the
 /// stream has been cut off or written anew.
-pub async fn head(connection: &mut PgConnection, stream: &str) -> Result<Head, LedgerError> {
+pub async fn head(connection: &mut PgConnection, stream: &str) -> Result<StreamHead, LedgerError> {
     let row: Option<(i64, Vec<u8>)> = sqlx::query_as(HEAD)
         .bind(stream)
         .fetch_optional(connection)
         .await?;
-    Ok(row.map_or(Head::NONE, |(version, digest)| Head {
-        version,
-        digest: Digest::from_bytes(&digest),
-    }))
+    Ok(
+        row.map_or(StreamHead::NONE, |(version, digest)| StreamHead {
+            version,
+            digest: Digest::from_bytes(&digest),
+        }),
+    )
 }
 
 /// Reads events after `version`, at most `limit`.
@@ -325,8 +310,8 @@ pub async fn read(
 pub async fn verify(
     connection: &mut PgConnection,
     stream: &str,
-    known: Option<Head>,
-) -> Result<Head, LedgerError> {
+    known: Option<StreamHead>,
+) -> Result<StreamHead, LedgerError> {
     let tampered = |broken| LedgerError::Tampered {
         stream: stream.to_owned(),
         broken,
@@ -336,7 +321,7 @@ pub async fn verify(
     let mut rows = sqlx::query_as::<_, Row>(query)
         .bind(stream)
         .fetch(connection);
-    let mut head = Head::NONE;
+    let mut head = StreamHead::NONE;
     while let Some(row) = rows.try_next().await? {
         let (previous, digest) = (
             Digest::from_bytes(&row.previous),

@@ -1,7 +1,7 @@
 //! The kit: what the author of a service gets in ten lines of `main`.
 //!
 //! Settings from the environment, a server with health, metrics, traces and
-//! orderly ends, guards that say who calls, a client that survives the others'
+//! orderly ends, authentication of callers, a client that survives the others'
 //! failures, and data that survives our own.
 //!
 //! # A whole service
@@ -36,6 +36,23 @@
 //! It is not for the gateway, the mover or the conductor, and knows none of
 //! them: a service does not know that it is being migrated.
 //!
+//! # Floors
+//!
+//! A module uses those on floors below its own, and those on its own floor that
+//! do not use it (held by `xtask/tests/house`).
+//!
+//! ```text
+//! 9  program                                          the command line of a service
+//! 8  server                                           accepts, authenticates, stops in order
+//! 7  saga         retention
+//! 6  outbox       registry     reports                tasks beside requests
+//! 5  service      acl                                 what an author puts together
+//! 4  client       idempotency  ledger
+//! 3  auth  database  extract  openapi  outside  spans
+//! 2  problem      batches      health
+//! 1  settings     metrics      context   backoff
+//! ```
+//!
 //! # Invariants
 //!
 //! 1. All settings are read and judged before a port opens or a connection is
@@ -48,11 +65,11 @@
 //! 6. Nothing from outside panics the process or becomes a metric's label.
 
 pub mod acl;
+pub mod auth;
 mod batches;
 pub mod client;
 pub mod context;
 pub mod extract;
-pub mod guard;
 mod health;
 pub mod metrics;
 pub mod openapi;
@@ -66,9 +83,9 @@ mod service;
 pub mod settings;
 mod spans;
 
+pub use auth::{ApiKey, Caller, Peer, User};
 pub use client::{Client, ClientError};
 pub use extract::{Json, Path, Query};
-pub use guard::{ApiKey, Caller, Peer, User};
 pub use health::Need;
 pub use problem::Problem;
 pub use program::Program;
@@ -81,4 +98,5 @@ pub mod database;
 pub mod idempotency;
 pub mod ledger;
 pub mod outbox;
+pub mod retention;
 pub mod saga;

@@ -26,8 +26,10 @@ use uuid::Uuid;
 
 use crate::database::{Database, DatabaseError, channel, commit};
 
-pub use consumer::{Consumer, Delivery, Outcome, Refusal, Transactional, TransactionalConsumer};
-pub use dead_letters::{DeadLetter, MAX_PAGE, Standing, dead_letters, replay, standing, sweep};
+pub use consumer::{
+    Consumer, Delivery, DeliveryError, Outcome, Transactional, TransactionalConsumer,
+};
+pub use dead_letters::{Backlog, DeadLetter, MAX_PAGE, dead_letters, replay, standing, sweep};
 pub use gauges::Gauges;
 #[cfg(feature = "nats")]
 pub use jetstream::{JetStream, JetStreamError, JetStreamSettings};

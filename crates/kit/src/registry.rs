@@ -1,11 +1,10 @@
-//! Where services find each other: this one is told to the registry, and
-//! others are looked for there.
+//! The registry, where services find each other: this instance registers, and
+//! the client looks others up (`client::discovery`).
 //!
-//! The registry may die at any time. Who is registered tells it again once it
-//! is back; what was found last is used until then.
+//! The registry may die at any time. An instance registers again once it is
+//! back; what was found last is used until then.
 
-mod discovery;
-mod registration;
+mod registrar;
 
 use std::time::Duration;
 
@@ -13,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Identity;
 
-pub(crate) use discovery::discover;
-pub(crate) use registration::Registration;
+pub(crate) use registrar::Registrar;
 
 /// How long the registry believes in an instance of which it hears nothing.
 const TTL: Duration = Duration::from_secs(15);
@@ -22,18 +20,9 @@ const TTL: Duration = Duration::from_secs(15);
 /// How often it hears of us: two heartbeats may be lost.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// How often others are looked for.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// The longest pause after failures; the first are shorter.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-
-/// The registry's path for services.
-const SERVICES: &str = "/registry/services";
-
-/// What the registry is told of an instance.
+/// An instance, as it registers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Entry {
+pub struct Registration {
     /// The service's name.
     pub name: String,
     /// Where the instance is reached.
@@ -49,7 +38,7 @@ pub struct Entry {
     pub ttl_seconds: u64,
 }
 
-impl Entry {
+impl Registration {
     pub(crate) fn new(identity: Identity, url: String, tags: Option<Vec<String>>) -> Self {
         Self {
             name: identity.name.to_owned(),
@@ -60,21 +49,4 @@ impl Entry {
             ttl_seconds: TTL.as_secs(),
         }
     }
-}
-
-/// What the registry makes of it; of what else it says nothing is needed here.
-#[derive(Debug, Deserialize)]
-struct Registered {
-    id: String,
-}
-
-/// What the registry says of an instance, as far as it matters to callers.
-#[derive(Debug, Deserialize)]
-struct Found {
-    url: String,
-}
-
-/// The pause before a try after so many failures.
-fn pause(failures: u32) -> Duration {
-    crate::client::jittered(failures).min(PAUSE_MAX)
 }

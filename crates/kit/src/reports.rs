@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::batches::{self, Batches, Fates, Queue};
+use crate::batches::{self, BatchCounters, Batches, Queue};
 use crate::client::{Client, jittered};
 use crate::metrics::{OTHER, Usage, method_label};
 use crate::settings::Address;
@@ -50,7 +50,7 @@ const NO_ENDPOINT: &str = "/(other)";
 
 /// One answer, as analytics takes it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Answered {
+pub(crate) struct RequestReport {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     service: &'static str,
@@ -74,7 +74,7 @@ struct Resources {
 
 #[derive(Debug, Serialize)]
 struct Content<'a> {
-    requests: &'a [Answered],
+    requests: &'a [RequestReport],
     resources: &'a [Resources],
 }
 
@@ -82,22 +82,22 @@ struct Content<'a> {
 #[derive(Debug)]
 pub(crate) struct Reports {
     service: &'static str,
-    queue: Queue<Answered>,
+    queue: Queue<RequestReport>,
 }
 
 /// What the task does.
 #[derive(Debug)]
-pub(crate) struct Reporting {
+pub(crate) struct ReportTask {
     analytics: Client,
-    batches: Batches<Answered>,
-    fates: Fates,
+    batches: Batches<RequestReport>,
+    counters: BatchCounters,
     sampler: Sampler,
 }
 
 /// Both ends, where there is an analytics service.
-pub(crate) fn channel(kit: &Kit, address: &Address) -> Option<(Reports, Reporting)> {
+pub(crate) fn channel(kit: &Kit, address: &Address) -> Option<(Reports, ReportTask)> {
     let analytics = kit.analytics()?;
-    let (queue, batches, fates) = batches::queue(
+    let (queue, batches, counters) = batches::queue(
         (WAITING_MAX, BATCH_MAX),
         &kit.metrics,
         (
@@ -110,10 +110,10 @@ pub(crate) fn channel(kit: &Kit, address: &Address) -> Option<(Reports, Reportin
         queue,
     };
     let url = kit.settings.public_url.as_ref();
-    let reporting = Reporting {
+    let reporting = ReportTask {
         analytics,
         batches,
-        fates,
+        counters,
         sampler: Sampler {
             identity: kit.identity,
             instance: url.map_or_else(|| address.to_string(), |url| url.as_str().to_owned()),
@@ -134,7 +134,7 @@ impl Reports {
             known => known,
         };
         let endpoint = if route == OTHER { NO_ENDPOINT } else { route };
-        self.queue.add(Answered {
+        self.queue.add(RequestReport {
             at: OffsetDateTime::now_utc(),
             service: self.service,
             endpoint: endpoint.to_owned(),
@@ -145,7 +145,7 @@ impl Reports {
     }
 }
 
-impl Reporting {
+impl ReportTask {
     /// Tells until it is told that no more comes, and then the rest.
     pub(crate) async fn run(mut self, ended: CancellationToken) {
         let mut sampling = interval(SAMPLE_EVERY);
@@ -168,7 +168,7 @@ impl Reporting {
 
     async fn deliver(
         &self,
-        requests: &[Answered],
+        requests: &[RequestReport],
         resources: &[Resources],
         ended: &CancellationToken,
     ) {
@@ -189,15 +189,15 @@ impl Reporting {
                     if failures > 0 {
                         info!("analytics is back");
                     }
-                    self.fates.sent.inc_by(count);
+                    self.counters.sent.inc_by(count);
                     return;
                 }
-                Err(Untold::Refused(status)) => {
+                Err(ReportError::Refused(status)) => {
                     warn!(%status, "analytics refuses what it is told, which is lost; check ANALYTICS_SERVICE_API_KEY");
-                    self.fates.lost.inc_by(count);
+                    self.counters.lost.inc_by(count);
                     return;
                 }
-                Err(Untold::Away(error)) => {
+                Err(ReportError::Away(error)) => {
                     if failures == 0 {
                         warn!(error, "analytics cannot be told; it is tried again");
                     }
@@ -207,34 +207,34 @@ impl Reporting {
             tokio::select! {
                 () = sleep(jittered(failures).min(PAUSE_MAX)) => {}
                 () = ended.cancelled() => {
-                    self.fates.lost.inc_by(count);
+                    self.counters.lost.inc_by(count);
                     return;
                 }
             }
         }
     }
 
-    async fn tell(&self, content: &Content<'_>, key: &str) -> Result<(), Untold> {
+    async fn tell(&self, content: &Content<'_>, key: &str) -> Result<(), ReportError> {
         let request = self.analytics.post(PATH).idempotency_key(key).json(content);
         let answer = request
             .send()
             .await
-            .map_err(|error| Untold::Away(error.to_string()))?;
+            .map_err(|error| ReportError::Away(error.to_string()))?;
         match answer.status {
             status if status.is_success() => Ok(()),
             // The key is in use, or it is asked too much: another time.
             status @ (StatusCode::CONFLICT
             | StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS) => Err(Untold::Away(status.to_string())),
-            status if status.is_client_error() => Err(Untold::Refused(status)),
-            status => Err(Untold::Away(status.to_string())),
+            | StatusCode::TOO_MANY_REQUESTS) => Err(ReportError::Away(status.to_string())),
+            status if status.is_client_error() => Err(ReportError::Refused(status)),
+            status => Err(ReportError::Away(status.to_string())),
         }
     }
 }
 
 /// Why analytics does not know something.
 #[derive(Debug)]
-enum Untold {
+enum ReportError {
     /// It may take it later.
     Away(String),
     /// It will not.

@@ -1,7 +1,9 @@
 //! Serves a service: connections with bounds, and an orderly end.
 
-mod around;
+mod issuer_keys;
 mod listener;
+mod middleware;
+mod state;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,18 +27,18 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use crate::Service;
+use crate::auth::{Authenticator, UserTokens};
 use crate::extract::Json;
-use crate::guard::{self, Guards, UserTokens};
 use crate::health::Health;
-use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
-use crate::registry::{Entry, Registration};
-use crate::reports::{self, Reports};
+use crate::registry::{Registrar, Registration};
+use crate::reports;
 use crate::service::{Fault, Kit, Stopping, Work};
 use crate::settings::Address;
-use crate::spans::{self, Spans};
+use crate::spans;
 use listener::{Listener, Stream};
+use state::ServerState;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -80,23 +82,11 @@ pub enum StartError {
     NoUrl(Address),
 }
 
-/// What all requests share.
-#[derive(Debug)]
-struct Shared {
-    metrics: Metrics,
-    health: Health,
-    guards: Arc<Guards>,
-    limits: crate::Limits,
-    room: Semaphore,
-    spans: Option<Spans>,
-    reports: Option<Reports>,
-}
-
 /// A service that serves.
 #[derive(Debug)]
 pub struct Running {
     address: Address,
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     stopping: Stopping,
     stop_delay: Duration,
     /// No more connections; those that are there finish.
@@ -127,34 +117,38 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
         source,
     })?;
     let address = listener.address().clone();
-    let registration = registration(&kit, &address)?;
+    let registrar = registrar(&kit, &address)?;
     let endpoint = kit.settings.otlp_endpoint.as_ref();
     let traces = endpoint.map(|url| spans::channel(kit.identity, url, &kit.metrics));
     let (spans, sending) = traces.transpose()?.unzip();
     let (reports, reporting) = reports::channel(&kit, &address).unzip();
     let users = Arc::new(UserTokens::new(&kit.settings));
-    let shared = Arc::new(Shared {
-        guards: Arc::new(Guards::new(kit.identity, &kit.settings, Arc::clone(&users))),
+    let state = Arc::new(ServerState {
+        authenticator: Arc::new(Authenticator::new(
+            kit.identity,
+            &kit.settings,
+            Arc::clone(&users),
+        )),
         metrics: kit.metrics.clone(),
         health: Health::new(kit.identity, service.checks),
         limits: service.limits,
-        room: Semaphore::new(service.limits.concurrency),
+        permits: Semaphore::new(service.limits.concurrency),
         spans,
         reports,
     });
     let api = service.api.as_ref();
     let api = api.map(|api| openapi::document(kit.identity, api));
-    let router = router(service.router, api.transpose()?, &shared);
+    let router = router(service.router, api.transpose()?, &state);
     let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
     let connections = TaskTracker::new();
-    let accepting = Accepting {
+    let accept_loop = AcceptLoop {
         listener,
         router,
         drain: drain.clone(),
         cut: cut.clone(),
         connections: connections.clone(),
     };
-    connections.spawn(accepting.run());
+    connections.spawn(accept_loop.run());
     let background = TaskTracker::new();
     let answered = CancellationToken::new();
     if let Some(sending) = sending {
@@ -163,15 +157,15 @@ pub async fn start(kit: Kit, service: Service) -> Result<Running, StartError> {
     if let Some(reporting) = reporting {
         background.spawn(reporting.run(answered.clone()));
     }
-    keep_keys(&kit, users, &background);
-    if let Some(registration) = registration {
-        background.spawn(registration.keep(kit.stopping.clone()));
+    refresh_keys(&kit, users, &background);
+    if let Some(registrar) = registrar {
+        background.spawn(registrar.run(kit.stopping.clone()));
     }
     let failures = work(service.background, &kit.stopping, &background);
     info!(%address, service = kit.identity.name, version = kit.identity.version, "serving");
     Ok(Running {
         address,
-        shared,
+        state,
         stopping: kit.stopping,
         stop_delay: kit.settings.stop_delay.get(),
         drain,
@@ -207,8 +201,8 @@ fn work(
     failures
 }
 
-/// The instance as the registry is to be told, if there is a registry.
-fn registration(kit: &Kit, address: &Address) -> Result<Option<Registration>, StartError> {
+/// What keeps this instance in the registry, if there is a registry.
+fn registrar(kit: &Kit, address: &Address) -> Result<Option<Registrar>, StartError> {
     let Some(registry) = kit.registry() else {
         return Ok(None);
     };
@@ -219,12 +213,15 @@ fn registration(kit: &Kit, address: &Address) -> Result<Option<Registration>, St
         }
         (None, _) => return Err(StartError::NoUrl(address.clone())),
     };
-    let entry = Entry::new(kit.identity, url, kit.settings.tags.clone());
-    Ok(Some(Registration { registry, entry }))
+    let registration = Registration::new(kit.identity, url, kit.settings.tags.clone());
+    Ok(Some(Registrar {
+        registry,
+        registration,
+    }))
 }
 
-/// Keeps the keys of the issuer of users' tokens, if it publishes some.
-fn keep_keys(kit: &Kit, users: Arc<UserTokens>, background: &TaskTracker) {
+/// Refreshes the keys of the issuer of users' tokens, if it publishes some.
+fn refresh_keys(kit: &Kit, users: Arc<UserTokens>, background: &TaskTracker) {
     let Some(url) = &kit.settings.jwks_url else {
         return;
     };
@@ -233,7 +230,7 @@ fn keep_keys(kit: &Kit, users: Arc<UserTokens>, background: &TaskTracker) {
         let stopping = kit.stopping.clone();
         background.spawn(async move {
             tokio::select! {
-                () = guard::keep_keys(users, issuer) => {}
+                () = issuer_keys::refresh(users, issuer) => {}
                 () = stopping.told() => {}
             }
         });
@@ -259,7 +256,7 @@ impl Running {
     /// answered, background ended, the last things done; each within a bound.
     pub async fn stop(self) {
         info!("stopping");
-        self.shared.health.stop();
+        self.state.health.stop();
         tokio::time::sleep(self.stop_delay).await;
         self.stopping.tell();
         self.drain.cancel();
@@ -285,13 +282,13 @@ impl Running {
     }
 }
 
-fn router(service: Router, api: Option<String>, shared: &Arc<Shared>) -> Router {
+fn router(service: Router, api: Option<String>, state: &Arc<ServerState>) -> Router {
     let mut own = Router::new()
         .route("/health", get(ready))
         .route("/health/ready", get(ready))
         .route("/health/live", get(live))
         .route("/metrics", get(metrics))
-        .with_state(Arc::clone(shared));
+        .with_state(Arc::clone(state));
     if let Some(document) = api.map(Bytes::from) {
         let json = [(header::CONTENT_TYPE, "application/json")];
         own = own.route(
@@ -299,8 +296,8 @@ fn router(service: Router, api: Option<String>, shared: &Arc<Shared>) -> Router 
             get(move || std::future::ready((json, document))),
         );
     }
-    let limited = axum::middleware::from_fn_with_state(Arc::clone(shared), around::limited);
-    let observed = axum::middleware::from_fn_with_state(Arc::clone(shared), around::observed);
+    let limited = axum::middleware::from_fn_with_state(Arc::clone(state), middleware::limited);
+    let observed = axum::middleware::from_fn_with_state(Arc::clone(state), middleware::observed);
     // Health and metrics must answer also where there is no room for more.
     service.layer(limited).merge(own).layer(observed)
 }
@@ -309,8 +306,8 @@ async fn live() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "status": "alive" }))
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let report = shared.health.report().await;
+async fn ready(State(state): State<Arc<ServerState>>) -> Response {
+    let report = state.health.report().await;
     let status = if report.is_ready() {
         StatusCode::OK
     } else {
@@ -319,9 +316,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     (status, Json(report)).into_response()
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(state): State<Arc<ServerState>>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match shared.metrics.encode() {
+    match state.metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => {
             error!(%error, "metrics cannot be written");
@@ -330,7 +327,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-struct Accepting {
+struct AcceptLoop {
     listener: Listener,
     router: Router,
     drain: CancellationToken,
@@ -338,16 +335,16 @@ struct Accepting {
     connections: TaskTracker,
 }
 
-impl Accepting {
+impl AcceptLoop {
     async fn run(self) {
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let next = async {
                 // The semaphore is never closed.
-                let place = Arc::clone(&room).acquire_owned().await.ok();
-                (place, self.listener.accept().await)
+                let permit = Arc::clone(&permits).acquire_owned().await.ok();
+                (permit, self.listener.accept().await)
             };
-            let (place, stream) = tokio::select! {
+            let (permit, stream) = tokio::select! {
                 next = next => next,
                 () = self.drain.cancelled() => return,
             };
@@ -357,7 +354,7 @@ impl Accepting {
                     Stream::Tcp(stream) => converse(stream, router, drain, cut).await,
                     Stream::Unix(stream) => converse(stream, router, drain, cut).await,
                 }
-                drop(place);
+                drop(permit);
             });
         }
     }

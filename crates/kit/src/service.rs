@@ -9,9 +9,9 @@ use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
+use crate::auth::PeerTokens;
 use crate::client::{Client, ClientBuilder, Common, Transport};
 use crate::database::Database;
-use crate::guard::PeerTokens;
 use crate::health::{Check, Need};
 use crate::metrics::Metrics;
 use crate::openapi::OpenApiRouter;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::Identity;
-use crate::batches::{self, Batches, Fates, Queue};
+use crate::batches::{self, BatchCounters, Batches, Queue};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::settings::Origin;
@@ -45,10 +45,10 @@ pub(crate) struct Span {
 pub(crate) struct Spans(Queue<SpanData>);
 
 /// What the task does.
-pub(crate) struct Sending {
+pub(crate) struct ExportTask {
     exporter: opentelemetry_otlp::SpanExporter,
     batches: Batches<SpanData>,
-    fates: Fates,
+    counters: BatchCounters,
 }
 
 /// Both ends.
@@ -56,7 +56,7 @@ pub(crate) fn channel(
     identity: Identity,
     endpoint: &Origin,
     metrics: &Metrics,
-) -> Result<(Spans, Sending), ExporterBuildError> {
+) -> Result<(Spans, ExportTask), ExporterBuildError> {
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
@@ -66,15 +66,15 @@ pub(crate) fn channel(
     let version = KeyValue::new("service.version", identity.version);
     let resource = Resource::builder().with_service_name(identity.name);
     exporter.set_resource(&resource.with_attribute(version).build());
-    let (queue, batches, fates) = batches::queue(
+    let (queue, batches, counters) = batches::queue(
         (QUEUE_MAX, BATCH_MAX),
         metrics,
         ("spans", "Spans by what became of them"),
     );
-    let sending = Sending {
+    let sending = ExportTask {
         exporter,
         batches,
-        fates,
+        counters,
     };
     Ok((Spans(queue), sending))
 }
@@ -88,7 +88,7 @@ impl Spans {
     }
 }
 
-impl Sending {
+impl ExportTask {
     /// Sends until it is told that nothing more comes, and then the rest.
     pub(crate) async fn run(mut self, ended: CancellationToken) {
         let mut works = true;
@@ -114,10 +114,10 @@ impl Sending {
         match failure {
             None => {
                 *works = true;
-                self.fates.sent.inc_by(count);
+                self.counters.sent.inc_by(count);
             }
             Some(error) => {
-                self.fates.lost.inc_by(count);
+                self.counters.lost.inc_by(count);
                 if std::mem::take(works) {
                     tracing::warn!(error, "spans cannot be sent and are lost");
                 }

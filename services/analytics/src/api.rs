@@ -3,23 +3,11 @@
 mod callers;
 mod dashboard;
 mod ingest;
+mod state;
 
-use kit::database::Database;
 use kit::openapi::{OpenApiRouter, routes};
 
-use crate::settings::{Rates, Retention};
-
-pub use ingest::Taken;
-
-/// What every request may need.
-#[derive(Debug, Clone)]
-pub struct App {
-    pub database: Database,
-    pub retention: Retention,
-    pub rates: Rates,
-    pub reader_role: String,
-    pub taken: Taken,
-}
+pub use state::{App, StoredItems};
 
 pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::default()

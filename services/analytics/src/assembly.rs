@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use kit::database::{Database, DatabaseError, Variables, migrate};
 use kit::metrics::Metrics;
-use kit::{Kit, Limits, Service, Stopping};
+use kit::{Identity, Kit, Limits, Service, Stopping};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::IDENTITY;
-use crate::api::{self, App, Taken};
+use crate::api::{self, App, StoredItems};
 use crate::settings::{Retention, Settings};
-use crate::store::rollup::{self, Round};
+use crate::store::rollup::{self, RollupOutcome};
 use crate::store::{SCHEMA, partitions};
 
 /// A full batch of requests with ids is half as large.
@@ -25,6 +24,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// How often the kit's own tables are swept, and rows that are deleted at once.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const SWEEP_LIMIT: i64 = 10_000;
+
+/// Who this service is.
+pub const IDENTITY: Identity = Identity::new("analytics", env!("CARGO_PKG_VERSION"), 8003);
 
 /// For `analytics migrate`.
 pub async fn migrate_only(settings: Variables) -> anyhow::Result<()> {
@@ -45,9 +47,9 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
         retention,
         rates: settings.rates,
         reader_role: settings.reader_role,
-        taken: Taken::register(&kit.metrics),
+        stored_items: StoredItems::register(&kit.metrics),
     };
-    let rolling = Rolling {
+    let rolling = RollupTask {
         database: database.clone(),
         interval: settings.rollup_interval.get(),
         gauges: Gauges::register(&kit.metrics),
@@ -98,19 +100,19 @@ impl Gauges {
 }
 
 /// Rolls up what comes, until the service stops.
-struct Rolling {
+struct RollupTask {
     database: Database,
     interval: Duration,
     gauges: Gauges,
     stopping: Stopping,
 }
 
-impl Rolling {
+impl RollupTask {
     async fn run(self) -> anyhow::Result<()> {
         while !self.stopping.is_told() {
             match rollup::round(&self.database).await {
-                Ok(Round::Done) => continue,
-                Ok(Round::Idle | Round::Elsewhere) => {}
+                Ok(RollupOutcome::Done) => continue,
+                Ok(RollupOutcome::Idle | RollupOutcome::Elsewhere) => {}
                 Err(error) => warn!(%error, "minutes cannot be rolled up"),
             }
             // While the database is away, the last ones stand.
@@ -156,7 +158,7 @@ async fn upkeep(
 /// Each batch with an Idempotency-Key leaves a record: as many go as came.
 async fn sweep(database: &Database, stopping: &Stopping) -> Result<(), DatabaseError> {
     while !stopping.is_told() {
-        let swept = kit::database::sweep(database, SWEEP_LIMIT).await?;
+        let swept = kit::retention::sweep(database, SWEEP_LIMIT).await?;
         if swept < SWEEP_LIMIT.unsigned_abs() {
             break;
         }

@@ -147,7 +147,7 @@ impl Window {
 
 /// Items that make sense.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Items {
+pub struct ValidItems {
     pub requests: Vec<RequestMetric>,
     pub resources: Vec<ResourceSample>,
     pub events: Vec<Event>,
@@ -155,8 +155,8 @@ pub struct Items {
 
 impl MetricsBatch {
     /// Every fault at once, up to a number.
-    pub fn checked(self, window: Window) -> Result<Items, Problem> {
-        let mut faults = Faults::new(window);
+    pub fn checked(self, window: Window) -> Result<ValidItems, Problem> {
+        let mut faults = BatchErrors::new(window);
         faults.size(self.requests.len() + self.resources.len());
         for (position, one) in self.requests.iter().enumerate() {
             faults.begin("requests", position);
@@ -182,7 +182,7 @@ impl MetricsBatch {
             faults.hold("memory_bytes", is_size, "must be from 0 to 2^50");
         }
         faults.none()?;
-        Ok(Items {
+        Ok(ValidItems {
             requests: self.requests,
             resources: self.resources,
             events: Vec::new(),
@@ -192,8 +192,8 @@ impl MetricsBatch {
 
 impl EventsBatch {
     /// Every fault at once, up to a number.
-    pub fn checked(self, window: Window) -> Result<Items, Problem> {
-        let mut faults = Faults::new(window);
+    pub fn checked(self, window: Window) -> Result<ValidItems, Problem> {
+        let mut faults = BatchErrors::new(window);
         faults.size(self.events.len());
         for (position, one) in self.events.iter().enumerate() {
             faults.begin("events", position);
@@ -206,9 +206,9 @@ impl EventsBatch {
             faults.hold("properties", is_small, "must be at most 4096 bytes of JSON");
         }
         faults.none()?;
-        Ok(Items {
+        Ok(ValidItems {
             events: self.events,
-            ..Items::default()
+            ..ValidItems::default()
         })
     }
 }
@@ -220,14 +220,14 @@ const EVENT_NAME_FORM: &str = "must be 1 to 64 of a-z, 0-9, ., _ and -";
 const TEXT_FORM: &str = "must be 1 to 128 visible characters of ASCII";
 
 /// What is wrong with a batch, so far.
-struct Faults {
+struct BatchErrors {
     window: Window,
     all: Vec<FieldError>,
     list: &'static str,
     position: usize,
 }
 
-impl Faults {
+impl BatchErrors {
     fn new(window: Window) -> Self {
         Self {
             window,

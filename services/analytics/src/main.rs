@@ -27,16 +27,13 @@ mod store;
 
 use std::process::ExitCode;
 
-use kit::{Identity, Program};
+use kit::Program;
 
 use crate::settings::Settings;
 
-/// Who this service is.
-const IDENTITY: Identity = Identity::new("analytics", env!("CARGO_PKG_VERSION"), 8003);
-
 fn main() -> ExitCode {
     Program::new(
-        IDENTITY,
+        assembly::IDENTITY,
         "Shows what services do: takes metrics and events, rolls them up.",
     )
     .command(

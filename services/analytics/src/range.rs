@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 /// What is asked for, as it comes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Asked {
+pub struct RangeQuery {
     /// One hour before `to`, unless said.
     pub from: Option<OffsetDateTime>,
     /// Now, unless said.
@@ -58,7 +58,7 @@ pub struct Range {
 
 impl Range {
     /// Widens what is asked for to whole minutes or hours.
-    pub fn of(asked: Asked, now: OffsetDateTime, minute_days: u32) -> Result<Self, Problem> {
+    pub fn of(asked: RangeQuery, now: OffsetDateTime, minute_days: u32) -> Result<Self, Problem> {
         let now = now.unix_timestamp();
         let to = asked.to.map_or(now, OffsetDateTime::unix_timestamp);
         let from = asked.from.map_or(to - HOUR, OffsetDateTime::unix_timestamp);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn range(from: i64, to: i64, step_seconds: Option<u32>) -> Result<Range, Problem> {
-        let asked = Asked {
+        let asked = RangeQuery {
             from: Some(at(from)),
             to: Some(at(to)),
             step_seconds,
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_last_hour_is_what_is_asked_for_without_a_word() {
-        let range = Range::of(Asked::default(), at(NOW), 30).unwrap();
+        let range = Range::of(RangeQuery::default(), at(NOW), 30).unwrap();
         assert_eq!((range.from, range.to), (1_799_996_400, 1_800_000_060));
         assert_eq!((range.step, range.resolution), (60, Resolution::Minute));
         assert_eq!(range.points(), 61);

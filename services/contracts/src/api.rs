@@ -3,23 +3,15 @@
 mod body;
 mod contracts;
 mod interface;
-
-use std::sync::Arc;
+mod state;
 
 use axum::http::Method;
 use axum::routing::MethodRouter;
 use kit::openapi::{OpenApiRouter, routes};
 
-use crate::directory::Directory;
 use crate::error::ApiError;
-use crate::store::Store;
 
-/// What every request may need.
-#[derive(Debug, Clone)]
-pub struct App {
-    pub store: Store,
-    pub directory: Arc<Directory>,
-}
+pub use state::App;
 
 pub fn router(app: App) -> OpenApiRouter {
     let by_id = |methods: MethodRouter<App>| methods.fallback(contracts::refuse_method);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use kit::acl::{Facade, Reads, Reply, Translator, Unanswered};
+use kit::acl::{AclError, Facade, HttpReader, Reply, Translator};
 use kit::client::Policy;
 use kit::{Client, ClientError};
 
@@ -32,12 +32,12 @@ pub const POLICY: Policy = Policy {
 /// A reply that is neither yes nor no.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("GET {path} was answered with {status}")]
-pub struct Unexpected {
+pub struct UnexpectedReply {
     path: String,
     status: StatusCode,
 }
 
-pub type DirectoryError = Unanswered<ClientError, Unexpected>;
+pub type DirectoryError = AclError<ClientError, UnexpectedReply>;
 
 /// What is kept elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,14 +48,14 @@ enum Kind {
 
 /// The monolith's words for them.
 #[derive(Debug)]
-struct MonolithWords;
+struct MonolithTranslator;
 
-impl Translator for MonolithWords {
+impl Translator for MonolithTranslator {
     type Question = (Kind, i64);
     type Answer = bool;
     type Call = String;
     type Reply = Reply;
-    type Error = Unexpected;
+    type Error = UnexpectedReply;
 
     fn call(&self, (kind, id): &(Kind, i64)) -> String {
         match kind {
@@ -64,11 +64,11 @@ impl Translator for MonolithWords {
         }
     }
 
-    fn answer(&self, question: &(Kind, i64), reply: Reply) -> Result<bool, Unexpected> {
+    fn answer(&self, question: &(Kind, i64), reply: Reply) -> Result<bool, UnexpectedReply> {
         match reply.status {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            status => Err(Unexpected {
+            status => Err(UnexpectedReply {
                 path: self.call(question),
                 status,
             }),
@@ -79,14 +79,14 @@ impl Translator for MonolithWords {
 /// Asks for parties and plots.
 #[derive(Debug)]
 pub struct Directory {
-    monolith: Facade<Reads, MonolithWords>,
+    monolith: Facade<HttpReader, MonolithTranslator>,
     known: Mutex<HashSet<(Kind, i64)>>,
 }
 
 impl Directory {
     pub fn new(client: Client) -> Self {
         Self {
-            monolith: Facade::new(Reads(client), MonolithWords),
+            monolith: Facade::new(HttpReader(client), MonolithTranslator),
             known: Mutex::default(),
         }
     }
@@ -135,14 +135,14 @@ mod tests {
     #[test]
     fn the_monoliths_words_are_ours() {
         let party = (Kind::Party, 7);
-        assert_eq!(MonolithWords.call(&party), "/api/parties/7");
+        assert_eq!(MonolithTranslator.call(&party), "/api/parties/7");
         assert_eq!(
-            MonolithWords.call(&(Kind::LandPlot, 8)),
+            MonolithTranslator.call(&(Kind::LandPlot, 8)),
             "/api/land-plots/8"
         );
         let answer = |status| {
             let body = Bytes::default();
-            MonolithWords.answer(&party, Reply { status, body })
+            MonolithTranslator.answer(&party, Reply { status, body })
         };
         assert_eq!(answer(StatusCode::OK), Ok(true));
         assert_eq!(answer(StatusCode::NOT_FOUND), Ok(false));

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use kit::Problem;
-use kit::ledger::{self, Expected, LedgerError};
+use kit::ledger::{self, ExpectedVersion, LedgerError};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -94,7 +94,7 @@ pub(crate) enum Author {
 /// Notes it in the transaction of `connection`. Do this last: others that
 /// note something wait until the transaction ends.
 pub(crate) async fn note(connection: &mut PgConnection, event: Event) -> Result<(), Problem> {
-    let noted = ledger::append(connection, STREAM, Expected::Any, &[event]).await;
+    let noted = ledger::append(connection, STREAM, ExpectedVersion::Any, &[event]).await;
     noted.map(|_| ()).map_err(problem)
 }
 

@@ -16,9 +16,10 @@ use uuid::Uuid;
 /// What one issuer tells the other of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
-pub(crate) enum Told {
+#[schema(as = Told)]
+pub(crate) enum SessionReport {
     /// It was not ended here.
-    Good(Known),
+    Good(KnownSession),
     /// Log in again.
     Ended,
     /// Its refresh token came a second time: it has ended.
@@ -32,7 +33,8 @@ pub(crate) enum Told {
 
 /// A session that was not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Known {
+#[schema(as = Known)]
+pub(crate) struct KnownSession {
     pub(crate) session: Uuid,
     pub(crate) user: i32,
     /// SHA-256 of the encoded password that it is bound to, in hexadecimal.
@@ -45,45 +47,45 @@ pub(crate) struct Known {
 
 /// The other issuer, if there is one.
 #[derive(Debug, Clone)]
-pub(crate) struct Legacy(Option<Facade<Calls, Words>>);
+pub(crate) struct Legacy(Option<Facade<HttpAdapter, LegacyTranslator>>);
 
 impl Legacy {
     pub(crate) fn new(client: Option<Client>) -> Self {
-        Self(client.map(|client| Facade::new(Calls(client), Words)))
+        Self(client.map(|client| Facade::new(HttpAdapter(client), LegacyTranslator)))
     }
 
     /// What it knows of a session.
-    pub(crate) async fn session(&self, id: Uuid) -> Result<Told, Problem> {
-        self.told(Question::Session(id)).await
+    pub(crate) async fn session(&self, id: Uuid) -> Result<SessionReport, Problem> {
+        self.told(Query::Session(id)).await
     }
 
     /// Uses a refresh token of its up. May be asked again: the token is good
     /// for us until we have answered for it.
-    pub(crate) async fn claim(&self, token: &str) -> Result<Told, Problem> {
-        self.told(Question::Claim(token.to_owned())).await
+    pub(crate) async fn claim(&self, token: &str) -> Result<SessionReport, Problem> {
+        self.told(Query::Claim(token.to_owned())).await
     }
 
     /// Lets a session end there.
     pub(crate) async fn end(&self, id: Uuid) -> Result<(), Problem> {
-        self.ask(Question::End(id)).await.map(drop)
+        self.ask(Query::End(id)).await.map(drop)
     }
 
     /// Whose token of the old kind it is.
     pub(crate) async fn holder(&self, token: &str) -> Result<Option<i32>, Problem> {
-        match self.ask(Question::Holder(token.to_owned())).await? {
-            Some(Answer::Holder(user)) => Ok(user),
+        match self.ask(Query::Holder(token.to_owned())).await? {
+            Some(LegacyAnswer::Holder(user)) => Ok(user),
             _ => Ok(None),
         }
     }
 
-    async fn told(&self, question: Question) -> Result<Told, Problem> {
+    async fn told(&self, question: Query) -> Result<SessionReport, Problem> {
         match self.ask(question).await? {
-            Some(Answer::Told(told)) => Ok(told),
-            _ => Ok(Told::Unknown),
+            Some(LegacyAnswer::SessionReport(told)) => Ok(told),
+            _ => Ok(SessionReport::Unknown),
         }
     }
 
-    async fn ask(&self, question: Question) -> Result<Option<Answer>, Problem> {
+    async fn ask(&self, question: Query) -> Result<Option<LegacyAnswer>, Problem> {
         let Some(facade) = &self.0 else {
             return Ok(None);
         };
@@ -96,7 +98,7 @@ impl Legacy {
 }
 
 #[derive(Debug)]
-enum Question {
+enum Query {
     Session(Uuid),
     Claim(String),
     End(Uuid),
@@ -104,15 +106,15 @@ enum Question {
 }
 
 #[derive(Debug)]
-enum Answer {
-    Told(Told),
+enum LegacyAnswer {
+    SessionReport(SessionReport),
     Holder(Option<i32>),
     Done,
 }
 
 /// A request of its interface.
 #[derive(Debug)]
-struct Call {
+struct LegacyRequest {
     method: Method,
     path: String,
     body: Option<serde_json::Value>,
@@ -121,14 +123,14 @@ struct Call {
 
 /// Sends the calls.
 #[derive(Debug, Clone)]
-struct Calls(Client);
+struct HttpAdapter(Client);
 
-impl Adapter for Calls {
-    type Call = Call;
+impl Adapter for HttpAdapter {
+    type Call = LegacyRequest;
     type Reply = Reply;
     type Error = ClientError;
 
-    async fn call(&self, call: Call) -> Result<Reply, ClientError> {
+    async fn call(&self, call: LegacyRequest) -> Result<Reply, ClientError> {
         let mut request = self.0.request(call.method, call.path);
         if let Some(body) = &call.body {
             request = request.json(body);
@@ -150,7 +152,7 @@ impl Adapter for Calls {
 
 /// An answer that means nothing to us.
 #[derive(Debug, thiserror::Error)]
-enum Misunderstood {
+enum ReplyError {
     #[error("it answered {0}; check LEGACY_AUTH_URL and LEGACY_AUTH_API_KEY")]
     Status(StatusCode),
     #[error("its answer is not as described")]
@@ -160,58 +162,60 @@ enum Misunderstood {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Words;
+struct LegacyTranslator;
 
 #[derive(Deserialize)]
 struct Holder {
     id: i32,
 }
 
-impl Translator for Words {
-    type Question = Question;
-    type Answer = Answer;
-    type Call = Call;
+impl Translator for LegacyTranslator {
+    type Question = Query;
+    type Answer = LegacyAnswer;
+    type Call = LegacyRequest;
     type Reply = Reply;
-    type Error = Misunderstood;
+    type Error = ReplyError;
 
-    fn call(&self, question: &Question) -> Call {
-        let call = |method, path| Call {
+    fn call(&self, question: &Query) -> LegacyRequest {
+        let call = |method, path| LegacyRequest {
             method,
             path,
             body: None,
             authorization: None,
         };
         match question {
-            Question::Session(id) => call(Method::GET, format!("/auth/sessions/{id}")),
-            Question::End(id) => call(Method::DELETE, format!("/auth/sessions/{id}")),
-            Question::Claim(token) => Call {
+            Query::Session(id) => call(Method::GET, format!("/auth/sessions/{id}")),
+            Query::End(id) => call(Method::DELETE, format!("/auth/sessions/{id}")),
+            Query::Claim(token) => LegacyRequest {
                 body: Some(serde_json::json!({ "refresh_token": token })),
                 ..call(Method::POST, "/auth/sessions/claim".to_owned())
             },
-            Question::Holder(token) => Call {
+            Query::Holder(token) => LegacyRequest {
                 authorization: Some(format!("Token {token}")),
                 ..call(Method::GET, "/api/auth/me".to_owned())
             },
         }
     }
 
-    fn answer(&self, question: &Question, reply: Reply) -> Result<Answer, Misunderstood> {
-        if let (Question::Holder(_), StatusCode::UNAUTHORIZED) = (question, reply.status) {
-            return Ok(Answer::Holder(None));
+    fn answer(&self, question: &Query, reply: Reply) -> Result<LegacyAnswer, ReplyError> {
+        if let (Query::Holder(_), StatusCode::UNAUTHORIZED) = (question, reply.status) {
+            return Ok(LegacyAnswer::Holder(None));
         }
         if !reply.status.is_success() {
-            return Err(Misunderstood::Status(reply.status));
+            return Err(ReplyError::Status(reply.status));
         }
         match question {
-            Question::End(_) => Ok(Answer::Done),
-            Question::Holder(_) => {
+            Query::End(_) => Ok(LegacyAnswer::Done),
+            Query::Holder(_) => {
                 let Holder { id } = serde_json::from_slice(&reply.body)?;
-                Ok(Answer::Holder(Some(id)))
+                Ok(LegacyAnswer::Holder(Some(id)))
             }
-            Question::Claim(_) => Ok(Answer::Told(serde_json::from_slice(&reply.body)?)),
-            Question::Session(asked) => match serde_json::from_slice(&reply.body)? {
-                Told::Good(known) if known.session != *asked => Err(Misunderstood::Other),
-                told => Ok(Answer::Told(told)),
+            Query::Claim(_) => Ok(LegacyAnswer::SessionReport(serde_json::from_slice(
+                &reply.body,
+            )?)),
+            Query::Session(asked) => match serde_json::from_slice(&reply.body)? {
+                SessionReport::Good(known) if known.session != *asked => Err(ReplyError::Other),
+                told => Ok(LegacyAnswer::SessionReport(told)),
             },
         }
     }
@@ -221,12 +225,12 @@ impl Translator for Words {
 mod tests {
     use super::*;
 
-    fn answer(question: &Question, status: u16, body: &str) -> Option<Answer> {
+    fn answer(question: &Query, status: u16, body: &str) -> Option<LegacyAnswer> {
         let reply = Reply {
             status: StatusCode::from_u16(status).unwrap(),
             body: body.to_owned().into(),
         };
-        Words.answer(question, reply).ok()
+        LegacyTranslator.answer(question, reply).ok()
     }
 
     #[test]
@@ -238,20 +242,25 @@ mod tests {
                 "password_digest": "ab", "expires_at": 9, "is_current": true}}"#
             )
         };
-        let session = Question::Session(id);
+        let session = Query::Session(id);
         let told = answer(&session, 200, &good(id));
-        assert!(matches!(told, Some(Answer::Told(Told::Good(known))) if known.user == 3));
+        assert!(
+            matches!(told, Some(LegacyAnswer::SessionReport(SessionReport::Good(known))) if known.user == 3)
+        );
         assert!(answer(&session, 200, &good(Uuid::from_u128(8))).is_none());
         let unknown = answer(&session, 200, r#"{"state": "unknown"}"#);
-        assert!(matches!(unknown, Some(Answer::Told(Told::Unknown))));
+        assert!(matches!(
+            unknown,
+            Some(LegacyAnswer::SessionReport(SessionReport::Unknown))
+        ));
         // A wrong key must not look like a session that has ended.
         for status in [401, 403, 404, 500] {
             assert!(answer(&session, status, r#"{"state": "unknown"}"#).is_none());
         }
-        let holder = Question::Holder("x".to_owned());
+        let holder = Query::Holder("x".to_owned());
         let nobody = answer(&holder, 401, "");
-        assert!(matches!(nobody, Some(Answer::Holder(None))));
+        assert!(matches!(nobody, Some(LegacyAnswer::Holder(None))));
         let somebody = answer(&holder, 200, r#"{"id": 5, "username": "a"}"#);
-        assert!(matches!(somebody, Some(Answer::Holder(Some(5)))));
+        assert!(matches!(somebody, Some(LegacyAnswer::Holder(Some(5)))));
     }
 }

@@ -39,7 +39,7 @@ use kit::database::{Database, MigrateError, Schema, Variables};
 use kit::outbox::{Relay, RelaySettings};
 use kit::{Fault, Identity, Kit, Service};
 
-use api::{Policy, Shared};
+use api::{AppState, Policy};
 use legacy::Legacy;
 use mail::Notification;
 use password::{Hasher, HasherSettings};
@@ -71,7 +71,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> Result<Service, Fault> {
     migrate(settings.database.clone()).await?;
     let database = Database::new(&settings.database.clone().settings(SCHEMA, IDENTITY.name));
     let refresh_days = settings.refresh_days.get();
-    let shared = Shared {
+    let shared = AppState {
         database: database.clone(),
         hasher: hasher(&settings),
         tokens,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use kit::Problem;
 use kit::client::Client;
 use kit::database::Database;
-use kit::outbox::{self, Consumer, Delivery, EmitError, Refusal};
+use kit::outbox::{self, Consumer, Delivery, DeliveryError, EmitError};
 use kit::settings::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -91,13 +91,13 @@ impl Consumer for Notification {
         &[EMAIL_VERIFICATION, PASSWORD_RESET, FOR_NOBODY]
     }
 
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let event = &delivery.event;
         if event.topic == FOR_NOBODY {
             return Ok(());
         }
         let letter = Letter::deserialize(&event.payload)
-            .map_err(|_| Refusal::Never("the event is no letter".to_owned()))?;
+            .map_err(|_| DeliveryError::Permanent("the event is no letter".to_owned()))?;
         let template = match &*event.topic {
             PASSWORD_RESET => "reset-password",
             _ => "verify-email",
@@ -117,7 +117,7 @@ impl Consumer for Notification {
         });
         let request = self.client.post("/notifications").json(&body);
         let answer = request.idempotency_key(&event.id.to_string()).send().await;
-        let answer = answer.map_err(|error| Refusal::Later(error.to_string()))?;
+        let answer = answer.map_err(|error| DeliveryError::Transient(error.to_string()))?;
         let status = answer.status;
         if status.is_success() {
             return Ok(());
@@ -125,8 +125,8 @@ impl Consumer for Notification {
         let reason = format!("the notification service answered {status}");
         // What it does not understand now, it will not understand later.
         if status == http::StatusCode::UNPROCESSABLE_ENTITY {
-            return Err(Refusal::Never(reason));
+            return Err(DeliveryError::Permanent(reason));
         }
-        Err(Refusal::Later(reason))
+        Err(DeliveryError::Transient(reason))
     }
 }

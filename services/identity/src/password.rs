@@ -9,6 +9,6 @@ mod encoded;
 mod hasher;
 mod rules;
 
-pub use encoded::{Digest, Encoded, Unfit};
+pub use encoded::{Digest, Encoded, EncodingError};
 pub use hasher::{Hasher, HasherSettings};
 pub use rules::{PASSWORD_BYTES_MAX, Password, weakness};

@@ -16,7 +16,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::digest::{hexadecimal, kept, random_token};
-use crate::legacy::{Known, Told};
+use crate::legacy::{KnownSession, SessionReport};
 use crate::user::{self, User};
 
 /// Whoever has claimed a token answers for it within `ANSWERED_WITHIN`, or not
@@ -27,28 +27,28 @@ const CLAIM_FRESH: Duration = Duration::from_mins(1);
 
 /// A session with the token that carries it on.
 #[derive(Debug)]
-pub(crate) struct Begun {
+pub(crate) struct IssuedSession {
     pub(crate) session: Uuid,
     pub(crate) refresh_token: String,
 }
 
 /// Whether a session goes on.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum SessionState {
     /// It does.
-    GoesOn(User),
+    Active(User),
     /// It was ended.
     Ended,
     /// Not as far as we know: it is not here, or is late, or its user is not
     /// here, or may not log in, or has another password.
-    Doubtful,
+    Unconfirmed,
 }
 
 /// What became of a session that the other issuer tells of.
 #[derive(Debug)]
-pub(crate) enum TakenOver {
+pub(crate) enum TakeOver {
     /// It goes on; whether we have not known that.
-    GoesOn { user: User, is_news: bool },
+    Active { user: User, is_news: bool },
     /// It is over, here or there.
     Ended,
     /// It goes on there, with another password than the user has here: one of
@@ -79,7 +79,7 @@ pub(crate) async fn begin(
     connection: &mut PgConnection,
     user: &User,
     days: u32,
-) -> Result<Begun, Problem> {
+) -> Result<IssuedSession, Problem> {
     let session = Uuid::new_v4();
     sqlx::query(
         "insert into session (id, user_id, password_digest, expires_at) \
@@ -95,7 +95,7 @@ pub(crate) async fn begin(
     issue(connection, session).await
 }
 
-async fn issue(connection: &mut PgConnection, session: Uuid) -> Result<Begun, Problem> {
+async fn issue(connection: &mut PgConnection, session: Uuid) -> Result<IssuedSession, Problem> {
     let refresh_token = random_token()?;
     sqlx::query("insert into refresh_token (digest, session) values ($1, $2)")
         .bind(kept(&refresh_token))
@@ -103,7 +103,7 @@ async fn issue(connection: &mut PgConnection, session: Uuid) -> Result<Begun, Pr
         .execute(connection)
         .await
         .map_err(DatabaseError::from)?;
-    Ok(Begun {
+    Ok(IssuedSession {
         session,
         refresh_token,
     })
@@ -151,7 +151,7 @@ pub(crate) async fn carry_on(
     connection: &mut PgConnection,
     session: Uuid,
     days: u32,
-) -> Result<Begun, Problem> {
+) -> Result<IssuedSession, Problem> {
     sqlx::query("update session set expires_at = now() + make_interval(days => $2) where id = $1")
         .bind(session)
         .bind(i32::try_from(days).unwrap_or(i32::MAX))
@@ -165,7 +165,7 @@ pub(crate) async fn carry_on(
 pub(crate) async fn standing(
     connection: &mut PgConnection,
     session: Uuid,
-) -> Result<Standing, DatabaseError> {
+) -> Result<SessionState, DatabaseError> {
     let found: Option<(i32, Vec<u8>, bool, bool)> = sqlx::query_as(
         "select user_id, password_digest, ended_at is not null, expires_at > now() \
          from session where id = $1",
@@ -174,20 +174,20 @@ pub(crate) async fn standing(
     .fetch_optional(&mut *connection)
     .await?;
     let (user, password) = match found {
-        Some((_, _, true, _)) => return Ok(Standing::Ended),
-        None | Some((_, _, _, false)) => return Ok(Standing::Doubtful),
+        Some((_, _, true, _)) => return Ok(SessionState::Ended),
+        None | Some((_, _, _, false)) => return Ok(SessionState::Unconfirmed),
         Some((user, password, false, true)) => (user, password),
     };
     let user = user::by_id(connection, user).await?;
     let user = user.filter(|user| user.is_active && kept(&user.password) == password);
-    Ok(user.map_or(Standing::Doubtful, Standing::GoesOn))
+    Ok(user.map_or(SessionState::Unconfirmed, SessionState::Active))
 }
 
 /// What the other issuer is told of a session. It is told of its end, then.
 pub(crate) async fn told(
     connection: &mut PgConnection,
     session: Uuid,
-) -> Result<Told, DatabaseError> {
+) -> Result<SessionReport, DatabaseError> {
     let found: Option<(i32, String, i64, bool)> = sqlx::query_as(
         "update session set is_shared = true where id = $1 returning user_id, \
          encode(password_digest, 'hex'), extract(epoch from expires_at)::bigint, \
@@ -197,12 +197,15 @@ pub(crate) async fn told(
     .fetch_optional(&mut *connection)
     .await?;
     let (user, password_digest, expires_at) = match found {
-        None => return Ok(Told::Unknown),
-        Some((_, _, _, true)) => return Ok(Told::Ended),
+        None => return Ok(SessionReport::Unknown),
+        Some((_, _, _, true)) => return Ok(SessionReport::Ended),
         Some((user, digest, expires_at, false)) => (user, digest, expires_at),
     };
-    let is_current = matches!(standing(connection, session).await?, Standing::GoesOn(_));
-    Ok(Told::Good(Known {
+    let is_current = matches!(
+        standing(connection, session).await?,
+        SessionState::Active(_)
+    );
+    Ok(SessionReport::Good(KnownSession {
         session,
         user,
         password_digest,
@@ -215,21 +218,21 @@ pub(crate) async fn told(
 pub(crate) async fn claim(
     connection: &mut PgConnection,
     text: &str,
-) -> Result<Told, DatabaseError> {
+) -> Result<SessionReport, DatabaseError> {
     let Some(token) = token(connection, text).await? else {
-        return Ok(Told::Unknown);
+        return Ok(SessionReport::Unknown);
     };
     let session = token.session;
     if token.is_used && token.claim == Claim::None {
         let has_ended = end(connection, session, "replay").await?;
         return Ok(if has_ended {
-            Told::Replayed { session }
+            SessionReport::Replayed { session }
         } else {
-            Told::Ended
+            SessionReport::Ended
         });
     }
     let told = told(connection, session).await?;
-    if !matches!(told, Told::Good(_)) {
+    if !matches!(told, SessionReport::Good(_)) {
         return Ok(told);
     }
     sqlx::query("update refresh_token set used_at = now(), is_claimed = true where digest = $1")
@@ -242,23 +245,23 @@ pub(crate) async fn claim(
 /// Lets a session that the other issuer tells of go on here, too.
 pub(crate) async fn take_over(
     connection: &mut PgConnection,
-    known: &Known,
-) -> Result<TakenOver, DatabaseError> {
+    known: &KnownSession,
+) -> Result<TakeOver, DatabaseError> {
     match standing(connection, known.session).await? {
-        Standing::GoesOn(user) => {
+        SessionState::Active(user) => {
             let is_news = false;
-            return Ok(TakenOver::GoesOn { user, is_news });
+            return Ok(TakeOver::Active { user, is_news });
         }
-        Standing::Ended => return Ok(TakenOver::Ended),
-        Standing::Doubtful if !known.is_current => return Ok(TakenOver::Ended),
-        Standing::Doubtful => {}
+        SessionState::Ended => return Ok(TakeOver::Ended),
+        SessionState::Unconfirmed if !known.is_current => return Ok(TakeOver::Ended),
+        SessionState::Unconfirmed => {}
     }
     let user = user::by_id(connection, known.user).await?;
     let user = user.filter(|user| {
         user.is_active && hexadecimal(&kept(&user.password)) == known.password_digest
     });
     let Some(user) = user else {
-        return Ok(TakenOver::Unconfirmed);
+        return Ok(TakeOver::Unconfirmed);
     };
     let taken = sqlx::query(
         "insert into session as s (id, user_id, password_digest, expires_at, is_shared) \
@@ -274,11 +277,11 @@ pub(crate) async fn take_over(
     .execute(connection)
     .await?;
     Ok(match taken.rows_affected() {
-        1 => TakenOver::GoesOn {
+        1 => TakeOver::Active {
             user,
             is_news: true,
         },
-        _ => TakenOver::Ended,
+        _ => TakeOver::Ended,
     })
 }
 

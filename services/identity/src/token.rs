@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use kit::guard::{BadToken, UserTokens};
+use kit::auth::{BadToken, UserTokens};
 use kit::settings::{Secret, Server};
 use kit::{Problem, User};
 use serde::Serialize;

@@ -3,33 +3,16 @@
 mod callers;
 mod notifications;
 mod preferences;
+mod state;
 mod stream;
 mod webhooks;
-
-use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
-use kit::Stopping;
-use kit::database::Database;
-use kit::outside::Destinations;
 
-use crate::push::Hub;
-use crate::store::allowances::Limit;
-use crate::templates::Templates;
-
-/// What every request may need.
-#[derive(Debug, Clone)]
-pub struct App {
-    pub database: Database,
-    pub templates: Arc<Templates>,
-    pub hub: Hub,
-    pub limit: Limit,
-    pub destinations: Destinations,
-    pub stopping: Stopping,
-}
+pub use state::App;
 
 pub fn router(app: App) -> Router {
     Router::new()

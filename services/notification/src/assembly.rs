@@ -6,10 +6,9 @@ use std::time::Duration;
 use kit::backoff::Backoff;
 use kit::database::{Database, migrate};
 use kit::outbox::{Relay, RelaySettings};
-use kit::{Kit, Limits, Service, Stopping};
+use kit::{Identity, Kit, Limits, Service, Stopping};
 use tracing::warn;
 
-use crate::IDENTITY;
 use crate::api::{self, App};
 use crate::email::Email;
 use crate::push::Hub;
@@ -29,6 +28,9 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often old rows are looked for, and how many are deleted at once.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 const SWEEP_LIMIT: i64 = 10_000;
+
+/// Who this service is.
+pub const IDENTITY: Identity = Identity::new("notification", env!("CARGO_PKG_VERSION"), 8002);
 
 /// For `notification migrate`.
 pub async fn migrate_only(settings: MigrationSettings) -> anyhow::Result<()> {
@@ -102,7 +104,7 @@ async fn sweep(database: Database, hub: Hub, stopping: Stopping) -> anyhow::Resu
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
         hub.sweep();
-        if let Err(error) = kit::database::sweep(&database, SWEEP_LIMIT).await {
+        if let Err(error) = kit::retention::sweep(&database, SWEEP_LIMIT).await {
             warn!(%error, "the kit's tables cannot be swept");
         }
         if let Err(error) = store::sweep(&database, SWEEP_LIMIT).await {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kit::database::{Database, DatabaseError};
-use kit::outbox::{Consumer, Delivery, Outcome, Refusal};
+use kit::outbox::{Consumer, Delivery, DeliveryError, Outcome};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::PoolConfig;
 use lettre::transport::smtp::authentication::Credentials;
@@ -88,8 +88,8 @@ impl Email {
     }
 
     /// A repeat has the same id, so that mail programs can show it once.
-    fn message(&self, mail: Mail) -> Result<Message, Refusal> {
-        let never = |what: &str| Refusal::Never(format!("the {what} cannot be written"));
+    fn message(&self, mail: Mail) -> Result<Message, DeliveryError> {
+        let never = |what: &str| DeliveryError::Permanent(format!("the {what} cannot be written"));
         let address: Address = mail.address.parse().map_err(|_| never("address"))?;
         let id = format!("<{}@{}>", mail.delivery, self.sender.email.domain());
         let builder = Message::builder()
@@ -135,7 +135,7 @@ impl Consumer for Email {
         &[TOPIC]
     }
 
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let id = deliveries::named_by(&delivery.event)?;
         let Some(mail) = deliveries::mail(&self.database, id).await? else {
             return Ok(());

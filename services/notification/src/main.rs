@@ -21,22 +21,22 @@ mod webhook;
 
 use std::process::ExitCode;
 
-use kit::{Identity, Program};
+use kit::Program;
 
 use crate::settings::Settings;
-
-/// Who this service is.
-const IDENTITY: Identity = Identity::new("notification", env!("CARGO_PKG_VERSION"), 8002);
 
 fn main() -> ExitCode {
     // Several providers could be linked in; this is the one we mean. It fails
     // only if there is one already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Program::new(IDENTITY, "Tells users: by e-mail, by push, by web-hook.")
-        .command(
-            "migrate",
-            "bring the tables up to date and end",
-            assembly::migrate_only,
-        )
-        .run(|kit, settings: Settings| assembly::assemble(kit, settings))
+    Program::new(
+        assembly::IDENTITY,
+        "Tells users: by e-mail, by push, by web-hook.",
+    )
+    .command(
+        "migrate",
+        "bring the tables up to date and end",
+        assembly::migrate_only,
+    )
+    .run(|kit, settings: Settings| assembly::assemble(kit, settings))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::http::{Request, StatusCode, header};
 use kit::database::{Database, DatabaseError};
-use kit::outbox::{Consumer, Delivery, Outcome, Refusal};
+use kit::outbox::{Consumer, Delivery, DeliveryError, Outcome};
 use kit::outside::{Bounds, Destinations, Outside, OutsideError};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -44,27 +44,29 @@ impl Webhook {
     }
 }
 
-fn refusal(error: &OutsideError) -> Refusal {
+fn refusal(error: &OutsideError) -> DeliveryError {
     if error.is_final() {
-        Refusal::Never(error.to_string())
+        DeliveryError::Permanent(error.to_string())
     } else {
-        Refusal::Later(error.to_string())
+        DeliveryError::Transient(error.to_string())
     }
 }
 
 /// What an answer means: taken, gone, refused for good, or perhaps later.
-fn verdict(status: StatusCode) -> Result<(), Refusal> {
+fn verdict(status: StatusCode) -> Result<(), DeliveryError> {
     const TOO_EARLY: u16 = 425;
     let said = || format!("the receiver answered {}", status.as_u16());
     match status {
         status if status.is_success() => Ok(()),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Refusal::Later(said())),
-        status if status.as_u16() == TOO_EARLY => Err(Refusal::Later(said())),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            Err(DeliveryError::Transient(said()))
+        }
+        status if status.as_u16() == TOO_EARLY => Err(DeliveryError::Transient(said())),
         // Redirections are not followed: they could lead anywhere.
         status if status.is_client_error() || status.is_redirection() => {
-            Err(Refusal::Never(said()))
+            Err(DeliveryError::Permanent(said()))
         }
-        _ => Err(Refusal::Later(said())),
+        _ => Err(DeliveryError::Transient(said())),
     }
 }
 
@@ -78,13 +80,15 @@ impl Consumer for Webhook {
         &[TOPIC]
     }
 
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let id = deliveries::named_by(&delivery.event)?;
         let Some(call) = webhooks::call(&self.database, id).await? else {
-            return Err(Refusal::Never("the web-hook was removed".to_owned()));
+            return Err(DeliveryError::Permanent(
+                "the web-hook was removed".to_owned(),
+            ));
         };
         let body = serde_json::to_vec(&call.document)
-            .map_err(|_| Refusal::Never("the message cannot be written".to_owned()))?;
+            .map_err(|_| DeliveryError::Permanent("the message cannot be written".to_owned()))?;
         let at = OffsetDateTime::now_utc().unix_timestamp();
         let name = id.to_string();
         let signature = signature::sign(&call.secret, &name, at, &body);
@@ -122,10 +126,16 @@ mod tests {
             assert_eq!(verdict(code), Ok(()));
         }
         for code in [408, 425, 429, 500, 502, 503] {
-            assert!(matches!(verdict(code), Err(Refusal::Later(_))), "{code}");
+            assert!(
+                matches!(verdict(code), Err(DeliveryError::Transient(_))),
+                "{code}"
+            );
         }
         for code in [301, 307, 400, 401, 404, 410] {
-            assert!(matches!(verdict(code), Err(Refusal::Never(_))), "{code}");
+            assert!(
+                matches!(verdict(code), Err(DeliveryError::Permanent(_))),
+                "{code}"
+            );
         }
     }
 }

@@ -2,25 +2,14 @@
 
 mod external;
 mod panels;
+mod scope;
 mod services;
+mod state;
 mod watch;
 
-use kit::database::Database;
-use kit::guard::Caller;
 use kit::openapi::{OpenApiRouter, routes};
-use kit::outside::Destinations;
-use kit::{Problem, Stopping};
 
-use crate::hub::Hub;
-
-/// What every request may need.
-#[derive(Debug, Clone)]
-pub struct App {
-    pub database: Database,
-    pub hub: Hub,
-    pub destinations: Destinations,
-    pub stopping: Stopping,
-}
+pub use state::App;
 
 /// All of them, documented.
 pub fn router(app: App) -> OpenApiRouter {
@@ -40,32 +29,4 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(panels::sync))
         .routes(routes!(panels::syncs))
         .with_state(app)
-}
-
-/// Whose instances a caller may speak for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speaker<'a> {
-    /// By the key: everybody's.
-    All,
-    /// By a service's token: its own.
-    Service(&'a str),
-}
-
-impl<'a> Speaker<'a> {
-    /// Services only: users have no business here.
-    fn of(caller: &'a Caller) -> Result<Self, Problem> {
-        match caller {
-            Caller::Key(_) => Ok(Self::All),
-            Caller::Service(peer) => Ok(Self::Service(&peer.service)),
-            Caller::User(_) => Err(Problem::forbidden("This is for services.")),
-        }
-    }
-
-    /// The only service it is about.
-    fn only(self) -> Option<&'a str> {
-        match self {
-            Self::All => None,
-            Self::Service(name) => Some(name),
-        }
-    }
 }

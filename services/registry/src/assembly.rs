@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use kit::database::{Database, Notices, migrate};
-use kit::{Kit, Limits, Need, Service, Stopping};
+use kit::{Identity, Kit, Limits, Need, Service, Stopping};
 use prometheus_client::metrics::gauge::Gauge;
 use tracing::{info, warn};
 
-use crate::IDENTITY;
 use crate::api::{self, App};
 use crate::gauges::Gauges;
 use crate::hub::Hub;
@@ -22,6 +21,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often old rows are looked for, and how many are deleted at once.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const SWEEP_LIMIT: i64 = 10_000;
+
+/// Who this service is.
+pub const IDENTITY: Identity = Identity::new("registry", env!("CARGO_PKG_VERSION"), 8004);
 
 /// For `registry migrate`.
 pub async fn migrate_only(settings: MigrationSettings) -> anyhow::Result<()> {
@@ -107,7 +109,7 @@ async fn sweep(database: Database, stopping: Stopping) -> anyhow::Result<()> {
             () = stopping.told() => return Ok(()),
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
-        if let Err(error) = kit::database::sweep(&database, SWEEP_LIMIT).await {
+        if let Err(error) = kit::retention::sweep(&database, SWEEP_LIMIT).await {
             warn!(%error, "the kit's tables cannot be swept");
         }
         if let Err(error) = instances::sweep(&database, SWEEP_LIMIT).await {

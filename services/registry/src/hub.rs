@@ -35,7 +35,7 @@ pub struct Hub {
 
 /// A watcher's place; free again when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct WatcherSlot {
     hub: Hub,
     wake: watch::Receiver<()>,
     history: u64,
@@ -43,7 +43,7 @@ pub struct Place {
 
 /// What comes after a change.
 #[derive(Debug)]
-pub enum After {
+pub enum NextChange {
     /// These, in order; perhaps none.
     Changes(Vec<Change>),
     /// More than is known here: everything must be told anew.
@@ -61,14 +61,14 @@ struct Log {
 }
 
 impl Log {
-    fn after(&self, number: i64) -> After {
+    fn after(&self, number: i64) -> NextChange {
         let first = self.last - i64::try_from(self.changes.len()).unwrap_or(i64::MAX);
         if number < first {
-            return After::Gap;
+            return NextChange::Gap;
         }
         // Who was told everything may know more than was read here so far.
         let known = usize::try_from(number - first).unwrap_or(usize::MAX);
-        After::Changes(self.changes.iter().skip(known).cloned().collect())
+        NextChange::Changes(self.changes.iter().skip(known).cloned().collect())
     }
 
     /// Knows nothing but that there was a last change.
@@ -163,12 +163,12 @@ impl Hub {
     }
 
     /// A place for a watcher, if there is room.
-    pub fn join(&self) -> Option<Place> {
+    pub fn join(&self) -> Option<WatcherSlot> {
         if self.wake.receiver_count() >= WATCHERS_MAX {
             return None;
         }
         self.watchers.inc();
-        Some(Place {
+        Some(WatcherSlot {
             hub: self.clone(),
             wake: self.wake.subscribe(),
             history: self.log.read().history,
@@ -176,19 +176,19 @@ impl Hub {
     }
 }
 
-impl Drop for Place {
+impl Drop for WatcherSlot {
     fn drop(&mut self) {
         self.hub.watchers.dec();
     }
 }
 
-impl Place {
+impl WatcherSlot {
     /// What comes after a change, as far as it was read.
-    pub fn after(&mut self, number: i64) -> After {
+    pub fn after(&mut self, number: i64) -> NextChange {
         self.wake.mark_unchanged();
         let log = self.hub.log.read();
         if std::mem::replace(&mut self.history, log.history) != log.history {
-            return After::Gap;
+            return NextChange::Gap;
         }
         log.after(number)
     }
@@ -233,10 +233,10 @@ mod tests {
         }
     }
 
-    fn numbers(after: After) -> Option<Vec<i64>> {
+    fn numbers(after: NextChange) -> Option<Vec<i64>> {
         match after {
-            After::Changes(changes) => Some(changes.iter().map(|one| one.number).collect()),
-            After::Gap => None,
+            NextChange::Changes(changes) => Some(changes.iter().map(|one| one.number).collect()),
+            NextChange::Gap => None,
         }
     }
 

@@ -77,12 +77,12 @@ pub struct Instance {
 /// Which instances somebody is interested in; all where nothing is named.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub struct InstanceFilter {
     name: Option<String>,
     tag: Option<String>,
 }
 
-impl Wanted {
+impl InstanceFilter {
     /// The service's name.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref().filter(|name| !name.is_empty())
@@ -240,7 +240,7 @@ mod tests {
                 health: String::new(), version: String::new(), ttl_seconds: 1,
                 registered_at: OffsetDateTime::UNIX_EPOCH,
             };
-            let wanted = Wanted { name: wanted_name.clone(), tag: wanted_tag.clone() };
+            let wanted = InstanceFilter { name: wanted_name.clone(), tag: wanted_tag.clone() };
             let by_name = wanted_name.is_none_or(|wanted| wanted == name);
             let by_tag = wanted_tag.is_none_or(|wanted| wanted.is_empty() || tags.contains(&wanted));
             prop_assert_eq!(wanted.has(&instance), by_name && by_tag);

@@ -37,13 +37,10 @@ mod work;
 
 use std::process::ExitCode;
 
-use kit::{Identity, Program};
-
-/// Who this service is.
-const IDENTITY: Identity = Identity::new("registry", env!("CARGO_PKG_VERSION"), 8004);
+use kit::Program;
 
 fn main() -> ExitCode {
-    Program::new(IDENTITY, "Where services find each other.")
+    Program::new(assembly::IDENTITY, "Where services find each other.")
         .command(
             "migrate",
             "bring the tables up to date and end",

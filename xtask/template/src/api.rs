@@ -4,7 +4,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use kit::database::Database;
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::openapi::{OpenApiRouter, routes};
 use kit::{Json, Path, Problem};
 use serde::Deserialize;

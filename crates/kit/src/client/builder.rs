@@ -3,11 +3,11 @@
 use http::{HeaderMap, HeaderValue};
 
 use super::Client;
+use super::discovery;
 use super::error::ClientError;
 use super::policy::Policy;
 use super::target::{Common, Source, Target};
-use crate::guard::API_KEY;
-use crate::registry;
+use crate::auth::API_KEY;
 use crate::settings::{Origin, Secret};
 
 /// A client to be: its instances are looked for in the registry, unless
@@ -64,7 +64,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientError> {
         let source = match (self.url, self.registry) {
             (Some(url), _) => Source::fixed(url.as_str()),
-            (None, Some(registry)) => registry::discover(registry, self.name.clone()),
+            (None, Some(registry)) => discovery::discover(registry, self.name.clone()),
             (None, None) => return Err(ClientError::NoInstance(self.name)),
         };
         let target = Target::new(&self.name, self.policy, source, self.headers, self.common);

@@ -22,8 +22,8 @@ use super::message::{Message, Response};
 use super::policy::Policy;
 use super::response_cache::ResponseCache;
 use super::transport::{Failure, Transport, is_failure, is_transient};
+use crate::auth::{PeerTokens, SERVICE_TOKEN};
 use crate::context;
-use crate::guard::{PeerTokens, SERVICE_TOKEN};
 
 /// The first pause before another attempt; it doubles, and a random part of it
 /// is waited, so that those who failed together do not come together again.

@@ -2,9 +2,24 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::Head;
-
 const BYTES: usize = 32;
+
+/// The end of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamHead {
+    /// How many events there are.
+    pub version: i64,
+    /// The digest of the last one, which is one of all.
+    pub digest: Digest,
+}
+
+impl StreamHead {
+    /// Of a stream without events.
+    pub const NONE: Self = Self {
+        version: 0,
+        digest: Digest::NONE,
+    };
+}
 
 /// SHA-256 of an event and of all before it in its stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,17 +100,17 @@ impl Link<'_> {
     /// The end of the chain with this link, as stored, after `head`.
     pub fn follows(
         &self,
-        head: Head,
+        head: StreamHead,
         previous: Digest,
         digest: Digest,
-    ) -> Result<Head, BrokenChain> {
+    ) -> Result<StreamHead, BrokenChain> {
         if self.version != head.version + 1 {
             return Err(BrokenChain::Missing(head.version + 1));
         }
         if previous != head.digest || self.digest(previous) != digest {
             return Err(BrokenChain::Changed(self.version));
         }
-        Ok(Head {
+        Ok(StreamHead {
             version: self.version,
             digest,
         })
@@ -141,7 +156,7 @@ mod tests {
             change in "[a-z]{0,8}",
         ) {
             let mut chain = Vec::new();
-            let mut head = Head::NONE;
+            let mut head = StreamHead::NONE;
             for (number, payload) in (1..).zip(&payloads) {
                 let link = link(number, "x", payload);
                 let (previous, digest) = (head.digest, link.digest(head.digest));
@@ -150,7 +165,7 @@ mod tests {
             }
             let walk = |chain: &[(Link<'static>, Digest, Digest)]| chain
                 .iter()
-                .try_fold(Head::NONE, |head, (link, previous, digest)| link.follows(head, *previous, *digest));
+                .try_fold(StreamHead::NONE, |head, (link, previous, digest)| link.follows(head, *previous, *digest));
             prop_assert_eq!(walk(&chain), Ok(head));
             let place = at.index(chain.len());
             let version = chain[place].0.version;
@@ -168,7 +183,7 @@ mod tests {
                 let expected = match chain.get(place + 1) {
                     Some((next, ..)) => Err(BrokenChain::Changed(next.version)),
                     // The end itself: only a known head tells.
-                    None => Ok(Head { version, digest: changed[place].2 }),
+                    None => Ok(StreamHead { version, digest: changed[place].2 }),
                 };
                 prop_assert_eq!(walk(&changed), expected);
             }

@@ -8,17 +8,17 @@ use crate::database::{Database, DatabaseError, commit};
 
 /// Why an event was not taken. The reason is kept and shown: no secrets in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum DeliveryError {
     /// Perhaps later.
-    Later(String),
+    Transient(String),
     /// Never: it is a dead letter at once.
-    Never(String),
+    Permanent(String),
 }
 
-impl From<DatabaseError> for Refusal {
+impl From<DatabaseError> for DeliveryError {
     /// Whatever it was, it may be better later; what is not ends as a dead letter.
     fn from(error: DatabaseError) -> Self {
-        Self::Later(error.to_string())
+        Self::Transient(error.to_string())
     }
 }
 
@@ -55,7 +55,7 @@ pub trait Consumer: Send + Sync + 'static {
     fn topics(&self) -> &'static [&'static str];
 
     /// Takes one event. Dropped, when it takes longer than the relay allows.
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal>;
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
 
     /// Notes what became of a try, in the transaction in which the relay notes
     /// it: for consumers that keep a record of their own.
@@ -80,7 +80,11 @@ pub trait TransactionalConsumer: Send + Sync + 'static {
     fn topics(&self) -> &'static [&'static str];
 
     /// Applies one event in the transaction of `connection`.
-    async fn apply(&self, connection: &mut PgConnection, event: &Event) -> Result<(), Refusal>;
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &Event,
+    ) -> Result<(), DeliveryError>;
 }
 
 /// Makes a consumer of one whose effect is in `database`.
@@ -107,7 +111,7 @@ impl<C: TransactionalConsumer> Consumer for Transactional<C> {
         self.consumer.topics()
     }
 
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let mut transaction = self.database.begin().await?;
         let is_new = first_time(&mut transaction, self.name(), delivery.event.id)
             .await

@@ -40,7 +40,7 @@ pub struct DeadLetter {
 
 /// How an outbox stands.
 #[derive(Debug, Clone, Copy, PartialEq, sqlx::FromRow)]
-pub struct Standing {
+pub struct Backlog {
     /// Deliveries that are waiting or under way.
     pub waiting: i64,
     /// Since when the oldest of them waits, in seconds.
@@ -93,7 +93,7 @@ pub async fn replay(
 }
 
 /// How the outbox stands, for metrics.
-pub async fn standing(database: &Database) -> Result<Standing, DatabaseError> {
+pub async fn standing(database: &Database) -> Result<Backlog, DatabaseError> {
     let standing = sqlx::query_as(
         "select count(*) filter (where d.dead_at is null) as waiting, \
          coalesce(extract(epoch from clock_timestamp() \

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Consumer, Delivery, Event, Refusal};
+use super::{Consumer, Delivery, DeliveryError, Event};
 
 /// For the server to say that it has stored an event.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -108,12 +108,12 @@ impl Consumer for JetStream {
         self.settings.topics
     }
 
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let event = &delivery.event;
         let mut headers = HeaderMap::new();
         headers.insert(async_nats::header::NATS_MESSAGE_ID, event.id.to_string());
         let subject = format!("{}.{}", self.settings.prefix, event.topic);
-        let later = |error: &dyn std::error::Error| Refusal::Later(error.to_string());
+        let later = |error: &dyn std::error::Error| DeliveryError::Transient(error.to_string());
         // The client keeps what it cannot send at the moment; whoever waits
         // for the acknowledgement gives up, and the repeat is dropped.
         let stored = self

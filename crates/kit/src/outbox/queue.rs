@@ -70,9 +70,9 @@ pub(super) struct Leased {
 
 /// What a lease's holder has to note was already decided by somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Noted {
-    Ours,
-    LeaseLost,
+pub(super) enum LeaseState {
+    Held,
+    Lost,
 }
 
 pub(super) async fn lease(
@@ -111,7 +111,7 @@ impl Leased {
         &self,
         connection: &mut PgConnection,
         consumer: &str,
-    ) -> Result<Noted, DatabaseError> {
+    ) -> Result<LeaseState, DatabaseError> {
         let deleted = sqlx::query(DELIVERED)
             .bind(consumer)
             .bind(self.number)
@@ -131,7 +131,7 @@ impl Leased {
         consumer: &str,
         reason: &str,
         wait: Duration,
-    ) -> Result<Noted, DatabaseError> {
+    ) -> Result<LeaseState, DatabaseError> {
         let updated = sqlx::query(POSTPONED)
             .bind(consumer)
             .bind(self.number)
@@ -148,7 +148,7 @@ impl Leased {
         connection: &mut PgConnection,
         consumer: &str,
         reason: &str,
-    ) -> Result<Noted, DatabaseError> {
+    ) -> Result<LeaseState, DatabaseError> {
         let updated = sqlx::query(DEAD)
             .bind(consumer)
             .bind(self.number)
@@ -160,11 +160,11 @@ impl Leased {
     }
 }
 
-fn noted(rows: u64) -> Noted {
+fn noted(rows: u64) -> LeaseState {
     if rows == 1 {
-        Noted::Ours
+        LeaseState::Held
     } else {
-        Noted::LeaseLost
+        LeaseState::Lost
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
-use super::queue::{self, Leased, Noted};
-use super::{CHANNEL, Consumer, Outcome, Refusal, subscribe};
+use super::queue::{self, LeaseState, Leased};
+use super::{CHANNEL, Consumer, DeliveryError, Outcome, subscribe};
 use crate::backoff::Backoff;
 use crate::database::{Database, DatabaseError, Notices, Receiver, commit};
 
@@ -92,7 +92,7 @@ impl Relay {
         let (told, stopped) = watch::channel(false);
         let mut lanes = JoinSet::new();
         for consumer in self.consumers {
-            let lane = Lane {
+            let lane = ConsumerQueue {
                 database: self.database.clone(),
                 settings: self.settings,
                 consumer,
@@ -111,13 +111,13 @@ impl Relay {
 
 /// The queue of one consumer.
 #[derive(Clone)]
-struct Lane {
+struct ConsumerQueue {
     database: Database,
     settings: RelaySettings,
     consumer: Arc<dyn Consumer>,
 }
 
-impl Lane {
+impl ConsumerQueue {
     async fn run(self, mut notices: Receiver, mut stopped: watch::Receiver<bool>) {
         let mut under_way = JoinSet::new();
         let consumer = self.consumer.name();
@@ -162,14 +162,14 @@ impl Lane {
         let outcome = self.outcome_of(&leased).await;
         let (consumer, event) = (self.consumer.name(), leased.delivery.event.id);
         match self.note_patiently(&leased, &outcome, stopped).await {
-            Ok(Noted::Ours) => match &outcome {
+            Ok(LeaseState::Held) => match &outcome {
                 Outcome::Delivered => debug!(consumer, %event, "delivered"),
                 // The reason may quote what was delivered: it stays in the table.
                 Outcome::Postponed(_) => warn!(consumer, %event, "not delivered yet"),
                 Outcome::Rejected(_) => warn!(consumer, %event, "rejected: a dead letter"),
                 Outcome::Exhausted(_) => error!(consumer, %event, "given up: a dead letter"),
             },
-            Ok(Noted::LeaseLost) => warn!(consumer, %event, "another relay has taken it over"),
+            Ok(LeaseState::Lost) => warn!(consumer, %event, "another relay has taken it over"),
             // It is delivered again when the lease has ended.
             Err(error) => warn!(%error, consumer, %event, "cannot note a delivery"),
         }
@@ -186,14 +186,14 @@ impl Lane {
         let refusal = match tokio::time::timeout(self.settings.delivery_timeout, work).await {
             Ok(Ok(())) => return Outcome::Delivered,
             Ok(Err(refusal)) => refusal,
-            Err(_) => Refusal::Later("it took too long".to_owned()),
+            Err(_) => DeliveryError::Transient("it took too long".to_owned()),
         };
         match refusal {
-            Refusal::Never(reason) => Outcome::Rejected(reason),
-            Refusal::Later(reason) if self.settings.backoff.after(attempt).is_none() => {
+            DeliveryError::Permanent(reason) => Outcome::Rejected(reason),
+            DeliveryError::Transient(reason) if self.settings.backoff.after(attempt).is_none() => {
                 Outcome::Exhausted(reason)
             }
-            Refusal::Later(reason) => Outcome::Postponed(reason),
+            DeliveryError::Transient(reason) => Outcome::Postponed(reason),
         }
     }
 
@@ -205,7 +205,7 @@ impl Lane {
         leased: &Leased,
         outcome: &Outcome,
         mut stopped: watch::Receiver<bool>,
-    ) -> Result<Noted, DatabaseError> {
+    ) -> Result<LeaseState, DatabaseError> {
         let end = Instant::now() + self.lease_duration();
         loop {
             match self.note(leased, outcome).await {
@@ -221,7 +221,7 @@ impl Lane {
         }
     }
 
-    async fn note(&self, leased: &Leased, outcome: &Outcome) -> Result<Noted, DatabaseError> {
+    async fn note(&self, leased: &Leased, outcome: &Outcome) -> Result<LeaseState, DatabaseError> {
         let consumer = self.consumer.name();
         let mut transaction = self.database.begin().await?;
         let noted = match outcome {
@@ -236,7 +236,7 @@ impl Lane {
                 leased.dead(&mut transaction, consumer, reason).await?
             }
         };
-        if noted == Noted::Ours {
+        if noted == LeaseState::Held {
             let delivery = &leased.delivery;
             self.consumer
                 .note(&mut transaction, delivery, outcome)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-use super::Setting;
+use super::reader::Setting;
 
 /// A password, a key. It is never shown, and compares in a time that depends
 /// on its length only.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::Setting;
+use super::reader::Setting;
 
 /// A whole number between two others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

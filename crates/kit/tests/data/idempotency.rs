@@ -2,7 +2,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use kit::database::Database;
 use kit::idempotency::{
-    Answer, Attempt, Begun, IdempotencyError, IdempotencyKey, KeyedRequest, begin, sweep,
+    Attempt, IdempotencyError, IdempotencyKey, KeyState, KeyedRequest, StoredResponse, begin, sweep,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -16,8 +16,8 @@ fn request(key: &str, body: &str) -> KeyedRequest {
 
 async fn fresh(database: &Database, request: KeyedRequest) -> Attempt {
     match begin(database, request).await.unwrap() {
-        Begun::Fresh(attempt) => attempt,
-        Begun::Answered(answer) => panic!("answered: {answer:?}"),
+        KeyState::Fresh(attempt) => attempt,
+        KeyState::Answered(answer) => panic!("answered: {answer:?}"),
     }
 }
 
@@ -25,7 +25,7 @@ async fn fresh(database: &Database, request: KeyedRequest) -> Attempt {
 async fn fresh_when_free(database: &Database, request: KeyedRequest) -> Attempt {
     testbed::deadline::until("the key", crate::scene::PATIENCE, async || {
         match begin(database, request.clone()).await {
-            Ok(Begun::Fresh(attempt)) => Ok(Some(attempt)),
+            Ok(KeyState::Fresh(attempt)) => Ok(Some(attempt)),
             Err(IdempotencyError::UnderWay) => Ok(None),
             other => panic!("{other:?}"),
         }
@@ -41,8 +41,8 @@ async fn effect(attempt: &mut Attempt) {
         .unwrap();
 }
 
-fn created() -> Answer {
-    Answer::json(StatusCode::CREATED, &json!({ "id": 1 })).unwrap()
+fn created() -> StoredResponse {
+    StoredResponse::json(StatusCode::CREATED, &json!({ "id": 1 })).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +53,7 @@ async fn the_same_request_again_gets_the_same_answer_and_no_second_effect() {
     effect(&mut attempt).await;
     attempt.finish(created()).await.unwrap();
 
-    let Begun::Answered(answer) = begin(&database, request("k", "one")).await.unwrap() else {
+    let KeyState::Answered(answer) = begin(&database, request("k", "one")).await.unwrap() else {
         panic!("the effect was begun a second time");
     };
     assert!(answer.is_replayed());
@@ -108,8 +108,8 @@ async fn of_many_at_once_one_has_the_effect() {
                 async move {
                     loop {
                         match begin(&database, request("k", "one")).await {
-                            Ok(Begun::Answered(answer)) => return answer.is_replayed(),
-                            Ok(Begun::Fresh(mut attempt)) => {
+                            Ok(KeyState::Answered(answer)) => return answer.is_replayed(),
+                            Ok(KeyState::Fresh(mut attempt)) => {
                                 effect(&mut attempt).await;
                                 return attempt.finish(created()).await.unwrap().is_replayed();
                             }

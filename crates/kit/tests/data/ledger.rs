@@ -1,7 +1,7 @@
 use kit::database::commit;
 use kit::ledger::{
-    Aggregate, BrokenChain, Expected, Head, LedgerError, append, append_to, head, load, read,
-    verify,
+    Aggregate, BrokenChain, ExpectedVersion, LedgerError, StreamHead, append, append_to, head,
+    load, read, verify,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
@@ -101,7 +101,7 @@ async fn a_log_takes_all_writers_and_tells_what_was_done_to_it() {
             let database = database.clone();
             tokio::spawn(async move {
                 let mut transaction = database.begin().await.unwrap();
-                append(&mut transaction, "audit", Expected::Any, &[number])
+                append(&mut transaction, "audit", ExpectedVersion::Any, &[number])
                     .await
                     .unwrap();
                 commit(transaction).await.unwrap();
@@ -115,7 +115,10 @@ async fn a_log_takes_all_writers_and_tells_what_was_done_to_it() {
     let known = verify(&mut connection, "audit", None).await.unwrap();
     assert_eq!(known.version, 10);
     assert_eq!(head(&mut connection, "audit").await.unwrap(), known);
-    assert_eq!(head(&mut connection, "other").await.unwrap(), Head::NONE);
+    assert_eq!(
+        head(&mut connection, "other").await.unwrap(),
+        StreamHead::NONE
+    );
 
     for refused in [
         "update ledger set payload = '0'",
@@ -178,9 +181,14 @@ async fn a_log_takes_all_writers_and_tells_what_was_done_to_it() {
     // Written anew from the start, in itself it is whole.
     superuser.batch_execute("delete from ledger").await.unwrap();
     for number in 0..10 {
-        append(&mut connection, "audit", Expected::Any, &[number + 1])
-            .await
-            .unwrap();
+        append(
+            &mut connection,
+            "audit",
+            ExpectedVersion::Any,
+            &[number + 1],
+        )
+        .await
+        .unwrap();
     }
     assert!(verify(&mut connection, "audit", None).await.is_ok());
     assert!(verify(&mut connection, "audit", Some(known)).await.is_err());

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use kit::backoff::Backoff;
 use kit::database::{Database, DatabaseSettings, commit};
 use kit::outbox::{
-    Consumer, Delivery, Event, Refusal, Relay, RelaySettings, Transactional, TransactionalConsumer,
-    dead_letters, emit, replay, standing, sweep,
+    Consumer, Delivery, DeliveryError, Event, Relay, RelaySettings, Transactional,
+    TransactionalConsumer, dead_letters, emit, replay, standing, sweep,
 };
 use parking_lot::Mutex;
 use sqlx::PgConnection;
@@ -43,13 +43,17 @@ impl TransactionalConsumer for Applying {
     fn topics(&self) -> &'static [&'static str] {
         &[TOPIC]
     }
-    async fn apply(&self, connection: &mut PgConnection, event: &Event) -> Result<(), Refusal> {
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &Event,
+    ) -> Result<(), DeliveryError> {
         sqlx::query("insert into applied (key, what) values ($1, $2)")
             .bind(&event.key)
             .bind(event.payload.as_i64())
             .execute(connection)
             .await
-            .map_err(|error| Refusal::Later(error.to_string()))?;
+            .map_err(|error| DeliveryError::Transient(error.to_string()))?;
         Ok(())
     }
 }
@@ -58,7 +62,7 @@ impl TransactionalConsumer for Applying {
 #[derive(Clone, Default)]
 struct Listening {
     heard: Arc<Mutex<Vec<(String, i64, u32)>>>,
-    refuse: Arc<Mutex<BTreeMap<i64, Refusal>>>,
+    refuse: Arc<Mutex<BTreeMap<i64, DeliveryError>>>,
 }
 
 #[async_trait]
@@ -69,7 +73,7 @@ impl Consumer for Listening {
     fn topics(&self) -> &'static [&'static str] {
         &[TOPIC]
     }
-    async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let number = delivery.event.payload.as_i64().unwrap();
         let entry = (delivery.event.key.clone(), number, delivery.attempt);
         self.heard.lock().push(entry);
@@ -206,8 +210,8 @@ async fn what_is_refused_is_tried_again_then_dead_and_can_be_replayed() {
     let database = scene.database().await;
     let listening = Listening::default();
     listening.refuse.lock().extend([
-        (1, Refusal::Later("busy".to_owned())),
-        (2, Refusal::Never("no\nsuch address".to_owned())),
+        (1, DeliveryError::Transient("busy".to_owned())),
+        (2, DeliveryError::Permanent("no\nsuch address".to_owned())),
     ]);
     let relay = Relay::new(database.clone(), quick())
         .with(listening.clone())

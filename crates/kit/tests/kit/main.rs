@@ -5,8 +5,8 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod auth;
 mod client;
-mod guard;
 mod health;
 mod issuer;
 mod observe;

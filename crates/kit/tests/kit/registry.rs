@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{delete, get as at_get, post as at_post, put};
 use http::StatusCode;
-use kit::registry::Entry;
+use kit::registry::Registration;
 use kit::server::Running;
 use kit::{ApiKey, ClientError, Json, Path, Query, Service};
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ struct Memory(Arc<Mutex<Remembered>>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, Registration>,
     registrations: usize,
     heartbeats: usize,
 }
@@ -30,7 +30,7 @@ struct Remembered {
 async fn register(
     State(Memory(memory)): State<Memory>,
     _: ApiKey,
-    Json(entry): Json<Entry>,
+    Json(entry): Json<Registration>,
 ) -> (StatusCode, Json<Value>) {
     let mut memory = memory.lock();
     memory.registrations += 1;
@@ -57,7 +57,7 @@ async fn forget(State(Memory(memory)): State<Memory>, Path(id): Path<String>) ->
 async fn find(
     State(Memory(memory)): State<Memory>,
     Query(query): Query<BTreeMap<String, String>>,
-) -> Json<Vec<Entry>> {
+) -> Json<Vec<Registration>> {
     let memory = memory.lock();
     let found = memory
         .entries

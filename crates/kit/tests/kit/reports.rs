@@ -16,11 +16,11 @@ use testbed::deadline::until;
 use crate::support::{PATIENCE, get, started, url};
 
 /// What came by each key, and whether it was taken.
-type Told = Arc<Mutex<BTreeMap<String, (Value, bool)>>>;
+type ReceivedBatches = Arc<Mutex<BTreeMap<String, (Value, bool)>>>;
 
 /// Is away for the first batch, when it first comes.
 async fn take(
-    State(told): State<Told>,
+    State(told): State<ReceivedBatches>,
     _: ApiKey,
     headers: HeaderMap,
     Json(content): Json<Value>,
@@ -38,7 +38,7 @@ async fn take(
     }
 }
 
-async fn analytics(told: &Told) -> Running {
+async fn analytics(told: &ReceivedBatches) -> Running {
     let router = Router::new()
         .route("/analytics/metrics", at_post(take))
         .with_state(Arc::clone(told));
@@ -47,7 +47,7 @@ async fn analytics(told: &Told) -> Running {
 }
 
 /// Endpoint and status of every request in the batches that were taken.
-fn requests(told: &Told) -> Vec<(String, u64)> {
+fn requests(told: &ReceivedBatches) -> Vec<(String, u64)> {
     let told = told.lock();
     let taken = told.values().filter(|(_, is_taken)| *is_taken);
     let all = taken.flat_map(|(content, _)| content["requests"].as_array().cloned().unwrap());
@@ -71,7 +71,7 @@ fn requests(told: &Told) -> Vec<(String, u64)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn analytics_is_told_each_answer_once_by_its_route() {
-    let told = Told::default();
+    let told = ReceivedBatches::default();
     let analytics = analytics(&told).await;
     let settings = [
         ("ANALYTICS_URL", &*url(&analytics)),

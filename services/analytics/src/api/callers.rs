@@ -1,7 +1,7 @@
 //! Who may do what: services report and read, users with a role read.
 
 use kit::Problem;
-use kit::guard::Caller;
+use kit::auth::Caller;
 
 /// A service, by its key or token: its name, for what is kept apart by caller.
 pub fn service(caller: &Caller) -> Result<String, Problem> {

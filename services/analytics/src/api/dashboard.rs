@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Json, Path, Problem, Query};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, callers};
+use super::callers;
+use super::state::App;
 use crate::batch::{is_event_name, is_service};
 use crate::figures::{RequestFigures, RequestSums, ResourceFigures, ResourceSums};
-use crate::range::{Asked, Range, Resolution};
-use crate::store::dashboard::{self, By, MAX_COUNTS, moment};
+use crate::range::{Range, RangeQuery, Resolution};
+use crate::store::dashboard::{self, GroupBy, MAX_COUNTS, moment};
 
 const SLOWEST: u8 = 10;
 const MOST_SLOWEST: u8 = 100;
@@ -35,7 +36,7 @@ pub struct Span {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Steps {
+pub struct StepQuery {
     /// Since when (RFC 3339); an hour before `to`, unless said.
     #[serde(default, with = "time::serde::rfc3339::option")]
     from: Option<OffsetDateTime>,
@@ -68,7 +69,7 @@ pub struct Slow {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Happened {
+pub struct EventQuery {
     /// Since when (RFC 3339); an hour before `to`, unless said.
     #[serde(default, with = "time::serde::rfc3339::option")]
     from: Option<OffsetDateTime>,
@@ -188,7 +189,7 @@ pub struct EventCounts {
 }
 
 impl App {
-    fn range(&self, asked: Asked, now: OffsetDateTime) -> Result<Range, Problem> {
+    fn range(&self, asked: RangeQuery, now: OffsetDateTime) -> Result<Range, Problem> {
         Range::of(asked, now, self.retention.minutes)
     }
 }
@@ -214,14 +215,14 @@ pub async fn overview(
 ) -> Result<Json<Overview>, Problem> {
     callers::reader(&caller, &app.reader_role)?;
     let now = OffsetDateTime::now_utc();
-    let asked = Asked {
+    let asked = RangeQuery {
         from: span.from,
         to: span.to,
         step_seconds: None,
     };
     let range = app.range(asked, now)?.whole();
     let mut services: BTreeMap<String, (RequestSums, ResourceSums)> = BTreeMap::new();
-    for group in dashboard::requests(&app.database, range, None, By::Service).await? {
+    for group in dashboard::requests(&app.database, range, None, GroupBy::Service).await? {
         services.entry(group.service).or_default().0 = group.sums;
     }
     for group in dashboard::resources(&app.database, range, None).await? {
@@ -242,19 +243,19 @@ pub async fn overview(
 
 /// One service, as a whole and step by step.
 #[utoipa::path(get, path = "/analytics/services/{service}",
-    params(("service" = String, Path, description = "Its name."), Steps),
+    params(("service" = String, Path, description = "Its name."), StepQuery),
     responses((status = 200, body = ServiceReport)),
     security(("key" = []), ("service" = []), ("user" = [])))]
 pub async fn service(
     State(app): State<App>,
     caller: Caller,
     Path(service): Path<String>,
-    Query(steps): Query<Steps>,
+    Query(steps): Query<StepQuery>,
 ) -> Result<Json<ServiceReport>, Problem> {
     callers::reader(&caller, &app.reader_role)?;
     known(Some(&service))?;
     let now = OffsetDateTime::now_utc();
-    let asked = Asked {
+    let asked = RangeQuery {
         from: steps.from,
         to: steps.to,
         step_seconds: steps.step,
@@ -262,7 +263,8 @@ pub async fn service(
     let range = app.range(asked, now)?;
     let mut requests = BTreeMap::new();
     let mut all_requests = RequestSums::default();
-    for group in dashboard::requests(&app.database, range, Some(&service), By::Service).await? {
+    for group in dashboard::requests(&app.database, range, Some(&service), GroupBy::Service).await?
+    {
         all_requests.add(&group.sums);
         requests.insert(group.begins, group.sums);
     }
@@ -310,7 +312,7 @@ pub async fn slow_endpoints(
         return Err(Problem::invalid_field("limit", "must be from 1 to 100"));
     }
     let now = OffsetDateTime::now_utc();
-    let asked = Asked {
+    let asked = RangeQuery {
         from: slow.from,
         to: slow.to,
         step_seconds: None,
@@ -318,7 +320,7 @@ pub async fn slow_endpoints(
     let range = app.range(asked, now)?.whole();
     let service = slow.service.as_deref();
     let groups =
-        dashboard::requests(&app.database, range, service, By::Endpoint { slowest }).await?;
+        dashboard::requests(&app.database, range, service, GroupBy::Endpoint { slowest }).await?;
     let passed = range.passed(range.from, now);
     let endpoints = groups.into_iter().map(|group| EndpointFigures {
         service: group.service,
@@ -333,13 +335,13 @@ pub async fn slow_endpoints(
 }
 
 /// How often what happened, step by step.
-#[utoipa::path(get, path = "/analytics/events", operation_id = "count_events", params(Happened),
+#[utoipa::path(get, path = "/analytics/events", operation_id = "count_events", params(EventQuery),
     responses((status = 200, body = EventCounts)),
     security(("key" = []), ("service" = []), ("user" = [])))]
 pub async fn events(
     State(app): State<App>,
     caller: Caller,
-    Query(happened): Query<Happened>,
+    Query(happened): Query<EventQuery>,
 ) -> Result<Json<EventCounts>, Problem> {
     callers::reader(&caller, &app.reader_role)?;
     let (service, name) = (happened.service.as_deref(), happened.name.as_deref());
@@ -350,7 +352,7 @@ pub async fn events(
             "must be the name of an event",
         ));
     }
-    let asked = Asked {
+    let asked = RangeQuery {
         from: happened.from,
         to: happened.to,
         step_seconds: happened.step,

@@ -3,33 +3,19 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use kit::auth::Caller;
 use kit::database::commit;
-use kit::guard::Caller;
-use kit::idempotency::{Answer, Begun, IdempotencyKey, KeyedRequest, begin};
-use kit::metrics::Metrics;
+use kit::idempotency::{IdempotencyKey, KeyState, KeyedRequest, StoredResponse, begin};
 use kit::{Json, Problem};
-use prometheus_client::metrics::counter::Counter;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{App, callers};
-use crate::batch::{EventsBatch, Items, MetricsBatch, Window};
+use super::callers;
+use super::state::App;
+use crate::batch::{EventsBatch, MetricsBatch, ValidItems, Window};
 use crate::store;
-
-/// Items that were new, for Prometheus.
-#[derive(Debug, Clone, Default)]
-pub struct Taken(Counter);
-
-impl Taken {
-    /// Adds it to a service's metrics.
-    pub fn register(metrics: &Metrics) -> Self {
-        let taken = Self::default();
-        metrics.register("analytics_items", "Items that were stored", taken.0.clone());
-        taken
-    }
-}
 
 /// What became of a batch. It is stored: nothing loses it any more.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -99,26 +85,31 @@ fn keyed(
     )))
 }
 
-async fn take(app: &App, keyed: Option<KeyedRequest>, items: Items) -> Result<Response, Problem> {
+async fn take(
+    app: &App,
+    keyed: Option<KeyedRequest>,
+    items: ValidItems,
+) -> Result<Response, Problem> {
     let Some(keyed) = keyed else {
         let mut transaction = app.database.begin().await?;
         let receipt = store(&mut transaction, &items).await?;
         commit(transaction).await?;
-        app.taken.0.inc_by(receipt.accepted);
+        app.stored_items.0.inc_by(receipt.accepted);
         return Ok((StatusCode::ACCEPTED, Json(receipt)).into_response());
     };
     let mut attempt = match begin(&app.database, keyed).await? {
-        Begun::Answered(answer) => return Ok(answer.into_response()),
-        Begun::Fresh(attempt) => attempt,
+        KeyState::Answered(answer) => return Ok(answer.into_response()),
+        KeyState::Fresh(attempt) => attempt,
     };
     let receipt = store(attempt.connection(), &items).await?;
-    let answer = Answer::json(StatusCode::ACCEPTED, &receipt).map_err(|_| Problem::internal())?;
+    let answer =
+        StoredResponse::json(StatusCode::ACCEPTED, &receipt).map_err(|_| Problem::internal())?;
     let answer = attempt.finish(answer).await?;
-    app.taken.0.inc_by(receipt.accepted);
+    app.stored_items.0.inc_by(receipt.accepted);
     Ok(answer.into_response())
 }
 
-async fn store(connection: &mut PgConnection, items: &Items) -> Result<Receipt, Problem> {
+async fn store(connection: &mut PgConnection, items: &ValidItems) -> Result<Receipt, Problem> {
     let all = items.requests.len() + items.resources.len() + items.events.len();
     let accepted = store::ingest::store(connection, items).await?;
     Ok(Receipt {

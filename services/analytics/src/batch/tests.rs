@@ -17,7 +17,7 @@ fn request() -> Value {
     })
 }
 
-fn metrics(requests: &Value, resources: &Value) -> Result<Items, Problem> {
+fn metrics(requests: &Value, resources: &Value) -> Result<ValidItems, Problem> {
     let body = json!({ "requests": requests, "resources": resources }).to_string();
     kit::extract::parse_json::<MetricsBatch>(body.as_bytes())?.checked(window())
 }

@@ -16,7 +16,7 @@ pub const MAX_COUNTS: i64 = 5000;
 
 /// What requests are added up by, beside their service and the range's steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum GroupBy {
     /// Nothing more.
     Service,
     /// Endpoint and method; so many of the slowest, on average.
@@ -88,17 +88,17 @@ pub async fn requests(
     database: &Database,
     range: Range,
     service: Option<&str>,
-    by: By,
+    by: GroupBy,
 ) -> Result<Vec<RequestGroup>, DatabaseError> {
     let statement = match (range.resolution, by) {
-        (Resolution::Minute, By::Service) => requests!("requests_by_minute", "="),
-        (Resolution::Hour, By::Service) => requests!("requests_by_hour", "="),
-        (Resolution::Minute, By::Endpoint { .. }) => requests!("requests_by_minute", "<>"),
-        (Resolution::Hour, By::Endpoint { .. }) => requests!("requests_by_hour", "<>"),
+        (Resolution::Minute, GroupBy::Service) => requests!("requests_by_minute", "="),
+        (Resolution::Hour, GroupBy::Service) => requests!("requests_by_hour", "="),
+        (Resolution::Minute, GroupBy::Endpoint { .. }) => requests!("requests_by_minute", "<>"),
+        (Resolution::Hour, GroupBy::Endpoint { .. }) => requests!("requests_by_hour", "<>"),
     };
     let limit = match by {
-        By::Service => MAX_SERVICES.max(range.points()),
-        By::Endpoint { slowest } => i64::from(slowest),
+        GroupBy::Service => MAX_SERVICES.max(range.points()),
+        GroupBy::Endpoint { slowest } => i64::from(slowest),
     };
     let rows: Vec<RequestRow> = sqlx::query_as(statement)
         .bind(moment(range.from))

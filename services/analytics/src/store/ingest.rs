@@ -9,7 +9,7 @@ use kit::database::DatabaseError;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::batch::{Event, Items, RequestMetric, ResourceSample};
+use crate::batch::{Event, RequestMetric, ResourceSample, ValidItems};
 use crate::histogram;
 
 const REQUESTS: &str = "insert into metrics \
@@ -32,7 +32,10 @@ const ARRIVALS: &str = "insert into arrivals (minute, kind) \
 
 /// Stores items in the transaction of `connection`; how many were new. Durable
 /// once that commits.
-pub async fn store(connection: &mut PgConnection, items: &Items) -> Result<u64, DatabaseError> {
+pub async fn store(
+    connection: &mut PgConnection,
+    items: &ValidItems,
+) -> Result<u64, DatabaseError> {
     let mut new = 0;
     if !items.requests.is_empty() {
         new += requests(connection, &items.requests).await?;

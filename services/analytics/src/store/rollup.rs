@@ -23,7 +23,7 @@ const MINUTES: i64 = 5;
 
 /// What a round came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Round {
+pub enum RollupOutcome {
     /// There was nothing to do.
     Idle,
     /// Something was done; there may be more.
@@ -39,29 +39,29 @@ const PATIENCE: &str = "set local statement_timeout = '60s'";
 
 const TAKE: &str = "with chosen as ( \
      select distinct minute from arrivals order by minute limit $1), \
-     taken as (delete from arrivals where minute in (select minute from chosen) \
+     stored_items as (delete from arrivals where minute in (select minute from chosen) \
      returning kind, minute) \
-     select distinct kind, minute from taken order by minute, kind";
+     select distinct kind, minute from stored_items order by minute, kind";
 
 /// Rolls up some minutes that have got rows. Durable when it returns.
-pub async fn round(database: &Database) -> Result<Round, DatabaseError> {
+pub async fn round(database: &Database) -> Result<RollupOutcome, DatabaseError> {
     let mut transaction = database.begin().await?;
     let locked: bool = sqlx::query_scalar(TRY_LOCK)
         .fetch_one(&mut *transaction)
         .await?;
     if !locked {
-        return Ok(Round::Elsewhere);
+        return Ok(RollupOutcome::Elsewhere);
     }
     sqlx::query(PATIENCE).execute(&mut *transaction).await?;
-    let taken: Vec<(String, OffsetDateTime)> = sqlx::query_as(TAKE)
+    let stored_items: Vec<(String, OffsetDateTime)> = sqlx::query_as(TAKE)
         .bind(MINUTES)
         .fetch_all(&mut *transaction)
         .await?;
-    if taken.is_empty() {
-        return Ok(Round::Idle);
+    if stored_items.is_empty() {
+        return Ok(RollupOutcome::Idle);
     }
     let mut hours = BTreeSet::new();
-    for (kind, minute) in &taken {
+    for (kind, minute) in &stored_items {
         let kind = Kind::of(kind);
         write(&mut transaction, kind.minute(), *minute).await?;
         let hour = minute.unix_timestamp().div_euclid(3600) * 3600;
@@ -72,7 +72,7 @@ pub async fn round(database: &Database) -> Result<Round, DatabaseError> {
         write(&mut transaction, kind.hour(), hour).await?;
     }
     commit(transaction).await?;
-    Ok(Round::Done)
+    Ok(RollupOutcome::Done)
 }
 
 async fn write(

@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::body;
 use super::interface::{Failure, NewContract, StatusChange};
-use super::{App, body};
+use super::state::App;
 use crate::contract::{Contract, Event, Status};
 use crate::error::ApiError;
 use crate::fields::{FieldErrors, NOT_AN_INTEGER, is_integer, positive_integer};

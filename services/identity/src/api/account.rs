@@ -4,13 +4,14 @@ use http::StatusCode;
 use kit::database::commit;
 use kit::{Json, Problem};
 
-use super::bearer::{Holder, Session};
+use super::accepted::{Accepted, accepted};
+use super::authentication::{Holder, Session};
+use super::client_address::ClientAddress;
 use super::login::account_counter;
-use super::requests::check_new_password;
-use super::{
-    Accepted, Address, ChangeRequest, EmailRequest, ResetRequest, Shared, State, TokenRequest,
-    accepted,
+use super::requests::{
+    ChangeRequest, EmailRequest, ResetRequest, TokenRequest, check_new_password,
 };
+use super::state::{AppState, State};
 use crate::audit::{self, Event};
 use crate::link::{self, Purpose};
 use crate::password::Encoded;
@@ -30,7 +31,7 @@ pub(super) async fn me(shared: State, Holder(user): Holder) -> Result<Json<Profi
     security(("user" = [])), responses((status = 204, description = "It is set.")))]
 pub(super) async fn change_password(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     session: Session,
     Json(request): Json<ChangeRequest>,
 ) -> Result<StatusCode, Problem> {
@@ -89,7 +90,7 @@ pub(super) async fn change_password(
     responses((status = 202, description = "Whoever it is.", body = Accepted)))]
 pub(super) async fn ask_for_reset(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     Json(request): Json<EmailRequest>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let login = request.checked()?;
@@ -117,7 +118,7 @@ pub(super) async fn ask_for_reset(
     responses((status = 204, description = "It is set.")))]
 pub(super) async fn reset_password(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     Json(request): Json<ResetRequest>,
 ) -> Result<StatusCode, Problem> {
     let mut connection = shared.connection().await?;
@@ -156,7 +157,7 @@ pub(super) async fn reset_password(
     responses((status = 202, description = "It is on its way.", body = Accepted)))]
 pub(super) async fn ask_for_verification(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     session: Session,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let user = &session.user;
@@ -190,7 +191,7 @@ pub(super) async fn verify_email(
 }
 
 async fn send_link(
-    shared: &Shared,
+    shared: &AppState,
     purpose: Purpose,
     user: Option<&User>,
     event: impl FnOnce(Option<i32>) -> Event,

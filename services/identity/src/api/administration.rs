@@ -15,8 +15,9 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::bearer::Session;
-use super::{RolesRequest, Shared, State};
+use super::authentication::Session;
+use super::requests::RolesRequest;
+use super::state::{AppState, State};
 use crate::audit::{self, Author, Event};
 use crate::user;
 
@@ -28,10 +29,13 @@ const PAGE: i64 = 100;
 /// Who may.
 pub(super) struct Administrator(Author);
 
-impl FromRequestParts<Arc<Shared>> for Administrator {
+impl FromRequestParts<Arc<AppState>> for Administrator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        shared: &Arc<AppState>,
+    ) -> Result<Self, Problem> {
         let key = <ApiKey as OptionalFromRequestParts<_>>::from_request_parts(parts, shared);
         if let Some(key) = key.await? {
             return Ok(Self(Author::Key(key.position)));

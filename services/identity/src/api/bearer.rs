@@ -1,85 +1,19 @@
-//! Tokens in `Authorization: Bearer`, and whose they are.
+//! Tokens in `Authorization: Bearer`, as they are presented, and how a wrong one
+//! is refused.
 
-use std::sync::Arc;
-
-use axum::extract::FromRequestParts;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::Problem;
-use uuid::Uuid;
 
-use super::{Shared, sessions};
-use crate::user::{self, User};
-
-/// A token of any kind, as it was shown.
+/// A token of any kind, as it was presented.
 pub(super) struct Bearer(pub(super) String);
-
-/// A session that goes on, by its access token.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) id: Uuid,
-    pub(super) user: User,
-}
 
 impl Bearer {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        shown(headers).map(|token| Self(token.to_owned()))
+        presented(headers).map(|token| Self(token.to_owned()))
     }
 }
 
-impl FromRequestParts<Arc<Shared>> for Session {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let token = shown(&parts.headers)?;
-        let id = shared.tokens.session(token).await?;
-        let user = sessions::find(shared, id).await?.ok_or_else(ended)?;
-        Ok(Self { id, user })
-    }
-}
-
-/// Whoever shows a token of a session, or one of the other issuer's old kind,
-/// which has no session.
-pub(super) struct Holder(pub(super) User);
-
-impl FromRequestParts<Arc<Shared>> for Holder {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        if let Some(user) = legacy_holder(&parts.headers, shared).await? {
-            return Ok(Self(user));
-        }
-        let Session { user, .. } = Session::from_request_parts(parts, shared).await?;
-        Ok(Self(user))
-    }
-}
-
-/// Whose token of the other issuer's old kind is shown, if one is.
-pub(super) async fn legacy_holder(
-    headers: &HeaderMap,
-    shared: &Shared,
-) -> Result<Option<User>, Problem> {
-    let value = headers.get(header::AUTHORIZATION);
-    let Some((scheme, token)) = value.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
-        return Ok(None);
-    };
-    if !scheme.eq_ignore_ascii_case("token")
-        || headers.get_all(header::AUTHORIZATION).iter().count() > 1
-    {
-        return Ok(None);
-    }
-    let unknown = || refused("token-unknown", "The token is none of ours.");
-    let id = shared
-        .legacy
-        .holder(token.trim())
-        .await?
-        .ok_or_else(unknown)?;
-    let user = user::by_id(&mut *shared.connection().await?, id).await?;
-    let user = user.ok_or_else(sessions::unconfirmed)?;
-    user.is_active.then_some(user).ok_or_else(ended).map(Some)
-}
-
-fn shown(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(super) fn presented(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let value = match (all.next(), all.next()) {
         (Some(value), None) => value,

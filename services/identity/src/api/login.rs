@@ -7,8 +7,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::database::commit;
 use kit::{Json, Problem};
 
-use super::bearer::{Bearer, Session, legacy_holder};
-use super::{Address, LoginRequest, Shared, State, TokenResponse, sessions};
+use super::authentication::{Session, legacy_holder};
+use super::bearer::Bearer;
+use super::client_address::ClientAddress;
+use super::requests::LoginRequest;
+use super::sessions;
+use super::state::{AppState, State, TokenResponse};
 use crate::audit::{self, Event};
 use crate::digest::kept;
 use crate::password::{Encoded, Password};
@@ -21,7 +25,7 @@ use crate::user::{self, Login, User};
     responses((status = 200, description = "What carries it.", body = TokenResponse)))]
 pub(super) async fn login(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     Json(request): Json<LoginRequest>,
 ) -> Result<Json<TokenResponse>, Problem> {
     let (login, password) = request.checked()?;
@@ -44,10 +48,10 @@ pub(super) async fn login(
 
 /// Who it is, if the password is theirs and they may log in.
 async fn authenticate(
-    shared: &Shared,
+    shared: &AppState,
     login: &Login,
     password: &Password,
-    address: Address,
+    address: ClientAddress,
 ) -> Result<Option<User>, Problem> {
     let name = shared.counted_as(login).await?;
     let account = account_counter(shared, &name);
@@ -89,12 +93,12 @@ async fn authenticate(
 
 /// What wrong passwords for an account are counted under; `name` is what
 /// [`user::counted_as`] says.
-pub(super) fn account_counter(shared: &Shared, name: &str) -> Counter {
+pub(super) fn account_counter(shared: &AppState, name: &str) -> Counter {
     Counter::new("account", name, shared.policy.account_failures)
 }
 
 /// The same for the same login, as one user has one password.
-fn decoy_number(shared: &Shared, name: &str) -> u32 {
+fn decoy_number(shared: &AppState, name: &str) -> u32 {
     let seeded = format!("{} {name}", shared.policy.decoy_seed);
     kept(&seeded)
         .first_chunk()
@@ -104,7 +108,7 @@ fn decoy_number(shared: &Shared, name: &str) -> u32 {
 /// Writes the password in our form, where the setting says that nobody follows
 /// this table any more: Django ties its sessions to the encoded password, so
 /// one that came back changed would log its owner out there.
-async fn rehashed(shared: &Shared, user: User, password: &Password) -> Result<User, Problem> {
+async fn rehashed(shared: &AppState, user: User, password: &Password) -> Result<User, Problem> {
     let current = shared.hasher.iterations();
     let is_current = Encoded::parse(&user.password).is_ok_and(|one| one.is_current(current));
     if !shared.policy.rehash || is_current {
@@ -140,7 +144,7 @@ fn wrong() -> Problem {
     responses((status = 200, description = "A new pair.", body = TokenResponse)))]
 pub(super) async fn refresh(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<TokenResponse>, Problem> {
     if let Some(user) = legacy_holder(&headers, &shared).await? {
@@ -152,8 +156,8 @@ pub(super) async fn refresh(
 
 /// A session in place of a token of the other issuer's old kind.
 async fn exchange(
-    shared: &Shared,
-    address: Address,
+    shared: &AppState,
+    address: ClientAddress,
     user: &User,
 ) -> Result<Json<TokenResponse>, Problem> {
     let mut transaction = shared.database.begin().await?;

@@ -4,7 +4,9 @@ use http::StatusCode;
 use kit::database::commit;
 use kit::{Json, Problem};
 
-use super::{Address, RegisterRequest, State};
+use super::client_address::ClientAddress;
+use super::requests::RegisterRequest;
+use super::state::State;
 use crate::audit::{self, Event};
 use crate::link::{self, Purpose};
 use crate::mail;
@@ -19,7 +21,7 @@ use crate::user::{self, Profile};
     responses((status = 201, description = "The user.", body = Profile)))]
 pub(super) async fn register(
     shared: State,
-    address: Address,
+    address: ClientAddress,
     Json(request): Json<RegisterRequest>,
 ) -> Result<(StatusCode, Json<Profile>), Problem> {
     let (new, password) = request.checked()?;

@@ -12,31 +12,34 @@ use kit::{ApiKey, Json, Path, Problem};
 use uuid::Uuid;
 
 use super::bearer::{ended, refused};
+use super::client_address::ClientAddress;
 use super::requests::ClaimRequest;
-use super::{Address, Shared, State, TokenResponse};
+use super::state::{AppState, State, TokenResponse};
 use crate::audit::{self, Event};
 use crate::digest::is_plausible;
-use crate::legacy::{Known, Told};
-use crate::session::{self, Claim, Standing, TakenOver};
+use crate::legacy::{KnownSession, SessionReport};
+use crate::session::{self, Claim, SessionState, TakeOver};
 use crate::user::User;
 
 /// Whose session it is, if it goes on, here or at the other issuer.
-pub(super) async fn find(shared: &Shared, id: Uuid) -> Result<Option<User>, Problem> {
+pub(super) async fn find(shared: &AppState, id: Uuid) -> Result<Option<User>, Problem> {
     let standing = session::standing(&mut *shared.connection().await?, id).await?;
     match standing {
-        Standing::GoesOn(user) => Ok(Some(user)),
-        Standing::Ended => Ok(None),
-        Standing::Doubtful => match shared.legacy.session(id).await? {
-            Told::Good(known) => taken_over(shared, &known).await,
-            Told::Ended | Told::Replayed { .. } | Told::Unknown => Ok(None),
+        SessionState::Active(user) => Ok(Some(user)),
+        SessionState::Ended => Ok(None),
+        SessionState::Unconfirmed => match shared.legacy.session(id).await? {
+            SessionReport::Good(known) => taken_over(shared, &known).await,
+            SessionReport::Ended | SessionReport::Replayed { .. } | SessionReport::Unknown => {
+                Ok(None)
+            }
         },
     }
 }
 
-async fn taken_over(shared: &Shared, known: &Known) -> Result<Option<User>, Problem> {
+async fn taken_over(shared: &AppState, known: &KnownSession) -> Result<Option<User>, Problem> {
     let mut transaction = shared.database.begin().await?;
     match session::take_over(&mut transaction, known).await? {
-        TakenOver::GoesOn { user, is_news } => {
+        TakeOver::Active { user, is_news } => {
             if is_news {
                 let event = Event::SessionTakenOver {
                     user: user.id,
@@ -47,15 +50,15 @@ async fn taken_over(shared: &Shared, known: &Known) -> Result<Option<User>, Prob
             commit(transaction).await?;
             Ok(Some(user))
         }
-        TakenOver::Ended => Ok(None),
-        TakenOver::Unconfirmed => Err(unconfirmed()),
+        TakeOver::Ended => Ok(None),
+        TakeOver::Unconfirmed => Err(unconfirmed()),
     }
 }
 
 /// Uses a refresh token up, for the next pair.
 pub(super) async fn refresh(
-    shared: &Shared,
-    address: Address,
+    shared: &AppState,
+    address: ClientAddress,
     token: &str,
 ) -> Result<TokenResponse, Problem> {
     if !is_plausible(token) {
@@ -65,7 +68,7 @@ pub(super) async fn refresh(
     let mut connection = shared.connection().await?;
     let found = session::token(&mut connection, token).await?;
     if let Some(found) = &found
-        && let Standing::Ended = session::standing(&mut connection, found.session).await?
+        && let SessionState::Ended = session::standing(&mut connection, found.session).await?
     {
         return Err(ended());
     }
@@ -77,17 +80,19 @@ pub(super) async fn refresh(
     let id = match found {
         Some(found) if found.claim == Claim::None => found.session,
         Some(found) => match shared.legacy.claim(token).await? {
-            Told::Replayed { .. } => return replayed(shared, address, found.session).await,
-            Told::Good(_) | Told::Ended | Told::Unknown => found.session,
+            SessionReport::Replayed { .. } => {
+                return replayed(shared, address, found.session).await;
+            }
+            SessionReport::Good(_) | SessionReport::Ended | SessionReport::Unknown => found.session,
         },
         None => match shared.legacy.claim(token).await? {
-            Told::Good(known) => {
+            SessionReport::Good(known) => {
                 taken_over(shared, &known).await?.ok_or_else(ended)?;
                 known.session
             }
-            Told::Replayed { session } => return replayed(shared, address, session).await,
-            Told::Ended => return Err(ended()),
-            Told::Unknown => return Err(unknown()),
+            SessionReport::Replayed { session } => return replayed(shared, address, session).await,
+            SessionReport::Ended => return Err(ended()),
+            SessionReport::Unknown => return Err(unknown()),
         },
     };
     let Some(user) = find(shared, id).await? else {
@@ -114,12 +119,16 @@ pub(super) async fn refresh(
 }
 
 /// A token was copied, by its owner or by a thief: its session ends.
-async fn replayed<T>(shared: &Shared, address: Address, session: Uuid) -> Result<T, Problem> {
+async fn replayed<T>(
+    shared: &AppState,
+    address: ClientAddress,
+    session: Uuid,
+) -> Result<T, Problem> {
     let standing = session::standing(&mut *shared.connection().await?, session).await?;
     end_there(shared, session).await?;
     let mut transaction = shared.database.begin().await?;
     session::end(&mut transaction, session, "replay").await?;
-    if let Standing::GoesOn(user) = standing {
+    if let SessionState::Active(user) = standing {
         let event = Event::RefreshReplayed {
             user: user.id,
             session,
@@ -138,7 +147,7 @@ async fn replayed<T>(shared: &Shared, address: Address, session: Uuid) -> Result
 
 /// Lets the other issuer end a session that it knows. First there: where that
 /// fails nothing is done, and it can be tried again.
-pub(super) async fn end_there(shared: &Shared, session: Uuid) -> Result<(), Problem> {
+pub(super) async fn end_there(shared: &AppState, session: Uuid) -> Result<(), Problem> {
     let is_shared = session::is_shared(&mut *shared.connection().await?, session).await?;
     if is_shared {
         shared.legacy.end(session).await?;
@@ -157,12 +166,12 @@ pub(super) fn unconfirmed() -> Problem {
 
 /// Tells the other issuer of a session. It is told of its end, then.
 #[utoipa::path(get, path = "/auth/sessions/{id}", params(("id" = Uuid, Path)),
-    security(("key" = [])), responses((status = 200, description = "What is known.", body = Told)))]
+    security(("key" = [])), responses((status = 200, description = "What is known.", body = SessionReport)))]
 pub(super) async fn told(
     shared: State,
     _: ApiKey,
     Path(id): Path<Uuid>,
-) -> Result<Json<Told>, Problem> {
+) -> Result<Json<SessionReport>, Problem> {
     let mut transaction = shared.database.begin().await?;
     let told = session::told(&mut transaction, id).await?;
     commit(transaction).await?;
@@ -173,14 +182,14 @@ pub(super) async fn told(
 ///
 /// As often as it asks: it becomes a replay once it was answered for.
 #[utoipa::path(post, path = "/auth/sessions/claim", request_body = ClaimRequest,
-    security(("key" = [])), responses((status = 200, description = "Its session.", body = Told)))]
+    security(("key" = [])), responses((status = 200, description = "Its session.", body = SessionReport)))]
 pub(super) async fn claim(
     shared: State,
     _: ApiKey,
     Json(request): Json<ClaimRequest>,
-) -> Result<Json<Told>, Problem> {
+) -> Result<Json<SessionReport>, Problem> {
     if !is_plausible(&request.refresh_token) {
-        return Ok(Json(Told::Unknown));
+        return Ok(Json(SessionReport::Unknown));
     }
     let mut transaction = shared.database.begin().await?;
     let told = session::claim(&mut transaction, &request.refresh_token).await?;

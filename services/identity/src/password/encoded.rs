@@ -91,7 +91,7 @@ impl Digest {
 
 /// An encoded password that is none that we read. It is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum EncodingError {
     /// Another algorithm, such as `md5`.
     #[error("the algorithm is not one of Django's that are read here")]
     Algorithm,
@@ -111,14 +111,14 @@ impl std::fmt::Debug for Encoded {
 
 impl Encoded {
     /// Reads one.
-    pub fn parse(text: &str) -> Result<Self, Unfit> {
+    pub fn parse(text: &str) -> Result<Self, EncodingError> {
         if text.starts_with('!') {
             return Ok(Self::Unusable);
         }
         if text.len() > ENCODED_BYTES_MAX {
-            return Err(Unfit::Form);
+            return Err(EncodingError::Form);
         }
-        let (algorithm, rest) = text.split_once('$').ok_or(Unfit::Algorithm)?;
+        let (algorithm, rest) = text.split_once('$').ok_or(EncodingError::Algorithm)?;
         match algorithm {
             "pbkdf2_sha256" => pbkdf2(Digest::Sha256, rest),
             "pbkdf2_sha1" => pbkdf2(Digest::Sha1, rest),
@@ -126,7 +126,7 @@ impl Encoded {
             "bcrypt" => bcrypt(false, rest),
             "bcrypt_sha256" => bcrypt(true, rest),
             "scrypt" => scrypt(rest),
-            _ => Err(Unfit::Algorithm),
+            _ => Err(EncodingError::Algorithm),
         }
     }
 
@@ -210,11 +210,11 @@ pub(super) fn encode(password: &[u8], iterations: NonZeroU32, salt: [u8; 16]) ->
     format!("pbkdf2_sha256${iterations}${salt}${}", BASE64.encode(hash))
 }
 
-fn pbkdf2(digest: Digest, text: &str) -> Result<Encoded, Unfit> {
+fn pbkdf2(digest: Digest, text: &str) -> Result<Encoded, EncodingError> {
     let [iterations, salt, hash] = parts(text)?;
-    let iterations: NonZeroU32 = iterations.parse().map_err(|_| Unfit::Form)?;
+    let iterations: NonZeroU32 = iterations.parse().map_err(|_| EncodingError::Form)?;
     if iterations.get() > PBKDF2_ITERATIONS_MAX {
-        return Err(Unfit::Cost);
+        return Err(EncodingError::Cost);
     }
     let hash = decoded(hash)?;
     let salt = salt.to_owned();
@@ -226,28 +226,28 @@ fn pbkdf2(digest: Digest, text: &str) -> Result<Encoded, Unfit> {
     })
 }
 
-fn argon2(text: &str) -> Result<Encoded, Unfit> {
+fn argon2(text: &str) -> Result<Encoded, EncodingError> {
     // Before version 19 (0x13) none was written.
     let (kind, version, costs, salt, hash) = match text.split('$').collect::<Vec<_>>()[..] {
         [kind, version, costs, salt, hash] => (kind, version, costs, salt, hash),
         [kind, costs, salt, hash] => (kind, "v=16", costs, salt, hash),
-        _ => return Err(Unfit::Form),
+        _ => return Err(EncodingError::Form),
     };
-    let kind = argon2::Algorithm::new(kind).map_err(|_| Unfit::Form)?;
+    let kind = argon2::Algorithm::new(kind).map_err(|_| EncodingError::Form)?;
     let version = match version {
         "v=16" => argon2::Version::V0x10,
         "v=19" => argon2::Version::V0x13,
-        _ => return Err(Unfit::Form),
+        _ => return Err(EncodingError::Form),
     };
     let costs: Vec<_> = costs.split(',').collect();
     let [memory, passes, lanes] = costs[..] else {
-        return Err(Unfit::Form);
+        return Err(EncodingError::Form);
     };
     let cost = |text: &str, name: &str, most: u32| {
-        let text = text.strip_prefix(name).ok_or(Unfit::Form)?;
-        let cost: u32 = text.parse().map_err(|_| Unfit::Form)?;
+        let text = text.strip_prefix(name).ok_or(EncodingError::Form)?;
+        let cost: u32 = text.parse().map_err(|_| EncodingError::Form)?;
         if cost > most {
-            Err(Unfit::Cost)
+            Err(EncodingError::Cost)
         } else {
             Ok(cost)
         }
@@ -257,7 +257,7 @@ fn argon2(text: &str) -> Result<Encoded, Unfit> {
     let lanes = cost(lanes, "p=", ARGON2_LANES_MAX)?;
     let hash = decoded(hash)?;
     let params = argon2::Params::new(memory, passes, lanes, Some(hash.len()));
-    let function = Argon2::new(kind, version, params.map_err(|_| Unfit::Form)?);
+    let function = Argon2::new(kind, version, params.map_err(|_| EncodingError::Form)?);
     let (function, salt) = (Box::new(function), decoded(salt)?);
     Ok(Encoded::Argon2 {
         function,
@@ -266,44 +266,44 @@ fn argon2(text: &str) -> Result<Encoded, Unfit> {
     })
 }
 
-fn bcrypt(prehashed: bool, hash: &str) -> Result<Encoded, Unfit> {
-    let known: bcrypt::HashParts = hash.parse().map_err(|_| Unfit::Form)?;
+fn bcrypt(prehashed: bool, hash: &str) -> Result<Encoded, EncodingError> {
+    let known: bcrypt::HashParts = hash.parse().map_err(|_| EncodingError::Form)?;
     if known.get_cost() > BCRYPT_COST_MAX {
-        return Err(Unfit::Cost);
+        return Err(EncodingError::Cost);
     }
     let hash = hash.to_owned();
     Ok(Encoded::Bcrypt { prehashed, hash })
 }
 
-fn scrypt(text: &str) -> Result<Encoded, Unfit> {
+fn scrypt(text: &str) -> Result<Encoded, EncodingError> {
     let [n, salt, r, p, hash] = parts(text)?;
-    let number = |text: &str| text.parse::<u32>().map_err(|_| Unfit::Form);
+    let number = |text: &str| text.parse::<u32>().map_err(|_| EncodingError::Form);
     let (n, r, p) = (number(n)?, number(r)?, number(p)?);
     if !n.is_power_of_two() || n < 2 {
-        return Err(Unfit::Form);
+        return Err(EncodingError::Form);
     }
     let bytes = u64::from(n)
         .saturating_mul(u64::from(r))
         .saturating_mul(128);
     if bytes > SCRYPT_BYTES_MAX || p > SCRYPT_PARALLELISM_MAX {
-        return Err(Unfit::Cost);
+        return Err(EncodingError::Cost);
     }
-    let log_n = u8::try_from(n.ilog2()).map_err(|_| Unfit::Form)?;
-    let params = scrypt::Params::new(log_n, r, p).map_err(|_| Unfit::Form)?;
+    let log_n = u8::try_from(n.ilog2()).map_err(|_| EncodingError::Form)?;
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| EncodingError::Form)?;
     let (salt, hash) = (salt.to_owned(), decoded(hash)?);
     Ok(Encoded::Scrypt { params, salt, hash })
 }
 
-fn parts<const COUNT: usize>(text: &str) -> Result<[&str; COUNT], Unfit> {
+fn parts<const COUNT: usize>(text: &str) -> Result<[&str; COUNT], EncodingError> {
     let parts: Vec<_> = text.split('$').collect();
-    parts.try_into().map_err(|_| Unfit::Form)
+    parts.try_into().map_err(|_| EncodingError::Form)
 }
 
 /// An empty hash would be matched by every password.
-fn decoded(text: &str) -> Result<Vec<u8>, Unfit> {
-    let bytes = BASE64.decode(text).map_err(|_| Unfit::Form)?;
+fn decoded(text: &str) -> Result<Vec<u8>, EncodingError> {
+    let bytes = BASE64.decode(text).map_err(|_| EncodingError::Form)?;
     if bytes.len() < 8 {
-        Err(Unfit::Form)
+        Err(EncodingError::Form)
     } else {
         Ok(bytes)
     }
@@ -336,7 +336,11 @@ mod tests {
             "scrypt$16384$salt$8$33$aGFzaGhhc2g=",
             "bcrypt$$2b$19$tDbkvK5hdXZ8TXCYvvdhoOC/k3D5tUNkVh2fjJHpVw8oDsPpAhSlG",
         ] {
-            assert_eq!(Encoded::parse(text).err(), Some(Unfit::Cost), "{text}");
+            assert_eq!(
+                Encoded::parse(text).err(),
+                Some(EncodingError::Cost),
+                "{text}"
+            );
         }
     }
 
@@ -350,7 +354,11 @@ mod tests {
             "$",
             "argon2id$x",
         ] {
-            assert_eq!(Encoded::parse(text).err(), Some(Unfit::Algorithm), "{text}");
+            assert_eq!(
+                Encoded::parse(text).err(),
+                Some(EncodingError::Algorithm),
+                "{text}"
+            );
         }
         for text in [
             "pbkdf2_sha256$0$salt$aGFzaGhhc2g=",
@@ -362,7 +370,11 @@ mod tests {
             "scrypt$16384$salt$0$1$aGFzaGhhc2g=",
             "bcrypt$$2b$12$short",
         ] {
-            assert_eq!(Encoded::parse(text).err(), Some(Unfit::Form), "{text}");
+            assert_eq!(
+                Encoded::parse(text).err(),
+                Some(EncodingError::Form),
+                "{text}"
+            );
         }
         for text in ["!", "!x", "!pbkdf2_sha256$1$salt$aGFzaGhhc2g="] {
             let unusable = Encoded::parse(text).unwrap();

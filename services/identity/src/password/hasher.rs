@@ -42,7 +42,7 @@ pub struct Hasher {
 
 /// The right to hash once.
 #[derive(Debug)]
-pub struct Turn {
+pub struct HashPermit {
     working: OwnedSemaphorePermit,
     present: OwnedSemaphorePermit,
     hasher: Hasher,
@@ -66,13 +66,13 @@ impl Hasher {
     }
 
     /// Waits for the right to hash; 503 where too many do already.
-    pub async fn turn(&self) -> Result<Turn, Problem> {
+    pub async fn turn(&self) -> Result<HashPermit, Problem> {
         let present = Arc::clone(&self.present)
             .try_acquire_owned()
             .map_err(|_| busy())?;
         let working = timeout(TURN_TIMEOUT, Arc::clone(&self.working).acquire_owned());
         match working.await {
-            Ok(Ok(working)) => Ok(Turn {
+            Ok(Ok(working)) => Ok(HashPermit {
                 working,
                 present,
                 hasher: self.clone(),
@@ -82,7 +82,7 @@ impl Hasher {
     }
 }
 
-impl Turn {
+impl HashPermit {
     /// Whether this is the password. Where there is none to try (`None`), it
     /// tries `decoy` and takes as long, and it is not.
     pub async fn verify(

@@ -1,7 +1,7 @@
 //! Who may do what: services all, users what is theirs.
 
 use kit::Problem;
-use kit::guard::Caller;
+use kit::auth::Caller;
 
 use crate::message::is_user;
 

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use kit::auth::Caller;
 use kit::database::commit;
-use kit::guard::Caller;
-use kit::idempotency::{Answer, Begun, IdempotencyKey, KeyedRequest, begin};
+use kit::idempotency::{IdempotencyKey, KeyState, KeyedRequest, StoredResponse, begin};
 use kit::outbox::EmitError;
 use kit::{Json, Path, Problem, Query};
 use serde::Deserialize;
@@ -13,7 +13,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{App, callers};
+use super::callers;
+use super::state::App;
 use crate::message::Request;
 use crate::store::deliveries::{self, Replayed};
 use crate::store::notifications::{self, StoreError};
@@ -47,13 +48,14 @@ pub async fn create(
     };
     let keyed = KeyedRequest::new(&service, "POST /notifications", key, &understood);
     let mut attempt = match begin(&app.database, keyed).await? {
-        Begun::Answered(answer) => return Ok(answer.into_response()),
-        Begun::Fresh(attempt) => attempt,
+        KeyState::Answered(answer) => return Ok(answer.into_response()),
+        KeyState::Fresh(attempt) => attempt,
     };
     let connection = attempt.connection();
     let place = notifications::place(&app.database, connection, &order, &rendered, app.limit);
     let placed = place.await?;
-    let answer = Answer::json(StatusCode::ACCEPTED, &placed).map_err(|_| Problem::internal())?;
+    let answer =
+        StoredResponse::json(StatusCode::ACCEPTED, &placed).map_err(|_| Problem::internal())?;
     Ok(attempt.finish(answer).await?.into_response())
 }
 

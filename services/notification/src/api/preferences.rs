@@ -2,10 +2,11 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Json, Path, Problem};
 
-use super::{App, callers};
+use super::callers;
+use super::state::App;
 use crate::message::Preferences;
 use crate::store::preferences;
 

@@ -7,13 +7,14 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Problem, Query};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
-use super::{App, callers};
+use super::callers;
+use super::state::App;
 use crate::push::{Full, Session, serve};
 use crate::store::push;
 

@@ -4,13 +4,14 @@ use aws_lc_rs::rand;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Json, Path, Problem, Query, outside};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{App, callers};
+use super::callers;
+use super::state::App;
 use crate::store::webhooks;
 use crate::webhook::signature;
 

@@ -1,6 +1,6 @@
 //! What a failure of the mail server means. Pure.
 
-use kit::outbox::Refusal;
+use kit::outbox::DeliveryError;
 
 /// About us rather than about the mail: our name, password or encryption is not
 /// what the server wants (RFC 4954, 3207). Somebody will set it right.
@@ -8,11 +8,11 @@ const ABOUT_US: [u16; 5] = [454, 530, 534, 535, 538];
 
 /// A permanent refusal of the mail is never tried again; all else may be better
 /// later. What the server said is kept with the delivery.
-pub fn of(error: &lettre::transport::smtp::Error) -> Refusal {
+pub fn of(error: &lettre::transport::smtp::Error) -> DeliveryError {
     let said = said(error);
     match error.status() {
-        Some(code) if is_for_good(code.into()) => Refusal::Never(said),
-        _ => Refusal::Later(said),
+        Some(code) if is_for_good(code.into()) => DeliveryError::Permanent(said),
+        _ => DeliveryError::Transient(said),
     }
 }
 

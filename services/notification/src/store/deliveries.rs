@@ -1,7 +1,7 @@
 //! Deliveries: one notification on one channel, and what became of it.
 
 use kit::database::{Database, DatabaseError};
-use kit::outbox::{Delivery, Event, Outcome, Refusal, replay};
+use kit::outbox::{Delivery, DeliveryError, Event, Outcome, replay};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
@@ -17,10 +17,10 @@ pub struct Named {
 }
 
 /// The delivery that an event is about.
-pub fn named_by(event: &Event) -> Result<Uuid, Refusal> {
+pub fn named_by(event: &Event) -> Result<Uuid, DeliveryError> {
     Named::deserialize(&event.payload)
         .map(|named| named.delivery)
-        .map_err(|_| Refusal::Never("the event names no delivery".to_owned()))
+        .map_err(|_| DeliveryError::Permanent("the event names no delivery".to_owned()))
 }
 
 /// A mail to send.

@@ -2,17 +2,18 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Json, Path, Problem, Query};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, Speaker};
+use super::scope::Scope;
+use super::state::App;
 use crate::external::{External, ExternalRegistration};
 use crate::health;
-use crate::store::external::{self as store, EXTERNAL_MAX, Written};
+use crate::store::external::{self as store, EXTERNAL_MAX, WriteOutcome};
 use crate::store::health::{Check, Transition, report};
 use crate::store::tasks::{self, Work};
 
@@ -43,7 +44,8 @@ pub struct HealthReport {
 
 /// Work that will be done.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Asked {
+#[schema(as = Asked)]
+pub struct ScheduledWork {
     /// What comes next.
     pub detail: &'static str,
 }
@@ -55,23 +57,26 @@ pub(super) fn unknown() -> Problem {
 
 /// One that must be there.
 pub(super) async fn known(app: &App, caller: &Caller, id: Uuid) -> Result<External, Problem> {
-    Speaker::of(caller)?;
+    Scope::of(caller)?;
     store::get(&app.database, id).await?.ok_or_else(unknown)
 }
 
-fn answer(written: Written, status: StatusCode) -> Result<(StatusCode, Json<External>), Problem> {
+fn answer(
+    written: WriteOutcome,
+    status: StatusCode,
+) -> Result<(StatusCode, Json<External>), Problem> {
     let refused = |kind, detail| Err(Problem::new(StatusCode::CONFLICT, kind, detail));
     match written {
-        Written::Done(external) => Ok((status, Json(external))),
-        Written::NameTaken => refused(
+        WriteOutcome::Done(external) => Ok((status, Json(external))),
+        WriteOutcome::NameTaken => refused(
             "name-taken",
             "Another external service has the name; replace that one, or take another.".to_owned(),
         ),
-        Written::Full => refused(
+        WriteOutcome::Full => refused(
             "too-many-external-services",
             format!("There are {EXTERNAL_MAX} external services; remove one."),
         ),
-        Written::Unknown => Err(unknown()),
+        WriteOutcome::Unknown => Err(unknown()),
     }
 }
 
@@ -86,7 +91,7 @@ pub async fn add(
     caller: Caller,
     Json(told): Json<ExternalRegistration>,
 ) -> Result<(StatusCode, Json<External>), Problem> {
-    Speaker::of(&caller)?;
+    Scope::of(&caller)?;
     let told = told.checked(app.destinations)?;
     let written = store::add(&app.database, &told).await?;
     answer(written, StatusCode::CREATED)
@@ -104,7 +109,7 @@ pub async fn list(
     caller: Caller,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<External>>, Problem> {
-    Speaker::of(&caller)?;
+    Scope::of(&caller)?;
     let all = store::list(&app.database, filter.kind.as_deref(), filter.state).await?;
     Ok(Json(all))
 }
@@ -130,7 +135,7 @@ pub async fn replace(
     Path(id): Path<Uuid>,
     Json(told): Json<ExternalRegistration>,
 ) -> Result<(StatusCode, Json<External>), Problem> {
-    Speaker::of(&caller)?;
+    Scope::of(&caller)?;
     let told = told.checked(app.destinations)?;
     let written = store::replace(&app.database, id, &told).await?;
     answer(written, StatusCode::OK)
@@ -145,7 +150,7 @@ pub async fn remove(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    Speaker::of(&caller)?;
+    Scope::of(&caller)?;
     if store::remove(&app.database, id).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -160,7 +165,7 @@ pub async fn health(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<HealthReport>, Problem> {
-    Speaker::of(&caller)?;
+    Scope::of(&caller)?;
     let report = report(&app.database, id).await?;
     let (service, checks, transitions) = report.ok_or_else(unknown)?;
     Ok(Json(HealthReport {
@@ -175,16 +180,16 @@ pub async fn health(
 
 /// Has an external service checked now.
 #[utoipa::path(post, path = "/registry/external/{id}/check", params(("id" = Uuid, Path)),
-    responses((status = 202, body = Asked)), security(("key" = []), ("service" = [])))]
+    responses((status = 202, body = ScheduledWork)), security(("key" = []), ("service" = [])))]
 pub async fn check(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<(StatusCode, Json<Asked>), Problem> {
-    Speaker::of(&caller)?;
+) -> Result<(StatusCode, Json<ScheduledWork>), Problem> {
+    Scope::of(&caller)?;
     if !tasks::ask(&app.database, id, Work::Check).await? {
         return Err(unknown());
     }
     let detail = "It is checked now; its health has what comes of it.";
-    Ok((StatusCode::ACCEPTED, Json(Asked { detail })))
+    Ok((StatusCode::ACCEPTED, Json(ScheduledWork { detail })))
 }

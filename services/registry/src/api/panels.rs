@@ -2,14 +2,15 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Json, Path, Problem, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::external::{Asked, known};
-use super::{App, Speaker};
+use super::external::{ScheduledWork, known};
+use super::scope::Scope;
+use super::state::App;
 use crate::difference::Difference;
 use crate::store::panels::{self as store, CatalogueVersion, Sync, VersionCounts};
 use crate::store::tasks::{self, Work};
@@ -17,7 +18,7 @@ use crate::store::tasks::{self, Work};
 /// Two versions to compare.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Between {
+pub struct VersionRange {
     from: i32,
     to: i32,
 }
@@ -92,7 +93,7 @@ pub async fn difference(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    Query(Between { from, to }): Query<Between>,
+    Query(VersionRange { from, to }): Query<VersionRange>,
 ) -> Result<Json<Comparison>, Problem> {
     known(&app, &caller, id).await?;
     let earlier = kept(&app, id, from).await?.catalogue();
@@ -107,13 +108,13 @@ pub async fn difference(
 
 /// Has the catalogue asked for now.
 #[utoipa::path(post, path = "/registry/external/{id}/panels/sync", params(("id" = Uuid, Path)),
-    responses((status = 202, body = Asked)), security(("key" = []), ("service" = [])))]
+    responses((status = 202, body = ScheduledWork)), security(("key" = []), ("service" = [])))]
 pub async fn sync(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<(StatusCode, Json<Asked>), Problem> {
-    Speaker::of(&caller)?;
+) -> Result<(StatusCode, Json<ScheduledWork>), Problem> {
+    Scope::of(&caller)?;
     if !tasks::ask(&app.database, id, Work::Sync).await? {
         known(&app, &caller, id).await?;
         return Err(Problem::new(
@@ -123,7 +124,7 @@ pub async fn sync(
         ));
     }
     let detail = "Its catalogue is asked for now; its syncs have what comes of it.";
-    Ok((StatusCode::ACCEPTED, Json(Asked { detail })))
+    Ok((StatusCode::ACCEPTED, Json(ScheduledWork { detail })))
 }
 
 /// What came of the last 100 syncs, the newest first.

@@ -2,12 +2,13 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use kit::guard::Caller;
+use kit::auth::Caller;
 use kit::{Json, Path, Problem, Query};
 use uuid::Uuid;
 
-use super::{App, Speaker};
-use crate::instance::{Instance, Registration, Wanted};
+use super::scope::Scope;
+use super::state::App;
+use crate::instance::{Instance, InstanceFilter, Registration};
 use crate::store::instances;
 
 /// Registers an instance.
@@ -21,7 +22,7 @@ pub async fn register(
     caller: Caller,
     Json(told): Json<Registration>,
 ) -> Result<(StatusCode, Json<Instance>), Problem> {
-    let speaker = Speaker::of(&caller)?;
+    let speaker = Scope::of(&caller)?;
     let told = told.checked()?;
     if speaker.only().is_some_and(|name| name != told.name) {
         return Err(Problem::forbidden(
@@ -47,7 +48,7 @@ pub async fn heard(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let speaker = Speaker::of(&caller)?;
+    let speaker = Scope::of(&caller)?;
     let heard = instances::heard(&app.database, id, speaker.only()).await?;
     if heard {
         return Ok(StatusCode::NO_CONTENT);
@@ -66,7 +67,7 @@ pub async fn remove(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let speaker = Speaker::of(&caller)?;
+    let speaker = Scope::of(&caller)?;
     if instances::remove(&app.database, id, speaker.only()).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -86,8 +87,8 @@ pub async fn remove(
 pub async fn find(
     State(app): State<App>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<InstanceFilter>,
 ) -> Result<Json<Vec<Instance>>, Problem> {
-    Speaker::of(&caller)?;
+    Scope::of(&caller)?;
     Ok(Json(instances::find(&app.database, &wanted).await?))
 }

@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use http::HeaderMap;
+use kit::auth::Caller;
 use kit::database::{Database, DatabaseError};
-use kit::guard::Caller;
 use kit::{Problem, Query, Stopping};
 
-use super::{App, Speaker};
-use crate::hub::{After, Place};
-use crate::instance::Wanted;
+use super::scope::Scope;
+use super::state::App;
+use crate::hub::{NextChange, WatcherSlot};
+use crate::instance::InstanceFilter;
 use crate::store::instances::{self, Change, Kind};
 
 /// How often there is a comment where nothing happens, so that either side
@@ -22,7 +23,7 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two tries to tell everything anew.
 const RETRY: Duration = Duration::from_secs(1);
 
-type Told = Result<Event, axum::Error>;
+type StreamItem = Result<Event, axum::Error>;
 
 /// Tells of changes, as server-sent events.
 ///
@@ -41,10 +42,10 @@ type Told = Result<Event, axum::Error>;
 pub async fn watch(
     State(app): State<App>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<InstanceFilter>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Told>>, Problem> {
-    Speaker::of(&caller)?;
+) -> Result<Sse<impl Stream<Item = StreamItem>>, Problem> {
+    Scope::of(&caller)?;
     let place = app
         .hub
         .join()
@@ -55,7 +56,7 @@ pub async fn watch(
         app.hub.read(&app.database).await?;
     }
     let last = last.filter(|last| place.knows(*last));
-    let mut watching = Watching {
+    let mut watching = WatchStream {
         wanted,
         place,
         database: app.database,
@@ -65,7 +66,7 @@ pub async fn watch(
         waiting: VecDeque::new(),
     };
     // Where everything is to be told and cannot be, this is no stream yet.
-    if let After::Gap = watching.place.after(watching.last) {
+    if let NextChange::Gap = watching.place.after(watching.last) {
         watching.tell_all().await?;
     }
     let events = futures_util::stream::unfold(watching, |mut watching| async move {
@@ -80,21 +81,21 @@ fn last_event_id(headers: &HeaderMap) -> Option<i64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-struct Watching {
-    wanted: Wanted,
-    place: Place,
+struct WatchStream {
+    wanted: InstanceFilter,
+    place: WatcherSlot,
     database: Database,
     stopping: Stopping,
     /// The last change that is in the events up to now.
     last: i64,
-    waiting: VecDeque<Told>,
+    waiting: VecDeque<StreamItem>,
 }
 
-impl Watching {
+impl WatchStream {
     /// The next event; `None` once the service stops. It is asked for only when
     /// the last one has been taken, so a slow reader misses what happens
     /// meanwhile and is told of all of it, or everything anew.
-    async fn next(&mut self) -> Option<Told> {
+    async fn next(&mut self) -> Option<StreamItem> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
@@ -103,7 +104,7 @@ impl Watching {
                 return None;
             }
             match self.place.after(self.last) {
-                After::Changes(changes) => {
+                NextChange::Changes(changes) => {
                     self.last = changes.last().map_or(self.last, |change| change.number);
                     let wanted = &self.wanted;
                     let told = changes.iter().filter(|change| wanted.has(&change.instance));
@@ -112,7 +113,7 @@ impl Watching {
                         self.woken().await;
                     }
                 }
-                After::Gap => {
+                NextChange::Gap => {
                     if self.tell_all().await.is_err() {
                         // The database is away, which is logged elsewhere.
                         tokio::select! {
@@ -141,7 +142,7 @@ impl Watching {
     }
 }
 
-fn event(change: &Change) -> Told {
+fn event(change: &Change) -> StreamItem {
     let name = match change.kind {
         Kind::Added => "added",
         Kind::Removed => "removed",

@@ -12,7 +12,7 @@ pub const EXTERNAL_MAX: i64 = 1_000;
 
 /// What came of a wish to write one.
 #[derive(Debug)]
-pub enum Written {
+pub enum WriteOutcome {
     /// It is there.
     Done(External),
     /// Another one has the name.
@@ -27,7 +27,7 @@ pub enum Written {
 pub async fn add(
     database: &Database,
     told: &ExternalRegistration,
-) -> Result<Written, DatabaseError> {
+) -> Result<WriteOutcome, DatabaseError> {
     let mut transaction = database.begin().await?;
     let id = Uuid::new_v4();
     let added = sqlx::query(
@@ -47,9 +47,9 @@ pub async fn add(
                 .fetch_one(&mut *transaction)
                 .await?;
         return Ok(if taken {
-            Written::NameTaken
+            WriteOutcome::NameTaken
         } else {
-            Written::Full
+            WriteOutcome::Full
         });
     }
     written(transaction, id).await
@@ -60,7 +60,7 @@ pub async fn replace(
     database: &Database,
     id: Uuid,
     told: &ExternalRegistration,
-) -> Result<Written, DatabaseError> {
+) -> Result<WriteOutcome, DatabaseError> {
     let mut transaction = database.begin().await?;
     let replaced = sqlx::query(
         "update external_services set name = $2, url = $3, kind = $4, health_path = $5, \
@@ -71,9 +71,11 @@ pub async fn replace(
         .execute(&mut *transaction)
         .await
     {
-        Ok(replaced) if replaced.rows_affected() == 0 => Ok(Written::Unknown),
+        Ok(replaced) if replaced.rows_affected() == 0 => Ok(WriteOutcome::Unknown),
         Ok(_) => written(transaction, id).await,
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Written::NameTaken),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            Ok(WriteOutcome::NameTaken)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -101,7 +103,7 @@ fn bind<'q>(query: Query<'q>, told: &'q ExternalRegistration) -> Query<'q> {
 async fn written(
     mut transaction: sqlx::Transaction<'_, sqlx::Postgres>,
     id: Uuid,
-) -> Result<Written, DatabaseError> {
+) -> Result<WriteOutcome, DatabaseError> {
     sqlx::query(
         "insert into tasks (service, work) select s.id, w from external_services s, \
          unnest(array['check', 'sync']) w where s.id = $1 and \
@@ -124,7 +126,7 @@ async fn written(
         .fetch_one(&mut *transaction)
         .await?;
     commit(transaction).await?;
-    Ok(Written::Done(external))
+    Ok(WriteOutcome::Done(external))
 }
 
 /// All of a kind or in a state, by name.

@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::instance::{Instance, Registration, Wanted};
+use crate::instance::{Instance, InstanceFilter, Registration};
 
 /// Instances at once. A list of all is 10 MB then.
 const INSTANCES_MAX: i64 = 5_000;
@@ -104,7 +104,10 @@ pub async fn remove(
 }
 
 /// The instances that somebody is interested in, the oldest first.
-pub async fn find(database: &Database, wanted: &Wanted) -> Result<Vec<Instance>, DatabaseError> {
+pub async fn find(
+    database: &Database,
+    wanted: &InstanceFilter,
+) -> Result<Vec<Instance>, DatabaseError> {
     let found = sqlx::query_as(
         "select id, name, url, tags, health, version, ttl_seconds, registered_at from instances \
          where ($1::text is null or name = $1) and ($2::text is null or $2 = any(tags)) \
@@ -126,7 +129,7 @@ pub async fn count(database: &Database) -> Result<i64, DatabaseError> {
 /// Those somebody is interested in, and the number of the last change before.
 pub async fn snapshot(
     database: &Database,
-    wanted: &Wanted,
+    wanted: &InstanceFilter,
 ) -> Result<(i64, Vec<Instance>), DatabaseError> {
     // One statement sees one moment.
     let (number, Json(found)): (i64, Json<Vec<Instance>>) = sqlx::query_as(

@@ -8,8 +8,8 @@ use http::Method;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
-use super::Peer;
-use super::bearer::{self, BadToken, Expected};
+use super::caller::Peer;
+use super::token::{self, BadToken, ExpectedClaims};
 use crate::settings::Secrets;
 
 /// How long a token is good. A request that takes longer to arrive is refused.
@@ -58,18 +58,18 @@ impl PeerTokens {
 
     /// Who signed it, if it is for this request to this service.
     pub fn verify(&self, token: &str, method: &Method, path: &str) -> Result<Peer, BadToken> {
-        let head = bearer::head(token)?;
-        if head.algorithm != Algorithm::HS256 {
+        let header = token::header_of(token)?;
+        if header.algorithm != Algorithm::HS256 {
             return Err(BadToken::Algorithm);
         }
-        let expected = Expected {
+        let expected = ExpectedClaims {
             issuer: None,
             audience: Some(self.own_name),
         };
         let mut outcome = Err(BadToken::Signature);
         for secret in self.secrets.iter().flat_map(Secrets::iter) {
             let key = DecodingKey::from_secret(secret.expose().as_bytes());
-            outcome = bearer::claims::<Claims>(token, &key, Algorithm::HS256, expected);
+            outcome = token::claims::<Claims>(token, &key, Algorithm::HS256, expected);
             if !matches!(outcome, Err(BadToken::Signature)) {
                 break;
             }

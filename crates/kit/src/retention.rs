@@ -1,8 +1,8 @@
-//! What the kit keeps does not grow for ever.
+//! How long the kit's own tables keep rows.
 
 use std::time::Duration;
 
-use super::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError};
 use crate::{idempotency, outbox, saga};
 
 /// Sagas that have ended are kept so long for whoever asks about them.

@@ -2,13 +2,13 @@
 //!
 //! A handler says whom it takes by what it extracts: [`ApiKey`], [`User`],
 //! [`Peer`], or any of them as [`Caller`]; `Option<_>` of each also takes a
-//! request that shows nothing. What is shown and wrong is always refused, also
-//! where nothing would have done. Where a service has no keys set, nobody
+//! request without credentials. A wrong credential is always refused, also
+//! where none would have done. Where a service has no keys set, nobody
 //! passes.
 
-mod bearer;
-mod issuer;
+mod caller;
 mod peers;
+mod token;
 mod users;
 
 use std::sync::Arc;
@@ -16,81 +16,32 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use serde_json::{Map, Value};
 
-pub use bearer::BadToken;
-pub(crate) use issuer::keep as keep_keys;
+pub use caller::{ApiKey, Caller, Peer, User};
 pub use peers::PeerTokens;
+pub use token::BadToken;
 pub use users::UserTokens;
 
 use crate::Identity;
 use crate::problem::Problem;
 use crate::settings::{Secrets, Server};
 
-/// Where an API key is shown.
+/// The header of an API key.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Where a service shows its token; beside a user's in `Authorization`, on
+/// The header of a service's token; beside a user's in `Authorization`, on
 /// whose behalf it may call.
 pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 
-/// A request that showed a key of this service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApiKey {
-    /// Which one, in the order of the setting, from 0.
-    pub position: usize,
-}
-
-/// A user, as the issuer of their token says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct User {
-    /// Who: the token's `sub`.
-    pub subject: String,
-    /// What they are: the token's `roles`.
-    pub roles: Vec<String>,
-    /// Everything that the token says.
-    pub claims: Map<String, Value>,
-}
-
-impl User {
-    /// Refuses who does not have this role.
-    pub fn require_role(&self, role: &str) -> Result<(), Problem> {
-        if self.roles.iter().any(|one| one == role) {
-            return Ok(());
-        }
-        Err(Problem::forbidden(
-            "The user does not have the role that this needs.",
-        ))
-    }
-}
-
-/// Another service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Its name.
-    pub service: String,
-}
-
-/// Any who may call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Caller {
-    /// By API key.
-    Key(ApiKey),
-    /// By a user's token.
-    User(User),
-    /// By another service's token.
-    Service(Peer),
-}
-
-/// What a service knows about those who call it.
+/// Verifies the credentials of callers.
 #[derive(Debug)]
-pub(crate) struct Guards {
+pub(crate) struct Authenticator {
     keys: Option<Secrets>,
     users: Arc<UserTokens>,
     peers: PeerTokens,
 }
 
-impl Guards {
+impl Authenticator {
     pub(crate) fn new(identity: Identity, settings: &Server, users: Arc<UserTokens>) -> Self {
         Self {
             keys: settings.api_keys.clone(),
@@ -120,14 +71,14 @@ impl Guards {
         let text = given.to_str().unwrap_or_default();
         let token = match text.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            // Another scheme is none that we were shown.
+            // Credentials of another scheme are not ours to judge.
             Some(_) => return Ok(None),
             None => "",
         };
         self.users.verify(token).await.map(Some).map_err(Into::into)
     }
 
-    fn peer(&self, request: &Guarded, headers: &HeaderMap) -> Result<Option<Peer>, Problem> {
+    fn peer(&self, request: &AuthContext, headers: &HeaderMap) -> Result<Option<Peer>, Problem> {
         let Some(given) = only(headers, &SERVICE_TOKEN)? else {
             return Ok(None);
         };
@@ -141,17 +92,21 @@ impl Guards {
 
 /// What extractors need of a request: nested routers see only a part of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Guarded {
-    pub(crate) guards: Arc<Guards>,
+pub(crate) struct AuthContext {
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
 }
 
-fn guarded(parts: &Parts) -> Result<Guarded, Problem> {
-    parts.extensions.get::<Guarded>().cloned().ok_or_else(|| {
-        tracing::error!("a guarded route is served by something else than the kit");
-        Problem::internal()
-    })
+fn auth_context(parts: &Parts) -> Result<AuthContext, Problem> {
+    parts
+        .extensions
+        .get::<AuthContext>()
+        .cloned()
+        .ok_or_else(|| {
+            tracing::error!("a route with authentication is served by something else than the kit");
+            Problem::internal()
+        })
 }
 
 /// One value; more than one is more than anybody meant.
@@ -173,7 +128,7 @@ fn unauthorized(kind: &'static str, detail: &'static str) -> Problem {
         .with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn nothing_shown() -> Problem {
+fn credential_missing() -> Problem {
     unauthorized(
         "credential-missing",
         "Show an API key or a token, of the kind that this address takes.",
@@ -194,7 +149,7 @@ impl From<BadToken> for Problem {
 
 /// Both extractors of a kind of caller, from the one that may find nobody.
 macro_rules! extractors {
-    ($($type:ident by |$guarded:ident, $headers:ident| $find:expr;)*) => {$(
+    ($($type:ident by |$auth_context:ident, $headers:ident| $find:expr;)*) => {$(
         impl<S: Send + Sync> OptionalFromRequestParts<S> for $type {
             type Rejection = Problem;
 
@@ -202,7 +157,7 @@ macro_rules! extractors {
                 parts: &mut Parts,
                 _: &S,
             ) -> Result<Option<Self>, Problem> {
-                let ($guarded, $headers) = (guarded(parts)?, &parts.headers);
+                let ($auth_context, $headers) = (auth_context(parts)?, &parts.headers);
                 $find
             }
         }
@@ -212,23 +167,23 @@ macro_rules! extractors {
 
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
                 let found = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state);
-                found.await?.ok_or_else(nothing_shown)
+                found.await?.ok_or_else(credential_missing)
             }
         }
     )*};
 }
 
 extractors! {
-    ApiKey by |request, headers| request.guards.api_key(headers);
-    User by |request, headers| request.guards.user(headers).await;
-    Peer by |request, headers| request.guards.peer(&request, headers);
+    ApiKey by |request, headers| request.authenticator.api_key(headers);
+    User by |request, headers| request.authenticator.user(headers).await;
+    Peer by |request, headers| request.authenticator.peer(&request, headers);
     Caller by |request, headers| {
-        let guards = &request.guards;
-        // All that is shown is looked at: nothing wrong passes beside
+        let authenticator = &request.authenticator;
+        // Every credential is verified: nothing wrong passes beside
         // something good. The most particular one is the caller.
-        let key = guards.api_key(headers)?.map(Caller::Key);
-        let peer = guards.peer(&request, headers)?.map(Caller::Service);
-        let user = guards.user(headers).await?.map(Caller::User);
+        let key = authenticator.api_key(headers)?.map(Caller::Key);
+        let peer = authenticator.peer(&request, headers)?.map(Caller::Service);
+        let user = authenticator.user(headers).await?.map(Caller::User);
         Ok(user.or(peer).or(key))
     };
 }

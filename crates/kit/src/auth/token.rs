@@ -65,24 +65,24 @@ impl BadToken {
 
 /// What a token must say beside having a good signature.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Expected<'a> {
+pub(super) struct ExpectedClaims<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) audience: Option<&'a str>,
 }
 
 /// The head of a token, before anything of it is believed.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct TokenHeader {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
 }
 
-pub(super) fn head(token: &str) -> Result<Head, BadToken> {
+pub(super) fn header_of(token: &str) -> Result<TokenHeader, BadToken> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(BadToken::Malformed);
     }
     match jsonwebtoken::decode_header(token) {
-        Ok(header) => Ok(Head {
+        Ok(header) => Ok(TokenHeader {
             algorithm: header.alg,
             key_id: header.kid,
         }),
@@ -93,9 +93,9 @@ pub(super) fn head(token: &str) -> Result<Head, BadToken> {
 
 /// `none` is no algorithm to the library, as any other word it does not know.
 fn asks_for_unknown_algorithm(token: &str) -> bool {
-    let head = token.split('.').next().unwrap_or_default();
-    let head = URL_SAFE_NO_PAD.decode(head).unwrap_or_default();
-    serde_json::from_slice(&head).is_ok_and(|head: Value| head["alg"].is_string())
+    let header = token.split('.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    serde_json::from_slice(&header).is_ok_and(|header: Value| header["alg"].is_string())
 }
 
 /// The claims, if all is good.
@@ -103,7 +103,7 @@ pub(super) fn claims<C: DeserializeOwned>(
     token: &str,
     key: &DecodingKey,
     algorithm: Algorithm,
-    expected: Expected<'_>,
+    expected: ExpectedClaims<'_>,
 ) -> Result<C, BadToken> {
     let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY_SECONDS;

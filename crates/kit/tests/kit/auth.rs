@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::routing::get as at_get;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use kit::guard::PeerTokens;
+use kit::auth::PeerTokens;
 use kit::settings::{Secrets, Setting};
 use kit::{ApiKey, Caller, Json, Peer, Problem, Service, User};
 use serde_json::{Value, json};

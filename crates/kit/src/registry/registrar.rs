@@ -3,35 +3,45 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::{Entry, HEARTBEAT, Registered, SERVICES, pause};
-use crate::client::{Client, ClientError};
+use super::{HEARTBEAT, Registration};
+use crate::client::{Client, ClientError, REGISTRY_SERVICES, registry_pause};
 use crate::service::Stopping;
 
 /// How long the end of a service waits for the registry to forget it; without
 /// that it is forgotten a little later.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One instance, told to the registry.
+/// Keeps one instance registered.
 #[derive(Debug)]
-pub(crate) struct Registration {
+pub(crate) struct Registrar {
     pub(crate) registry: Client,
-    pub(crate) entry: Entry,
+    pub(crate) registration: Registration,
 }
 
-impl Registration {
-    /// Keeps the registry told until the service stops, whatever happens to
-    /// the registry.
-    pub(crate) async fn keep(self, stopping: Stopping) {
+/// A registered instance, as far as it matters to itself.
+#[derive(Debug, Deserialize)]
+struct RegisteredInstance {
+    id: String,
+}
+
+impl Registrar {
+    /// Keeps it registered until the service stops, whatever happens to the
+    /// registry.
+    pub(crate) async fn run(self, stopping: Stopping) {
         let mut id = None;
         tokio::select! {
-            () = self.told(&mut id) => {}
+            () = self.keep(&mut id) => {}
             () = stopping.told() => {}
         }
         let Some(id) = id else { return };
-        let goodbye = self.registry.delete(format!("{SERVICES}/{id}")).send();
+        let goodbye = self
+            .registry
+            .delete(format!("{REGISTRY_SERVICES}/{id}"))
+            .send();
         if let Ok(Ok(_)) = timeout(GOODBYE_TIMEOUT, goodbye).await {
             info!("no longer in the registry");
         } else {
@@ -40,7 +50,7 @@ impl Registration {
     }
 
     /// Registers, and again whenever the registry has forgotten. Never ends.
-    async fn told(&self, id: &mut Option<String>) {
+    async fn keep(&self, id: &mut Option<String>) {
         let mut failures = 0_u32;
         loop {
             let step = match id {
@@ -67,7 +77,7 @@ impl Registration {
                         );
                     }
                     failures = failures.saturating_add(1);
-                    sleep(pause(failures)).await;
+                    sleep(registry_pause(failures)).await;
                 }
             }
         }
@@ -76,11 +86,11 @@ impl Registration {
     async fn register(&self) -> Result<String, ClientError> {
         let answer = self
             .registry
-            .post(SERVICES)
-            .json(&self.entry)
+            .post(REGISTRY_SERVICES)
+            .json(&self.registration)
             .send()
             .await?;
-        let Registered { id } = answer.successful()?.json()?;
+        let RegisteredInstance { id } = answer.successful()?.json()?;
         // It becomes a part of an address.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if id.is_empty() || !id.chars().all(is_plain) {
@@ -93,7 +103,7 @@ impl Registration {
 
     /// `None` where the registry has forgotten us.
     async fn heartbeat(&self, id: &str) -> Result<Option<String>, ClientError> {
-        let path = format!("{SERVICES}/{id}/heartbeat");
+        let path = format!("{REGISTRY_SERVICES}/{id}/heartbeat");
         let answer = self.registry.request(Method::PUT, path).send().await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);

@@ -1,41 +1,66 @@
-//! Finds the instances of another service, again and again.
+//! Discovery: looks the instances of another service up in the registry,
+//! again and again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::{Found, LOOK, SERVICES, pause};
-use crate::client::{Client, ClientError, Instance, Instances, Source};
+use super::Client;
+use super::error::ClientError;
+use super::instance::Instance;
+use super::target::{Instances, Source, jittered};
 use crate::settings::{Origin, Setting};
+
+/// The registry's path for services.
+pub(crate) const SERVICES: &str = "/registry/services";
+
+/// How often others are looked up.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest pause after failures; the first are shorter.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Instances of one service that are used; more are left to others.
 const INSTANCES_MAX: usize = 256;
 
-/// Looks until nobody uses the source any more.
+/// An instance in the registry, as far as it matters to callers.
+#[derive(Debug, Deserialize)]
+struct RegistryInstance {
+    url: String,
+}
+
+/// The pause before another attempt after so many failures.
+pub(crate) fn pause(failures: u32) -> Duration {
+    jittered(failures).min(PAUSE_MAX)
+}
+
+/// Looks up until the source is dropped.
 pub(crate) fn discover(registry: Client, name: String) -> Source {
     let (sender, receiver) = watch::channel(None);
     tokio::spawn(async move {
         tokio::select! {
             () = sender.closed() => {}
-            () = look(&registry, &name, &sender) => {}
+            () = keep_looking_up(&registry, &name, &sender) => {}
         }
     });
     Source::Discovered(receiver)
 }
 
-async fn look(registry: &Client, name: &str, known: &watch::Sender<Option<Instances>>) {
+async fn keep_looking_up(registry: &Client, name: &str, known: &watch::Sender<Option<Instances>>) {
     let mut failures = 0_u32;
     loop {
-        match found(registry, name).await {
+        match look_up(registry, name).await {
             Ok(urls) => {
                 if failures > 0 {
                     info!(service = name, "the registry is back");
                 }
                 failures = 0;
                 known.send_if_modified(|known| renew(known, urls));
-                sleep(LOOK).await;
+                sleep(LOOKUP_INTERVAL).await;
             }
             Err(error) => {
                 if failures == 0 {
@@ -50,12 +75,12 @@ async fn look(registry: &Client, name: &str, known: &watch::Sender<Option<Instan
     }
 }
 
-async fn found(registry: &Client, name: &str) -> Result<Vec<String>, ClientError> {
+async fn look_up(registry: &Client, name: &str) -> Result<Vec<String>, ClientError> {
     let query: String = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("name", name)
         .finish();
     let answer = registry.get(format!("{SERVICES}?{query}")).send().await?;
-    let found: Vec<Found> = answer.successful()?.json()?;
+    let found: Vec<RegistryInstance> = answer.successful()?.json()?;
     // What is no address is nobody's.
     let urls = found.iter().filter_map(|one| Origin::parse(&one.url));
     let urls = urls.take(INSTANCES_MAX);

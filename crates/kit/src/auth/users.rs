@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
-use super::User;
-use super::bearer::{self, BadToken, Expected, Head};
+use super::caller::User;
+use super::token::{self, BadToken, ExpectedClaims, TokenHeader};
 use crate::settings::{Secret, Server};
 
 /// How long a token that names an unknown key waits for its key, and how many
@@ -26,12 +26,12 @@ pub struct UserTokens {
     secrets: Vec<Secret>,
     issuer: Option<String>,
     audience: Option<String>,
-    published: Option<Published>,
+    published: Option<PublishedKeys>,
 }
 
-/// The keys that the issuer publishes; somebody keeps them fresh.
+/// The keys that the issuer publishes; a task of the server refreshes them.
 #[derive(Debug)]
-pub(crate) struct Published {
+pub(crate) struct PublishedKeys {
     keys: ArcSwapOption<KeySet>,
     /// How often they were read, well or not.
     reads: watch::Sender<u64>,
@@ -41,7 +41,7 @@ pub(crate) struct Published {
     is_read: bool,
 }
 
-impl Published {
+impl PublishedKeys {
     fn new(is_read: bool) -> Self {
         Self {
             keys: ArcSwapOption::empty(),
@@ -65,12 +65,12 @@ impl Published {
         self.wanted.notified().await;
     }
 
-    async fn find(&self, head: &Head) -> Result<PublicKey, BadToken> {
+    async fn find(&self, header: &TokenHeader) -> Result<PublicKey, BadToken> {
         let key = || {
             let keys = self.keys.load();
             let found = keys
                 .as_ref()
-                .map(|keys| keys.find(head.key_id.as_deref()).cloned());
+                .map(|keys| keys.find(header.key_id.as_deref()).cloned());
             found.ok_or(BadToken::KeysUnavailable)
         };
         if let Ok(Some(found)) = key() {
@@ -99,7 +99,10 @@ impl UserTokens {
             secrets: secrets.into_iter().flatten().cloned().collect(),
             issuer: settings.jwt_issuer.clone(),
             audience: settings.jwt_audience.clone(),
-            published: settings.jwks_url.is_some().then(|| Published::new(true)),
+            published: settings
+                .jwks_url
+                .is_some()
+                .then(|| PublishedKeys::new(true)),
         }
     }
 
@@ -109,7 +112,7 @@ impl UserTokens {
         let mut tokens = Self::new(settings);
         tokens.published = match keys.map(KeySet::parse) {
             Some(keys) => {
-                let published = Published::new(false);
+                let published = PublishedKeys::new(false);
                 published.store(Some(keys?));
                 Some(published)
             }
@@ -118,25 +121,25 @@ impl UserTokens {
         Ok(tokens)
     }
 
-    pub(crate) fn published(&self) -> Option<&Published> {
+    pub(crate) fn published(&self) -> Option<&PublishedKeys> {
         self.published.as_ref()
     }
 
     /// Whose it is, if all is good.
     pub async fn verify(&self, token: &str) -> Result<User, BadToken> {
-        let head = bearer::head(token)?;
-        let expected = Expected {
+        let header = token::header_of(token)?;
+        let expected = ExpectedClaims {
             issuer: self.issuer.as_deref(),
             audience: self.audience.as_deref(),
         };
-        let claims = match (head.algorithm, &self.published) {
+        let claims = match (header.algorithm, &self.published) {
             (Algorithm::HS256, _) if !self.secrets.is_empty() => self.by_secret(token, expected)?,
             (Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512, _) | (_, None) => {
                 return Err(BadToken::Algorithm);
             }
             (_, Some(published)) => {
-                let key = published.find(&head).await?;
-                bearer::claims(token, &key.key, key.algorithm, expected)?
+                let key = published.find(&header).await?;
+                token::claims(token, &key.key, key.algorithm, expected)?
             }
         };
         user(claims)
@@ -145,12 +148,12 @@ impl UserTokens {
     fn by_secret(
         &self,
         token: &str,
-        expected: Expected<'_>,
+        expected: ExpectedClaims<'_>,
     ) -> Result<Map<String, Value>, BadToken> {
         let mut outcome = Err(BadToken::Signature);
         for secret in &self.secrets {
             let key = DecodingKey::from_secret(secret.expose().as_bytes());
-            outcome = bearer::claims(token, &key, Algorithm::HS256, expected);
+            outcome = token::claims(token, &key, Algorithm::HS256, expected);
             if !matches!(outcome, Err(BadToken::Signature)) {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Keeps the keys fresh that the issuer of users' tokens publishes.
+//! Refreshes the keys that the issuer of users' tokens publishes.
 //!
 //! They are read at start, every few minutes, and out of turn when a token
 //! names a key that is not there: rarely, however many such tokens come. What
@@ -11,7 +11,7 @@ use jwks::KeySet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::UserTokens;
+use crate::auth::UserTokens;
 use crate::client::{Client, Response};
 
 /// How often they are read. An issuer publishes a key before it signs by it.
@@ -21,7 +21,7 @@ const REFRESH: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Never ends.
-pub(crate) async fn keep(users: Arc<UserTokens>, issuer: Client) {
+pub(super) async fn refresh(users: Arc<UserTokens>, issuer: Client) {
     let Some(published) = users.published() else {
         return;
     };

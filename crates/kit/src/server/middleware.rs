@@ -1,4 +1,4 @@
-//! What happens around every request.
+//! The middleware around every request.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use http_body_util::Limited;
 use tokio::time::timeout;
 use tracing::{Instrument, debug, error, info_span, warn};
 
-use super::Shared;
+use super::state::ServerState;
+use crate::auth::AuthContext;
 use crate::context::{CORRELATION_ID, Context};
-use crate::guard::Guarded;
 use crate::metrics::OTHER;
 use crate::problem::{self, Problem, RETRY_SECONDS};
 use crate::spans::Span;
@@ -24,24 +24,24 @@ use crate::spans::Span;
 /// Ties log lines, traces and metrics together, and makes every failure a
 /// problem.
 pub(super) async fn observed(
-    State(shared): State<Arc<Shared>>,
+    State(state): State<Arc<ServerState>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let (begun, begun_at) = (Instant::now(), SystemTime::now());
-    let in_flight = shared.metrics.begun();
+    let in_flight = state.metrics.begun();
     let context = Context::read(request.headers());
-    let spanned = shared.spans.as_ref().map(|spans| (spans, context.clone()));
+    let spanned = state.spans.as_ref().map(|spans| (spans, context.clone()));
     let correlation = context.correlation.clone();
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or(OTHER, MatchedPath::as_str).to_owned();
     let method = request.method().clone();
-    let guarded = Guarded {
-        guards: Arc::clone(&shared.guards),
+    let auth_context = AuthContext {
+        authenticator: Arc::clone(&state.authenticator),
         method: method.clone(),
         uri: request.uri().clone(),
     };
-    request.extensions_mut().insert(guarded);
+    request.extensions_mut().insert(auth_context);
     // The route and not the path, which can hold what is nobody's business.
     let span = info_span!("request", %method, route, correlation_id = %correlation);
     let answering = async {
@@ -55,10 +55,10 @@ pub(super) async fn observed(
         let headers = answer.headers_mut();
         headers.insert(CORRELATION_ID, correlation.header());
         let time = begun.elapsed();
-        shared
+        state
             .metrics
             .answered(&method, &route, answer.status(), time);
-        if let Some(reports) = &shared.reports {
+        if let Some(reports) = &state.reports {
             reports.answered(&method, &route, answer.status(), time);
         }
         if let Some((spans, context)) = spanned {
@@ -80,12 +80,12 @@ pub(super) async fn observed(
 
 /// Holds a request within the service's limits.
 pub(super) async fn limited(
-    State(shared): State<Arc<Shared>>,
+    State(state): State<Arc<ServerState>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let limits = &shared.limits;
-    let Ok(_room) = shared.room.try_acquire() else {
+    let limits = &state.limits;
+    let Ok(_permit) = state.permits.try_acquire() else {
         return Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
