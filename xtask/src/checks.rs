@@ -28,13 +28,13 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
         );
     }
     // The cases start these as processes, which cargo does not know.
-    cargo(&["build", "--workspace", "--bins"])?;
+    cargo::run(&["build", "--workspace", "--bins"])?;
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
     if has("cargo-nextest") {
-        cargo(&[&["nextest", "run", "--workspace"], &filters[..]].concat())
+        cargo::run(&[&["nextest", "run", "--workspace"], &filters[..]].concat())
     } else {
         println!("cargo-nextest is not installed: using `cargo test`, which is slower.");
-        cargo(&[&["test", "--workspace", "--", TEST_THREADS], &filters[..]].concat())
+        cargo::run(&[&["test", "--workspace", "--", TEST_THREADS], &filters[..]].concat())
     }
 }
 
@@ -43,14 +43,14 @@ pub(crate) fn lint() -> Result<()> {
     format_and_clippy()?;
     if !has("cargo-deny") {
         println!("cargo-deny is not installed: building it, which takes some minutes.");
-        cargo(&["install", "--locked", "cargo-deny"])?;
+        cargo::run(&["install", "--locked", "cargo-deny"])?;
     }
     deny()
 }
 
 fn format_and_clippy() -> Result<()> {
-    cargo(&["fmt", "--all", "--check"])?;
-    cargo(&[
+    cargo::run(&["fmt", "--all", "--check"])?;
+    cargo::run(&[
         "clippy",
         "--workspace",
         "--all-targets",
@@ -62,7 +62,7 @@ fn format_and_clippy() -> Result<()> {
 
 fn deny() -> Result<()> {
     // Not advisories: their database cannot be reached from everywhere.
-    cargo(&["deny", "check", "bans", "licenses", "sources"])
+    cargo::run(&["deny", "check", "bans", "licenses", "sources"])
 }
 
 fn has(program: &str) -> bool {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use testbed::binaries;
-use testbed::story::{self, STEPS, Screen, Settings, Told};
+use testbed::story::{self, STEPS, Screen, Settings, StoryOutcome};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// As a shell says it for a process that Ctrl-C ended.
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 /// Builds, tells, reports. 0 only if nothing was failed, lost, doubled, stale
 /// or different.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    cargo(&["build", "--package", "banyan", "--package", "contracts"])?;
+    cargo::run(&["build", "--package", "banyan", "--package", "contracts"])?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -70,14 +70,14 @@ async fn tell(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-fn write_report(told: &Told, home: &Path) -> Result<PathBuf> {
+fn write_report(told: &StoryOutcome, home: &Path) -> Result<PathBuf> {
     let path = home.join("report.json");
     fs::write(&path, serde_json::to_string_pretty(&told.report)? + "\n")
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }
 
-fn show_how_to_go_on(told: &Told) {
+fn show_how_to_go_on(told: &StoryOutcome) {
     let (banyan, scene) = (&told.banyan, &told.scene);
     println!("\nEverything is still running; Ctrl-C stops it.\n");
     println!("  gateway   {}/api/contracts", told.serve.gateway());

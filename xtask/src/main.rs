@@ -1,16 +1,15 @@
 //! Development tasks, called by `./x`.
 
 mod bench;
+mod cargo;
 mod checks;
 mod demo;
 mod fuzz;
 mod new;
 mod up;
 
-use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// Whatever went wrong has been said.
 const EXIT_FAILURE: u8 = 1;
@@ -69,25 +68,4 @@ fn main() -> ExitCode {
         eprintln!("error: {}", chain.join("\n  because: "));
         ExitCode::from(EXIT_FAILURE)
     })
-}
-
-/// Runs cargo in the repository and shows what it prints.
-fn cargo(arguments: &[&str]) -> Result<()> {
-    cargo_in(&testbed::binaries::repository(), arguments)
-}
-
-/// The same in another workspace.
-fn cargo_in(workspace: &Path, arguments: &[&str]) -> Result<()> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // Not to stdout, which a report may be read from.
-    eprintln!("$ cargo {}", arguments.join(" "));
-    let status = Command::new(program)
-        .args(arguments)
-        .current_dir(workspace)
-        .status()
-        .context("running cargo")?;
-    if !status.success() {
-        bail!("cargo {} failed", arguments.first().unwrap_or(&""));
-    }
-    Ok(())
 }

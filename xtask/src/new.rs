@@ -1,6 +1,6 @@
 //! `./x new service NAME`: the beginning of a service, from `xtask/template`.
 
-use crate::cargo_in;
+use crate::cargo;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(crate) fn run(new: &New) -> Result<()> {
         println!("  {}", path.strip_prefix(&root).unwrap_or(&path).display());
     }
     // How long lines are depends on the name.
-    cargo_in(&root, &["fmt", "--package", name])?;
+    cargo::run_in(&root, &["fmt", "--package", name])?;
     println!("\nIt is in the workspace. Now:\n");
     println!("  cargo test --package {name}      # needs PostgreSQL: ./x test installs it");
     println!("  cargo run --package {name} -- --settings");

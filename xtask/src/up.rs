@@ -10,8 +10,8 @@ use std::time::Duration;
 use testbed::binaries;
 use testbed::cluster::Options;
 use testbed::deadline;
-use testbed::prometheus::Pace;
 use testbed::set::members::{self, MEMBERS};
+use testbed::set::prometheus::Pace;
 use testbed::set::{CLIENT_KEYS, GATEWAY_KEY, Ports, Set, Settings, load, report};
 
 /// Prometheus here looks more often than a deployed one: somebody waits.
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .into_iter()
         .chain(packages.flat_map(|package| ["--package", package]))
         .collect();
-    cargo(&build)?;
+    cargo::run(&build)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

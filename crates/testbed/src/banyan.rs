@@ -3,6 +3,8 @@
 
 pub mod answers;
 
+pub use answers::EXTRACTION;
+
 use crate::binaries;
 use crate::deadline;
 use crate::ports;
@@ -13,9 +15,6 @@ use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The extraction of the example's plan.
-pub const EXTRACTION: &str = "contracts";
 
 /// Names the failpoint at which `banyan serve` dies (`crates/failpoint`).
 const FAILPOINT_VARIABLE: &str = "BANYAN_FAILPOINT";

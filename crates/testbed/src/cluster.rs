@@ -5,10 +5,11 @@
 //! in without one through the socket, whose directory only the server's user
 //! may enter.
 
+mod command;
 mod installation;
 mod template;
 
-pub use installation::Installation;
+pub use installation::{Installation, SUPERUSER};
 
 use crate::deadline;
 use crate::directory::PrivateDirectory;
@@ -21,9 +22,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
-
-/// Who made the cluster.
-pub const SUPERUSER: &str = "testbed";
 
 /// Recovery after a kill may take longer than a usual start.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -321,22 +319,6 @@ pub async fn connect_url(url: &str) -> Result<Client> {
 }
 
 /// Whether this process is root, whom PostgreSQL refuses.
-fn is_root() -> Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
-}
-
-fn run_to_end(command: &mut std::process::Command, what: &Path) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("running {}", what.display()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!("{} ended with {}:\n{text}", what.display(), output.status);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,7 +27,6 @@ pub mod monolith;
 pub mod pooler;
 pub mod ports;
 pub mod process;
-pub mod prometheus;
 pub mod python;
 pub mod raw_http;
 pub mod scene;

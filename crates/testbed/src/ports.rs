@@ -16,14 +16,14 @@ const FIRST: u16 = 20_000;
 const BLOCK: u16 = 20;
 const BLOCKS: u16 = 600;
 
-struct Taken {
+struct PortBlock {
     /// Held until the process ends.
     _lock: File,
     next: u16,
     end: u16,
 }
 
-static BLOCKS_TAKEN: Mutex<Vec<Taken>> = Mutex::new(Vec::new());
+static BLOCKS_TAKEN: Mutex<Vec<PortBlock>> = Mutex::new(Vec::new());
 
 /// A port that nobody listens on and that no other run will be given.
 pub fn free() -> Result<u16> {
@@ -43,7 +43,7 @@ pub fn free() -> Result<u16> {
     }
 }
 
-fn take_block() -> Result<Taken> {
+fn take_block() -> Result<PortBlock> {
     // Any start will do; different ones make tries short.
     let start = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap_or(0);
     for step in 0..BLOCKS {
@@ -51,7 +51,7 @@ fn take_block() -> Result<Taken> {
         let lock = directory::lock_file(&format!("ports-{number}.lock"))?;
         if lock.try_lock().is_ok() {
             let next = FIRST + number * BLOCK;
-            return Ok(Taken {
+            return Ok(PortBlock {
                 _lock: lock,
                 next,
                 end: next + BLOCK,

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod load;
 pub mod members;
 mod ports;
+pub mod prometheus;
 pub mod report;
 pub mod statements;
 
@@ -21,9 +22,9 @@ use crate::http_client;
 use crate::mail::{MailServer, Mode};
 use crate::monolith::{Project, Web};
 use crate::process::{Process, Spec};
-use crate::prometheus::{Pace, Prometheus};
 use anyhow::{Context, Result};
-use members::{Around, MEMBERS, Member};
+use members::{MEMBERS, Member, Surroundings};
+use prometheus::{Pace, Prometheus};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ pub struct Set {
     cluster: Cluster,
     ports: Ports,
     logs: PathBuf,
-    around: Around,
+    around: Surroundings,
     directory: PrivateDirectory,
 }
 
@@ -104,7 +105,7 @@ impl Set {
         project.migrate().await?;
         project.seed(CONTRACTS).await?;
         let monolith = project.serve().await?;
-        let around = Around {
+        let around = Surroundings {
             gateway: ports.url("gateway"),
             notification: ports.url("notification"),
             smtp_port: smtp.port(),
@@ -277,7 +278,7 @@ pub fn variables(
     member: &Member,
     cluster: &Cluster,
     ports: &Ports,
-    around: &Around,
+    around: &Surroundings,
 ) -> Result<Vec<(String, String)>> {
     let database = |role: &str| cluster.url(role, member.package);
     let mut variables = vec![
@@ -316,7 +317,7 @@ fn start(
     member: &Member,
     cluster: &Cluster,
     ports: &Ports,
-    around: &Around,
+    around: &Surroundings,
     logs: &Path,
 ) -> Result<Process> {
     let spec = Spec::new(member.name, binaries::find(member.package)?);

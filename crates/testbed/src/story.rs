@@ -5,16 +5,18 @@
 //! demo tells it at full size, a test case smaller.
 
 mod observer;
+mod outcome;
 mod report;
 mod screen;
 mod summary;
 
+pub use outcome::StoryOutcome;
 pub use report::{Phase, Report};
 pub use screen::Screen;
 
-use crate::auditor::{Audit, Auditor, Claim};
+use crate::auditor::{Auditor, Claim};
+use crate::banyan::CommandLine;
 use crate::banyan::answers::Handover;
-use crate::banyan::{CommandLine, Plan, Serve};
 use crate::deadline;
 use crate::monolith::{BackgroundOutcome, BackgroundWrite, Writer};
 use crate::scene::{self, Scene};
@@ -76,44 +78,9 @@ impl Settings {
     }
 }
 
-/// How it ended, with everything still running.
-#[derive(Debug)]
-pub struct Told {
-    /// In numbers.
-    pub report: Report,
-    /// What the numbers do not say.
-    pub problems: Vec<String>,
-    /// The first failures, in words.
-    pub failures: Vec<String>,
-    /// The auditor's findings.
-    pub audit: Audit,
-    /// The hand-overs, in order.
-    pub handovers: Vec<Handover>,
-    /// The binary under test, running.
-    pub serve: Serve,
-    /// How to call it.
-    pub banyan: CommandLine,
-    /// The plan that it runs.
-    pub plan: Plan,
-    /// What stands around it.
-    pub scene: Scene,
-}
-
-impl Told {
-    /// Whether everything is as it must be.
-    pub fn is_clean(&self) -> bool {
-        self.report.is_clean() && self.problems.is_empty()
-    }
-
-    /// The tables that end the story.
-    pub fn summary(&self) -> String {
-        summary::of(self)
-    }
-}
-
 /// Tells it from the beginning to the end. When the future is dropped,
 /// everything that was started ends.
-pub async fn tell(settings: &Settings, screen: Arc<Screen>) -> Result<Told> {
+pub async fn tell(settings: &Settings, screen: Arc<Screen>) -> Result<StoryOutcome> {
     // Later ones go first when the future is dropped: the scene is the last.
     let scene = set_scene(settings, &screen).await?;
     let plan = scene.plan()?;
@@ -184,7 +151,7 @@ pub async fn tell(settings: &Settings, screen: Arc<Screen>) -> Result<Told> {
     }
     problems.extend(failures_of_writer(&background));
     let failures = finished.failures;
-    Ok(Told {
+    Ok(StoryOutcome {
         report,
         problems,
         failures,

@@ -7,89 +7,30 @@
 mod client;
 mod known;
 mod record;
+mod settings;
+mod state;
 mod tally;
 #[cfg(test)]
 mod tests;
 
 pub use record::{Outcome, Target, Write};
+pub use settings::{Settings, run_name};
 pub use tally::{Counts, PhaseCounts};
 
 use anyhow::Result;
 use client::Client;
-use known::Known;
+use known::KnownRows;
+use state::WorkloadState;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 use tally::Tally;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How the clients behave.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How many work at once.
-    pub clients: u32,
-    /// How many of them send no `X-User-Id`.
-    pub anonymous: u32,
-    /// How many users take turns on a client's connection: more of them make
-    /// a share of the users a finer measure.
-    pub users_per_client: u32,
-    /// Requests per second of all of them together, at most.
-    pub rate: f64,
-    /// Longest wait for an answer.
-    pub timeout: Duration,
-    /// Starts every reference of this run.
-    pub run: String,
-    /// The same seed asks for the same things in the same order per client.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            clients: 32,
-            anonymous: 4,
-            users_per_client: 8,
-            rate: 120.0,
-            timeout: Duration::from_secs(5),
-            run: run_name(),
-            seed: 1,
-        }
-    }
-}
-
-/// A name for a run that no other run has.
-pub fn run_name() -> String {
-    let mut name = uuid::Uuid::new_v4().simple().to_string();
-    name.truncate(8);
-    format!("run{name}")
-}
-
-/// What all clients share.
-#[derive(Debug)]
-struct Shared {
-    settings: Settings,
-    url: String,
-    known: Known,
-    phase: AtomicUsize,
-    tally: Mutex<Tally>,
-    writes: Mutex<Vec<Write>>,
-}
-
-impl Shared {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn writes(&self) -> MutexGuard<'_, Vec<Write>> {
-        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Clients at work. Dropping it ends them at once.
 #[derive(Debug)]
 pub struct Workload {
-    shared: Arc<Shared>,
+    shared: Arc<WorkloadState>,
     stop: watch::Sender<bool>,
     clients: JoinSet<()>,
 }
@@ -97,7 +38,7 @@ pub struct Workload {
 /// A look at a workload while it runs.
 #[derive(Debug, Clone)]
 pub struct View {
-    shared: Arc<Shared>,
+    shared: Arc<WorkloadState>,
 }
 
 impl View {
@@ -133,9 +74,9 @@ pub struct Finished {
 impl Workload {
     /// Looks around at `url`, then starts the clients in a first phase.
     pub async fn start(url: &str, settings: Settings, phase: &str) -> Result<Self> {
-        let known = Known::look_around(url, &settings).await?;
+        let known = KnownRows::look_around(url, &settings).await?;
         let (stop, _) = watch::channel(false);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WorkloadState {
             url: url.to_owned(),
             known,
             phase: AtomicUsize::new(0),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use testbed::binaries;
 use testbed::directory::PrivateDirectory;
 use testbed::http_client::{Call, Connection};
-use testbed::prometheus::{Pace, Prometheus};
+use testbed::set::prometheus::{Pace, Prometheus};
 use testbed::set::{GATEWAY_KEY, Ports, Set, Settings};
 
 const PATIENCE: Duration = Duration::from_mins(1);

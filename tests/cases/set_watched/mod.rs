@@ -8,8 +8,8 @@
 use serde_json::Value;
 use std::time::Duration;
 use testbed::deadline;
-use testbed::prometheus::{Pace, Prometheus};
 use testbed::set::members;
+use testbed::set::prometheus::{Pace, Prometheus};
 use testbed::set::{Set, Settings};
 
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The largest answer; the backend's has a little over 1 KiB.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
+/// What is asked for: below the route of the gateway's example.
+pub(super) const PATH: &str = "/api/v1/items";
+
 /// What the backend says of itself in each answer: the port that was asked.
 pub(super) const ARM_HEADER: &str = "x-arm";
 
@@ -25,10 +28,7 @@ pub(super) struct Conversation {
 
 /// The request of one of many users, whom the split tells apart.
 pub(super) fn request(user: u32) -> String {
-    format!(
-        "GET {} HTTP/1.1\r\nHost: bench\r\nx-user-id: user-{user}\r\n\r\n",
-        super::peers::PATH
-    )
+    format!("GET {PATH} HTTP/1.1\r\nHost: bench\r\nx-user-id: user-{user}\r\n\r\n")
 }
 
 /// The same with a token.

@@ -1,8 +1,9 @@
 //! Processor time per request under as much load as a proxy bears.
 
 use super::{
+    conversation::PATH,
     machine::{LOAD_CORE, processor_micros},
-    peers::{PATH, Peer},
+    peers::Peer,
 };
 use anyhow::{Context, Result, bail};
 use std::{

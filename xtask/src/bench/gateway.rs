@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The gateway's example, as it is shipped.
 fn build() -> Result<PathBuf> {
-    cargo(&[
+    cargo::run(&[
         "build",
         "--release",
         "--package",

@@ -23,9 +23,6 @@ pub(super) const OURS: &str = "banyan";
 /// Ours with more features on, where that is asked for.
 pub(super) const OURS_WITH: &str = "banyan-with";
 
-/// What is asked for: below the route of the gateway's example.
-pub(super) const PATH: &str = "/api/v1/items";
-
 /// How long a server may take to answer for the first time.
 const START_LIMIT: Duration = Duration::from_secs(20);
 const START_INTERVAL: Duration = Duration::from_millis(20);

@@ -6,14 +6,15 @@
 //! processor time for an answer does not depend on that.
 
 mod load;
-mod work;
+mod running_service;
+mod workloads;
 
 use super::machine;
 use crate::cargo;
 use anyhow::{Context, Result, bail};
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use http::{HeaderName, HeaderValue};
-use load::{Figures, Work};
+use load::{Figures, Workload};
+use running_service::RunningService;
 use serde_json::{Value, json};
 use std::{
     process::Command,
@@ -24,7 +25,6 @@ use testbed::{
     binaries,
     cluster::Options,
     deadline,
-    http_client::{self, Call},
     scene::{self, Scene},
     set::{
         Ports, Set, Settings,
@@ -32,8 +32,6 @@ use testbed::{
     },
 };
 
-/// Preparing calls may take so long, each.
-const LIMIT: Duration = Duration::from_secs(30);
 /// All mails that were taken are delivered within it.
 const MAILS_LIMIT: Duration = Duration::from_mins(10);
 /// Contracts need parties and plots in the monolith.
@@ -100,7 +98,7 @@ fn released() -> Result<()> {
         .into_iter()
         .chain(packages.flat_map(|package| ["--package", package]))
         .collect();
-    cargo(&build)?;
+    cargo::run(&build)?;
     let program = binaries::target()?.join("release/xtask");
     let status = Command::new(&program)
         .args(std::env::args_os().skip(1))
@@ -110,37 +108,6 @@ fn released() -> Result<()> {
         bail!("nothing was measured");
     }
     Ok(())
-}
-
-/// A service that runs, to be asked.
-struct Stand {
-    url: String,
-    pid: u32,
-    /// What other services show it.
-    key: String,
-}
-
-impl Stand {
-    /// A call with the key of services.
-    fn with_key(&self, call: Call) -> Call {
-        with_key(call, &self.key)
-    }
-
-    /// Sends a call that prepares something; its answer must be good.
-    async fn tell(&self, call: &Call) -> Result<Value> {
-        let answer = http_client::call(&self.url, call, LIMIT).await?;
-        if !answer.status.is_success() {
-            bail!("{}: {}: {}", call.line(), answer.status, answer.body_head());
-        }
-        Ok(answer.json())
-    }
-}
-
-fn with_key(mut call: Call, key: &str) -> Call {
-    let key = HeaderValue::from_str(key).unwrap_or(HeaderValue::from_static(""));
-    call.headers
-        .insert(HeaderName::from_static("x-api-key"), key);
-    call
 }
 
 /// By service, in the order of the measurements.
@@ -162,27 +129,30 @@ async fn measure(arguments: &Arguments) -> Result<Measured> {
         };
         let set = Set::start(&settings, &tell).await?;
         for member in wanted {
-            let stand = Stand {
+            let service = RunningService {
                 url: set.ports().url(member.name),
                 pid: set.pid(member.name).context("the service does not run")?,
                 key: member.key(),
             };
-            let works = work::of(member.name, &stand, set.cluster()).await;
-            let works = works.with_context(|| format!("preparing {}", member.name))?;
-            all.push((member.name, figures(&stand, works, time, Some(&set)).await?));
+            let workloads = workloads::of(member.name, &service, set.cluster()).await;
+            let workloads = workloads.with_context(|| format!("preparing {}", member.name))?;
+            all.push((
+                member.name,
+                figures(&service, workloads, time, Some(&set)).await?,
+            ));
         }
         set.stop().await;
     }
     if arguments.wants(CONTRACTS) {
         let scene = Scene::set(&scene::Settings::durable(PARTIES), &tell).await?;
-        let stand = Stand {
+        let service = RunningService {
             url: scene.service.url().to_owned(),
             pid: scene.service.pid(),
             key: String::new(),
         };
         all.push((
             CONTRACTS,
-            figures(&stand, work::contracts(), time, None).await?,
+            figures(&service, workloads::contracts(), time, None).await?,
         ));
         // What was started last ends first.
         drop(scene);
@@ -191,20 +161,20 @@ async fn measure(arguments: &Arguments) -> Result<Measured> {
 }
 
 async fn figures(
-    stand: &Stand,
-    works: Vec<Work>,
+    service: &RunningService,
+    workloads: Vec<Workload>,
     time: Duration,
     set: Option<&Set>,
 ) -> Result<Vec<Figures>> {
     let mut all = Vec::new();
-    for work in works {
+    for work in workloads {
         let work = Arc::new(work);
         eprintln!("measuring: {}", work.what());
-        let before = (machine::processor_micros(stand.pid)?, Instant::now());
-        let (figures, asked) = load::run(stand, &work, time).await?;
+        let before = (machine::processor_micros(service.pid)?, Instant::now());
+        let (figures, asked) = load::run(service, &work, time).await?;
         all.push(figures);
         if let (true, Some(set)) = (work.leads_to_mails(), set) {
-            all.push(mails(stand, set, asked, before).await?);
+            all.push(mails(service, set, asked, before).await?);
         }
     }
     Ok(all)
@@ -212,7 +182,12 @@ async fn figures(
 
 /// Waits until as many mails are delivered as were asked for since `before`,
 /// when so much processor time was used.
-async fn mails(stand: &Stand, set: &Set, asked: u64, before: (f64, Instant)) -> Result<Figures> {
+async fn mails(
+    service: &RunningService,
+    set: &Set,
+    asked: u64,
+    before: (f64, Instant),
+) -> Result<Figures> {
     eprintln!("waiting for {asked} mails");
     // One was sent in preparation.
     let wanted = usize::try_from(asked)? + 1;
@@ -227,7 +202,7 @@ async fn mails(stand: &Stand, set: &Set, asked: u64, before: (f64, Instant)) -> 
         what: "mail delivered",
         clients: 0,
         per_second: count / before.1.elapsed().as_secs_f64(),
-        cpu_micros: (machine::processor_micros(stand.pid)? - before.0) / count,
+        cpu_micros: (machine::processor_micros(service.pid)? - before.0) / count,
         latency: None,
     })
 }

@@ -69,6 +69,31 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "banyan",
         &[&["cli"], &["serve", "client"], &["control", "exit"]],
     ),
+    (
+        "kit",
+        &[
+            &["program"],
+            &["server"],
+            &["saga", "retention"],
+            &["outbox", "registry", "reports"],
+            &["service", "acl"],
+            &["client", "idempotency", "ledger"],
+            &["auth", "database", "extract", "openapi", "outside", "spans"],
+            &["problem", "batches", "health"],
+            &["settings", "metrics", "context", "backoff"],
+        ],
+    ),
+    (
+        "testbed",
+        &[
+            &["story"],
+            &["auditor", "scene", "set"],
+            &["workload", "mail", "monolith", "schemathesis"],
+            &["banyan", "cluster", "pooler", "python", "service"],
+            &["http_client", "raw_http", "ports", "process"],
+            &["binaries", "catalogue", "deadline", "directory", "document"],
+        ],
+    ),
 ];
 
 /// The area of a file; none for the crate's root.

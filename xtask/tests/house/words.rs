@@ -90,15 +90,7 @@ const RETIRED: &[Retired] = &[
 ];
 
 /// Crates that still have such names. Only ever shrinks.
-const PENDING: &[&str] = &[
-    "analytics",
-    "gateway",
-    "identity",
-    "kit",
-    "plan",
-    "registry",
-    "testbed",
-];
+const PENDING: &[&str] = &["gateway", "plan"];
 
 /// The retired names that a crate still has.
 fn retired_in(of: &str, roots: &[ModuleTree]) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Both sides' rows, compared one by one, and what each side must hold true
 //! by itself.
 
-use super::{Audit, Side};
+use super::findings::{Audit, Side};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use tokio_postgres::Client;

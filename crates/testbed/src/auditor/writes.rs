@@ -1,6 +1,6 @@
 //! How often each reference of a run is there.
 
-use super::Side;
+use super::findings::Side;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;

@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The extraction of the example's plan.
+pub const EXTRACTION: &str = "contracts";
+
 /// `banyan check`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -41,7 +44,7 @@ pub struct Status {
 impl Status {
     /// The example's extraction; the default if it is not there.
     pub fn contracts(&self) -> Extraction {
-        self.of(super::EXTRACTION)
+        self.of(EXTRACTION)
     }
 
     /// An extraction; the default if it is not there.

@@ -1,11 +1,14 @@
 //! Where PostgreSQL's programs are and as whom they run.
 
-use super::{is_root, run_to_end};
+use super::command::{is_root, run_to_end};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Who made the cluster.
+pub const SUPERUSER: &str = "testbed";
 
 /// The system user that the server package makes.
 const SYSTEM_USER: &str = "postgres";

@@ -1,8 +1,8 @@
 //! A fresh data directory, made once per user and version and then copied:
 //! a copy takes a tenth of the time of initdb.
 
-use super::Installation;
-use super::{SUPERUSER, run_to_end};
+use super::command::run_to_end;
+use super::installation::{Installation, SUPERUSER};
 use crate::directory;
 use anyhow::{Context, Result};
 use std::fs;

@@ -64,7 +64,7 @@ impl Load {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct CallCounts {
     milliseconds: Vec<f64>,
     failed: usize,
     first_failure: Option<String>,
@@ -79,7 +79,7 @@ pub async fn run(gateway: &str, key: &str, settings: &Settings) -> Result<Load> 
         let connection = Connection::new(gateway)?.header("x-api-key", key);
         visitors.spawn(visit(connection, end, settings.rest));
     }
-    let mut all = Seen::default();
+    let mut all = CallCounts::default();
     while let Some(seen) = visitors.join_next().await {
         let seen = seen?;
         all.milliseconds.extend(seen.milliseconds);
@@ -106,8 +106,8 @@ pub async fn run(gateway: &str, key: &str, settings: &Settings) -> Result<Load> 
     })
 }
 
-async fn visit(mut connection: Connection, end: Instant, rest: Duration) -> Seen {
-    let mut seen = Seen::default();
+async fn visit(mut connection: Connection, end: Instant, rest: Duration) -> CallCounts {
+    let mut seen = CallCounts::default();
     while Instant::now() < end {
         let asked = Instant::now();
         let answer = connection.send(&Call::get("/health"), LIMIT).await;

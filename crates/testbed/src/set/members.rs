@@ -13,12 +13,12 @@ pub struct Member {
     /// Where it listens, as the seed has it.
     pub port: u16,
     /// What it reads beside what every service reads.
-    pub own: fn(&Around) -> Vec<(&'static str, String)>,
+    pub own: fn(&Surroundings) -> Vec<(&'static str, String)>,
 }
 
 /// What is around a service, as far as one may be told of it.
 #[derive(Debug, Clone)]
-pub struct Around {
+pub struct Surroundings {
     /// The gateway's address.
     pub gateway: String,
     /// The notification service's address.

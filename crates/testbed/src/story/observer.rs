@@ -16,13 +16,13 @@ const STATUS_EVERY: u32 = 2;
 
 /// Row changes applied, summed over streams that start anew at each hand-over.
 #[derive(Debug, Default)]
-struct Followed {
+struct AppliedChanges {
     sum: u64,
     /// What each stream said last: forward, reverse.
     last: [u64; 2],
 }
 
-impl Followed {
+impl AppliedChanges {
     fn see(&mut self, extraction: &Extraction) {
         let streams = [&extraction.forward, &extraction.reverse];
         for (last, stream) in self.last.iter_mut().zip(streams) {
@@ -37,13 +37,13 @@ impl Followed {
 /// A task that looks. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Observer {
-    followed: Arc<Mutex<Followed>>,
+    followed: Arc<Mutex<AppliedChanges>>,
     task: JoinHandle<()>,
 }
 
 impl Observer {
     pub fn start(screen: Arc<Screen>, view: View, banyan: CommandLine) -> Self {
-        let followed = Arc::new(Mutex::new(Followed::default()));
+        let followed = Arc::new(Mutex::new(AppliedChanges::default()));
         let seen = Arc::clone(&followed);
         let task = tokio::spawn(async move {
             let mut interval = tokio::time::interval(TRAFFIC_INTERVAL);
@@ -83,7 +83,7 @@ impl Drop for Observer {
     }
 }
 
-fn note(followed: &Mutex<Followed>, status: &Status) {
+fn note(followed: &Mutex<AppliedChanges>, status: &Status) {
     let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
     followed.see(&status.contracts());
 }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_starts_anew_goes_on_being_counted() {
-        let mut followed = Followed::default();
+        let mut followed = AppliedChanges::default();
         for rows in [3, 10, 0, 4] {
             let forward = Some(Stream {
                 rows,

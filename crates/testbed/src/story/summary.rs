@@ -1,26 +1,28 @@
 //! The tables that end the story.
 
-use super::Told;
+use super::outcome::StoryOutcome;
 use super::report::Report;
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 
 const WIDTH: u16 = 80;
 
-/// Both tables, the warnings, and the verdict.
-pub(super) fn of(told: &Told) -> String {
-    let mut lines = vec![
-        phases(&told.report).to_string(),
-        totals(&told.report).to_string(),
-    ];
-    let warnings = told.report.warnings();
-    for (word, texts) in [
-        ("PROBLEM", &told.problems),
-        ("warning", &warnings),
-        ("failure", &told.failures),
-    ] {
-        lines.extend(texts.iter().map(|text| format!("{word}  {text}")));
+impl StoryOutcome {
+    /// Both tables, the warnings, and the verdict.
+    pub fn summary(&self) -> String {
+        let mut lines = vec![
+            phases(&self.report).to_string(),
+            totals(&self.report).to_string(),
+        ];
+        let warnings = self.report.warnings();
+        for (word, texts) in [
+            ("PROBLEM", &self.problems),
+            ("warning", &warnings),
+            ("failure", &self.failures),
+        ] {
+            lines.extend(texts.iter().map(|text| format!("{word}  {text}")));
+        }
+        lines.join("\n")
     }
-    lines.join("\n")
 }
 
 fn phases(report: &Report) -> Table {

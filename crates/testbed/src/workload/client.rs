@@ -2,8 +2,9 @@
 //! them remembers of its own writes.
 
 use super::known::version_of;
-use super::tally::{Deed, Observation};
-use super::{Outcome, Shared, Target, Write};
+use super::record::{Outcome, Target, Write};
+use super::state::WorkloadState;
+use super::tally::{Observation, RequestKind};
 use crate::http_client::{Answer, Call, Connection, SendError};
 use anyhow::Result;
 use http::{Method, StatusCode};
@@ -49,7 +50,7 @@ const READ_BACK: f64 = 0.5;
 const DOCUMENT: f64 = 0.4;
 
 pub(super) struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<WorkloadState>,
     number: u32,
     connection: Connection,
     random: ChaCha8Rng,
@@ -72,7 +73,7 @@ struct User {
 }
 
 impl Client {
-    pub fn new(shared: Arc<Shared>, number: u32) -> Result<Self> {
+    pub fn new(shared: Arc<WorkloadState>, number: u32) -> Result<Self> {
         let settings = &shared.settings;
         let first = number * settings.users_per_client + 1;
         let user = |id: u32| User {
@@ -384,9 +385,9 @@ impl Client {
             phase,
             elapsed: started.elapsed(),
             deed: match (call.path.starts_with(CONTRACTS), is_read) {
-                (true, true) => Deed::ReadContracts,
-                (true, false) => Deed::WriteContracts,
-                (false, _) => Deed::Other,
+                (true, true) => RequestKind::ReadContracts,
+                (true, false) => RequestKind::WriteContracts,
+                (false, _) => RequestKind::Other,
             },
             by_service: result
                 .as_ref()

@@ -1,6 +1,6 @@
 //! What clients need to know before they can ask for anything.
 
-use super::Settings;
+use super::settings::Settings;
 use crate::http_client::{Call, Connection};
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -10,7 +10,7 @@ const SHARED_CONTRACTS: usize = 8;
 
 /// Ids of rows that exist.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownRows {
     /// Parties.
     pub parties: Vec<u64>,
     /// Land plots.
@@ -21,7 +21,7 @@ pub(super) struct Known {
     pub shared: Vec<u64>,
 }
 
-impl Known {
+impl KnownRows {
     /// Asks the API, as a client would.
     pub async fn look_around(url: &str, settings: &Settings) -> Result<Self> {
         let mut connection = Connection::new(url)?;

@@ -66,7 +66,7 @@ pub struct PhaseCounts {
 
 /// What a request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum RequestKind {
     ReadContracts,
     WriteContracts,
     Other,
@@ -77,7 +77,7 @@ pub(super) enum Deed {
 pub(super) struct Observation {
     pub phase: usize,
     pub elapsed: Duration,
-    pub deed: Deed,
+    pub deed: RequestKind,
     pub by_service: bool,
     pub is_acknowledged_write: bool,
     /// What went wrong, in words.
@@ -126,8 +126,9 @@ impl Tally {
         sums.requests += 1;
         sums.failed += u64::from(seen.failure.is_some());
         sums.writes_acknowledged += u64::from(seen.is_acknowledged_write);
-        let is_contract_read = seen.deed == Deed::ReadContracts;
-        let is_contract_write = seen.deed == Deed::WriteContracts && seen.is_acknowledged_write;
+        let is_contract_read = seen.deed == RequestKind::ReadContracts;
+        let is_contract_write =
+            seen.deed == RequestKind::WriteContracts && seen.is_acknowledged_write;
         sums.contract_reads += u64::from(is_contract_read);
         sums.contract_reads_by_service += u64::from(is_contract_read && seen.by_service);
         sums.contract_writes += u64::from(is_contract_write);
@@ -244,7 +245,7 @@ mod tests {
         tally.note(Observation {
             phase: 0,
             elapsed: Duration::from_millis(5),
-            deed: Deed::ReadContracts,
+            deed: RequestKind::ReadContracts,
             by_service: true,
             is_acknowledged_write: false,
             failure,

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 /// How the server answers writes and reads of a single contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Manners {
+enum ServerBehaviour {
     Proper,
     /// Reads show the contract as it was before.
     Stale,
@@ -32,7 +32,7 @@ enum Manners {
 
 fn answer(
     request: &Request<Incoming>,
-    manners: Manners,
+    manners: ServerBehaviour,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let reply = |status: u16, body: &Value| {
         let body = Full::new(Bytes::from(body.to_string()));
@@ -45,24 +45,24 @@ fn answer(
     let is_one = path.starts_with("/api/contracts/");
     let contract = |version: u64| json!({"id": 1, "version": version, "contract": 1});
     match (request.method(), manners) {
-        (&Method::GET, Manners::Stale) if is_one => reply(200, &contract(1)),
-        (&Method::GET, Manners::Forgetful) if is_one => reply(404, &json!({})),
+        (&Method::GET, ServerBehaviour::Stale) if is_one => reply(200, &contract(1)),
+        (&Method::GET, ServerBehaviour::Forgetful) if is_one => reply(404, &json!({})),
         (&Method::GET, _) if is_one => reply(200, &contract(2)),
         (&Method::GET, _) => reply(200, &json!({"results": [contract(2)]})),
-        (_, Manners::Failing) => reply(502, &json!({})),
-        (_, Manners::Refusing) => {
+        (_, ServerBehaviour::Failing) => reply(502, &json!({})),
+        (_, ServerBehaviour::Refusing) => {
             let mut refusal = reply(503, &json!({}))?;
             refusal.headers_mut().insert("retry-after", 1.into());
             Ok(refusal)
         }
-        (_, Manners::Silent) => Err(std::io::Error::other("silent")),
+        (_, ServerBehaviour::Silent) => Err(std::io::Error::other("silent")),
         (&Method::POST, _) => reply(201, &contract(2)),
         (_, _) => reply(200, &contract(2)),
     }
 }
 
 /// Lets clients work against such a server until it has seen enough.
-async fn work(manners: Manners) -> Finished {
+async fn work(manners: ServerBehaviour) -> Finished {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
@@ -100,7 +100,7 @@ fn count(finished: &Finished, outcome: Outcome) -> usize {
 
 #[tokio::test]
 async fn a_server_with_manners_gives_nothing_to_complain_about() {
-    let finished = work(Manners::Proper).await;
+    let finished = work(ServerBehaviour::Proper).await;
     assert_eq!(finished.failures, [""; 0]);
     assert_eq!(
         count(&finished, Outcome::Acknowledged),
@@ -114,7 +114,7 @@ async fn a_server_with_manners_gives_nothing_to_complain_about() {
 
 #[tokio::test]
 async fn old_and_missing_versions_of_an_own_write_are_stale() {
-    for manners in [Manners::Stale, Manners::Forgetful] {
+    for manners in [ServerBehaviour::Stale, ServerBehaviour::Forgetful] {
         let finished = work(manners).await;
         assert!(
             finished.total.stale_reads > 10,
@@ -128,7 +128,7 @@ async fn old_and_missing_versions_of_an_own_write_are_stale() {
 
 #[tokio::test]
 async fn writes_without_a_clear_answer_are_unknown_and_failed() {
-    for manners in [Manners::Failing, Manners::Silent] {
+    for manners in [ServerBehaviour::Failing, ServerBehaviour::Silent] {
         let finished = work(manners).await;
         assert_eq!(
             count(&finished, Outcome::Unknown),
@@ -145,7 +145,7 @@ async fn writes_without_a_clear_answer_are_unknown_and_failed() {
 
 #[tokio::test]
 async fn writes_that_were_surely_not_sent_are_refused_and_failed() {
-    let finished = work(Manners::Refusing).await;
+    let finished = work(ServerBehaviour::Refusing).await;
     assert_eq!(count(&finished, Outcome::Refused), finished.writes.len());
     assert_eq!(finished.total.failed, finished.writes.len() as u64);
 }

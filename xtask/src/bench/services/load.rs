@@ -1,7 +1,7 @@
 //! Clients that ask one thing after another: a closed loop, which finds what a
 //! service takes. Its latencies are those of a service that is busy.
 
-use super::{super::machine, super::open_loop::Latency, Stand};
+use super::{super::machine, super::open_loop::Latency, running_service::RunningService};
 use anyhow::{Context, Result, bail};
 use std::{
     sync::{
@@ -21,7 +21,7 @@ const CLIENTS: u32 = 16;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Something that a service is asked for again and again.
-pub(super) struct Work {
+pub(super) struct Workload {
     what: &'static str,
     clients: u32,
     items: u32,
@@ -30,7 +30,7 @@ pub(super) struct Work {
     call: Box<dyn Fn(u64) -> Call + Send + Sync>,
 }
 
-impl Work {
+impl Workload {
     /// The call of each number; numbers never come twice.
     pub(super) fn new(
         what: &'static str,
@@ -99,17 +99,21 @@ pub(super) struct Figures {
 
 /// Lets the clients ask for so long; also how often they asked in all. An
 /// answer that is not good ends it.
-pub(super) async fn run(stand: &Stand, work: &Arc<Work>, time: Duration) -> Result<(Figures, u64)> {
+pub(super) async fn run(
+    service: &RunningService,
+    workload: &Arc<Workload>,
+    time: Duration,
+) -> Result<(Figures, u64)> {
     let number = Arc::new(AtomicU64::new(0));
-    ask(stand, work, &number, WARM_UP).await?;
-    let (before, begun) = (machine::processor_micros(stand.pid)?, Instant::now());
-    let latencies = ask(stand, work, &number, time).await?;
+    ask(service, workload, &number, WARM_UP).await?;
+    let (before, begun) = (machine::processor_micros(service.pid)?, Instant::now());
+    let latencies = ask(service, workload, &number, time).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    let used = machine::processor_micros(stand.pid)? - before;
-    let items = f64::from(u32::try_from(latencies.len())?) * f64::from(work.items);
+    let used = machine::processor_micros(service.pid)? - before;
+    let items = f64::from(u32::try_from(latencies.len())?) * f64::from(workload.items);
     let figures = Figures {
-        what: work.what,
-        clients: work.clients,
+        what: workload.what,
+        clients: workload.clients,
         per_second: items / seconds,
         cpu_micros: used / items,
         latency: Some(Latency::of(latencies).context("nothing was answered")?),
@@ -118,16 +122,16 @@ pub(super) async fn run(stand: &Stand, work: &Arc<Work>, time: Duration) -> Resu
 }
 
 async fn ask(
-    stand: &Stand,
-    work: &Arc<Work>,
+    service: &RunningService,
+    workload: &Arc<Workload>,
     number: &Arc<AtomicU64>,
     time: Duration,
 ) -> Result<Vec<Duration>> {
     let end = Instant::now() + time;
     let mut clients = JoinSet::new();
-    for _ in 0..work.clients {
-        let connection = Connection::new(&stand.url)?;
-        clients.spawn(ask_until(end, connection, work.clone(), number.clone()));
+    for _ in 0..workload.clients {
+        let connection = Connection::new(&service.url)?;
+        clients.spawn(ask_until(end, connection, workload.clone(), number.clone()));
     }
     let mut latencies = Vec::new();
     while let Some(client) = clients.join_next().await {
@@ -139,22 +143,22 @@ async fn ask(
 async fn ask_until(
     end: Instant,
     mut connection: Connection,
-    work: Arc<Work>,
+    workload: Arc<Workload>,
     number: Arc<AtomicU64>,
 ) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     while Instant::now() < end {
-        let call = (work.call)(number.fetch_add(1, Ordering::Relaxed));
+        let call = (workload.call)(number.fetch_add(1, Ordering::Relaxed));
         let asked = Instant::now();
         let answer = connection.send(&call, LIMIT).await;
         latencies.push(asked.elapsed());
         let answer = answer.with_context(|| call.line())?;
-        if answer.status != work.status {
+        if answer.status != workload.status {
             bail!(
                 "{}: {} in the place of {}: {}",
                 call.line(),
                 answer.status,
-                work.status,
+                workload.status,
                 answer.body_head()
             );
         }

@@ -1,12 +1,12 @@
 //! A real Prometheus that scrapes the set, by the files of `deploy/prometheus`
 //! with this machine's addresses.
 
+use super::members::MEMBERS;
+use super::ports::Ports;
 use crate::binaries;
 use crate::deadline;
 use crate::http_client::{self, Call};
 use crate::process::{Exit, Process, Spec};
-use crate::set::Ports;
-use crate::set::members::MEMBERS;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs;

@@ -1,6 +1,9 @@
 //! What each service is asked for.
 
-use super::{Stand, load::Work, with_key};
+use super::{
+    load::Workload,
+    running_service::{RunningService, with_key},
+};
 use anyhow::{Context, Result, bail};
 use http::{HeaderValue, Method};
 use serde_json::json;
@@ -21,34 +24,38 @@ const ROLL_UPS: &str = include_str!("roll_ups.sql");
 const DAY_MINUTES: i64 = 24 * 60;
 
 /// Prepares a service of the set, and says what to ask it for.
-pub(super) async fn of(service: &str, stand: &Stand, cluster: &Cluster) -> Result<Vec<Work>> {
-    match service {
-        "auth" => auth(stand).await,
-        "notification" => notification(stand).await,
-        "analytics" => analytics(stand, cluster).await,
-        "registry" => registry(stand).await,
+pub(super) async fn of(
+    name: &str,
+    service: &RunningService,
+    cluster: &Cluster,
+) -> Result<Vec<Workload>> {
+    match name {
+        "auth" => auth(service).await,
+        "notification" => notification(service).await,
+        "analytics" => analytics(service, cluster).await,
+        "registry" => registry(service).await,
         other => bail!("it is not known what to ask `{other}` for"),
     }
 }
 
-async fn auth(stand: &Stand) -> Result<Vec<Work>> {
+async fn auth(service: &RunningService) -> Result<Vec<Workload>> {
     let (email, password) = ("bench@example.com", "SecurePassword123!");
     let user = json!({ "username": "bench", "email": email, "password": password });
-    stand.tell(&Call::post("/auth/register", &user)).await?;
+    service.send(&Call::post("/auth/register", &user)).await?;
     let credentials = json!({ "email": email, "password": password });
     let login = Call::post("/auth/login", &credentials);
-    let tokens = stand.tell(&login).await?;
+    let tokens = service.send(&login).await?;
     let token = tokens["access_token"].as_str();
     let token = token.context("a login brought no token")?;
     let bearer = HeaderValue::try_from(format!("Bearer {token}"))?;
     let me = Call::get("/auth/me").header("authorization", bearer);
     Ok(vec![
-        Work::again("me", me),
-        Work::again("login", login).clients(LOGINS),
+        Workload::again("me", me),
+        Workload::again("login", login).clients(LOGINS),
     ])
 }
 
-async fn notification(stand: &Stand) -> Result<Vec<Work>> {
+async fn notification(service: &RunningService) -> Result<Vec<Workload>> {
     let welcome = |user: &str| {
         let body = json!({
             "user_id": user, "template": "welcome", "data": { "name": "Ann" },
@@ -56,19 +63,19 @@ async fn notification(stand: &Stand) -> Result<Vec<Work>> {
         });
         Call::post("/notifications", &body)
     };
-    let first = stand.tell(&stand.with_key(welcome("first"))).await?;
+    let first = service.send(&service.with_key(welcome("first"))).await?;
     let id = first["id"].as_str().context("a notification has no id")?;
-    let shown = stand.with_key(Call::get(format!("/notifications/{id}")));
-    let key = stand.key.clone();
+    let shown = service.with_key(Call::get(format!("/notifications/{id}")));
+    let key = service.key.clone();
     // A user each: how many one is told at once is bounded.
     let mail = move |number: u64| with_key(welcome(&format!("bench-{number}")), &key);
     Ok(vec![
-        Work::again("notification shown", shown),
-        Work::new("mail taken", mail).answered(202).mails(),
+        Workload::again("notification shown", shown),
+        Workload::new("mail taken", mail).answered(202).mails(),
     ])
 }
 
-async fn analytics(stand: &Stand, cluster: &Cluster) -> Result<Vec<Work>> {
+async fn analytics(service: &RunningService, cluster: &Cluster) -> Result<Vec<Workload>> {
     let superuser = cluster.superuser("analytics").await?;
     superuser
         .batch_execute("set search_path = analytics_service")
@@ -84,14 +91,14 @@ async fn analytics(stand: &Stand, cluster: &Cluster) -> Result<Vec<Work>> {
     };
     let rows: Vec<_> = (0..ROWS).map(row).collect();
     let batch = Call::post("/analytics/metrics", &json!({ "requests": rows }));
-    let look = |what, path: &str, days: i64| -> Result<Work> {
+    let look = |what, path: &str, days: i64| -> Result<Workload> {
         let from = now - time::Duration::minutes(days * DAY_MINUTES - 5);
         let from = from.format(&Rfc3339)?;
         let call = Call::get(format!("/analytics/{path}from={from}"));
-        Ok(Work::again(what, stand.with_key(call)).clients(1))
+        Ok(Workload::again(what, service.with_key(call)).clients(1))
     };
     Ok(vec![
-        Work::again("row taken, by the 1000", stand.with_key(batch))
+        Workload::again("row taken, by the 1000", service.with_key(batch))
             .clients(4)
             .answered(202)
             .items(ROWS),
@@ -105,35 +112,35 @@ async fn analytics(stand: &Stand, cluster: &Cluster) -> Result<Vec<Work>> {
     ])
 }
 
-async fn registry(stand: &Stand) -> Result<Vec<Work>> {
+async fn registry(service: &RunningService) -> Result<Vec<Workload>> {
     let mut heartbeats = Vec::new();
     for number in 0..INSTANCES {
         let instance = json!({
             "name": format!("bench-{}", number % NAMES), "ttl_seconds": 3600,
             "url": format!("http://127.0.0.1:{}", 20_000 + number),
         });
-        let call = stand.with_key(Call::post("/registry/services", &instance));
-        let id = stand.tell(&call).await?;
+        let call = service.with_key(Call::post("/registry/services", &instance));
+        let id = service.send(&call).await?;
         let id = id["id"].as_str().context("an instance has no id")?;
         let heartbeat = Call {
             method: Method::PUT,
             ..Call::get(format!("/registry/services/{id}/heartbeat"))
         };
-        heartbeats.push(stand.with_key(heartbeat));
+        heartbeats.push(service.with_key(heartbeat));
     }
-    let found = stand.with_key(Call::get("/registry/services?name=bench-1"));
+    let found = service.with_key(Call::get("/registry/services?name=bench-1"));
     let next = move |number: u64| {
         let place = usize::try_from(number).unwrap_or_default() % INSTANCES;
         heartbeats[place].clone()
     };
     Ok(vec![
-        Work::again("ten instances found", found),
-        Work::new("heartbeat", next).answered(204),
+        Workload::again("ten instances found", found),
+        Workload::new("heartbeat", next).answered(204),
     ])
 }
 
 /// The same for contracts, beside the monolith of the example.
-pub(super) fn contracts() -> Vec<Work> {
+pub(super) fn contracts() -> Vec<Workload> {
     let new = |number: u64| {
         let contract = json!({
             "reference": format!("bench-{number}"), "title": "Field", "seller": 1, "buyer": 2,
@@ -142,11 +149,11 @@ pub(super) fn contracts() -> Vec<Work> {
         Call::post("/api/contracts", &contract)
     };
     vec![
-        Work::new("contract created", new).answered(201),
-        Work::new("contract shown", |number| {
+        Workload::new("contract created", new).answered(201),
+        Workload::new("contract shown", |number| {
             Call::get(format!("/api/contracts/{}", number % 16 + 1))
         }),
-        Work::again(
+        Workload::again(
             "page of 20 contracts",
             Call::get("/api/contracts?page_size=20"),
         ),
