@@ -22,8 +22,7 @@ use local_mover::LocalMover;
 use overrides::Override;
 use plan::{ExtractionName, Plan};
 use std::{
-    collections::BTreeMap, fmt::Write as _, io::Write, net::SocketAddr, path::Path, sync::Arc,
-    time::Duration,
+    collections::BTreeMap, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration,
 };
 use succession::{Inherited, Successor};
 use tokio::{
@@ -327,9 +326,5 @@ async fn stop_signal() {
 fn token() -> std::io::Result<String> {
     let mut bytes = [0; TOKEN_BYTES];
     conductor::api::random(&mut bytes)?;
-    let mut token = String::with_capacity(2 * TOKEN_BYTES);
-    for byte in bytes {
-        let _ = write!(token, "{byte:02x}");
-    }
-    Ok(token)
+    Ok(hex::encode(bytes))
 }

@@ -26,15 +26,6 @@ pub(crate) fn kept(text: &str) -> Vec<u8> {
     digest(&SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// As others write what is kept.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Whether it can be one of ours at all.
 pub(crate) fn is_plausible(token: &str) -> bool {
     (1..=TOKEN_CHARACTERS_MAX).contains(&token.len())

@@ -15,7 +15,7 @@ use kit::database::DatabaseError;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::digest::{hexadecimal, kept, random_token};
+use crate::digest::{kept, random_token};
 use crate::legacy::{KnownSession, SessionReport};
 use crate::user::{self, User};
 
@@ -258,7 +258,7 @@ pub(crate) async fn take_over(
     }
     let user = user::by_id(connection, known.user).await?;
     let user = user.filter(|user| {
-        user.is_active && hexadecimal(&kept(&user.password)) == known.password_digest
+        user.is_active && hex::encode(kept(&user.password)) == known.password_digest
     });
     let Some(user) = user else {
         return Ok(TakeOver::Unconfirmed);

@@ -183,7 +183,7 @@ impl Encoded {
                 prehashed: true,
                 hash,
             } => {
-                let prehash = hexadecimal(digest::digest(&digest::SHA256, password).as_ref());
+                let prehash = hex::encode(digest::digest(&digest::SHA256, password));
                 bcrypt::verify(prehash, hash).unwrap_or(false)
             }
             Self::Scrypt { params, salt, hash } => {
@@ -203,7 +203,7 @@ impl Encoded {
 
 /// A new password as the table has it. It costs as much as trying it.
 pub(super) fn encode(password: &[u8], iterations: NonZeroU32, salt: [u8; 16]) -> String {
-    let salt = hexadecimal(&salt);
+    let salt = hex::encode(salt);
     let mut hash = [0; 32];
     let algorithm = Digest::Sha256.algorithm();
     pbkdf2::derive(algorithm, iterations, salt.as_bytes(), password, &mut hash);
@@ -307,15 +307,6 @@ fn decoded(text: &str) -> Result<Vec<u8>, EncodingError> {
     } else {
         Ok(bytes)
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // To a text it cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
