@@ -32,6 +32,7 @@ pub mod raw_http;
 pub mod scene;
 pub mod schemathesis;
 pub mod service;
+pub mod service_bed;
 pub mod set;
 pub mod story;
 pub mod workload;

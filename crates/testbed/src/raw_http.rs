@@ -3,9 +3,11 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -58,6 +60,18 @@ impl Answer {
         let id = problem["correlation_id"].as_str();
         assert_eq!(id, self.header("x-correlation-id"), "{self:?}");
     }
+}
+
+/// Sends a request with these header lines, each with its end, to a port of this
+/// machine over a connection of its own.
+pub async fn send(port: u16, line: &str, headers: &str, body: &str) -> Result<Answer> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    let length = body.len();
+    let text = format!(
+        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n{headers}\r\n{body}"
+    );
+    talk(stream, text.as_bytes()).await
 }
 
 /// Sends a text and reads all that comes until the end.

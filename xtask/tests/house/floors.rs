@@ -88,7 +88,13 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         &[
             &["story"],
             &["auditor", "scene", "set"],
-            &["workload", "mail", "monolith", "schemathesis"],
+            &[
+                "workload",
+                "mail",
+                "monolith",
+                "schemathesis",
+                "service_bed",
+            ],
             &["banyan", "cluster", "pooler", "python", "service"],
             &["http_client", "raw_http", "ports", "process"],
             &["binaries", "catalogue", "deadline", "directory", "document"],

@@ -65,14 +65,14 @@ async fn what_was_accepted_outlives_the_database() {
     };
     until("accepted batches", 50, true).await;
     // In the middle of whatever it does.
-    scene.cluster.kill().await;
+    scene.bed.cluster.kill().await;
     until("refused batches", 8, false).await;
     scene
         .get("/analytics/overview")
         .await
         .is_problem(503, "unavailable");
     assert_eq!(scene.get("/health/live").await.status, 200);
-    scene.cluster.restart(&Options::fast()).await.unwrap();
+    scene.bed.cluster.restart(&Options::fast()).await.unwrap();
     let before = answers.lock().await.len();
     until("accepted batches", before + 50, true).await;
     for _ in &senders {

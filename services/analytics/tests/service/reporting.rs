@@ -21,7 +21,7 @@ async fn the_query_of_the_seed_works_as_it_is_written() {
         .collect();
     scene.report(&requests, &[]).await;
     // As whoever is told to look, with the service's own role.
-    let url = scene.cluster.url("analytics_app", "analytics").unwrap();
+    let url = scene.bed.cluster.url("analytics_app", "analytics").unwrap();
     let client = cluster::connect_url(&url).await.unwrap();
     let rows = client.query(SLOW, &[]).await.unwrap();
     let read: Vec<(String, f64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();

@@ -80,7 +80,7 @@ async fn a_batch_that_commits_during_a_round_is_not_missed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_do_not_meet() {
     let scene = Scene::with(&[("ANALYTICS_ROLLUP_INTERVAL", "0")]).await;
-    let logs = scene.directory.path().join("other");
+    let logs = scene.bed.directory.path().join("other");
     let port = testbed::ports::free().unwrap().to_string();
     let spec = scene.spec("other").env("SERVICE_PORT", &port);
     let mut other = Process::start(&spec, &logs).unwrap();
@@ -101,7 +101,7 @@ async fn a_round_that_is_killed_leaves_nothing_out_and_nothing_twice() {
     is_rolled_up_exactly(&scene, 50).await;
     // The round has taken its notes and stands before the table of the hours.
     for table in ["requests_by_minute", "requests_by_hour"] {
-        let holder = scene.cluster.superuser("analytics").await.unwrap();
+        let holder = scene.bed.cluster.superuser("analytics").await.unwrap();
         holder
             .batch_execute(&format!(
                 "begin; lock table analytics_service.{table} in share mode"

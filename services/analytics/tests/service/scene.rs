@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use testbed::cluster::{Cluster, Options, Rights};
 use testbed::deadline;
-use testbed::directory::PrivateDirectory;
 use testbed::ports;
 use testbed::process::{Process, Spec};
+use testbed::raw_http;
 pub use testbed::raw_http::Answer;
-use testbed::raw_http::talk;
+use testbed::service_bed::ServiceBed;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::net::TcpStream;
 use tokio_postgres::types::FromSqlOwned;
 
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,10 +22,8 @@ const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
 pub struct Scene {
     // Dropped in this order: what uses it first.
     service: Option<Process>,
-    pub cluster: Cluster,
+    pub bed: ServiceBed,
     pub port: u16,
-    variables: Vec<(String, String)>,
-    pub directory: PrivateDirectory,
 }
 
 impl Scene {
@@ -37,43 +33,19 @@ impl Scene {
 
     /// With these settings beside the usual ones.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
-        let directory = PrivateDirectory::new().unwrap();
-        let mut cluster = Cluster::create(&directory, "db", &Options::fast())
-            .await
-            .unwrap();
-        for role in ["analytics_owner", "analytics_app"] {
-            cluster.create_role(role, Rights::Plain).await.unwrap();
-        }
-        cluster
-            .create_database("analytics", "analytics_owner")
-            .await
-            .unwrap();
-        let port = ports::free().unwrap();
-        let url = |role| cluster.url(role, "analytics").unwrap();
-        let usual = [
-            ("DATABASE_URL", url("analytics_app")),
-            ("DATABASE_OWNER_URL", url("analytics_owner")),
-            ("SERVICE_PORT", port.to_string()),
-            ("ANALYTICS_SERVICE_API_KEY", KEY.to_owned()),
-            ("JWT_SECRET_KEY", JWT_SECRET.to_owned()),
-            ("SERVICE_TOKEN_SECRET", SERVICE_SECRET.to_owned()),
-            ("ANALYTICS_ROLLUP_INTERVAL", "0.05".to_owned()),
-            ("LOG_LEVEL", "debug".to_owned()),
-        ];
-        let more = variables
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
-        let variables = usual
-            .into_iter()
-            .chain(more)
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
+        let program = env!("CARGO_BIN_EXE_analytics");
+        let mut bed = ServiceBed::create("analytics", program).await.unwrap();
+        bed.set(&[
+            ("ANALYTICS_SERVICE_API_KEY", KEY),
+            ("JWT_SECRET_KEY", JWT_SECRET),
+            ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
+            ("ANALYTICS_ROLLUP_INTERVAL", "0.05"),
+        ]);
+        bed.set(variables);
         let mut scene = Self {
             service: None,
-            cluster,
-            port,
-            variables,
-            directory,
+            bed,
+            port: ports::free().unwrap(),
         };
         // As the README says.
         scene
@@ -84,32 +56,12 @@ impl Scene {
     }
 
     pub fn spec(&self, name: &str) -> Spec {
-        let spec = Spec::new(name, env!("CARGO_BIN_EXE_analytics"));
-        let set = |spec: Spec, (name, value): &(String, String)| spec.env(name, value);
-        self.variables.iter().fold(spec, set)
+        self.bed.spec(name, self.port)
     }
 
     pub async fn start(&mut self) {
-        let spec = self.spec("analytics");
-        let service = Process::start(&spec, &self.directory.path().join("logs")).unwrap();
-        self.service = Some(service);
-        self.until_ready().await;
-    }
-
-    pub async fn until_ready(&mut self) {
-        let port = self.port;
-        let service = self.service.as_mut().unwrap();
-        deadline::until("the service", PATIENCE, async || {
-            service.ensure_running()?;
-            let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await else {
-                return Ok(None);
-            };
-            let text = b"GET /health/ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-            let answer = talk(stream, text).await?;
-            Ok((answer.status == 200).then_some(()))
-        })
-        .await
-        .unwrap();
+        let service = self.bed.start("analytics", self.port).await;
+        self.service = Some(service.unwrap());
     }
 
     /// SIGKILL.
@@ -123,23 +75,15 @@ impl Scene {
     }
 
     pub fn log(&self) -> String {
-        let file = self.directory.path().join("logs/analytics.log");
-        std::fs::read_to_string(file).unwrap()
+        self.bed.log("analytics").unwrap()
     }
 
-    /// What only a superuser of the database may do.
     pub async fn sql(&self, statements: &str) {
-        let client = self.cluster.superuser("analytics").await.unwrap();
-        let statements = format!("set search_path = analytics_service; {statements}");
-        client.batch_execute(&statements).await.unwrap();
+        self.bed.sql(statements).await.unwrap();
     }
 
-    /// One value out of the database.
     pub async fn value<T: FromSqlOwned>(&self, query: &str) -> T {
-        let client = self.cluster.superuser("analytics").await.unwrap();
-        let path = "set search_path = analytics_service; set timezone = 'UTC'";
-        client.batch_execute(path).await.unwrap();
-        client.query_one(query, &[]).await.unwrap().get(0)
+        self.bed.value(query).await.unwrap()
     }
 
     /// Waits until all that came is rolled up.
@@ -188,13 +132,7 @@ pub async fn post(port: u16, path: &str, headers: &str, body: &Value) -> Answer 
 }
 
 async fn send(port: u16, line: &str, headers: &str, body: &str) -> Answer {
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let length = body.len();
-    let text = format!(
-        "{line} HTTP/1.1\r\nHost: analytics\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n{headers}\r\n{body}"
-    );
-    talk(stream, text.as_bytes()).await.unwrap()
+    raw_http::send(port, line, headers, body).await.unwrap()
 }
 
 /// The beginning of a minute, so many minutes ago.

@@ -16,6 +16,6 @@ async fn the_service_answers_as_its_openapi_document_says() {
         headers: &[&format!("X-API-Key: {KEY}")],
         without: &[],
     };
-    trial.run(scene.directory.path()).await.unwrap();
+    trial.run(scene.bed.directory.path()).await.unwrap();
     assert!(!scene.log().contains("ERROR"));
 }

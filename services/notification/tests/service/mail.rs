@@ -165,7 +165,7 @@ async fn a_service_that_is_killed_sends_what_it_had_promised() {
     }
     scene.kill().await;
     // A lease that the dead one held would end by itself, a minute later.
-    let superuser = scene.cluster.superuser("notification").await.unwrap();
+    let superuser = scene.bed.cluster.superuser("notification").await.unwrap();
     superuser
         .batch_execute(
             "update notification_service.outbox_deliveries set due_at = now() where lease is not null",
@@ -188,12 +188,12 @@ async fn a_database_that_dies_and_comes_back_costs_no_mail() {
     scene.until_state(&before, "sent").await;
     scene.kill_smtp().await;
     let during = scene.notify(welcome("Ann", "during@example.com")).await;
-    scene.cluster.kill().await;
+    scene.bed.cluster.kill().await;
     let answer = scene
         .post("/notifications", welcome("Ann", "never@example.com"))
         .await;
     assert_eq!(answer.status, 503, "{answer:?}");
-    scene.cluster.start().await.unwrap();
+    scene.bed.cluster.start().await.unwrap();
     scene.start_smtp().await;
     deadline::until("the service to be ready", PATIENCE, async || {
         let ready = scene.get("/health/ready").await;

@@ -118,7 +118,7 @@ async fn what_is_no_longer_kept_is_named() {
     for number in 1..=5 {
         push(&scene, "7", &number.to_string()).await;
     }
-    let superuser = scene.cluster.superuser("notification").await.unwrap();
+    let superuser = scene.bed.cluster.superuser("notification").await.unwrap();
     superuser
         .batch_execute("delete from notification_service.push_messages where number < 4")
         .await

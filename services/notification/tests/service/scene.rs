@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::cluster::{Cluster, Options, Rights};
 use testbed::deadline;
-use testbed::directory::PrivateDirectory;
 use testbed::mail::{self, MailServer};
 use testbed::ports;
-use testbed::process::{Process, Spec};
+use testbed::process::Process;
+use testbed::service_bed::ServiceBed;
 
 use crate::client::{Answer, Client};
 
@@ -39,14 +38,14 @@ impl Mode {
 }
 
 pub struct Scene {
-    pub cluster: Cluster,
-    pub client: Client,
-    pub directory: PrivateDirectory,
-    mode: Mode,
-    smtp_port: u16,
-    smtp: Option<MailServer>,
+    // Dropped in this order: what uses it first.
     service: Option<Process>,
-    variables: Vec<(String, String)>,
+    smtp: Option<MailServer>,
+    pub bed: ServiceBed,
+    pub client: Client,
+    mode: Mode,
+    port: u16,
+    smtp_port: u16,
 }
 
 impl Scene {
@@ -56,44 +55,28 @@ impl Scene {
 
     /// Everything, with these settings beside the usual ones.
     pub async fn with(mode: Mode, variables: &[(&str, &str)]) -> Self {
-        let directory = PrivateDirectory::new().unwrap();
-        let mut cluster = Cluster::create(&directory, "db", &Options::fast())
-            .await
-            .unwrap();
-        for role in ["notification_owner", "notification_app"] {
-            cluster.create_role(role, Rights::Plain).await.unwrap();
-        }
-        cluster
-            .create_database("notification", "notification_owner")
-            .await
-            .unwrap();
+        let program = env!("CARGO_BIN_EXE_notification");
+        let bed = ServiceBed::create("notification", program).await.unwrap();
         let (port, smtp_port) = (ports::free().unwrap(), ports::free().unwrap());
         let mut scene = Self {
-            client: Client::new(port),
-            cluster,
-            mode,
-            smtp_port,
-            smtp: None,
             service: None,
-            variables: Vec::new(),
-            directory,
+            smtp: None,
+            bed,
+            client: Client::new(port),
+            mode,
+            port,
+            smtp_port,
         };
-        scene.set_variables(port, variables);
+        scene.set_variables(variables);
         scene.make_certificate();
         scene.start_smtp().await;
         scene.start().await;
         scene
     }
 
-    fn set_variables(&mut self, port: u16, more: &[(&str, &str)]) {
-        let url = |role| self.cluster.url(role, "notification").unwrap();
-        let (port, smtp_port) = (port.to_string(), self.smtp_port.to_string());
-        let (app, owner) = (url("notification_app"), url("notification_owner"));
-        let authorities = self.path("certificate.pem").display().to_string();
-        let mut variables = vec![
-            ("DATABASE_URL", app.as_str()),
-            ("DATABASE_OWNER_URL", &owner),
-            ("SERVICE_PORT", &port),
+    fn set_variables(&mut self, more: &[(&str, &str)]) {
+        let smtp_port = self.smtp_port.to_string();
+        self.bed.set(&[
             ("NOTIFICATION_SERVICE_API_KEY", KEY),
             ("JWT_SECRET_KEY", JWT_SECRET),
             ("SMTP_SERVER", "localhost"),
@@ -103,21 +86,16 @@ impl Scene {
             ("NOTIFICATION_RETRY", "0.05"),
             ("NOTIFICATION_BURST", "1000"),
             ("NOTIFICATION_WEBHOOKS", "any"),
-            ("LOG_LEVEL", "debug"),
-        ];
+        ]);
         if self.mode != Mode::Plain {
-            variables.extend([
-                ("SMTP_CA_FILE", authorities.as_str()),
+            let authorities = self.path("certificate.pem").display().to_string();
+            self.bed.set(&[
+                ("SMTP_CA_FILE", &authorities),
                 ("SMTP_USER", SMTP_USER),
                 ("SMTP_PASSWORD", SMTP_PASSWORD),
             ]);
         }
-        variables.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
-        variables.extend(more);
-        self.variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        self.bed.set(more);
     }
 
     fn make_certificate(&self) {
@@ -128,11 +106,11 @@ impl Scene {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.bed.path(name)
     }
 
     pub fn logs(&self) -> PathBuf {
-        self.path("logs")
+        self.bed.logs()
     }
 
     pub async fn start_smtp(&mut self) {
@@ -158,23 +136,8 @@ impl Scene {
     }
 
     pub async fn start(&mut self) {
-        let program = env!("CARGO_BIN_EXE_notification");
-        let spec = self
-            .variables
-            .iter()
-            .fold(Spec::new("notification", program), |spec, (name, value)| {
-                spec.env(name, value)
-            });
-        let mut service = Process::start(&spec, &self.logs()).unwrap();
-        let client = &self.client;
-        deadline::until("the service", PATIENCE, async || {
-            service.ensure_running()?;
-            let ready = client.get("/health/ready").send().await;
-            Ok(ready.ok().filter(|answer| answer.status == 200))
-        })
-        .await
-        .unwrap();
-        self.service = Some(service);
+        let service = self.bed.start("notification", self.port).await;
+        self.service = Some(service.unwrap());
     }
 
     pub async fn kill(&mut self) {
@@ -187,7 +150,7 @@ impl Scene {
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.logs().join("notification.log")).unwrap()
+        self.bed.log("notification").unwrap()
     }
 
     /// What the mail server has taken.

@@ -14,6 +14,6 @@ async fn the_service_answers_as_its_openapi_document_says() {
         // A WebSocket; no client of it may hang.
         without: &["/notifications/stream"],
     };
-    trial.run(scene.directory.path()).await.unwrap();
+    trial.run(scene.bed.directory.path()).await.unwrap();
     assert!(!scene.log().contains("ERROR"));
 }

@@ -146,7 +146,7 @@ const WAITING: &str = "select count(*) from pg_stat_activity \
 async fn a_web_hook_that_is_just_being_removed_costs_no_notification() {
     let scene = Scene::new().await;
     add(&scene, "http://127.0.0.1:1/hook").await;
-    let client = || scene.cluster.superuser("notification");
+    let client = || scene.bed.cluster.superuser("notification");
     let (removing, looking) = (client().await.unwrap(), client().await.unwrap());
     let remove = "begin; delete from notification_service.webhooks";
     removing.batch_execute(remove).await.unwrap();

@@ -80,7 +80,7 @@ async fn others_are_found_while_the_registry_is_dead_and_after_it() {
     assert_eq!(found.as_array().unwrap().len(), 2, "nobody is there twice");
 
     // The database dies: the same.
-    scene.cluster.kill().await;
+    scene.bed.cluster.kill().await;
     answers(&caller, &["one", "two"]).await;
     scene.revive_database().await;
     assert_eq!(registry.urls("greeter").await.len(), 2);

@@ -26,7 +26,7 @@ async fn nothing_is_forgotten_while_the_database_is_away() {
     let mut watcher = Watcher::open(registry, "", None).await;
     assert_eq!(watcher.snapshot().await, ["http://a:1"]);
 
-    scene.cluster.kill().await;
+    scene.bed.cluster.kill().await;
     let body = told("auth", "http://late:1", 600).to_string();
     for answer in [
         registry.tell("POST /registry/services", &body).await,

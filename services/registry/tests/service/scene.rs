@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::cluster::{Cluster, Options, Rights};
+use testbed::cluster::Options;
 use testbed::deadline;
-use testbed::directory::PrivateDirectory;
 use testbed::ports;
-use testbed::process::{Process, Signal, Spec};
+use testbed::process::{Process, Signal};
+use testbed::raw_http;
 pub use testbed::raw_http::Answer;
-use testbed::raw_http::talk;
-use tokio::net::TcpStream;
+use testbed::service_bed::ServiceBed;
 
 pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const KEY: &str = "test-registry-key";
@@ -21,9 +20,7 @@ pub struct Scene {
     // Dropped in this order: what uses it first.
     processes: Vec<Option<Process>>,
     pub registries: Vec<Registry>,
-    pub cluster: Cluster,
-    pub directory: PrivateDirectory,
-    variables: Vec<(String, String)>,
+    pub bed: ServiceBed,
 }
 
 /// One instance of the registry, as others see it.
@@ -39,38 +36,19 @@ impl Scene {
 
     /// With one instance, and these settings beside the usual ones.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
-        let directory = PrivateDirectory::new().unwrap();
-        let mut cluster = Cluster::create(&directory, "db", &Options::fast())
-            .await
-            .unwrap();
-        for role in ["registry_owner", "registry_app"] {
-            cluster.create_role(role, Rights::Plain).await.unwrap();
-        }
-        cluster
-            .create_database("registry", "registry_owner")
-            .await
-            .unwrap();
-        let url = |role| cluster.url(role, "registry").unwrap();
-        let (app, owner) = (url("registry_app"), url("registry_owner"));
-        let mut all = vec![
-            ("DATABASE_URL", app.as_str()),
-            ("DATABASE_OWNER_URL", &owner),
+        let program = env!("CARGO_BIN_EXE_registry");
+        let mut bed = ServiceBed::create("registry", program).await.unwrap();
+        bed.set(&[
             ("REGISTRY_SERVICE_API_KEY", KEY),
             ("SERVICE_TOKEN_SECRET", SERVICE_SECRET),
             ("JWT_SECRET_KEY", JWT_SECRET),
             ("REGISTRY_EXTERNAL", "any"),
-            ("LOG_LEVEL", "debug"),
-        ];
-        all.retain(|(name, _)| variables.iter().all(|(other, _)| other != name));
-        all.extend(variables);
-        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let variables = all.into_iter().map(own).collect();
+        ]);
+        bed.set(variables);
         let mut scene = Self {
             processes: Vec::new(),
             registries: Vec::new(),
-            cluster,
-            directory,
-            variables,
+            bed,
         };
         scene.add().await;
         scene
@@ -93,22 +71,9 @@ impl Scene {
     }
 
     pub async fn start(&mut self, number: usize) {
-        let registry = self.registries[number];
-        let spec = Spec::new(name(number), env!("CARGO_BIN_EXE_registry"))
-            .env("SERVICE_PORT", registry.port.to_string());
-        let spec = self
-            .variables
-            .iter()
-            .fold(spec, |spec, (name, value)| spec.env(name, value));
-        let logs = self.directory.path().join("logs");
-        let mut process = Process::start(&spec, &logs).unwrap();
-        deadline::until("the registry", PATIENCE, async || {
-            process.ensure_running()?;
-            Ok(registry.is_ready().await.then_some(()))
-        })
-        .await
-        .unwrap();
-        self.processes[number] = Some(process);
+        let port = self.registries[number].port;
+        let process = self.bed.start(&name(number), port).await;
+        self.processes[number] = Some(process.unwrap());
     }
 
     pub async fn kill(&mut self, number: usize) {
@@ -127,7 +92,7 @@ impl Scene {
     /// The database comes back, and the first registry is told by each of its
     /// connections.
     pub async fn revive_database(&mut self) {
-        self.cluster.restart(&Options::fast()).await.unwrap();
+        self.bed.cluster.restart(&Options::fast()).await.unwrap();
         let registry = self.registry();
         let ask = || registry.call("GET /registry/services?name=nobody");
         let is_back = async || {
@@ -144,16 +109,12 @@ impl Scene {
             .unwrap();
     }
 
-    /// What nobody but a superuser of the database may do.
     pub async fn sql(&self, statements: &str) {
-        let client = self.cluster.superuser("registry").await.unwrap();
-        let statements = format!("set search_path = registry_service; {statements}");
-        client.batch_execute(&statements).await.unwrap();
+        self.bed.sql(statements).await.unwrap();
     }
 
     pub fn log(&self, number: usize) -> String {
-        let path = self.directory.path().join("logs");
-        std::fs::read_to_string(path.join(format!("{}.log", name(number)))).unwrap()
+        self.bed.log(&name(number)).unwrap()
     }
 }
 
@@ -171,25 +132,10 @@ impl Registry {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    async fn is_ready(self) -> bool {
-        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)).await else {
-            return false;
-        };
-        let request = b"GET /health/ready HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n";
-        talk(stream, request)
-            .await
-            .is_ok_and(|answer| answer.status == 200)
-    }
-
     /// A request that says exactly this.
     pub async fn send(self, line: &str, headers: &str, body: &str) -> Answer {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        let length = body.len();
-        let text = format!(
-            "{line} HTTP/1.1\r\nHost: registry\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n{headers}\r\n{body}"
-        );
-        talk(stream, text.as_bytes()).await.unwrap()
+        let answer = raw_http::send(self.port, line, headers, body).await;
+        answer.unwrap()
     }
 
     /// By the key, without a body.

@@ -37,6 +37,6 @@ async fn the_service_answers_as_its_openapi_document_says() {
         // An answer without an end.
         without: &["/registry/watch"],
     };
-    trial.run(scene.directory.path()).await.unwrap();
+    trial.run(scene.bed.directory.path()).await.unwrap();
     assert!(!scene.log(0).contains("ERROR"));
 }
