@@ -66,7 +66,7 @@ fn filled(text: &str, name: &str, port: u16) -> String {
         .replace("{{port}}", &port.to_string())
 }
 
-/// Refuses what could not be built, or would take somebody's place.
+/// Refuses what could not be built, or whose name or port is taken.
 fn ensure_free(root: &Path, name: &str, port: u16) -> Result<()> {
     let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name

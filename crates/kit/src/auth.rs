@@ -3,8 +3,8 @@
 //! A handler says whom it takes by what it extracts: [`ApiKey`], [`User`],
 //! [`Peer`], or any of them as [`Caller`]; `Option<_>` of each also takes a
 //! request without credentials. A wrong credential is always refused, also
-//! where none would have done. Where a service has no keys set, nobody
-//! passes.
+//! where none would have done. A service without
+//! keys refuses every caller.
 
 mod caller;
 mod peers;
@@ -147,7 +147,7 @@ impl From<BadToken> for Problem {
     }
 }
 
-/// Both extractors of a kind of caller, from the one that may find nobody.
+/// Both extractors of a kind of caller, from the optional one.
 macro_rules! extractors {
     ($($type:ident by |$auth_context:ident, $headers:ident| $find:expr;)*) => {$(
         impl<S: Send + Sync> OptionalFromRequestParts<S> for $type {

@@ -1,4 +1,4 @@
-//! What is told to somebody else in batches: requests put it into a bounded
+//! What is sent to another service in batches: requests put it into a bounded
 //! queue, and one task sends it. What does not fit is lost and counted: no
 //! request waits.
 
@@ -109,7 +109,7 @@ impl<T> Batches<T> {
         } = self;
         // For the first it waits as long as it takes.
         if pending.is_empty() && receiver.recv_many(pending, *most).await == 0 {
-            // Nobody can add any more.
+            // All senders dropped.
             return std::future::pending().await;
         }
         let more = async {

@@ -32,7 +32,7 @@ impl CorrelationId {
         Self(Uuid::new_v4().to_string())
     }
 
-    /// One that somebody gave; `None` where it could do harm in a log or a
+    /// One that a caller gave; `None` where it could do harm in a log or a
     /// header, or is too long.
     pub fn given(text: &[u8]) -> Option<Self> {
         let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);

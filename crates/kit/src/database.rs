@@ -149,7 +149,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes a pool. Connects only when somebody needs it.
+    /// Makes a pool. It connects at the first use.
     pub fn new(settings: &DatabaseSettings) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(settings.connections)

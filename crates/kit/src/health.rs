@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 /// How long one check may take; then it has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// For so long an answer stands: however often somebody asks, a dependency is
+/// How long a result is cached: however often readiness is asked, a dependency is
 /// not asked more often.
 const KEPT: Duration = Duration::from_millis(500);
 

@@ -63,7 +63,7 @@ pub struct Record {
 /// Why a ledger did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// Somebody else has appended: read again and decide again.
+    /// Another writer has appended: read again and decide again.
     #[error("the stream {stream} has version {actual}, not {expected}")]
     Conflict {
         /// The stream's name.
@@ -87,7 +87,7 @@ pub enum LedgerError {
         /// The stream's name.
         stream: String,
     },
-    /// Somebody has changed the past.
+    /// Events that were stored have been changed.
     #[error("the stream {stream} was tampered with: {broken}")]
     Tampered {
         /// The stream's name.

@@ -86,7 +86,7 @@ pub enum EmitError {
 /// numbers in the order of their commits.
 const LOCK_KEY: &str = "select pg_advisory_xact_lock(hashtextextended('kit:outbox:' || $1, 0))";
 
-/// Nothing is kept of an event that nobody wants to hear of.
+/// An event without a subscribed consumer is not stored.
 const EMIT: &str = "with wanted as ( \
        select consumer from outbox_subscriptions where topic = $2 \
      ), written as ( \

@@ -1,5 +1,5 @@
-//! Requests to addresses that somebody else has named: web-hooks, external
-//! services. Our network must not be searched or steered through them.
+//! Requests to addresses that a caller has given: web-hooks, external services.
+//! They must not reach into our network (server-side request forgery).
 //!
 //! Unless a setting lifts it, they lead to public addresses over https only. A
 //! name is looked up once, and what was looked at is what is connected to: it

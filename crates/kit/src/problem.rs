@@ -315,7 +315,7 @@ impl IntoResponse for Problem {
 }
 
 /// Turns a failure that says nothing, or says it as plain text, into a
-/// problem; its headers stay. Other bodies are somebody's decision.
+/// problem; its headers stay. Other bodies are the handler's decision.
 pub(crate) fn explained(response: Response) -> Response {
     let status = response.status();
     let is_failure = status.is_client_error() || status.is_server_error();

@@ -93,7 +93,7 @@ impl Context<'_> {
 }
 
 /// One step. Both directions must bear to be repeated, and the compensation to
-/// be called for a step of which nobody knows whether it had an effect.
+/// be called for a step of which it is not known whether it had an effect.
 #[async_trait]
 pub trait Step: Send + Sync + 'static {
     /// Its name, for good, unlike the others' of its saga.

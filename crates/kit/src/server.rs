@@ -77,7 +77,7 @@ pub enum StartError {
     /// The handlers' documentation cannot be written.
     #[error("the interface's description cannot be written")]
     Description(#[from] serde_json::Error),
-    /// Nobody could reach what the registry would be told.
+    /// The address that would be registered cannot be reached from outside.
     #[error("others cannot reach {0}: set SERVICE_URL, which the registry is told")]
     NoUrl(Address),
 }

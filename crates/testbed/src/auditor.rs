@@ -1,4 +1,4 @@
-//! The auditor: takes no part in the work, believes nobody, and reads both
+//! The auditor: takes no part in the work, trusts no report, and reads both
 //! databases with SQL of its own.
 //!
 //! Given the record of writes it answers: does every acknowledged write exist
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_postgres::Client;
 
-/// How long the streams may need to catch up once nobody writes any more.
+/// How long the streams may need to catch up once writes have ended.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is looked for in the databases.

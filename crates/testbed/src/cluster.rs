@@ -202,7 +202,7 @@ impl Cluster {
         }
     }
 
-    /// Stops it as a crash would: no checkpoint, no goodbye.
+    /// Stops it as a crash would, without a checkpoint.
     pub async fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             // Not SIGKILL: it would leave the shared memory segment behind.

@@ -1,7 +1,7 @@
 //! A private directory for one run, under a shared one per user of the machine.
 //!
 //! The owner of a run holds a lock on a file in it. Whoever starts later
-//! removes directories whose lock nobody holds: those of runs that were killed.
+//! removes directories whose lock is not held: those of runs that were killed.
 
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File, TryLockError};

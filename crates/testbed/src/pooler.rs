@@ -89,7 +89,7 @@ async fn serve(mut client: TcpStream, socket: PathBuf) -> Result<()> {
 }
 
 /// Relays until the server says that no transaction is open; true when the
-/// client says goodbye.
+/// client terminates.
 async fn transaction(client: &mut TcpStream, server: &mut UnixStream) -> Result<bool> {
     loop {
         let message = read_typed(client).await?;

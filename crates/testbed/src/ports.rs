@@ -25,7 +25,7 @@ struct PortBlock {
 
 static BLOCKS_TAKEN: Mutex<Vec<PortBlock>> = Mutex::new(Vec::new());
 
-/// A port that nobody listens on and that no other run will be given.
+/// A port without a listener that no other run will be given.
 pub fn free() -> Result<u16> {
     let mut taken = BLOCKS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     loop {

@@ -95,7 +95,7 @@ pub struct ResourceSums {
 }
 
 impl ResourceSums {
-    /// What they say, and what that costs. Nothing where nobody reported.
+    /// What they say, and what that costs. Nothing without reports.
     pub fn figures(&self, rates: &Rates) -> Option<ResourceFigures> {
         if self.minutes == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! Over which time somebody asks, and in which steps. Pure.
+//! The time range of a query, and its steps. Pure.
 
 use kit::Problem;
 use time::OffsetDateTime;
@@ -41,7 +41,7 @@ pub const MAX_SPAN_DAYS: i64 = 400;
 pub const MAX_POINTS: i64 = 1500;
 /// Up to here minutes answer, beyond it hours unless a step needs minutes.
 const MINUTES_BY_CHOICE: i64 = 6 * HOUR;
-/// Beyond it they would be too many to add up while somebody waits.
+/// Beyond it they would be too many to add up within a request.
 const MINUTES_AT_MOST: i64 = 2 * DAY;
 /// 2000 and 2100, so that no sum runs over.
 const EARLIEST: i64 = 946_684_800;

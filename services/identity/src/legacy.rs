@@ -135,7 +135,7 @@ impl Adapter for HttpAdapter {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        // One that is no header is a token that nobody has.
+        // What is not a valid header value is no token.
         if let Some(text) = call.authorization
             && let Ok(mut value) = HeaderValue::try_from(text)
         {

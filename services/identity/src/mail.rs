@@ -87,7 +87,7 @@ impl Consumer for Notification {
     }
 
     fn topics(&self) -> &'static [&'static str] {
-        // What nobody is subscribed to is not even written.
+        // An event without a subscribed consumer is not stored.
         &[EMAIL_VERIFICATION, PASSWORD_RESET, FOR_NOBODY]
     }
 

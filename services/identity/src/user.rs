@@ -64,7 +64,7 @@ pub(crate) struct Profile {
     date_joined: OffsetDateTime,
 }
 
-/// Somebody new, as checked.
+/// A new user, as checked.
 #[derive(Debug)]
 pub(crate) struct NewUser {
     pub(crate) username: String,

@@ -58,7 +58,7 @@ pub struct Email {
 }
 
 impl Email {
-    /// For the server of the settings. Nobody is connected to yet.
+    /// For the server of the settings. It does not connect yet.
     pub fn new(database: Database, smtp: &Smtp) -> Result<Self, EmailError> {
         let security = smtp.security();
         let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.server)

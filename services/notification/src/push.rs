@@ -2,7 +2,7 @@
 //!
 //! The table is the truth, the notice only says "look". So a client that was
 //! away says the last number it has and gets what came after it, from any
-//! instance, and a slow client holds up nobody but itself.
+//! instance, and a slow client delays only itself.
 
 mod hub;
 mod socket;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Nobody may take longer: a proxy that hangs is an error, not a figure.
+/// The longest wait: a proxy that hangs is an error, not a figure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The largest answer; the backend's has a little over 1 KiB.

@@ -23,7 +23,7 @@ pub enum BadToken {
     /// `none`, unknown, or another one than the key's.
     #[error("The token's algorithm is not one that is taken here.")]
     Algorithm,
-    /// Signed by nobody known, or changed.
+    /// By no known key, or changed afterwards.
     #[error("The token's signature is wrong.")]
     Signature,
     /// No longer valid.
@@ -32,10 +32,10 @@ pub enum BadToken {
     /// Not valid so far.
     #[error("The token is not valid yet.")]
     NotYet,
-    /// By somebody else.
+    /// By another issuer.
     #[error("The token's issuer is another.")]
     Issuer,
-    /// For somebody else.
+    /// For another audience.
     #[error("The token is for another audience.")]
     Audience,
     /// For another method or path.

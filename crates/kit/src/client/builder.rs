@@ -44,7 +44,7 @@ impl ClientBuilder {
     /// A key that it wants in `X-API-Key`.
     #[must_use]
     pub fn key(mut self, key: &Secret) -> Self {
-        // A key that is no header is one that nobody can show.
+        // A key that is not a valid header value cannot be one of the service.
         if let Ok(mut value) = HeaderValue::from_str(key.expose()) {
             value.set_sensitive(true);
             self.headers.insert(API_KEY, value);

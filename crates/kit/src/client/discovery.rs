@@ -81,7 +81,7 @@ async fn look_up(registry: &Client, name: &str) -> Result<Vec<String>, ClientErr
         .finish();
     let answer = registry.get(format!("{SERVICES}?{query}")).send().await?;
     let found: Vec<RegistryInstance> = answer.successful()?.json()?;
-    // What is no address is nobody's.
+    // What is no URL cannot be connected to.
     let urls = found.iter().filter_map(|one| Origin::parse(&one.url));
     let urls = urls.take(INSTANCES_MAX);
     Ok(urls.map(|url| url.as_str().to_owned()).collect())

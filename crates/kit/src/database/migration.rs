@@ -103,7 +103,7 @@ pub async fn migrate(
             .map_err(|source| MigrateError::Grant { schema, source })?;
     }
     info!(schema, "tables are up to date");
-    // Its end releases the lock. Whether it says goodbye does not matter.
+    // The end of the connection releases the lock, orderly or not.
     let _ = connection.close().await;
     Ok(())
 }

@@ -87,12 +87,12 @@ async fn forward(
     }
 }
 
-/// False once nobody can be interested any more.
+/// False once all receivers are dropped.
 fn tell(weak: &broadcast::WeakSender<Notice>, notice: Notice) -> bool {
     let Some(sender) = weak.upgrade() else {
         return false;
     };
-    // Nobody may be waiting at the moment.
+    // No receiver may be waiting at the moment.
     let _ = sender.send(notice);
     true
 }

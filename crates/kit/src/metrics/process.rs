@@ -1,5 +1,5 @@
 //! What the process takes of its machine, by the names that Prometheus' own
-//! libraries use. Read from /proc when somebody asks; where there is none (not
+//! libraries use. Read from /proc at each scrape; where there is none (not
 //! on Linux), nothing is told.
 
 use std::fmt;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Delivery, Event};
 use crate::database::{Database, DatabaseError};
 
-/// The first undelivered event of each key that nobody holds and that is due.
+/// The first undelivered event of each key that has no lease and is due.
 ///
 /// `for update` looks at the row again once it has it, so of two relays that
 /// saw it free one gets it. The order holds, since of a key only the first is
@@ -68,7 +68,7 @@ pub(super) struct Leased {
     pub(super) delivery: Delivery,
 }
 
-/// What a lease's holder has to note was already decided by somebody else.
+/// Whether the lease was still held when an outcome was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LeaseState {
     Held,

@@ -21,7 +21,7 @@ pub struct RelaySettings {
     pub concurrency: usize,
     /// How long one delivery may take before it counts as failed.
     pub delivery_timeout: Duration,
-    /// How often to look when nobody has told that there is something.
+    /// How often to look without a notification.
     pub poll_interval: Duration,
     /// The waits between tries, and how many there are.
     pub backoff: Backoff,

@@ -1,4 +1,4 @@
-//! Where a request may lead whose address somebody else has named. Pure.
+//! Where a request may lead whose address a caller has given. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,8 +11,7 @@ const MAX_URL_LENGTH: usize = 2000;
 /// Where requests may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destinations {
-    /// Public addresses over https only: nobody reaches inside by naming us an
-    /// address.
+    /// Public addresses over https only, so that no given address leads inside.
     Public,
     /// Anywhere. For tests and closed networks.
     Any,

@@ -23,7 +23,7 @@ pub struct RunnerSettings {
     pub concurrency: usize,
     /// How long one try of a step may take.
     pub step_timeout: Duration,
-    /// How often to look when nobody has told that there is something.
+    /// How often to look without a notification.
     pub poll_interval: Duration,
     /// Tries of a step going forward.
     pub forward: Backoff,
@@ -38,13 +38,13 @@ impl Default for RunnerSettings {
             concurrency: 4,
             step_timeout: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
-            // About four minutes: somebody may be waiting for it.
+            // About four minutes: a caller may be waiting for it.
             forward: Backoff {
                 first,
                 longest: Duration::from_mins(1),
                 attempts: 8,
             },
-            // About two hours: nobody wants to be stuck.
+            // About two hours: a compensation must not be given up early.
             backward: Backoff {
                 first,
                 longest: Duration::from_mins(10),

@@ -91,7 +91,7 @@ impl Drop for Listener {
     }
 }
 
-/// A socket that nobody listens on is what a killed process has left.
+/// A socket without a listener was left by a killed process.
 async fn remove_left_behind(path: &Path) -> io::Result<()> {
     let is_socket = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
     if !is_socket {

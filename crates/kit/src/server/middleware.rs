@@ -42,7 +42,7 @@ pub(super) async fn observed(
         uri: request.uri().clone(),
     };
     request.extensions_mut().insert(auth_context);
-    // The route and not the path, which can hold what is nobody's business.
+    // The route and not the path, which can hold personal data.
     let span = info_span!("request", %method, route, correlation_id = %correlation);
     let answering = async {
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;

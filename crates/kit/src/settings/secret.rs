@@ -1,4 +1,4 @@
-//! Values that nobody may see, and that nobody may guess by the clock.
+//! Values that are never printed, and compare in constant time.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether what somebody gave is this.
+    /// Whether a given value is this.
     pub fn matches(&self, given: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(given).into()
     }

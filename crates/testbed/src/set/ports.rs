@@ -50,7 +50,7 @@ impl Ports {
         format!("http://127.0.0.1:{}", self.of(part))
     }
 
-    /// An error that names every port that somebody else has.
+    /// An error that names every port that is taken.
     pub fn ensure_free(&self) -> Result<()> {
         let mut taken = String::new();
         for (part, port) in &self.0 {

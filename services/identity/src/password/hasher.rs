@@ -120,7 +120,7 @@ impl HashPermit {
             .await
     }
 
-    /// The places are given up when the work ends, also where nobody waits for
+    /// The permits are released when the work ends, also where nothing waits for
     /// it any more: it takes its core all the same.
     async fn work<T: Send + 'static>(
         self,

@@ -1,4 +1,4 @@
-//! One socket: sends a user's messages in order until somebody ends it.
+//! One socket: sends a user's messages in order until either side ends it.
 
 use std::time::Duration;
 

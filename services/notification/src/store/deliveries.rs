@@ -79,7 +79,7 @@ pub async fn note(
     Ok(())
 }
 
-/// A delivery that nobody tries any more.
+/// A delivery that is not tried any more.
 #[derive(Debug, Serialize, FromRow)]
 pub struct DeadLetter {
     /// Which delivery.

@@ -158,7 +158,7 @@ pub async fn get(database: &Database, id: Uuid) -> Result<Option<External>, Data
     Ok(external.bind(id).fetch_optional(database.pool()).await?)
 }
 
-/// One, which nobody else changes until the transaction ends.
+/// One, locked until the transaction ends.
 pub async fn locked(
     connection: &mut PgConnection,
     id: Uuid,
