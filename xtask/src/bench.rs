@@ -12,6 +12,7 @@ mod peers;
 mod report;
 mod services;
 
+use crate::cargo;
 use anyhow::Result;
 
 /// What is measured.
@@ -23,6 +24,9 @@ pub(crate) enum Bench {
     /// The services of `./x up`, and contracts: answers per second, latency,
     /// processor time per answer
     Services(services::Arguments),
+    /// How fast the mover drains a backlog of changes, beside a native
+    /// subscription of PostgreSQL
+    Mover,
 }
 
 /// Runs a bench, or lists them.
@@ -30,11 +34,15 @@ pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
     match bench {
         Some(Bench::Gateway(arguments)) => gateway::run(arguments),
         Some(Bench::Services(arguments)) => services::run(arguments),
+        Some(Bench::Mover) => cargo::run(&["bench", "--package", "mover", "--bench", "drain"]),
         None => {
             println!("gateway   the gateway beside nginx and haproxy, on one core each: processor");
             println!("          time per request, memory per idle connection, added latency");
             println!("services  what each service takes: answers per second, latency, processor");
             println!("          time per answer");
+            println!(
+                "mover     how fast a backlog of changes drains, beside a native subscription"
+            );
             Ok(())
         }
     }

@@ -7,4 +7,3 @@ mod handing_over;
 mod promptness;
 mod refusals;
 mod scene;
-mod throughput;

@@ -1,8 +1,15 @@
 //! How fast a backlog drains, beside a native subscription to the same tables
-//! (which commits asynchronously; ours does not). Not a test of right or wrong, hence not run by
-//! itself: `cargo test -p mover --test mover -- --ignored --nocapture drain`.
+//! (which commits asynchronously; ours does not): `./x bench mover`.
 
-use crate::follow::scene::{MONOLITH, Scene, reached};
+#[path = "../tests/mover/plans.rs"]
+mod plans;
+#[path = "../tests/mover/queries.rs"]
+mod queries;
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/mover/follow/scene.rs"]
+mod scene;
+
+use crate::scene::{MONOLITH, Scene, reached};
 use anyhow::Result;
 use protocol::{Side, stream::Direction};
 use std::time::{Duration, Instant};
@@ -43,9 +50,8 @@ async fn confirmed(user: &Client, position: &str) -> Result<()> {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn drain() -> Result<()> {
+#[tokio::main]
+async fn main() -> Result<()> {
     let scene = Scene::with(
         "insert into contracts (title, amount) select 't', 0 from generate_series(1, 100000); alter table contracts set (fillfactor = 80)",
         &Options::durable().setting("max_wal_size", "8GB").setting("synchronous_commit", "off"),
