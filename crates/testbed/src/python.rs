@@ -1,5 +1,6 @@
 //! A Python environment with the monolith's requirements, made once per
-//! content of `requirements.txt` and shared by everything that runs here.
+//! content of `requirements.txt` and interpreter, and shared by everything that
+//! runs here.
 
 use crate::binaries;
 use crate::process::{self, Spec};
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// Django and its database driver are about 15 MB to load.
 const INSTALL_LIMIT: Duration = Duration::from_mins(5);
+
+/// Python starts in some hundredths of a second.
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A ready environment.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ impl Environment {
             .with_context(|| format!("reading {}", requirements.display()))?;
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
+        // An environment refers to the interpreter that it was made with.
+        interpreter().await?.hash(&mut hasher);
         let all = binaries::target()?.join("venv");
         fs::create_dir_all(&all)?;
         let home = all.join(format!("{:016x}", hasher.finish()));
@@ -48,6 +54,14 @@ impl Environment {
     pub fn program(&self, name: &str) -> PathBuf {
         self.home.join("bin").join(name)
     }
+}
+
+/// Which Python there is, and where.
+async fn interpreter() -> Result<String> {
+    let script = "import sys; print(sys.executable, sys.version)";
+    let spec = Spec::new("python", "python3").args(["-c", script]);
+    let finished = process::run(&spec, START_LIMIT).await?.successful()?;
+    Ok(finished.stdout)
 }
 
 async fn make(home: &Path, requirements: &Path) -> Result<()> {

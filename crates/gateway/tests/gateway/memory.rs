@@ -117,7 +117,9 @@ fn enough_files() -> bool {
         .output();
     let enough = raised.is_ok_and(|output| output.status.success());
     if !enough {
-        println!("skipped: no {FILES} open files allowed; raise `ulimit -Hn`");
+        skip(&format!(
+            "no {FILES} open files allowed; raise `ulimit -Hn`"
+        ));
     }
     enough
 }

@@ -263,7 +263,7 @@ fn promtool() -> Option<Command> {
     if found.is_ok_and(|output| output.status.success()) {
         return Some(Command::new("promtool"));
     }
-    eprintln!("SKIPPED: there is no promtool; install Debian's package prometheus");
+    skip("there is no promtool; install Debian's package prometheus");
     None
 }
 

@@ -72,7 +72,7 @@ impl Peer {
     /// `None` and a line that says so, where it is not installed.
     pub async fn start(name: &'static str, upstream: SocketAddr) -> Option<Self> {
         let Some(program) = find(name) else {
-            println!("SKIPPED: {name} is not installed; `./x` installs it");
+            skip(&format!("{name} is not installed; `./x` installs it"));
             return None;
         };
         let port = free_port();

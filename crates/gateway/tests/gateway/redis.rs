@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::DEADLINE;
+use crate::support::{DEADLINE, skip};
 
 /// A server on a port and in a directory of its own; killed when dropped.
 pub struct Redis {
@@ -22,7 +22,7 @@ impl Redis {
         drop(probe);
         let server = Self::launch(address);
         if server.is_none() {
-            println!("SKIPPED: no redis-server here; install it with apt-get install redis-server");
+            skip("no redis-server here; install it with apt-get install redis-server");
         }
         Some(Self {
             address,
