@@ -3,7 +3,7 @@
 use crate::{access::ask, support::*};
 use plan::{Files, Plan};
 
-const TEAM: &str = include_str!("../../../plan/tests/kong/team.yml");
+const TEAM: &str = include_str!("../../../plan/tests/plan/kong/team.yml");
 
 /// The team's file, but for where its one upstream is.
 async fn bed() -> Bed {

@@ -1,11 +1,6 @@
 //! An extraction whose data both sides share, from its start to its cancel, over
 //! a restart.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy knows test functions, not what they call"
-)]
-
 use async_trait::async_trait;
 use conductor::{
     Conductor, JournalError, Publisher, Request, RequestError, Shift,

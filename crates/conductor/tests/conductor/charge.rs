@@ -1,10 +1,5 @@
 //! What the gateways are told while nobody is in charge, or somebody else is.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy knows test functions, not what they call"
-)]
-
 use async_trait::async_trait;
 use conductor::{
     Conductor, Publisher, Request, RequestError,

@@ -1,10 +1,5 @@
 //! What goes with which data mode.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy knows test functions, not what they call"
-)]
-
 use plan::{Data, ExtractionName, Plan, json_schema};
 
 /// No database anywhere: nothing moves.

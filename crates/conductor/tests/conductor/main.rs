@@ -1,0 +1,9 @@
+//! The conductor with gateways, a mover and rows that the tests play.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
+mod charge;
+mod shared_data;

@@ -1,0 +1,14 @@
+//! What a plan is read as, and how a wrong one is refused.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
+mod data;
+mod kong;
+mod observe;
+mod operations;
+mod parse;
+mod policies;
+mod rollout;
