@@ -1,92 +1,123 @@
 //! `./x fuzz`: the targets in `fuzz/`, for some seconds each.
 //!
-//! They are in cargo-fuzz's layout, but cargo-fuzz wants a nightly toolchain,
-//! for sanitizers. Without `unsafe` there is nothing for those to find, and the
-//! coverage that libFuzzer steers by is to be had from a stable compiler, too.
+//! Inputs are kept as cargo-fuzz keeps them, but cargo-fuzz wants a nightly
+//! toolchain, for sanitizers. Without `unsafe` there is nothing for those to
+//! find, and the coverage that libFuzzer steers by is to be had from a stable
+//! compiler, too.
+//!
+//! Only our crates are instrumented, by a wrapper around the compiler. What they
+//! stand on is the same as in all other builds, and so built already.
 
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    num::NonZero,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
+use testbed::binaries;
 
-/// Readers of outside input, by the names of their targets.
-const TARGETS: [&str; 12] = [
-    "guard",
-    "answer",
-    "target",
-    "key",
-    "head",
-    "operation",
-    "plan",
-    "proxy",
-    "trace",
-    "token",
-    "keys",
-    "kong",
-];
+/// What stands in front of the compiler.
+const INSTRUMENTED: &str = include_str!("fuzz/instrumented.sh");
 
-/// What libFuzzer needs to see in the code.
-const COVERAGE: &str = "-Cpasses=sancov-module \
-    -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Ccodegen-units=1 --cfg fuzzing";
+/// The program that holds all targets, and the variable that chooses one.
+const PROGRAM: &str = "fuzz";
+const CHOICE: &str = "FUZZ_TARGET";
 
 /// One input may take so long, and be so large.
 const INPUT_SECONDS: u32 = 5;
 const INPUT_BYTES: u32 = 8192;
 
-/// Builds the targets and lets each run, from the inputs in `fuzz/corpus`. New
-/// ones that reach new code are kept in `fuzz/found` for the next run, one that
-/// breaks a reader in `fuzz/artifacts`.
+/// Builds the targets and lets each run, as many at once as there are
+/// processors, from the inputs in `fuzz/corpus`. New ones that reach new code are
+/// kept in `fuzz/found` for the next run, one that breaks a reader in
+/// `fuzz/artifacts`.
 pub(crate) fn run(seconds: u32) -> Result<()> {
-    let directory = testbed::binaries::repository().join("fuzz");
-    let host = host()?;
-    build(&directory, &host)?;
-    for target in TARGETS {
-        fuzz(&directory, &host, target, seconds)?;
-    }
-    Ok(())
+    let directory = binaries::repository().join("fuzz");
+    let program = build()?;
+    let targets = targets(&directory)?;
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = fuzz(&program, &directory, target, seconds) {
+                failed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(work);
+        }
+    });
+    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // All were run; the first is told whole.
+    failed.reverse();
+    failed.pop().map_or(Ok(()), Err)
 }
 
-/// The machine's name, as the compiler writes it.
-fn host() -> Result<String> {
-    let output = Command::new("rustc").arg("-vV").output();
-    let output = output.context("asking rustc for its version")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .context("rustc does not say its host")
+/// Their names: each has a corpus, which a test of the gateway holds.
+fn targets(directory: &Path) -> Result<Vec<String>> {
+    let corpora = fs::read_dir(directory.join("corpus")).context("reading the corpora")?;
+    let names = corpora.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<Result<_>>()?;
+    names.sort();
+    Ok(names)
 }
 
-fn build(directory: &Path, host: &str) -> Result<()> {
-    println!("Building the fuzz targets; the first time takes some minutes.");
+/// Builds the program and says where it is.
+fn build() -> Result<PathBuf> {
+    println!("Building the fuzz targets.");
+    let target = binaries::target()?;
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
-        // With a target, the flags are not for build scripts.
-        .args(["build", "--release", "--target", host])
-        .current_dir(directory)
-        .env("CARGO_TARGET_DIR", directory.join("target"))
-        .env("RUSTFLAGS", COVERAGE)
+        // The whole workspace, for its features; of it, what one program needs.
+        .args(["build", "--workspace", "--example", PROGRAM])
+        .args(["--features", "fuzz/libfuzzer"])
+        .current_dir(binaries::repository())
+        .env("RUSTC_WORKSPACE_WRAPPER", wrapper(&target)?)
+        .env("CARGO_INCREMENTAL", "0")
         .status()
         .context("running cargo")?;
     if !status.success() {
         bail!("the fuzz targets do not build");
     }
-    Ok(())
+    Ok(target.join("debug/examples").join(PROGRAM))
 }
 
-fn fuzz(directory: &Path, host: &str, target: &str, seconds: u32) -> Result<()> {
-    let binary: PathBuf = [host, "release", target].iter().collect();
+/// Writes the wrapper, whose path cargo tells builds apart by: so it changes with
+/// what the wrapper does.
+fn wrapper(target: &Path) -> Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    INSTRUMENTED.hash(&mut hasher);
+    let path = target.join(format!("instrumented-{:016x}.sh", hasher.finish()));
+    if !path.exists() {
+        let new = path.with_extension("new");
+        fs::write(&new, INSTRUMENTED).context("writing the compiler's wrapper")?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&new, &path)?;
+    }
+    Ok(path)
+}
+
+fn fuzz(program: &Path, directory: &Path, target: &str, seconds: u32) -> Result<()> {
     let artifacts = directory.join("artifacts").join(target);
     let found = directory.join("found").join(target);
     for place in [&artifacts, &found] {
         fs::create_dir_all(place).context("making a place for what is found")?;
     }
-    let output = Command::new(directory.join("target").join(binary))
+    let output = Command::new(program)
+        .env(CHOICE, target)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
         .arg(format!("-max_len={INPUT_BYTES}"))

@@ -32,7 +32,9 @@ async fn copy() -> PathBuf {
     if home.exists() {
         fs::remove_dir_all(&home).unwrap();
     }
-    fs::create_dir_all(home.join("tests/cases")).unwrap();
+    for directory in ["tests/cases", "fuzz"] {
+        fs::create_dir_all(home.join(directory)).unwrap();
+    }
     let root = binaries::repository();
     // With the times of files, by which cargo sees what has changed.
     let sources = COPIED.iter().map(|name| root.join(name));
@@ -41,7 +43,12 @@ async fn copy() -> PathBuf {
         .args(sources)
         .arg(&home);
     run(spec).await.successful().unwrap();
-    for file in ["tests/Cargo.toml", "tests/cases/main.rs"] {
+    for file in [
+        "tests/Cargo.toml",
+        "tests/cases/main.rs",
+        "fuzz/Cargo.toml",
+        "fuzz/targets.rs",
+    ] {
         let (from, to) = (root.join(file), home.join(file));
         let spec = Spec::new("cp", "cp").args(["-a", "--"]).arg(from).arg(to);
         run(spec).await.successful().unwrap();

@@ -14,15 +14,39 @@ pub use operations::operation;
 pub use plans::{kong, plan};
 pub use proofs::{keys, token};
 
+/// Reads any bytes.
+pub type Target = fn(&[u8]);
+
+/// Each by the name of its corpus, `fuzz/corpus/NAME`.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("guard", guard),
+    ("answer", answer),
+    ("target", target),
+    ("key", key),
+    ("head", head),
+    ("operation", operation),
+    ("plan", plan),
+    ("proxy", proxy),
+    ("trace", trace),
+    ("token", token),
+    ("keys", keys),
+    ("kong", kong),
+];
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
 
-    fn replay(name: &str, target: fn(&[u8])) {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../fuzz/corpus")
-            .join(name);
+    fn corpus() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
+    }
+
+    fn replay(name: &str, target: super::Target) {
+        let corpus = corpus().join(name);
         let mut inputs = 0;
         for entry in fs::read_dir(&corpus).unwrap() {
             let path = entry.unwrap().path();
@@ -36,18 +60,12 @@ mod tests {
 
     #[test]
     fn the_corpus_holds() {
-        replay("guard", super::guard);
-        replay("answer", super::answer);
-        replay("target", super::target);
-        replay("key", super::key);
-        replay("head", super::head);
-        replay("operation", super::operation);
-        replay("plan", super::plan);
-        replay("proxy", super::proxy);
-        replay("trace", super::trace);
-        replay("token", super::token);
-        replay("keys", super::keys);
-        replay("kong", super::kong);
+        for (name, target) in super::TARGETS {
+            replay(name, target);
+        }
+        // `./x fuzz` knows the targets by their corpora.
+        let corpora = fs::read_dir(corpus()).unwrap().count();
+        assert_eq!(corpora, super::TARGETS.len());
     }
 
     proptest! {

@@ -22,6 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("kit", &["resilience", "jwks"]),
     ("testbed", &[]),
     ("cases", &[]),
+    ("fuzz", &["gateway"]),
     ("xtask", &["testbed"]),
 ];
 
