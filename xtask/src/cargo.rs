@@ -6,16 +6,26 @@ use std::process::Command;
 
 /// Runs cargo in the repository and shows what it prints.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    run_in(&testbed::binaries::repository(), arguments)
+    run_with(&[], arguments)
+}
+
+/// The same with variables set.
+pub(crate) fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
+    show(&testbed::binaries::repository(), variables, arguments)
 }
 
 /// The same in another workspace.
 pub(crate) fn run_in(workspace: &Path, arguments: &[&str]) -> Result<()> {
+    show(workspace, &[], arguments)
+}
+
+fn show(workspace: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // Not to stdout, which a report may be read from.
     eprintln!("$ cargo {}", arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)
+        .envs(variables.iter().copied())
         .current_dir(workspace)
         .status()
         .context("running cargo")?;

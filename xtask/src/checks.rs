@@ -2,10 +2,32 @@
 
 use crate::{cargo, fuzz};
 use anyhow::Result;
-use std::process::{Command, Stdio};
+use std::{
+    num::NonZero,
+    process::{Command, Stdio},
+    thread,
+};
 
 /// Threads of the fallback runner: each case runs two database servers.
 const TEST_THREADS: &str = "--test-threads=2";
+
+/// More than one test for each processor, since most wait for other processes.
+const TESTS_PER_PROCESSOR: usize = 2;
+
+/// All that is run or is started by what is run, in one call: what it stands on is built with one
+/// set of features, once. Without the examples, which are only linted.
+const BUILD: [&str; 4] = ["build", "--workspace", "--bins", "--tests"];
+const RUN: [&str; 6] = [
+    "nextest",
+    "run",
+    "--workspace",
+    "--lib",
+    "--bins",
+    "--tests",
+];
+
+/// Tells tests that what they need was installed: they fail where they cannot be run.
+const SKIP_NOTHING: &str = "BANYAN_SKIP_NOTHING";
 
 /// Each fuzz target runs so long in CI: time to go beyond the kept inputs by a
 /// step, not to search.
@@ -27,14 +49,18 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
             "Only some tests: formatting, lints and licences are not checked, nothing is fuzzed."
         );
     }
-    // The cases start these as processes, which cargo does not know.
-    cargo::run(&["build", "--workspace", "--bins"])?;
+    cargo::run(&BUILD)?;
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+    let everything = [(SKIP_NOTHING, "1")];
     if has("cargo-nextest") {
-        cargo::run(&[&["nextest", "run", "--workspace"], &filters[..]].concat())
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = format!("--test-threads={}", TESTS_PER_PROCESSOR * processors);
+        let run = [&RUN[..], &[threads.as_str()], &filters].concat();
+        cargo::run_with(&everything, &run)
     } else {
         println!("cargo-nextest is not installed: using `cargo test`, which is slower.");
-        cargo::run(&[&["test", "--workspace", "--", TEST_THREADS], &filters[..]].concat())
+        let run = [&["test", "--workspace", "--", TEST_THREADS], &filters[..]].concat();
+        cargo::run_with(&everything, &run)
     }
 }
 
