@@ -236,7 +236,7 @@ fn storage(source: sqlx::Error) -> JournalError {
     }
 }
 
-/// The wall clock, for people.
+/// The wall clock: milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -102,7 +102,7 @@ pub enum Effect {
     Open,
 }
 
-/// What somebody says to a hand-over.
+/// What a hand-over takes in: results of effects, the clock, a restart, an abort.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Everything is ready.

@@ -66,7 +66,7 @@ pub struct Owned {
     pub verified: Verified,
 }
 
-/// What somebody asks of an extraction.
+/// What an extraction is to do, or what has been done for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Begin: prepare, copy, follow.

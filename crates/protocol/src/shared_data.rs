@@ -66,7 +66,7 @@ impl Shares {
     }
 }
 
-/// What somebody asks of an extraction.
+/// What an operator wants of an extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Begin.

@@ -72,7 +72,10 @@ const RETIRED: &[Retired] = &[
     ("banyan", Module, "cli::ask", "commands"),
     ("banyan", Module, "cli::screen", "render"),
     ("conductor", Module, "crash", "failpoint"),
+    ("conductor", Type, "Answer", "Reply"),
     ("conductor", Type, "Order", "HandoverId"),
+    ("conductor", Type, "Question", "Request, or ExplainRequest"),
+    ("conductor", Type, "Refused", "RequestError"),
     ("gateway", Module, "handover", "socket_handoff"),
     ("gateway", Module, "link", "upstream's http1"),
     ("gateway", Type, "Carrier", "TokenTransport"),
@@ -87,6 +90,7 @@ const RETIRED: &[Retired] = &[
     ("mover", Type, "Lane", "CopyWorker"),
     ("mover", Type, "Order", "HandoverId; of keys: KeyOrder"),
     ("plan", Type, "Files", "FileLoader"),
+    ("protocol", Type, "Extraction", "Lifecycle"),
 ];
 
 /// Crates that still have such names. Only ever shrinks.

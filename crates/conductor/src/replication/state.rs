@@ -155,7 +155,7 @@ impl Replication {
         }
     }
 
-    /// Whether somebody waits for this.
+    /// Whether a request like this waits for its reply.
     pub(super) fn waits_for(&self, request: Request) -> bool {
         self.waiting
             .iter()

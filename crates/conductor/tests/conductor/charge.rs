@@ -128,10 +128,10 @@ impl Mover for Scripted {
     }
 }
 
-/// Remembers what it was told.
-struct Told(watch::Sender<Vec<Writes>>);
+/// Records what happens to writes in each routing that is published.
+struct RoutingRecorder(watch::Sender<Vec<Writes>>);
 
-impl Told {
+impl RoutingRecorder {
     async fn until(&self, wanted: &[Writes]) {
         let mut told = self.0.subscribe();
         let told = told.wait_for(|told| told.len() >= wanted.len());
@@ -141,7 +141,7 @@ impl Told {
 }
 
 #[async_trait]
-impl Gateways for Told {
+impl Gateways for RoutingRecorder {
     fn live(&self) -> BTreeSet<GatewayId> {
         BTreeSet::new()
     }
@@ -168,13 +168,13 @@ fn name() -> ExtractionName {
 struct Process {
     plan: Plan,
     state: TempDir,
-    told: Arc<Told>,
+    told: Arc<RoutingRecorder>,
     publisher: Arc<Publisher>,
 }
 
 impl Process {
     fn new() -> Self {
-        let told = Arc::new(Told(watch::Sender::default()));
+        let told = Arc::new(RoutingRecorder(watch::Sender::default()));
         Self {
             plan: Plan::parse(PLAN, |_| None).unwrap(),
             state: TempDir::new().unwrap(),
