@@ -18,8 +18,11 @@ mod shadow;
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser, Subcommand};
 use conductor::api::Parameters;
-use plan::{Files, Plan};
-use std::path::{Path, PathBuf};
+use plan::{FileLoader, ParseContext, Plan};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless RUST_LOG says otherwise. The replication driver's
@@ -299,7 +302,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 fn served_plan(file: &Path, resolve: &[String]) -> Result<Plan, Failure> {
     let mut plan = read_plan(file)?;
     for one in resolve {
-        let added = plan.gateway.resolve.add(one);
+        let added = plan.gateway.host_addresses.add(one);
         added.map_err(|why| Failure::Refused(format!("--resolve: {why}")))?;
     }
     Ok(plan)
@@ -313,9 +316,12 @@ fn read_plan(path: &Path) -> Result<Plan, Failure> {
         ))
     })?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    let files = Files::new(directory, &|path| std::fs::read_to_string(path));
-    Plan::parse_with_files(&text, |name| std::env::var(name).ok(), &files)
-        .map_err(|error| Failure::Refused(format!("{file}: {error}")))
+    let context = ParseContext {
+        environment: &|name| std::env::var(name).ok(),
+        files: FileLoader::new(directory, &|path| std::fs::read_to_string(path)),
+        processors: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    Plan::parse_with(&text, &context).map_err(|error| Failure::Refused(format!("{file}: {error}")))
 }
 
 /// Asks before what cannot simply be undone; a script says `--yes`.

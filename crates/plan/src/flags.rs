@@ -1,11 +1,7 @@
 //! Feature flags, which choose a side for a user's reads: `gateway.flags` and
 //! `rollout.flag`.
 
-use crate::{
-    Extraction, ExtractionName, PlanError, Secret,
-    located::Located,
-    resolve::{Environment, Text, parse, time_or},
-};
+use crate::base::{Environment, Located, PlanError, Secret, Text, parse, time_or};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -112,17 +108,17 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
     }
 }
 
+/// `is_used` tells whether an extraction names a flag.
 pub(crate) fn resolve(
     file: FlagsFile,
-    extractions: &BTreeMap<ExtractionName, Extraction>,
+    is_used: impl Fn(&str) -> bool,
     environment: Environment<'_>,
 ) -> Result<Flags, PlanError> {
     let mut set = BTreeMap::new();
     for (text, located) in file.set {
         let Located { value: flag, at } = located;
         let name = name(&text).map_err(|why| PlanError::at(at, why))?;
-        let used = |one: &Extraction| one.flag.as_ref() == Some(&name);
-        if !extractions.values().any(used) {
+        if !is_used(&name) {
             return Err(
                 PlanError::at(at, format!("no extraction has the flag `{name}`"))
                     .remedy("Name it as `flag:` in a `rollout:`, or take it away"),

@@ -21,17 +21,26 @@
 //! - requests of no route go to the monolith, rather than being answered 404;
 //!   plugins of the whole file are for them, too.
 
-mod canary;
+mod conditions;
 mod consumers;
 mod plugins;
+mod routes;
 mod services;
+mod top_level_plugins;
 mod tree;
+mod vault;
 
 use crate::{
-    Consumer, GatewayRoute, LimitsStore, PlanError, Policies, ServiceName, Timeouts, Upstream,
-    located::Located, resolve::Environment,
+    access::{Consumer, LimitsStore},
+    base::{Environment, Located, PlanError, ServiceName},
+    gateway_route::GatewayRoute,
+    policy::Policies,
+    upstream::{Timeouts, Upstream},
 };
+use plugins::canary::Canaries;
+use routes::RouteContext;
 use std::collections::BTreeMap;
+use top_level_plugins::TopLevelPlugins;
 use tree::{Map, Node};
 
 /// The version that is read.
@@ -67,12 +76,12 @@ pub(crate) fn parse(
     }
     let mut store = None;
     let consumers = consumers::read(&mut file, environment)?;
-    let mut loose = plugins::Loose::read(&mut file, environment, &mut store)?;
-    let general = loose.general()?;
+    let mut top_level = TopLevelPlugins::read(&mut file, environment, &mut store)?;
+    let general = top_level.general()?;
     let (services, mut routes) =
-        services::read(&mut file, timeouts, environment, &mut loose, &mut store)?;
+        services_and_routes(&mut file, timeouts, environment, &mut top_level, &mut store)?;
     file.finish("Banyan's gateway does not know it; take it out, or keep Kong behind for it")?;
-    loose.finish()?;
+    top_level.finish()?;
     for route in &mut routes {
         route.policies = route.policies.over(&general);
         route.policies.kong_headers = true;
@@ -84,6 +93,64 @@ pub(crate) fn parse(
         store,
         general,
     })
+}
+
+/// Reads all services and routes, those that stand in a service and those
+/// beside.
+fn services_and_routes(
+    file: &mut Map,
+    timeouts: Timeouts,
+    environment: Environment<'_>,
+    top_level: &mut TopLevelPlugins,
+    store: &mut Option<LimitsStore>,
+) -> Result<(BTreeMap<ServiceName, Upstream>, Vec<GatewayRoute>), PlanError> {
+    let mut services = BTreeMap::new();
+    let mut nodes = Vec::new();
+    for node in file.list("services")?.unwrap_or_default() {
+        let mut map = Map::of(node, "a service")?;
+        let at = map.at;
+        let nested = map.list("routes")?.unwrap_or_default();
+        let service = services::read(map, timeouts, environment, top_level, store)?;
+        nodes.extend(
+            nested
+                .into_iter()
+                .map(|node| (Some(service.name.clone()), node)),
+        );
+        let name = service.name.clone();
+        if services.insert(name.clone(), service).is_some() {
+            return Err(PlanError::at(
+                at,
+                format!("service `{name}` is there twice"),
+            ));
+        }
+    }
+    let beside = file.list("routes")?.unwrap_or_default();
+    nodes.extend(beside.into_iter().map(|node| (None, node)));
+    let mut all = Vec::new();
+    let mut context = RouteContext {
+        services: &services,
+        environment,
+        top_level,
+        store,
+        canaries: Canaries::default(),
+    };
+    for (number, (owner, node)) in (1..).zip(nodes) {
+        let map = Map::of(node, "a route")?;
+        all.extend(routes::read(map, owner, number, &mut context)?);
+    }
+    let canaries = context.canaries;
+    let mut upstreams = BTreeMap::new();
+    let own = services.into_values();
+    let own = own.map(|service| (service.own, service.upstream));
+    for (name, upstream) in own.chain(canaries.upstreams) {
+        if upstreams.insert(name.clone(), upstream).is_some() {
+            return Err(
+                PlanError::whole(format!("two services are called `{name}` here"))
+                    .remedy("Rename one: capitals, dots and underscores are not told apart"),
+            );
+        }
+    }
+    Ok((upstreams, all))
 }
 
 fn version(file: &mut Map) -> Result<(), PlanError> {

@@ -6,18 +6,59 @@
 //! kind*: a route with `limits` of its own and nothing else keeps the `keys`
 //! that are demanded of all ([`Policies::over`]).
 
-pub mod file;
-mod resolve;
+mod addresses;
+mod correlation;
+mod cors;
+mod credentials;
+mod limits;
 
-pub(crate) use resolve::{address_block, header_name, resolve};
+pub use addresses::AddressRule;
+pub use correlation::{Correlation, Generator};
+pub use cors::{Cors, Origin, Origins};
+pub use credentials::{CREDENTIAL_BYTES_MAX, Jwt, Keys};
+pub use limits::{Limit, LimitBy, Limits, OnError, Period, Store};
 
-use crate::ByteSize;
-use ipnet::IpNet;
-use std::{num::NonZeroU64, time::Duration};
+use crate::base::{ByteSize, Environment, Located, PlanError, Text, parse, plain};
+use correlation::CorrelationFile;
+use cors::CorsFile;
+use credentials::{JwtFile, KeysFile};
+use limits::LimitFile;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-/// Longest credential that is looked at, in bytes: longer ones cost time to
-/// digest and are nobody's.
-pub const CREDENTIAL_BYTES_MAX: usize = 8 << 10;
+/// What is demanded of requests here. A kind that stands here replaces the
+/// same kind of a more general place.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PoliciesFile {
+    /// Only these address blocks may come.
+    #[serde(default)]
+    pub(crate) allow: Option<Vec<Text>>,
+    /// These address blocks may not come.
+    #[serde(default)]
+    pub(crate) deny: Option<Vec<Text>>,
+    /// Pages of other origins that may ask; preflights are answered here.
+    #[serde(default)]
+    pub(crate) cors: Option<Located<CorsFile>>,
+    /// Largest body, such as 1MiB.
+    #[serde(default)]
+    pub(crate) body_bytes: Option<Text>,
+    /// An API key of a consumer is demanded.
+    #[serde(default)]
+    pub(crate) keys: Option<KeysFile>,
+    /// A JSON web token is demanded.
+    #[serde(default)]
+    pub(crate) jwt: Option<JwtFile>,
+    /// The consumer must be in one of these groups; wants `keys` or `jwt`.
+    #[serde(default)]
+    pub(crate) groups: Option<Vec<Text>>,
+    /// How often one may ask; all must leave room.
+    #[serde(default)]
+    pub(crate) limits: Option<Vec<Located<LimitFile>>>,
+    /// A correlation id under a name of your own.
+    #[serde(default)]
+    pub(crate) correlation: Option<CorrelationFile>,
+}
 
 /// What is demanded at one place of the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,232 +113,41 @@ impl Policies {
     }
 }
 
-/// Who may come at all. A denied block wins over an allowed one.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AddressRule {
-    /// Only these, where there is any.
-    pub allow: Vec<IpNet>,
-    /// Never these.
-    pub deny: Vec<IpNet>,
-}
-
-/// Which pages of other origins may ask, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cors {
-    /// Who may.
-    pub origins: Origins,
-    /// With which methods.
-    pub methods: Vec<String>,
-    /// With which headers; `None`: with those that are asked for.
-    pub headers: Option<Vec<String>>,
-    /// Which headers of the answer the page may read.
-    pub exposed: Vec<String>,
-    /// Whether cookies and credentials are sent along.
-    pub credentials: bool,
-    /// How long the browser may keep a preflight's answer.
-    pub max_age: Option<Duration>,
-}
-
-/// Which origins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origins {
-    /// Every one.
-    Any,
-    /// These.
-    Some(Vec<Origin>),
-}
-
-/// One origin, or all of one domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// `https://example.org`, lower case.
-    Exact(String),
-    /// `https://*.example.org`: every name below it, at any depth.
-    Below {
-        /// `https://`.
-        scheme: String,
-        /// `.example.org`, with a port where one was given.
-        suffix: String,
-    },
-}
-
-impl Origin {
-    /// Whether an `Origin` header, lower case, means it.
-    pub fn matches(&self, origin: &str) -> bool {
-        match self {
-            Self::Exact(own) => own == origin,
-            Self::Below { scheme, suffix } => origin
-                .strip_prefix(scheme.as_str())
-                .and_then(|host| host.strip_suffix(suffix.as_str()))
-                .is_some_and(|label| {
-                    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-                    !label.is_empty() && label.bytes().all(plain)
-                }),
-        }
-    }
-}
-
-/// An API key is demanded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// Headers that may bring it, lower case; the first that is there counts.
-    pub headers: Vec<String>,
-    /// Query parameters that may bring it, after the headers.
-    pub query: Vec<String>,
-    /// Whether the upstream does not get to see it.
-    pub hide: bool,
-}
-
-/// A JSON web token is demanded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Jwt {
-    /// Headers that may bring it, lower case, `Bearer` before it or not.
-    pub headers: Vec<String>,
-    /// Query parameters that may bring it.
-    pub query: Vec<String>,
-    /// Cookies that may bring it.
-    pub cookies: Vec<String>,
-    /// The claim that names the consumer's credential.
-    pub key_claim: String,
-    /// Who may have issued it; empty: whoever holds a known key.
-    pub issuers: Vec<String>,
-    /// For whom it must be; empty: for anybody.
-    pub audiences: Vec<String>,
-    /// Claims that must be there. `exp` and `nbf` are obeyed wherever they
-    /// are, demanded or not.
-    pub required: Vec<String>,
-    /// How far clocks may differ.
-    pub leeway: Duration,
-    /// The longest that a token may still be valid.
-    pub lifetime_max: Option<Duration>,
-    /// Whether shared secrets are written in base64.
-    pub secrets_are_base64: bool,
-    /// Whether the keys of `gateway.jwks` count, beside the consumers' own.
-    pub jwks: bool,
-}
-
-/// How often one may ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Where it stands. Counters of different scopes are different counters,
-    /// in this process and in Redis.
-    pub scope: String,
-    /// All of them must leave room.
-    pub rules: Vec<Limit>,
-}
-
-/// One count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// What is counted separately.
-    pub by: LimitBy,
-    /// How much in which window; at least one, shortest first.
-    pub windows: Vec<(Period, NonZeroU64)>,
-    /// Whether the client is told how much is left.
-    pub tells: bool,
-    /// Where the counter is.
-    pub store: Store,
-    /// What happens when the store cannot be asked.
-    pub on_error: OnError,
-    /// The status of the refusal, most often 429.
-    pub status: u16,
-}
-
-/// What is counted separately. Who cannot be told by it is told by address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LimitBy {
-    /// The consumer; of tokens without one, their subject.
-    Consumer,
-    /// The key or token credential, of which a consumer may have several.
-    Credential,
-    /// The client's address; of IPv6 its /64, which is what one client has.
-    Address,
-    /// The value of this header, lower case.
-    Header(String),
-    /// Every path.
-    EachPath,
-    /// This path.
-    Path(String),
-    /// Nothing: all requests together.
-    Everybody,
-}
-
-/// Where a counter is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// In this process, shared by its workers.
-    Local,
-    /// In the Redis of `gateway.limits-store`, shared by all gateways.
-    Redis,
-}
-
-/// What happens to a request when the counters cannot be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    /// It passes, uncounted.
-    Allow,
-    /// It is answered 503.
-    Refuse,
-}
-
-/// A window of a limit. All begin at UTC's own borders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Period {
-    /// A second.
-    Second,
-    /// A minute.
-    Minute,
-    /// An hour.
-    Hour,
-    /// A day.
-    Day,
-    /// A month of the calendar.
-    Month,
-    /// A year of the calendar.
-    Year,
-}
-
-impl Period {
-    /// All, shortest first.
-    pub const ALL: [Self; 6] = [
-        Self::Second,
-        Self::Minute,
-        Self::Hour,
-        Self::Day,
-        Self::Month,
-        Self::Year,
-    ];
-
-    /// Its name, as it ends `X-RateLimit-Limit-...`, lower case.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Second => "second",
-            Self::Minute => "minute",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
-            Self::Year => "year",
-        }
-    }
-}
-
-/// A correlation id under a name of the team's own, beside the gateway's
-/// `X-Correlation-ID`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Correlation {
-    /// The header, lower case. What a client brings there is passed on.
-    pub header: String,
-    /// How one is made.
-    pub generator: Generator,
-    /// Whether the client is told it.
-    pub echo: bool,
-}
-
-/// How a correlation id is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Generator {
-    /// A UUID of its own.
-    Uuid,
-    /// A UUID of the worker, `#`, and a count.
-    UuidCounter,
+/// Resolves the policies that stand at `scope`.
+pub(crate) fn resolve(
+    file: PoliciesFile,
+    scope: &str,
+    environment: Environment<'_>,
+) -> Result<Policies, PlanError> {
+    let size = |text: &Text| parse(text, environment, ByteSize::parse);
+    let plain = |text: &Text| plain(text, environment);
+    Ok(Policies {
+        addresses: addresses::resolve(file.allow, file.deny, environment)?,
+        cors: file
+            .cors
+            .map(|file| cors::resolve(file, environment))
+            .transpose()?,
+        body: file.body_bytes.as_ref().map(size).transpose()?,
+        keys: file
+            .keys
+            .map(|file| credentials::keys(&file, environment))
+            .transpose()?,
+        jwt: file
+            .jwt
+            .map(|file| credentials::jwt(&file, environment))
+            .transpose()?,
+        groups: file
+            .groups
+            .map(|all| all.iter().map(plain).collect::<Result<_, _>>())
+            .transpose()?,
+        limits: file
+            .limits
+            .map(|all| limits::resolve(all, scope, environment))
+            .transpose()?,
+        correlation: file
+            .correlation
+            .map(|file| correlation::resolve(&file, environment))
+            .transpose()?,
+        kong_headers: false,
+    })
 }

@@ -1,6 +1,18 @@
 //! Which requests belong together.
 
-use crate::{Operations, PathPattern};
+mod file;
+mod host;
+mod kind;
+mod operation;
+
+pub use host::HostPattern;
+pub use kind::{KindRule, MethodKind};
+pub use operation::{Dialect, NamePattern, Operations};
+
+pub(crate) use file::{KindFile, RouteFile, resolve};
+pub(crate) use operation::OperationFile;
+
+use crate::base::PathPattern;
 use std::{cmp::Ordering, fmt};
 
 /// A set of requests.
@@ -20,16 +32,6 @@ pub struct Route {
     pub operations: Option<Operations>,
 }
 
-/// `example.org` or `*.example.org`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostPattern {
-    /// Exactly this host; lower case, without a port.
-    Exact(String),
-    /// Every host below this one, not itself. Without the leading `*`, with
-    /// the dot.
-    Below(String),
-}
-
 /// A header that must be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderMatch {
@@ -37,19 +39,6 @@ pub struct HeaderMatch {
     pub name: String,
     /// Its value; `None` is any.
     pub value: Option<String>,
-}
-
-/// What the requests of a route are taken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KindRule {
-    /// What their methods say.
-    #[default]
-    ByMethod,
-    /// All the same: a `POST` that only searches, a `GET` that changes data.
-    Always(MethodKind),
-    /// Reads, as far as the data that move are concerned, with an effect of
-    /// their own: a login. They go where reads go, and are not sent again.
-    ReadsOnce,
 }
 
 impl Route {
@@ -137,68 +126,6 @@ impl fmt::Display for Route {
     }
 }
 
-impl HostPattern {
-    /// Parses a pattern.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no host: write example.org or *.example.org");
-        let lower = text.to_ascii_lowercase();
-        let (host, below) = match lower.strip_prefix('*') {
-            Some(rest) => (rest, true),
-            None => (lower.as_str(), false),
-        };
-        let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b);
-        let port = !host.starts_with('[') && host.contains(':');
-        if host.len() < 1 + usize::from(below)
-            || port
-            || !host.bytes().all(fits)
-            || below != host.starts_with('.')
-        {
-            return Err(wrong());
-        }
-        Ok(if below {
-            Self::Below(host.to_owned())
-        } else {
-            Self::Exact(host.to_owned())
-        })
-    }
-
-    /// Whether a host, lower case and without its port, belongs here.
-    pub fn matches(&self, host: &str) -> bool {
-        match self {
-            Self::Exact(own) => host == own,
-            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
-        }
-    }
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(host) => f.write_str(host),
-            Self::Below(suffix) => write!(f, "*{suffix}"),
-        }
-    }
-}
-
-/// Whether a request may change data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MethodKind {
-    /// Safe by RFC 9110, 9.2.1: GET, HEAD, OPTIONS, TRACE.
-    Read,
-    /// Everything else.
-    Write,
-}
-
-impl MethodKind {
-    /// The kind of a method. Unknown methods are writes.
-    pub fn of(method: &str) -> Self {
-        match method {
-            "GET" | "HEAD" | "OPTIONS" | "TRACE" => Self::Read,
-            _ => Self::Write,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,16 +138,6 @@ mod tests {
             headers: Vec::new(),
             kind: KindRule::ByMethod,
             operations: None,
-        }
-    }
-
-    #[test]
-    fn hosts_are_exact_or_below() {
-        let below = HostPattern::parse("*.Example.org").unwrap();
-        assert!(below.matches("a.example.org") && below.matches("a.b.example.org"));
-        assert!(!below.matches("example.org") && !below.matches("aexample.org"));
-        for bad in ["", "*", "*.", "*example.org", "a b", "a:80", ".a", "a*.b"] {
-            assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -3,12 +3,13 @@
 //! Where the plan says nothing, an upstream has one instance, no breaker, no
 //! repeats but those of connections that had been kept too long, and no cache.
 
-pub(crate) mod file;
+mod file;
 mod resolve;
 
+pub(crate) use file::{TimeoutsFile, UpstreamFile};
 pub(crate) use resolve::{ATTEMPTS_MAX, default_timeouts, plain, upstream};
 
-use crate::{ByteSize, DatabaseUrl, Percent, UpstreamUrl};
+use crate::base::{ByteSize, DatabaseUrl, Percent, UpstreamUrl};
 use std::time::Duration;
 
 /// The most instances of one upstream: the balancer marks those that it has
@@ -25,7 +26,7 @@ pub struct Upstream {
     /// What it speaks.
     pub protocol: Protocol,
     /// Where its data is; a direct connection, not a pooler. Extractions have
-    /// theirs in [`crate::Databases`].
+    /// theirs in `Replicate::databases`.
     pub database: Option<DatabaseUrl>,
     /// Active health checks.
     pub health: Option<HealthChecks>,

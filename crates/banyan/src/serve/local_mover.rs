@@ -14,7 +14,7 @@ use conductor::ports::{self, CopyProgress, Progress, Rows, Verification, WorkErr
 use errors::work_error;
 use followers::Followers;
 use mover::{Claims, Mover, copy, handover::SourceLock, positions::Sampler, verify};
-use plan::{Extraction, Plan, Replicate, Resolve, Upstream};
+use plan::{Extraction, HostAddresses, Plan, Replicate, Upstream};
 use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
     finding::Finding,
@@ -34,7 +34,7 @@ use tokio::{
 pub(super) struct LocalMover {
     mover: Mover,
     service: Upstream,
-    resolve: Resolve,
+    resolve: HostAddresses,
     samplers: [Sampler; 2],
     applied: AppliedPositions,
     copy: watch::Sender<copy::CopyProgress>,
@@ -52,7 +52,7 @@ impl LocalMover {
         let samplers = Side::BOTH.map(|side| Sampler::start(side, mover.database(side)));
         Self {
             service: plan.service_of(extraction).clone(),
-            resolve: plan.gateway.resolve.clone(),
+            resolve: plan.gateway.host_addresses.clone(),
             samplers,
             applied: AppliedPositions::new(),
             copy: watch::Sender::new(copy::CopyProgress::default()),

@@ -1,6 +1,6 @@
 //! What the operators write.
 
-use plan::{Files, Plan, PlanError};
+use plan::{FileLoader, ParseContext, Plan, PlanError};
 use std::{io, path::Path};
 
 /// A plan that asks for a file of Kong's.
@@ -30,8 +30,11 @@ pub fn kong(bytes: &[u8]) {
         }
     };
     let environment = |name: &str| Some(name.to_lowercase());
-    let files = Files::new("/team", &reader);
-    judged(&Plan::parse_with_files(WITH_KONG, environment, &files));
+    let context = ParseContext {
+        files: FileLoader::new("/team", &reader),
+        ..ParseContext::new(&environment)
+    };
+    judged(&Plan::parse_with(WITH_KONG, &context));
 }
 
 fn judged(plan: &Result<Plan, PlanError>) {

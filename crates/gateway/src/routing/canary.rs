@@ -98,7 +98,7 @@ pub(crate) struct CanaryClient<'a> {
 mod tests {
     use super::*;
     use crate::{base::random::Random, routing::table::Table};
-    use plan::{Files, Plan};
+    use plan::{FileLoader, ParseContext, Plan};
     use std::path::Path;
 
     const PLAN: &str = r#"monolith: { url: "http://127.0.0.1:1" }
@@ -116,7 +116,11 @@ extractions: {}
              plugins: [{{ name: canary, config: {{ upstream_port: 3, {config} }} }}] }}]\n"
         );
         let read = move |_: &Path| Ok(kong.clone());
-        let plan = Plan::parse_with_files(PLAN, |_| None, &Files::new("", &read)).unwrap();
+        let context = ParseContext {
+            files: FileLoader::new("", &read),
+            ..ParseContext::new(&|_| None)
+        };
+        let plan = Plan::parse_with(PLAN, &context).unwrap();
         let mut table = Table::new(&plan);
         table.take_canary().unwrap()
     }

@@ -361,8 +361,11 @@ services:
         let text = "monolith: { url: \"http://127.0.0.1:1\" }\nservices: {}\n\
                     gateway: { listen: \"127.0.0.1:0\", kong: kong.yml }\nextractions: {}\n";
         let read = |_: &std::path::Path| Ok(kong.to_owned());
-        let files = plan::Files::new("", &read);
-        let table = Table::new(&Plan::parse_with_files(text, |_| None, &files).unwrap());
+        let context = plan::ParseContext {
+            files: plan::FileLoader::new("", &read),
+            ..plan::ParseContext::new(&|_| None)
+        };
+        let table = Table::new(&Plan::parse_with(text, &context).unwrap());
         let changes = |stay: &Stay| (stay.rewritten("/things"), stay.changes_requests());
         let changes: Vec<_> = table.stays.iter().map(changes).collect();
         assert_eq!(changes, [(None, false), (Some("/next".to_owned()), true)]);

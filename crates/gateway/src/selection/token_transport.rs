@@ -5,7 +5,7 @@ use crate::{
     routing::write_token::{Shown, Signer, Token},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use plan::{ExtractionName, ReadYourWrites, TokenCarrier};
+use plan::{ExtractionName, ReadYourWrites};
 
 /// How long a browser keeps a token. The log has long been applied by then;
 /// and should a database be replaced by one with a log of its own, this is how
@@ -29,9 +29,9 @@ impl TokenTransport {
     /// From the plan, which has checked the name.
     pub(crate) fn new(plan: &ReadYourWrites, extraction: &ExtractionName) -> Option<Self> {
         Some(Self {
-            place: match &plan.carrier {
-                TokenCarrier::Cookie(name) => Place::Cookie(name.clone()),
-                TokenCarrier::Header(name) => Place::Header(name.parse().ok()?),
+            place: match &plan.transport {
+                plan::TokenTransport::Cookie(name) => Place::Cookie(name.clone()),
+                plan::TokenTransport::Header(name) => Place::Header(name.parse().ok()?),
             },
             signer: Signer::new(&plan.secret, extraction.clone()),
         })
@@ -83,15 +83,15 @@ mod tests {
         position: Some(Lsn(255)),
     };
 
-    fn transport_of(carrier: TokenCarrier) -> TokenTransport {
+    fn transport_of(transport: plan::TokenTransport) -> TokenTransport {
         let secret = Secret::new("0123456789abcdef").unwrap();
         let name = ExtractionName::new("contracts").unwrap();
-        TokenTransport::new(&ReadYourWrites { carrier, secret }, &name).unwrap()
+        TokenTransport::new(&ReadYourWrites { transport, secret }, &name).unwrap()
     }
 
     #[test]
     fn a_cookie_is_for_the_gateway_only() {
-        let transport = transport_of(TokenCarrier::Cookie("seen".to_owned()));
+        let transport = transport_of(plan::TokenTransport::Cookie("seen".to_owned()));
         let told = |secure| {
             let mut headers = HeaderMap::new();
             headers.append(header::SET_COOKIE, HeaderValue::from_static("theirs=1"));
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_header_is_read_as_it_was_written() {
-        let transport = transport_of(TokenCarrier::Header("x-seen".to_owned()));
+        let transport = transport_of(plan::TokenTransport::Header("x-seen".to_owned()));
         let mut headers = HeaderMap::new();
         headers.insert("x-seen", HeaderValue::from_static("theirs"));
         assert_eq!(transport.shown(&headers), Shown::Nothing);

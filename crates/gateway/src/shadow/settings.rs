@@ -2,7 +2,7 @@
 
 use super::compare::{Ignored, Values};
 use crate::upstream::addresses::Addresses;
-use plan::{Percent, Resolve};
+use plan::{HostAddresses, Percent};
 
 /// What the plan says about an extraction's copies.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct ShadowSettings {
 }
 
 impl ShadowSettings {
-    pub(crate) fn new(plan: &plan::Shadow, resolve: &Resolve) -> Self {
+    pub(crate) fn new(plan: &plan::Shadow, resolve: &HostAddresses) -> Self {
         let scratch = plan.scratch.as_ref();
         Self {
             share: plan.share,

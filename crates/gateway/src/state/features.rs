@@ -5,7 +5,7 @@ use crate::{
     selection::{cohort_key::KeySource, force::Force, token_transport::TokenTransport},
     shadow::settings::ShadowSettings,
 };
-use plan::{Extraction, Plan, Resolve};
+use plan::{Extraction, HostAddresses, Plan};
 use std::sync::Arc;
 
 /// What the plan adds to one extraction.
@@ -20,7 +20,7 @@ pub(crate) struct Features {
 }
 
 impl Features {
-    fn new(extraction: &Extraction, resolve: &Resolve) -> Self {
+    fn new(extraction: &Extraction, resolve: &HostAddresses) -> Self {
         let data = extraction.data.replicate();
         let token = data.and_then(|data| data.read_your_writes.as_ref());
         let shadow = extraction.shadow.as_ref();
@@ -45,7 +45,7 @@ impl AllFeatures {
     pub(crate) fn new(plan: &Plan) -> Self {
         let extractions = plan.extractions.values();
         let all: Vec<_> = extractions
-            .map(|one| Features::new(one, &plan.gateway.resolve))
+            .map(|one| Features::new(one, &plan.gateway.host_addresses))
             .collect();
         Self {
             has_tokens: all.iter().any(|one| one.token_transport.is_some()),

@@ -5,7 +5,7 @@
 
 use crate::transport::socket::Wire;
 use arc_swap::ArcSwap;
-use plan::{Resolve, UpstreamUrl};
+use plan::{HostAddresses, UpstreamUrl};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -50,7 +50,7 @@ struct Found {
 }
 
 impl Addresses {
-    pub(crate) fn new(url: &UpstreamUrl, resolve: &Resolve) -> Self {
+    pub(crate) fn new(url: &UpstreamUrl, resolve: &HostAddresses) -> Self {
         let literal = url.host.trim_start_matches('[').trim_end_matches(']');
         let literal: Option<IpAddr> = literal.parse().ok().or_else(|| resolve.address(literal));
         let addresses = literal

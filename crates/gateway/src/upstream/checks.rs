@@ -9,7 +9,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use plan::{HealthChecks, Protocol, Resolve};
+use plan::{HealthChecks, HostAddresses, Protocol};
 use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -97,7 +97,10 @@ async fn check(upstream: Arc<Upstream>, place: usize, turns: Turns) {
 
 /// Asks an upstream's first instance now whether it can work, as the plan says;
 /// one that the plan says nothing of can. Cancel safe.
-pub async fn check_health(upstream: &plan::Upstream, resolve: &Resolve) -> Result<(), CheckError> {
+pub async fn check_health(
+    upstream: &plan::Upstream,
+    resolve: &HostAddresses,
+) -> Result<(), CheckError> {
     let Some(checks) = &upstream.health else {
         return Ok(());
     };

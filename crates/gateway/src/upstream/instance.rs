@@ -5,7 +5,7 @@ use super::{
     instance_health::{Ejection, Health},
 };
 use parking_lot::Mutex;
-use plan::{Resolve, UpstreamUrl};
+use plan::{HostAddresses, UpstreamUrl};
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -35,7 +35,7 @@ pub(crate) struct Checked {
 }
 
 impl Instance {
-    pub(crate) fn new(url: &UpstreamUrl, resolve: &Resolve, started: Instant) -> Self {
+    pub(crate) fn new(url: &UpstreamUrl, resolve: &HostAddresses, started: Instant) -> Self {
         Self {
             url: url.clone(),
             addresses: Addresses::new(url, resolve),

@@ -23,7 +23,7 @@ pub(crate) struct Upstreams(Vec<Arc<Upstream>>);
 pub(crate) struct Said {
     name: String,
     settings: plan::Upstream,
-    resolve: plan::Resolve,
+    resolve: plan::HostAddresses,
     resolve_every: Duration,
     idle_max: Duration,
     workers: usize,
@@ -103,7 +103,7 @@ pub(crate) fn said(plan: &Plan) -> impl Iterator<Item = Said> {
     all.map(|(name, settings)| Said {
         name: name.to_owned(),
         settings: settings.clone(),
-        resolve: plan.gateway.resolve.clone(),
+        resolve: plan.gateway.host_addresses.clone(),
         resolve_every: plan.gateway.resolve_every,
         idle_max: plan.gateway.upstream_idle,
         workers: plan.gateway.workers.max(1),

@@ -2,7 +2,7 @@
 
 use crate::{access::ask, support::*};
 use gateway::{Gateway, Positions};
-use plan::{Files, Plan};
+use plan::{FileLoader, ParseContext, Plan};
 use std::sync::Arc;
 
 /// A gateway that has taken over a Kong file, its upstream and its canary.
@@ -43,7 +43,11 @@ consumers:
         monolith.address
     );
     let read = move |_: &std::path::Path| Ok(kong.clone());
-    let plan = Plan::parse_with_files(&text, |_| None, &Files::new("", &read)).unwrap();
+    let context = ParseContext {
+        files: FileLoader::new("", &read),
+        ..ParseContext::new(&|_| None)
+    };
+    let plan = Plan::parse_with(&text, &context).unwrap();
     let mover = FakeMover::new();
     let gateway = Gateway::start(&plan, Arc::clone(&mover) as Arc<dyn Positions>).unwrap();
     let bed = Bed {

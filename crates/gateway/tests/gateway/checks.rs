@@ -87,7 +87,7 @@ extractions:
         let passed = instance.last_check.as_ref().map(|check| check.passed);
         (instance.healthy, passed)
     };
-    let asked = || gateway::check_health(&plan.monolith, &plan.gateway.resolve);
+    let asked = || gateway::check_health(&plan.monolith, &plan.gateway.host_addresses);
     until("it is well", || state() == (true, Some(true))).await;
     asked().await.unwrap();
     patient.sick.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! A team's Kong file, in front of real upstreams.
 
 use crate::{access::ask, support::*};
-use plan::{Files, Plan};
+use plan::{FileLoader, ParseContext, Plan};
 
 const TEAM: &str = include_str!("../../../plan/tests/plan/kong/team.yml");
 
@@ -23,7 +23,11 @@ async fn bed() -> Bed {
 fn parsed(text: &str, kong: &str) -> Plan {
     let kong = kong.to_owned();
     let read = move |_: &std::path::Path| Ok(kong.clone());
-    Plan::parse_with_files(text, |_| None, &Files::new("", &read)).unwrap()
+    let context = ParseContext {
+        files: FileLoader::new("", &read),
+        ..ParseContext::new(&|_| None)
+    };
+    Plan::parse_with(text, &context).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

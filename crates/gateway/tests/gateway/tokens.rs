@@ -3,7 +3,7 @@
 
 use crate::support::*;
 use gateway::{Gateway, Positions};
-use plan::{Data, Plan, ReadYourWrites, Secret, TokenCarrier};
+use plan::{Data, Plan, ReadYourWrites, Secret, TokenTransport};
 use protocol::{Side, routing::Writes};
 use std::{
     sync::Arc,
@@ -25,10 +25,10 @@ impl Pair {
     /// Both know that `writes` go to their owner, and that all so far has been
     /// applied on the other side, where all reads go but those of the bound.
     async fn start(writes: Writes) -> Self {
-        Self::with(writes, TokenCarrier::Cookie("seen".to_owned())).await
+        Self::with(writes, TokenTransport::Cookie("seen".to_owned())).await
     }
 
-    async fn with(writes: Writes, carrier: TokenCarrier) -> Self {
+    async fn with(writes: Writes, transport: TokenTransport) -> Self {
         let monolith = Upstream::start("monolith").await;
         let service = Upstream::start("service").await;
         let mut plan = plan(
@@ -38,7 +38,7 @@ impl Pair {
             service.address,
         );
         *own_writes(&mut plan) = Some(ReadYourWrites {
-            carrier,
+            transport,
             secret: Secret::new(SECRET).unwrap(),
         });
         let bed = Bed::of(&plan, monolith, service);
@@ -318,8 +318,8 @@ async fn answers_with_tokens_are_private_and_others_have_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_does_as_well() {
-    let carrier = TokenCarrier::Header("x-seen".to_owned());
-    let pair = Pair::with(TO_MONOLITH, carrier).await;
+    let transport = TokenTransport::Header("x-seen".to_owned());
+    let pair = Pair::with(TO_MONOLITH, transport).await;
     pair.bed.mover.position(Some(50));
     let answer = Pair::send(&pair.bed.gateway, "POST", PATH, None).await;
     let written = answer.header("x-seen").unwrap();

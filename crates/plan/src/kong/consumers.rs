@@ -1,17 +1,13 @@
 //! Kong's consumers and their credentials.
 
-use super::tree::{Map, Node};
+use super::{tree::Map, vault::secret};
 use crate::{
-    Consumer, JwtAlgorithm, JwtCredential, PlanError, Secret, access::consumer_name,
-    located::Located, resolve::Environment,
+    access::{Consumer, JwtAlgorithm, JwtCredential, consumer_name},
+    base::{Environment, PlanError, Secret},
 };
 use std::collections::BTreeMap;
 
 const UNKNOWN: &str = "key-auth and jwt are the credentials that are known here";
-
-/// What marks a secret that is not in the file.
-const VAULT: &str = "{vault://";
-const ENVIRONMENT_VAULT: &str = "{vault://env/";
 
 /// Takes all consumers, and the credentials that stand beside them.
 pub(crate) fn read(
@@ -67,35 +63,11 @@ fn owner<'a>(
     all: &'a mut BTreeMap<String, Consumer>,
 ) -> Result<&'a mut Consumer, PlanError> {
     let at = map.at_of("consumer");
-    let name = reference(map, "consumer", "username")?
+    let name = map
+        .reference("consumer", "username")?
         .ok_or_else(|| PlanError::at(at, format!("{} has no `consumer`", map.what)))?;
     all.get_mut(&name.value)
         .ok_or_else(|| PlanError::at(name.at, format!("there is no consumer `{}`", name.value)))
-}
-
-/// A reference to another entity: `name`, or `{ name: name }`.
-pub(crate) fn reference(
-    map: &mut Map,
-    key: &str,
-    by: &str,
-) -> Result<Option<Located<String>>, PlanError> {
-    let Some(node) = map.take(key) else {
-        return Ok(None);
-    };
-    let at = node.at;
-    match node.value {
-        Node::Text(value) => Ok(Some(Located { value, at })),
-        Node::Map(_) => {
-            let mut inner = Map::of(node, &format!("`{key}`"))?;
-            let name = inner.text(by)?;
-            inner.finish(&format!("Refer to it by its {by}"))?;
-            match name {
-                Some(name) => Ok(Some(name)),
-                None => Err(PlanError::at(at, format!("`{key}` says no `{by}`"))),
-            }
-        }
-        _ => Err(PlanError::at(at, format!("`{key}` is no name"))),
-    }
 }
 
 fn key(mut map: Map, environment: Environment<'_>) -> Result<Secret, PlanError> {
@@ -136,36 +108,4 @@ fn token(mut map: Map, environment: Environment<'_>) -> Result<JwtCredential, Pl
                 .remedy("Write it: nothing is made up here")
         })?,
     })
-}
-
-/// A secret, of the file or of the environment.
-pub(crate) fn secret(
-    map: &mut Map,
-    key: &str,
-    environment: Environment<'_>,
-) -> Result<Option<Secret>, PlanError> {
-    let Some(found) = map.text(key)? else {
-        return Ok(None);
-    };
-    let name = found
-        .value
-        .strip_prefix(ENVIRONMENT_VAULT)
-        .and_then(|rest| rest.strip_suffix('}'));
-    let text = match name {
-        Some(name) => {
-            let name = name.to_ascii_uppercase().replace('-', "_");
-            environment(&name).ok_or_else(|| {
-                PlanError::at(found.at, format!("the environment has no `{name}`"))
-                    .remedy("Set it, or write the value here")
-            })?
-        }
-        None if found.value.starts_with(VAULT) => {
-            return Err(
-                PlanError::at(found.at, format!("the vault of `{key}` is not supported"))
-                    .remedy("Write {vault://env/NAME} and set NAME in the environment"),
-            );
-        }
-        None => found.value,
-    };
-    Ok(Secret::new(&text).ok())
 }

@@ -1,15 +1,15 @@
 //! A YAML document as it is, every part with its place; read by taking what is
 //! known, so that what is left can be refused by its name and line.
 
-use crate::{
-    PlanError,
-    located::{Located, Position},
-};
+use crate::base::{Located, PlanError, Position, Text};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
 use std::fmt;
+
+/// The remedy for a setting of a plugin that is not known.
+pub(crate) const LEAVE_THE_DEFAULT: &str = "Take it out if its default will do";
 
 /// Any value.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(crate) enum Node {
     Fraction(f64),
     Text(String),
     List(Vec<Located<Node>>),
-    Map(Vec<(Located<String>, Located<Node>)>),
+    Map(Vec<(Text, Located<Node>)>),
 }
 
 impl Node {
@@ -107,7 +107,7 @@ pub(crate) struct Map {
     /// What it is, for messages: `service `auth``.
     pub(crate) what: String,
     pub(crate) at: Position,
-    pairs: Vec<(Located<String>, Located<Node>)>,
+    pairs: Vec<(Text, Located<Node>)>,
 }
 
 impl Map {
@@ -145,7 +145,7 @@ impl Map {
         PlanError::at(at, format!("`{key}` of {} is no {wanted}", self.what))
     }
 
-    pub(crate) fn text(&mut self, key: &str) -> Result<Option<Located<String>>, PlanError> {
+    pub(crate) fn text(&mut self, key: &str) -> Result<Option<Text>, PlanError> {
         let Some(node) = self.take(key) else {
             return Ok(None);
         };
@@ -192,7 +192,7 @@ impl Map {
     }
 
     /// A list of texts.
-    pub(crate) fn texts(&mut self, key: &str) -> Result<Option<Vec<Located<String>>>, PlanError> {
+    pub(crate) fn texts(&mut self, key: &str) -> Result<Option<Vec<Text>>, PlanError> {
         let Some(list) = self.list(key)? else {
             return Ok(None);
         };
@@ -206,6 +206,43 @@ impl Map {
             .map(Some)
     }
 
+    /// A list of names; the default ones where it is missing.
+    pub(crate) fn names(
+        &mut self,
+        key: &str,
+        default: &[&str],
+        parser: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Vec<String>, PlanError> {
+        match self.texts(key)? {
+            None => Ok(default.iter().map(|name| (*name).to_owned()).collect()),
+            Some(all) => all
+                .iter()
+                .map(|one| parser(&one.value).map_err(|why| PlanError::at(one.at, why)))
+                .collect(),
+        }
+    }
+
+    /// A reference to another entity: `name`, or `{ name: name }`.
+    pub(crate) fn reference(&mut self, key: &str, by: &str) -> Result<Option<Text>, PlanError> {
+        let Some(node) = self.take(key) else {
+            return Ok(None);
+        };
+        let at = node.at;
+        match node.value {
+            Node::Text(value) => Ok(Some(Located { value, at })),
+            Node::Map(_) => {
+                let mut inner = Self::of(node, &format!("`{key}`"))?;
+                let name = inner.text(by)?;
+                inner.finish(&format!("Refer to it by its {by}"))?;
+                match name {
+                    Some(name) => Ok(Some(name)),
+                    None => Err(PlanError::at(at, format!("`{key}` says no `{by}`"))),
+                }
+            }
+            _ => Err(PlanError::at(at, format!("`{key}` is no name"))),
+        }
+    }
+
     /// A mapping inside; an empty one where it is missing.
     pub(crate) fn map(&mut self, key: &str, what: &str) -> Result<Self, PlanError> {
         match self.take(key) {
@@ -215,7 +252,7 @@ impl Map {
     }
 
     /// The rest, as pairs.
-    pub(crate) fn pairs(self) -> Vec<(Located<String>, Located<Node>)> {
+    pub(crate) fn pairs(self) -> Vec<(Text, Located<Node>)> {
         self.pairs
     }
 

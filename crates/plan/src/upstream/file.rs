@@ -1,6 +1,6 @@
 //! Upstreams as they are written in the plan file.
 
-use crate::{located::Located, resolve::Text, word::OrWord};
+use crate::base::{Located, ScalarOrMap, Text};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,13 +20,13 @@ pub struct UpstreamFile {
     pub(super) database: Option<Text>,
     /// Path that answers 200 when the upstream can work, or that and more.
     #[serde(default)]
-    pub(super) health: Option<Located<OrWord<HealthFile>>>,
+    pub(super) health: Option<Located<ScalarOrMap<HealthFile>>>,
     /// How long it may take; what is left out is as in `gateway.timeouts`.
     #[serde(default)]
     pub(super) timeouts: TimeoutsFile,
     /// When it is no longer asked for a while: `on`, `off` (default) or more.
     #[serde(default)]
-    pub(super) breaker: Option<Located<OrWord<BreakerFile>>>,
+    pub(super) breaker: Option<Located<ScalarOrMap<BreakerFile>>>,
     /// What it speaks: `http1` (default), or `h2c`, HTTP/2 without TLS, as gRPC
     /// needs it.
     #[serde(default)]
@@ -166,7 +166,7 @@ pub struct BalanceFile {
     /// When an instance that fails is left alone: `on` (default), `off` or
     /// more.
     #[serde(default)]
-    pub(super) ejection: Option<Located<OrWord<EjectionFile>>>,
+    pub(super) ejection: Option<Located<ScalarOrMap<EjectionFile>>>,
 }
 
 /// When an instance that fails is left alone.

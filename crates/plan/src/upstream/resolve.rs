@@ -8,11 +8,9 @@ use super::{
         RetriesFile, SlowFile, TimeoutsFile, UpstreamFile,
     },
 };
-use crate::{
-    DatabaseUrl, Percent, PlanError, UpstreamUrl,
-    located::Located,
-    resolve::{Environment, Text, absolute_path, parse, size_or, time_or},
-    word::OrWord,
+use crate::base::{
+    DatabaseUrl, Environment, Located, PathPattern, Percent, PlanError, ScalarOrMap, Text,
+    UpstreamUrl, parse, size_or, time, time_or,
 };
 use std::time::Duration;
 
@@ -119,12 +117,12 @@ fn instances(
 }
 
 fn checks(
-    located: Located<OrWord<HealthFile>>,
+    located: Located<ScalarOrMap<HealthFile>>,
     environment: Environment<'_>,
 ) -> Result<HealthChecks, PlanError> {
     let file = match located.value {
-        OrWord::Settings(file) => file,
-        OrWord::Word(path) => HealthFile {
+        ScalarOrMap::Map(file) => file,
+        ScalarOrMap::Scalar(path) => HealthFile {
             path: Located {
                 value: path,
                 at: located.at,
@@ -148,7 +146,7 @@ fn checks(
 pub(crate) fn timeouts(file: &TimeoutsFile, defaults: Timeouts) -> Result<Timeouts, PlanError> {
     let whole = match &file.whole {
         None => defaults.whole,
-        text => Some(time_or(text.as_ref(), Duration::MAX)?),
+        Some(text) => Some(time(text)?),
     };
     Ok(Timeouts {
         connect: time_or(file.connect.as_ref(), defaults.connect)?,
@@ -175,7 +173,7 @@ pub(crate) fn default_timeouts(
 fn breaker(file: BreakerFile) -> Result<Breaker, PlanError> {
     let slow = |slow: SlowFile| {
         Ok(SlowCalls {
-            over: time_or(Some(&slow.over), Duration::ZERO)?,
+            over: time(&slow.over)?,
             share: share(slow.share.as_ref(), 80)?,
         })
     };
@@ -243,7 +241,7 @@ fn ejection(file: &EjectionFile) -> Result<Ejection, PlanError> {
 
 fn degraded(file: &DegradedFile) -> Result<Degraded, PlanError> {
     Ok(Degraded {
-        age: time_or(Some(&file.cache), Duration::ZERO)?,
+        age: time(&file.cache)?,
         bytes: size_or(file.bytes.as_ref(), 8 << 20)?,
     })
 }
@@ -269,4 +267,8 @@ fn share(text: Option<&Text>, default_percent: u16) -> Result<Percent, PlanError
         None => Percent::from_basis_points(default_percent * 100).map_err(PlanError::whole),
         Some(text) => Percent::parse(&text.value).map_err(|why| PlanError::at(text.at, why)),
     }
+}
+
+fn absolute_path(text: &str) -> Result<String, String> {
+    PathPattern::parse(text).map(|_| text.to_owned())
 }

@@ -1,6 +1,6 @@
 //! Kong's file: what it becomes, and how it is refused.
 
-use plan::{Files, Plan, PlanError};
+use plan::{FileLoader, ParseContext, Plan, PlanError};
 use proptest::prelude::*;
 use std::{io, path::Path};
 
@@ -27,7 +27,11 @@ fn read_with(plan: &str, kong: &str) -> Result<Plan, PlanError> {
         }
     };
     let environment = |name: &str| (name == "SHOP_KEY").then(|| "from-outside".to_owned());
-    Plan::parse_with_files(plan, environment, &Files::new("/team", &reader))
+    let context = ParseContext {
+        files: FileLoader::new("/team", &reader),
+        ..ParseContext::new(&environment)
+    };
+    Plan::parse_with(plan, &context)
 }
 
 /// What is demanded and where it goes, one line per route.

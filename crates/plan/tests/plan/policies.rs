@@ -1,7 +1,7 @@
 //! Policies, consumers and stores: what they are read as, and how wrong ones
 //! are refused.
 
-use plan::{Files, LimitBy, Origin, Period, Plan, Resolve, Secret};
+use plan::{FileLoader, HostAddresses, LimitBy, Origin, ParseContext, Period, Plan, Secret};
 use std::{io, path::Path};
 
 const GOOD: &str = r#"monolith: { url: "http://127.0.0.1:8000", database: "postgres://u:p@127.0.0.1/m" }
@@ -46,7 +46,11 @@ fn read_with(
         Some("/etc/banyan/bank.pem") => Ok("PEM".to_owned()),
         _ => Err(io::ErrorKind::NotFound.into()),
     };
-    Plan::parse_with_files(text, environment, &Files::new("/etc/banyan", &reader))
+    let context = ParseContext {
+        files: FileLoader::new("/etc/banyan", &reader),
+        ..ParseContext::new(&environment)
+    };
+    Plan::parse_with(text, &context)
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn origins_below_a_name_end_at_labels() {
 
 #[test]
 fn hosts_can_be_mapped() {
-    let mut resolve = Resolve::default();
+    let mut resolve = HostAddresses::default();
     resolve.add("host.docker.internal:127.0.0.1").unwrap();
     resolve.add("six:[::1]").unwrap();
     let address = |host| resolve.address(host).map(|address| address.to_string());
@@ -196,6 +200,6 @@ fn hosts_can_be_mapped() {
     assert_eq!(address("six").as_deref(), Some("::1"));
     assert_eq!(address("other"), None);
     for wrong in ["", "a", ":1.1.1.1", "a:b", "a:1.1.1.1:80"] {
-        assert!(Resolve::default().add(wrong).is_err(), "{wrong}");
+        assert!(HostAddresses::default().add(wrong).is_err(), "{wrong}");
     }
 }

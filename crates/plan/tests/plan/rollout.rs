@@ -1,6 +1,6 @@
 //! What `rollout:` is read as, and how a wrong one is refused.
 
-use plan::{ExtractionName, Plan, TokenCarrier};
+use plan::{ExtractionName, Plan, TokenTransport};
 
 fn plan(rollout: &str) -> Result<Plan, plan::PlanError> {
     two(rollout, "{ key: address }")
@@ -42,10 +42,13 @@ fn tokens_are_in_a_cookie_or_in_a_header() {
         one.data.replicate().unwrap().read_your_writes.clone()
     };
     let cookie = of(COOKIE).unwrap();
-    assert_eq!(cookie.carrier, TokenCarrier::Cookie("seen".to_owned()));
+    assert_eq!(cookie.transport, TokenTransport::Cookie("seen".to_owned()));
     assert_eq!(cookie.secret.expose(), b"0123456789abcdef");
     let header = of(&COOKIE.replace("cookie: seen", "header: X-Seen")).unwrap();
-    assert_eq!(header.carrier, TokenCarrier::Header("x-seen".to_owned()));
+    assert_eq!(
+        header.transport,
+        TokenTransport::Header("x-seen".to_owned())
+    );
     assert_eq!(of("{ key: address }"), None);
 }
 

@@ -3,7 +3,7 @@
 
 use super::followers::Followers;
 use mover::{Mover, readiness};
-use plan::{Resolve, Upstream};
+use plan::{HostAddresses, Upstream};
 use protocol::stream::Direction;
 
 /// Streams that are not followed, or too far behind.
@@ -29,7 +29,7 @@ pub(super) fn of_writers(mover: &Mover, followers: &Followers) -> Vec<String> {
 }
 
 /// The service must say that it can work before it is given the writes.
-pub(super) async fn of_health(service: &Upstream, resolve: &Resolve) -> Option<String> {
+pub(super) async fn of_health(service: &Upstream, resolve: &HostAddresses) -> Option<String> {
     let path = service.health.as_ref()?.path.as_str();
     let checked = gateway::check_health(service, resolve).await;
     let problem = checked.err()?;

@@ -1,0 +1,95 @@
+//! Where data are.
+
+use std::fmt;
+use url::Url;
+
+/// A PostgreSQL address with its password, which no output shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role to log in as.
+    pub user: String,
+    password: String,
+    /// Database.
+    pub database: String,
+}
+
+impl DatabaseUrl {
+    /// Parses `postgres://user:password@host:port/database`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // The text holds a password: no message may repeat it.
+        let wrong = |why: &str| {
+            format!(
+                "the database address is unusable: {why}; write postgres://user:password@host:port/database"
+            )
+        };
+        let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(wrong("it does not start with postgres://"));
+        }
+        if let Some((key, value)) = url.query_pairs().next() {
+            return Err(wrong(&match &*key {
+                "sslmode" if matches!(&*value, "disable") => {
+                    String::from("leave sslmode=disable out, it is the default")
+                }
+                "sslmode" => String::from("TLS to PostgreSQL is not spoken yet"),
+                other => format!("the parameter `{other}` is not known"),
+            }));
+        }
+        let decode =
+            |part: &str| percent_decode(part).ok_or_else(|| wrong("a %-escape in it is broken"));
+        let database = decode(url.path().trim_start_matches('/'))?;
+        let user = decode(url.username())?;
+        if database.is_empty() || user.is_empty() {
+            return Err(wrong("it names no user or no database"));
+        }
+        Ok(Self {
+            host: url
+                .host_str()
+                .ok_or_else(|| wrong("it has no host"))?
+                .to_owned(),
+            port: url.port().unwrap_or(5432),
+            user,
+            password: decode(url.password().unwrap_or_default())?,
+            database,
+        })
+    }
+
+    /// The password. Do not log it.
+    pub fn expose_password(&self) -> &str {
+        &self.password
+    }
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "postgres://{}@{}:{}/{}",
+            self.user, self.host, self.port, self.database
+        )
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

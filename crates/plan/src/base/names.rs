@@ -1,0 +1,144 @@
+//! Names, checked once, so that the rest can rely on their shape.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// PostgreSQL cuts identifiers off after this many bytes, silently.
+const IDENTIFIER_BYTES: usize = 63;
+
+/// Room for the prefix and suffix of a slot's name around an extraction's.
+const EXTRACTION_BYTES: usize = 40;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The text of the name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// An extraction: `a` to `z`, digits and `-`, at most 40. It becomes part
+    /// of the names of slots, publications and origins.
+    ExtractionName
+}
+name! {
+    /// A service, of the same shape as an extraction's name.
+    ServiceName
+}
+name! {
+    /// A column, as PostgreSQL stores it.
+    ColumnName
+}
+
+impl ExtractionName {
+    /// Checks and takes a name.
+    pub fn new(text: &str) -> Result<Self, String> {
+        plain(text).map(Self)
+    }
+
+    /// The name where only `a-z0-9_` are allowed: slots, origins.
+    pub fn slug(&self) -> String {
+        self.0.replace('-', "_")
+    }
+}
+
+impl ServiceName {
+    /// Checks and takes a name.
+    pub fn new(text: &str) -> Result<Self, String> {
+        plain(text).map(Self)
+    }
+}
+
+impl ColumnName {
+    /// Checks and takes a name.
+    pub fn new(text: &str) -> Result<Self, String> {
+        identifier(text).map(Self)
+    }
+}
+
+fn plain(text: &str) -> Result<String, String> {
+    let shape = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+    if starts && text.len() <= EXTRACTION_BYTES && text.chars().all(shape) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` is no name: use a-z, 0-9 and -, a letter first, at most {EXTRACTION_BYTES}"
+        ))
+    }
+}
+
+fn identifier(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > IDENTIFIER_BYTES || text.contains('\0') {
+        Err(format!(
+            "`{text}` is no identifier: 1 to {IDENTIFIER_BYTES} bytes, without NUL"
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// A table with its schema, as PostgreSQL stores the names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableName {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+}
+
+impl TableName {
+    /// Checks and takes both parts.
+    pub fn new(schema: &str, table: &str) -> Result<Self, String> {
+        Ok(Self {
+            schema: identifier(schema)?,
+            table: identifier(table)?,
+        })
+    }
+
+    /// Parses `schema.table`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('.') {
+            Some((schema, table)) if !table.contains('.') => Self::new(schema, table),
+            _ => Err(format!(
+                "`{text}` is no table: write schema.table, such as public.{text}"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// A token of RFC 9110: the name of a header or a cookie, or a method.
+pub(crate) fn http_token(text: &str) -> Result<String, String> {
+    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !text.is_empty() && text.bytes().all(tchar) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no name of a header, cookie or method"))
+    }
+}
+
+/// A header's name, lower case.
+pub(crate) fn header_name(text: &str) -> Result<String, String> {
+    http_token(text).map(|name| name.to_ascii_lowercase())
+}

@@ -1,0 +1,68 @@
+//! The bounds of a hand-over: `switch:`.
+
+use crate::base::{ByteSize, Located, PlanError, Text, size_or, time_or};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The bounds of a hand-over.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SwitchFile {
+    /// Longest that a request is held (default 2s).
+    #[serde(default)]
+    pub(crate) hold: Option<Text>,
+    /// Longest wait for writes in flight (default 1s).
+    #[serde(default)]
+    pub(crate) drain: Option<Text>,
+    /// Most requests held at once (default 1000).
+    #[serde(default)]
+    pub(crate) held_requests: Option<Located<u32>>,
+    /// Most bytes of bodies held at once (default 16MiB).
+    #[serde(default)]
+    pub(crate) held_bytes: Option<Text>,
+    /// How far sequences start past the old owner's (default 1000).
+    #[serde(default)]
+    pub(crate) block: Option<Located<u32>>,
+    /// Lag above which a switch is not begun (default 1MiB).
+    #[serde(default)]
+    pub(crate) lag: Option<Text>,
+}
+
+/// Bounds of a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch {
+    /// The longest that a request is held.
+    pub hold: Duration,
+    /// How long writes in flight may take to be answered once the hold began.
+    pub drain: Duration,
+    /// The most requests held at once, over all gateways of this process.
+    pub held_requests: usize,
+    /// The most bytes of bodies held at once.
+    pub held_bytes: ByteSize,
+    /// How far the new owner's sequences start past the old owner's.
+    pub block: u32,
+    /// The lag above which a switch is not begun.
+    pub lag: ByteSize,
+}
+
+pub(super) fn resolve(file: SwitchFile) -> Result<Switch, PlanError> {
+    let switch = Switch {
+        hold: time_or(file.hold.as_ref(), Duration::from_secs(2))?,
+        drain: time_or(file.drain.as_ref(), Duration::from_secs(1))?,
+        held_requests: file.held_requests.map_or(1000, |count| count.value) as usize,
+        held_bytes: size_or(file.held_bytes.as_ref(), 16 << 20)?,
+        block: file.block.map_or(1000, |count| count.value),
+        lag: size_or(file.lag.as_ref(), 1 << 20)?,
+    };
+    if switch.drain >= switch.hold {
+        let at = file
+            .drain
+            .or(file.hold)
+            .map(|text| text.at)
+            .unwrap_or_default();
+        return Err(PlanError::at(at, "`drain` must be shorter than `hold`")
+            .remedy("Requests are held while others drain; leave time for the switch itself"));
+    }
+    Ok(switch)
+}

@@ -1,0 +1,215 @@
+//! The section `gateway:`.
+
+mod client;
+mod host_addresses;
+mod kong_import;
+mod listen;
+mod observe;
+
+pub use client::ClientLimits;
+pub use host_addresses::HostAddresses;
+pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
+pub use observe::{AccessLog, LogTarget, Observe, StatusPages, Tracing};
+
+use crate::{
+    access::{self, Access, AccessFile, ConsumerFile, IdentityFile, JwksFile, LimitsStoreFile},
+    base::{
+        ByteSize, Located, ParseContext, PlanError, ServiceName, Text, parse, size_or,
+        socket_address, time_or,
+    },
+    flags::{self, Flags, FlagsFile},
+    gateway_route::{GatewayRoute, GatewayRouteFile, gateway_routes},
+    policy::PoliciesFile,
+    upstream::{Timeouts, TimeoutsFile, Upstream},
+};
+use client::ClientFile;
+use kong_import::Destinations;
+use listen::ListenerFile;
+use observe::{AccessLogFile, MetricsFile, StatusFile, TracingFile};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+const WORKERS_MAX: u16 = 256;
+
+/// Where and how the gateway listens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GatewayFile {
+    /// `address:port` that clients connect to.
+    pub(crate) listen: Text,
+    /// Single-threaded workers; default: one per core.
+    #[serde(default)]
+    pub(crate) workers: Option<Located<u16>>,
+    /// Longest wait for a client's own last write (default 2s).
+    #[serde(default)]
+    pub(crate) pin_wait: Option<Text>,
+    /// Longest wait for the head of an answer (default 30s).
+    #[serde(default)]
+    pub(crate) first_byte: Option<Text>,
+    /// How long an idle upstream connection is kept (default 4s); must be
+    /// shorter than the upstream's keep-alive time.
+    #[serde(default)]
+    pub(crate) upstream_idle: Option<Text>,
+    /// Routes that belong to no extraction, by name: to one upstream for good.
+    #[serde(default)]
+    pub(crate) routes: BTreeMap<String, Located<GatewayRouteFile>>,
+    /// How long upstreams may take, unless they have a word of their own.
+    #[serde(default)]
+    pub(crate) timeouts: Option<TimeoutsFile>,
+    /// The largest body of a read that is kept to send it again (default
+    /// 64KiB).
+    #[serde(default)]
+    pub(crate) replay_bytes: Option<Text>,
+    /// How often host names of upstreams are looked up (default 10s).
+    #[serde(default)]
+    pub(crate) resolve_every: Option<Text>,
+    /// How long an upgraded connection (WebSocket) may be silent (default 5m).
+    #[serde(default)]
+    pub(crate) upgraded_idle: Option<Text>,
+    /// More places to listen at: with TLS, on Unix sockets, behind a proxy.
+    #[serde(default)]
+    pub(crate) listeners: Vec<ListenerFile>,
+    /// What a client may send, and how slowly.
+    #[serde(default)]
+    pub(crate) client: Option<ClientFile>,
+    /// Address blocks of proxies in front whose `X-Forwarded-For` counts.
+    #[serde(default)]
+    pub(crate) trusted: Vec<Text>,
+    /// Known clients, by name.
+    #[serde(default)]
+    pub(crate) consumers: BTreeMap<String, Located<ConsumerFile>>,
+    /// Keys of an issuer of tokens.
+    #[serde(default)]
+    pub(crate) jwks: Option<Located<JwksFile>>,
+    /// The signed header that tells upstreams who asks.
+    #[serde(default)]
+    pub(crate) identity: Option<IdentityFile>,
+    /// Where gateways count together.
+    #[serde(default)]
+    pub(crate) limits_store: Option<LimitsStoreFile>,
+    /// Kong's declarative file, beside the plan, whose routes, consumers and
+    /// plugins are taken over.
+    #[serde(default)]
+    pub(crate) kong: Option<Text>,
+    /// What is demanded of all requests.
+    #[serde(default)]
+    pub(crate) policies: Option<PoliciesFile>,
+    /// What chooses a side for single users.
+    #[serde(default)]
+    pub(crate) flags: Option<FlagsFile>,
+    /// One line for each request.
+    #[serde(default)]
+    pub(crate) access_log: Option<AccessLogFile>,
+    /// Spans for a tracing system.
+    #[serde(default)]
+    pub(crate) tracing: Option<TracingFile>,
+    /// What metrics hold.
+    #[serde(default)]
+    pub(crate) metrics: Option<MetricsFile>,
+    /// Pages of the gateway's own.
+    #[serde(default)]
+    pub(crate) status: Option<StatusFile>,
+}
+
+/// The gateway's settings.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Address that clients connect to.
+    pub listen: SocketAddr,
+    /// Number of single-threaded workers.
+    pub workers: usize,
+    /// How long a request waits for its client's last write to reach the side
+    /// that it must go to, before it is answered 503.
+    pub pin_wait: Duration,
+    /// How long an upstream may take until the head of its answer.
+    pub first_byte: Duration,
+    /// How long an idle upstream connection is kept. Must be shorter than the
+    /// upstream's own keep-alive time, or requests meet closing connections.
+    pub upstream_idle: Duration,
+    /// Whom it knows, and what it demands of all requests.
+    pub access: Access,
+    /// Routes beside those of the extractions.
+    pub routes: Vec<GatewayRoute>,
+    /// Where host names of upstreams are, if that was said to `banyan serve`.
+    pub host_addresses: HostAddresses,
+    /// The largest body of a read that is kept to send it again.
+    pub replay_bytes: ByteSize,
+    /// How often host names of upstreams are looked up.
+    pub resolve_every: Duration,
+    /// How long an upgraded connection may be silent in both directions.
+    pub upgraded_idle: Duration,
+    /// Where it listens besides `listen`.
+    pub listeners: Vec<Listener>,
+    /// What a client may send, and how slowly.
+    pub client: ClientLimits,
+    /// What chooses a side for single users.
+    pub flags: Flags,
+    /// What people and programs get to see of it.
+    pub observe: Observe,
+}
+
+/// `services` gains those of Kong's file; `is_used` tells whether an extraction
+/// names a flag.
+pub(crate) fn resolve(
+    file: GatewayFile,
+    services: &mut BTreeMap<ServiceName, Upstream>,
+    timeouts: Timeouts,
+    is_used: impl Fn(&str) -> bool,
+    context: &ParseContext<'_>,
+) -> Result<Gateway, PlanError> {
+    let environment = context.environment;
+    let access = AccessFile {
+        trusted: file.trusted,
+        consumers: file.consumers,
+        jwks: file.jwks,
+        identity: file.identity,
+        limits_store: file.limits_store,
+        policies: file.policies,
+    };
+    let mut access = access::resolve(access, environment, &context.files)?;
+    let mut routes = gateway_routes(file.routes, services, environment)?;
+    if let Some(name) = &file.kong {
+        let into = Destinations {
+            access: &mut access,
+            routes: &mut routes,
+            services,
+        };
+        kong_import::import(name, timeouts, context, into)?;
+    }
+    let workers = match file.workers {
+        Some(count) if (1..=WORKERS_MAX).contains(&count.value) => usize::from(count.value),
+        Some(count) => {
+            return Err(PlanError::at(
+                count.at,
+                format!("workers must be 1 to {WORKERS_MAX}"),
+            ));
+        }
+        None => context.processors.get(),
+    };
+    let listen = parse(&file.listen, environment, socket_address)?;
+    let observe = observe::resolve(
+        file.access_log,
+        file.tracing,
+        file.metrics.as_ref(),
+        file.status,
+        environment,
+    )?;
+    Ok(Gateway {
+        listen,
+        workers,
+        pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
+        first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
+        upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
+        access,
+        routes,
+        host_addresses: HostAddresses::default(),
+        replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
+        resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
+        upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
+        listeners: listen::resolve(file.listeners, listen, environment)?,
+        client: client::resolve(&file.client.unwrap_or_default())?,
+        flags: flags::resolve(file.flags.unwrap_or_default(), is_used, environment)?,
+        observe,
+    })
+}

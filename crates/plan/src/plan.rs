@@ -1,0 +1,126 @@
+//! The whole plan: `banyan.yaml`.
+
+mod checks;
+mod reload;
+
+use crate::{
+    base::{
+        ExtractionName, Located, ParseContext, PlanError, ServiceName, Text, parse, socket_address,
+        time_or,
+    },
+    extraction::{self, Extraction, ExtractionFile, Replicate},
+    gateway::{self, Gateway, GatewayFile},
+    upstream::{Upstream, UpstreamFile, default_timeouts, upstream},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
+
+/// A Banyan plan: what is moved out of a monolith, and how.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// The old side: the monolith's HTTP address and its database.
+    pub(crate) monolith: UpstreamFile,
+    /// The new sides, by name.
+    pub(crate) services: BTreeMap<String, UpstreamFile>,
+    /// The gateway that stands in front of both.
+    pub(crate) gateway: GatewayFile,
+    /// The conductor's API, for the command line.
+    #[serde(default)]
+    pub(crate) control: Option<ControlFile>,
+    /// The units of migration, by name.
+    pub(crate) extractions: BTreeMap<String, Located<ExtractionFile>>,
+}
+
+/// Where the conductor's API listens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlFile {
+    /// `address:port`; default `127.0.0.1:7600`.
+    pub(crate) listen: Text,
+}
+
+/// A plan whose every value has been checked.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The old side.
+    pub monolith: Upstream,
+    /// The new sides, by name.
+    pub services: BTreeMap<ServiceName, Upstream>,
+    /// Where and how the gateway listens.
+    pub gateway: Gateway,
+    /// Where the conductor's API listens.
+    pub control: SocketAddr,
+    /// The units of migration, by name.
+    pub extractions: BTreeMap<ExtractionName, Extraction>,
+}
+
+impl Plan {
+    /// Parses a plan that names no files, as on a machine with one processor.
+    /// `environment` looks up a variable for `${NAME}`.
+    pub fn parse(
+        text: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, PlanError> {
+        Self::parse_with(text, &ParseContext::new(&environment))
+    }
+
+    /// Parses a plan with all that it may take from its machine.
+    pub fn parse_with(text: &str, context: &ParseContext<'_>) -> Result<Self, PlanError> {
+        let file: PlanFile =
+            serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error))?;
+        resolve(file, context)
+    }
+
+    /// The extractions whose data are copied and followed, and how.
+    pub fn replicated(&self) -> impl Iterator<Item = (&Extraction, &Replicate)> {
+        let all = self.extractions.values();
+        all.filter_map(|one| Some((one, one.data.replicate()?)))
+    }
+
+    /// The upstream of an extraction's service.
+    ///
+    /// Every extraction of a parsed plan names a service of that plan.
+    pub fn service_of(&self, extraction: &Extraction) -> &Upstream {
+        &self.services[&extraction.service]
+    }
+}
+
+fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError> {
+    let environment = context.environment;
+    let first_byte = time_or(file.gateway.first_byte.as_ref(), Duration::from_secs(30))?;
+    let timeouts = default_timeouts(file.gateway.timeouts.as_ref(), first_byte)?;
+    let monolith = upstream("monolith", file.monolith, timeouts, environment)?;
+    let mut services = BTreeMap::new();
+    for (name, service) in file.services {
+        let name = ServiceName::new(&name).map_err(PlanError::whole)?;
+        let service = upstream(name.as_str(), service, timeouts, environment)?;
+        services.insert(name, service);
+    }
+    let mut extractions = BTreeMap::new();
+    for (name, located) in file.extractions {
+        let name = ExtractionName::new(&name).map_err(|why| PlanError::at(located.at, why))?;
+        let found = extraction::resolve(name.clone(), located, &monolith, &services, environment)?;
+        extractions.insert(name, found);
+    }
+    let is_used = |flag: &str| {
+        let mut flags = extractions.values().filter_map(|one| one.flag.as_deref());
+        flags.any(|used| used == flag)
+    };
+    let gateway = gateway::resolve(file.gateway, &mut services, timeouts, is_used, context)?;
+    checks::check(&gateway, &extractions)?;
+    let control = match file.control {
+        Some(control) => parse(&control.listen, environment, socket_address)?,
+        None => socket_address(DEFAULT_CONTROL).map_err(PlanError::whole)?,
+    };
+    Ok(Plan {
+        monolith,
+        services,
+        gateway,
+        control,
+        extractions,
+    })
+}

@@ -1,0 +1,138 @@
+//! What only the whole plan shows: that its parts fit each other.
+
+use crate::{
+    access::Access,
+    base::{ExtractionName, PathPattern, PlanError},
+    extraction::{CohortKey, Extraction},
+    gateway::Gateway,
+    gateway_route::GatewayRoute,
+    policy::{Limits, Policies, Store},
+    route::{Dialect, Route},
+};
+use std::collections::BTreeMap;
+
+type Extractions = BTreeMap<ExtractionName, Extraction>;
+
+/// Refuses what contradicts itself.
+pub(super) fn check(gateway: &Gateway, extractions: &Extractions) -> Result<(), PlanError> {
+    if extractions.is_empty() && gateway.routes.is_empty() {
+        return Err(
+            PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
+        );
+    }
+    refuse_tables_moved_twice(extractions)?;
+    refuse_tokens_in_one_place(extractions)?;
+    refuse_two_dialects_of_one_path(extractions, &gateway.routes)?;
+    let access = &gateway.access;
+    require_store(access, &access.policies)?;
+    for route in &gateway.routes {
+        require_store(access, &route.policies)?;
+    }
+    for extraction in extractions.values() {
+        require_store(access, &extraction.policies)?;
+        require_token_of_claim(access, extraction)?;
+    }
+    Ok(())
+}
+
+/// One table cannot move in two extractions.
+fn refuse_tables_moved_twice(extractions: &Extractions) -> Result<(), PlanError> {
+    let mut owners = BTreeMap::new();
+    for extraction in extractions.values() {
+        let Some(moves) = extraction.data.replicate() else {
+            continue;
+        };
+        for table in &moves.tables {
+            if let Some(other) = owners.insert(&table.monolith, &extraction.name) {
+                let message = format!(
+                    "`{}` moves in both `{other}` and `{}`",
+                    table.monolith, extraction.name
+                );
+                return Err(
+                    PlanError::whole(message).remedy("A table moves once: leave it in one of them")
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tokens of two extractions in one place would replace each other.
+fn refuse_tokens_in_one_place(extractions: &Extractions) -> Result<(), PlanError> {
+    let mut places = BTreeMap::new();
+    for extraction in extractions.values() {
+        let moves = extraction.data.replicate();
+        let Some(token) = moves.and_then(|data| data.read_your_writes.as_ref()) else {
+            continue;
+        };
+        if let Some(other) = places.insert(&token.transport, &extraction.name) {
+            let message = format!(
+                "the tokens of `{other}` and `{}` are in one place and replace each other",
+                extraction.name
+            );
+            return Err(
+                PlanError::whole(message).remedy("Name another cookie or header in one of them")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Refuses routes of one path that look for the operation at different places:
+/// one body cannot be read in two ways.
+fn refuse_two_dialects_of_one_path(
+    extractions: &Extractions,
+    routes: &[GatewayRoute],
+) -> Result<(), PlanError> {
+    let of_extractions = extractions.values().flat_map(|one| &one.routes);
+    let all = of_extractions.chain(routes.iter().map(|one| &one.route));
+    let with = |route: &'_ Route| -> Option<(PathPattern, Dialect)> {
+        let dialect = route.operations.as_ref()?.dialect.clone();
+        Some((route.path.clone(), dialect))
+    };
+    let mut seen: Vec<(PathPattern, Dialect)> = Vec::new();
+    for (path, dialect) in all.filter_map(with) {
+        let differs = |(other, own): &&(PathPattern, Dialect)| {
+            *own != dialect && path.shares_paths_with(other)
+        };
+        if let Some((other, _)) = seen.iter().find(differs) {
+            let message = format!(
+                "the routes `{other}` and `{path}` share paths and look for the operation at different places"
+            );
+            return Err(
+                PlanError::whole(message).remedy("Let them name the same field, or both GraphQL")
+            );
+        }
+        seen.push((path, dialect));
+    }
+    Ok(())
+}
+
+/// A claim is one of a token that was verified.
+fn require_token_of_claim(access: &Access, extraction: &Extraction) -> Result<(), PlanError> {
+    match &extraction.cohort_key {
+        CohortKey::Claim(claim) if extraction.policies.over(&access.policies).jwt.is_none() => {
+            Err(PlanError::whole(format!(
+                "clients of `{}` are known by the claim `{claim}`, and no token is demanded of them",
+                extraction.name
+            ))
+            .remedy("Add `jwt: {}` to its `policies:` or to those of `gateway:`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A limit that counts in Redis needs one.
+fn require_store(access: &Access, policies: &Policies) -> Result<(), PlanError> {
+    let redis = |limits: &Limits| limits.rules.iter().any(|one| one.store == Store::Redis);
+    match &policies.limits {
+        Some(limits) if redis(limits) && access.limits_store.is_none() => {
+            Err(PlanError::whole(format!(
+                "the limits of `{}` count in Redis, and there is none",
+                limits.scope
+            ))
+            .remedy("Add `limits-store: { redis: ... }` to `gateway:`, or leave `store` out"))
+        }
+        _ => Ok(()),
+    }
+}

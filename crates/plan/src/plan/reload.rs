@@ -1,0 +1,140 @@
+//! What a running process can take from a changed plan, and what it cannot.
+
+use super::Plan;
+use crate::{
+    extraction::{CohortKey, Data, Extraction},
+    gateway::Observe,
+};
+
+impl Plan {
+    /// The keys that differ in `next` and that only a restart can bring; none
+    /// where a reload can bring all of it.
+    ///
+    /// Tables that move, and between which databases, are under way. What names
+    /// a client must stay, or the client's own writes could not be found again.
+    pub fn needs_restart(&self, next: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        let mut differs = |key: String, differs: bool| {
+            if differs {
+                changes.push(key);
+            }
+        };
+        let (old, new) = (&self.gateway, &next.gateway);
+        differs("gateway.workers".into(), old.workers != new.workers);
+        differs("gateway.pin-wait".into(), old.pin_wait != new.pin_wait);
+        differs("control.listen".into(), self.control != next.control);
+        let (told, tell) = (&old.observe, &new.observe);
+        let target = |one: &Observe| one.access_log.as_ref().map(|log| log.to.clone());
+        differs("gateway.access-log".into(), target(told) != target(tell));
+        differs("gateway.tracing".into(), told.tracing != tell.tracing);
+        differs(
+            "gateway.metrics".into(),
+            told.native_histograms != tell.native_histograms,
+        );
+        let by_address = |one: &Extraction| one.cohort_key == CohortKey::Address;
+        differs(
+            "gateway.trusted".into(),
+            old.access.trusted != new.access.trusted && self.extractions.values().any(by_address),
+        );
+        for name in next.extractions.keys() {
+            let is_new = !self.extractions.contains_key(name);
+            differs(format!("extractions.{name}"), is_new);
+        }
+        for (name, old) in &self.extractions {
+            let Some(new) = next.extractions.get(name) else {
+                differs(format!("extractions.{name}"), true);
+                continue;
+            };
+            let key = |key| format!("extractions.{name}.{key}");
+            differs(key("service"), old.service != new.service);
+            differs(key("rollout.key"), old.cohort_key != new.cohort_key);
+            let (Data::Replicate(was), Data::Replicate(is)) = (&old.data, &new.data) else {
+                differs(key("data"), old.data != new.data);
+                continue;
+            };
+            let tables = was.tables != is.tables || was.writers != is.writers;
+            let border = was.references != is.references;
+            differs(key("data"), tables || border);
+            differs(key("switch"), was.switch != is.switch);
+            let (was, is) = (&was.databases, &is.databases);
+            differs("monolith.database".into(), was.monolith != is.monolith);
+            let service = format!("services.{}.database", old.service);
+            differs(service, was.service != is.service);
+        }
+        changes.dedup();
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"
+monolith: { url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }
+services:
+  a: { url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/a" }
+gateway: { listen: "127.0.0.1:0", pin-wait: 2s }
+extractions:
+  contracts:
+    service: a
+    routes: [{ path: /api/contracts/* }]
+    data: { mode: replicate, schema: s, tables: { public.t: {} } }
+    rollout: { key: { header: x-user } }
+    switch: { hold: 5s, drain: 1s }
+"#;
+
+    fn changes(from: &str, to: &str) -> Vec<String> {
+        let parse = |text: &str| Plan::parse(text, |_| None).unwrap();
+        assert!(PLAN.contains(from), "{from}");
+        parse(PLAN).needs_restart(&parse(&PLAN.replace(from, to)))
+    }
+
+    #[test]
+    fn routes_upstreams_and_policies_need_none() {
+        let none: [String; 0] = [];
+        assert_eq!(changes("/api/contracts/*", "/v2/*"), none);
+        assert_eq!(changes("127.0.0.1:3", "127.0.0.1:9"), none);
+        assert_eq!(changes("127.0.0.1:0", "127.0.0.1:9"), none);
+    }
+
+    #[test]
+    fn what_is_under_way_does() {
+        assert_eq!(
+            changes("public.t", "public.u"),
+            ["extractions.contracts.data"]
+        );
+        let shared = "data: { mode: shared }";
+        let replicate = "data: { mode: replicate, schema: s, tables: { public.t: {} } }";
+        let switch = "    switch: { hold: 5s, drain: 1s }\n";
+        let parse = |text: &str| Plan::parse(text, |_| None).unwrap();
+        let changed = PLAN.replace(replicate, shared).replace(switch, "");
+        assert_eq!(
+            parse(PLAN).needs_restart(&parse(&changed)),
+            ["extractions.contracts.data"]
+        );
+        assert_eq!(
+            changes("hold: 5s", "hold: 4s"),
+            ["extractions.contracts.switch"]
+        );
+        assert_eq!(
+            changes("x-user", "x-u"),
+            ["extractions.contracts.rollout.key"]
+        );
+        assert_eq!(changes(":2/m", ":2/n"), ["monolith.database"]);
+        assert_eq!(changes(":4/a", ":4/b"), ["services.a.database"]);
+        assert_eq!(
+            changes("pin-wait: 2s", "pin-wait: 3s"),
+            ["gateway.pin-wait"]
+        );
+        let log = |query| format!("pin-wait: 2s, access-log: {{ path: x, query: {query} }}");
+        assert_eq!(changes("pin-wait: 2s", &log(true)), ["gateway.access-log"]);
+        let none: [String; 0] = [];
+        let status = "pin-wait: 2s, status: { health: /health }";
+        assert_eq!(changes("pin-wait: 2s", status), none);
+        assert_eq!(
+            changes("  contracts:", "  other:"),
+            ["extractions.other", "extractions.contracts"]
+        );
+    }
+}
