@@ -100,6 +100,17 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["binaries", "catalogue", "deadline", "directory", "document"],
         ],
     ),
+    (
+        "plan",
+        &[
+            &["plan"],
+            &["gateway"],
+            &["kong"],
+            &["extraction", "access", "gateway_route"],
+            &["upstream", "policy", "route", "flags"],
+            &["base"],
+        ],
+    ),
 ];
 
 /// The area of a file; none for the crate's root.

@@ -94,7 +94,7 @@ const RETIRED: &[Retired] = &[
 ];
 
 /// Crates that still have such names. Only ever shrinks.
-const PENDING: &[&str] = &["gateway", "plan"];
+const PENDING: &[&str] = &["gateway"];
 
 /// The retired names that a crate still has.
 fn retired_in(of: &str, roots: &[ModuleTree]) -> Vec<String> {
