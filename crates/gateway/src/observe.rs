@@ -9,37 +9,37 @@
 
 pub(crate) mod access_log;
 pub(crate) mod connection_gauge;
+pub(crate) mod delivery;
 pub(crate) mod histogram;
 pub(crate) mod labels;
 pub(crate) mod metrics;
 pub(crate) mod native_histogram;
 pub(crate) mod redaction;
 pub(crate) mod spans;
-pub(crate) mod termination;
 pub(crate) mod trace_context;
 
 use crate::{StartError, base::random::Random};
 use access_log::{Sink, Writer};
-use connection_gauge::{Crowd, Tally};
+use connection_gauge::{ConnectionGauge, Tally};
+use delivery::DeliveryCounts;
 use plan::{LogTarget, Percent, Plan};
 use prometheus_client::registry::Registry;
 use spans::Exporter;
 use std::sync::Arc;
-use termination::Fate;
 
 /// What all workers share.
 pub(crate) struct Observatory {
-    pub(crate) crowd: Crowd,
+    pub(crate) crowd: ConnectionGauge,
     log: Option<Writer>,
-    lines: Fate,
+    lines: DeliveryCounts,
     tracing: Option<(Exporter, Percent)>,
-    spans: Fate,
+    spans: DeliveryCounts,
 }
 
 impl Observatory {
     pub(crate) fn new(plan: &Plan) -> Result<Self, StartError> {
         let observe = &plan.gateway.observe;
-        let (lines, spans) = (Fate::default(), Fate::default());
+        let (lines, spans) = (DeliveryCounts::default(), DeliveryCounts::default());
         let log = observe.access_log.as_ref().map(|log| {
             Writer::start(&log.to, &lines).map_err(|source| StartError::AccessLog {
                 path: match &log.to {
@@ -55,7 +55,7 @@ impl Observatory {
                 .map_err(|why| StartError::Tracing { why })
         });
         Ok(Self {
-            crowd: Crowd::default(),
+            crowd: ConnectionGauge::default(),
             log: log.transpose()?,
             lines,
             tracing: tracing.transpose()?,

@@ -8,7 +8,7 @@ use super::{
     decoration::Decoration,
     identity::{self, Identity},
     keys::{KeyPlaces, names, parameter},
-    limits::{Asking, Limits, Verdict},
+    limits::{LimitVerdict, LimitedRequest, Limits},
     token::{self, Unverified},
     worker_state::AccessState,
 };
@@ -171,7 +171,7 @@ impl Chain {
         }
         let who = who.principal();
         if let Some(limits) = &self.limits {
-            let asking = Asking {
+            let asking = LimitedRequest {
                 who: who.as_deref(),
                 client,
                 headers: &parts.headers,
@@ -189,9 +189,9 @@ impl Chain {
                 .await;
             context.lasting.metrics.limited(verdict);
             match verdict {
-                Verdict::Room | Verdict::Unknown => {}
-                Verdict::Refuse => return Err(refused(Denial::CountersUnknown)),
-                Verdict::Full(status) => {
+                LimitVerdict::ConnectionLimit | LimitVerdict::Unknown => {}
+                LimitVerdict::Refuse => return Err(refused(Denial::CountersUnknown)),
+                LimitVerdict::Full(status) => {
                     let usual = Denial::TooMany.status();
                     let status = StatusCode::from_u16(status).unwrap_or(usual);
                     return Err((Denial::TooMany, status));

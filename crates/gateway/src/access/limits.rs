@@ -51,7 +51,7 @@ enum By {
 }
 
 /// The request, as far as limits look at it.
-pub(crate) struct Asking<'a> {
+pub(crate) struct LimitedRequest<'a> {
     pub(crate) who: Option<&'a Identity>,
     pub(crate) client: IpAddr,
     pub(crate) headers: &'a HeaderMap,
@@ -62,8 +62,8 @@ pub(crate) struct Asking<'a> {
 
 /// What the limits say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Room,
+pub(crate) enum LimitVerdict {
+    ConnectionLimit,
     /// Uncounted, since the store did not answer.
     Unknown,
     /// The status to answer with.
@@ -93,30 +93,32 @@ impl Limits {
     /// that comes later has no room.
     pub(crate) async fn take(
         &self,
-        asking: &Asking<'_>,
+        asking: &LimitedRequest<'_>,
         counters: &Counters,
         seed: u64,
         remote: &Remote,
         told: &mut Decoration,
-    ) -> Verdict {
+    ) -> LimitVerdict {
         let mut all = Tightest::default();
         let mut verdict = self.take_remote(asking, remote, &mut all).await;
-        if matches!(verdict, Verdict::Room | Verdict::Unknown)
-            && let Some(full) = self.take_local(asking, counters, seed, &mut all)
+        if matches!(
+            verdict,
+            LimitVerdict::ConnectionLimit | LimitVerdict::Unknown
+        ) && let Some(full) = self.take_local(asking, counters, seed, &mut all)
         {
             verdict = full;
         }
-        all.tell(matches!(verdict, Verdict::Full(_)), told);
+        all.tell(matches!(verdict, LimitVerdict::Full(_)), told);
         verdict
     }
 
     fn take_local(
         &self,
-        asking: &Asking<'_>,
+        asking: &LimitedRequest<'_>,
         counters: &Counters,
         seed: u64,
         all: &mut Tightest,
-    ) -> Option<Verdict> {
+    ) -> Option<LimitVerdict> {
         let mut used = Vec::with_capacity(2);
         let local = |rule: &&Rule| rule.store == Store::Local;
         for (at, rule) in self.rules.iter().filter(local).enumerate() {
@@ -129,7 +131,7 @@ impl Limits {
                     let key = taken.hash(asking, seed);
                     counters.give_back(key, &taken.windows, asking.now);
                 }
-                return Some(Verdict::Full(rule.status));
+                return Some(LimitVerdict::Full(rule.status));
             }
         }
         None
@@ -137,17 +139,17 @@ impl Limits {
 
     async fn take_remote(
         &self,
-        asking: &Asking<'_>,
+        asking: &LimitedRequest<'_>,
         remote: &Remote,
         all: &mut Tightest,
-    ) -> Verdict {
-        let mut verdict = Verdict::Room;
+    ) -> LimitVerdict {
+        let mut verdict = LimitVerdict::ConnectionLimit;
         for rule in self.rules.iter().filter(|rule| rule.store == Store::Redis) {
             let (counters, mut used) = rule.counters(asking);
             let Ok(counted) = remote.take(&counters).await else {
                 match rule.on_error {
-                    OnError::Allow => verdict = Verdict::Unknown,
-                    OnError::Refuse => return Verdict::Refuse,
+                    OnError::Allow => verdict = LimitVerdict::Unknown,
+                    OnError::Refuse => return LimitVerdict::Refuse,
                 }
                 continue;
             };
@@ -156,7 +158,7 @@ impl Limits {
             }
             all.add(&used, rule.tells);
             if !counted.room {
-                return Verdict::Full(rule.status);
+                return LimitVerdict::Full(rule.status);
             }
         }
         verdict
@@ -180,7 +182,7 @@ impl By {
 
 impl Rule {
     /// Who asks, told apart by kind, piece by piece.
-    fn identify(&self, asking: &Asking<'_>, mut piece: impl FnMut(&[u8])) {
+    fn identify(&self, asking: &LimitedRequest<'_>, mut piece: impl FnMut(&[u8])) {
         let credential = asking.who.and_then(|who| who.credential.as_ref());
         let subject = || asking.who.and_then(|who| who.claim("sub"));
         let issuer = || asking.who.and_then(|who| who.claim("iss"));
@@ -218,7 +220,7 @@ impl Rule {
     }
 
     /// The key in this process; unpredictable, so that nobody can aim.
-    fn hash(&self, asking: &Asking<'_>, seed: u64) -> u128 {
+    fn hash(&self, asking: &LimitedRequest<'_>, seed: u64) -> u128 {
         let mut hash = Xxh3::with_seed(seed);
         self.identify(asking, |piece| hash.update(piece));
         hash.digest128()
@@ -226,7 +228,7 @@ impl Rule {
 
     /// The counters in Redis; the same in every gateway, and without what
     /// clients have sent.
-    fn counters(&self, asking: &Asking<'_>) -> (Vec<Counter>, Vec<Used>) {
+    fn counters(&self, asking: &LimitedRequest<'_>) -> (Vec<Counter>, Vec<Used>) {
         let mut text = Vec::new();
         self.identify(asking, |piece| text.extend_from_slice(piece));
         let mut who = String::with_capacity(32);

@@ -1,6 +1,6 @@
 //! What Prometheus sees of who was let in.
 
-use super::limits::Verdict;
+use super::limits::LimitVerdict;
 use crate::base::denial::Denial;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -57,15 +57,15 @@ impl AccessMetrics {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    pub(crate) fn limited(&self, verdict: Verdict) {
+    pub(crate) fn limited(&self, verdict: LimitVerdict) {
         let outcome = match verdict {
-            Verdict::Room => {
+            LimitVerdict::ConnectionLimit => {
                 self.room.inc();
                 return;
             }
-            Verdict::Full(_) => "full",
-            Verdict::Unknown => "unknown-passed",
-            Verdict::Refuse => "unknown-refused",
+            LimitVerdict::Full(_) => "full",
+            LimitVerdict::Unknown => "unknown-passed",
+            LimitVerdict::Refuse => "unknown-refused",
         };
         self.limits.get_or_create(&OutcomeLabel { outcome }).inc();
     }

@@ -133,5 +133,5 @@ pub enum TlsError {
     },
     /// Something that the files do not explain.
     #[error("TLS cannot be set up: {0}")]
-    Setup(String),
+    Config(String),
 }

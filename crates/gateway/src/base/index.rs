@@ -57,9 +57,9 @@ pub(crate) struct RouteIndex {
 
 /// A route that belongs to no extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct StayIndex(usize);
+pub(crate) struct PassthroughIndex(usize);
 
-impl StayIndex {
+impl PassthroughIndex {
     /// That of the route at this place among those of no extraction.
     pub(crate) fn new(place: usize) -> Self {
         Self(place)
@@ -77,7 +77,7 @@ pub(crate) enum Place {
     /// To an extraction: one of two sides.
     Extraction(RouteIndex),
     /// To one upstream for good, because a route says so.
-    Route(StayIndex),
+    Route(PassthroughIndex),
     /// To the monolith, because nothing says otherwise.
     Elsewhere,
 }

@@ -73,15 +73,15 @@ pub(crate) async fn refuse(parts: &Parts, body: Incoming) {
 /// A client's body.
 pub(crate) enum Inbound {
     /// It has not been looked at.
-    Coming(Incoming),
+    Unread(Incoming),
     /// It was read to see what the request asks for.
-    Here(Whole, Reserved),
+    Collected(Whole, Reserved),
 }
 
 impl Inbound {
     /// Reads the body of a refused request, like [`refuse`].
     pub(crate) async fn refuse(self, parts: &Parts) {
-        if let Self::Coming(body) = self {
+        if let Self::Unread(body) = self {
             refuse(parts, body).await;
         }
     }

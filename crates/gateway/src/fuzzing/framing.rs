@@ -3,7 +3,7 @@
 
 use crate::{
     transport::{
-        http1_validator::framing::{Guard, Limits, Refused},
+        http1_validator::framing::{Limits, Refused, Validator},
         proxy_protocol::{self, HEADER_BYTES_MAX, Parsed},
     },
     upstream::http1::replay,
@@ -18,11 +18,11 @@ const LIMITS: Limits = Limits {
 /// reader of another make frames alike.
 pub fn guard(bytes: &[u8]) {
     let (ends, refused) = ends(bytes);
-    let mut whole = Guard::new(LIMITS);
+    let mut whole = Validator::new(LIMITS);
     let verdict = whole.feed(bytes);
     assert_eq!(verdict.map_err(why), refused.map_err(why));
     // The input says itself how it is split.
-    let mut parts = Guard::new(LIMITS);
+    let mut parts = Validator::new(LIMITS);
     let (mut rest, mut seed) = (bytes, bytes.len());
     let mut split = Ok(());
     while !rest.is_empty() && split.is_ok() {
@@ -61,7 +61,7 @@ pub fn answer(bytes: &[u8]) {
 fn why(
     refused: Refused,
 ) -> (
-    crate::transport::http1_validator::framing::Place,
+    crate::transport::http1_validator::framing::MessagePart,
     crate::transport::http1_validator::Malformed,
 ) {
     (refused.place, refused.why)
@@ -69,7 +69,7 @@ fn why(
 
 /// Where messages end, as the guard sees it, byte by byte.
 fn ends(bytes: &[u8]) -> (Vec<usize>, Result<(), Refused>) {
-    let mut guard = Guard::new(LIMITS);
+    let mut guard = Validator::new(LIMITS);
     let mut ends = Vec::new();
     for (at, byte) in bytes.iter().enumerate() {
         if let Err(refused) = guard.feed(&[*byte]) {

@@ -9,7 +9,7 @@ use crate::{
     observe::trace_context::TraceContext,
     request::{
         caller::Caller,
-        sanitize::{self, Seen},
+        sanitize::{self, PresentHeaders},
     },
     selection::cohort_key::KeySource,
 };
@@ -91,7 +91,7 @@ pub fn key(bytes: &[u8]) {
 pub fn head(bytes: &[u8]) {
     let mut parts = http::Request::new(()).into_parts().0;
     parts.headers = fields(bytes);
-    let seen = Seen::of(&parts.headers);
+    let seen = PresentHeaders::of(&parts.headers);
     if sanitize::check(&parts).is_err() {
         return;
     }

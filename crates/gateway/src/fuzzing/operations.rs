@@ -1,6 +1,6 @@
 //! What a body asks for.
 
-use crate::routing::operations::{self, query::Asked};
+use crate::routing::operations::{self, query::OperationQuery};
 use http::Uri;
 use plan::Dialect;
 
@@ -28,7 +28,7 @@ pub fn operation(bytes: &[u8]) {
         };
         let anew = operations::read(&dialect, &head, value.to_string().as_bytes());
         assert_eq!(anew, Ok(asked.clone()));
-        if let (Dialect::Json(field), Asked::These(operations)) = (&dialect, asked) {
+        if let (Dialect::Json(field), OperationQuery::These(operations)) = (&dialect, asked) {
             let objects = match &value {
                 serde_json::Value::Array(all) => &all[..],
                 one => std::slice::from_ref(one),

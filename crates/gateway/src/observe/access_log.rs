@@ -7,7 +7,7 @@
 //! A file that was renamed or removed, as rotation does it, is opened anew
 //! under its name. A crash loses what was gathered, a second's lines at most.
 
-use super::termination::Fate;
+use super::delivery::DeliveryCounts;
 use plan::LogTarget;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::{
@@ -54,12 +54,12 @@ struct Piece {
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: SyncSender<Message>,
-    fate: Fate,
+    fate: DeliveryCounts,
 }
 
 impl Writer {
     /// Opens the file and starts the thread, which ends with the last writer.
-    pub(crate) fn start(target: &LogTarget, fate: &Fate) -> io::Result<Self> {
+    pub(crate) fn start(target: &LogTarget, fate: &DeliveryCounts) -> io::Result<Self> {
         let (queue, messages) = sync_channel(PIECES_MAX);
         let output = Output::open(target)?;
         let counted = fate.clone();
@@ -139,7 +139,7 @@ impl Drop for Sink {
     }
 }
 
-fn run(mut output: Output, messages: &Receiver<Message>, fate: &Fate) {
+fn run(mut output: Output, messages: &Receiver<Message>, fate: &DeliveryCounts) {
     let mut works = true;
     for message in messages {
         let piece = match message {
@@ -235,7 +235,7 @@ impl Named {
 mod tests {
     use super::*;
 
-    fn counted(fate: &Fate) -> (u64, u64) {
+    fn counted(fate: &DeliveryCounts) -> (u64, u64) {
         (fate.told.get(), fate.lost.get())
     }
 
@@ -243,7 +243,7 @@ mod tests {
     async fn lines_are_written_in_order_and_counted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.log");
-        let fate = Fate::default();
+        let fate = DeliveryCounts::default();
         let writer = Writer::start(&LogTarget::File(path.clone()), &fate).unwrap();
         let sink = Sink::new(&writer);
         for number in 0..5000 {
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_dropped_and_counted() {
         let (queue, messages) = sync_channel(2);
-        let fate = Fate::default();
+        let fate = DeliveryCounts::default();
         let writer = Writer {
             queue,
             fate: fate.clone(),

@@ -57,9 +57,9 @@ impl Tally {
 
 /// All workers' tallies.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Crowd(Arc<Mutex<Vec<Arc<Tally>>>>);
+pub(crate) struct ConnectionGauge(Arc<Mutex<Vec<Arc<Tally>>>>);
 
-impl Crowd {
+impl ConnectionGauge {
     /// The tally of one more worker.
     pub(crate) fn join(&self) -> Arc<Tally> {
         let tally = Arc::<Tally>::default();
@@ -76,7 +76,7 @@ impl Crowd {
     }
 }
 
-impl Collector for Crowd {
+impl Collector for ConnectionGauge {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "Requests whose answer has not begun";
         let requests =

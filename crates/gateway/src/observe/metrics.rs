@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     base::refusal::Refusal,
-    transport::http1_validator::{Malformed, Place, Refused},
+    transport::http1_validator::{Malformed, MessagePart, Refused},
 };
 use http::StatusCode;
 use plan::ServiceName;
@@ -161,7 +161,7 @@ impl Metrics {
         move |refused| {
             self.malformed(refused.why);
             // A body's request is counted when it ends.
-            if refused.place == Place::Head {
+            if refused.place == MessagePart::Head {
                 self.unread("other", refused.why.status());
             }
         }

@@ -4,7 +4,7 @@
 //! fit, or cannot be sent in a few tries, is lost and counted. Requests never
 //! wait for it.
 
-use super::{termination::Fate, trace_context::TraceContext};
+use super::{delivery::DeliveryCounts, trace_context::TraceContext};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},
@@ -64,13 +64,13 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct Exporter {
     queue: mpsc::Sender<Message>,
-    fate: Fate,
+    fate: DeliveryCounts,
 }
 
 impl Exporter {
     /// Starts the thread, which ends with the last exporter. The error is for
     /// people.
-    pub(crate) fn start(tracing: &Tracing, fate: &Fate) -> Result<Self, String> {
+    pub(crate) fn start(tracing: &Tracing, fate: &DeliveryCounts) -> Result<Self, String> {
         let mut otlp = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -121,7 +121,7 @@ impl Exporter {
 async fn run(
     otlp: opentelemetry_otlp::SpanExporter,
     mut messages: mpsc::Receiver<Message>,
-    fate: Fate,
+    fate: DeliveryCounts,
 ) {
     let mut works = true;
     let mut taken = Vec::new();

@@ -4,8 +4,8 @@ use super::sanitize;
 use crate::base::headers;
 use crate::{
     base::{refusal::Refusal, target::Target},
-    routing::table::Found,
-    state::config::Setup,
+    routing::table::RouteMatch,
+    state::config::Config,
 };
 use http::{
     Uri,
@@ -15,12 +15,12 @@ use http::{
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route, as far as the head says it.
-pub(crate) fn addressed(setup: &Setup, parts: &mut Parts) -> Result<Found, Refusal> {
+pub(crate) fn addressed(config: &Config, parts: &mut Parts) -> Result<RouteMatch, Refusal> {
     sanitize::check(parts)?;
     let target = Target::read(parts.uri.path())?;
     let host = headers::host(&parts.headers);
     let head = sanitize::head(parts, host.as_deref(), &target);
-    let found = setup
+    let found = config
         .table
         .find_place(head)
         .map_err(|_| crate::base::target::BadTarget::Ambiguous)?;

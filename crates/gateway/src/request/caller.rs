@@ -1,6 +1,6 @@
 //! Who a request comes from, and what its answer tells them of their writes.
 
-use super::{read_your_writes::response_tokens::Told, tunnel::TunnelSlot};
+use super::{read_your_writes::response_tokens::ResponseTokens, tunnel::TunnelSlot};
 use crate::{access::Admission, base::peer::Peer, selection::cohort_key::KeyInput};
 use http::{HeaderMap, Uri};
 
@@ -32,7 +32,7 @@ pub(crate) struct Caller<'a> {
     /// Who they are, where they had to say it.
     pub(crate) admission: &'a Admission,
     /// `None` where nobody will be answered.
-    pub(crate) told: Option<&'a Told>,
+    pub(crate) told: Option<&'a ResponseTokens>,
     /// Where an upgrade leaves its tunnel; `None` where nobody would take it up.
     pub(crate) tunnel: Option<&'a TunnelSlot>,
 }

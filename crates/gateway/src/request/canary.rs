@@ -20,13 +20,13 @@ pub(crate) fn split(
     let Place::Route(stay) = place else {
         return place;
     };
-    let setup = &worker.setup;
-    let Some(canary) = &setup.table.stay(stay).canary else {
+    let config = &worker.config;
+    let Some(canary) = &config.table.stay(stay).canary else {
         return place;
     };
     let address = || {
         let address = peer.address;
-        let client = address.map(|peer| setup.access.client(peer, &parts.headers));
+        let client = address.map(|peer| config.access.client(peer, &parts.headers));
         client.map_or_else(String::new, |client| client.to_string())
     };
     let client = CanaryClient {

@@ -25,9 +25,9 @@ use crate::{
     state::worker::Worker,
     upstream::{
         balance::Tried,
-        body_timeout::Patience,
+        body_timeout::BodyTimeout,
         failure::Failure,
-        http1::{Coming, Link, error::LinkError},
+        http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
         local::Local,
         response_body::ResponseBody,
         retry::{Ending, RetryAfter, pause},
@@ -210,9 +210,9 @@ async fn try_once(
         Sends::Once => local.pool.take_fresh(chosen, begun.into_std()).await,
     };
     let mut was_sent = false;
-    if let Some(link) = kept {
-        match link.exchange(request).await {
-            Ok((response, link)) => return answer(local, response, link, begun),
+    if let Some(connection) = kept {
+        match connection.exchange(request).await {
+            Ok((response, connection)) => return answer(local, response, connection, begun),
             Err(none) if none.is_unsent => {}
             Err(none) if sends == Sends::Again && none.error.is_connections() => was_sent = true,
             Err(none) => return Err(lost(upstream, chosen, &none.error)),
@@ -221,9 +221,13 @@ async fn try_once(
     let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
     let found = &upstream.instances[chosen];
     // Seldom, and large.
-    let connecting = Box::pin(Link::connect(busy, &found.addresses, timeouts.connect));
-    let link = match connecting.await {
-        Ok(link) => link,
+    let connecting = Box::pin(UpstreamConnection::connect(
+        busy,
+        &found.addresses,
+        timeouts.connect,
+    ));
+    let connection = match connecting.await {
+        Ok(connection) => connection,
         Err(error) => {
             tracing::warn!(upstream = %found.url, %error, "upstream not reached");
             return Err(Missed {
@@ -233,8 +237,8 @@ async fn try_once(
             });
         }
     };
-    match link.exchange(request).await {
-        Ok((response, link)) => answer(local, response, link, begun),
+    match connection.exchange(request).await {
+        Ok((response, connection)) => answer(local, response, connection, begun),
         Err(none) if none.is_unsent => {
             tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
             Err(Missed {
@@ -270,14 +274,14 @@ async fn multiplexed(
     })
 }
 
-fn lost(upstream: &Upstream, chosen: usize, error: &LinkError) -> Missed {
+fn lost(upstream: &Upstream, chosen: usize, error: &ConnectionError) -> Missed {
     let url = &upstream.instances[chosen].url;
     let refusal = match error {
-        LinkError::Request(fault) => {
+        ConnectionError::Request(fault) => {
             tracing::info!(upstream = %url, %fault, "request's body lost on its way");
             fault.refusal()
         }
-        LinkError::Broken(_) | LinkError::Closed => {
+        ConnectionError::Broken(_) | ConnectionError::Closed => {
             tracing::warn!(upstream = %url, %error, "request lost at the upstream");
             Refusal::Lost
         }
@@ -295,8 +299,8 @@ fn lost(upstream: &Upstream, chosen: usize, error: &LinkError) -> Missed {
 
 fn answer(
     local: &Local,
-    response: Response<Coming>,
-    link: Link,
+    response: Response<IncomingBody>,
+    connection: UpstreamConnection,
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -309,8 +313,8 @@ fn answer(
         });
     }
     let pool = Rc::clone(&local.pool);
-    let patience = Patience::new(begun);
-    Ok(response.map(|body| ResponseBody::upstream(body, link, pool, patience)))
+    let patience = BodyTimeout::new(begun);
+    Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, patience)))
 }
 
 /// Whether an answer says that it does not come from who was asked.

@@ -8,7 +8,7 @@ use crate::{
         spans::Span,
         trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
     },
-    state::{config::Setup, worker::Worker},
+    state::{config::Config, worker::Worker},
     upstream::response_body::ResponseBody,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, Uri, header, request::Parts};
@@ -30,12 +30,12 @@ const TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A request in flight; counted until it is dropped.
-struct Running<'a> {
+struct CountedRequest<'a> {
     tally: &'a Tally,
     peer: &'a Peer,
 }
 
-impl<'a> Running<'a> {
+impl<'a> CountedRequest<'a> {
     fn new(tally: &'a Tally, peer: &'a Peer) -> Self {
         tally.add(Counted::Request);
         if peer.running.replace(peer.running.get() + 1) == 0 {
@@ -45,7 +45,7 @@ impl<'a> Running<'a> {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for CountedRequest<'_> {
     fn drop(&mut self) {
         self.tally.subtract(Counted::Request);
         let left = self.peer.running.get() - 1;
@@ -59,7 +59,7 @@ impl Drop for Running<'_> {
 /// A request that is being answered. Dropped before [`Observed::end`], its
 /// client has gone.
 pub(crate) struct Observed<'a> {
-    _running: Running<'a>,
+    _running: CountedRequest<'a>,
     record: Option<Box<RequestRecord<'a>>>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Observed<'a> {
             )))
         };
         Self {
-            _running: Running::new(&this.tally, peer),
+            _running: CountedRequest::new(&this.tally, peer),
             record,
         }
     }
@@ -203,7 +203,7 @@ impl<'a> RequestRecord<'a> {
             host: parts.headers.get(header::HOST).cloned(),
             client: peer
                 .address
-                .map(|address| worker.setup.access.client(address, &parts.headers)),
+                .map(|address| worker.config.access.client(address, &parts.headers)),
             correlation: correlation.clone(),
             parent,
             own,
@@ -213,9 +213,9 @@ impl<'a> RequestRecord<'a> {
     }
 
     fn line(&self) -> Line<'_> {
-        let setup = &self.worker.setup;
+        let config = &self.worker.config;
         let (side, status, bytes, reason) = self.ended();
-        let query = self.query(setup);
+        let query = self.query(config);
         Line {
             time: OffsetDateTime::from(self.at)
                 .format(TIME)
@@ -227,10 +227,10 @@ impl<'a> RequestRecord<'a> {
             host: self.host.as_ref().map(|host| cut(host.as_bytes())),
             path: cut(self.uri.path().as_bytes()),
             query,
-            route: route(setup, self.place),
-            belongs_to: belongs_to(setup, self.place),
+            route: route(config, self.place),
+            belongs_to: belongs_to(config, self.place),
             side: side.map(Side::as_str),
-            upstream: side.map(|side| upstream(setup, self.place, side)),
+            upstream: side.map(|side| upstream(config, self.place, side)),
             status,
             bytes,
             duration_ms: (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3,
@@ -251,20 +251,20 @@ impl<'a> RequestRecord<'a> {
     }
 
     /// Where the plan wants it, without the credentials that the plan knows of.
-    fn query(&self, setup: &Setup) -> Option<Cow<'_, str>> {
-        let wanted = setup.settings.observe.access_log.as_ref();
+    fn query(&self, config: &Config) -> Option<Cow<'_, str>> {
+        let wanted = config.settings.observe.access_log.as_ref();
         let query = self
             .uri
             .query()
             .filter(|_| wanted.is_some_and(|log| log.query))?;
-        Some(match setup.redaction.apply(query) {
+        Some(match config.redaction.apply(query) {
             Cow::Borrowed(query) => cut(query.as_bytes()),
             Cow::Owned(query) => Cow::Owned(cut(query.as_bytes()).into_owned()),
         })
     }
 
     fn span(&self, own: TraceContext) -> Span {
-        let setup = &self.worker.setup;
+        let config = &self.worker.config;
         let (side, status, _, reason) = self.ended();
         Span {
             own,
@@ -279,9 +279,9 @@ impl<'a> RequestRecord<'a> {
             path: cut(self.uri.path().as_bytes()).into_owned(),
             client: self.client,
             correlation: String::from_utf8_lossy(self.correlation.as_bytes()).into_owned(),
-            route: route(setup, self.place),
+            route: route(config, self.place),
             side: side.map(Side::as_str),
-            upstream: side.map(|side| upstream(setup, self.place, side).to_owned()),
+            upstream: side.map(|side| upstream(config, self.place, side).to_owned()),
             status,
             reason,
         }
@@ -308,32 +308,32 @@ fn cut(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The route's pattern.
-fn route(setup: &Setup, place: Place) -> Option<String> {
+fn route(config: &Config, place: Place) -> Option<String> {
     match place {
         Place::Elsewhere => None,
-        Place::Route(stay) => Some(setup.table.stay(stay).route.route.path.to_string()),
+        Place::Route(stay) => Some(config.table.stay(stay).route.route.path.to_string()),
         Place::Extraction(found) => {
-            let entry = setup.table.entry(found.extraction);
+            let entry = config.table.entry(found.extraction);
             Some(entry.routes[found.route].path.to_string())
         }
     }
 }
 
 /// The extraction's name, or the route's own.
-fn belongs_to(setup: &Setup, place: Place) -> Option<&str> {
+fn belongs_to(config: &Config, place: Place) -> Option<&str> {
     match place {
         Place::Elsewhere => None,
-        Place::Route(stay) => Some(&setup.table.stay(stay).route.name),
-        Place::Extraction(found) => Some(setup.table.entry(found.extraction).name.as_str()),
+        Place::Route(stay) => Some(&config.table.stay(stay).route.name),
+        Place::Extraction(found) => Some(config.table.entry(found.extraction).name.as_str()),
     }
 }
 
 /// The upstream that answered.
-fn upstream(setup: &Setup, place: Place, side: Side) -> &str {
+fn upstream(config: &Config, place: Place, side: Side) -> &str {
     let index = match place {
         Place::Elsewhere => crate::base::index::UpstreamIndex::MONOLITH,
-        Place::Route(stay) => setup.table.stay(stay).upstream,
-        Place::Extraction(found) => setup.table.upstream(found.extraction, side),
+        Place::Route(stay) => config.table.stay(stay).upstream,
+        Place::Extraction(found) => config.table.upstream(found.extraction, side),
     };
-    &setup.upstreams.get(index).name
+    &config.upstreams.get(index).name
 }

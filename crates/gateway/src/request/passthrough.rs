@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     base::{
-        index::{StayIndex, UpstreamIndex},
+        index::{PassthroughIndex, UpstreamIndex},
         refusal::Refusal,
     },
     body::Inbound,
-    routing::table::Stay,
+    routing::table::Passthrough,
     state::worker::Worker,
     upstream::{cache::Cache, failure::Failure},
 };
@@ -27,13 +27,13 @@ use plan::{KindRule, MethodKind};
 /// monolith has seen what the client wrote.
 pub(crate) async fn stay(
     worker: &Worker,
-    route: Option<StayIndex>,
+    route: Option<PassthroughIndex>,
     kind: MethodKind,
     parts: &mut Parts,
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
-    let route = route.map(|route| worker.setup.table.stay(route));
+    let route = route.map(|route| worker.config.table.stay(route));
     let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
     to(worker, upstream, route, kind, parts, caller, body).await
 }
@@ -43,7 +43,7 @@ pub(crate) async fn stay(
 pub(crate) async fn to(
     worker: &Worker,
     upstream: UpstreamIndex,
-    route: Option<&Stay>,
+    route: Option<&Passthrough>,
     kind: MethodKind,
     parts: &mut Parts,
     caller: Caller<'_>,
@@ -63,7 +63,7 @@ pub(crate) async fn to(
         return Outcome::refused(refusal);
     }
     let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
-    let patient = worker.setup.upstreams.get(upstream);
+    let patient = worker.config.upstreams.get(upstream);
     let is_once = route.is_some_and(|stay| stay.route.route.kind == KindRule::ReadsOnce);
     let is_safe = kind == MethodKind::Read && !is_once;
     let repeatable = is_safe || is_idempotent(patient, &parts.headers);
@@ -85,12 +85,16 @@ pub(crate) async fn to(
 }
 
 /// Gives a request the path and the `Host` that its route wants.
-pub(crate) fn redirect(worker: &Worker, route: &Stay, parts: &mut Parts) -> Result<(), Refusal> {
+pub(crate) fn redirect(
+    worker: &Worker,
+    route: &Passthrough,
+    parts: &mut Parts,
+) -> Result<(), Refusal> {
     if let Some(path) = route.rewritten(parts.uri.path()) {
         parts.uri = origin_form(&path, parts.uri.query())?;
     }
     if !route.route.preserve_host {
-        let upstream = worker.setup.upstreams.get(route.upstream);
+        let upstream = worker.config.upstreams.get(route.upstream);
         let host = HeaderValue::try_from(upstream.authority());
         let host = host.map_err(|_| Refusal::BadHead("the upstream's name is no host"))?;
         parts.headers.insert(header::HOST, host);

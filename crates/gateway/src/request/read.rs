@@ -18,7 +18,7 @@ use crate::{
     body::{Inbound, RequestBody},
     routing::{
         decision::{ReadVerdict, Why},
-        snapshot::Standing,
+        snapshot::RoutingState,
     },
     state::worker::Worker,
     upstream::{cache::Cache, failure::Failure, response_body::ResponseBody},
@@ -44,18 +44,21 @@ pub(crate) async fn read(
         Ok(verdict) => verdict,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    if let Some(force) = &worker.setup.features.get(route.extraction).force {
+    if let Some(force) = &worker.config.features.get(route.extraction).force {
         force.strip(&mut parts.headers);
     }
-    let service = worker.setup.table.upstream(route.extraction, Side::Service);
+    let service = worker
+        .config
+        .table
+        .upstream(route.extraction, Side::Service);
     let keeping = Keeping::of(worker, service, || {
-        let entry = worker.setup.table.entry(route.extraction);
+        let entry = worker.config.table.entry(route.extraction);
         let client = caller.client(&parts.headers, &parts.uri);
         let path = &entry.routes[route.route].path;
         Cache::key(
             parts,
             worker
-                .setup
+                .config
                 .features
                 .get(route.extraction)
                 .key
@@ -66,7 +69,7 @@ pub(crate) async fn read(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    let entry = worker.setup.table.entry(route.extraction);
+    let entry = worker.config.table.entry(route.extraction);
     if entry.routes[route.route].kind == KindRule::ReadsOnce {
         // A copy would have the effect once more.
         request.sends = Sends::Once;
@@ -122,9 +125,9 @@ async fn ask_owner(
     wait: &Wait,
 ) -> Outcome {
     worker
-        .shared
+        .state
         .metrics
-        .fallback(worker.setup.service(route.extraction));
+        .fallback(worker.config.service(route.extraction));
     if owner == Side::Monolith {
         let client = caller.client(request.headers(), request.uri());
         if let Err(refusal) = wait.caught_up(worker, client).await {
@@ -144,14 +147,14 @@ async fn verdict(
     wait: &Wait,
 ) -> Result<ReadVerdict, Refusal> {
     loop {
-        let decided = decided(&worker.setup, route, client);
+        let decided = decided(&worker.config, route, client);
         let verdict = decided.verdict?;
         if let (Why::Unproven, Some(told)) = (verdict.why, client.caller.told)
-            && let Some(since) = decided.standing.decided()
+            && let Some(since) = decided.routing_state.decided()
         {
             told.renew(worker, route.extraction, since, decided.shown);
         }
-        let has_own_data = !matches!(decided.standing, Standing::Shared { .. });
+        let has_own_data = !matches!(decided.routing_state, RoutingState::SharedData { .. });
         if verdict.side == Side::Service && has_own_data {
             return Ok(verdict);
         }
@@ -171,6 +174,6 @@ async fn send(
     request: &mut Request<RequestBody>,
     sends: Sends,
 ) -> Result<Response<ResponseBody>, Failure> {
-    let upstream = worker.setup.table.upstream(route.extraction, side);
+    let upstream = worker.config.table.upstream(route.extraction, side);
     forward(worker, upstream, request, sends, None).await
 }

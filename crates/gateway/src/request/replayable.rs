@@ -69,9 +69,9 @@ impl Repeatable {
     /// the head from where it is.
     pub(crate) fn once(worker: &Worker, parts: &mut Parts, body: Inbound) -> Self {
         let (body, reserved) = match body {
-            Inbound::Here(whole, reserved) => (RequestBody::Whole(whole), Some(reserved)),
-            Inbound::Coming(body) => {
-                let client = &worker.setup.settings.client;
+            Inbound::Collected(whole, reserved) => (RequestBody::Whole(whole), Some(reserved)),
+            Inbound::Unread(body) => {
+                let client = &worker.config.settings.client;
                 let body = RequestBody::stream(Bytes::new(), body, client);
                 let patient = Conversing::is_in(parts);
                 (if patient { body.patiently() } else { body }, None)
@@ -93,8 +93,8 @@ impl Repeatable {
         body: Inbound,
     ) -> Result<Self, Refusal> {
         let body = match body {
-            Inbound::Coming(body) => body,
-            Inbound::Here(whole, reserved) => {
+            Inbound::Unread(body) => body,
+            Inbound::Collected(whole, reserved) => {
                 return Ok(Self {
                     sends: Sends::Again,
                     request: request(parts, RequestBody::Whole(whole)),
@@ -120,10 +120,10 @@ impl Repeatable {
     ) -> Result<Self, Refusal> {
         if body.size_hint().exact().is_none() {
             // It may be a conversation: what comes first waits for an answer.
-            return Ok(Self::once(worker, parts, Inbound::Coming(body)));
+            return Ok(Self::once(worker, parts, Inbound::Unread(body)));
         }
-        let client = &worker.setup.settings.client;
-        let most = worker.setup.settings.replay_bytes.0;
+        let client = &worker.config.settings.client;
+        let most = worker.config.settings.replay_bytes.0;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let collected = collect(body, most, client, &worker.buffers).await?;
         let (body, reserved) = match collected {

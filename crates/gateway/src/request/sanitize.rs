@@ -23,9 +23,9 @@ const CORRELATION_ID_BYTES: usize = 128;
 /// hashing it, which costs as much as comparing it with all names here; and most
 /// heads have next to none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen(u8);
+pub(crate) struct PresentHeaders(u8);
 
-impl Seen {
+impl PresentHeaders {
     const HOP_BY_HOP: u8 = 1;
     const UPGRADE: u8 = 1 << 1;
     const EXPECT: u8 = 1 << 2;
@@ -113,8 +113,8 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
 }
 
 /// The correlation id that a client brought, where it is a decent one.
-pub(crate) fn correlation(headers: &HeaderMap, seen: Seen) -> Option<&HeaderValue> {
-    if !seen.has(Seen::CORRELATION_ID) {
+pub(crate) fn correlation(headers: &HeaderMap, seen: PresentHeaders) -> Option<&HeaderValue> {
+    if !seen.has(PresentHeaders::CORRELATION_ID) {
         return None;
     }
     let decent = |id: &&HeaderValue| {
@@ -129,29 +129,29 @@ pub(crate) fn correlation(headers: &HeaderMap, seen: Seen) -> Option<&HeaderValu
 /// where somebody in front has set them: TLS ends there.
 pub(crate) fn outgoing(
     parts: &mut request::Parts,
-    seen: Seen,
+    seen: PresentHeaders,
     peer: &Peer,
     correlation: &HeaderValue,
 ) {
     parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
     // This hop's own: we pass trailers on.
-    let wants_trailers = seen.has(Seen::HOP_BY_HOP) && wants_trailers(headers);
-    if seen.has(Seen::HOP_BY_HOP) {
+    let wants_trailers = seen.has(PresentHeaders::HOP_BY_HOP) && wants_trailers(headers);
+    if seen.has(PresentHeaders::HOP_BY_HOP) {
         remove_hop_by_hop(headers);
     }
     if wants_trailers {
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
         headers.insert(header::TE, TRAILERS);
     }
-    if seen.has(Seen::EXPECT) && headers.remove(header::EXPECT).is_some() {
+    if seen.has(PresentHeaders::EXPECT) && headers.remove(header::EXPECT).is_some() {
         // hyper answers it to the client when the body is first read.
         parts.extensions.insert(body::Expecting);
     }
-    if seen.has(Seen::SHADOW) {
+    if seen.has(PresentHeaders::SHADOW) {
         headers.remove(SHADOW);
     }
-    let via = if seen.has(Seen::FORWARDED_FOR) {
+    let via = if seen.has(PresentHeaders::FORWARDED_FOR) {
         forwarded_for(headers, peer)
     } else {
         peer.forwarded_for.clone()
@@ -159,14 +159,14 @@ pub(crate) fn outgoing(
     headers.insert(FORWARDED_FOR, via);
     // What `Connection` named is gone, although it was seen.
     let is_there = |headers: &HeaderMap, kind, name: &HeaderName| {
-        seen.has(kind) && (!seen.has(Seen::HOP_BY_HOP) || headers.contains_key(name))
+        seen.has(kind) && (!seen.has(PresentHeaders::HOP_BY_HOP) || headers.contains_key(name))
     };
     if peer.scheme == Scheme::Tls {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
-    } else if !is_there(headers, Seen::FORWARDED_PROTO, &FORWARDED_PROTO) {
+    } else if !is_there(headers, PresentHeaders::FORWARDED_PROTO, &FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
-    if !is_there(headers, Seen::FORWARDED_HOST, &FORWARDED_HOST)
+    if !is_there(headers, PresentHeaders::FORWARDED_HOST, &FORWARDED_HOST)
         && let Some(host) = headers.get(header::HOST).cloned()
     {
         headers.insert(FORWARDED_HOST, host);
@@ -264,7 +264,7 @@ mod tests {
             ],
         );
         let peer = Peer::new(Some("::ffff:10.0.0.2".parse().unwrap()), Scheme::Plain);
-        let seen = Seen::of(&parts.headers);
+        let seen = PresentHeaders::of(&parts.headers);
         outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
         let header = |name| {
             parts
@@ -302,7 +302,7 @@ mod tests {
             ],
         );
         let peer = Peer::new(Some("10.0.0.2".parse().unwrap()), Scheme::Plain);
-        let seen = Seen::of(&parts.headers);
+        let seen = PresentHeaders::of(&parts.headers);
         outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
         assert_eq!(parts.headers["x-forwarded-proto"], "http");
         assert_eq!(parts.headers["x-forwarded-host"], "a");
@@ -314,7 +314,7 @@ mod tests {
     fn indecent_correlation_ids_are_replaced() {
         let id = |value| {
             let headers = parts("/", &[("x-correlation-id", value)]).headers;
-            correlation(&headers, Seen::of(&headers)).is_some()
+            correlation(&headers, PresentHeaders::of(&headers)).is_some()
         };
         assert!(id("abc-1"));
         assert!(!id(""));

@@ -6,8 +6,8 @@ use super::{
     dispatch::dispatch,
     operations::routing::{self, Passed},
     outcome::Outcome,
-    read_your_writes::response_tokens::Told,
-    sanitize::{self, Seen},
+    read_your_writes::response_tokens::ResponseTokens,
+    sanitize::{self, PresentHeaders},
     upgrade,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     base::{index::Place, peer::Peer, refusal::Refusal},
     body::{self, Inbound},
     observe::labels::{code_label, method_label},
-    routing::table::Found,
+    routing::table::RouteMatch,
     state::{recorder::Kind, worker::Worker},
     upstream::response_body::ResponseBody,
 };
@@ -37,29 +37,31 @@ pub(crate) async fn serve(
 ) -> Response<ResponseBody> {
     let begun = Instant::now();
     let method = method_label(&parts.method);
-    let seen = Seen::of(&parts.headers);
+    let seen = PresentHeaders::of(&parts.headers);
     let correlation = match sanitize::correlation(&parts.headers, seen) {
         Some(brought) => brought.clone(),
         None => worker.correlation_id(),
     };
     let mut observed = Observed::begin(worker, peer, parts, &correlation, begun);
     let mut admission = Admission::default();
-    let told = Told::default();
-    let addressed = fits(worker, &body).and_then(|()| addressed(&worker.setup, parts));
+    let told = ResponseTokens::default();
+    let addressed = fits(worker, &body).and_then(|()| addressed(&worker.config, parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
             body::refuse(parts, body).await;
             (Place::Elsewhere, Outcome::refused(refusal))
         }
-        Ok(_) if worker.setup.pages.has(parts) => {
+        Ok(_) if worker.config.pages.has(parts) => {
             body::refuse(parts, body).await;
             let answer = {
-                let setup = &worker.setup;
-                setup.pages.answer(&setup.upstreams, &setup.access, parts)
+                let config = &worker.config;
+                config
+                    .pages
+                    .answer(&config.upstreams, &config.access, parts)
             };
             (Place::Elsewhere, Outcome::answered(answer))
         }
-        Ok(Found::Shared(sharing)) => {
+        Ok(RouteMatch::ByOperation(sharing)) => {
             let arrived = routing::Arrived {
                 sharing,
                 parts,
@@ -75,10 +77,13 @@ pub(crate) async fn serve(
             admission = passed.admission;
             (place, outcome)
         }
-        Ok(Found::Place(place)) => {
+        Ok(RouteMatch::Place(place)) => {
             let length = body.size_hint().exact();
-            let (access, state) = (&worker.setup.access, &worker.access_state);
-            match access.admit(state, parts, length, peer, place).await {
+            let access = &worker.config.access;
+            match access
+                .admit(&worker.access_state, parts, length, peer, place)
+                .await
+            {
                 Err(access::Answered(response)) => {
                     body::refuse(parts, body).await;
                     (place, Outcome::answered(response.map(ResponseBody::own)))
@@ -90,7 +95,7 @@ pub(crate) async fn serve(
                     let upgrade = upgrade::asked(parts, &body);
                     sanitize::outgoing(parts, seen, peer, &correlation);
                     admission.introduce(&mut parts.headers);
-                    let kind = worker.setup.table.kind(place, parts.method.as_str());
+                    let kind = worker.config.table.kind(place, parts.method.as_str());
                     let caller = Caller {
                         peer,
                         admission: &admission,
@@ -101,7 +106,7 @@ pub(crate) async fn serve(
                     let outcome = if let Some(asked) = upgrade {
                         Box::pin(upgrade::upgrade(worker, caller, &[place], asked, parts)).await
                     } else {
-                        let body = Inbound::Coming(body);
+                        let body = Inbound::Unread(body);
                         dispatch(worker, place, kind, parts, caller, body).await
                     };
                     (place, outcome)
@@ -117,11 +122,11 @@ pub(crate) async fn serve(
         }
         (Ok(response), None) => response,
         (Err(refusal), _) => {
-            worker.shared.metrics.refused(refusal);
+            worker.state.metrics.refused(refusal);
             refusal.response().map(ResponseBody::own)
         }
     };
-    told.tell(&worker.setup, peer, response.headers_mut());
+    told.tell(&worker.config, peer, response.headers_mut());
     admission.decorate(response.headers_mut());
     sanitize::correlate(response.headers_mut(), correlation);
     observed.at(place);
@@ -141,7 +146,7 @@ pub(crate) async fn serve(
 
 /// Refuses a body that says itself that it is too large.
 fn fits(worker: &Worker, body: &Incoming) -> Result<(), Refusal> {
-    match worker.setup.settings.client.body_bytes {
+    match worker.config.settings.client.body_bytes {
         Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLarge),
         _ => Ok(()),
     }

@@ -37,7 +37,7 @@ pub(crate) fn consider(
     request: &Request<RequestBody>,
     caller: Caller<'_>,
 ) {
-    if let Some(shadow) = &worker.setup.features.get(route.extraction).shadow
+    if let Some(shadow) = &worker.config.features.get(route.extraction).shadow
         && is_safe(request.method())
         && shadow.is_due(worker.upstreams.random.next())
     {
@@ -65,17 +65,17 @@ fn begin(
     if asks_for_events(&parts) {
         return;
     }
-    let shared = &worker.shared;
-    let entry = worker.setup.table.entry(route.extraction);
-    let extraction = shared.extraction(route.extraction);
-    let standing = shared.snapshot.load().standing(route.extraction);
-    let Some(basis) = Basis::of(standing) else {
+    let state = &worker.state;
+    let entry = worker.config.table.entry(route.extraction);
+    let extraction = state.extraction(route.extraction);
+    let routing_state = state.snapshot.load().routing_state(route.extraction);
+    let Some(basis) = Basis::of(routing_state) else {
         return;
     };
     let pattern = &entry.routes[route.route].path;
     let client = caller.client(&parts.headers, &parts.uri);
     let key = worker
-        .setup
+        .config
         .features
         .get(route.extraction)
         .key
@@ -88,8 +88,8 @@ fn begin(
         return tell(worker, route, &subject.route, Outcome::Skipped);
     }
     let breaker_open = Side::BOTH.iter().any(|side| {
-        let upstream = worker.setup.table.upstream(route.extraction, *side);
-        let breaker = worker.setup.upstreams.get(upstream).breaker.as_ref();
+        let upstream = worker.config.table.upstream(route.extraction, *side);
+        let breaker = worker.config.upstreams.get(upstream).breaker.as_ref();
         breaker.is_some_and(|breaker| !breaker.is_closed())
     });
     let permit = Arc::clone(&worker.copies.reads).try_acquire_owned();
@@ -130,11 +130,11 @@ pub(crate) fn mark(headers: &mut HeaderMap) {
 }
 
 fn tell(worker: &Worker, route: RouteIndex, path: &str, outcome: Outcome) {
-    let shared = &worker.shared;
-    shared
+    let state = &worker.state;
+    state
         .extraction(route.extraction)
         .shadow
         .count(path, outcome);
-    let service = worker.setup.service(route.extraction);
-    shared.shadows.metrics.compared(service, path, outcome);
+    let service = worker.config.service(route.extraction);
+    state.shadows.metrics.compared(service, path, outcome);
 }

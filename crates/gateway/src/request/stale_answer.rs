@@ -25,9 +25,9 @@ impl<'a> Keeping<'a> {
         upstream: UpstreamIndex,
         key: impl FnOnce() -> Option<Key>,
     ) -> Option<Self> {
-        let cache = worker.setup.upstreams.get(upstream).cache.as_ref()?;
+        let cache = worker.config.upstreams.get(upstream).cache.as_ref()?;
         let mut key = key()?;
-        key.is_personal |= worker.setup.access.asks_who();
+        key.is_personal |= worker.config.access.asks_who();
         Some(Self { cache, key })
     }
 
@@ -40,7 +40,7 @@ impl<'a> Keeping<'a> {
         outcome: Outcome,
     ) -> Outcome {
         if has_failed(&outcome.answer) {
-            let down = |index: &UpstreamIndex| worker.setup.upstreams.get(*index).is_down();
+            let down = |index: &UpstreamIndex| worker.config.upstreams.get(*index).is_down();
             return match self.cache.find(&self.key) {
                 Some(kept) if upstreams.iter().all(down) => Outcome {
                     side: None,

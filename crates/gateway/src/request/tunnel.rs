@@ -73,7 +73,7 @@ impl Tunnel {
             mut upstream,
             mut grant,
         } = self;
-        let bound = current.get().setup.settings.upgraded_idle;
+        let bound = current.get().config.settings.upgraded_idle;
         let last = Cell::new(Instant::now());
         let mut client = Watched {
             wire: client,
@@ -121,10 +121,10 @@ impl Grant {
             let mut rerouted = pin!(told.notified());
             rerouted.as_mut().enable();
             for one in &mut self.0 {
-                let standing = worker.shared.snapshot.load().standing(one.extraction);
-                match decision::write(standing, worker.shared.lease(), || one.choosing) {
+                let routing_state = worker.state.snapshot.load().routing_state(one.extraction);
+                match decision::write(routing_state, worker.state.lease(), || one.choosing) {
                     WriteVerdict::Forward(now) if now == one.right => {
-                        one.flight = worker.inflight.enter(one.extraction, standing);
+                        one.flight = worker.inflight.enter(one.extraction, routing_state);
                     }
                     _ => return,
                 }

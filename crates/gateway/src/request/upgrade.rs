@@ -31,7 +31,7 @@ use crate::{
     state::worker::Worker,
     transport::socket::Wire,
     upstream::{
-        balance::Tried, body_timeout::Patience, failure::Failure, http1::Link,
+        balance::Tried, body_timeout::BodyTimeout, failure::Failure, http1::UpstreamConnection,
         response_body::ResponseBody,
     },
 };
@@ -97,7 +97,7 @@ pub(crate) async fn upgrade(
     };
     write_upgrade(&mut parts.headers, protocol.clone());
     let answer = exchange(worker, upstream, parts);
-    let bound = worker.setup.upstreams.get(upstream).timeouts.first_byte;
+    let bound = worker.config.upstreams.get(upstream).timeouts.first_byte;
     let answer = match timeout(bound, answer).await.ok() {
         None => Err(Refusal::Slow),
         Some(Err(failure)) => Err(failure.refusal()),
@@ -135,17 +135,17 @@ async fn admit(
     let grants = rights.into_iter().map(|(route, right, flight)| Granted {
         extraction: route.extraction,
         right,
-        choosing: choosing(&worker.setup, route, client),
+        choosing: choosing(&worker.config, route, client),
         flight,
     });
     let grant = Grant(grants.collect());
     for granted in &grant.0 {
-        if let Some(force) = &worker.setup.features.get(granted.extraction).force {
+        if let Some(force) = &worker.config.features.get(granted.extraction).force {
             force.strip(&mut parts.headers);
         }
     }
     if let Some(route) = way.redirect {
-        passthrough::redirect(worker, worker.setup.table.stay(route), parts)?;
+        passthrough::redirect(worker, worker.config.table.stay(route), parts)?;
     }
     Ok((way.upstream.side(), way.upstream, grant))
 }
@@ -169,26 +169,28 @@ async fn exchange(
     let instance = &upstream.instances[chosen];
     let url = &instance.url;
     let busy = local.pool.busy(chosen);
-    let connecting = Link::connect(busy, &instance.addresses, upstream.timeouts.connect);
-    let link = connecting.await.map_err(|error| {
+    let connecting =
+        UpstreamConnection::connect(busy, &instance.addresses, upstream.timeouts.connect);
+    let connection = connecting.await.map_err(|error| {
         tracing::warn!(upstream = %url, %error, "upstream not reached");
         upstream.failed(chosen);
         Failure::NotSent(Refusal::Unreachable)
     })?;
     let begun = Instant::now();
     let mut request = replayable::request(parts, RequestBody::none());
-    let (response, link) = link.exchange(&mut request).await.map_err(|none| {
+    let (response, connection) = connection.exchange(&mut request).await.map_err(|none| {
         let error = none.error;
         tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
         Failure::Sent(Refusal::Lost)
     })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let (pool, patience) = (Rc::clone(&local.pool), Patience::new(begun));
-        let response = response.map(|body| ResponseBody::upstream(body, link, pool, patience));
+        let (pool, patience) = (Rc::clone(&local.pool), BodyTimeout::new(begun));
+        let response =
+            response.map(|body| ResponseBody::upstream(body, connection, pool, patience));
         return Ok(UpgradeAnswer::Declined(response));
     }
     let response = response.map(|_none| ResponseBody::empty());
-    Ok(UpgradeAnswer::Switched(response, link.into_wire()))
+    Ok(UpgradeAnswer::Switched(response, connection.into_wire()))
 }
 
 #[cfg(test)]

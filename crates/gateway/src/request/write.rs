@@ -94,11 +94,11 @@ impl Entered {
                 token: None,
             };
         };
-        let entry = worker.setup.table.entry(route.extraction);
+        let entry = worker.config.table.entry(route.extraction);
         let pattern = &entry.routes[route.route].path;
-        let features = worker.setup.features.get(route.extraction);
+        let features = worker.config.features.get(route.extraction);
         let key = features.key.find(client.key_input(), Some(pattern));
-        let settler = &worker.settlers[route.extraction.get()];
+        let lsn_sampler = &worker.lsn_samplers[route.extraction.get()];
         let token = Token {
             side: owner.side,
             epoch: flight.epoch(),
@@ -106,13 +106,13 @@ impl Entered {
             position: None,
         };
         let carried = worker
-            .setup
+            .config
             .features
             .get(route.extraction)
             .token_transport
             .as_ref();
         Self {
-            pinned: Some(PinnedWrite::new(settler, owner, key)),
+            pinned: Some(PinnedWrite::new(lsn_sampler, owner, key)),
             _flight: flight,
             token: carried.map(|_| (route.extraction, token)),
         }
@@ -153,19 +153,19 @@ pub(crate) async fn write(
         }
     };
     let entered = Entered::new(worker, route, client, right, flight);
-    let table = &worker.setup.table;
-    if let Some(force) = &worker.setup.features.get(route.extraction).force {
+    let table = &worker.config.table;
+    if let Some(force) = &worker.config.features.get(route.extraction).force {
         force.strip(&mut parts.headers);
     }
     let index = table.upstream(route.extraction, right.side());
     let copy = WriteCopy::of(worker, route, parts, &ready.body);
     let request = replayable::request(parts, ready);
     let instead = match right {
-        Right::Shared(Side::Service) => {
+        Right::SharedData(Side::Service) => {
             let body = request.body().body.whole();
             body.map(|body| replayable::head(&request).map(|()| body))
         }
-        Right::Shared(Side::Monolith) | Right::Owner(_) => None,
+        Right::SharedData(Side::Monolith) | Right::Owner(_) => None,
     };
     let unsent = match try_to_send(worker, index, vec![entered], request, copy, caller).await {
         Ok(outcome) => return outcome,
@@ -186,8 +186,8 @@ async fn send_instead(
     unsent: Unsent,
     caller: Caller<'_>,
 ) -> Outcome {
-    let service = worker.setup.service(route.extraction);
-    worker.shared.metrics.fallback(service);
+    let service = worker.config.service(route.extraction);
+    worker.state.metrics.fallback(service);
     let Unsent {
         entered,
         reserved,
@@ -252,7 +252,7 @@ async fn try_to_send(
 ) -> Result<Outcome, Unsent> {
     let (parts, ready) = request.into_parts();
     let progress = ready.body.progress();
-    let upstream = worker.setup.upstreams.get(index);
+    let upstream = worker.config.upstreams.get(index);
     let sends = Sends::of(&ready.body, is_idempotent(upstream, &parts.headers));
     let mut request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
@@ -301,8 +301,8 @@ async fn tell(
         // It may have its effect any time: no position lies behind that.
         None | Some(Err(_)) => None,
         Some(Ok(_)) => {
-            let sample = worker.settlers[extraction.get()].position(token.side);
-            let bound = worker.setup.settings.pin_wait;
+            let sample = worker.lsn_samplers[extraction.get()].position(token.side);
+            let bound = worker.config.settings.pin_wait;
             timeout(bound, sample).await.ok().and_then(Result::ok)
         }
     };
@@ -311,10 +311,10 @@ async fn tell(
 
 async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
     let body = match body {
-        Inbound::Coming(body) => body,
-        Inbound::Here(whole, reserved) => return Ok(Ready::here(whole, reserved)),
+        Inbound::Unread(body) => body,
+        Inbound::Collected(whole, reserved) => return Ok(Ready::here(whole, reserved)),
     };
-    let client = &worker.setup.settings.client;
+    let client = &worker.config.settings.client;
     let collected = collect(body, BODY_BYTES_MAX, client, &worker.buffers).await?;
     Ok(match collected {
         Collected::Whole(whole, reserved) => Ready::here(whole, reserved),
@@ -327,10 +327,10 @@ async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
 }
 
 fn verdict(worker: &Worker, route: RouteIndex) -> WriteVerdict {
-    let shared = &worker.shared;
-    let standing = shared.snapshot.load().standing(route.extraction);
+    let state = &worker.state;
+    let routing_state = state.snapshot.load().routing_state(route.extraction);
     // Who the client is chooses a side, and refuses nothing.
-    decision::write(standing, shared.lease(), Choosing::default)
+    decision::write(routing_state, state.lease(), Choosing::default)
 }
 
 /// Waits until a write may be sent, and enters it into those in flight.
@@ -340,15 +340,15 @@ pub(crate) async fn admit(
     client: Client<'_>,
     held_bytes: Option<u64>,
 ) -> Result<(Right, Flight), Refusal> {
-    let shared = &worker.shared;
+    let state = &worker.state;
     let extraction = route.extraction;
-    let ledger = &shared.extraction(extraction).ledger;
+    let ledger = &state.extraction(extraction).ledger;
     let wait = Wait::new(worker);
     let mut held: Option<Held> = None;
     loop {
-        let standing = shared.snapshot.load().standing(extraction);
-        let choosing = || choosing(&worker.setup, route, client);
-        match decision::write(standing, shared.lease(), choosing) {
+        let routing_state = state.snapshot.load().routing_state(extraction);
+        let choosing = || choosing(&worker.config, route, client);
+        match decision::write(routing_state, state.lease(), choosing) {
             WriteVerdict::Refuse(refusal) => return Err(refusal),
             WriteVerdict::Hold if worker.is_stopping() => return Err(Refusal::Stopping),
             WriteVerdict::Hold => {
@@ -374,7 +374,7 @@ pub(crate) async fn admit(
                 if let Some(place) = held {
                     place.release();
                 }
-                return Ok((right, worker.inflight.enter(extraction, standing)));
+                return Ok((right, worker.inflight.enter(extraction, routing_state)));
             }
         }
     }

@@ -5,7 +5,7 @@
 //! it is for upstreams that share their data, such as two versions of one
 //! service. What is to be moved with its data is an extraction.
 
-use crate::base::{cohort::Bucket, index::StayIndex};
+use crate::base::{cohort::Bucket, index::PassthroughIndex};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use plan::{CanaryKey, CanaryShare, Destination, Percent};
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub(crate) struct Canary {
     /// The one that gets them.
-    pub(crate) to: StayIndex,
+    pub(crate) to: PassthroughIndex,
     share: CanaryShare,
     by: By,
     /// By which clients choose themselves.
@@ -33,7 +33,7 @@ enum By {
 
 impl Canary {
     /// From the plan, which has checked the names.
-    pub(crate) fn new(canary: &plan::Canary, from: &Destination, to: StayIndex) -> Self {
+    pub(crate) fn new(canary: &plan::Canary, from: &Destination, to: PassthroughIndex) -> Self {
         Self {
             to,
             share: canary.share,

@@ -1,8 +1,8 @@
-//! Where a request of an extraction goes: pure functions over the standing of
+//! Where a request of an extraction goes: pure functions over the routing state of
 //! the extraction and what is known of the client.
 
 use super::{
-    snapshot::{Ownership, Standing},
+    snapshot::{Ownership, RoutingState},
     write_token::Bond,
 };
 use crate::base::{cohort::Bucket, refusal::Refusal};
@@ -22,14 +22,14 @@ pub(crate) enum Right {
     /// It owns the data.
     Owner(Ownership),
     /// Both sides share the data, and this one was chosen for the client.
-    Shared(Side),
+    SharedData(Side),
 }
 
 impl Right {
     pub(crate) fn side(self) -> Side {
         match self {
             Self::Owner(owner) => owner.side,
-            Self::Shared(side) => side,
+            Self::SharedData(side) => side,
         }
     }
 
@@ -38,7 +38,7 @@ impl Right {
     pub(crate) fn is_on_monolith_data(self) -> bool {
         match self {
             Self::Owner(owner) => owner.side == Side::Monolith,
-            Self::Shared(_) => true,
+            Self::SharedData(_) => true,
         }
     }
 }
@@ -53,22 +53,22 @@ pub(crate) enum WriteVerdict {
 
 /// Where a write goes. Its client is asked for only where both sides may write.
 pub(crate) fn write(
-    standing: Standing,
+    routing_state: RoutingState,
     lease: Lease,
     client: impl FnOnce() -> Choosing,
 ) -> WriteVerdict {
     let unknown = WriteVerdict::Refuse(Refusal::OwnerUnknown);
-    match (lease, standing) {
+    match (lease, routing_state) {
         (Lease::Ended, _) => WriteVerdict::Refuse(Refusal::NoLease),
-        (_, Standing::Unknown | Standing::Ownerless(_)) => unknown,
-        (_, Standing::Owned(routing, owner)) => match routing.writes {
+        (_, RoutingState::Unknown | RoutingState::Ownerless(_)) => unknown,
+        (_, RoutingState::Owned(routing, owner)) => match routing.writes {
             Writes::To(_) => WriteVerdict::Forward(Right::Owner(owner)),
             Writes::Hold { .. } => WriteVerdict::Hold,
             Writes::Refuse | Writes::Split(_) => unknown,
         },
-        (_, Standing::Shared { writes, .. }) => {
+        (_, RoutingState::SharedData { writes, .. }) => {
             let (side, _) = client().side(writes);
-            WriteVerdict::Forward(Right::Shared(side))
+            WriteVerdict::Forward(Right::SharedData(side))
         }
     }
 }
@@ -141,7 +141,7 @@ pub(crate) struct Asking<'a> {
 /// Where a read goes: to the side that its client has forced, or that the
 /// split chose. `pinned` is asked only where that side does not own.
 pub(crate) fn read(
-    standing: Standing,
+    routing_state: RoutingState,
     lease: Lease,
     extraction: &ExtractionName,
     asking: Asking<'_>,
@@ -150,16 +150,16 @@ pub(crate) fn read(
     if lease == Lease::Ended {
         return Err(Refusal::NoLease);
     }
-    let (routing, owner) = match standing {
-        Standing::Owned(routing, owner) => (routing, owner),
-        Standing::Shared { routing, .. } => {
+    let (routing, owner) = match routing_state {
+        RoutingState::Owned(routing, owner) => (routing, owner),
+        RoutingState::SharedData { routing, .. } => {
             let bucket = asking.key.map(|key| Bucket::of(extraction, key));
             let forced = asking.forced;
             let (side, why) = Choosing { bucket, forced }.side(routing.reads);
             let owner = Side::Monolith;
             return Ok(ReadVerdict { side, owner, why });
         }
-        Standing::Unknown | Standing::Ownerless(_) => return Err(Refusal::OwnerUnknown),
+        RoutingState::Unknown | RoutingState::Ownerless(_) => return Err(Refusal::OwnerUnknown),
     };
     if routing.writes == Writes::Refuse {
         return Err(Refusal::OwnerUnknown);
@@ -200,8 +200,8 @@ mod tests {
     use proptest::prelude::*;
     use protocol::{Epoch, routing::ExtractionRouting};
 
-    fn standing(writes: Writes, reads: Percent) -> Standing {
-        Standing::Unknown.after(Some(ExtractionRouting {
+    fn routing_state(writes: Writes, reads: Percent) -> RoutingState {
+        RoutingState::Unknown.after(Some(ExtractionRouting {
             epoch: Epoch(1),
             writes,
             reads,
@@ -212,10 +212,14 @@ mod tests {
         Asking { key, forced, bond }
     }
 
-    fn read_side(standing: Standing, key: Option<&[u8]>, pinned: bool) -> Result<Side, Refusal> {
+    fn read_side(
+        routing_state: RoutingState,
+        key: Option<&[u8]>,
+        pinned: bool,
+    ) -> Result<Side, Refusal> {
         let name = ExtractionName::new("contracts").unwrap();
         read(
-            standing,
+            routing_state,
             Lease::Running,
             &name,
             asking(key, None, Bond::Free),
@@ -233,8 +237,10 @@ mod tests {
             side: Side::Service,
             since: Epoch(1),
         };
-        let write = |standing, lease| super::write(standing, lease, || unreachable!("not shared"));
-        let service = standing(TO_SERVICE, Percent::ZERO);
+        let write = |routing_state, lease| {
+            super::write(routing_state, lease, || unreachable!("not shared"))
+        };
+        let service = routing_state(TO_SERVICE, Percent::ZERO);
         assert_eq!(
             write(service, Lease::Running),
             WriteVerdict::Forward(Right::Owner(owner))
@@ -243,7 +249,7 @@ mod tests {
             write(service, Lease::Ended),
             WriteVerdict::Refuse(Refusal::NoLease)
         );
-        let hold = standing(
+        let hold = routing_state(
             Writes::Hold {
                 from: Side::Service,
             },
@@ -251,9 +257,9 @@ mod tests {
         );
         assert_eq!(write(hold, Lease::Running), WriteVerdict::Hold);
         let unknown = WriteVerdict::Refuse(Refusal::OwnerUnknown);
-        assert_eq!(write(Standing::Unknown, Lease::Running), unknown);
+        assert_eq!(write(RoutingState::Unknown, Lease::Running), unknown);
         assert_eq!(
-            write(standing(Writes::Refuse, Percent::ZERO), Lease::Running),
+            write(routing_state(Writes::Refuse, Percent::ZERO), Lease::Running),
             unknown
         );
     }
@@ -261,7 +267,7 @@ mod tests {
     #[test]
     fn reads_are_split_by_client() {
         let (key, all, none) = (Some(&b"k"[..]), Percent::ALL, Percent::ZERO);
-        let side = |writes, share, key| read_side(standing(writes, share), key, false);
+        let side = |writes, share, key| read_side(routing_state(writes, share), key, false);
         assert_eq!(side(TO_MONOLITH, all, key), Ok(Side::Service));
         assert_eq!(side(TO_MONOLITH, none, key), Ok(Side::Monolith));
         assert_eq!(side(TO_MONOLITH, all, None), Ok(Side::Monolith));
@@ -284,10 +290,10 @@ mod tests {
     fn a_forced_side_comes_before_the_split_but_not_before_a_pin() {
         let name = ExtractionName::new("contracts").unwrap();
         let side = |forced: Option<Side>, pinned| {
-            let standing = standing(TO_MONOLITH, Percent::ALL);
+            let routing_state = routing_state(TO_MONOLITH, Percent::ALL);
             let forced = forced.map(|side| (side, Why::Forced));
             let asking = asking(Some(b"k"), forced, Bond::Free);
-            read(standing, Lease::Running, &name, asking, |_| pinned).map(|it| it.side)
+            read(routing_state, Lease::Running, &name, asking, |_| pinned).map(|it| it.side)
         };
         assert_eq!(side(Some(Side::Monolith), false), Ok(Side::Monolith));
         assert_eq!(side(Some(Side::Service), false), Ok(Side::Service));
@@ -298,9 +304,9 @@ mod tests {
     fn a_token_binds_where_the_side_does_not_own_and_wherever_it_is_newer() {
         let name = ExtractionName::new("contracts").unwrap();
         let verdict = |share, bond| {
-            let standing = standing(TO_MONOLITH, share);
+            let routing_state = routing_state(TO_MONOLITH, share);
             let asking = asking(Some(b"k"), None, bond);
-            let verdict = read(standing, Lease::Running, &name, asking, |_| false).unwrap();
+            let verdict = read(routing_state, Lease::Running, &name, asking, |_| false).unwrap();
             (verdict.side, verdict.why)
         };
         let (monolith, service) = (Side::Monolith, Side::Service);
@@ -318,7 +324,7 @@ mod tests {
     #[test]
     fn a_pinned_client_reads_from_the_owner_on_either_side() {
         let key = Some(&b"k"[..]);
-        let side = |writes, share| read_side(standing(writes, share), key, true);
+        let side = |writes, share| read_side(routing_state(writes, share), key, true);
         assert_eq!(side(TO_MONOLITH, Percent::ALL), Ok(Side::Monolith));
         assert_eq!(side(TO_SERVICE, Percent::ZERO), Ok(Side::Service));
     }
@@ -327,7 +333,7 @@ mod tests {
     fn shared_data_are_split_by_client_and_need_no_pin() {
         let (some, none) = (Percent::parse("30%").unwrap(), Percent::ZERO);
         let name = ExtractionName::new("auth").unwrap();
-        let standing = standing(Writes::Split(some), none);
+        let routing_state = routing_state(Writes::Split(some), none);
         let bucket = |key: &[u8]| Some(Bucket::of(&name, key));
         let keys: Vec<Vec<u8>> = (0..50).map(|n| format!("user-{n}").into_bytes()).collect();
         let covered = |key: &&Vec<u8>| Bucket::of(&name, key).is_covered_by(some);
@@ -344,17 +350,20 @@ mod tests {
             (bucket(outside), forced(Side::Service), Side::Service),
             (None, forced(Side::Service), Side::Service),
         ] {
-            let verdict = write(standing, Lease::Running, || Choosing { bucket, forced });
-            assert_eq!(verdict, WriteVerdict::Forward(Right::Shared(wanted)));
+            let verdict = write(routing_state, Lease::Running, || Choosing {
+                bucket,
+                forced,
+            });
+            assert_eq!(verdict, WriteVerdict::Forward(Right::SharedData(wanted)));
         }
-        let verdict = write(standing, Lease::Ended, Choosing::default);
+        let verdict = write(routing_state, Lease::Ended, Choosing::default);
         assert_eq!(verdict, WriteVerdict::Refuse(Refusal::NoLease));
         // Its reads are split apart, and nobody asks for a pin.
         let read = |reads, key| {
-            let standing = super::tests::standing(Writes::Split(none), reads);
+            let routing_state = super::tests::routing_state(Writes::Split(none), reads);
             let asking = asking(key, None, Bond::Free);
             let unasked = |_| panic!("no pin");
-            let verdict = read(standing, Lease::Running, &name, asking, unasked).unwrap();
+            let verdict = read(routing_state, Lease::Running, &name, asking, unasked).unwrap();
             (verdict.side, verdict.owner)
         };
         let monolith = Side::Monolith;

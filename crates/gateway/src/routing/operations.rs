@@ -21,10 +21,14 @@ pub(crate) mod query;
 use crate::base::bad_operation::BadOperation;
 use http::{HeaderMap, header, request::Parts as Head};
 use plan::Dialect;
-use query::{Asked, Effect, Operation};
+use query::{Effect, Operation, OperationQuery};
 
 /// What a request asks for, whose whole body is here.
-pub(crate) fn read(dialect: &Dialect, head: &Head, body: &[u8]) -> Result<Asked, BadOperation> {
+pub(crate) fn read(
+    dialect: &Dialect,
+    head: &Head,
+    body: &[u8],
+) -> Result<OperationQuery, BadOperation> {
     if !body.is_empty() && !is_sent_as_json(&head.headers) {
         return Err(BadOperation::NotSentAsJson);
     }
@@ -34,17 +38,17 @@ pub(crate) fn read(dialect: &Dialect, head: &Head, body: &[u8]) -> Result<Asked,
     }
 }
 
-fn in_json(field: &str, head: &Head, body: &[u8]) -> Result<Asked, BadOperation> {
+fn in_json(field: &str, head: &Head, body: &[u8]) -> Result<OperationQuery, BadOperation> {
     if body.is_empty() && head.method.is_safe() {
-        return Ok(Asked::These(Vec::new()));
+        return Ok(OperationQuery::These(Vec::new()));
     }
     let mut operations = Vec::new();
     json::objects(body, [field], |[name]| {
-        let effect = Effect::Unsaid;
+        let effect = Effect::UnreportedCounts;
         operations.push(Operation { name, effect });
         Ok(())
     })?;
-    Ok(Asked::These(operations))
+    Ok(OperationQuery::These(operations))
 }
 
 /// Whether every server would take the body for JSON, if for anything: a form
@@ -76,7 +80,11 @@ fn is_sent_as_json(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn asked(method: &str, headers: &[(&str, &str)], body: &str) -> Result<Asked, BadOperation> {
+    fn asked(
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<OperationQuery, BadOperation> {
         let mut request = http::Request::builder().method(method).uri("/rpc");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -117,14 +125,17 @@ mod tests {
 
     #[test]
     fn only_safe_methods_may_ask_for_nothing() {
-        assert_eq!(asked("GET", &[], ""), Ok(Asked::These(Vec::new())));
+        assert_eq!(asked("GET", &[], ""), Ok(OperationQuery::These(Vec::new())));
         assert_eq!(asked("POST", &[], ""), Err(BadOperation::NotJson));
-        assert_eq!(asked("POST", &[], "[]"), Ok(Asked::These(Vec::new())));
+        assert_eq!(
+            asked("POST", &[], "[]"),
+            Ok(OperationQuery::These(Vec::new()))
+        );
         let nameless = Operation {
             name: None,
-            effect: Effect::Unsaid,
+            effect: Effect::UnreportedCounts,
         };
-        let nameless = Ok(Asked::These(vec![nameless]));
+        let nameless = Ok(OperationQuery::These(vec![nameless]));
         assert_eq!(asked("POST", &[], r#"{"id":1}"#), nameless);
         assert_eq!(asked("POST", &[], r#"{"method":null}"#), nameless);
     }

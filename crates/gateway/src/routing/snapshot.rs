@@ -17,7 +17,7 @@ pub(crate) struct Ownership {
 
 /// What is known of an extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum RoutingState {
     /// Nothing was ever published.
     Unknown,
     /// It was published, but no owner was named so far.
@@ -25,7 +25,7 @@ pub(crate) enum Standing {
     /// As published, and who owns now or owned last.
     Owned(ExtractionRouting, Ownership),
     /// As published: both sides may write, and this share does at the service.
-    Shared {
+    SharedData {
         routing: ExtractionRouting,
         writes: Percent,
     },
@@ -46,8 +46,8 @@ fn fitting(routing: ExtractionRouting, data: &Data) -> ExtractionRouting {
     }
 }
 
-impl Standing {
-    /// The standing after a publication. An older epoch changes nothing; an
+impl RoutingState {
+    /// The routing state after a publication. An older epoch changes nothing; an
     /// extraction that is no longer published has no known owner.
     pub(crate) fn after(self, published: Option<ExtractionRouting>) -> Self {
         let published = match (published, self.routing()) {
@@ -64,7 +64,7 @@ impl Standing {
             Writes::Refuse => None,
             Writes::Split(writes) => {
                 let routing = published;
-                return Self::Shared { routing, writes };
+                return Self::SharedData { routing, writes };
             }
         };
         match (side, self.ownership()) {
@@ -84,16 +84,16 @@ impl Standing {
     pub(crate) fn routing(self) -> Option<ExtractionRouting> {
         match self {
             Self::Unknown => None,
-            Self::Ownerless(routing) | Self::Owned(routing, _) | Self::Shared { routing, .. } => {
-                Some(routing)
-            }
+            Self::Ownerless(routing)
+            | Self::Owned(routing, _)
+            | Self::SharedData { routing, .. } => Some(routing),
         }
     }
 
     /// Who owns now, or owned last; nobody where data are shared.
     pub(crate) fn ownership(self) -> Option<Ownership> {
         match self {
-            Self::Unknown | Self::Ownerless(_) | Self::Shared { .. } => None,
+            Self::Unknown | Self::Ownerless(_) | Self::SharedData { .. } => None,
             Self::Owned(_, ownership) => Some(ownership),
         }
     }
@@ -129,10 +129,10 @@ impl Standing {
     }
 }
 
-/// The standing of every extraction of a table.
+/// The routing state of every extraction of a table.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    standings: Vec<Standing>,
+    routing_states: Vec<RoutingState>,
     /// Whether a service owns anything: only then can a route that stays have
     /// to wait.
     some_service_owns: bool,
@@ -141,18 +141,18 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Of so many extractions.
     pub(crate) fn empty(extractions: usize) -> Self {
-        Self::of(vec![Standing::Unknown; extractions])
+        Self::of(vec![RoutingState::Unknown; extractions])
     }
 
-    fn of(standings: Vec<Standing>) -> Self {
-        let owns = |standing: &Standing| {
-            standing
+    fn of(routing_states: Vec<RoutingState>) -> Self {
+        let owns = |routing_state: &RoutingState| {
+            routing_state
                 .ownership()
                 .is_some_and(|owner| owner.side == Side::Service)
         };
         Self {
-            some_service_owns: standings.iter().any(owns),
-            standings,
+            some_service_owns: routing_states.iter().any(owns),
+            routing_states,
         }
     }
 
@@ -162,15 +162,21 @@ impl Snapshot {
         all: impl Iterator<Item = (&'a ExtractionName, &'a Data)>,
         routing: &Routing,
     ) -> Self {
-        let standing = |(before, (name, data)): (&Standing, (&ExtractionName, &Data))| {
+        let routing_state = |(before, (name, data)): (&RoutingState, (&ExtractionName, &Data))| {
             let published = routing.extractions.get(name).copied();
             before.after(published.map(|routing| fitting(routing, data)))
         };
-        Self::of(self.standings.iter().zip(all).map(standing).collect())
+        Self::of(
+            self.routing_states
+                .iter()
+                .zip(all)
+                .map(routing_state)
+                .collect(),
+        )
     }
 
-    pub(crate) fn standing(&self, extraction: ExtractionIndex) -> Standing {
-        self.standings[extraction.get()]
+    pub(crate) fn routing_state(&self, extraction: ExtractionIndex) -> RoutingState {
+        self.routing_states[extraction.get()]
     }
 
     pub(crate) fn some_service_owns(&self) -> bool {
@@ -190,10 +196,12 @@ mod tests {
         }
     }
 
-    fn published(sequence: &[ExtractionRouting]) -> Standing {
-        sequence.iter().fold(Standing::Unknown, |standing, next| {
-            standing.after(Some(*next))
-        })
+    fn published(sequence: &[ExtractionRouting]) -> RoutingState {
+        sequence
+            .iter()
+            .fold(RoutingState::Unknown, |routing_state, next| {
+                routing_state.after(Some(*next))
+            })
     }
 
     const TO_MONOLITH: Writes = Writes::To(Side::Monolith);
@@ -238,7 +246,7 @@ mod tests {
         assert!(!gone.forwards());
         assert_eq!(gone.after(Some(routing(2, TO_SERVICE))), gone);
         assert!(gone.after(Some(routing(3, TO_SERVICE))).forwards());
-        assert_eq!(Standing::Unknown.after(None), Standing::Unknown);
+        assert_eq!(RoutingState::Unknown.after(None), RoutingState::Unknown);
     }
 
     #[test]
@@ -271,9 +279,9 @@ extractions:
             let extractions = [(name.clone(), routing(1, writes))].into();
             let all = std::iter::once((&name, data));
             let snapshot = Snapshot::empty(1).after(all, &Routing { extractions });
-            let standing = snapshot.standing(ExtractionIndex::new(0));
-            assert_eq!(standing.forwards(), forwards, "{writes:?} {data:?}");
-            assert!(!standing.holds());
+            let routing_state = snapshot.routing_state(ExtractionIndex::new(0));
+            assert_eq!(routing_state.forwards(), forwards, "{writes:?} {data:?}");
+            assert!(!routing_state.holds());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::canary::Canary;
 use crate::base::{
-    index::{ExtractionIndex, Place, RouteIndex, StayIndex, UpstreamIndex},
+    index::{ExtractionIndex, PassthroughIndex, Place, RouteIndex, UpstreamIndex},
     target::Target,
 };
 use http::HeaderMap;
@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 
 /// What a request's head says about where it belongs.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum RouteMatch {
     /// There.
     Place(Place),
     /// Its operations say. Few plans have such routes.
-    Shared(Box<Sharing>),
+    ByOperation(Box<Sharing>),
 }
 
 /// Routes that share a request's path and own some of the operations there.
@@ -43,18 +43,18 @@ pub(crate) struct Head<'a> {
 
 /// An extraction as the gateway sees it.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct ExtractionEntry {
     pub(crate) name: ExtractionName,
     pub(crate) service: ServiceName,
     /// Whether both sides share its data.
-    pub(crate) is_shared: bool,
+    pub(crate) has_shared_data: bool,
     pub(crate) routes: Vec<Route>,
     upstream: UpstreamIndex,
 }
 
 /// A route beside the extractions, as the gateway sees it.
 #[derive(Debug)]
-pub(crate) struct Stay {
+pub(crate) struct Passthrough {
     pub(crate) route: GatewayRoute,
     pub(crate) upstream: UpstreamIndex,
     /// Which of its requests another one gets.
@@ -65,7 +65,7 @@ pub(crate) struct Stay {
     stripped: String,
 }
 
-impl Stay {
+impl Passthrough {
     /// The path for the upstream, where it differs.
     pub(crate) fn rewritten(&self, path: &str) -> Option<String> {
         if self.fixed.is_some() {
@@ -84,8 +84,8 @@ impl Stay {
 /// All extractions and routes of a plan.
 #[derive(Debug)]
 pub(crate) struct Table {
-    extractions: Vec<Entry>,
-    stays: Vec<Stay>,
+    extractions: Vec<ExtractionEntry>,
+    passthroughs: Vec<Passthrough>,
     /// All routes, the one that counts first at the front.
     ranked: Vec<(Route, Place)>,
 }
@@ -102,10 +102,10 @@ impl Table {
         let places: BTreeMap<_, _> = names
             .map(|(at, name)| (name, UpstreamIndex::service(at)))
             .collect();
-        let entry = |extraction: &Extraction| Entry {
+        let entry = |extraction: &Extraction| ExtractionEntry {
             name: extraction.name.clone(),
             service: extraction.service.clone(),
-            is_shared: extraction.data == Data::Shared,
+            has_shared_data: extraction.data == Data::Shared,
             routes: extraction.routes.clone(),
             // A parsed plan names only services that it has.
             upstream: places[&extraction.service],
@@ -114,16 +114,16 @@ impl Table {
             Destination::Monolith => UpstreamIndex::MONOLITH,
             Destination::Service(name) => places[name],
         };
-        let stay = |route: &GatewayRoute| Stay {
+        let stay = |route: &GatewayRoute| Passthrough {
             upstream: place(&route.to),
             canary: None,
             fixed: None,
             stripped: route.route.path.literal_prefix(),
             route: route.clone(),
         };
-        let extractions: Vec<Entry> = plan.extractions.values().map(entry).collect();
-        let mut stays: Vec<Stay> = plan.gateway.routes.iter().map(stay).collect();
-        let ranked = rank(&extractions, &stays);
+        let extractions: Vec<ExtractionEntry> = plan.extractions.values().map(entry).collect();
+        let mut passthroughs: Vec<Passthrough> = plan.gateway.routes.iter().map(stay).collect();
+        let ranked = rank(&extractions, &passthroughs);
         // What canaries get are routes that no request finds by itself.
         for (at, route) in plan.gateway.routes.iter().enumerate() {
             let Some(canary) = &route.canary else {
@@ -134,31 +134,37 @@ impl Table {
             other.route.to = canary.to.clone();
             other.upstream = place(&canary.to);
             other.fixed.clone_from(&canary.path);
-            stays[at].canary = Some(Canary::new(canary, &route.to, StayIndex::new(stays.len())));
-            stays.push(other);
+            passthroughs[at].canary = Some(Canary::new(
+                canary,
+                &route.to,
+                PassthroughIndex::new(passthroughs.len()),
+            ));
+            passthroughs.push(other);
         }
         Self {
             ranked,
             extractions,
-            stays,
+            passthroughs,
         }
     }
 
-    pub(crate) fn entry(&self, extraction: ExtractionIndex) -> &Entry {
+    pub(crate) fn entry(&self, extraction: ExtractionIndex) -> &ExtractionEntry {
         &self.extractions[extraction.get()]
     }
 
-    pub(crate) fn stay(&self, stay: StayIndex) -> &Stay {
-        &self.stays[stay.get()]
+    pub(crate) fn stay(&self, stay: PassthroughIndex) -> &Passthrough {
+        &self.passthroughs[stay.get()]
     }
 
     /// The first canary there is.
     #[cfg(test)]
     pub(crate) fn take_canary(&mut self) -> Option<Canary> {
-        self.stays.iter_mut().find_map(|stay| stay.canary.take())
+        self.passthroughs
+            .iter_mut()
+            .find_map(|stay| stay.canary.take())
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &Entry)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &ExtractionEntry)> {
         self.extractions
             .iter()
             .enumerate()
@@ -202,7 +208,7 @@ impl Table {
     /// [`Route::by_priority`] that matches. Of equal ones, those of extractions
     /// come first, by name and then as they stand in the plan. Where routes that
     /// own operations match before that one, the operations say.
-    pub(crate) fn find_place(&self, head: Head<'_>) -> Result<Found, AmbiguousPath> {
+    pub(crate) fn find_place(&self, head: Head<'_>) -> Result<RouteMatch, AmbiguousPath> {
         let found = self.place_of(head, &head.target.path);
         match &head.target.lenient {
             Some(lenient) if self.place_of(head, lenient) != found => Err(AmbiguousPath),
@@ -210,7 +216,7 @@ impl Table {
         }
     }
 
-    fn place_of(&self, head: Head<'_>, path: &str) -> Found {
+    fn place_of(&self, head: Head<'_>, path: &str) -> RouteMatch {
         let header = |name: &str, value: Option<&str>| {
             head.headers
                 .get_all(name)
@@ -230,14 +236,14 @@ impl Table {
             ranks.push(rank);
         }
         if ranks.is_empty() {
-            Found::Place(otherwise)
+            RouteMatch::Place(otherwise)
         } else {
-            Found::Shared(Box::new(Sharing { ranks, otherwise }))
+            RouteMatch::ByOperation(Box::new(Sharing { ranks, otherwise }))
         }
     }
 }
 
-fn rank(extractions: &[Entry], stays: &[Stay]) -> Vec<(Route, Place)> {
+fn rank(extractions: &[ExtractionEntry], passthroughs: &[Passthrough]) -> Vec<(Route, Place)> {
     let mut ranked = Vec::new();
     for (at, entry) in extractions.iter().enumerate() {
         for (route, found) in entry.routes.iter().enumerate() {
@@ -248,8 +254,11 @@ fn rank(extractions: &[Entry], stays: &[Stay]) -> Vec<(Route, Place)> {
             ranked.push((found.clone(), Place::Extraction(index)));
         }
     }
-    for (at, stay) in stays.iter().enumerate() {
-        ranked.push((stay.route.route.clone(), Place::Route(StayIndex::new(at))));
+    for (at, stay) in passthroughs.iter().enumerate() {
+        ranked.push((
+            stay.route.route.clone(),
+            Place::Route(PassthroughIndex::new(at)),
+        ));
     }
     // Stable: equal ones stay in this order.
     ranked.sort_by(|(one, _), (other, _)| one.by_priority(other));
@@ -298,8 +307,8 @@ extractions:
             headers,
         })?;
         match found {
-            Found::Place(place) => Ok(place),
-            Found::Shared(_) => panic!("{path} is shared"),
+            RouteMatch::Place(place) => Ok(place),
+            RouteMatch::ByOperation(_) => panic!("{path} is shared"),
         }
     }
 
@@ -366,8 +375,8 @@ services:
             ..plan::ParseContext::new(&|_| None)
         };
         let table = Table::new(&Plan::parse_with(text, &context).unwrap());
-        let changes = |stay: &Stay| (stay.rewritten("/things"), stay.changes_requests());
-        let changes: Vec<_> = table.stays.iter().map(changes).collect();
+        let changes = |stay: &Passthrough| (stay.rewritten("/things"), stay.changes_requests());
+        let changes: Vec<_> = table.passthroughs.iter().map(changes).collect();
         assert_eq!(changes, [(None, false), (Some("/next".to_owned()), true)]);
     }
 

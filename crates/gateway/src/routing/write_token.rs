@@ -53,7 +53,7 @@
 //! hexadecimal, or `-` where it could not be found out; the first 16 bytes of
 //! HMAC-SHA256 over the extraction, 0x00 and what stands before, hexadecimal.
 
-use super::snapshot::Standing;
+use super::snapshot::RoutingState;
 use aws_lc_rs::hmac;
 use plan::{ExtractionName, Secret};
 use protocol::{Epoch, Lsn, Side};
@@ -89,7 +89,7 @@ pub(crate) enum Origin {
 
 /// What a request has shown of its client's writes in an extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum PresentedToken {
     /// The plan does not ask for it.
     Unasked,
     /// No token, or a bad one.
@@ -111,16 +111,21 @@ pub(crate) enum Bond {
     Newer(Side),
 }
 
-impl Shown {
+impl PresentedToken {
     /// What it means under a standing. `applied` says how far a side's log has
     /// been applied on the other one.
-    pub(crate) fn bond(self, standing: Standing, applied: impl FnOnce(Side) -> Lsn) -> Bond {
+    pub(crate) fn bond(
+        self,
+        routing_state: RoutingState,
+        applied: impl FnOnce(Side) -> Lsn,
+    ) -> Bond {
         let token = match self {
             Self::Unasked => return Bond::Free,
             Self::Nothing => return Bond::Unproven,
             Self::Token(token) => token,
         };
-        let (Some(routing), Some(owner)) = (standing.routing(), standing.ownership()) else {
+        let (Some(routing), Some(owner)) = (routing_state.routing(), routing_state.ownership())
+        else {
             return Bond::Unproven;
         };
         match token.position {
@@ -135,14 +140,14 @@ impl Shown {
     /// The token of a write at the service that the monolith may not have seen.
     pub(crate) fn owed_to_monolith(
         self,
-        standing: Standing,
+        routing_state: RoutingState,
         applied: impl FnOnce() -> Lsn,
     ) -> Option<Token> {
         let Self::Token(token) = self else {
             return None;
         };
         let is_written_there = token.side == Side::Service && token.origin == Origin::Write;
-        let caught_up = match (standing.routing(), standing.ownership()) {
+        let caught_up = match (routing_state.routing(), routing_state.ownership()) {
             (Some(routing), Some(owner)) => {
                 owner.side == Side::Monolith && token.epoch < routing.epoch
             }
@@ -259,8 +264,8 @@ mod tests {
         position: Some(Lsn(50)),
     };
 
-    fn standing(epoch: u64, writes: Writes) -> Standing {
-        Standing::Unknown.after(Some(ExtractionRouting {
+    fn routing_state(epoch: u64, writes: Writes) -> RoutingState {
+        RoutingState::Unknown.after(Some(ExtractionRouting {
             epoch: Epoch(epoch),
             writes,
             reads: Percent::ZERO,
@@ -295,63 +300,79 @@ mod tests {
 
     #[test]
     fn the_later_of_token_and_routing_says_who_has_everything() {
-        let bond = |standing, applied| Shown::Token(TOKEN).bond(standing, |_| Lsn(applied));
-        for (standing, applied, wanted) in [
+        let bond = |routing_state, applied| {
+            PresentedToken::Token(TOKEN).bond(routing_state, |_| Lsn(applied))
+        };
+        for (routing_state, applied, wanted) in [
             // The same side: its log says.
-            (standing(7, TO_SERVICE), 49, Bond::Behind),
-            (standing(7, TO_SERVICE), 50, Bond::Free),
-            (standing(9, TO_SERVICE), 49, Bond::Behind),
-            (standing(8, FROM_SERVICE), 49, Bond::Behind),
+            (routing_state(7, TO_SERVICE), 49, Bond::Behind),
+            (routing_state(7, TO_SERVICE), 50, Bond::Free),
+            (routing_state(9, TO_SERVICE), 49, Bond::Behind),
+            (routing_state(8, FROM_SERVICE), 49, Bond::Behind),
             // A process that was started later knows the owner since then.
-            (standing(8, TO_SERVICE), 49, Bond::Behind),
+            (routing_state(8, TO_SERVICE), 49, Bond::Behind),
             // A later owner had caught up.
-            (standing(8, TO_MONOLITH), 0, Bond::Free),
-            (standing(9, FROM_MONOLITH), 0, Bond::Free),
+            (routing_state(8, TO_MONOLITH), 0, Bond::Free),
+            (routing_state(9, FROM_MONOLITH), 0, Bond::Free),
             // An earlier one, or a hold of which the outcome is not known here.
-            (standing(6, TO_MONOLITH), 99, Bond::Newer(Side::Service)),
-            (standing(7, FROM_MONOLITH), 99, Bond::Newer(Side::Service)),
-            (Standing::Unknown, 99, Bond::Unproven),
+            (
+                routing_state(6, TO_MONOLITH),
+                99,
+                Bond::Newer(Side::Service),
+            ),
+            (
+                routing_state(7, FROM_MONOLITH),
+                99,
+                Bond::Newer(Side::Service),
+            ),
+            (RoutingState::Unknown, 99, Bond::Unproven),
         ] {
-            assert_eq!(bond(standing, applied), wanted, "{standing:?}");
+            assert_eq!(bond(routing_state, applied), wanted, "{routing_state:?}");
         }
     }
 
     #[test]
     fn what_is_not_known_binds_to_the_owner() {
-        let owner = standing(7, TO_SERVICE);
-        let unknown = Shown::Token(Token {
+        let owner = routing_state(7, TO_SERVICE);
+        let unknown = PresentedToken::Token(Token {
             position: None,
             ..TOKEN
         });
         assert_eq!(unknown.bond(owner, |_| Lsn(99)), Bond::Unproven);
         assert_eq!(
-            unknown.bond(standing(8, TO_MONOLITH), |_| Lsn(0)),
+            unknown.bond(routing_state(8, TO_MONOLITH), |_| Lsn(0)),
             Bond::Free
         );
-        assert_eq!(Shown::Nothing.bond(owner, |_| Lsn(99)), Bond::Unproven);
-        assert_eq!(Shown::Unasked.bond(owner, |_| Lsn(0)), Bond::Free);
+        assert_eq!(
+            PresentedToken::Nothing.bond(owner, |_| Lsn(99)),
+            Bond::Unproven
+        );
+        assert_eq!(PresentedToken::Unasked.bond(owner, |_| Lsn(0)), Bond::Free);
     }
 
     #[test]
     fn the_monolith_is_owed_writes_at_the_service_only() {
-        let owed = |token: Token, standing, applied| {
-            Shown::Token(token)
-                .owed_to_monolith(standing, || Lsn(applied))
+        let owed = |token: Token, routing_state, applied| {
+            PresentedToken::Token(token)
+                .owed_to_monolith(routing_state, || Lsn(applied))
                 .is_some()
         };
-        let owner = standing(7, TO_SERVICE);
+        let owner = routing_state(7, TO_SERVICE);
         assert!(owed(TOKEN, owner, 49));
         assert!(!owed(TOKEN, owner, 50));
-        assert!(!owed(TOKEN, standing(8, TO_MONOLITH), 0));
+        assert!(!owed(TOKEN, routing_state(8, TO_MONOLITH), 0));
         // This gateway has not heard of the switch.
-        assert!(owed(TOKEN, standing(7, FROM_MONOLITH), 49));
+        assert!(owed(TOKEN, routing_state(7, FROM_MONOLITH), 49));
         let position = None;
         assert!(owed(Token { position, ..TOKEN }, owner, 99));
         let origin = Origin::Read;
         assert!(!owed(Token { origin, ..TOKEN }, owner, 0));
         let side = Side::Monolith;
         assert!(!owed(Token { side, ..TOKEN }, owner, 0));
-        assert_eq!(Shown::Nothing.owed_to_monolith(owner, || Lsn(0)), None);
+        assert_eq!(
+            PresentedToken::Nothing.owed_to_monolith(owner, || Lsn(0)),
+            None
+        );
     }
 
     proptest! {

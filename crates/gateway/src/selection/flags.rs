@@ -17,7 +17,7 @@ use crate::base::index::ExtractionIndex;
 use plan::Plan;
 use prometheus_client::registry::Registry;
 use protocol::Side;
-use settings::Said;
+use settings::FlagSettings;
 use std::{rc::Rc, sync::Arc};
 use store::{FlagMetrics, Store};
 use tokio::task::JoinSet;
@@ -27,7 +27,7 @@ pub(crate) struct Flags {
     /// By extraction: the place of its flag.
     places: Vec<Option<usize>>,
     /// By place: what the plan says.
-    planned: Vec<Said>,
+    planned: Vec<FlagSettings>,
     store: Option<Arc<Store>>,
     metrics: FlagMetrics,
 }
@@ -47,7 +47,7 @@ impl Flags {
         let mut names: Vec<&str> = flags.clone().flatten().collect();
         names.sort_unstable();
         names.dedup();
-        let said = |name: &&str| plan.gateway.flags.set.get(*name).map(Said::of);
+        let said = |name: &&str| plan.gateway.flags.set.get(*name).map(FlagSettings::of);
         let store = plan.gateway.flags.store.as_ref();
         Self {
             places: flags.map(|flag| names.binary_search(&flag?).ok()).collect(),
@@ -70,7 +70,7 @@ impl Flags {
         let planned = self.planned.get(place)?;
         let stored = self.store.as_ref().map(|store| store.said());
         let stored = stored.as_ref().and_then(|stored| stored.get(place));
-        let of_user = |said: &Said| said.users.get(user?).copied();
+        let of_user = |said: &FlagSettings| said.users.get(user?).copied();
         stored
             .and_then(of_user)
             .or_else(|| of_user(planned))
@@ -86,9 +86,9 @@ impl Flags {
 /// Keeps the copy of the flags fresh for as long as it is there; one per
 /// process.
 #[derive(Default)]
-pub(crate) struct Keeper(Option<(Arc<Store>, Rc<JoinSet<()>>)>);
+pub(crate) struct Refresher(Option<(Arc<Store>, Rc<JoinSet<()>>)>);
 
-impl Keeper {
+impl Refresher {
     /// Keeps these from now on, where this worker is the one to do it.
     pub(crate) fn after(&self, flags: &Flags, keeps: bool) -> Self {
         let store = flags.store.as_ref().filter(|_| keeps);

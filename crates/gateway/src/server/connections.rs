@@ -8,11 +8,11 @@ use crate::{
     },
     request::{serve::serve, tunnel::TunnelSlot},
     state::{
-        connections::{Connections, Entry},
+        connections::{ConnectionEntry, Connections},
         worker::Current,
     },
     transport::{
-        http1_validator::Guarded, listeners::Listening, proxy_protocol::Source, socket::Wire,
+        http1_validator::Validated, listeners::Listening, proxy_protocol::Source, socket::Wire,
         tls::Tls,
     },
 };
@@ -69,16 +69,16 @@ pub(crate) struct Manner {
 
 /// How many connections a worker may still take.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct ConnectionLimit(Arc<Semaphore>);
 
-impl Room {
+impl ConnectionLimit {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
     }
 }
 
 /// Accepts clients until it is dropped.
-pub(crate) async fn accept(current: Rc<Current>, bound: Bound, room: Room) {
+pub(crate) async fn accept(current: Rc<Current>, bound: Bound, room: ConnectionLimit) {
     let Bound { socket, manner } = bound;
     let listener = match Listener::new(socket) {
         Ok(listener) => listener,
@@ -92,7 +92,7 @@ pub(crate) async fn accept(current: Rc<Current>, bound: Bound, room: Room) {
         match listener.accept().await {
             Ok((wire, address)) => {
                 let (current, manner) = (Rc::clone(&current), manner.clone());
-                let entry = Entry::new(&current.get().connections);
+                let entry = ConnectionEntry::new(&current.get().connections);
                 spawn_local(async move {
                     entry.register().await;
                     converse(&entry.connections, current, manner, wire, address).await;
@@ -148,7 +148,7 @@ async fn converse(
     wire: Wire,
     address: Option<IpAddr>,
 ) {
-    let idle = current.get().setup.settings.client.idle;
+    let idle = current.get().config.settings.client.idle;
     let begun = if manner.tls.is_none() && !manner.proxy_protocol {
         let begin = begin_plainly(idle, wire, address, Scheme::Plain);
         unless_closing(connections, begin).await
@@ -254,9 +254,9 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
         Box::into_pin(Box::write(place, answering))
     });
     // A connection keeps the bounds that it began with.
-    let setup = Arc::clone(&current.get().setup);
-    let client = &setup.settings.client;
-    let io = Guarded::new(TokioIo::new(wire), &setup.guard);
+    let config = Arc::clone(&current.get().config);
+    let client = &config.settings.client;
+    let io = Validated::new(TokioIo::new(wire), &config.guard);
     let mut http = http1::Builder::new();
     // Said, even if it is hyper's own, this number makes hyper allocate and
     // clear that many places for each head.
@@ -269,7 +269,7 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
         .max_header_size(client.head_bytes)
         .max_buf_size(READ_BUFFER_BYTES.max(client.head_bytes))
         .serve_connection(io, service);
-    drop(setup);
+    drop(config);
     let mut is_closing = false;
     let end = poll_fn(|cx| {
         if !is_closing && connections.are_closing() {

@@ -13,18 +13,18 @@ use crate::{
         caller::{Caller, Client},
         choose::choosing,
         operations::{
-            batch::{self, Verdict},
+            batch::{self, BatchVerdict},
             routing,
         },
     },
     routing::{
         decision::{self, ReadVerdict, Right, Why, WriteVerdict},
-        operations::{self, parts::Part, query::Asked},
-        snapshot::Standing,
-        table::{Found, Sharing},
+        operations::{self, parts::Part, query::OperationQuery},
+        snapshot::RoutingState,
+        table::{RouteMatch, Sharing},
     },
     selection::cohort_key::KeySource,
-    state::config::Setup,
+    state::config::Config,
 };
 use bytes::Bytes;
 use http::{Request, request::Parts};
@@ -59,15 +59,15 @@ pub struct Explanation {
 }
 
 /// All routes, in the order in which they are tried.
-pub(crate) fn routes(setup: &Setup) -> Vec<RouteReport> {
-    let table = &setup.table;
+pub(crate) fn routes(config: &Config) -> Vec<RouteReport> {
+    let table = &config.table;
     let report = |(route, place): (&plan::Route, Place)| RouteReport {
         matches: route.to_string(),
-        belongs_to: belongs_to(setup, place),
+        belongs_to: belongs_to(config, place),
         to: match place {
             Place::Extraction(found) => {
                 let entry = table.entry(found.extraction);
-                let note = if entry.is_shared {
+                let note = if entry.has_shared_data {
                     " (shared data)"
                 } else {
                     ""
@@ -83,13 +83,13 @@ pub(crate) fn routes(setup: &Setup) -> Vec<RouteReport> {
 
 /// Decides a request without sending it. The error says what is wrong with it.
 pub(crate) fn explain(
-    setup: &Setup,
+    config: &Config,
     request: Request<Bytes>,
     address: IpAddr,
 ) -> Result<Explanation, String> {
     let (mut parts, body) = request.into_parts();
     let peer = Peer::new(Some(address), crate::base::peer::Scheme::Plain);
-    let found = addressing::addressed(setup, &mut parts).map_err(|refusal| match refusal {
+    let found = addressing::addressed(config, &mut parts).map_err(|refusal| match refusal {
         Refusal::BadTarget(BadTarget::Ambiguous) => {
             let reading = Target::read(parts.uri.path()).ok();
             let reading = reading.and_then(|target| target.lenient);
@@ -100,7 +100,7 @@ pub(crate) fn explain(
         }
         other => refused(other),
     })?;
-    if setup.pages.has(&parts) {
+    if config.pages.has(&parts) {
         return Ok(Explanation {
             route: None,
             belongs_to: "none".to_owned(),
@@ -111,14 +111,14 @@ pub(crate) fn explain(
     }
     let method = parts.method.as_str();
     let touched = match found {
-        Found::Place(place) => {
-            let kind = setup.table.kind(place, method);
+        RouteMatch::Place(place) => {
+            let kind = config.table.kind(place, method);
             vec![Part { place, kind }]
         }
-        Found::Shared(sharing) => operations(setup, &sharing, &parts, &body)?,
+        RouteMatch::ByOperation(sharing) => operations(config, &sharing, &parts, &body)?,
     };
     let place = touched.first().map_or(Place::Elsewhere, |part| part.place);
-    let admission = setup.access.vouched(place, &parts);
+    let admission = config.access.vouched(place, &parts);
     let caller = Caller {
         peer: &peer,
         admission: &admission,
@@ -127,8 +127,8 @@ pub(crate) fn explain(
     };
     let client = caller.client(&parts.headers, &parts.uri);
     let (to, why) = match touched[..] {
-        [Part { place, kind }] => alone(setup, place, kind, client),
-        _ => together(setup, &touched, client),
+        [Part { place, kind }] => alone(config, place, kind, client),
+        _ => together(config, &touched, client),
     };
     let each = |text: &dyn Fn(Place) -> Option<String>| {
         let all: Vec<_> = touched.iter().filter_map(|part| text(part.place)).collect();
@@ -139,8 +139,8 @@ pub(crate) fn explain(
         touched.iter().any(is_of)
     });
     Ok(Explanation {
-        route: each(&|place| setup.table.route(place).map(ToString::to_string)),
-        belongs_to: each(&|place| Some(belongs_to(setup, place))).unwrap_or_default(),
+        route: each(&|place| config.table.route(place).map(ToString::to_string)),
+        belongs_to: each(&|place| Some(belongs_to(config, place))).unwrap_or_default(),
         kind: match kinds {
             [false, _] => "read",
             [true, false] => "write",
@@ -153,18 +153,18 @@ pub(crate) fn explain(
 
 /// The places of a request whose body says where it belongs.
 fn operations(
-    setup: &Setup,
+    config: &Config,
     sharing: &Sharing,
     parts: &Parts,
     body: &[u8],
 ) -> Result<Vec<Part>, String> {
-    let table = &setup.table;
+    let table = &config.table;
     if body.is_empty() && !parts.method.is_safe() && parts.uri.query().is_none() {
         return Err("its body says where it belongs: add it with --data".to_owned());
     }
     let asked = match sharing.dialect(table) {
         Some(dialect) => operations::read(dialect, parts, body),
-        None => Ok(Asked::Anything),
+        None => Ok(OperationQuery::Anything),
     };
     let asked = asked.map_err(|bad| refused(bad.into()))?;
     Ok(sharing.parts(table, &asked, parts.method.as_str()))
@@ -172,7 +172,7 @@ fn operations(
 
 /// Where a request of one place goes, and why.
 fn alone(
-    setup: &Setup,
+    config: &Config,
     place: Place,
     kind: MethodKind,
     client: Client<'_>,
@@ -183,13 +183,13 @@ fn alone(
             "no route matches, so it stays with the monolith".to_owned(),
         ),
         Place::Route(stay) => {
-            let stay = setup.table.stay(stay);
+            let stay = config.table.stay(stay);
             let mut why = match stay.rewritten(client.uri.path()) {
                 Some(path) => format!("its route says so; the path becomes {path}"),
                 None => "its route says so".to_owned(),
             };
             if let Some(canary) = &stay.canary {
-                let (share, to) = (canary.share(), &setup.table.stay(canary.to).route.to);
+                let (share, to) = (canary.share(), &config.table.stay(canary.to).route.to);
                 let _ = write!(
                     why,
                     "; its canary, {to}, gets {share} of its clients instead"
@@ -197,67 +197,69 @@ fn alone(
             }
             (Some(stay.route.to.to_string()), why)
         }
-        Place::Extraction(route) if kind == MethodKind::Write => write(setup, route, client),
-        Place::Extraction(route) => read(setup, route, client),
+        Place::Extraction(route) if kind == MethodKind::Write => write(config, route, client),
+        Place::Extraction(route) => read(config, route, client),
     }
 }
 
 /// Where a request of several places goes as a whole, and why.
-fn together(setup: &Setup, touched: &[Part], client: Client<'_>) -> (Option<String>, String) {
+fn together(config: &Config, touched: &[Part], client: Client<'_>) -> (Option<String>, String) {
     let writes: Vec<Place> = touched
         .iter()
         .filter(|part| part.kind == MethodKind::Write)
         .map(|part| part.place)
         .collect();
     let (way, why) = if writes.is_empty() {
-        let way = routing::way_of_reads(setup, touched, client);
+        let way = routing::way_of_reads(config, touched, client);
         (way, "all its reads can be answered there")
     } else {
-        match batch::verdict(setup, &setup.shared.snapshot.load(), &writes, client) {
+        match batch::verdict(config, &config.state.snapshot.load(), &writes, client) {
             Err(refusal) => (Err(refusal), ""),
-            Ok(Verdict::Hold(_)) => {
+            Ok(BatchVerdict::Hold(_)) => {
                 return (None, "it is held: a hand-over is under way".to_owned());
             }
-            Ok(Verdict::Forward(way, _)) => (Ok(way), "the owner of its writes answers all of it"),
+            Ok(BatchVerdict::Forward(way, _)) => {
+                (Ok(way), "the owner of its writes answers all of it")
+            }
         }
     };
     match way {
         Err(refusal) => (None, refused(refusal)),
         Ok(way) => {
-            let upstream = setup.upstreams.get(way.upstream);
+            let upstream = config.upstreams.get(way.upstream);
             (Some(upstream.name.clone()), why.to_owned())
         }
     }
 }
 
-fn belongs_to(setup: &Setup, place: Place) -> String {
+fn belongs_to(config: &Config, place: Place) -> String {
     match place {
         Place::Extraction(found) => {
-            format!("extraction {}", setup.table.entry(found.extraction).name)
+            format!("extraction {}", config.table.entry(found.extraction).name)
         }
-        Place::Route(stay) => format!("route {}", setup.table.stay(stay).route.name),
+        Place::Route(stay) => format!("route {}", config.table.stay(stay).route.name),
         Place::Elsewhere => "none".to_owned(),
     }
 }
 
-fn write(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
-    let standing = setup.shared.snapshot.load().standing(route.extraction);
-    let choosing = choosing(setup, route, client);
-    match decision::write(standing, setup.shared.lease(), || choosing) {
-        WriteVerdict::Forward(Right::Shared(side)) => {
-            let share = match standing {
-                Standing::Shared { writes, .. } => writes,
+fn write(config: &Config, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
+    let routing_state = config.state.snapshot.load().routing_state(route.extraction);
+    let choosing = choosing(config, route, client);
+    match decision::write(routing_state, config.state.lease(), || choosing) {
+        WriteVerdict::Forward(Right::SharedData(side)) => {
+            let share = match routing_state {
+                RoutingState::SharedData { writes, .. } => writes,
                 _ => Percent::ZERO,
             };
             let (_, why) = choosing.side(share);
-            let why = because(setup, route, why, choosing.bucket, share);
+            let why = because(config, route, why, choosing.bucket, share);
             (
-                Some(name(setup, route, side)),
+                Some(name(config, route, side)),
                 format!("{why}; both sides share the data"),
             )
         }
         WriteVerdict::Forward(Right::Owner(owner)) => (
-            Some(name(setup, route, owner.side)),
+            Some(name(config, route, owner.side)),
             format!(
                 "a write goes to the owner: the {} since epoch {}",
                 owner.side.as_str(),
@@ -269,35 +271,39 @@ fn write(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String
     }
 }
 
-fn read(setup: &Setup, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
-    let entry = setup.table.entry(route.extraction);
-    let decided = choose::decided(setup, route, client);
-    let (standing, key) = (decided.standing, decided.key);
+fn read(config: &Config, route: RouteIndex, client: Client<'_>) -> (Option<String>, String) {
+    let entry = config.table.entry(route.extraction);
+    let decided = choose::decided(config, route, client);
+    let (routing_state, key) = (decided.routing_state, decided.key);
     match decided.verdict {
         Err(refusal) => (None, refused(refusal)),
         Ok(ReadVerdict { side, why, .. }) => {
-            let share = standing
+            let share = routing_state
                 .routing()
                 .map_or(Percent::ZERO, |routing| routing.reads);
             let bucket = key.map(|key| Bucket::of(&entry.name, key));
-            let why = because(setup, route, why, bucket, share);
-            (Some(name(setup, route, side)), why)
+            let why = because(config, route, why, bucket, share);
+            (Some(name(config, route, side)), why)
         }
     }
 }
 
 /// Why a side was chosen, in words.
 fn because(
-    setup: &Setup,
+    config: &Config,
     route: RouteIndex,
     why: Why,
     bucket: Option<Bucket>,
     share: Percent,
 ) -> String {
-    let entry = setup.table.entry(route.extraction);
-    let owner = if entry.is_shared { "monolith" } else { "owner" };
+    let entry = config.table.entry(route.extraction);
+    let owner = if entry.has_shared_data {
+        "monolith"
+    } else {
+        "owner"
+    };
     let mut place = bucket.map(|bucket| bucket.to_string()).unwrap_or_default();
-    let features = setup.features.get(route.extraction);
+    let features = config.features.get(route.extraction);
     if let KeySource::Claim(name) = &features.key {
         place = format!("{place} by the claim `{name}` of its token");
     }
@@ -335,9 +341,9 @@ fn refused(refusal: Refusal) -> String {
     format!("{}: {refusal}", refusal.status().as_u16())
 }
 
-fn name(setup: &Setup, route: RouteIndex, side: protocol::Side) -> String {
+fn name(config: &Config, route: RouteIndex, side: protocol::Side) -> String {
     match side {
         protocol::Side::Monolith => "monolith".to_owned(),
-        protocol::Side::Service => setup.service(route.extraction).to_string(),
+        protocol::Side::Service => config.service(route.extraction).to_string(),
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     connections::{Bound, Manner},
     explain,
-    worker::{self, Order},
+    worker::{self, WorkerCommand},
 };
 use crate::state::collectors;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     observe::Observatory,
     routing::snapshot::Ownership,
     shadow::ShadowReport,
-    state::{collectors::upstreams, config::Setup, gateway_state::Shared, hold::HeldReport},
+    state::{collectors::upstreams, config::Config, gateway_state::GatewayState, hold::HeldReport},
     transport::{
         expiry::{self, Expiries, Expiry},
         listeners::Listening,
@@ -57,19 +57,19 @@ pub struct Gateway {
 struct Inner {
     id: GatewayId,
     address: SocketAddr,
-    shared: Arc<Shared>,
-    setup: Arc<ArcSwap<Setup>>,
+    state: Arc<GatewayState>,
+    config: Arc<ArcSwap<Config>>,
     /// Of the listeners' certificates.
     expiries: Expiries,
-    workers: Vec<mpsc::UnboundedSender<Order>>,
+    workers: Vec<mpsc::UnboundedSender<WorkerCommand>>,
     /// What it goes by; `None` once it stops. Locked while it is reloaded.
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<RunningPlan>>,
     /// Whether writes may still be answered elsewhere.
     has_predecessor: AtomicBool,
 }
 
 /// What a gateway that is not stopping has.
-struct Running {
+struct RunningPlan {
     plan: Plan,
     /// The listening sockets once more, to hand over.
     sockets: Vec<Listening>,
@@ -117,8 +117,8 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let observatory = Observatory::new(plan)?;
         let count = plan.gateway.workers.max(1);
-        let shared = Arc::new(Shared::new(plan, positions, observatory));
-        let setup = Arc::new(Setup::new(plan, Arc::clone(&shared))?);
+        let state = Arc::new(GatewayState::new(plan, positions, observatory));
+        let config = Arc::new(Config::new(plan, Arc::clone(&state))?);
         let Entrances {
             sockets,
             bound,
@@ -131,10 +131,10 @@ impl Gateway {
         let address = main.unwrap_or(plan.gateway.listen);
         let mut workers = Vec::new();
         for (number, bound) in bound.into_iter().enumerate() {
-            let (orders, received) = mpsc::unbounded_channel();
-            spawn(number, bound, Arc::clone(&setup), received)
+            let (commands, received) = mpsc::unbounded_channel();
+            spawn(number, bound, Arc::clone(&config), received)
                 .map_err(|source| StartError::Worker { source })?;
-            workers.push(orders);
+            workers.push(commands);
         }
         let id = GatewayId(uuid::Uuid::new_v4());
         tracing::info!(%address, workers = count, gateway = %id, "gateway listens");
@@ -144,11 +144,11 @@ impl Gateway {
             inner: Arc::new(Inner {
                 id,
                 address,
-                shared,
-                setup: Arc::new(ArcSwap::new(setup)),
+                state,
+                config: Arc::new(ArcSwap::new(config)),
                 expiries: Arc::new(ArcSwap::from_pointee(expiries)),
                 workers,
-                running: Mutex::new(Some(Running { plan, sockets })),
+                running: Mutex::new(Some(RunningPlan { plan, sockets })),
                 has_predecessor: AtomicBool::new(has_predecessor),
             }),
         })
@@ -186,7 +186,7 @@ impl Gateway {
         if !changes.is_empty() {
             return Err(ReloadError::Restart { changes });
         }
-        let setup = Arc::new(self.inner.setup.load().after(&plan)?);
+        let config = Arc::new(self.inner.config.load().after(&plan)?);
         let mut kept = clones(&now.sockets).map_err(|source| StartError::Worker { source })?;
         let Entrances {
             sockets,
@@ -194,14 +194,14 @@ impl Gateway {
             expiries,
         } = Entrances::new(&plan, &mut kept)?;
         self.inner.expiries.store(Arc::new(expiries));
-        *now = Running { plan, sockets };
-        self.inner.setup.store(Arc::clone(&setup));
+        *now = RunningPlan { plan, sockets };
+        self.inner.config.store(Arc::clone(&config));
         let mut dones = Vec::new();
         for (worker, listeners) in self.inner.workers.iter().zip(bound) {
             let (done, is_done) = oneshot::channel();
-            let setup = Arc::clone(&setup);
-            let _ = worker.send(Order::Setup {
-                setup,
+            let config = Arc::clone(&config);
+            let _ = worker.send(WorkerCommand::Config {
+                config,
                 listeners,
                 done,
             });
@@ -214,7 +214,7 @@ impl Gateway {
     pub fn accept(&self) {
         for worker in &self.inner.workers {
             // One that has stopped accepts nobody.
-            let _ = worker.send(Order::Accept);
+            let _ = worker.send(WorkerCommand::Accept);
         }
     }
 
@@ -244,13 +244,13 @@ impl Gateway {
     /// Requests that come after this has returned are decided by the new
     /// routing; [`Gateway::drained`] tells about those before.
     pub fn publish(&self, routing: &Routing) {
-        let known = self.inner.shared.publish(routing);
+        let known = self.inner.state.publish(routing);
         if !self.inner.has_predecessor.load(Ordering::SeqCst) {
             self.settle_start(known);
         }
         for worker in &self.inner.workers {
             // One that has stopped holds nothing.
-            let _ = worker.send(Order::Routing);
+            let _ = worker.send(WorkerCommand::Routing);
         }
     }
 
@@ -258,9 +258,9 @@ impl Gateway {
     /// here, is settled by one sample, and reads may go to either side then.
     pub fn alone(&self) {
         if self.inner.has_predecessor.swap(false, Ordering::SeqCst) {
-            let shared = &self.inner.shared;
-            let owned = |(extraction, _)| Some((extraction, shared.ownership(extraction)?));
-            self.settle_start(shared.all().filter_map(owned).collect());
+            let state = &self.inner.state;
+            let owned = |(extraction, _)| Some((extraction, state.ownership(extraction)?));
+            self.settle_start(state.all().filter_map(owned).collect());
         }
     }
 
@@ -271,22 +271,22 @@ impl Gateway {
         };
         for (extraction, owner) in known {
             // One that has stopped answers nobody.
-            let _ = first.send(Order::Start { extraction, owner });
+            let _ = first.send(WorkerCommand::Start { extraction, owner });
         }
     }
 
     /// Whether writes of every extraction are forwarded to their owner.
     pub fn forwards(&self) -> bool {
-        let snapshot = self.inner.shared.snapshot.load();
-        let forwards = |(extraction, _)| snapshot.standing(extraction).forwards();
-        self.inner.shared.all().all(forwards)
+        let snapshot = self.inner.state.snapshot.load();
+        let forwards = |(extraction, _)| snapshot.routing_state(extraction).forwards();
+        self.inner.state.all().all(forwards)
     }
 
     /// Whether writes of any extraction are held.
     pub fn holds(&self) -> bool {
-        let snapshot = self.inner.shared.snapshot.load();
-        let holds = |(extraction, _)| snapshot.standing(extraction).holds();
-        self.inner.shared.all().any(holds)
+        let snapshot = self.inner.state.snapshot.load();
+        let holds = |(extraction, _)| snapshot.routing_state(extraction).holds();
+        self.inner.state.all().any(holds)
     }
 
     /// Resolves when every worker uses a routing of at least `epoch` for
@@ -298,13 +298,13 @@ impl Gateway {
     /// plan does not have, nor once the gateway has stopped: the caller bounds
     /// it. Cancel safe.
     pub async fn drained(&self, extraction: &ExtractionName, epoch: Epoch) {
-        let Some(extraction) = self.inner.shared.find(extraction) else {
+        let Some(extraction) = self.inner.state.find(extraction) else {
             return pending().await;
         };
         let mut answers = Vec::new();
         for worker in &self.inner.workers {
             let (drained, answer) = oneshot::channel();
-            let _ = worker.send(Order::Drain {
+            let _ = worker.send(WorkerCommand::Drain {
                 extraction,
                 epoch,
                 drained,
@@ -323,15 +323,15 @@ impl Gateway {
     /// Requests of extractions are answered 503 when it has ended, routes that
     /// stay go on working.
     pub fn renew_lease(&self, until: Instant) {
-        self.inner.shared.renew_lease(until);
+        self.inner.state.renew_lease(until);
     }
 
     /// What the holds of an extraction did; nothing for one that the plan does
     /// not have.
     pub fn held(&self, extraction: &ExtractionName) -> HeldReport {
-        let shared = &self.inner.shared;
-        let report = |found| shared.extraction(found).ledger.report();
-        shared
+        let state = &self.inner.state;
+        let report = |found| state.extraction(found).ledger.report();
+        state
             .find(extraction)
             .map_or_else(HeldReport::default, report)
     }
@@ -339,42 +339,42 @@ impl Gateway {
     /// What the copies of an extraction's requests found since the start;
     /// nothing for one that the plan does not have, or does not copy.
     pub fn shadow(&self, extraction: &ExtractionName) -> ShadowReport {
-        let shared = &self.inner.shared;
-        let Some(found) = shared.find(extraction) else {
+        let state = &self.inner.state;
+        let Some(found) = state.find(extraction) else {
             return ShadowReport::default();
         };
-        let setup = self.inner.setup.load();
-        let planned = setup.features.get(found).shadow.as_ref();
+        let config = self.inner.config.load();
+        let planned = config.features.get(found).shadow.as_ref();
         let share = planned.map(|shadow| shadow.share().to_string());
-        shared.extraction(found).shadow.report(share)
+        state.extraction(found).shadow.report(share)
     }
 
     /// All routes, in the order in which they are tried.
     pub fn routes(&self) -> Vec<RouteReport> {
-        explain::routes(&self.inner.setup.load())
+        explain::routes(&self.inner.config.load())
     }
 
     /// What would become of a request of this address now. Sends nothing, and
     /// leaves no trace. The error is what its client would be told.
     pub fn explain(&self, request: Request<Bytes>, address: IpAddr) -> Result<Explanation, String> {
-        explain::explain(&self.inner.setup.load(), request, address)
+        explain::explain(&self.inner.config.load(), request, address)
     }
 
     /// Registers the metrics, without a prefix.
     pub fn metrics(&self, registry: &mut Registry) {
-        self.inner.shared.metrics.register(registry);
-        self.inner.setup.load().access.register(registry);
-        self.inner.setup.load().flags.register(registry);
-        upstreams::register(&self.inner.setup, registry);
-        collectors::routing::register(&self.inner.setup, registry);
+        self.inner.state.metrics.register(registry);
+        self.inner.config.load().access.register(registry);
+        self.inner.config.load().flags.register(registry);
+        upstreams::register(&self.inner.config, registry);
+        collectors::routing::register(&self.inner.config, registry);
         expiry::register(&self.inner.expiries, registry);
-        self.inner.shared.shadows.register(registry);
-        self.inner.shared.observatory.register(registry);
+        self.inner.state.shadows.register(registry);
+        self.inner.state.observatory.register(registry);
     }
 
     /// What it thinks of its upstreams: the monolith, then the services.
     pub fn upstreams(&self) -> Vec<UpstreamReport> {
-        self.inner.setup.load().upstreams.report()
+        self.inner.config.load().upstreams.report()
     }
 
     /// Accepts no more, lets requests end for up to `grace`, and ends the
@@ -397,7 +397,7 @@ impl Gateway {
         let mut stops = Vec::new();
         for worker in &self.inner.workers {
             let (stopped, stop) = oneshot::channel();
-            let _ = worker.send(Order::Stop {
+            let _ = worker.send(WorkerCommand::Stop {
                 grace,
                 idle,
                 stopped,
@@ -408,7 +408,7 @@ impl Gateway {
             // Stopped before, by somebody else: as good.
             let _ = stop.await;
         }
-        self.inner.shared.observatory.flush().await;
+        self.inner.state.observatory.flush().await;
     }
 }
 
@@ -478,8 +478,8 @@ fn manner(listener: &Listener) -> Result<Manner, StartError> {
 fn spawn(
     number: usize,
     bound: Vec<Bound>,
-    setup: Arc<Setup>,
-    orders: mpsc::UnboundedReceiver<Order>,
+    config: Arc<Config>,
+    commands: mpsc::UnboundedReceiver<WorkerCommand>,
 ) -> io::Result<()> {
     let (report, reported) = std::sync::mpsc::sync_channel(1);
     thread::Builder::new()
@@ -492,7 +492,7 @@ fn spawn(
             match runtime {
                 Ok(runtime) => {
                     let _ = report.send(Ok(()));
-                    runtime.block_on(worker::run(setup, bound, orders, number == 0));
+                    runtime.block_on(worker::run(config, bound, commands, number == 0));
                 }
                 Err(error) => {
                     let _ = report.send(Err(error));

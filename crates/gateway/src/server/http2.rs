@@ -16,7 +16,7 @@ use crate::{
     request::serve::serve,
     state::{connections::Connections, worker::Current},
     transport::{
-        http1_validator::{Guarded, is_lookalike},
+        http1_validator::{Validated, is_lookalike},
         socket::Wire,
     },
     upstream::response_body::{BodyError, ResponseBody},
@@ -91,8 +91,8 @@ pub(crate) async fn converse(
                 Ok(()) => serve(&worker, &peer, None, &mut parts, body).await,
                 Err(refusal) => {
                     let method = method_label(&parts.method);
-                    worker.shared.metrics.refused(refusal);
-                    worker.shared.metrics.unread(method, refusal.status());
+                    worker.state.metrics.refused(refusal);
+                    worker.state.metrics.unread(method, refusal.status());
                     refusal.response().map(ResponseBody::own)
                 }
             };
@@ -104,10 +104,10 @@ pub(crate) async fn converse(
         }
     });
     // A connection keeps the bounds that it began with.
-    let setup = Arc::clone(&current.get().setup);
-    let client = setup.settings.client;
-    let io = Guarded::open(TokioIo::new(wire), &setup.guard);
-    drop(setup);
+    let config = Arc::clone(&current.get().config);
+    let client = config.settings.client;
+    let io = Validated::open(TokioIo::new(wire), &config.guard);
+    drop(config);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)

@@ -1,13 +1,13 @@
 //! A worker: one thread, one single-threaded runtime, its own listening sockets
 //! (`SO_REUSEPORT`), its own connections to the upstreams. Workers share only
-//! what [`Setup`] and [`Shared`] hold and get orders from the handle.
+//! what [`Config`] and [`GatewayState`] hold and get orders from the handle.
 
-use super::connections::{self, Bound, Room};
+use super::connections::{self, Bound, ConnectionLimit};
 use crate::{
     base::index::ExtractionIndex,
     routing::{decision::Lease, snapshot::Ownership},
     state::{
-        config::Setup,
+        config::Config,
         pins::Holder,
         worker::{Current, Worker},
     },
@@ -24,7 +24,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a worker is told. They come only from the handle, a few per decision
 /// of the conductor, so their queue needs no bound of its own.
-pub(crate) enum Order {
+pub(crate) enum WorkerCommand {
     /// The routing has changed.
     Routing,
     /// Say when you have drained.
@@ -41,8 +41,8 @@ pub(crate) enum Order {
     /// Accept clients from now on.
     Accept,
     /// Go by another plan, and accept from these sockets instead; then say so.
-    Setup {
-        setup: Arc<Setup>,
+    Config {
+        config: Arc<Config>,
         listeners: Vec<Bound>,
         done: oneshot::Sender<()>,
     },
@@ -64,22 +64,22 @@ struct Stop {
 }
 
 /// Does what can be done at once; what remains is to stop.
-fn obey(worker: &Worker, order: Order) -> Option<Stop> {
-    match order {
-        Order::Routing => worker.rerouted(),
+fn obey(worker: &Worker, command: WorkerCommand) -> Option<Stop> {
+    match command {
+        WorkerCommand::Routing => worker.rerouted(),
         // It stops already.
-        Order::Accept | Order::Setup { .. } => {}
-        Order::Drain {
+        WorkerCommand::Accept | WorkerCommand::Config { .. } => {}
+        WorkerCommand::Drain {
             extraction,
             epoch,
             drained,
         } => {
             worker.inflight.ask(extraction, epoch, drained);
         }
-        Order::Start { extraction, owner } => {
-            worker.settlers[extraction.get()].push(owner, Holder::Start);
+        WorkerCommand::Start { extraction, owner } => {
+            worker.lsn_samplers[extraction.get()].push(owner, Holder::Start);
         }
-        Order::Stop {
+        WorkerCommand::Stop {
             grace,
             idle,
             stopped,
@@ -96,47 +96,47 @@ fn obey(worker: &Worker, order: Order) -> Option<Stop> {
 
 /// Serves until it is told to stop, or nobody is left to tell it.
 pub(crate) async fn run(
-    setup: Arc<Setup>,
+    config: Arc<Config>,
     listeners: Vec<Bound>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut commands: mpsc::UnboundedReceiver<WorkerCommand>,
     is_first: bool,
 ) {
     spawn_local(crate::base::deadline::watch());
-    let worker = Worker::new(setup, is_first);
-    for settler in &*worker.settlers {
-        let settler = Rc::clone(settler);
-        spawn_local(async move { settler.run().await });
+    let worker = Worker::new(config, is_first);
+    for lsn_sampler in &*worker.lsn_samplers {
+        let lsn_sampler = Rc::clone(lsn_sampler);
+        spawn_local(async move { lsn_sampler.run().await });
     }
     let current = Rc::new(Current::new(worker));
     spawn_local(sweep(Rc::clone(&current), is_first));
-    let mut doors = Doors::new(Rc::clone(&current), listeners);
+    let mut acceptors = Acceptors::new(Rc::clone(&current), listeners);
     let Stop {
         grace,
         idle,
         stopped,
     } = loop {
-        match orders.recv().await {
+        match commands.recv().await {
             None => return,
-            Some(Order::Accept) => doors.open(),
-            Some(Order::Setup {
-                setup,
+            Some(WorkerCommand::Accept) => acceptors.open(),
+            Some(WorkerCommand::Config {
+                config,
                 listeners,
                 done,
             }) => {
-                let next = current.get().after(setup);
+                let next = current.get().after(config);
                 current.replace(next);
-                doors.replace(listeners);
+                acceptors.replace(listeners);
                 // Nobody waits for it any more: as good.
                 let _ = done.send(());
             }
-            Some(order) => {
-                if let Some(stop) = obey(&current.get(), order) {
+            Some(command) => {
+                if let Some(stop) = obey(&current.get(), command) {
                     break stop;
                 }
             }
         }
     };
-    doors.close().await;
+    acceptors.close().await;
     let worker = current.get();
     worker.connections.take_leave();
     if idle.is_zero() {
@@ -149,9 +149,9 @@ pub(crate) async fn run(
         });
     }
     let obeying = async {
-        while let Some(order) = orders.recv().await {
+        while let Some(command) = commands.recv().await {
             // Told twice: the first grace counts, and both wait for it.
-            if let Some(also) = obey(&worker, order) {
+            if let Some(also) = obey(&worker, command) {
                 spawn_local(async move {
                     let _also_told_by_being_dropped = also.stopped;
                     std::future::pending::<()>().await;
@@ -170,19 +170,19 @@ pub(crate) async fn run(
 }
 
 /// Where clients come in.
-struct Doors {
+struct Acceptors {
     current: Rc<Current>,
-    room: Room,
+    room: ConnectionLimit,
     /// Those that nobody was let in through so far.
     shut: Option<Vec<Bound>>,
     open: JoinSet<()>,
 }
 
-impl Doors {
+impl Acceptors {
     fn new(current: Rc<Current>, listeners: Vec<Bound>) -> Self {
         Self {
             current,
-            room: Room::new(),
+            room: ConnectionLimit::new(),
             shut: Some(listeners),
             open: JoinSet::new(),
         }
@@ -220,11 +220,11 @@ async fn sweep(current: Rc<Current>, sweeps_pins: bool) {
         let worker = current.get();
         worker.upstreams.sweep();
         worker.observer.flush();
-        if worker.shared.lease() == Lease::Ended {
+        if worker.state.lease() == Lease::Ended {
             worker.rerouted.notify_waiters();
         }
         if sweeps_pins {
-            worker.shared.sweep();
+            worker.state.sweep();
         }
     }
 }

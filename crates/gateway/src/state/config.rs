@@ -1,9 +1,9 @@
 //! What the plan says, ready for use; a reload puts another one in its place.
 //!
 //! A request uses one setup from its head to its end. Extractions keep their
-//! places, so that what is known of them lasts ([`super::gateway_state::Shared`]).
+//! places, so that what is known of them lasts ([`super::gateway_state::GatewayState`]).
 
-use super::{features::AllFeatures, gateway_state::Shared, status_pages::Pages};
+use super::{features::AllFeatures, gateway_state::GatewayState, status_pages::Pages};
 use crate::{
     StartError, access::Access, observe::redaction::Redaction, routing::table::Table,
     selection::flags::Flags, transport::http1_validator, upstream::upstreams::Upstreams,
@@ -12,7 +12,7 @@ use plan::{Plan, ServiceName};
 use std::sync::Arc;
 
 /// What all workers share under one plan.
-pub(crate) struct Setup {
+pub(crate) struct Config {
     pub(crate) table: Table,
     pub(crate) features: AllFeatures,
     pub(crate) upstreams: Upstreams,
@@ -22,14 +22,14 @@ pub(crate) struct Setup {
     pub(crate) flags: Flags,
     pub(crate) pages: Pages,
     pub(crate) redaction: Redaction,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<GatewayState>,
 }
 
-impl Setup {
-    pub(crate) fn new(plan: &Plan, shared: Arc<Shared>) -> Result<Self, StartError> {
+impl Config {
+    pub(crate) fn new(plan: &Plan, state: Arc<GatewayState>) -> Result<Self, StartError> {
         let (upstreams, access) = (Upstreams::new(plan), Access::new(plan)?);
         let flags = Flags::new(plan);
-        Ok(Self::of(plan, upstreams, access, flags, shared))
+        Ok(Self::of(plan, upstreams, access, flags, state))
     }
 
     /// That of a changed plan with the same extractions. What has not changed is
@@ -37,8 +37,8 @@ impl Setup {
     /// the keys of an issuer.
     pub(crate) fn after(&self, plan: &Plan) -> Result<Self, StartError> {
         let (upstreams, access) = (self.upstreams.after(plan), self.access.after(plan)?);
-        let (flags, shared) = (self.flags.after(plan), Arc::clone(&self.shared));
-        Ok(Self::of(plan, upstreams, access, flags, shared))
+        let (flags, state) = (self.flags.after(plan), Arc::clone(&self.state));
+        Ok(Self::of(plan, upstreams, access, flags, state))
     }
 
     fn of(
@@ -46,7 +46,7 @@ impl Setup {
         upstreams: Upstreams,
         access: Access,
         flags: Flags,
-        shared: Arc<Shared>,
+        state: Arc<GatewayState>,
     ) -> Self {
         Self {
             table: Table::new(plan),
@@ -55,13 +55,13 @@ impl Setup {
             settings: plan.gateway.clone(),
             guard: http1_validator::Policy::new(
                 &plan.gateway.client,
-                shared.metrics.clone().counts_malformed(),
+                state.metrics.clone().counts_malformed(),
             ),
             access,
             flags,
             pages: Pages::new(&plan.gateway.observe.status),
             redaction: Redaction::new(plan),
-            shared,
+            state,
         }
     }
 

@@ -95,12 +95,12 @@ impl Connections {
 }
 
 /// A connection's entry; dropped with its task, also by a panic.
-pub(crate) struct Entry {
+pub(crate) struct ConnectionEntry {
     pub(crate) connections: Rc<Connections>,
     id: u64,
 }
 
-impl Entry {
+impl ConnectionEntry {
     /// Enters a connection as soon as it is accepted: a drain that begins
     /// before its task first runs waits for it, too.
     pub(crate) fn new(connections: &Rc<Connections>) -> Self {
@@ -119,7 +119,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for ConnectionEntry {
     fn drop(&mut self) {
         self.connections.leave(self.id);
     }

@@ -27,7 +27,7 @@ use std::{
 };
 
 /// What all workers share of one extraction.
-pub(crate) struct Extraction {
+pub(crate) struct ExtractionState {
     pub(crate) name: ExtractionName,
     data: Data,
     pub(crate) pins: Pins,
@@ -36,20 +36,20 @@ pub(crate) struct Extraction {
 }
 
 /// What all workers share, whatever becomes of the plan.
-pub(crate) struct Shared {
+pub(crate) struct GatewayState {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
     pub(crate) shadows: Shadows,
     pub(crate) observatory: Observatory,
-    extractions: Vec<Extraction>,
+    extractions: Vec<ExtractionState>,
     publishing: Mutex<()>,
     started: Instant,
     /// When the lease ends, in nanoseconds from `started`.
     lease_end: AtomicU64,
 }
 
-impl Shared {
+impl GatewayState {
     pub(crate) fn new(
         plan: &Plan,
         positions: Arc<dyn Positions>,
@@ -58,7 +58,7 @@ impl Shared {
         let metrics = Metrics::new(plan.gateway.observe.native_histograms);
         // Unpredictable, so that nobody can aim at another client's pin.
         let seed = uuid::Uuid::new_v4().as_u64_pair().1;
-        let extraction = |entry: &plan::Extraction| Extraction {
+        let extraction = |entry: &plan::Extraction| ExtractionState {
             name: entry.name.clone(),
             data: entry.data.clone(),
             pins: Pins::new(seed, CLIENTS_MAX, plan.gateway.pin_wait, |side| {
@@ -83,12 +83,12 @@ impl Shared {
         }
     }
 
-    pub(crate) fn extraction(&self, extraction: ExtractionIndex) -> &Extraction {
+    pub(crate) fn extraction(&self, extraction: ExtractionIndex) -> &ExtractionState {
         &self.extractions[extraction.get()]
     }
 
     /// All extractions, in the order of the plan.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &Extraction)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &ExtractionState)> {
         let all = self.extractions.iter().enumerate();
         all.map(|(at, extraction)| (ExtractionIndex::new(at), extraction))
     }
@@ -100,7 +100,7 @@ impl Shared {
 
     /// Who owns an extraction now, or owned it last.
     pub(crate) fn ownership(&self, extraction: ExtractionIndex) -> Option<Ownership> {
-        self.snapshot.load().standing(extraction).ownership()
+        self.snapshot.load().routing_state(extraction).ownership()
     }
 
     /// Swaps the routing. Returns the extractions whose owner became known by
@@ -111,21 +111,26 @@ impl Shared {
         let all = self.extractions.iter().map(|one| (&one.name, &one.data));
         let after = Arc::new(before.after(all, routing));
         let mut known = Vec::new();
-        for (extraction, shared) in self.all() {
-            let (old, new) = (before.standing(extraction), after.standing(extraction));
+        for (extraction, state) in self.all() {
+            let (old, new) = (
+                before.routing_state(extraction),
+                after.routing_state(extraction),
+            );
             if new.holds() && !old.holds() {
-                shared.ledger.begin();
+                state.ledger.begin();
             }
             if let (None, Some(owner)) = (old.ownership(), new.ownership()) {
                 // Before the swap: nobody may see the owner without it.
-                shared.pins.start(owner);
+                state.pins.start(owner);
                 known.push((extraction, owner));
             }
         }
         self.snapshot.store(Arc::clone(&after));
-        for (extraction, shared) in self.all() {
-            if before.standing(extraction).ownership() != after.standing(extraction).ownership() {
-                shared.pins.announce();
+        for (extraction, state) in self.all() {
+            if before.routing_state(extraction).ownership()
+                != after.routing_state(extraction).ownership()
+            {
+                state.pins.announce();
             }
         }
         known
@@ -147,8 +152,8 @@ impl Shared {
 
     /// Forgets pins that bind nothing any more.
     pub(crate) fn sweep(&self) {
-        for (extraction, shared) in self.all() {
-            shared.pins.sweep(self.ownership(extraction));
+        for (extraction, state) in self.all() {
+            state.pins.sweep(self.ownership(extraction));
         }
     }
 }

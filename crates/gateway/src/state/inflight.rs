@@ -5,8 +5,8 @@
 //! decided under an old routing is either in the ledger when the question
 //! comes, or looks at the new routing.
 
-use super::gateway_state::Shared;
-use crate::{base::index::ExtractionIndex, routing::snapshot::Standing};
+use super::gateway_state::GatewayState;
+use crate::{base::index::ExtractionIndex, routing::snapshot::RoutingState};
 use protocol::Epoch;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 use tokio::sync::oneshot;
@@ -23,7 +23,7 @@ struct Question {
 
 /// The writes in flight of one worker, and who waits for their end.
 pub(crate) struct Inflight {
-    shared: Arc<Shared>,
+    state: Arc<GatewayState>,
     writes: RefCell<Vec<ByEpoch>>,
     questions: RefCell<Vec<Question>>,
 }
@@ -36,10 +36,10 @@ pub(crate) struct Flight {
 }
 
 impl Inflight {
-    pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
-        let writes = RefCell::new(vec![ByEpoch::new(); shared.all().count()]);
+    pub(crate) fn new(state: Arc<GatewayState>) -> Rc<Self> {
+        let writes = RefCell::new(vec![ByEpoch::new(); state.all().count()]);
         Rc::new(Self {
-            shared,
+            state,
             writes,
             questions: RefCell::default(),
         })
@@ -49,9 +49,9 @@ impl Inflight {
     pub(crate) fn enter(
         self: &Rc<Self>,
         extraction: ExtractionIndex,
-        standing: Standing,
+        routing_state: RoutingState,
     ) -> Flight {
-        let epoch = standing
+        let epoch = routing_state
             .routing()
             .map_or(Epoch::default(), |routing| routing.epoch);
         let mut writes = self.writes.borrow_mut();
@@ -88,12 +88,12 @@ impl Inflight {
         if questions.is_empty() {
             return;
         }
-        let snapshot = self.shared.snapshot.load();
+        let snapshot = self.state.snapshot.load();
         let writes = self.writes.borrow();
         let pending = |question: &Question| {
-            let standing = snapshot.standing(question.extraction);
+            let routing_state = snapshot.routing_state(question.extraction);
             let writes = &writes[question.extraction.get()];
-            !question.drained.is_closed() && !is_drained(standing, writes, question.epoch)
+            !question.drained.is_closed() && !is_drained(routing_state, writes, question.epoch)
         };
         for question in questions.extract_if(.., |question| !pending(question)) {
             // Nobody listens any more: then nobody waits either.
@@ -103,13 +103,13 @@ impl Inflight {
 }
 
 /// Whether a worker with these writes in flight has drained for an epoch.
-fn is_drained(standing: Standing, writes: &ByEpoch, epoch: Epoch) -> bool {
-    if !standing.has_reached(epoch) {
+fn is_drained(routing_state: RoutingState, writes: &ByEpoch, epoch: Epoch) -> bool {
+    if !routing_state.has_reached(epoch) {
         return false;
     }
     // While nothing is forwarded, what is in flight is from before, whatever
     // its epoch.
-    if standing.forwards() {
+    if routing_state.forwards() {
         writes.range(..epoch).next().is_none()
     } else {
         writes.is_empty()
@@ -148,9 +148,9 @@ mod tests {
         routing::{ExtractionRouting, Writes},
     };
 
-    fn standing(epoch: u64, writes: Writes) -> Standing {
+    fn routing_state(epoch: u64, writes: Writes) -> RoutingState {
         let reads = Percent::ZERO;
-        Standing::Unknown.after(Some(ExtractionRouting {
+        RoutingState::Unknown.after(Some(ExtractionRouting {
             epoch: Epoch(epoch),
             writes,
             reads,
@@ -166,20 +166,20 @@ mod tests {
         let old = ByEpoch::from([(Epoch(1), 1)]);
         let new = ByEpoch::from([(Epoch(2), 1)]);
         let to = Writes::To(Side::Service);
-        for (standing, writes, drained) in [
-            (Standing::Unknown, &none, false),
-            (standing(1, hold), &none, false),
-            (standing(2, hold), &none, true),
-            (standing(2, hold), &old, false),
-            (standing(2, hold), &new, false),
-            (standing(2, to), &old, false),
-            (standing(2, to), &new, true),
-            (standing(3, to), &new, true),
+        for (routing_state, writes, drained) in [
+            (RoutingState::Unknown, &none, false),
+            (routing_state(1, hold), &none, false),
+            (routing_state(2, hold), &none, true),
+            (routing_state(2, hold), &old, false),
+            (routing_state(2, hold), &new, false),
+            (routing_state(2, to), &old, false),
+            (routing_state(2, to), &new, true),
+            (routing_state(3, to), &new, true),
         ] {
             assert_eq!(
-                is_drained(standing, writes, Epoch(2)),
+                is_drained(routing_state, writes, Epoch(2)),
                 drained,
-                "{standing:?} {writes:?}"
+                "{routing_state:?} {writes:?}"
             );
         }
     }

@@ -4,7 +4,7 @@
 //! since the last time, samples one position for all of them, and settles their
 //! pins with it. While that runs, others gather.
 
-use super::{gateway_state::Shared, pins::Holder};
+use super::{gateway_state::GatewayState, pins::Holder};
 use crate::{base::index::ExtractionIndex, routing::snapshot::Ownership};
 use protocol::{Lsn, Side};
 use std::{
@@ -32,8 +32,8 @@ const ASKED_MAX: usize = 10_000;
 type Batch = HashMap<(Ownership, Holder), u64>;
 
 /// The writes of one worker and extraction that must be settled.
-pub(crate) struct Settler {
-    shared: Arc<Shared>,
+pub(crate) struct LsnSampler {
+    state: Arc<GatewayState>,
     extraction: ExtractionIndex,
     answered: RefCell<Batch>,
     /// Who wants to know the position of this side.
@@ -43,11 +43,11 @@ pub(crate) struct Settler {
     wake: Notify,
 }
 
-impl Settler {
-    pub(crate) fn new(shared: Arc<Shared>, extraction: ExtractionIndex) -> Rc<Self> {
+impl LsnSampler {
+    pub(crate) fn new(state: Arc<GatewayState>, extraction: ExtractionIndex) -> Rc<Self> {
         let (answered, wake) = (RefCell::default(), Notify::new());
         Rc::new(Self {
-            shared,
+            state,
             extraction,
             answered,
             asked: RefCell::default(),
@@ -97,7 +97,7 @@ impl Settler {
         let batch = mem::take(&mut *self.answered.borrow_mut());
         let mut asked = mem::take(&mut *self.asked.borrow_mut());
         // Whatever was written under another ownership binds nobody now.
-        let Some(owner) = self.shared.ownership(self.extraction) else {
+        let Some(owner) = self.state.ownership(self.extraction) else {
             return true;
         };
         let batch: Batch = batch
@@ -108,8 +108,8 @@ impl Settler {
         if batch.is_empty() && asked.is_empty() {
             return true;
         }
-        let name = &self.shared.extraction(self.extraction).name;
-        let sample = self.shared.positions.sample(name, owner.side);
+        let name = &self.state.extraction(self.extraction).name;
+        let sample = self.state.positions.sample(name, owner.side);
         let Ok(Some(position)) = tokio::time::timeout(SAMPLE_TIMEOUT, sample).await else {
             tracing::warn!(extraction = %name, side = %owner.side, "position not sampled, trying again");
             let mut answered = self.answered.borrow_mut();
@@ -122,7 +122,7 @@ impl Settler {
             // Whoever does not wait any more does without.
             let _ = told.send(position);
         }
-        let pins = &self.shared.extraction(self.extraction).pins;
+        let pins = &self.state.extraction(self.extraction).pins;
         for ((under, holder), writes) in batch {
             pins.settle(under, holder, writes, position);
         }
@@ -134,7 +134,7 @@ impl Settler {
 /// A write that has been entered into its client's pin. Dropping it says that
 /// it was answered, or may have had an effect that nobody will hear of.
 pub(crate) struct PinnedWrite {
-    settler: Rc<Settler>,
+    lsn_sampler: Rc<LsnSampler>,
     owner: Ownership,
     holder: Holder,
     sent: bool,
@@ -142,11 +142,11 @@ pub(crate) struct PinnedWrite {
 
 impl PinnedWrite {
     /// Enters a write, before it is sent to the owner.
-    pub(crate) fn new(settler: &Rc<Settler>, owner: Ownership, key: Option<&[u8]>) -> Self {
-        let pins = &settler.shared.extraction(settler.extraction).pins;
+    pub(crate) fn new(lsn_sampler: &Rc<LsnSampler>, owner: Ownership, key: Option<&[u8]>) -> Self {
+        let pins = &lsn_sampler.state.extraction(lsn_sampler.extraction).pins;
         let holder = pins.sent(owner, key.map(|key| pins.client(key)));
         Self {
-            settler: Rc::clone(settler),
+            lsn_sampler: Rc::clone(lsn_sampler),
             owner,
             holder,
             sent: true,
@@ -161,10 +161,14 @@ impl PinnedWrite {
 
 impl Drop for PinnedWrite {
     fn drop(&mut self) {
-        let pins = &self.settler.shared.extraction(self.settler.extraction).pins;
+        let pins = &self
+            .lsn_sampler
+            .state
+            .extraction(self.lsn_sampler.extraction)
+            .pins;
         if self.sent {
             pins.answered(self.owner, self.holder);
-            self.settler.push(self.owner, self.holder);
+            self.lsn_sampler.push(self.owner, self.holder);
         } else {
             pins.unsent(self.owner, self.holder);
         }

@@ -1,6 +1,6 @@
 //! Counts answered requests.
 
-use super::config::Setup;
+use super::config::Config;
 use crate::{
     base::index::Place,
     observe::{histogram::SharedTimes, labels::elsewhere},
@@ -62,14 +62,14 @@ impl Hasher for Folding {
 /// The metrics of requests, with the handles that one worker has used before:
 /// no text is put together for a request of a kind that was seen.
 pub(crate) struct Recorder {
-    setup: Arc<Setup>,
+    config: Arc<Config>,
     handles: RefCell<HashMap<Kind, (Counter, SharedTimes), BuildHasherDefault<Folding>>>,
 }
 
 impl Recorder {
-    pub(crate) fn new(setup: Arc<Setup>) -> Self {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
         Self {
-            setup,
+            config,
             handles: RefCell::default(),
         }
     }
@@ -85,11 +85,11 @@ impl Recorder {
         let names = match kind.place {
             Place::Elsewhere => elsewhere(),
             Place::Route(found) => {
-                let stay = self.setup.table.stay(found);
+                let stay = self.config.table.stay(found);
                 (stay.route.to.to_string(), stay.route.name.clone())
             }
             Place::Extraction(found) => {
-                let entry = self.setup.table.entry(found.extraction);
+                let entry = self.config.table.entry(found.extraction);
                 (
                     entry.service.to_string(),
                     entry.routes[found.route].path.to_string(),
@@ -97,7 +97,7 @@ impl Recorder {
             }
         };
         let side = kind.side.map_or("none", Side::as_str);
-        let metrics = &self.setup.shared.metrics;
+        let metrics = &self.config.state.metrics;
         metrics.request_handles(names, kind.method, kind.code, side)
     }
 }

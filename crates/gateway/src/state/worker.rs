@@ -1,15 +1,15 @@
 //! What one worker has under one plan.
 
 use super::{
-    config::Setup, connections::Connections, gateway_state::Shared, hold::Queue,
-    inflight::Inflight, lsn_sampler::Settler, recorder::Recorder, shadow_copies::Copies,
+    config::Config, connections::Connections, gateway_state::GatewayState, hold::Queue,
+    inflight::Inflight, lsn_sampler::LsnSampler, recorder::Recorder, shadow_copies::Copies,
 };
 use crate::access::AccessState;
 use crate::{
     body::Buffers,
     observe::Observer,
-    selection::flags::Keeper,
-    upstream::{checks::Turns, local::Locals},
+    selection::flags::Refresher,
+    upstream::{checks::CheckSemaphore, local::Locals},
 };
 use bytes::Bytes;
 use http::HeaderValue;
@@ -31,17 +31,17 @@ fn seed() -> u64 {
 
 /// A worker's state under one plan; all of it on its own thread.
 pub(crate) struct Worker {
-    pub(crate) setup: Arc<Setup>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) state: Arc<GatewayState>,
     pub(crate) upstreams: Locals,
     pub(crate) recorder: Recorder,
     pub(crate) access_state: AccessState,
-    flags: Keeper,
+    flags: Refresher,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
     pub(crate) queues: Rc<[Rc<Queue>]>,
     /// By extraction.
-    pub(crate) settlers: Rc<[Rc<Settler>]>,
+    pub(crate) lsn_samplers: Rc<[Rc<LsnSampler>]>,
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) connections: Rc<Connections>,
     pub(crate) observer: Rc<Observer>,
@@ -49,25 +49,25 @@ pub(crate) struct Worker {
     pub(crate) rerouted: Rc<Notify>,
     pub(crate) copies: Copies,
     /// Whether it does what is done once per process, and whose turn it is.
-    checks: Option<Turns>,
+    checks: Option<CheckSemaphore>,
     correlation_seed: u64,
     correlations: Cell<u64>,
 }
 
 impl Worker {
-    pub(crate) fn new(setup: Arc<Setup>, is_first: bool) -> Self {
-        let shared = Arc::clone(&setup.shared);
-        let settler = |(extraction, _)| Settler::new(Arc::clone(&shared), extraction);
-        let checks = is_first.then(Turns::new);
-        let observer = Observer::new(&shared.observatory);
+    pub(crate) fn new(config: Arc<Config>, is_first: bool) -> Self {
+        let state = Arc::clone(&config.state);
+        let lsn_sampler = |(extraction, _)| LsnSampler::new(Arc::clone(&state), extraction);
+        let checks = is_first.then(CheckSemaphore::new);
+        let observer = Observer::new(&state.observatory);
         Self {
-            upstreams: Locals::new(&setup.upstreams, checks.as_ref()),
-            recorder: Recorder::new(Arc::clone(&setup)),
-            access_state: setup.access.worker_state(is_first),
-            flags: Keeper::default().after(&setup.flags, is_first),
-            inflight: Inflight::new(Arc::clone(&shared)),
-            queues: shared.all().map(|_| Rc::default()).collect(),
-            settlers: shared.all().map(settler).collect(),
+            upstreams: Locals::new(&config.upstreams, checks.as_ref()),
+            recorder: Recorder::new(Arc::clone(&config)),
+            access_state: config.access.worker_state(is_first),
+            flags: Refresher::default().after(&config.flags, is_first),
+            inflight: Inflight::new(Arc::clone(&state)),
+            queues: state.all().map(|_| Rc::default()).collect(),
+            lsn_samplers: state.all().map(lsn_sampler).collect(),
             buffers: Buffers::new(BUFFER_BYTES_MAX),
             connections: Rc::new(Connections::new(&observer.tally)),
             observer: Rc::new(observer),
@@ -76,24 +76,26 @@ impl Worker {
             checks,
             correlation_seed: seed(),
             correlations: Cell::new(0),
-            setup,
-            shared,
+            config,
+            state,
         }
     }
 
     /// The worker under another plan. Connections, what is in flight, held and
     /// to be settled stay the same.
-    pub(crate) fn after(&self, setup: Arc<Setup>) -> Self {
+    pub(crate) fn after(&self, config: Arc<Config>) -> Self {
         Self {
-            upstreams: self.upstreams.after(&setup.upstreams, self.checks.as_ref()),
-            recorder: Recorder::new(Arc::clone(&setup)),
-            access_state: setup
+            upstreams: self
+                .upstreams
+                .after(&config.upstreams, self.checks.as_ref()),
+            recorder: Recorder::new(Arc::clone(&config)),
+            access_state: config
                 .access
                 .worker_state_after(&self.access_state, self.checks.is_some()),
-            flags: self.flags.after(&setup.flags, self.checks.is_some()),
+            flags: self.flags.after(&config.flags, self.checks.is_some()),
             inflight: Rc::clone(&self.inflight),
             queues: Rc::clone(&self.queues),
-            settlers: Rc::clone(&self.settlers),
+            lsn_samplers: Rc::clone(&self.lsn_samplers),
             buffers: Rc::clone(&self.buffers),
             connections: Rc::clone(&self.connections),
             observer: Rc::clone(&self.observer),
@@ -102,8 +104,8 @@ impl Worker {
             checks: self.checks.clone(),
             correlation_seed: seed(),
             correlations: Cell::new(0),
-            setup,
-            shared: Arc::clone(&self.shared),
+            config,
+            state: Arc::clone(&self.state),
         }
     }
 
@@ -129,8 +131,8 @@ impl Worker {
     pub(crate) fn rerouted(&self) {
         self.inflight.answer();
         self.rerouted.notify_waiters();
-        for (extraction, _) in self.shared.all() {
-            if !self.shared.snapshot.load().standing(extraction).holds() {
+        for (extraction, _) in self.state.all() {
+            if !self.state.snapshot.load().routing_state(extraction).holds() {
                 self.queues[extraction.get()].wake();
             }
         }

@@ -55,7 +55,7 @@ impl Tls {
 
 fn read(files: &plan::Tls) -> Result<(ServerConfig, Vec<Expiry>), TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
+    let unusable = |error: rustls::Error| TlsError::Config(error.to_string());
     let (mut keys, mut expiries) = (Vec::new(), Vec::new());
     for pair in &files.certificates {
         let key = certified(pair, &provider)?;
@@ -64,11 +64,11 @@ fn read(files: &plan::Tls) -> Result<(ServerConfig, Vec<Expiry>), TlsError> {
     }
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(setup)?
+        .map_err(unusable)?
         .with_client_cert_verifier(verifier(&files.clients, provider)?)
         .with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(setup)?;
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
     Ok((config, expiries))
 }
 

@@ -22,13 +22,13 @@ pub(crate) enum Cut {
 
 /// Waits for the parts of one body. As long as they come at once, it costs
 /// nothing: the timer is made when there first is something to wait for.
-pub(crate) struct Patience {
+pub(crate) struct BodyTimeout {
     begun: Instant,
     timer: Option<Box<Deadline>>,
     is_waiting: bool,
 }
 
-impl Patience {
+impl BodyTimeout {
     /// For the answer to a request that began at `begun`.
     pub(crate) fn new(begun: Instant) -> Self {
         Self {

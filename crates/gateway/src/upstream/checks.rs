@@ -43,23 +43,23 @@ pub enum CheckError {
 
 /// Whose turn it is to be checked, over all upstreams.
 #[derive(Clone)]
-pub(crate) struct Turns(Rc<Semaphore>);
+pub(crate) struct CheckSemaphore(Rc<Semaphore>);
 
-impl Turns {
+impl CheckSemaphore {
     pub(crate) fn new() -> Self {
         Self(Rc::new(Semaphore::new(CHECKS_MAX)))
     }
 }
 
 /// Begins with an upstream; ends when it is dropped.
-pub(crate) fn start(upstream: &Arc<Upstream>, turns: &Turns) -> JoinSet<()> {
+pub(crate) fn start(upstream: &Arc<Upstream>, checks_semaphore: &CheckSemaphore) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for place in 0..upstream.instances.len() {
         if upstream.instances[place].addresses.is_name() {
             tasks.spawn_local(look_up(Arc::clone(upstream), place));
         }
         if upstream.health.is_some() {
-            tasks.spawn_local(check(Arc::clone(upstream), place, turns.clone()));
+            tasks.spawn_local(check(Arc::clone(upstream), place, checks_semaphore.clone()));
         }
     }
     tasks
@@ -74,7 +74,7 @@ async fn look_up(upstream: Arc<Upstream>, place: usize) {
     }
 }
 
-async fn check(upstream: Arc<Upstream>, place: usize, turns: Turns) {
+async fn check(upstream: Arc<Upstream>, place: usize, checks_semaphore: CheckSemaphore) {
     let instance = &upstream.instances[place];
     let Some(checks) = &upstream.health else {
         return;
@@ -83,7 +83,7 @@ async fn check(upstream: Arc<Upstream>, place: usize, turns: Turns) {
     loop {
         let result = {
             // It is never closed.
-            let _permit = turns.0.acquire().await;
+            let _permit = checks_semaphore.0.acquire().await;
             in_time(&instance.addresses, upstream.protocol, checks).await
         };
         if let Err(error) = &result {

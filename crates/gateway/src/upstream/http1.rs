@@ -2,16 +2,16 @@
 //! request and its answer over it.
 //!
 //! Nothing is spawned for it: it is driven by the task of the request that
-//! uses it, first while its answer is awaited ([`Link::exchange`]), then while
-//! the answer's body is passed on ([`Link::poll_frame`]). So a request is one
+//! uses it, first while its answer is awaited ([`UpstreamConnection::exchange`]), then while
+//! the answer's body is passed on ([`UpstreamConnection::poll_frame`]). So a request is one
 //! task from end to end and nothing crosses between tasks. While a connection
 //! waits it has no buffers: an answer is read into one that is made when there
 //! is something to read, and which goes on to the client as it is. Both is what
 //! makes this cheap, and why it is our own: `docs/performance.md`.
 
 mod answer;
-mod coming;
 pub(crate) mod error;
+mod incoming_body;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod replay;
 mod sending;
@@ -19,7 +19,7 @@ mod sending;
 use super::{addresses::Addresses, loads::Busy};
 use crate::{body::RequestBody, transport::socket::Wire};
 use bytes::{Bytes, BytesMut};
-use error::{HEAD_BYTES_MAX, LinkError};
+use error::{ConnectionError, HEAD_BYTES_MAX};
 use http::{Method, Request, Response};
 use http_body::Frame;
 use sending::Sending;
@@ -33,51 +33,51 @@ use std::{
 use tokio::io::AsyncRead;
 use tokio::io::{AsyncReadExt, ReadBuf};
 
-pub(crate) use coming::Coming;
+pub(crate) use incoming_body::IncomingBody;
 
 /// What is read at once before an answer's length is known: nearly all of them
 /// fit, head and body.
 const FIRST_READ_BYTES: usize = 8 << 10;
 
 /// A connection to an upstream.
-pub(crate) struct Link {
+pub(crate) struct UpstreamConnection {
     /// At which instance it is busy; `None` while it is idle.
     busy: Option<Busy>,
     /// In a box of its own, which stays where it is while the link is passed on.
-    connection: Box<Connection>,
+    connection: Box<ConnectionState>,
 }
 
-struct Connection {
+struct ConnectionState {
     wire: Wire,
     /// What was read and is not taken yet. Without memory while nothing is.
     read: BytesMut,
     /// The request, until all of it is written.
     sending: Option<Box<Sending>>,
     /// Whether the upstream lets it be after this answer, as far as is known.
-    stays: bool,
+    persists: bool,
     /// When it was given back last.
     idle_since: Instant,
 }
 
 /// An exchange without an answer.
 pub(crate) struct NoAnswer {
-    pub(crate) error: LinkError,
+    pub(crate) error: ConnectionError,
     /// Not a byte of the request was written; it is back where it was.
     pub(crate) is_unsent: bool,
 }
 
-impl Link {
+impl UpstreamConnection {
     /// Connects to an instance, for a request.
     pub(crate) async fn connect(
         busy: Busy,
         addresses: &Addresses,
         bound: Duration,
     ) -> io::Result<Self> {
-        let connection = Connection {
+        let connection = ConnectionState {
             wire: addresses.connect(bound).await?,
             read: BytesMut::new(),
             sending: None,
-            stays: true,
+            persists: true,
             idle_since: Instant::now(),
         };
         Ok(Self {
@@ -105,13 +105,13 @@ impl Link {
     /// Whether another request may follow: the last one was written and its
     /// answer read to the end, and neither side said that it was the last.
     pub(crate) fn is_reusable(&self) -> bool {
-        let Connection {
+        let ConnectionState {
             read,
             sending,
-            stays,
+            persists,
             ..
         } = &*self.connection;
-        *stays && sending.is_none() && read.is_empty()
+        *persists && sending.is_none() && read.is_empty()
     }
 
     /// Whether the upstream has neither closed it nor sent what nobody asked
@@ -131,7 +131,7 @@ impl Link {
     pub(crate) async fn exchange(
         mut self,
         request: &mut Request<RequestBody>,
-    ) -> Result<(Response<Coming>, Self), NoAnswer> {
+    ) -> Result<(Response<IncomingBody>, Self), NoAnswer> {
         let is_head = request.method() == Method::HEAD;
         let connection = &mut *self.connection;
         connection.sending = Some(Box::new(Sending::new(request)));
@@ -149,9 +149,9 @@ impl Link {
     /// meanwhile.
     pub(crate) fn poll_frame(
         &mut self,
-        coming: &mut Coming,
+        coming: &mut IncomingBody,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, LinkError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
         self.connection
             .poll_frame(coming, cx)
             .map(Result::transpose)
@@ -159,20 +159,20 @@ impl Link {
 
     /// The bytes themselves, for another protocol than HTTP.
     pub(crate) fn into_wire(self) -> Wire {
-        let Connection { mut wire, read, .. } = *self.connection;
+        let ConnectionState { mut wire, read, .. } = *self.connection;
         wire.put_back(read.freeze());
         wire
     }
 }
 
-impl Connection {
+impl ConnectionState {
     fn poll_answer(
         &mut self,
         is_head: bool,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<Coming>, LinkError>> {
+    ) -> Poll<Result<Response<IncomingBody>, ConnectionError>> {
         match self.poll_send(cx) {
-            Err(LinkError::Broken(error)) if self.has_begun() => {
+            Err(ConnectionError::Broken(error)) if self.has_begun() => {
                 // An upstream may answer and hang up without reading all.
                 tracing::debug!(%error, "request not written to its end");
                 self.give_up_sending();
@@ -188,24 +188,24 @@ impl Connection {
                     judged = 0;
                     continue;
                 }
-                self.stays &= answer.stays;
+                self.persists &= answer.persists;
                 return Poll::Ready(Ok(answer.response));
             }
             judged = self.read.len();
             if judged >= HEAD_BYTES_MAX {
-                return Poll::Ready(Err(LinkError::HeadTooLarge));
+                return Poll::Ready(Err(ConnectionError::HeadTooLarge));
             }
             if ready!(self.poll_fill(FIRST_READ_BYTES, cx))? == 0 {
-                return Poll::Ready(Err(LinkError::Closed));
+                return Poll::Ready(Err(ConnectionError::Closed));
             }
         }
     }
 
     fn poll_frame(
         &mut self,
-        coming: &mut Coming,
+        coming: &mut IncomingBody,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Frame<Bytes>>, LinkError>> {
+    ) -> Poll<Result<Option<Frame<Bytes>>, ConnectionError>> {
         loop {
             let frame = coming.take(&mut self.read)?;
             if frame.is_some() || coming.has_ended() {
@@ -224,7 +224,7 @@ impl Connection {
     }
 
     /// Writes what can be written.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionError> {
         if let Some(sending) = &mut self.sending
             && sending.poll(&mut self.wire, cx)?.is_ready()
         {
@@ -241,7 +241,7 @@ impl Connection {
 
     fn give_up_sending(&mut self) {
         self.sending = None;
-        self.stays = false;
+        self.persists = false;
     }
 
     /// Reads once, at most about `bytes`. 0: there is nothing more.

@@ -50,7 +50,7 @@ pub(crate) struct Multiplexed(Vec<Connections>);
 
 #[derive(Default)]
 struct Connections {
-    kept: RefCell<Vec<Shared>>,
+    kept: RefCell<Vec<SharedConnection>>,
     connecting: Mutex<()>,
     /// How often connecting has failed: who waited for one that failed has
     /// waited long enough.
@@ -59,12 +59,12 @@ struct Connections {
 
 /// A connection and its requests: one reference each, besides its own.
 #[derive(Clone)]
-struct Shared {
+struct SharedConnection {
     sender: SendRequest<RequestBody>,
     streams: Rc<()>,
 }
 
-impl Shared {
+impl SharedConnection {
     fn is_full(&self) -> bool {
         Rc::strong_count(&self.streams) > STREAMS_PER_CONNECTION
     }
@@ -106,7 +106,7 @@ impl Multiplexed {
 
 impl Connections {
     /// The connection with the fewest requests, unless another one is due.
-    fn kept(&self) -> Option<Shared> {
+    fn kept(&self) -> Option<SharedConnection> {
         let mut connections = self.kept.borrow_mut();
         connections.retain(|connection| !connection.sender.is_closed());
         let idlest = connections
@@ -119,7 +119,11 @@ impl Connections {
     }
 
     /// Connects, unless somebody who was first has.
-    async fn connect(&self, instance: &Instance, bound: Duration) -> Result<Shared, Failure> {
+    async fn connect(
+        &self,
+        instance: &Instance,
+        bound: Duration,
+    ) -> Result<SharedConnection, Failure> {
         let failures = self.failures.get();
         let _one_at_a_time = self.connecting.lock().await;
         if let Some(kept) = self.kept() {
@@ -139,7 +143,7 @@ impl Connections {
     }
 }
 
-async fn connect(instance: &Instance, bound: Duration) -> std::io::Result<Shared> {
+async fn connect(instance: &Instance, bound: Duration) -> std::io::Result<SharedConnection> {
     let wire = instance.addresses.connect(bound).await?;
     let (sender, connection) = Builder::new(Local)
         .timer(TokioTimer::new())
@@ -158,7 +162,7 @@ async fn connect(instance: &Instance, bound: Duration) -> std::io::Result<Shared
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Shared {
+    Ok(SharedConnection {
         sender,
         streams: Rc::new(()),
     })
@@ -171,11 +175,11 @@ enum NoAnswer {
 }
 
 async fn send(
-    connection: Shared,
+    connection: SharedConnection,
     request: Request<RequestBody>,
     url: &UpstreamUrl,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
-    let Shared {
+    let SharedConnection {
         mut sender,
         streams,
     } = connection;

@@ -3,12 +3,12 @@
 
 use super::{
     balance::{self, Tried},
-    checks::{self, Turns},
+    checks::{self, CheckSemaphore},
     http2::Multiplexed,
     loads::Loads,
     pool::Pool,
     retry::Budget,
-    shared_breaker::{Passage, Unsaid},
+    shared_breaker::{BreakerPermit, UnreportedCounts},
     upstreams::{Upstream, Upstreams},
 };
 use crate::base::{index::UpstreamIndex, random::Random};
@@ -27,13 +27,13 @@ pub(crate) struct Local {
     pub(crate) multiplexed: Multiplexed,
     loads: Arc<Loads>,
     budget: RefCell<Budget>,
-    unsaid: Unsaid,
+    unreported: UnreportedCounts,
     /// Health checks and look-ups, where this worker does them; they end with it.
     _checks: JoinSet<()>,
 }
 
 impl Local {
-    fn new(upstream: &Arc<Upstream>, checks: Option<&Turns>) -> Rc<Self> {
+    fn new(upstream: &Arc<Upstream>, checks: Option<&CheckSemaphore>) -> Rc<Self> {
         let budget = Budget::new(&upstream.retries, upstream.workers(), Instant::now());
         let loads = upstream.load();
         Rc::new(Self {
@@ -41,17 +41,19 @@ impl Local {
             multiplexed: Multiplexed::new(upstream.instances.len()),
             loads,
             budget: RefCell::new(budget),
-            unsaid: Unsaid::default(),
-            _checks: checks.map_or_else(JoinSet::new, |turns| checks::start(upstream, turns)),
+            unreported: UnreportedCounts::default(),
+            _checks: checks.map_or_else(JoinSet::new, |checks_semaphore| {
+                checks::start(upstream, checks_semaphore)
+            }),
             upstream: Arc::clone(upstream),
         })
     }
 
     /// Lets a request pass the breaker, where there is one.
-    pub(crate) fn pass(&self, begun: Instant) -> Result<Option<Passage<'_>>, Duration> {
+    pub(crate) fn pass(&self, begun: Instant) -> Result<Option<BreakerPermit<'_>>, Duration> {
         let guard = self.upstream.breaker.as_ref();
         guard
-            .map(|guard| guard.pass(&self.unsaid, begun))
+            .map(|guard| guard.pass(&self.unreported, begun))
             .transpose()
     }
 
@@ -90,7 +92,7 @@ pub(crate) struct Locals {
 
 impl Locals {
     /// `checks`: this worker does the health checks, at most so many at once.
-    pub(crate) fn new(upstreams: &Upstreams, checks: Option<&Turns>) -> Self {
+    pub(crate) fn new(upstreams: &Upstreams, checks: Option<&CheckSemaphore>) -> Self {
         let all = upstreams.all().iter();
         Self {
             all: all.map(|upstream| Local::new(upstream, checks)).collect(),
@@ -99,7 +101,7 @@ impl Locals {
     }
 
     /// Those of a changed plan; what was carried over keeps its connections.
-    pub(crate) fn after(&self, upstreams: &Upstreams, checks: Option<&Turns>) -> Self {
+    pub(crate) fn after(&self, upstreams: &Upstreams, checks: Option<&CheckSemaphore>) -> Self {
         let local = |upstream| {
             let same = |local: &&Rc<Local>| Arc::ptr_eq(&local.upstream, upstream);
             match self.all.iter().find(same) {
@@ -124,7 +126,7 @@ impl Locals {
         for local in &self.all {
             local.pool.sweep();
             if let Some(guard) = &local.upstream.breaker {
-                guard.tell(&local.unsaid, now);
+                guard.tell(&local.unreported, now);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Idle connections to an upstream, one pool per worker.
 
 use super::{
-    http1::Link,
+    http1::UpstreamConnection,
     loads::{Busy, Loads},
     upstreams::Upstream,
 };
@@ -9,14 +9,14 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 /// The most idle connections to one instance that a worker keeps: what 256
 /// busy clients leave behind, and 3 MiB.
-const IDLE_LINKS_MAX: usize = 256;
+const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// Idle connections, by instance. The last one given back is taken first, so
 /// that those not needed get old and are closed.
 pub(crate) struct Pool {
     pub(crate) upstream: Arc<Upstream>,
     loads: Arc<Loads>,
-    idle: Vec<RefCell<Vec<Link>>>,
+    idle: Vec<RefCell<Vec<UpstreamConnection>>>,
 }
 
 impl Pool {
@@ -36,18 +36,18 @@ impl Pool {
 
     /// Takes a connection that is neither too old nor known to be closed. Of one
     /// that was closed just now nobody knows: writing to it may fail.
-    pub(crate) fn take(&self, instance: usize, now: Instant) -> Option<Link> {
+    pub(crate) fn take(&self, instance: usize, now: Instant) -> Option<UpstreamConnection> {
         let mut idle = self.idle[instance].borrow_mut();
         let mut taken = None;
-        while let Some(mut link) = idle.pop() {
-            if now.saturating_duration_since(link.idle_since()) >= self.upstream.idle_max() {
+        while let Some(mut connection) = idle.pop() {
+            if now.saturating_duration_since(connection.idle_since()) >= self.upstream.idle_max() {
                 // All below it are older still.
                 idle.clear();
                 break;
             }
-            if link.is_quiet() {
-                link.begin(self.busy(instance));
-                taken = Some(link);
+            if connection.is_quiet() {
+                connection.begin(self.busy(instance));
+                taken = Some(connection);
                 break;
             }
         }
@@ -57,25 +57,31 @@ impl Pool {
 
     /// Takes a connection for a request that must not be repeated: the
     /// operating system is asked first whether the peer has closed it.
-    pub(crate) async fn take_fresh(&self, instance: usize, now: Instant) -> Option<Link> {
+    pub(crate) async fn take_fresh(
+        &self,
+        instance: usize,
+        now: Instant,
+    ) -> Option<UpstreamConnection> {
         loop {
-            let mut link = self.take(instance, now)?;
+            let mut connection = self.take(instance, now)?;
             // The runtime learns of closed connections only when it polls the
             // operating system, which it does before this comes back.
             tokio::task::yield_now().await;
-            if link.is_quiet() {
-                return Some(link);
+            if connection.is_quiet() {
+                return Some(connection);
             }
         }
     }
 
     /// Keeps a connection, where it can take another request.
-    pub(crate) fn give_back(&self, mut link: Link) {
-        let Some(instance) = link.end() else { return };
-        if link.is_reusable() {
+    pub(crate) fn give_back(&self, mut connection: UpstreamConnection) {
+        let Some(instance) = connection.end() else {
+            return;
+        };
+        if connection.is_reusable() {
             let mut idle = self.idle[instance].borrow_mut();
-            if idle.len() < IDLE_LINKS_MAX {
-                idle.push(link);
+            if idle.len() < IDLE_CONNECTIONS_MAX {
+                idle.push(connection);
                 self.loads.set_idle(instance, idle.len());
             }
         }
@@ -85,8 +91,9 @@ impl Pool {
     pub(crate) fn sweep(&self) {
         for (instance, idle) in self.idle.iter().enumerate() {
             let mut idle = idle.borrow_mut();
-            idle.retain_mut(|link| {
-                link.is_quiet() && link.idle_since().elapsed() < self.upstream.idle_max()
+            idle.retain_mut(|connection| {
+                connection.is_quiet()
+                    && connection.idle_since().elapsed() < self.upstream.idle_max()
             });
             self.loads.set_idle(instance, idle.len());
         }

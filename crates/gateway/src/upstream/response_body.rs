@@ -1,9 +1,9 @@
 //! A response's body on its way to a client.
 
 use super::{
-    body_timeout::{Cut, Patience},
+    body_timeout::{BodyTimeout, Cut},
     cache::Tee,
-    http1::{Coming, Link, error::LinkError},
+    http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
     pool::Pool,
 };
 use crate::body::trailers::checked;
@@ -29,10 +29,10 @@ pub(crate) enum ResponseBody {
 /// An upstream's body. Polling it drives the connection; when it has ended,
 /// the connection goes back to the pool.
 pub(crate) struct Passing {
-    body: Coming,
-    link: Option<Link>,
+    body: IncomingBody,
+    connection: Option<UpstreamConnection>,
     pool: Rc<Pool>,
-    patience: Patience,
+    patience: BodyTimeout,
     /// Where it is to be kept, too.
     tee: Option<Box<Tee>>,
 }
@@ -56,10 +56,15 @@ impl ResponseBody {
         }
     }
 
-    pub(crate) fn upstream(body: Coming, link: Link, pool: Rc<Pool>, patience: Patience) -> Self {
+    pub(crate) fn upstream(
+        body: IncomingBody,
+        connection: UpstreamConnection,
+        pool: Rc<Pool>,
+        patience: BodyTimeout,
+    ) -> Self {
         Self::Upstream(Passing {
             body,
-            link: Some(link),
+            connection: Some(connection),
             pool,
             patience,
             tee: None,
@@ -77,8 +82,8 @@ impl ResponseBody {
 
 impl Passing {
     fn give_back(&mut self) {
-        if let Some(link) = self.link.take() {
-            self.pool.give_back(link);
+        if let Some(connection) = self.connection.take() {
+            self.pool.give_back(connection);
         }
         if let Some(tee) = self.tee.take() {
             (*tee).finish();
@@ -88,7 +93,7 @@ impl Passing {
     /// Looks at what came on its way to the client.
     fn watched(
         &mut self,
-        frame: Poll<Option<Result<Frame<Bytes>, LinkError>>>,
+        frame: Poll<Option<Result<Frame<Bytes>, ConnectionError>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match frame {
@@ -96,7 +101,7 @@ impl Passing {
                 let Poll::Ready(cut) = self.patience.poll(&self.pool.upstream, cx) else {
                     return Poll::Pending;
                 };
-                self.link = None;
+                self.connection = None;
                 self.tee = None;
                 Poll::Ready(Some(Err(cut.into())))
             }
@@ -116,8 +121,8 @@ impl Passing {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Patience::note(&self.pool.upstream, Cut::Broken, &error);
-                self.link = None;
+                BodyTimeout::note(&self.pool.upstream, Cut::Broken, &error);
+                self.connection = None;
                 self.tee = None;
                 Poll::Ready(Some(Err(error.into())))
             }
@@ -152,8 +157,8 @@ impl Body for ResponseBody {
             }
             Self::Upstream(passing) => passing,
         };
-        let frame = match &mut passing.link {
-            Some(link) => link.poll_frame(&mut passing.body, cx),
+        let frame = match &mut passing.connection {
+            Some(connection) => connection.poll_frame(&mut passing.body, cx),
             None => Poll::Ready(None),
         };
         checked(passing.watched(frame, cx))

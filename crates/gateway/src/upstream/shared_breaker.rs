@@ -16,7 +16,7 @@ const TALLY_MAX: u32 = 32;
 
 /// A breaker that workers share.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct SharedBreaker {
     upstream: String,
     settings: plan::Breaker,
     state: AtomicU8,
@@ -25,19 +25,19 @@ pub(crate) struct Guard {
 
 /// The ends of one worker's requests that were not told yet.
 #[derive(Debug, Default)]
-pub(crate) struct Unsaid(Cell<Tally>);
+pub(crate) struct UnreportedCounts(Cell<Tally>);
 
 /// A request that a breaker let pass. Dropped without an end, it was abandoned.
 #[derive(Debug)]
-pub(crate) struct Passage<'a> {
-    guard: &'a Guard,
-    unsaid: &'a Unsaid,
+pub(crate) struct BreakerPermit<'a> {
+    guard: &'a SharedBreaker,
+    unreported: &'a UnreportedCounts,
     begun: Instant,
     /// Where it is a probe whose end was not told yet.
     probe: Option<Round>,
 }
 
-impl Guard {
+impl SharedBreaker {
     pub(crate) fn new(upstream: &str, settings: &plan::Breaker) -> Self {
         Self {
             upstream: upstream.to_owned(),
@@ -50,9 +50,9 @@ impl Guard {
     /// Lets a request pass, or says when to come back.
     pub(crate) fn pass<'a>(
         &'a self,
-        unsaid: &'a Unsaid,
+        unreported: &'a UnreportedCounts,
         begun: Instant,
-    ) -> Result<Passage<'a>, Duration> {
+    ) -> Result<BreakerPermit<'a>, Duration> {
         let probe = if self.is_closed() {
             None
         } else {
@@ -62,9 +62,9 @@ impl Guard {
                 Permit::Refused(after) => return Err(after),
             }
         };
-        Ok(Passage {
+        Ok(BreakerPermit {
             guard: self,
-            unsaid,
+            unreported,
             begun,
             probe,
         })
@@ -84,8 +84,8 @@ impl Guard {
     }
 
     /// Brings a worker's tally in.
-    pub(crate) fn tell(&self, unsaid: &Unsaid, now: Instant) {
-        let tally = unsaid.0.take();
+    pub(crate) fn tell(&self, unreported: &UnreportedCounts, now: Instant) {
+        let tally = unreported.0.take();
         if tally.ended > 0 {
             self.change(|breaker| breaker.record(now, tally));
         }
@@ -109,7 +109,7 @@ impl Guard {
     }
 }
 
-impl Passage<'_> {
+impl BreakerPermit<'_> {
     /// It ended.
     pub(crate) fn end(mut self, failed: bool) {
         let slow = self
@@ -128,23 +128,23 @@ impl Passage<'_> {
                 .change(|breaker| breaker.probed(now, round, probe));
             return;
         }
-        let mut tally = self.unsaid.0.get();
+        let mut tally = self.unreported.0.get();
         tally.add(Tally {
             ended: 1,
             failed: failed.into(),
             slow: slow.into(),
         });
-        self.unsaid.0.set(tally);
+        self.unreported.0.set(tally);
         if failed || slow || tally.ended >= TALLY_MAX {
             // Later than it begun by as long as it took: no matter in a window
             // of seconds, but a failure must not be older than it is.
             let now = if failed { Instant::now() } else { self.begun };
-            self.guard.tell(self.unsaid, now);
+            self.guard.tell(self.unreported, now);
         }
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
         if let Some(round) = self.probe.take() {
             let now = Instant::now();
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_failure_brings_in_what_went_well_before_it() {
-        let guard = Guard::new(
+        let guard = SharedBreaker::new(
             "a",
             &plan::Breaker {
                 errors: Percent::parse("50%").unwrap(),
@@ -181,9 +181,9 @@ mod tests {
                 statuses: vec![503],
             },
         );
-        let unsaid = Unsaid::default();
+        let unreported = UnreportedCounts::default();
         let end = |failed: bool| {
-            let passage = guard.pass(&unsaid, Instant::now()).unwrap();
+            let passage = guard.pass(&unreported, Instant::now()).unwrap();
             passage.end(failed);
         };
         for _ in 0..10 {
@@ -194,9 +194,9 @@ mod tests {
         }
         assert!(guard.is_closed());
         // An abandoned one says nothing.
-        drop(guard.pass(&unsaid, Instant::now()).unwrap());
+        drop(guard.pass(&unreported, Instant::now()).unwrap());
         end(true);
         assert_eq!(guard.state(), BreakerState::Open);
-        assert!(guard.pass(&unsaid, Instant::now()).is_err());
+        assert!(guard.pass(&unreported, Instant::now()).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! What all workers share of the upstreams.
 
 use super::{
-    breaker::BreakerState, cache::Cache, instance::Instance, loads::Loads, shared_breaker::Guard,
+    breaker::BreakerState, cache::Cache, instance::Instance, loads::Loads,
+    shared_breaker::SharedBreaker,
 };
 use crate::base::index::UpstreamIndex;
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ pub(crate) struct Upstreams(Vec<Arc<Upstream>>);
 
 /// What a plan says about one upstream.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Said {
+pub(crate) struct UpstreamConfig {
     name: String,
     settings: plan::Upstream,
     resolve: plan::HostAddresses,
@@ -32,13 +33,13 @@ pub(crate) struct Said {
 /// One upstream.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    said: Said,
+    config: UpstreamConfig,
     /// What each worker has at which instance.
     loads: Mutex<Vec<Arc<Loads>>>,
     pub(crate) name: String,
     /// At least one.
     pub(crate) instances: Vec<Instance>,
-    pub(crate) breaker: Option<Guard>,
+    pub(crate) breaker: Option<SharedBreaker>,
     pub(crate) protocol: Protocol,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: Retries,
@@ -70,20 +71,21 @@ pub(crate) fn count(counter: &AtomicU64) {
 impl Upstreams {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self(
-            said(plan)
-                .map(|said| Arc::new(Upstream::new(said)))
+            configs(plan)
+                .map(|config| Arc::new(Upstream::new(config)))
                 .collect(),
         )
     }
 
-    /// Those of a changed plan. What was said of an upstream and has not
+    /// Those of a changed plan. What was configured of an upstream and has not
     /// changed is carried over, with all that is known of it; others begin anew.
     pub(crate) fn after(&self, plan: &Plan) -> Self {
-        let upstream = |said: Said| match self.0.iter().find(|one| one.said == said) {
+        let upstream = |config: UpstreamConfig| match self.0.iter().find(|one| one.config == config)
+        {
             Some(same) => Arc::clone(same),
-            None => Arc::new(Upstream::new(said)),
+            None => Arc::new(Upstream::new(config)),
         };
-        Self(said(plan).map(upstream).collect())
+        Self(configs(plan).map(upstream).collect())
     }
 
     pub(crate) fn get(&self, upstream: UpstreamIndex) -> &Upstream {
@@ -96,11 +98,11 @@ impl Upstreams {
 }
 
 /// What a plan says about its upstreams, in their order.
-pub(crate) fn said(plan: &Plan) -> impl Iterator<Item = Said> {
+pub(crate) fn configs(plan: &Plan) -> impl Iterator<Item = UpstreamConfig> {
     let services = plan.services.iter();
     let services = services.map(|(name, service)| (name.as_str(), service));
     let all = std::iter::once(("monolith", &plan.monolith)).chain(services);
-    all.map(|(name, settings)| Said {
+    all.map(|(name, settings)| UpstreamConfig {
         name: name.to_owned(),
         settings: settings.clone(),
         resolve: plan.gateway.host_addresses.clone(),
@@ -111,41 +113,41 @@ pub(crate) fn said(plan: &Plan) -> impl Iterator<Item = Said> {
 }
 
 impl Upstream {
-    pub(crate) fn new(said: Said) -> Self {
+    pub(crate) fn new(config: UpstreamConfig) -> Self {
         let started = Instant::now();
-        let settings = &said.settings;
-        let instance = |url| Instance::new(url, &said.resolve, started);
+        let settings = &config.settings;
+        let instance = |url| Instance::new(url, &config.resolve, started);
         Self {
-            name: said.name.clone(),
+            name: config.name.clone(),
             loads: Mutex::default(),
             protocol: settings.protocol,
             instances: settings.instances().map(instance).collect(),
             breaker: settings
                 .breaker
                 .as_ref()
-                .map(|breaker| Guard::new(&said.name, breaker)),
+                .map(|breaker| SharedBreaker::new(&config.name, breaker)),
             timeouts: settings.timeouts,
             retries: settings.retries,
             balance: settings.balance,
             health: settings.health.clone(),
             cache: settings.degraded.map(Cache::new),
             counts: Counts::default(),
-            said,
+            config,
         }
     }
 
     /// How long an idle connection to it is kept.
     pub(crate) fn idle_max(&self) -> Duration {
-        self.said.idle_max
+        self.config.idle_max
     }
 
     pub(crate) fn resolve_every(&self) -> Duration {
-        self.said.resolve_every
+        self.config.resolve_every
     }
 
     /// How many share its budgets.
     pub(crate) fn workers(&self) -> usize {
-        self.said.workers
+        self.config.workers
     }
 
     /// The load of one more worker.
@@ -175,7 +177,7 @@ impl Upstream {
     }
 
     pub(crate) fn breaker_state(&self) -> Option<BreakerState> {
-        self.breaker.as_ref().map(Guard::state)
+        self.breaker.as_ref().map(SharedBreaker::state)
     }
 
     /// A request to an instance was answered, and not with a gateway error.

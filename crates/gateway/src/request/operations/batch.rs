@@ -11,9 +11,9 @@ use crate::{
     routing::{
         decision::{self, Right, WriteVerdict},
         operations::parts::{self, Choice, Way},
-        snapshot::{Snapshot, Standing},
+        snapshot::{RoutingState, Snapshot},
     },
-    state::{config::Setup, hold::Held, inflight::Flight, worker::Worker},
+    state::{config::Config, hold::Held, inflight::Flight, worker::Worker},
 };
 use protocol::Side;
 
@@ -25,8 +25,8 @@ pub(crate) struct Admitted {
 }
 
 /// What the routing says of all places together.
-pub(crate) enum Verdict {
-    Forward(Way, Vec<(RouteIndex, Right, Standing)>),
+pub(crate) enum BatchVerdict {
+    Forward(Way, Vec<(RouteIndex, Right, RoutingState)>),
     Hold(RouteIndex),
 }
 
@@ -40,19 +40,19 @@ pub(crate) async fn admit(
     client: Client<'_>,
     held_bytes: Option<u64>,
 ) -> Result<Admitted, Refusal> {
-    let shared = &worker.shared;
+    let state = &worker.state;
     let wait = Wait::new(worker);
     let mut held: Vec<(RouteIndex, Held)> = Vec::new();
     loop {
-        let verdict = verdict(&worker.setup, &shared.snapshot.load(), places, client)?;
+        let verdict = verdict(&worker.config, &state.snapshot.load(), places, client)?;
         match verdict {
-            Verdict::Hold(_) if worker.is_stopping() => return Err(Refusal::Stopping),
-            Verdict::Hold(route) => {
+            BatchVerdict::Hold(_) if worker.is_stopping() => return Err(Refusal::Stopping),
+            BatchVerdict::Hold(route) => {
                 let own = held.iter().position(|(own, _)| *own == route);
                 let at = if let Some(at) = own {
                     at
                 } else {
-                    let ledger = &shared.extraction(route.extraction).ledger;
+                    let ledger = &state.extraction(route.extraction).ledger;
                     let bytes = held_bytes.ok_or_else(|| ledger.refuse(Refusal::HoldTooLarge))?;
                     let queue = &worker.queues[route.extraction.get()];
                     held.push((route, Held::new(queue, ledger, bytes)?));
@@ -60,7 +60,7 @@ pub(crate) async fn admit(
                 };
                 held[at].1.wait().await?;
             }
-            Verdict::Forward(way, rights) => {
+            BatchVerdict::Forward(way, rights) => {
                 let is_there = |(_, right, _): &(_, Right, _)| right.is_on_monolith_data();
                 if way.upstream == UpstreamIndex::MONOLITH || rights.iter().any(is_there) {
                     let debts = wait::debts(worker, client);
@@ -72,8 +72,8 @@ pub(crate) async fn admit(
                 for (_, place) in held {
                     place.release();
                 }
-                let enter = |(route, right, standing): (RouteIndex, _, _)| {
-                    let flight = worker.inflight.enter(route.extraction, standing);
+                let enter = |(route, right, routing_state): (RouteIndex, _, _)| {
+                    let flight = worker.inflight.enter(route.extraction, routing_state);
                     (route, right, flight)
                 };
                 let rights = rights.into_iter().map(enter).collect();
@@ -85,20 +85,20 @@ pub(crate) async fn admit(
 
 /// Looks at the routing of all places at once.
 pub(crate) fn verdict(
-    setup: &Setup,
+    config: &Config,
     snapshot: &Snapshot,
     places: &[Place],
     client: Client<'_>,
-) -> Result<Verdict, Refusal> {
-    let (table, lease) = (&setup.table, setup.shared.lease());
+) -> Result<BatchVerdict, Refusal> {
+    let (table, lease) = (&config.table, config.state.lease());
     let (mut choices, mut rights, mut holding) = (Vec::new(), Vec::new(), None);
     for place in places {
         let Place::Extraction(route) = *place else {
             choices.extend(Way::fixed(table, *place).map(Choice::only));
             continue;
         };
-        let standing = snapshot.standing(route.extraction);
-        match decision::write(standing, lease, || choosing(setup, route, client)) {
+        let routing_state = snapshot.routing_state(route.extraction);
+        match decision::write(routing_state, lease, || choosing(config, route, client)) {
             WriteVerdict::Refuse(refusal) => return Err(refusal),
             WriteVerdict::Hold => holding = holding.or(Some(route)),
             WriteVerdict::Forward(right) => {
@@ -108,15 +108,15 @@ pub(crate) fn verdict(
                     also: match right {
                         Right::Owner(_) => None,
                         // It may write them, too.
-                        Right::Shared(_) => Some(way(Side::Monolith)),
+                        Right::SharedData(_) => Some(way(Side::Monolith)),
                     },
                 });
-                rights.push((route, right, standing));
+                rights.push((route, right, routing_state));
             }
         }
     }
     Ok(match holding {
-        Some(route) => Verdict::Hold(route),
-        None => Verdict::Forward(parts::in_common(&choices)?, rights),
+        Some(route) => BatchVerdict::Hold(route),
+        None => BatchVerdict::Forward(parts::in_common(&choices)?, rights),
     })
 }

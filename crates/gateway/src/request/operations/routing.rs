@@ -15,20 +15,20 @@ use crate::{
         observed::Observed,
         outcome::Outcome,
         passthrough,
-        read_your_writes::response_tokens::Told,
+        read_your_writes::response_tokens::ResponseTokens,
         replayable,
-        sanitize::{self, Seen},
+        sanitize::{self, PresentHeaders},
         upgrade,
         write::{self, Entered, Ready},
     },
     routing::{
         operations::{
             parts::{self, Choice, Part, Way},
-            query::Asked,
+            query::OperationQuery,
         },
         table::Sharing,
     },
-    state::{config::Setup, worker::Worker},
+    state::{config::Config, worker::Worker},
     upstream::response_body::ResponseBody,
 };
 use http::{HeaderValue, request::Parts};
@@ -43,10 +43,10 @@ pub(crate) struct Arrived<'a> {
     pub(crate) sharing: Box<Sharing>,
     pub(crate) parts: &'a mut Parts,
     pub(crate) body: Incoming,
-    pub(crate) seen: Seen,
+    pub(crate) seen: PresentHeaders,
     pub(crate) correlation: &'a HeaderValue,
     /// What its answer will tell.
-    pub(crate) told: &'a Told,
+    pub(crate) told: &'a ResponseTokens,
     pub(crate) tunnel: Option<&'a TunnelSlot>,
     pub(crate) observed: &'a Observed<'a>,
 }
@@ -89,7 +89,7 @@ async fn admitted(
         tunnel,
         observed,
     } = arrived;
-    let (table, access) = (&worker.setup.table, &worker.setup.access);
+    let (table, access) = (&worker.config.table, &worker.config.access);
     let all = sharing.places(table);
     let demand_alike = access.demand_alike(&all);
     if demand_alike {
@@ -112,7 +112,7 @@ async fn admitted(
         (None, Some(dialect)) => {
             crate::routing::operations::read(dialect, parts, whole.as_bytes()).map_err(refused)?
         }
-        _ => Asked::Anything,
+        _ => OperationQuery::Anything,
     };
     let touched = sharing.parts(table, &asked, parts.method.as_str());
     let places: Vec<Place> = touched.iter().map(|part| part.place).collect();
@@ -135,7 +135,7 @@ async fn admitted(
     sanitize::outgoing(parts, seen, peer, correlation);
     passed.admission.introduce(&mut parts.headers);
     observed.introduce(&mut parts.headers);
-    let body = Inbound::Here(whole, reserved);
+    let body = Inbound::Collected(whole, reserved);
     let caller = Caller {
         peer,
         admission: &passed.admission,
@@ -166,7 +166,7 @@ async fn here(
         body::refuse(parts, body).await;
         return Err(BadOperation::TooLarge.into());
     }
-    let client = &worker.setup.settings.client;
+    let client = &worker.config.settings.client;
     match collect(body, BODY_BYTES_MAX, client, &worker.buffers).await? {
         Collected::Whole(whole, reserved) => Ok((whole, reserved)),
         Collected::Large(begun, rest, _reserved) => {
@@ -185,7 +185,7 @@ async fn together(
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
-    let table = &worker.setup.table;
+    let table = &worker.config.table;
     let client = caller.client(&parts.headers, &parts.uri);
     let writes: Vec<Place> = touched
         .iter()
@@ -195,7 +195,7 @@ async fn together(
     if !writes.is_empty() {
         return write_together(worker, touched, &writes, parts, caller, body).await;
     }
-    let way = way_of_reads(&worker.setup, touched, client);
+    let way = way_of_reads(&worker.config, touched, client);
     strip_force(worker, touched, parts);
     match way {
         Err(refusal) => Outcome::refused(refusal),
@@ -209,35 +209,35 @@ async fn together(
 
 /// Where all reads of a request can be answered.
 pub(crate) fn way_of_reads(
-    setup: &Setup,
+    config: &Config,
     touched: &[Part],
     client: Client<'_>,
 ) -> Result<Way, Refusal> {
     let choices: Result<Vec<Choice>, Refusal> = touched
         .iter()
-        .map(|part| choice(setup, part.place, client))
+        .map(|part| choice(config, part.place, client))
         .collect();
     Ok(parts::in_common(&choices?)?)
 }
 
 /// The ways that a read of one place may take.
-fn choice(setup: &Setup, place: Place, client: Client<'_>) -> Result<Choice, Refusal> {
+fn choice(config: &Config, place: Place, client: Client<'_>) -> Result<Choice, Refusal> {
     let Place::Extraction(route) = place else {
-        let fixed = Way::fixed(&setup.table, place).ok_or(BadOperation::Apart)?;
+        let fixed = Way::fixed(&config.table, place).ok_or(BadOperation::Apart)?;
         return Ok(Choice::only(fixed));
     };
     let extraction = route.extraction;
-    let decided = choose::decided(setup, route, client);
+    let decided = choose::decided(config, route, client);
     let verdict = decided.verdict?;
     let other = verdict.side.other();
     // Where some reads go to the monolith, its data are kept up to date; that
     // it has the client's own writes is waited for.
     let share = decided
-        .standing
+        .routing_state
         .routing()
         .map_or(Percent::ALL, |now| now.reads);
     let is_fit = other == verdict.owner || (other == Side::Monolith && share != Percent::ALL);
-    let way = |side| Way::to_side(&setup.table, extraction, side);
+    let way = |side| Way::to_side(&config.table, extraction, side);
     Ok(Choice {
         preferred: way(verdict.side),
         also: is_fit.then(|| way(other)),
@@ -253,8 +253,8 @@ async fn write_together(
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
-    let table = &worker.setup.table;
-    let Inbound::Here(whole, reserved) = body else {
+    let table = &worker.config.table;
+    let Inbound::Collected(whole, reserved) = body else {
         return Outcome::refused(BadOperation::Apart.into());
     };
     let ready = Ready::here(whole, reserved);
@@ -291,7 +291,7 @@ async fn write_together(
 fn strip_force(worker: &Worker, touched: &[Part], parts: &mut Parts) {
     for part in touched {
         if let Place::Extraction(route) = part.place
-            && let Some(force) = &worker.setup.features.get(route.extraction).force
+            && let Some(force) = &worker.config.features.get(route.extraction).force
         {
             force.strip(&mut parts.headers);
         }

@@ -5,8 +5,8 @@ use crate::{
         index::ExtractionIndex,
         peer::{Peer, Scheme},
     },
-    routing::write_token::{Origin, Shown, Token},
-    state::{config::Setup, worker::Worker},
+    routing::write_token::{Origin, PresentedToken, Token},
+    state::{config::Config, worker::Worker},
 };
 use http::{HeaderMap, HeaderValue, header};
 use protocol::{Epoch, Lsn, Side};
@@ -15,22 +15,22 @@ use tokio::sync::oneshot;
 
 /// The tokens that an answer will carry. Nothing, for nearly all.
 #[derive(Default)]
-pub(crate) struct Told(RefCell<Vec<(ExtractionIndex, Token, Option<Coming>)>>);
+pub(crate) struct ResponseTokens(RefCell<Vec<(ExtractionIndex, Token, Option<PendingPosition>)>>);
 
 /// A position that is being sampled.
-type Coming = oneshot::Receiver<Lsn>;
+type PendingPosition = oneshot::Receiver<Lsn>;
 
-impl Told {
+impl ResponseTokens {
     /// What is known of a client's writes by now: what this request has found
     /// out, or what it brought.
     pub(crate) fn shown(
         told: Option<&Self>,
-        setup: &Setup,
+        config: &Config,
         extraction: ExtractionIndex,
         headers: &HeaderMap,
-    ) -> Shown {
-        let Some(transport) = &setup.features.get(extraction).token_transport else {
-            return Shown::Unasked;
+    ) -> PresentedToken {
+        let Some(transport) = &config.features.get(extraction).token_transport else {
+            return PresentedToken::Unasked;
         };
         let found = told.and_then(|told| {
             let all = told.0.borrow();
@@ -39,7 +39,7 @@ impl Told {
             };
             all.iter().rev().find(known).map(|(_, token, _)| *token)
         });
-        found.map_or_else(|| transport.shown(headers), Shown::Token)
+        found.map_or_else(|| transport.shown(headers), PresentedToken::Token)
     }
 
     /// It wrote: the answer says so.
@@ -47,7 +47,7 @@ impl Told {
         self.put(extraction, token, None);
     }
 
-    fn put(&self, extraction: ExtractionIndex, token: Token, coming: Option<Coming>) {
+    fn put(&self, extraction: ExtractionIndex, token: Token, coming: Option<PendingPosition>) {
         let mut all = self.0.borrow_mut();
         all.retain(|(of, ..)| *of != extraction);
         all.push((extraction, token, coming));
@@ -61,11 +61,11 @@ impl Told {
         worker: &Worker,
         extraction: ExtractionIndex,
         (side, epoch): (Side, Epoch),
-        shown: Shown,
+        shown: PresentedToken,
     ) {
         let origin = match shown {
-            Shown::Token(token) => token.origin,
-            Shown::Nothing | Shown::Unasked => Origin::Read,
+            PresentedToken::Token(token) => token.origin,
+            PresentedToken::Nothing | PresentedToken::Unasked => Origin::Read,
         };
         let token = Token {
             side,
@@ -73,12 +73,12 @@ impl Told {
             origin,
             position: None,
         };
-        let coming = worker.settlers[extraction.get()].position(side);
+        let coming = worker.lsn_samplers[extraction.get()].position(side);
         self.put(extraction, token, Some(coming));
     }
 
     /// Adds the tokens to the head of an answer.
-    pub(crate) fn tell(self, setup: &Setup, peer: &Peer, headers: &mut HeaderMap) {
+    pub(crate) fn tell(self, config: &Config, peer: &Peer, headers: &mut HeaderMap) {
         let told = self.0.into_inner();
         let mut has_told = false;
         for (extraction, mut token, coming) in told {
@@ -89,7 +89,7 @@ impl Told {
                     Err(_) => continue,
                 }
             }
-            if let Some(transport) = &setup.features.get(extraction).token_transport {
+            if let Some(transport) = &config.features.get(extraction).token_transport {
                 transport.tell(token, peer.scheme == Scheme::Tls, headers);
                 has_told = true;
             }

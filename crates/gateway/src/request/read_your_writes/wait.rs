@@ -1,11 +1,11 @@
 //! The wait for a client's own writes at services, before the monolith is
 //! asked.
 
-use super::response_tokens::Told;
+use super::response_tokens::ResponseTokens;
 use crate::{
     base::{index::ExtractionIndex, refusal::Refusal},
     request::caller::Client,
-    routing::write_token::{Shown, Token},
+    routing::write_token::{PresentedToken, Token},
     state::{pin::Answered, pins::Holder, worker::Worker},
 };
 use protocol::Side;
@@ -25,7 +25,7 @@ impl Wait {
     /// It begins now.
     pub(crate) fn new(worker: &Worker) -> Self {
         Self {
-            until: Instant::now() + worker.setup.settings.pin_wait,
+            until: Instant::now() + worker.config.settings.pin_wait,
         }
     }
 
@@ -48,34 +48,34 @@ impl Wait {
     pub(crate) async fn paid(
         &self,
         worker: &Worker,
-        told: Option<&Told>,
+        told: Option<&ResponseTokens>,
         debts: Debts,
     ) -> Result<(), Refusal> {
-        let shared = &worker.shared;
+        let state = &worker.state;
         let all = async {
             for (extraction, debt) in debts {
-                let pins = &shared.extraction(extraction).pins;
+                let pins = &state.extraction(extraction).pins;
                 match debt {
                     Debt::Pin(holder, answered) => {
-                        let owner = || shared.ownership(extraction);
+                        let owner = || state.ownership(extraction);
                         pins.paid(owner, (holder, answered)).await;
                     }
                     Debt::Token(token) => {
                         let token = placed(worker, extraction, token, told).await;
                         pins.until(Side::Service, |applied| {
-                            let standing = shared.snapshot.load().standing(extraction);
-                            let shown = Shown::Token(token);
-                            shown.owed_to_monolith(standing, || applied).is_some()
+                            let routing_state = state.snapshot.load().routing_state(extraction);
+                            let shown = PresentedToken::Token(token);
+                            shown.owed_to_monolith(routing_state, || applied).is_some()
                         })
                         .await;
                     }
                 }
             }
         };
-        let waiting = shared.metrics.pin_waiting();
+        let waiting = state.metrics.pin_waiting();
         let paid = tokio::time::timeout_at(self.until, all).await;
         drop(waiting);
-        shared
+        state
             .metrics
             .pin_waited(if paid.is_ok() { "caught-up" } else { "expired" });
         paid.map_err(|_| Refusal::PinWait)
@@ -88,19 +88,19 @@ async fn placed(
     worker: &Worker,
     extraction: ExtractionIndex,
     token: Token,
-    told: Option<&Told>,
+    told: Option<&ResponseTokens>,
 ) -> Token {
     if token.position.is_some() {
         return token;
     }
     loop {
-        let owner = worker.shared.ownership(extraction);
+        let owner = worker.state.ownership(extraction);
         if owner.is_some_and(|owner| owner.side != token.side) {
             // No way to tell from here; what is owed ends with the news.
             return token;
         }
-        let settler = &worker.settlers[extraction.get()];
-        if let Ok(position) = settler.position(token.side).await {
+        let lsn_sampler = &worker.lsn_samplers[extraction.get()];
+        if let Ok(position) = lsn_sampler.position(token.side).await {
             let position = Some(position);
             let placed = Token { position, ..token };
             if let Some(told) = told {
@@ -124,33 +124,33 @@ pub(crate) type Debts = Vec<(ExtractionIndex, Debt)>;
 /// What the client of a request wrote at services and the monolith has not
 /// seen. Each extraction's own key says who the client is.
 pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
-    let shared = &worker.shared;
-    let snapshot = shared.snapshot.load();
+    let state = &worker.state;
+    let snapshot = state.snapshot.load();
     // A client may know of a switch before this gateway does.
-    if !snapshot.some_service_owns() && !worker.setup.features.have_tokens() {
+    if !snapshot.some_service_owns() && !worker.config.features.have_tokens() {
         return Vec::new();
     }
     let mut debts = Vec::new();
-    for (extraction, entry) in worker.setup.table.all() {
-        let standing = snapshot.standing(extraction);
-        let shown = Told::shown(
+    for (extraction, entry) in worker.config.table.all() {
+        let routing_state = snapshot.routing_state(extraction);
+        let shown = ResponseTokens::shown(
             client.caller.told,
-            &worker.setup,
+            &worker.config,
             extraction,
             client.headers,
         );
-        let applied = || shared.extraction(extraction).pins.applied(Side::Service);
-        let token = shown.owed_to_monolith(standing, applied);
+        let applied = || state.extraction(extraction).pins.applied(Side::Service);
+        let token = shown.owed_to_monolith(routing_state, applied);
         debts.extend(token.map(|token| (extraction, Debt::Token(token))));
-        let Some(owner) = standing.ownership() else {
+        let Some(owner) = routing_state.ownership() else {
             continue;
         };
         if owner.side == Side::Service {
-            let pins = &shared.extraction(extraction).pins;
+            let pins = &state.extraction(extraction).pins;
             let own = entry.routes.iter().map(|route| &route.path);
             let pattern = own.clone().find(|path| path.matches(client.uri.path()));
             let key = worker
-                .setup
+                .config
                 .features
                 .get(extraction)
                 .key

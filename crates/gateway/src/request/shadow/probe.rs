@@ -5,7 +5,7 @@ use crate::{
     base::{deadline::timeout, index::RouteIndex},
     body::{RequestBody, Whole},
     request::forward::beside,
-    routing::snapshot::{Ownership, Standing},
+    routing::snapshot::{Ownership, RoutingState},
     shadow::{
         compare::{Answer, Difference, compare},
         ledger::{Outcome, Subject},
@@ -52,15 +52,15 @@ pub(super) enum Basis {
     /// The owner's changes flow to the other side.
     Followed(Ownership),
     /// Both work on the same data.
-    Shared,
+    SharedData,
 }
 
 impl Basis {
-    pub(super) fn of(standing: Standing) -> Option<Self> {
-        match standing {
-            Standing::Unknown | Standing::Ownerless(_) => None,
-            Standing::Owned(_, owner) => Some(Self::Followed(owner)),
-            Standing::Shared { .. } => Some(Self::Shared),
+    pub(super) fn of(routing_state: RoutingState) -> Option<Self> {
+        match routing_state {
+            RoutingState::Unknown | RoutingState::Ownerless(_) => None,
+            RoutingState::Owned(_, owner) => Some(Self::Followed(owner)),
+            RoutingState::SharedData { .. } => Some(Self::SharedData),
         }
     }
 
@@ -68,13 +68,13 @@ impl Basis {
     pub(super) fn side(self) -> Side {
         match self {
             Self::Followed(owner) => owner.side,
-            Self::Shared => Side::Monolith,
+            Self::SharedData => Side::Monolith,
         }
     }
 }
 
 /// What a side said.
-enum Said {
+enum ProbeAnswer {
     Answer(Answer),
     /// Too large, or without an end.
     Unfit,
@@ -109,8 +109,8 @@ impl Probe {
 
     /// The error is where there was nothing to compare.
     async fn compared(&self) -> Result<Outcome, Outcome> {
-        let shared = &self.worker.shared;
-        let ledger = &shared.extraction(self.route.extraction).shadow;
+        let state = &self.worker.state;
+        let ledger = &state.extraction(self.route.extraction).shadow;
         let one = self.both().await?;
         let first = self.differences(one.clone()).await?;
         if first.is_empty() {
@@ -124,8 +124,8 @@ impl Probe {
             return Err(Outcome::Unknown);
         }
         let two = self.both().await?;
-        let standing = shared.snapshot.load().standing(self.route.extraction);
-        if Basis::of(standing) != Some(self.basis) {
+        let routing_state = state.snapshot.load().routing_state(self.route.extraction);
+        if Basis::of(routing_state) != Some(self.basis) {
             // Changes flowed the other way in between.
             return Err(Outcome::Unknown);
         }
@@ -143,13 +143,10 @@ impl Probe {
         let Basis::Followed(owner) = self.basis else {
             return true;
         };
-        let shared = &self.worker.shared;
-        let extraction = shared.extraction(self.route.extraction);
+        let state = &self.worker.state;
+        let extraction = state.extraction(self.route.extraction);
         let flowing = async {
-            let position = shared
-                .positions
-                .sample(&extraction.name, owner.side)
-                .await?;
+            let position = state.positions.sample(&extraction.name, owner.side).await?;
             extraction.pins.reached(owner.side, position).await;
             Some(())
         };
@@ -160,26 +157,28 @@ impl Probe {
     async fn both(&self) -> Result<Pair, Outcome> {
         let owner = self.basis.side();
         match tokio::join!(self.ask(owner), self.ask(owner.other())) {
-            (Said::Answer(owner), Said::Answer(other)) => Ok(Pair { owner, other }),
-            (Said::Answer(_), Said::Nothing) => Err(Outcome::Unanswered),
+            (ProbeAnswer::Answer(owner), ProbeAnswer::Answer(other)) => Ok(Pair { owner, other }),
+            (ProbeAnswer::Answer(_), ProbeAnswer::Nothing) => Err(Outcome::Unanswered),
             _ => Err(Outcome::Unknown),
         }
     }
 
-    async fn ask(&self, side: Side) -> Said {
+    async fn ask(&self, side: Side) -> ProbeAnswer {
         let upstream = self
             .worker
-            .setup
+            .config
             .table
             .upstream(self.route.extraction, side);
         let mut request = self.request.clone().map(RequestBody::Whole);
         let asking = async {
             match beside(&self.worker, upstream, &mut request).await {
                 Ok(response) => read(response).await,
-                Err(_) => Said::Nothing,
+                Err(_) => ProbeAnswer::Nothing,
             }
         };
-        timeout(PATIENCE, asking).await.unwrap_or(Said::Nothing)
+        timeout(PATIENCE, asking)
+            .await
+            .unwrap_or(ProbeAnswer::Nothing)
     }
 
     /// Compares apart from the worker's thread, whose clients must not wait for
@@ -190,7 +189,7 @@ impl Probe {
             Side::Service => (other, owner),
         };
         let shadow = Arc::clone(&self.shadow);
-        let turn = Arc::clone(&self.worker.shared.shadows.turn).acquire_owned();
+        let turn = Arc::clone(&self.worker.state.shadows.turn).acquire_owned();
         let turn = turn.await.map_err(|_| Outcome::Unknown)?;
         let comparing = spawn_blocking(move || {
             let found = compare(&monolith, &service, &shadow.ignored, shadow.values);
@@ -205,20 +204,20 @@ impl Probe {
 }
 
 /// Reads an answer whole.
-async fn read(response: Response<ResponseBody>) -> Said {
+async fn read(response: Response<ResponseBody>) -> ProbeAnswer {
     let (parts, body) = response.into_parts();
     let is_large = body.size_hint().lower() > ANSWER_BYTES_MAX as u64;
     if is_large || has_no_end(&parts.headers) {
-        return Said::Unfit;
+        return ProbeAnswer::Unfit;
     }
     match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-        Ok(whole) => Said::Answer(Answer {
+        Ok(whole) => ProbeAnswer::Answer(Answer {
             status: parts.status,
             headers: parts.headers,
             body: whole.to_bytes(),
         }),
-        Err(error) if error.is::<LengthLimitError>() => Said::Unfit,
-        Err(_) => Said::Nothing,
+        Err(error) if error.is::<LengthLimitError>() => ProbeAnswer::Unfit,
+        Err(_) => ProbeAnswer::Nothing,
     }
 }
 

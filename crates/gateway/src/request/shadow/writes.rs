@@ -43,7 +43,7 @@ impl WriteCopy {
         body: &RequestBody,
     ) -> Option<Self> {
         let shadow = worker
-            .setup
+            .config
             .features
             .get(route.extraction)
             .shadow
@@ -78,7 +78,7 @@ impl WriteCopy {
     }
 
     async fn ask(&self) -> Option<StatusCode> {
-        let features = self.worker.setup.features.get(self.route.extraction);
+        let features = self.worker.config.features.get(self.route.extraction);
         let scratch = features.shadow.as_ref()?.scratch.as_ref()?;
         let asked = timeout(PATIENCE, Box::pin(exchange(scratch, self.request.clone()))).await;
         match asked {
@@ -92,14 +92,14 @@ impl WriteCopy {
     }
 
     fn tell(&self, copied: Copied) {
-        let shared = &self.worker.shared;
-        let entry = self.worker.setup.table.entry(self.route.extraction);
+        let state = &self.worker.state;
+        let entry = self.worker.config.table.entry(self.route.extraction);
         let path = entry.routes[self.route.route].path.to_string();
-        shared
+        state
             .extraction(self.route.extraction)
             .shadow
             .copied(copied);
-        let metrics = &shared.shadows.metrics;
+        let metrics = &state.shadows.metrics;
         metrics.copied(&entry.service, &path, copied);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     json,
-    query::{Asked, Effect, OPERATIONS_MAX, Operation},
+    query::{Effect, OPERATIONS_MAX, Operation, OperationQuery},
 };
 use crate::base::bad_operation::BadOperation;
 use apollo_parser::{
@@ -29,14 +29,18 @@ const FIELDS: [&str; 3] = ["query", "operationName", "documentId"];
 const EXTENSIONS: &str = "extensions";
 
 /// What a request asks for, by its target's query or its body.
-pub(super) fn read(query: Option<&str>, method: &str, body: &[u8]) -> Result<Asked, BadOperation> {
+pub(super) fn read(
+    query: Option<&str>,
+    method: &str,
+    body: &[u8],
+) -> Result<OperationQuery, BadOperation> {
     let target = Target::read(query.unwrap_or_default())?;
     let mut documents = Documents::default();
     if body.is_empty() {
         if target.says_nothing() {
             return match method {
                 // A page to try queries on, a preflight.
-                "GET" | "HEAD" | "OPTIONS" => Ok(Asked::These(Vec::new())),
+                "GET" | "HEAD" | "OPTIONS" => Ok(OperationQuery::These(Vec::new())),
                 _ => Err(BadOperation::NotJson),
             };
         }
@@ -48,9 +52,9 @@ pub(super) fn read(query: Option<&str>, method: &str, body: &[u8]) -> Result<Ask
         return Err(BadOperation::TwoReadings);
     }
     Ok(if documents.are_stored {
-        Asked::Anything
+        OperationQuery::Anything
     } else {
-        Asked::These(documents.operations)
+        OperationQuery::These(documents.operations)
     })
 }
 
@@ -215,25 +219,25 @@ mod tests {
     use super::*;
 
     type Known = Vec<(String, Effect)>;
-    type Told = Result<Known, BadOperation>;
+    type ResponseTokens = Result<Known, BadOperation>;
 
-    fn told(asked: Result<Asked, BadOperation>) -> Told {
-        let Asked::These(operations) = asked? else {
-            return Ok(vec![("?".into(), Effect::Unsaid)]);
+    fn told(asked: Result<OperationQuery, BadOperation>) -> ResponseTokens {
+        let OperationQuery::These(operations) = asked? else {
+            return Ok(vec![("?".into(), Effect::UnreportedCounts)]);
         };
         let told = |one: Operation| (one.name.unwrap_or_default(), one.effect);
         Ok(operations.into_iter().map(told).collect())
     }
 
-    fn post(body: &str) -> Told {
+    fn post(body: &str) -> ResponseTokens {
         told(read(None, "POST", body.as_bytes()))
     }
 
-    fn document(text: &str) -> Told {
+    fn document(text: &str) -> ResponseTokens {
         post(&serde_json::json!({ "query": text }).to_string())
     }
 
-    fn get(query: &str) -> Told {
+    fn get(query: &str) -> ResponseTokens {
         told(read(Some(query), "GET", b""))
     }
 
@@ -247,7 +251,7 @@ mod tests {
     }
 
     fn stored() -> Known {
-        vec![("?".into(), Effect::Unsaid)]
+        vec![("?".into(), Effect::UnreportedCounts)]
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Which places a request's operations belong to, and where it can go whole.
 
-use super::query::{Asked, Effect, Operation};
+use super::query::{Effect, Operation, OperationQuery};
 use crate::{
     base::{
         bad_operation::BadOperation,
-        index::{ExtractionIndex, Place, StayIndex, UpstreamIndex},
+        index::{ExtractionIndex, PassthroughIndex, Place, UpstreamIndex},
     },
     routing::table::{Sharing, Table},
 };
@@ -37,10 +37,10 @@ impl Sharing {
     }
 
     /// The places that a request belongs to, each once; at least one.
-    pub(crate) fn parts(&self, table: &Table, asked: &Asked, method: &str) -> Vec<Part> {
+    pub(crate) fn parts(&self, table: &Table, asked: &OperationQuery, method: &str) -> Vec<Part> {
         let mut parts = Vec::new();
         match asked {
-            Asked::These(operations) => {
+            OperationQuery::These(operations) => {
                 for operation in operations {
                     let (place, kind) = self.owner(table, operation, method);
                     add(&mut parts, place, kind);
@@ -50,7 +50,7 @@ impl Sharing {
                     add(&mut parts, self.otherwise, kind);
                 }
             }
-            Asked::Anything => {
+            OperationQuery::Anything => {
                 for (route, place) in self.routes(table) {
                     add(&mut parts, place, kind(Some(route), Effect::Writes, method));
                 }
@@ -89,7 +89,7 @@ fn kind(route: Option<&Route>, effect: Effect, method: &str) -> MethodKind {
         (Some(KindRule::Always(kind)), _) => kind,
         (Some(KindRule::ReadsOnce), _) | (_, Effect::Reads) => MethodKind::Read,
         (_, Effect::Writes) => MethodKind::Write,
-        (_, Effect::Unsaid) => MethodKind::of(method),
+        (_, Effect::UnreportedCounts) => MethodKind::of(method),
     }
 }
 
@@ -110,7 +110,7 @@ fn add(parts: &mut Vec<Part>, place: Place, kind: MethodKind) {
 pub(crate) struct Way {
     pub(crate) upstream: UpstreamIndex,
     /// The route by which its path or host change.
-    pub(crate) redirect: Option<StayIndex>,
+    pub(crate) redirect: Option<PassthroughIndex>,
 }
 
 impl Way {
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::{
         base::target::Target,
-        routing::table::{Found, Head},
+        routing::table::{Head, RouteMatch},
     };
     use http::HeaderMap;
     use plan::Plan;
@@ -220,13 +220,13 @@ extractions:
             headers: &HeaderMap::new(),
         });
         match found {
-            Ok(Found::Shared(sharing)) => *sharing,
+            Ok(RouteMatch::ByOperation(sharing)) => *sharing,
             other => panic!("{path}: {other:?}"),
         }
     }
 
     /// The places by name, writes with `!`.
-    fn parts(path: &str, asked: &Asked) -> Vec<String> {
+    fn parts(path: &str, asked: &OperationQuery) -> Vec<String> {
         let table = Table::new(&Plan::parse(PLAN, |_| None).unwrap());
         let name = |place| match place {
             Place::Extraction(route) => format!("contracts/{}", route.route),
@@ -241,17 +241,17 @@ extractions:
         parts.into_iter().map(part).collect()
     }
 
-    fn these(names: &[&str], effect: Effect) -> Asked {
+    fn these(names: &[&str], effect: Effect) -> OperationQuery {
         let operation = |name: &&str| Operation {
             name: Some((*name).to_owned()).filter(|name| !name.is_empty()),
             effect,
         };
-        Asked::These(names.iter().map(operation).collect())
+        OperationQuery::These(names.iter().map(operation).collect())
     }
 
     #[test]
     fn operations_belong_to_the_route_that_names_them() {
-        let rpc = |names: &[&str]| parts("/rpc", &these(names, Effect::Unsaid));
+        let rpc = |names: &[&str]| parts("/rpc", &these(names, Effect::UnreportedCounts));
         assert_eq!(rpc(&["contracts.get"]), ["contracts/1"]);
         assert_eq!(rpc(&["contracts.getAll"]), ["contracts/0!"]);
         assert_eq!(rpc(&["parties.findOne"]), ["find"]);
@@ -282,7 +282,7 @@ extractions:
     #[test]
     fn what_may_be_anything_writes_everywhere_but_where_the_plan_says() {
         let all = ["contracts/0!", "find", "mail!", "elsewhere!"];
-        let mut found = parts("/rpc", &Asked::Anything);
+        let mut found = parts("/rpc", &OperationQuery::Anything);
         found.sort_by_key(|part| all.iter().position(|one| one == part));
         assert_eq!(found, all);
     }
@@ -318,18 +318,18 @@ extractions:
     #[test]
     fn reads_go_where_each_would_or_to_the_monolith() {
         let choice = |preferred, also| Choice { preferred, also };
-        let stays = choice(Way::MONOLITH, None);
+        let passthroughs = choice(Way::MONOLITH, None);
         let covered = choice(SERVICE, Some(Way::MONOLITH));
         let moved = choice(SERVICE, None);
         let behind = choice(Way::MONOLITH, Some(SERVICE));
         for (choices, way) in [
             (&[covered, covered][..], Ok(SERVICE)),
             (&[covered, moved], Ok(SERVICE)),
-            (&[covered, stays], Ok(Way::MONOLITH)),
-            (&[behind, stays], Ok(Way::MONOLITH)),
+            (&[covered, passthroughs], Ok(Way::MONOLITH)),
+            (&[behind, passthroughs], Ok(Way::MONOLITH)),
             (&[covered, behind], Ok(Way::MONOLITH)),
             (&[behind, moved], Ok(SERVICE)),
-            (&[moved, stays], Err(BadOperation::Apart)),
+            (&[moved, passthroughs], Err(BadOperation::Apart)),
             (&[], Err(BadOperation::Apart)),
         ] {
             assert_eq!(in_common(choices), way, "{choices:?}");

@@ -15,14 +15,14 @@ pub(crate) struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The route knows.
-    Unsaid,
+    UnreportedCounts,
     Reads,
     Writes,
 }
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum OperationQuery {
     /// These; none where it names nothing.
     These(Vec<Operation>),
     /// It does not say: a stored document, an upgraded connection.

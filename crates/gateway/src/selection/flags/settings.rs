@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 /// What is said of one flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct FlagSettings {
     pub(super) everybody: Option<Side>,
     pub(super) users: HashMap<Box<[u8]>, Side>,
 }
 
-impl Said {
+impl FlagSettings {
     pub(crate) fn of(flag: &plan::Flag) -> Self {
         let users = flag.users.iter();
         Self {

@@ -7,7 +7,7 @@
 //! holds, so that reading rests nine times as long as it took: give the flags a
 //! database of their own where that is much.
 
-use super::settings::Said;
+use super::settings::FlagSettings;
 use arc_swap::{ArcSwap, Guard};
 use plan::FlagStore;
 use prometheus_client::{
@@ -47,7 +47,7 @@ pub(crate) struct Store {
     source: FlagStore,
     /// By place.
     names: Vec<String>,
-    said: ArcSwap<Vec<Said>>,
+    said: ArcSwap<Vec<FlagSettings>>,
     metrics: FlagMetrics,
 }
 
@@ -102,7 +102,7 @@ impl Store {
         Self {
             source,
             names: names.iter().copied().map(str::to_owned).collect(),
-            said: ArcSwap::from_pointee(vec![Said::default(); names.len()]),
+            said: ArcSwap::from_pointee(vec![FlagSettings::default(); names.len()]),
             metrics,
         }
     }
@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// What Redis last said, by place.
-    pub(super) fn said(&self) -> Guard<Arc<Vec<Said>>> {
+    pub(super) fn said(&self) -> Guard<Arc<Vec<FlagSettings>>> {
         self.said.load()
     }
 
@@ -161,12 +161,12 @@ impl Store {
         &self,
         client: &Client,
         connection: &mut Option<MultiplexedConnection>,
-    ) -> Result<Vec<Said>, ReadError> {
+    ) -> Result<Vec<FlagSettings>, ReadError> {
         let mut redis = match connection.take() {
             Some(open) => open,
             None => bounded(client.get_multiplexed_async_connection()).await?,
         };
-        let mut said = vec![Said::default(); self.names.len()];
+        let mut said = vec![FlagSettings::default(); self.names.len()];
         let mut cursor = 0;
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -223,7 +223,7 @@ impl Store {
 }
 
 /// Notes the value of a key that is of a flag.
-fn note(said: &mut Said, key: &[u8], value: Option<&[u8]>) {
+fn note(said: &mut FlagSettings, key: &[u8], value: Option<&[u8]>) {
     let side = match value {
         Some(b"true" | b"always") => Side::Service,
         Some(b"false" | b"never") => Side::Monolith,
@@ -276,7 +276,12 @@ mod tests {
         ] {
             store.note(key.as_bytes(), value.as_bytes());
         }
-        assert!(store.said().iter().all(|said| *said == Said::default()));
+        assert!(
+            store
+                .said()
+                .iter()
+                .all(|said| *said == FlagSettings::default())
+        );
         store.note(b"feature:b.c", b"never");
         store.note(b"feature:a:user:7", b"always");
         assert_eq!(store.said()[1].everybody, Some(Side::Monolith));

@@ -1,7 +1,7 @@
 //! Who owns, and how far the traffic has shifted, read when it is asked for.
 //! Label values come from the plan.
 
-use crate::{routing::snapshot::Standing, state::config::Setup};
+use crate::{routing::snapshot::RoutingState, state::config::Config};
 use arc_swap::ArcSwap;
 use prometheus_client::{
     collector::Collector,
@@ -13,7 +13,7 @@ use protocol::Side;
 use std::{fmt, sync::Arc};
 
 /// Of the extractions of the plan in use.
-struct Standings(Arc<ArcSwap<Setup>>);
+struct Standings(Arc<ArcSwap<Config>>);
 
 impl fmt::Debug for Standings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,28 +22,30 @@ impl fmt::Debug for Standings {
 }
 
 /// Registers the metrics.
-pub(crate) fn register(current: &Arc<ArcSwap<Setup>>, registry: &mut Registry) {
+pub(crate) fn register(current: &Arc<ArcSwap<Config>>, registry: &mut Registry) {
     registry.register_collector(Box::new(Standings(Arc::clone(current))));
 }
 
 impl Collector for Standings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let setup = self.0.load();
-        let snapshot = setup.shared.snapshot.load();
-        let standings: Vec<(&str, Standing)> = setup
+        let config = self.0.load();
+        let snapshot = config.state.snapshot.load();
+        let routing_states: Vec<(&str, RoutingState)> = config
             .table
             .all()
-            .map(|(extraction, entry)| (entry.name.as_str(), snapshot.standing(extraction)))
+            .map(|(extraction, entry)| (entry.name.as_str(), snapshot.routing_state(extraction)))
             .collect();
         let help = "1 at the side that may write; at neither while that is not known";
         let mut owner = encoder.encode_descriptor("banyan_owner", help, None, MetricType::Gauge)?;
-        for (name, standing) in &standings {
+        for (name, routing_state) in &routing_states {
             // Where both sides share the data nobody owns.
-            if matches!(standing, Standing::Shared { .. }) {
+            if matches!(routing_state, RoutingState::SharedData { .. }) {
                 continue;
             }
             for side in [Side::Monolith, Side::Service] {
-                let owns = standing.decided().is_some_and(|(owner, _)| owner == side);
+                let owns = routing_state
+                    .decided()
+                    .is_some_and(|(owner, _)| owner == side);
                 let labels = [("extraction", *name), ("side", side.as_str())];
                 ConstGauge::new(i64::from(owns)).encode(owner.encode_family(&labels)?)?;
             }
@@ -51,8 +53,8 @@ impl Collector for Standings {
         let help = "Share of the clients whose reads go to the service, 0 to 1";
         let mut reads =
             encoder.encode_descriptor("banyan_reads_share", help, None, MetricType::Gauge)?;
-        for (name, standing) in &standings {
-            let Some(routing) = standing.routing() else {
+        for (name, routing_state) in &routing_states {
+            let Some(routing) = routing_state.routing() else {
                 continue;
             };
             let share = f64::from(routing.reads.basis_points()) / 10_000.0;

@@ -2,7 +2,7 @@
 //! for them. Label values come from the plan.
 
 use crate::{
-    state::config::Setup,
+    state::config::Config,
     upstream::{breaker::BreakerState, upstreams::Upstreams},
 };
 use arc_swap::ArcSwap;
@@ -24,7 +24,7 @@ use std::{
 type Row<'a, const N: usize> = ([(&'static str, &'a str); N], u64);
 
 /// Of the upstreams in use when it is asked.
-struct UpstreamMetrics(Arc<ArcSwap<Setup>>);
+struct UpstreamMetrics(Arc<ArcSwap<Config>>);
 
 impl fmt::Debug for UpstreamMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,7 +33,7 @@ impl fmt::Debug for UpstreamMetrics {
 }
 
 /// Registers the metrics.
-pub(crate) fn register(current: &Arc<ArcSwap<Setup>>, registry: &mut Registry) {
+pub(crate) fn register(current: &Arc<ArcSwap<Config>>, registry: &mut Registry) {
     registry.register_collector(Box::new(UpstreamMetrics(Arc::clone(current))));
 }
 
@@ -68,9 +68,9 @@ fn read(counter: &AtomicU64) -> u64 {
 
 impl Collector for UpstreamMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let setup = self.0.load();
-        states(&setup.upstreams, &mut encoder)?;
-        events(&setup.upstreams, &mut encoder)
+        let config = self.0.load();
+        states(&config.upstreams, &mut encoder)?;
+        events(&config.upstreams, &mut encoder)
     }
 }
 

@@ -28,13 +28,13 @@ pub(crate) struct Limits {
 pub(crate) struct Refused {
     /// How many bytes of this chunk still may.
     pub(crate) passed: usize,
-    pub(crate) place: Place,
+    pub(crate) place: MessagePart,
     pub(crate) why: Malformed,
 }
 
 /// The part of a message that is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum MessagePart {
     Head,
     /// The request has begun to be served.
     Body,
@@ -42,7 +42,7 @@ pub(crate) enum Place {
 
 /// Follows a client's bytes from message to message.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct Validator {
     limits: Limits,
     state: State,
     /// The beginning of a line that came in parts.
@@ -62,7 +62,7 @@ enum State {
         bytes: usize,
         fields: usize,
     },
-    Refused(Place, Malformed),
+    Refused(MessagePart, Malformed),
 }
 
 /// What is known of a head so far.
@@ -92,7 +92,7 @@ enum Framing {
     Chunked,
 }
 
-impl Guard {
+impl Validator {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -214,10 +214,10 @@ impl Guard {
         }
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> MessagePart {
         match self.state {
-            State::Head(_) => Place::Head,
-            _ => Place::Body,
+            State::Head(_) => MessagePart::Head,
+            _ => MessagePart::Body,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Malformed,
-    framing::{Guard, Limits, Place, Refused},
+    framing::{Limits, MessagePart, Refused, Validator},
 };
 use crate::base::deadline::Deadline;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -60,14 +60,14 @@ impl Policy {
     }
 }
 
-/// A connection behind a [`Guard`].
+/// A connection behind a [`Validator`].
 ///
 /// At a refusal everything before the malformed message has passed. In the
 /// place of a malformed head comes something that hyper answers itself, in
 /// order behind earlier answers, and closes; a malformed body fails.
-pub(crate) struct Guarded<IO> {
+pub(crate) struct Validated<IO> {
     io: IO,
-    guard: Guard,
+    guard: Validator,
     policy: Arc<Policy>,
     /// Whether bytes pass as they are: they are not HTTP/1.
     is_open: bool,
@@ -100,11 +100,11 @@ const NO_HEAD: &[u8] = b"\0\r\n\r\n";
 /// Ends a head with one header too many.
 const END_OF_HEAD: &[u8] = b"\r\n";
 
-impl<IO> Guarded<IO> {
+impl<IO> Validated<IO> {
     pub(crate) fn new(io: IO, policy: &Arc<Policy>) -> Self {
         Self {
             io,
-            guard: Guard::new(policy.limits),
+            guard: Validator::new(policy.limits),
             policy: Arc::clone(policy),
             is_open: false,
             refusal: Refusal::None,
@@ -137,11 +137,11 @@ impl<IO> Guarded<IO> {
         tracing::debug!(reason = refused.why.reason(), "malformed request refused");
         (self.policy.on_malformed)(refused);
         self.refusal = match (refused.place, refused.why) {
-            (Place::Body, why) => Refusal::Body(why),
-            (Place::Head, Malformed::TooManyHeaders) => Refusal::Instead(END_OF_HEAD),
+            (MessagePart::Body, why) => Refusal::Body(why),
+            (MessagePart::Head, Malformed::TooManyHeaders) => Refusal::Instead(END_OF_HEAD),
             // The parser has as much as it takes.
-            (Place::Head, Malformed::HeadTooLarge) => Refusal::Instead(b""),
-            (Place::Head, _) => Refusal::Instead(NO_HEAD),
+            (MessagePart::Head, Malformed::HeadTooLarge) => Refusal::Instead(b""),
+            (MessagePart::Head, _) => Refusal::Instead(NO_HEAD),
         };
         refused.passed
     }
@@ -186,7 +186,7 @@ impl<IO> Guarded<IO> {
     }
 }
 
-impl<IO: Read + Unpin> Guarded<IO> {
+impl<IO: Read + Unpin> Validated<IO> {
     /// Reads into this thread's buffer and hands that to `take`.
     fn poll_scratch<T>(
         &mut self,
@@ -224,7 +224,7 @@ impl<IO: Read + Unpin> Guarded<IO> {
     }
 }
 
-impl<IO: Read + Unpin> Read for Guarded<IO> {
+impl<IO: Read + Unpin> Read for Validated<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -270,7 +270,7 @@ impl<IO: Read + Unpin> Read for Guarded<IO> {
     }
 }
 
-impl<IO: Read + Write + Unpin> Write for Guarded<IO> {
+impl<IO: Read + Write + Unpin> Write for Validated<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -326,13 +326,17 @@ mod tests {
     use std::{future::poll_fn, sync::Mutex};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    type Told = Arc<Mutex<Vec<&'static str>>>;
+    type ResponseTokens = Arc<Mutex<Vec<&'static str>>>;
 
     fn guarded(
         head: Duration,
         write: Duration,
-    ) -> (Guarded<TokioIo<DuplexStream>>, DuplexStream, Told) {
-        let told = Told::default();
+    ) -> (
+        Validated<TokioIo<DuplexStream>>,
+        DuplexStream,
+        ResponseTokens,
+    ) {
+        let told = ResponseTokens::default();
         let policy = Policy {
             limits: Limits {
                 head_bytes: 1000,
@@ -347,14 +351,14 @@ mod tests {
         };
         let (near, far) = duplex(4096);
         (
-            Guarded::new(TokioIo::new(near), &Arc::new(policy)),
+            Validated::new(TokioIo::new(near), &Arc::new(policy)),
             far,
             told,
         )
     }
 
     async fn read<IO: Read + Write + Unpin>(
-        io: &mut Guarded<IO>,
+        io: &mut Validated<IO>,
         room: usize,
     ) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; room];
@@ -405,7 +409,7 @@ mod tests {
     async fn an_open_one_lets_everything_pass() {
         let (io, mut far, told) = guarded(LONG, LONG);
         let policy = Arc::clone(&io.policy);
-        let mut io = Guarded::open(io.into_inner().unwrap(), &policy);
+        let mut io = Validated::open(io.into_inner().unwrap(), &policy);
         far.write_all(b"\0\n").await.unwrap();
         assert_eq!(read(&mut io, 4096).await.unwrap(), b"\0\n");
         assert!(told.lock().unwrap().is_empty());

@@ -1,6 +1,6 @@
 //! The head of an answer, and how it says that its body ends.
 
-use super::{Coming, error::LinkError};
+use super::{IncomingBody, error::ConnectionError};
 use bytes::Buf;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -14,9 +14,9 @@ const HEADERS_MAX: usize = 100;
 const HEADERS_ADDED: usize = 4;
 
 pub(super) struct Answer {
-    pub(super) response: Response<Coming>,
+    pub(super) response: Response<IncomingBody>,
     /// Whether the connection is kept.
-    pub(super) stays: bool,
+    pub(super) persists: bool,
 }
 
 impl Answer {
@@ -40,7 +40,7 @@ pub(super) fn has_end(read: &[u8], judged: usize) -> bool {
 
 /// Takes a head off the front, where it has come to its end. `to_head`: it
 /// answers a HEAD.
-pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>, LinkError> {
+pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>, ConnectionError> {
     let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let status = ParserConfig::default().parse_response_with_uninit_headers(
@@ -67,11 +67,11 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     let is_http11 = parsed.version == Some(1);
     read.advance(length);
     let coming = framing(code, &headers, is_http11, to_head)?;
-    let stays = !matches!(coming, Coming::Close) && is_kept(&headers, is_http11);
+    let persists = !matches!(coming, IncomingBody::Close) && is_kept(&headers, is_http11);
     let mut response = Response::new(coming);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
-    Ok(Some(Answer { response, stays }))
+    Ok(Some(Answer { response, persists }))
 }
 
 /// How a body ends (RFC 9112, 6.3), where that has one reading only.
@@ -80,19 +80,25 @@ fn framing(
     headers: &HeaderMap,
     is_http11: bool,
     to_head: bool,
-) -> Result<Coming, LinkError> {
+) -> Result<IncomingBody, ConnectionError> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = match (codings.next(), codings.next()) {
         (None, _) => false,
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
-        _ => return Err(LinkError::Framing("Transfer-Encoding is not one chunked")),
+        _ => {
+            return Err(ConnectionError::Framing(
+                "Transfer-Encoding is not one chunked",
+            ));
+        }
     };
     if is_chunked && !is_http11 {
-        return Err(LinkError::Framing("HTTP/1.0 has no Transfer-Encoding"));
+        return Err(ConnectionError::Framing(
+            "HTTP/1.0 has no Transfer-Encoding",
+        ));
     }
     let length = length(headers)?;
     if is_chunked && length.is_some() {
-        return Err(LinkError::Framing(
+        return Err(ConnectionError::Framing(
             "it has Content-Length and Transfer-Encoding",
         ));
     }
@@ -100,21 +106,21 @@ fn framing(
         || code.is_informational()
         || matches!(code, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     Ok(match length {
-        _ if has_none => Coming::Ended,
-        Some(0) => Coming::Ended,
-        Some(length) => Coming::Length(length),
-        None if is_chunked => Coming::chunks(),
-        None => Coming::Close,
+        _ if has_none => IncomingBody::Ended,
+        Some(0) => IncomingBody::Ended,
+        Some(length) => IncomingBody::Length(length),
+        None if is_chunked => IncomingBody::chunks(),
+        None => IncomingBody::Close,
     })
 }
 
 /// The length that an answer says; several times, if always the same.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, LinkError> {
+fn length(headers: &HeaderMap) -> Result<Option<u64>, ConnectionError> {
     let mut all = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(first) = all.next() else {
         return Ok(None);
     };
-    let wrong = LinkError::Framing("Content-Length is not one number");
+    let wrong = ConnectionError::Framing("Content-Length is not one number");
     let digits = first.as_bytes();
     let text = std::str::from_utf8(digits).ok();
     match text.and_then(|text| text.parse::<u64>().ok()) {
@@ -145,12 +151,12 @@ fn is_kept(headers: &HeaderMap, is_http11: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn head(lines: &str, to_head: bool) -> Result<(Coming, bool), LinkError> {
+    fn head(lines: &str, to_head: bool) -> Result<(IncomingBody, bool), ConnectionError> {
         let mut bytes = BytesMut::from(format!("{lines}\r\n\r\nrest").as_bytes());
         assert!(has_end(&bytes, 0));
         let answer = read(&mut bytes, to_head)?.expect("it is whole");
         assert_eq!(bytes, "rest");
-        Ok((answer.response.into_body(), answer.stays))
+        Ok((answer.response.into_body(), answer.persists))
     }
 
     #[test]
@@ -180,11 +186,11 @@ mod tests {
                 "Length(4) true",
             ),
         ] {
-            let (coming, stays) = head(lines, false).expect(lines);
-            assert_eq!(format!("{coming:?} {stays}"), wanted, "{lines}");
+            let (coming, persists) = head(lines, false).expect(lines);
+            assert_eq!(format!("{coming:?} {persists}"), wanted, "{lines}");
         }
         let to_head = head("HTTP/1.1 200 OK\r\ncontent-length: 4", true);
-        assert!(matches!(to_head, Ok((Coming::Ended, true))));
+        assert!(matches!(to_head, Ok((IncomingBody::Ended, true))));
     }
 
     #[test]
@@ -200,10 +206,10 @@ mod tests {
             "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
         ] {
             let read = head(&format!("HTTP/1.1 200 OK\r\n{lines}"), false);
-            assert!(matches!(read, Err(LinkError::Framing(_))), "{lines}");
+            assert!(matches!(read, Err(ConnectionError::Framing(_))), "{lines}");
         }
         let old = head("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked", false);
-        assert!(matches!(old, Err(LinkError::Framing(_))));
+        assert!(matches!(old, Err(ConnectionError::Framing(_))));
     }
 
     #[test]

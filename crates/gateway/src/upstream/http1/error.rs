@@ -11,7 +11,7 @@ pub(crate) const READ_BYTES_MAX: usize = 64 << 10;
 
 /// Why there is no answer, or not all of it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkError {
+pub(crate) enum ConnectionError {
     #[error("the request's body did not come to its end: {0}")]
     Request(BodyFault),
     #[error("the connection broke: {0}")]
@@ -28,7 +28,7 @@ pub(crate) enum LinkError {
     Body(#[from] Malformed),
 }
 
-impl LinkError {
+impl ConnectionError {
     /// Whether it is the connection that failed, rather than what came over it.
     pub(crate) fn is_connections(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::Closed)

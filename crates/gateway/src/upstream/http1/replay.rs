@@ -1,6 +1,6 @@
 //! Answers read from bytes alone, without a connection.
 
-use super::{Coming, answer};
+use super::{IncomingBody, answer};
 use bytes::BytesMut;
 
 /// What was read of some bytes.
@@ -14,7 +14,7 @@ pub(crate) struct Replayed {
 /// Reads answers to GET, one after the other, of bytes that come in such parts.
 pub(crate) fn answers<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Replayed {
     let (mut replayed, mut read, mut coming) =
-        (Replayed::default(), BytesMut::new(), Coming::Ended);
+        (Replayed::default(), BytesMut::new(), IncomingBody::Ended);
     for part in parts {
         read.extend_from_slice(part);
         loop {
@@ -37,7 +37,7 @@ pub(crate) fn answers<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Replayed
 }
 
 /// Whether there was one; `None` where it is malformed.
-fn head(replayed: &mut Replayed, read: &mut BytesMut, coming: &mut Coming) -> Option<bool> {
+fn head(replayed: &mut Replayed, read: &mut BytesMut, coming: &mut IncomingBody) -> Option<bool> {
     if !answer::has_end(read, 0) {
         return Some(false);
     }
@@ -51,7 +51,7 @@ fn head(replayed: &mut Replayed, read: &mut BytesMut, coming: &mut Coming) -> Op
     Some(true)
 }
 
-fn data(replayed: &mut Replayed, read: &mut BytesMut, coming: &mut Coming) -> Option<bool> {
+fn data(replayed: &mut Replayed, read: &mut BytesMut, coming: &mut IncomingBody) -> Option<bool> {
     let frame = coming.take(read).ok()?;
     if let (Some(data), Some((_, all))) = (
         frame.as_ref().and_then(http_body::Frame::data_ref),

@@ -1,6 +1,6 @@
 //! A request on its way to an upstream.
 
-use super::error::LinkError;
+use super::error::ConnectionError;
 use crate::{
     body::{BodyFault, RequestBody},
     transport::socket::Wire,
@@ -90,7 +90,7 @@ impl Sending {
         &mut self,
         wire: &mut Wire,
         cx: &mut Context<'_>,
-    ) -> Result<Poll<()>, LinkError> {
+    ) -> Result<Poll<()>, ConnectionError> {
         loop {
             match self.poll_write(wire, cx)? {
                 Poll::Pending => return Ok(Poll::Pending),
@@ -103,7 +103,7 @@ impl Sending {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => self.end(None)?,
                 Poll::Ready(Some(Ok(frame))) => self.put(frame)?,
-                Poll::Ready(Some(Err(fault))) => return Err(LinkError::Request(fault)),
+                Poll::Ready(Some(Err(fault))) => return Err(ConnectionError::Request(fault)),
             }
         }
     }
@@ -136,7 +136,7 @@ impl Sending {
     }
 
     /// Takes a part of the body.
-    fn put(&mut self, frame: Frame<Bytes>) -> Result<(), LinkError> {
+    fn put(&mut self, frame: Frame<Bytes>) -> Result<(), ConnectionError> {
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => return self.end(frame.trailers_ref()),
@@ -145,7 +145,7 @@ impl Sending {
             Framing::Length(left) => {
                 let length = data.len() as u64;
                 let fewer = left.checked_sub(length);
-                *left = fewer.ok_or(LinkError::Request(BodyFault::Malformed))?;
+                *left = fewer.ok_or(ConnectionError::Request(BodyFault::Malformed))?;
                 if *left == 0 {
                     self.framing = Framing::Ended;
                 }
@@ -164,10 +164,10 @@ impl Sending {
     }
 
     /// There is no more of it.
-    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), LinkError> {
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), ConnectionError> {
         match self.framing {
             Framing::Length(left) if left > 0 => {
-                return Err(LinkError::Request(BodyFault::Lost));
+                return Err(ConnectionError::Request(BodyFault::Lost));
             }
             Framing::Chunked => {
                 self.head.put_slice(b"0\r\n");

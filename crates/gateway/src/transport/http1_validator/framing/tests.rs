@@ -11,8 +11,10 @@ const LIMITS: Limits = Limits {
 const CHUNKED: &str = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// Feeds parts; says what was refused, and whether the guard is between messages.
-fn verdict<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Option<(Place, Malformed)>, bool) {
-    let mut guard = Guard::new(LIMITS);
+fn verdict<'a>(
+    parts: impl IntoIterator<Item = &'a [u8]>,
+) -> (Option<(MessagePart, Malformed)>, bool) {
+    let mut guard = Validator::new(LIMITS);
     let mut said = None;
     for part in parts {
         let refused = guard.feed(part).err();
@@ -23,7 +25,7 @@ fn verdict<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Option<(Place, Mal
 
 /// Judges a text whole, in single bytes and in two parts split anywhere.
 #[track_caller]
-fn judge(text: &str) -> (Option<(Place, Malformed)>, bool) {
+fn judge(text: &str) -> (Option<(MessagePart, Malformed)>, bool) {
     let bytes = text.as_bytes();
     let whole = verdict([bytes]);
     assert_eq!(verdict(bytes.chunks(1)), whole, "by bytes: {text:?}");
@@ -40,7 +42,7 @@ fn passes(text: &str) {
 }
 
 #[track_caller]
-fn refuses(text: &str, place: Place, why: Malformed) {
+fn refuses(text: &str, place: MessagePart, why: Malformed) {
     assert_eq!(judge(text), (Some((place, why)), false), "{text:?}");
 }
 
@@ -94,11 +96,11 @@ fn messages_with_two_readings_are_refused() {
             Malformed::TooManyHeaders,
         ),
     ] {
-        refuses(text, Place::Head, why);
+        refuses(text, MessagePart::Head, why);
         // Nor behind a good one, which has passed by then.
         let good = "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx";
         if why != Malformed::EmptyLines {
-            refuses(&format!("{good}{text}"), Place::Head, why);
+            refuses(&format!("{good}{text}"), MessagePart::Head, why);
         }
     }
 }
@@ -117,7 +119,7 @@ fn broken_bodies_are_refused() {
         ("0\r\nhost: a\r\n\r\n", Malformed::Trailer),
         ("0\r\n x\r\n\r\n", Malformed::Fold),
     ] {
-        refuses(&format!("{CHUNKED}{body}"), Place::Body, why);
+        refuses(&format!("{CHUNKED}{body}"), MessagePart::Body, why);
     }
 }
 
@@ -128,18 +130,18 @@ fn bounds_are_exact() {
         format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(bytes - bare))
     };
     passes(&head(200));
-    refuses(&head(201), Place::Head, Malformed::HeadTooLarge);
-    let refused = Guard::new(LIMITS).feed(head(300).as_bytes());
+    refuses(&head(201), MessagePart::Head, Malformed::HeadTooLarge);
+    let refused = Validator::new(LIMITS).feed(head(300).as_bytes());
     assert_eq!(refused.unwrap_err().passed, 200);
     let chunk = |bytes: usize| format!("{CHUNKED}0;{}\r\n\r\n", "x".repeat(bytes - 4));
     passes(&chunk(CHUNK_LINE_BYTES_MAX));
     let long = chunk(CHUNK_LINE_BYTES_MAX + 1);
-    refuses(&long, Place::Body, Malformed::ChunkExtension);
+    refuses(&long, MessagePart::Body, Malformed::ChunkExtension);
     let trailers = |count| format!("{CHUNKED}0\r\n{}\r\n", "a:\r\n".repeat(count));
     passes(&trailers(TRAILERS_MAX));
     refuses(
         &trailers(TRAILERS_MAX + 1),
-        Place::Body,
+        MessagePart::Body,
         Malformed::Trailers,
     );
 }
@@ -148,7 +150,7 @@ fn bounds_are_exact() {
 fn what_is_before_a_malformed_message_passes() {
     let good = "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx";
     let text = format!("{good}GET / HTTP/1.1\r\na: b\nGET /x HTTP/1.1\r\n\r\n");
-    let mut guard = Guard::new(LIMITS);
+    let mut guard = Validator::new(LIMITS);
     let refused = guard.feed(text.as_bytes()).unwrap_err();
     // Its request line, too, which is none without an empty line behind it.
     assert_eq!(refused.passed, good.len() + "GET / HTTP/1.1\r\n".len());
@@ -157,13 +159,13 @@ fn what_is_before_a_malformed_message_passes() {
 
 #[test]
 fn an_idle_guard_holds_nothing() {
-    let mut guard = Guard::new(LIMITS);
+    let mut guard = Validator::new(LIMITS);
     for byte in b"GET / HTTP/1.1\r\na: b\r\n\r\n" {
         guard.feed(&[*byte]).unwrap();
     }
     assert!(guard.is_between());
     assert_eq!(guard.begun.capacity(), 0);
-    assert!(size_of::<Guard>() <= 96, "{}", size_of::<Guard>());
+    assert!(size_of::<Validator>() <= 96, "{}", size_of::<Validator>());
 }
 
 proptest! {

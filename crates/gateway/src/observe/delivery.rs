@@ -13,13 +13,13 @@ struct OutcomeLabel {
 
 /// How much was told, and how much was lost.
 #[derive(Debug, Clone)]
-pub(crate) struct Fate {
+pub(crate) struct DeliveryCounts {
     family: Family<OutcomeLabel, Counter>,
     pub(crate) told: Counter,
     pub(crate) lost: Counter,
 }
 
-impl Default for Fate {
+impl Default for DeliveryCounts {
     fn default() -> Self {
         let family = Family::<OutcomeLabel, Counter>::default();
         let outcome = |outcome| family.get_or_create_owned(&OutcomeLabel { outcome });
@@ -28,7 +28,7 @@ impl Default for Fate {
     }
 }
 
-impl Fate {
+impl DeliveryCounts {
     pub(crate) fn register(&self, registry: &mut Registry, name: &str, help: &str) {
         registry.register(name, help, self.family.clone());
     }

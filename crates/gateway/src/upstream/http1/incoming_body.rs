@@ -1,6 +1,6 @@
 //! The body of an answer, as its bytes come in. Pure: bytes in, parts out.
 
-use super::error::{LinkError, READ_BYTES_MAX};
+use super::error::{ConnectionError, READ_BYTES_MAX};
 use crate::transport::http1_validator::{
     Malformed,
     framing::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILERS_MAX},
@@ -17,7 +17,7 @@ const READ_BYTES: usize = 16 << 10;
 
 /// What is still to come of a body.
 #[derive(Debug)]
-pub(crate) enum Coming {
+pub(crate) enum IncomingBody {
     /// Nothing.
     Ended,
     /// So many bytes, at least one.
@@ -37,7 +37,7 @@ pub(crate) enum Chunks {
     Trailers,
 }
 
-impl Coming {
+impl IncomingBody {
     /// A body in chunks.
     pub(super) fn chunks() -> Self {
         Self::Chunks(Chunks::Size)
@@ -67,7 +67,10 @@ impl Coming {
 
     /// Takes the next part of what was read; `None` where more must come first,
     /// or it has ended.
-    pub(super) fn take(&mut self, read: &mut BytesMut) -> Result<Option<Frame<Bytes>>, LinkError> {
+    pub(super) fn take(
+        &mut self,
+        read: &mut BytesMut,
+    ) -> Result<Option<Frame<Bytes>>, ConnectionError> {
         if read.is_empty() {
             return Ok(None);
         }
@@ -93,13 +96,13 @@ impl Coming {
     }
 
     /// The connection was closed.
-    pub(super) fn close(&mut self) -> Result<(), LinkError> {
+    pub(super) fn close(&mut self) -> Result<(), ConnectionError> {
         match self {
             Self::Ended | Self::Close => {
                 *self = Self::Ended;
                 Ok(())
             }
-            Self::Length(_) | Self::Chunks(_) => Err(LinkError::Closed),
+            Self::Length(_) | Self::Chunks(_) => Err(ConnectionError::Closed),
         }
     }
 }
@@ -205,7 +208,10 @@ mod tests {
 
     /// What comes of a body whose bytes come in these parts: data, trailers, and
     /// what is left over.
-    fn whole(mut coming: Coming, parts: &[&[u8]]) -> Result<(Vec<u8>, HeaderMap, Vec<u8>), String> {
+    fn whole(
+        mut coming: IncomingBody,
+        parts: &[&[u8]],
+    ) -> Result<(Vec<u8>, HeaderMap, Vec<u8>), String> {
         let (mut data, mut trailers) = (Vec::new(), HeaderMap::new());
         let mut read = BytesMut::new();
         for part in parts {
@@ -245,30 +251,30 @@ mod tests {
             let chunks = in_chunks(&body, &trailer);
             let chunks = [&chunks, &b"HTTP"[..]].concat();
             let parts: Vec<&[u8]> = chunks.chunks(step).collect();
-            let (data, trailers, rest) = whole(Coming::chunks(), &parts).unwrap();
+            let (data, trailers, rest) = whole(IncomingBody::chunks(), &parts).unwrap();
             prop_assert_eq!(&data, &flat);
             prop_assert_eq!(trailers.is_empty(), trailer.is_empty());
             prop_assert_eq!(&rest[..], b"HTTP");
             if !flat.is_empty() {
                 let more = [&flat[..], b"HTTP"].concat();
                 let parts: Vec<&[u8]> = more.chunks(step).collect();
-                let (data, _, rest) = whole(Coming::Length(flat.len() as u64), &parts).unwrap();
+                let (data, _, rest) = whole(IncomingBody::Length(flat.len() as u64), &parts).unwrap();
                 prop_assert_eq!(&data, &flat);
                 prop_assert_eq!(&rest[..], b"HTTP");
             }
             // Nothing of it looks whole that was cut off.
             let cut = chunks.len() - b"HTTP".len() - 1;
-            prop_assert!(whole(Coming::chunks(), &[&chunks[..cut]]).is_err());
+            prop_assert!(whole(IncomingBody::chunks(), &[&chunks[..cut]]).is_err());
         }
     }
 
     #[test]
     fn bounds_of_lines_and_trailers() {
         let long = format!("4;{}", "x".repeat(CHUNK_LINE_BYTES_MAX));
-        assert!(whole(Coming::chunks(), &[long.as_bytes()]).is_err());
+        assert!(whole(IncomingBody::chunks(), &[long.as_bytes()]).is_err());
         let many = format!("0\r\n{}\r\n", "x: y\r\n".repeat(TRAILERS_MAX + 1));
-        assert!(whole(Coming::chunks(), &[many.as_bytes()]).is_err());
+        assert!(whole(IncomingBody::chunks(), &[many.as_bytes()]).is_err());
         let large = format!("0\r\nx: {}", "y".repeat(TRAILER_BYTES_MAX));
-        assert!(whole(Coming::chunks(), &[large.as_bytes()]).is_err());
+        assert!(whole(IncomingBody::chunks(), &[large.as_bytes()]).is_err());
     }
 }
