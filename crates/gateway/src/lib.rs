@@ -5,51 +5,48 @@
 //! [`protocol::routing::Routing`]), nor for databases (positions in their logs
 //! come in through [`Positions`]).
 //!
+//! # Floors
+//!
+//! An area knows only what stands below it (held by xtask's house test):
+//!
+//! ```text
+//! 7  server     the handle, workers, accepting clients, HTTP/2 front, explain
+//! 6  request    one request, from its head to the head of its answer
+//! 5  state      what lasts: config, gateway state, worker, hold, pins, metrics
+//! 4  shadow     comparing the answers of both sides
+//! 3  upstream   instances, connections, breakers, retries, cache
+//!    observe    access log, traces, metrics, labels
+//!    selection  what a client is known by, flags, testers, tokens
+//! 2  routing    pure: table, snapshot, decision, write tokens, operations
+//!    access     who is let in, how often
+//!    transport  sockets, TLS, PROXY protocol, validating HTTP/1
+//!    body       request bodies
+//! 1  base       index types, refusals, headers, target, peer, deadlines
+//! ```
+//!
 //! # Where to read
 //!
-//! The life of a request: `connections` (accepted; `http2` for those that speak
-//! it), `serve` (from head to
-//! head), then one of `stay`, `read`, `write`, all of which end in `forward`, or
-//! `upgrade`; through `operation` where operations share a path.
+//! The life of a request: `server::connections` accepts its client,
+//! `request::serve` takes it from head to head, `request::dispatch` gives it to
+//! `passthrough`, `read` or `write`, all of which end in `request::forward`; or
+//! to `upgrade`; through `request::operations` where operations share a path.
+//! Whether it may be sent again, and where, is in `request::resend` alone.
 //!
-//! What stands behind it: `setup` (what the plan says; a reload puts another
-//! one in its place), `shared` (who owns and what was written, from start to
-//! end), `worker` (one thread's part of both).
+//! What is decided of it, as pure functions: `routing::table` (which route),
+//! `routing::snapshot` (what was published), `routing::decision` (which side).
 //!
-//! What is decided, as pure functions: `target` (what the path is), `table`
-//! (which route), `snapshot` (what was published), `decision` (which side),
-//! `cohort` (whom a split picks), `canary` (whom a
-//! route's canary picks), `force` (who chooses for themselves), `flags`
-//! (whom somebody has chosen for), `client` (who asks), `explain` (all of it, for
-//! people), `pin` (what a client must have seen),
-//! `write_token` (the same, as the client carries it from gateway to gateway;
-//! `carrier` and `caller`: in and out of messages).
-//!
-//! Who is let in, before any of that: `access`.
-//!
-//! What waits: `hold` (writes during a hand-over), `pins` and `settle` (for a
-//! client's own writes), `inflight` (the hand-over for writes in flight),
-//! `deadline` (how long).
-//!
-//! What is asked beside clients, to compare both sides: `shadow`.
-//!
-//! What is told of it all: `metrics` (`native`, `expiry`), and `observe` (access log, traces, the
-//! gateway's own pages).
-//!
-//! Who is asked, and when no longer: `upstream` and what is below it.
-//!
-//! The wires: `listeners` and `handover`, `wire`, `tls`, `proxy_protocol`,
-//! `peer`, `guard` (what may not come in), `link`, `pool`, `multiplexed`, `body`,
-//! `repeat`, `hygiene`, `answer`.
+//! What waits: `state::hold` (writes during a hand-over), `state::pins` and
+//! `state::lsn_sampler` (for a client's own writes), `state::inflight` (the
+//! hand-over for writes in flight).
 //!
 //! # Invariants
 //!
-//! - A request that may have had an effect is never repeated (`forward`).
+//! - A request that may have had an effect is never repeated (`request::resend`).
 //! - A write is decided and entered as in flight in one step, on the thread
-//!   that answers whether it has drained (`inflight`).
+//!   that answers whether it has drained (`state::inflight`).
 //! - A client's read never goes to a side that has not seen what the client
-//!   wrote before: as far as this process knows (`pins`), and as far as the
-//!   client shows, where the plan asks for that (`write_token`).
+//!   wrote before: as far as this process knows (`state::pins`), and as far as the
+//!   client shows, where the plan asks for that (`routing::write_token`).
 //! - Every wait and buffer has a bound, with a name; at it there is an answer.
 
 mod access;

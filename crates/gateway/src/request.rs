@@ -13,6 +13,7 @@ pub(crate) mod passthrough;
 pub(crate) mod read;
 pub(crate) mod read_your_writes;
 pub(crate) mod replayable;
+pub(crate) mod resend;
 pub(crate) mod sanitize;
 pub(crate) mod serve;
 pub(crate) mod shadow;

@@ -3,7 +3,7 @@
 //! An upstream is the monolith or a service; it has one or several instances.
 //! What all workers share is here ([`Upstreams`]); what is one worker's own is
 //! in [`local`]. What is decided, as pure cores: `balance` (which instance),
-//! `breaker` (whether at all), `retry` (whether once more), `standing` (what is
+//! `breaker` (whether at all), `retry` (whether once more), `instance_health` (what is
 //! thought of an instance).
 
 pub(crate) mod addresses;

@@ -164,6 +164,11 @@ impl RequestBody {
         }
     }
 
+    /// Whether all of it is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+
     /// All of it, where it is here.
     pub(crate) fn whole(&self) -> Option<Whole> {
         match self {

@@ -1,24 +1,10 @@
-//! Sending a request to one side, and never twice where it may have had an
-//! effect.
-//!
-//! | what happened                                        | repeatable   | other        |
-//! |------------------------------------------------------|--------------|--------------|
-//! | a kept connection was closed before a byte was sent  | at once      | at once      |
-//! | a kept connection broke after that, without an answer| at once      | given up     |
-//! | no connection, or not a byte was sent on a new one   | a try        | a try        |
-//! | a new connection broke without an answer             | a try        | given up     |
-//! | 502, 503 or 504                                      | a try        | passed on    |
-//! | no answer in time                                    | given up     | given up     |
-//!
-//! "At once" is on a new connection to the same instance. "A try" is after a
-//! pause, at another instance of the same side where there is one, as often as
-//! the plan's `retries` and their budget allow. Repeatable is what the caller
-//! gives leave for ([`Sends::Again`]): safe requests, and writes with an `Idempotency-Key`
-//! where the plan says that the upstream keeps those. A read that is given up
-//! on a side that does not own goes to the owner (`read`); where both sides share
-//! the data, a write that was not sent to the service, to the monolith (`write`).
+//! Sending a request to one side. Whether it is sent there once more, or to the
+//! other side, is for [`super::resend`] to say; here it is done.
 
-use super::replayable::{self, Sends};
+use super::{
+    replayable,
+    resend::{Attempt, SameSide, Sends, SideResult, to_same_side},
+};
 use crate::{
     base::{deadline::timeout_at, index::UpstreamIndex, refusal::Refusal},
     body::{Progress, RequestBody},
@@ -48,8 +34,7 @@ use tokio::time::Instant;
 /// A try that got no answer.
 struct Missed {
     refusal: Refusal,
-    /// The request is back where it was, and can be sent again.
-    is_unsent: bool,
+    attempt: Attempt,
     was_sent: bool,
 }
 
@@ -146,8 +131,7 @@ async fn tries(
         let chosen = local.choose(random, tried);
         place.set(chosen);
         tried.add(chosen);
-        let (ended, ending, is_unsent) = match try_once(local, chosen, request, sends, begun).await
-        {
+        let (ended, ending, outcome) = match try_once(local, chosen, request, sends, begun).await {
             Ok(response) => {
                 if !is_gateway_error(response.status()) {
                     upstream.succeeded(chosen);
@@ -156,9 +140,10 @@ async fn tries(
                 was_sent = true;
                 let after = response.headers().get(header::RETRY_AFTER);
                 let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
-                (Ok(response), Ending::Refused(after), false)
+                (Ok(response), Ending::Refused(after), Attempt::GatewayError)
             }
             Err(missed) if !missed.refusal.is_the_upstreams() => {
+                // The client's doing: the instance has not failed.
                 return Err(Failure::Sent(missed.refusal));
             }
             Err(missed) => {
@@ -169,11 +154,11 @@ async fn tries(
                     Failure::NotSent
                 };
                 let failed = Err(failure(missed.refusal));
-                (failed, Ending::NoAnswer, missed.is_unsent)
+                (failed, Ending::NoAnswer, missed.attempt)
             }
         };
         upstream.failed(chosen);
-        if !is_unsent && sends == Sends::Once {
+        if to_same_side(sends, outcome) == SameSide::GivenUp {
             return ended;
         }
         let Some(pause) = pause(&upstream.retries, attempt, ending, random.next()) else {
@@ -213,9 +198,19 @@ async fn try_once(
     if let Some(connection) = kept {
         match connection.exchange(request).await {
             Ok((response, connection)) => return answer(local, response, connection, begun),
-            Err(none) if none.is_unsent => {}
-            Err(none) if sends == Sends::Again && none.error.is_connections() => was_sent = true,
-            Err(none) => return Err(lost(upstream, chosen, &none.error)),
+            Err(none) => {
+                let attempt = if none.is_unsent {
+                    Attempt::KeptUnsent
+                } else if none.error.is_connections() {
+                    Attempt::KeptBroken
+                } else {
+                    Attempt::Broken
+                };
+                if to_same_side(sends, attempt) != SameSide::AtOnce {
+                    return Err(lost(upstream, chosen, &none.error));
+                }
+                was_sent = !none.is_unsent;
+            }
         }
     }
     let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
@@ -232,7 +227,7 @@ async fn try_once(
             tracing::warn!(upstream = %found.url, %error, "upstream not reached");
             return Err(Missed {
                 refusal: Refusal::Unreachable,
-                is_unsent: true,
+                attempt: Attempt::Unsent,
                 was_sent,
             });
         }
@@ -243,7 +238,7 @@ async fn try_once(
             tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
             Err(Missed {
                 refusal: Refusal::Lost,
-                is_unsent: true,
+                attempt: Attempt::Unsent,
                 was_sent,
             })
         }
@@ -269,7 +264,10 @@ async fn multiplexed(
     let answer = local.multiplexed.forward(chosen, found, bound, request);
     answer.await.map_err(|failure| Missed {
         refusal: failure.refusal(),
-        is_unsent: false,
+        attempt: match failure {
+            Failure::NotSent(_) => Attempt::UnsentUsedUp,
+            Failure::Sent(_) => Attempt::Broken,
+        },
         was_sent: matches!(failure, Failure::Sent(_)),
     })
 }
@@ -290,9 +288,13 @@ fn lost(upstream: &Upstream, chosen: usize, error: &ConnectionError) -> Missed {
             Refusal::BadAnswer
         }
     };
+    let attempt = match error {
+        ConnectionError::Request(_) => Attempt::ClientFault,
+        _ => Attempt::Broken,
+    };
     Missed {
         refusal,
-        is_unsent: false,
+        attempt,
         was_sent: true,
     }
 }
@@ -308,7 +310,7 @@ fn answer(
         tracing::warn!(upstream = %name, "answer refused: nobody asked for another protocol");
         return Err(Missed {
             refusal: Refusal::BadAnswer,
-            is_unsent: false,
+            attempt: Attempt::Broken,
             was_sent: true,
         });
     }
@@ -389,5 +391,16 @@ pub(crate) fn has_failed(answer: &Result<Response<ResponseBody>, Refusal>) -> bo
     match answer {
         Err(refusal) => refusal.is_the_upstreams(),
         Ok(response) => is_gateway_error(response.status()),
+    }
+}
+
+/// What came of a request at its side.
+pub(crate) fn side_result(answer: &Result<Response<ResponseBody>, Failure>) -> SideResult {
+    match answer {
+        Ok(response) if is_gateway_error(response.status()) => SideResult::Failed,
+        Ok(_) => SideResult::Answered,
+        Err(failure) if !failure.refusal().is_the_upstreams() => SideResult::ClientFault,
+        Err(Failure::NotSent(_)) => SideResult::NotSent,
+        Err(Failure::Sent(_)) => SideResult::Failed,
     }
 }

@@ -8,6 +8,7 @@ use super::{
     outcome::Outcome,
     read_your_writes::wait::Wait,
     replayable::{Repeatable, is_idempotent},
+    resend,
     stale_answer::Keeping,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     upstream::{cache::Cache, failure::Failure},
 };
 use http::{HeaderValue, header, request::Parts};
-use plan::{KindRule, MethodKind};
+use plan::MethodKind;
 
 /// Sends a request where its route says, else to the monolith: there, once the
 /// monolith has seen what the client wrote.
@@ -64,9 +65,8 @@ pub(crate) async fn to(
     }
     let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
     let patient = worker.config.upstreams.get(upstream);
-    let is_once = route.is_some_and(|stay| stay.route.route.kind == KindRule::ReadsOnce);
-    let is_safe = kind == MethodKind::Read && !is_once;
-    let repeatable = is_safe || is_idempotent(patient, &parts.headers);
+    let rule = route.map(|passthrough| passthrough.route.route.kind);
+    let repeatable = resend::is_safe(kind, rule) || is_idempotent(patient, &parts.headers);
     let mut request = if repeatable {
         match Repeatable::of(worker, parts, body).await {
             Ok(request) => request,

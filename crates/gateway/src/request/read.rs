@@ -3,10 +3,11 @@
 use super::{
     caller::{Caller, Client},
     choose::decided,
-    forward::{forward, has_failed},
+    forward::{forward, side_result},
     outcome::Outcome,
     read_your_writes::wait::Wait,
-    replayable::{Repeatable, Sends},
+    replayable::Repeatable,
+    resend::{self, Sends},
     stale_answer::Keeping,
 };
 use crate::request::{read_your_writes::wait, shadow};
@@ -24,7 +25,7 @@ use crate::{
     upstream::{cache::Cache, failure::Failure, response_body::ResponseBody},
 };
 use http::{Request, Response, request::Parts};
-use plan::KindRule;
+use plan::MethodKind;
 use protocol::Side;
 use std::rc::Rc;
 
@@ -70,11 +71,11 @@ pub(crate) async fn read(
         Err(refusal) => return Outcome::refused(refusal),
     };
     let entry = worker.config.table.entry(route.extraction);
-    if entry.routes[route.route].kind == KindRule::ReadsOnce {
+    if resend::is_safe(MethodKind::Read, Some(entry.routes[route.route].kind)) {
+        shadow::consider(worker, route, &request.request, caller);
+    } else {
         // A copy would have the effect once more.
         request.sends = Sends::Once;
-    } else {
-        shadow::consider(worker, route, &request.request, caller);
     }
     let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
     match keeping {
@@ -93,16 +94,11 @@ async fn ask(
     wait: &Wait,
 ) -> Outcome {
     // Asked before: what is passed on as it comes is used up.
-    let is_here = request.body().whole().is_some();
+    let is_here = request.body().is_whole();
     let answer = send(worker, route, side, request, *sends).await;
-    let may_ask_again = match (*sends, &answer) {
-        (Sends::Again, _) => true,
-        // What had no effect, where it is here to be sent.
-        (Sends::Once, Err(Failure::NotSent(_))) => is_here,
-        (Sends::Once, _) => false,
-    };
+    let result = side_result(&answer);
     let answer = answer.map_err(Failure::refusal);
-    if side == owner || !may_ask_again || !has_failed(&answer) {
+    if !resend::read_to_owner(*sends, is_here, (side, owner), result) {
         return Outcome::at(side, answer);
     }
     drop(answer);

@@ -1,8 +1,10 @@
-//! Whether a request may be sent once more.
+//! Requests whose body is read before they are sent, so that they can be sent
+//! again; whether they may is for [`super::resend`] to say.
 //!
 //! Sending leaves a request's head where it is, and a body that is whole, too. So
 //! what may be sent again needs no copy, only the leave.
 
+use super::resend::Sends;
 use crate::{
     base::refusal::Refusal,
     body::{Collected, Conversing, Inbound, RequestBody, Reserved, Whole, collect},
@@ -16,24 +18,6 @@ use http_body::Body as _;
 /// What a client says to make a write repeatable
 /// (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// How often a request may be sent where nobody knows what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sends {
-    Once,
-    /// It is safe or idempotent, and its body is whole.
-    Again,
-}
-
-impl Sends {
-    /// Where a body that is whole may be sent again.
-    pub(crate) fn of(body: &RequestBody, is_repeatable: bool) -> Self {
-        match body {
-            RequestBody::Whole(_) if is_repeatable => Self::Again,
-            _ => Self::Once,
-        }
-    }
-}
 
 /// A request like another one, where its body is whole.
 pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<Whole>> {
@@ -133,7 +117,7 @@ impl Repeatable {
             }
         };
         Ok(Self {
-            sends: Sends::of(&body, true),
+            sends: Sends::of(true, body.is_whole()),
             request: request(parts, body),
             _reserved: Some(reserved),
         })

@@ -1,6 +1,6 @@
 //! What is refused, removed and added on the way through.
 //!
-//! What the bytes of a message may not say is refused before (`guard`); here
+//! What the bytes of a message may not say is refused before (`http1_validator`); here
 //! are the rules for what they mean.
 
 use crate::base::headers::SHADOW;

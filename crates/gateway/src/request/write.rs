@@ -18,7 +18,8 @@ use super::{
     forward::{SeenThrough, first_byte, forward},
     outcome::Outcome,
     read_your_writes::wait::Wait,
-    replayable::{self, Sends, is_idempotent},
+    replayable::{self, is_idempotent},
+    resend::{self, Sends},
 };
 use crate::request::read_your_writes::wait;
 use crate::{
@@ -40,7 +41,6 @@ use crate::{
     upstream::{failure::Failure, response_body::ResponseBody},
 };
 use http::{Request, Response, request::Parts};
-use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
@@ -160,13 +160,11 @@ pub(crate) async fn write(
     let index = table.upstream(route.extraction, right.side());
     let copy = WriteCopy::of(worker, route, parts, &ready.body);
     let request = replayable::request(parts, ready);
-    let instead = match right {
-        Right::SharedData(Side::Service) => {
-            let body = request.body().body.whole();
-            body.map(|body| replayable::head(&request).map(|()| body))
-        }
-        Right::SharedData(Side::Monolith) | Right::Owner(_) => None,
-    };
+    let body = &request.body().body;
+    let instead = resend::unsent_write_to_monolith(right, body.is_whole())
+        .then(|| body.whole())
+        .flatten()
+        .map(|body| replayable::head(&request).map(|()| body));
     let unsent = match try_to_send(worker, index, vec![entered], request, copy, caller).await {
         Ok(outcome) => return outcome,
         Err(unsent) => unsent,
@@ -253,7 +251,10 @@ async fn try_to_send(
     let (parts, ready) = request.into_parts();
     let progress = ready.body.progress();
     let upstream = worker.config.upstreams.get(index);
-    let sends = Sends::of(&ready.body, is_idempotent(upstream, &parts.headers));
+    let sends = Sends::of(
+        is_idempotent(upstream, &parts.headers),
+        ready.body.is_whole(),
+    );
     let mut request = Request::from_parts(parts, ready.body);
     let begun = Instant::now();
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();

@@ -10,7 +10,7 @@
 //! path may, so it counts as a write of all that.
 //!
 //! `json` and `graphql` read, `parts` says which places that touches and where
-//! it can go whole, all of them pure; `passage` carries it out, and `batch` waits
+//! it can go whole, all of them pure; `request::operations` carries it out, and waits
 //! until writes of several places may be sent together.
 
 mod graphql;

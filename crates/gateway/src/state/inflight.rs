@@ -45,7 +45,7 @@ impl Inflight {
         })
     }
 
-    /// Enters a write that `standing` lets pass.
+    /// Enters a write that `routing_state` lets pass.
     pub(crate) fn enter(
         self: &Rc<Self>,
         extraction: ExtractionIndex,
