@@ -10,9 +10,6 @@ use std::{
     fmt::Write as _,
 };
 
-/// Crates that still have circles. Only ever shrinks.
-const PENDING: &[&str] = &[];
-
 /// The circles among what imports each other: the shortest of every set that
 /// all reach each other, with the names by which each uses the next. `what` is
 /// their kind.
@@ -95,20 +92,8 @@ fn no_file_of_a_crate_is_in_a_circle() {
     let mut found = Vec::new();
     for of in workspace::crates() {
         let circles = describe(&imports::of(&of.roots), "files");
-        let circles: Vec<String> = circles
-            .iter()
-            .map(|circle| format!("`{}`: {circle}", of.name))
-            .collect();
-        if !PENDING.contains(&of.name.as_str()) {
-            found.extend(circles);
-        } else if circles.is_empty() {
-            found.push(format!(
-                "`{}`: no circle: take it out of `PENDING`",
-                of.name
-            ));
-        } else {
-            println!("pending: {}", circles.join("\npending: "));
-        }
+        let circles = circles.iter();
+        found.extend(circles.map(|circle| format!("`{}`: {circle}", of.name)));
     }
     assert!(
         found.is_empty(),

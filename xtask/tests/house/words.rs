@@ -93,9 +93,6 @@ const RETIRED: &[Retired] = &[
     ("protocol", Type, "Extraction", "Lifecycle"),
 ];
 
-/// Crates that still have such names. Only ever shrinks.
-const PENDING: &[&str] = &["gateway"];
-
 /// The retired names that a crate still has.
 fn retired_in(of: &str, roots: &[ModuleTree]) -> Vec<String> {
     let mut found = Vec::new();
@@ -128,15 +125,7 @@ fn ends_in(path: &str, name: &str) -> bool {
 fn one_word_is_used_for_one_thing() {
     let mut found = Vec::new();
     for of in workspace::crates() {
-        let name = &of.name;
-        let retired = retired_in(name, &of.roots);
-        if !PENDING.contains(&name.as_str()) {
-            found.extend(retired);
-        } else if retired.is_empty() {
-            found.push(format!("`{name}`: no such name: take it out of `PENDING`"));
-        } else {
-            println!("pending: {}", retired.join("\npending: "));
-        }
+        found.extend(retired_in(&of.name, &of.roots));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
