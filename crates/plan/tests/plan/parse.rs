@@ -1,6 +1,7 @@
 //! What a plan is read as, and how a wrong one is refused.
 
-use plan::{ExtractionName, PathPattern, Percent, Plan};
+use plan::{ExtractionName, ParseContext, PathPattern, Percent, Plan};
+use std::num::NonZeroUsize;
 
 const GOOD: &str = r#"monolith: { url: "http://127.0.0.1:8000", database: "${MONOLITH_DATABASE_URL}" }
 services:
@@ -46,6 +47,19 @@ fn a_good_plan_is_read() {
     assert_eq!(moves.tables[1].service.to_string(), "contract_service.tag");
     assert!(extraction.routes[0].matches("GET", None, "/api/contracts/7", |_, _| false));
     assert!(!extraction.routes[0].matches("PATCH", None, "/api/contracts/7", |_, _| false));
+}
+
+#[test]
+fn workers_are_as_many_as_processors_unless_the_plan_says() {
+    let workers = |text: &str| {
+        let context = ParseContext {
+            processors: NonZeroUsize::new(7).unwrap(),
+            ..ParseContext::new(&environment)
+        };
+        Plan::parse_with(text, &context).unwrap().gateway.workers
+    };
+    assert_eq!(workers(GOOD), 2);
+    assert_eq!(workers(&GOOD.replace(", workers: 2", "")), 7);
 }
 
 #[test]
