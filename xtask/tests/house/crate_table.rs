@@ -9,7 +9,7 @@ use serde_json::Value;
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("protocol", &["plan"]),
-    ("gateway", &["plan", "protocol"]),
+    ("gateway", &["plan", "protocol", "resilience", "jwks"]),
     ("mover", &["plan", "protocol"]),
     ("conductor", &["plan", "protocol", "failpoint"]),
     (

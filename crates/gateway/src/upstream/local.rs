@@ -7,7 +7,7 @@ use super::{
     http2::Multiplexed,
     loads::Loads,
     pool::Pool,
-    retry::Budget,
+    retry::{self, Budget},
     shared_breaker::{BreakerPermit, UnreportedCounts},
     upstreams::{Upstream, Upstreams},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Local {
 
 impl Local {
     fn new(upstream: &Arc<Upstream>, checks: Option<&CheckSemaphore>) -> Rc<Self> {
-        let budget = Budget::new(&upstream.retries, upstream.workers(), Instant::now());
+        let budget = retry::budget(&upstream.retries, upstream.workers(), Instant::now());
         let loads = upstream.load();
         Rc::new(Self {
             pool: Pool::new(upstream, &loads),

@@ -1,65 +1,27 @@
 //! Whether and when a request is sent once more to the same side, and the
 //! budget that keeps repeats from becoming a storm.
 
-use plan::{Percent, Retries};
+use super::breaker::share;
+use plan::Retries;
+use resilience::{Repeats, budget::Deposits};
 use std::time::{Duration, Instant};
+
+pub(crate) use resilience::Budget;
 
 /// The most repeats that may be saved up: a burst of this size does no harm,
 /// one of an hour's savings would.
-const SAVED_MAX: u32 = 100;
+const SAVED_MAX: Repeats = Repeats::new(100);
 
-/// Repeats in parts of one: as fine as shares are.
-const WHOLE: u64 = Percent::STEPS as u64;
-
-/// A token bucket: each request puts a share of a repeat in, time puts a few
-/// in, each repeat takes a whole one out (as Finagle's `RetryBudget`).
-#[derive(Debug)]
-pub(crate) struct Budget {
-    parts: u64,
-    per_request: u64,
-    per_second: u64,
-    filled: Instant,
-}
-
-impl Budget {
-    /// One of `of` that share what the plan allows. It begins with the repeats
-    /// of a second.
-    pub(crate) fn new(settings: &Retries, of: usize, now: Instant) -> Self {
-        let per_second = u64::from(settings.per_second) * WHOLE / (of.max(1) as u64);
-        Self {
-            parts: per_second,
-            per_request: u64::from(settings.budget.basis_points()),
-            per_second,
-            filled: now,
-        }
-    }
-
-    /// A request comes.
-    pub(crate) fn deposit(&mut self) {
-        self.put(self.per_request);
-    }
-
-    /// Takes a repeat, where there is one.
-    pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
-        let since = now.saturating_duration_since(self.filled);
-        let parts = u128::from(self.per_second) * since.as_millis() / 1000;
-        if parts > 0 {
-            self.filled = now;
-            self.put(u64::try_from(parts).unwrap_or(u64::MAX));
-        }
-        match self.parts.checked_sub(WHOLE) {
-            Some(left) => {
-                self.parts = left;
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn put(&mut self, parts: u64) {
-        let most = u64::from(SAVED_MAX) * WHOLE;
-        self.parts = self.parts.saturating_add(parts).min(most);
-    }
+/// One budget of `of` that share what the plan allows. It begins with the
+/// repeats of a second.
+pub(crate) fn budget(settings: &Retries, of: usize, now: Instant) -> Budget {
+    let per_second = Repeats::new(settings.per_second).divided_by(of);
+    let deposits = Deposits {
+        per_request: share(settings.budget),
+        per_second,
+        saved_max: SAVED_MAX,
+    };
+    Budget::new(deposits, per_second, now)
 }
 
 /// How a try ended that may be repeated without harm: nothing was sent, or the
@@ -130,6 +92,7 @@ fn backoff(settings: &Retries, attempt: u32, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plan::Percent;
     use proptest::prelude::*;
 
     fn settings() -> Retries {
@@ -191,7 +154,7 @@ mod tests {
         ) {
             let now = Instant::now();
             let (mut requests, mut repeats, mut millis) = (0_u64, 0_u64, 0);
-            let mut budget = Budget::new(&settings(), of, now);
+            let mut budget = budget(&settings(), of, now);
             for (burst, wait) in steps {
                 for _ in 0..burst {
                     budget.deposit();

@@ -3,7 +3,7 @@
 //! brought together where something failed, at every 32nd request and every
 //! second. Only then, and while it is not closed, is there a lock.
 
-use super::breaker::{Breaker, BreakerState, Permit, Probe, Round, Tally};
+use super::breaker::{self, Breaker, BreakerState, Permit, Probe, Round, Tally};
 use parking_lot::Mutex;
 use std::{
     cell::Cell,
@@ -43,7 +43,7 @@ impl SharedBreaker {
             upstream: upstream.to_owned(),
             settings: settings.clone(),
             state: AtomicU8::new(code(BreakerState::Closed)),
-            breaker: Mutex::new(Breaker::new(settings.clone())),
+            breaker: Mutex::new(breaker::new(settings)),
         }
     }
 
@@ -125,7 +125,7 @@ impl BreakerPermit<'_> {
             };
             let now = Instant::now();
             self.guard
-                .change(|breaker| breaker.probed(now, round, probe));
+                .change(|breaker| breaker.end_probe(now, round, probe));
             return;
         }
         let mut tally = self.unreported.0.get();
@@ -149,7 +149,7 @@ impl Drop for BreakerPermit<'_> {
         if let Some(round) = self.probe.take() {
             let now = Instant::now();
             self.guard
-                .change(|breaker| breaker.probed(now, round, Probe::Abandoned));
+                .change(|breaker| breaker.end_probe(now, round, Probe::Abandoned));
         }
     }
 }
