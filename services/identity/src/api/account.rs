@@ -41,9 +41,9 @@ pub(super) async fn change_password(
     let login = Login::Username(user.username.clone());
     let counters = [account_counter(&shared, &shared.counted_as(&login).await?)];
     shared.look(&counters, address).await?;
-    let turn = shared.hasher.turn().await?;
+    let permit = shared.hasher.permit().await?;
     shared.count(&counters, address).await?;
-    if !turn
+    if !permit
         .verify(Some(&user.password), None, &request.current_password)
         .await
     {
@@ -61,7 +61,7 @@ pub(super) async fn change_password(
     shared.throttle.forget(&counters).await?;
     let encoded = shared
         .hasher
-        .turn()
+        .permit()
         .await?
         .encode(&request.new_password)
         .await?;
@@ -127,7 +127,7 @@ pub(super) async fn reset_password(
     check_new_password(&request.new_password, &names(&user))?;
     let encoded = shared
         .hasher
-        .turn()
+        .permit()
         .await?
         .encode(&request.new_password)
         .await?;

@@ -64,14 +64,14 @@ async fn authenticate(
         .collect();
     // Before waiting for a turn: who is locked out takes nobody's place.
     shared.look(&counters, address).await?;
-    let turn = shared.hasher.turn().await?;
+    let permit = shared.hasher.permit().await?;
     shared.count(&counters, address).await?;
     let mut connection = shared.connection().await?;
     let user = user::find(&mut connection, login).await?;
     let decoy = user::decoy(&mut connection, decoy_number(shared, &name)).await?;
     drop(connection);
     let real = user.as_ref().map(|user| &*user.password);
-    let is_right = turn.verify(real, decoy.as_deref(), password).await;
+    let is_right = permit.verify(real, decoy.as_deref(), password).await;
     match user {
         Some(user) if is_right && user.is_active => {
             shared.throttle.forget(&[account]).await?;
@@ -114,7 +114,7 @@ async fn rehashed(shared: &AppState, user: User, password: &Password) -> Result<
     if !shared.policy.rehash || is_current {
         return Ok(user);
     }
-    let encoded = shared.hasher.turn().await?.encode(password).await?;
+    let encoded = shared.hasher.permit().await?.encode(password).await?;
     let mut transaction = shared.database.begin().await?;
     if !user::set_password(&mut transaction, &user, &encoded).await? {
         // Somebody has set another one meanwhile.

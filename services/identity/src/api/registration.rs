@@ -30,7 +30,7 @@ pub(super) async fn register(
         let detail = "must be in Unicode's normal form NFKC";
         return Err(Problem::invalid_field("/username", detail));
     }
-    let encoded = shared.hasher.turn().await?.encode(&password).await?;
+    let encoded = shared.hasher.permit().await?.encode(&password).await?;
     let mut transaction = shared.database.begin().await?;
     let inserted = user::insert(&mut transaction, &new, &encoded).await?;
     let user = inserted.ok_or_else(taken)?;

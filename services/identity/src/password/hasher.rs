@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::encoded::{self, Encoded};
 use super::{Password, rules::PASSWORD_BYTES_MAX};
 
-/// How long a request waits for its turn to hash.
-const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a permit to hash.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When to come again where there was no room.
 const RETRY_SECONDS: u32 = 2;
@@ -25,7 +25,7 @@ pub struct HasherSettings {
     pub iterations: NonZeroU32,
     /// At once; each takes a core.
     pub concurrency: usize,
-    /// Requests that may wait for their turn; more are refused at once.
+    /// Requests that may wait for a permit; more are refused at once.
     pub waiting: usize,
 }
 
@@ -66,11 +66,11 @@ impl Hasher {
     }
 
     /// Waits for the right to hash; 503 where too many do already.
-    pub async fn turn(&self) -> Result<HashPermit, Problem> {
+    pub async fn permit(&self) -> Result<HashPermit, Problem> {
         let present = Arc::clone(&self.present)
             .try_acquire_owned()
             .map_err(|_| busy())?;
-        let working = timeout(TURN_TIMEOUT, Arc::clone(&self.working).acquire_owned());
+        let working = timeout(PERMIT_TIMEOUT, Arc::clone(&self.working).acquire_owned());
         match working.await {
             Ok(Ok(working)) => Ok(HashPermit {
                 working,
@@ -165,7 +165,7 @@ mod tests {
         let hasher = hasher(0);
         let password = Password::new("correct horse");
         let real = hasher
-            .turn()
+            .permit()
             .await
             .unwrap()
             .encode(&password)
@@ -173,7 +173,7 @@ mod tests {
             .unwrap();
         let verify = async |real, decoy, password: &Password| {
             hasher
-                .turn()
+                .permit()
                 .await
                 .unwrap()
                 .verify(real, decoy, password)
@@ -191,17 +191,17 @@ mod tests {
     #[tokio::test]
     async fn who_finds_no_room_is_told_to_come_again() {
         let hasher = hasher(1);
-        let turn = hasher.turn().await.unwrap();
+        let permit = hasher.permit().await.unwrap();
         let second = tokio::spawn({
             let hasher = hasher.clone();
-            async move { hasher.turn().await.map(|_| ()) }
+            async move { hasher.permit().await.map(|_| ()) }
         });
         while hasher.present.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hasher.turn().await.unwrap_err().kind(), "busy");
-        drop(turn);
+        assert_eq!(hasher.permit().await.unwrap_err().kind(), "busy");
+        drop(permit);
         assert!(second.await.unwrap().is_ok());
-        assert!(hasher.turn().await.is_ok());
+        assert!(hasher.permit().await.is_ok());
     }
 }

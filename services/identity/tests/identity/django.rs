@@ -65,8 +65,8 @@ async fn what_we_write_django_reads_and_leaves_as_it_is() {
         waiting: 0,
     };
     let password = Password::new("SecurePassword123!");
-    let turn = Hasher::new(settings).turn().await.unwrap();
-    let written = turn.encode(&password).await.unwrap();
+    let permit = Hasher::new(settings).permit().await.unwrap();
+    let written = permit.encode(&password).await.unwrap();
     // Django's column.
     assert!(written.len() <= 128);
     let right = django(&["check", "SecurePassword123!", &written]).await;

@@ -22,9 +22,9 @@ pub async fn register(
     caller: Caller,
     Json(told): Json<Registration>,
 ) -> Result<(StatusCode, Json<Instance>), Problem> {
-    let speaker = Scope::of(&caller)?;
+    let scope = Scope::of(&caller)?;
     let told = told.checked()?;
-    if speaker.only().is_some_and(|name| name != told.name) {
+    if scope.only().is_some_and(|name| name != told.name) {
         return Err(Problem::forbidden(
             "A service's token registers that service only.",
         ));
@@ -48,8 +48,8 @@ pub async fn heard(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let speaker = Scope::of(&caller)?;
-    let heard = instances::heard(&app.database, id, speaker.only()).await?;
+    let scope = Scope::of(&caller)?;
+    let heard = instances::heard(&app.database, id, scope.only()).await?;
     if heard {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -67,8 +67,8 @@ pub async fn remove(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let speaker = Scope::of(&caller)?;
-    if instances::remove(&app.database, id, speaker.only()).await? {
+    let scope = Scope::of(&caller)?;
+    if instances::remove(&app.database, id, scope.only()).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::not_found("The instance is not known."))
