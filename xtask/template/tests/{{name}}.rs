@@ -8,12 +8,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::cluster::{Cluster, Options, Rights};
 use testbed::deadline;
-use testbed::directory::PrivateDirectory;
-use testbed::http_client::{self, Answer, Call, Connection};
+use testbed::http_client::{Answer, Call, Connection};
 use testbed::ports;
-use testbed::process::{Process, Spec};
+use testbed::process::Process;
+use testbed::service_bed::ServiceBed;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const KEY: &str = "test-{{name}}-key";
@@ -21,38 +20,31 @@ const KEY: &str = "test-{{name}}-key";
 /// What stands; the service ends first.
 struct Scene {
     service: Process,
-    url: String,
-    cluster: Cluster,
-    directory: PrivateDirectory,
+    port: u16,
+    bed: ServiceBed,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let directory = PrivateDirectory::new().unwrap();
-        let cluster = Cluster::create(&directory, "db", &Options::fast()).await;
-        let mut cluster = cluster.unwrap();
-        for role in ["{{name}}_owner", "{{name}}_app"] {
-            cluster.create_role(role, Rights::Plain).await.unwrap();
-        }
-        let made = cluster.create_database("{{name}}", "{{name}}_owner").await;
-        made.unwrap();
-        let url = format!("http://127.0.0.1:{}", ports::free().unwrap());
-        let service = start(&cluster, &url, &directory).await;
-        Self {
-            service,
-            url,
-            cluster,
-            directory,
-        }
+        let program = env!("CARGO_BIN_EXE_{{name}}");
+        let mut bed = ServiceBed::create("{{name}}", program).await.unwrap();
+        bed.set(&[("{{NAME}}_SERVICE_API_KEY", KEY)]);
+        let port = ports::free().unwrap();
+        let service = bed.start("{{name}}", port).await.unwrap();
+        Self { service, port, bed }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     async fn restart(&mut self) {
         self.service.kill().await;
-        self.service = start(&self.cluster, &self.url, &self.directory).await;
+        self.service = self.bed.start("{{name}}", self.port).await.unwrap();
     }
 
     async fn send(&self, call: Call) -> Answer {
-        let client = Connection::new(&self.url).unwrap();
+        let client = Connection::new(&self.url()).unwrap();
         let mut client = client.header("x-api-key", KEY);
         client.send(&call, PATIENCE).await.unwrap()
     }
@@ -64,21 +56,6 @@ impl Scene {
     async fn show(&self, id: &Value) -> Answer {
         self.send(Call::get(format!("/{{name}}/notes/{id}"))).await
     }
-}
-
-async fn start(cluster: &Cluster, url: &str, directory: &PrivateDirectory) -> Process {
-    let database = |role| cluster.url(role, "{{name}}").unwrap();
-    let (_, port) = url.rsplit_once(':').unwrap();
-    let spec = Spec::new("{{name}}", env!("CARGO_BIN_EXE_{{name}}"))
-        .env("DATABASE_URL", database("{{name}}_app"))
-        .env("DATABASE_OWNER_URL", database("{{name}}_owner"))
-        .env("{{NAME}}_SERVICE_API_KEY", KEY)
-        .env("SERVICE_PORT", port);
-    let mut service = Process::start(&spec, &directory.path().join("logs")).unwrap();
-    let running = || service.ensure_running();
-    let ready = http_client::until_healthy(url, "/health/ready", PATIENCE, running).await;
-    ready.unwrap();
-    service
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +87,7 @@ async fn what_is_wrong_is_refused() {
         assert_eq!(answer.status, status, "{body}: {answer:?}");
     }
     assert_eq!(scene.show(&json!(999)).await.status, 404);
-    let mut stranger = Connection::new(&scene.url).unwrap();
+    let mut stranger = Connection::new(&scene.url()).unwrap();
     let answer = stranger.send(&Call::get("/{{name}}/notes/1"), PATIENCE).await;
     assert_eq!(answer.unwrap().status, 401);
 }
@@ -119,9 +96,9 @@ async fn what_is_wrong_is_refused() {
 async fn a_database_that_dies_and_comes_back_costs_no_note() {
     let mut scene = Scene::new().await;
     let kept = scene.keep(&json!({"text": "before"})).await.json();
-    scene.cluster.kill().await;
+    scene.bed.cluster.kill().await;
     assert_eq!(scene.keep(&json!({"text": "during"})).await.status, 503);
-    scene.cluster.start().await.unwrap();
+    scene.bed.cluster.start().await.unwrap();
     // Each connection that the dead one had may cost an answer of 503.
     let shown = deadline::until("the note to be shown", PATIENCE, async || {
         let shown = scene.show(&kept["id"]).await;
