@@ -5,6 +5,7 @@
 //! must have been built: `./x test` does that.
 
 mod failpoint;
+mod seed;
 mod stage;
 
 mod auditor_finds_planted_faults;

@@ -1,8 +1,9 @@
 //! Who logs in, and what they do.
 
+use crate::seed;
 use anyhow::{Context, Result};
 use http::HeaderValue;
-use rand::RngExt;
+use rand::{RngExt, rngs::StdRng};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -174,6 +175,7 @@ pub(super) enum Habit {
 /// Somebody at a device.
 pub(super) struct Client {
     connection: Connection,
+    random: StdRng,
     device: String,
     habit: Habit,
     person: Person,
@@ -195,6 +197,7 @@ impl Client {
     ) -> Result<Self> {
         Ok(Self {
             connection: Connection::new(gateway)?,
+            random: seed::generator(&device),
             device,
             habit,
             person,
@@ -211,7 +214,7 @@ impl Client {
         while !self.seen.is_over() {
             round += 1;
             self.act(round).await;
-            let pause = rand::rng().random_range(PACE_MS);
+            let pause = self.random.random_range(PACE_MS);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         self.known.push(self.person);
@@ -231,7 +234,7 @@ impl Client {
         let Some(pair) = self.pair.clone() else {
             return self.login().await;
         };
-        let drawn = rand::rng().random_range(0..20);
+        let drawn = self.random.random_range(0..20);
         match drawn {
             0..12 => self.me("Bearer", &pair.access).await,
             12..17 => self.refresh(&pair).await,

@@ -1,7 +1,7 @@
 //! SIGKILL at a random moment of a switch, several times: each time it is
 //! either undone or completed, and no write is lost or doubled.
 
-use crate::stage::Stage;
+use crate::{seed, stage::Stage};
 use anyhow::{Context, Result, ensure};
 use rand::RngExt;
 use std::time::{Duration, Instant};
@@ -22,8 +22,9 @@ async fn killed_at_any_moment() -> Result<()> {
     let began = Instant::now();
     stage.switch().await?;
     let latest = began.elapsed().mul_f64(LATEST);
+    let mut random = seed::generator("killer");
     for round in 1..=ROUNDS {
-        let moment = rand::rng().random_range(Duration::ZERO..latest);
+        let moment = random.random_range(Duration::ZERO..latest);
         let owner = stage.status().await?.owner;
         let verb = if owner == "service" {
             "rollback"
