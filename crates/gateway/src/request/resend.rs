@@ -65,7 +65,8 @@ pub(crate) fn is_safe(kind: MethodKind, rule: Option<KindRule>) -> bool {
     kind == MethodKind::Read && rule != Some(KindRule::ReadsOnce)
 }
 
-/// What came of one try, where there is no good answer.
+/// What came of one try, where there is no good answer. All tries share one
+/// time limit, which ends the last of them from outside and is not listed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attempt {
     /// A kept connection was closed before a byte of it was sent.
@@ -81,8 +82,6 @@ pub(crate) enum Attempt {
     Broken,
     /// 502, 503 or 504.
     GatewayError,
-    /// There was no answer in time.
-    Slow,
     /// The client did not send all of it, or not in time.
     ClientFault,
 }
@@ -109,7 +108,7 @@ pub(crate) fn to_same_side(sends: Sends, attempt: Attempt) -> SameSide {
             Attempt::KeptBroken | Attempt::UnsentUsedUp | Attempt::Broken | Attempt::GatewayError,
             Sends::Once,
         )
-        | (Attempt::Slow | Attempt::ClientFault, _) => SameSide::GivenUp,
+        | (Attempt::ClientFault, _) => SameSide::GivenUp,
     }
 }
 
@@ -165,7 +164,6 @@ mod tests {
             (UnsentUsedUp, Try, GivenUp),
             (Broken, Try, GivenUp),
             (GatewayError, Try, GivenUp),
-            (Slow, GivenUp, GivenUp),
             (ClientFault, GivenUp, GivenUp),
         ] {
             assert_eq!(to_same_side(Sends::Again, attempt), again, "{attempt:?}");

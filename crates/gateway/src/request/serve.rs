@@ -12,19 +12,17 @@ use super::{
 };
 use crate::{
     access::{self, Admission},
-    base::{index::Place, peer::Peer, refusal::Refusal},
+    base::{hop_by_hop, index::Place, peer::Peer, refusal::Refusal},
     body::{self, Inbound},
     observe::labels::{code_label, method_label},
+    request::{canary, observed::Observed, tunnel::TunnelSlot},
     routing::table::RouteMatch,
     state::{recorder::Kind, worker::Worker},
     upstream::response_body::ResponseBody,
 };
-use crate::{
-    base::hop_by_hop,
-    request::{canary, observed::Observed, tunnel::TunnelSlot},
-};
 use http::{Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
+use protocol::Side;
 use std::{rc::Rc, time::Instant};
 
 /// Answers a request.
@@ -114,7 +112,33 @@ pub(crate) async fn serve(
             }
         }
     };
-    let mut response = match (outcome.answer, outcome.side) {
+    let Outcome { answer, side } = outcome;
+    let mut response = for_client(worker, answer, side);
+    told.tell(&worker.config, peer, response.headers_mut());
+    admission.decorate(response.headers_mut());
+    sanitize::correlate(response.headers_mut(), correlation);
+    observed.at(place);
+    observed.end(side, &response);
+    let code = code_label(response.status());
+    worker.recorder.record(
+        Kind {
+            place,
+            method,
+            code,
+            side,
+        },
+        begun.elapsed(),
+    );
+    response
+}
+
+/// An upstream's answer without its hop-by-hop headers, or a refusal's.
+fn for_client(
+    worker: &Worker,
+    answer: Result<Response<ResponseBody>, Refusal>,
+    side: Option<Side>,
+) -> Response<ResponseBody> {
+    match (answer, side) {
         (Ok(response), Some(side)) => {
             let (mut parts, body) = response.into_parts();
             hop_by_hop::sanitize_response(&mut parts, side);
@@ -125,23 +149,7 @@ pub(crate) async fn serve(
             worker.state.metrics.refused(refusal);
             refusal.response().map(ResponseBody::own)
         }
-    };
-    told.tell(&worker.config, peer, response.headers_mut());
-    admission.decorate(response.headers_mut());
-    sanitize::correlate(response.headers_mut(), correlation);
-    observed.at(place);
-    observed.end(outcome.side, &response);
-    let code = code_label(response.status());
-    worker.recorder.record(
-        Kind {
-            place,
-            method,
-            code,
-            side: outcome.side,
-        },
-        begun.elapsed(),
-    );
-    response
+    }
 }
 
 /// Refuses a body that says itself that it is too large.

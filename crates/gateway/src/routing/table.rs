@@ -142,9 +142,9 @@ impl Table {
             passthroughs.push(other);
         }
         Self {
-            ranked,
             extractions,
             passthroughs,
+            ranked,
         }
     }
 
