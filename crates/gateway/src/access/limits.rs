@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use local::{Counters, Used};
 use plan::{LimitBy, Limits as Rules, OnError, Period, Store};
 use remote::{Counter, Remote};
-use std::{fmt::Write, net::IpAddr, num::NonZeroU64};
+use std::{net::IpAddr, num::NonZeroU64};
 use xxhash_rust::xxh3::Xxh3;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
@@ -231,11 +231,7 @@ impl Rule {
     fn counters(&self, asking: &LimitedRequest<'_>) -> (Vec<Counter>, Vec<Used>) {
         let mut text = Vec::new();
         self.identify(asking, |piece| text.extend_from_slice(piece));
-        let mut who = String::with_capacity(32);
-        for byte in &digest(&SHA256, &text).as_ref()[..16] {
-            // Writing to a text cannot fail.
-            let _ = write!(who, "{byte:02x}");
-        }
+        let who = hex::encode(&digest(&SHA256, &text).as_ref()[..16]);
         let counter = |(period, limit): &(Period, NonZeroU64)| {
             let window = window::at(*period, asking.now);
             let (period, limit) = (*period, limit.get());

@@ -123,7 +123,7 @@ fn decode(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Cow<'_, str>, BadTa
         }
         let value = after
             .get(..2)
-            .and_then(hex)
+            .and_then(escaped)
             .ok_or(BadTarget::BrokenEscape)?;
         if wanted(value) {
             bytes.push(value);
@@ -135,10 +135,11 @@ fn decode(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Cow<'_, str>, BadTa
     Ok(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn hex(pair: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let value = digit(pair[0])? << 4 | digit(pair[1])?;
-    u8::try_from(value).ok()
+/// The byte of two hexadecimal digits, in either case.
+fn escaped(pair: &[u8]) -> Option<u8> {
+    let mut byte = [0];
+    hex::decode_to_slice(pair, &mut byte).ok()?;
+    Some(byte[0])
 }
 
 /// Cuts what servlet containers take for parameters off each segment.
