@@ -207,7 +207,7 @@ impl Access {
             // Boxed, so that requests without it stay small.
             Some(chain) => {
                 let arrival = Arrival {
-                    // Whoever can open the gateway's Unix socket is on this machine.
+                    // A client of a Unix socket is a process of this machine.
                     peer: peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                     length,
                 };

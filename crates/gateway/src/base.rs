@@ -1,4 +1,4 @@
-//! Values at the bottom: everybody may know them, they know nobody.
+//! The lowest floor: values that every other area may use, and that use none.
 
 pub(crate) mod bad_operation;
 pub(crate) mod cohort;

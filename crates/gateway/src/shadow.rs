@@ -5,9 +5,9 @@
 //! its own, after the same head, beside it. So it can neither slow the client
 //! nor show it anything, and nothing of an answer on its way is kept; what it
 //! costs is one more read of each side for the share that the plan names, and
-//! another where they differ. What comes of it is held against nobody: no
-//! breaker, no ejection and no budget of repeats learns of it, and where a
-//! breaker is open nothing is asked.
+//! another where they differ. Its results count for no
+//! breaker, no ejection and no retry budget, and where a breaker is open
+//! nothing is asked.
 //!
 //! - `compare`: two answers, field by field.
 //! - `verdict`: what two pairs of answers prove.

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use plan::AddressRule;
 use std::net::{IpAddr, SocketAddr};
 
-/// More proxies than this stand in front of nobody.
+/// The most addresses of `X-Forwarded-For` that are looked at.
 const HOPS_MAX: usize = 32;
 
 /// Where a client is: the peer, unless the peer is a proxy that is trusted;

@@ -1,4 +1,5 @@
-//! Numbers that nobody needs to guess: which instance, how long a wait.
+//! Random numbers without cryptographic strength: which instance, how long a
+//! wait.
 
 use std::cell::Cell;
 

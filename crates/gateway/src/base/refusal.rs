@@ -128,7 +128,7 @@ impl Refusal {
         });
         let mut response = Response::new(Bytes::from(problem.to_string()));
         *response.status_mut() = status;
-        // For whoever logs the answer.
+        // For the access log and the spans.
         response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");

@@ -1,4 +1,4 @@
-//! Reads what is left of a body that nobody wants.
+//! Reads and drops the rest of a refused request's body.
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -6,8 +6,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::time::Duration;
 
-/// How much of a body that nobody wants is read before its request is refused,
-/// and for how long: a connection that is closed on data still coming is reset,
+/// How much of the body is read before its request is refused, and for how
+/// long: a connection that is closed on data still coming is reset,
 /// and the client may never see why.
 const DISCARD_BYTES_MAX: usize = 8 << 20;
 const DISCARD_PATIENCE: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use std::task::Poll;
 
-/// Takes out of trailers what must not be there.
+/// Removes from trailers the fields that only a head may have.
 pub(crate) fn checked<E>(
     frame: Poll<Option<Result<Frame<Bytes>, E>>>,
 ) -> Poll<Option<Result<Frame<Bytes>, E>>> {

@@ -34,7 +34,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 const FLUSH_PAUSE: Duration = Duration::from_millis(10);
 
-/// Whoever may read the log is the operator's to say, by the group.
+/// The owner writes; the group, which is the operator's choice, may read.
 const MODE: u32 = 0o640;
 
 enum Message {
@@ -145,7 +145,7 @@ fn run(mut output: Output, messages: &Receiver<Message>, fate: &DeliveryCounts) 
         let piece = match message {
             Message::Piece(piece) => piece,
             Message::Flush(done) => {
-                // Whoever asked may have stopped waiting.
+                // Receiver dropped: the flush has timed out.
                 let _ = done.send(());
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What became of what was to be told.
+//! How many log lines or spans were written, and how many were lost.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -11,7 +11,7 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// How much was told, and how much was lost.
+/// Counts what was written and what was lost.
 #[derive(Debug, Clone)]
 pub(crate) struct DeliveryCounts {
     family: Family<OutcomeLabel, Counter>,

@@ -6,7 +6,8 @@ use std::{borrow::Cow, collections::BTreeSet};
 /// What stands in the log instead.
 const HIDDEN: &str = "***";
 
-/// Names that queries' credentials often have, whoever asks for them.
+/// Usual names of credentials in queries, hidden whether or not the plan
+/// reads any of them.
 const USUAL: [&str; 7] = [
     "access_token",
     "api_key",

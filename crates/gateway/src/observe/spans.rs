@@ -166,7 +166,7 @@ async fn run(
             }
         }
         for done in waiting {
-            // Whoever asked may have stopped waiting.
+            // Receiver dropped: the flush has timed out.
             let _ = done.send(());
         }
     }

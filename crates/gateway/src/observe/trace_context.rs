@@ -27,8 +27,8 @@ pub(crate) struct TraceContext {
 }
 
 impl TraceContext {
-    /// What a request says; `None` where it says nothing, or nothing that can
-    /// be read as the recommendation wants it.
+    /// From a request's headers; `None` without a `traceparent`, with two of
+    /// them, or with one that the recommendation does not allow.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all(TRACEPARENT).iter();
         let (only, None) = (all.next()?, all.next()) else {
@@ -45,7 +45,7 @@ impl TraceContext {
         }
         match hex(&version[..2])? {
             0 if !rest.is_empty() => return None,
-            // What comes after the fields that are known is not ours to know.
+            // A later version may add fields; they are ignored.
             _ if !(rest.is_empty() || rest[0] == b'-') => return None,
             0xff => return None,
             _ => {}
@@ -56,7 +56,7 @@ impl TraceContext {
         (span != 0).then_some(Self {
             trace,
             span,
-            // Of other flags nobody knows what to do with them.
+            // Unknown flags are cleared, as the recommendation requires.
             flags: flags & (SAMPLED | RANDOM),
         })
     }
@@ -92,7 +92,7 @@ impl TraceContext {
         self.flags
     }
 
-    /// As the next one is told.
+    /// As it is sent upstream.
     pub(crate) fn header(self) -> HeaderValue {
         // Hexadecimal digits and dashes are a value.
         HeaderValue::try_from(self.to_string()).unwrap_or(HeaderValue::from_static("invalid"))
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(read(&later), Some(context));
         assert_eq!(read(&format!("{later}-what-comes-then")), Some(context));
         assert!(!read(&GOOD.replace("-01", "-02")).unwrap().is_sampled());
-        // Flags that nobody knows are not passed on.
+        // Unknown flags are not passed on.
         assert_eq!(read(&GOOD.replace("-01", "-ff")).unwrap().flags, 3);
     }
 

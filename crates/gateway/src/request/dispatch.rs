@@ -1,4 +1,4 @@
-//! From a request's place to whoever answers it.
+//! From a request's place to the code that answers it.
 
 use super::{caller::Caller, outcome::Outcome, passthrough, read, write};
 use crate::{base::index::Place, body::Inbound, state::worker::Worker};

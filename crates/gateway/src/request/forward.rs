@@ -88,8 +88,8 @@ pub(crate) async fn forward(
     ended
 }
 
-/// Asks an upstream beside all clients, once. What comes of it is told to nobody:
-/// neither breaker nor ejection nor budget may learn of it.
+/// Sends a request of the gateway's own, once. Its result counts for neither
+/// breaker nor ejection nor retry budget.
 pub(crate) async fn beside(
     worker: &Worker,
     index: UpstreamIndex,

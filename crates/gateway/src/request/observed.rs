@@ -147,7 +147,7 @@ struct RequestRecord<'a> {
     host: Option<HeaderValue>,
     client: Option<IpAddr>,
     correlation: HeaderValue,
-    /// What it brought.
+    /// From the request's `traceparent`.
     parent: Option<TraceContext>,
     /// The gateway's span, where there is tracing.
     own: Option<TraceContext>,

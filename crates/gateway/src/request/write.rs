@@ -137,7 +137,7 @@ pub(crate) async fn write(
     if Expecting::is_in(parts)
         && let WriteVerdict::Refuse(refusal) = verdict(worker, route)
     {
-        // Asking for a body to refuse it helps nobody.
+        // No `100 Continue` for a body that would be discarded.
         return Outcome::refused(refusal);
     }
     let ready = match prepare(worker, body).await {

@@ -284,7 +284,8 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
     }
     if let Some(tunnel) = tunnel.take() {
         let http1::Parts { io, read_buf, .. } = connection.into_parts();
-        // Whoever sent what is neither HTTP nor awaited sent it too early.
+        // No transport left: the validator has refused bytes that were neither
+        // HTTP nor sent after the upgrade was answered.
         let Some(io) = io.into_inner() else {
             return;
         };

@@ -87,7 +87,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Like [`Gateway::start`], but accepts nobody before [`Gateway::accept`].
+    /// Like [`Gateway::start`], but accepts no client before [`Gateway::accept`].
     /// Sockets that somebody else has made are used where they listen on an
     /// address of the plan; others of them are closed, with a warning.
     pub fn prepare(
@@ -99,7 +99,7 @@ impl Gateway {
     }
 
     /// Like [`Gateway::prepare`], on the sockets of a predecessor that goes on
-    /// answering writes for a while. Nobody here knows of those, so until
+    /// answering writes for a while. Those are in no pin of this process, so until
     /// [`Gateway::alone`] all reads of extractions go to the owner.
     pub fn prepare_after(
         plan: &Plan,
@@ -165,7 +165,7 @@ impl Gateway {
     /// there, it has happened nevertheless.
     pub async fn reload(&self, plan: &Plan) -> Result<(), ReloadError> {
         for done in self.replace(plan)? {
-            // One that has stopped serves nobody by any plan.
+            // Sender dropped: that worker has stopped and needs no plan.
             let _ = done.await;
         }
         tracing::info!("plan reloaded");
@@ -213,7 +213,7 @@ impl Gateway {
     /// Accepts clients from now on.
     pub fn accept(&self) {
         for worker in &self.inner.workers {
-            // One that has stopped accepts nobody.
+            // Receiver dropped: that worker has stopped.
             let _ = worker.send(WorkerCommand::Accept);
         }
     }
@@ -254,7 +254,7 @@ impl Gateway {
         }
     }
 
-    /// The predecessor serves nobody any more: what was answered so far, there or
+    /// The predecessor has no request left: what was answered so far, there or
     /// here, is settled by one sample, and reads may go to either side then.
     pub fn alone(&self) {
         if self.inner.has_predecessor.swap(false, Ordering::SeqCst) {
@@ -270,7 +270,7 @@ impl Gateway {
             return;
         };
         for (extraction, owner) in known {
-            // One that has stopped answers nobody.
+            // Receiver dropped: that worker has stopped and settles nothing.
             let _ = first.send(WorkerCommand::Start { extraction, owner });
         }
     }

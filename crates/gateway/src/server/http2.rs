@@ -70,8 +70,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often idleness and abuse are looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a client may take to say goodbye, once nothing runs any more.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a client may take to close, after GOAWAY and the last stream.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Speaks HTTP/2 with a client.
 pub(crate) async fn converse(
@@ -140,7 +140,7 @@ pub(crate) async fn converse(
                     connection.as_mut().graceful_shutdown();
                     cx.waker().wake_by_ref();
                 }
-                Some(since) if tally.running.get() == 0 && since.elapsed() >= GOODBYE => {
+                Some(since) if tally.running.get() == 0 && since.elapsed() >= CLOSE_TIMEOUT => {
                     return Poll::Ready(Ok(()));
                 }
                 _ => {}

@@ -113,9 +113,9 @@ pub struct Handing {
 }
 
 impl Handing {
-    /// Lets the successor decide: nobody does any more here. Returns once it
-    /// accepts; then it is time for [`Gateway::retire`], with this kept until
-    /// nothing is served any more. An error: it has failed.
+    /// Lets the successor decide; this process decides no more. Returns once the
+    /// successor accepts; then it is time for [`Gateway::retire`], with this kept
+    /// until nothing is served any more. An error: the successor has failed.
     pub fn give(&mut self) -> io::Result<()> {
         self.stream.set_read_timeout(Some(TAKING))?;
         self.stream.write_all(&[YOURS])?;
@@ -164,7 +164,7 @@ impl Taken {
         self.stream.write_all(&[ACCEPTING])
     }
 
-    /// Waits until the predecessor serves nobody any more, however long.
+    /// Waits until the predecessor has no request left, however long.
     pub fn gone(mut self) {
         // Nothing comes any more but the end, or an error that is one.
         let _ = self.stream.set_read_timeout(None);

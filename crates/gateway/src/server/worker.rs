@@ -94,7 +94,7 @@ fn obey(worker: &Worker, command: WorkerCommand) -> Option<Stop> {
     None
 }
 
-/// Serves until it is told to stop, or nobody is left to tell it.
+/// Serves until it is told to stop, or the sender of commands is dropped.
 pub(crate) async fn run(
     config: Arc<Config>,
     listeners: Vec<Bound>,
@@ -126,7 +126,7 @@ pub(crate) async fn run(
                 let next = current.get().after(config);
                 current.replace(next);
                 acceptors.replace(listeners);
-                // Nobody waits for it any more: as good.
+                // Receiver dropped: the reload was cancelled, and has happened.
                 let _ = done.send(());
             }
             Some(command) => {
@@ -173,7 +173,7 @@ pub(crate) async fn run(
 struct Acceptors {
     current: Rc<Current>,
     room: ConnectionLimit,
-    /// Those that nobody was let in through so far.
+    /// Bound, and not accepting yet.
     shut: Option<Vec<Bound>>,
     open: JoinSet<()>,
 }

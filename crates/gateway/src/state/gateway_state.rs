@@ -120,7 +120,7 @@ impl GatewayState {
                 state.ledger.begin();
             }
             if let (None, Some(owner)) = (old.ownership(), new.ownership()) {
-                // Before the swap: nobody may see the owner without it.
+                // Before the swap, so that no reader sees the owner without it.
                 state.pins.start(owner);
                 known.push((extraction, owner));
             }

@@ -96,7 +96,7 @@ impl Inflight {
             !question.drained.is_closed() && !is_drained(routing_state, writes, question.epoch)
         };
         for question in questions.extract_if(.., |question| !pending(question)) {
-            // Nobody listens any more: then nobody waits either.
+            // Receiver dropped: the caller of `drained` has given up.
             let _ = question.drained.send(());
         }
     }

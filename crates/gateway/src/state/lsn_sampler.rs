@@ -36,9 +36,9 @@ pub(crate) struct LsnSampler {
     state: Arc<GatewayState>,
     extraction: ExtractionIndex,
     answered: RefCell<Batch>,
-    /// Who wants to know the position of this side.
+    /// Read-your-writes tokens that wait for the position of this side.
     asked: RefCell<Vec<(Side, oneshot::Sender<Lsn>)>>,
-    /// Whether the last sample failed: nobody need wait for the next one.
+    /// Whether the last sample failed: then the next one is not waited for.
     is_failing: Cell<bool>,
     wake: Notify,
 }
@@ -96,7 +96,8 @@ impl LsnSampler {
     async fn settle(&self) -> bool {
         let batch = mem::take(&mut *self.answered.borrow_mut());
         let mut asked = mem::take(&mut *self.asked.borrow_mut());
-        // Whatever was written under another ownership binds nobody now.
+        // Writes under an earlier ownership need no pin: the owner of today had
+        // caught up with them.
         let Some(owner) = self.state.ownership(self.extraction) else {
             return true;
         };
@@ -119,7 +120,7 @@ impl LsnSampler {
             return false;
         };
         for (_, told) in asked {
-            // Whoever does not wait any more does without.
+            // Receiver dropped: the answer has gone out without a token.
             let _ = told.send(position);
         }
         let pins = &self.state.extraction(self.extraction).pins;
@@ -132,7 +133,7 @@ impl LsnSampler {
 }
 
 /// A write that has been entered into its client's pin. Dropping it says that
-/// it was answered, or may have had an effect that nobody will hear of.
+/// it was answered, or may have had an effect without an answer.
 pub(crate) struct PinnedWrite {
     lsn_sampler: Rc<LsnSampler>,
     owner: Ownership,

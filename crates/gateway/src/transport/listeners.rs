@@ -1,8 +1,8 @@
 //! Listening sockets: made here, or inherited from a predecessor.
 //!
 //! Closing one of several sockets that share a port (`SO_REUSEPORT`) loses the
-//! connections that wait in its queue. So sockets are made once, and live in
-//! whoever serves: a successor gets the very same ones ([`crate::server::socket_handoff`],
+//! connections that wait in its queue. So sockets are made once and handed
+//! from process to process: a successor gets the very same ones ([`crate::server::socket_handoff`],
 //! or systemd's socket activation) and accepts from all of them, however many
 //! workers it has.
 
@@ -24,8 +24,8 @@ use std::{
 /// scheduling delay, and Linux' own limit is not above it by default.
 const BACKLOG: i32 = 4096;
 
-/// The most sockets that are taken over: workers times listeners, and more than
-/// a process may have open by default is nobody's predecessor.
+/// The most sockets that are taken over: workers times listeners, and no more
+/// than the files that a process may have open by default.
 pub(crate) const SOCKETS_MAX: usize = 1024;
 
 /// A listening socket.
@@ -176,12 +176,12 @@ fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<Vec<Listening>> {
     Ok(sockets.into_iter().map(Listening::Tcp).collect())
 }
 
-/// Binds a Unix socket. A file that nobody listens at any more was left behind
+/// Binds a Unix socket. A file whose socket refuses connections was left behind
 /// by a gateway that was killed, and is replaced.
 fn bind_unix(path: &Path) -> io::Result<Listening> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
-            Err(nobody) if nobody.kind() == io::ErrorKind::ConnectionRefused => {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path)?;
                 UnixListener::bind(path)
             }

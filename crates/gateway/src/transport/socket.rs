@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// Whether the client begins with HTTP/2's preface. What was read to tell
-    /// is read again by whoever comes next. Waits for as long as it takes.
+    /// is put back and read again. Waits for as long as it takes.
     pub(crate) async fn begins_with_http2(&mut self) -> io::Result<bool> {
         let mut first = BytesMut::with_capacity(FIRST_READ_BYTES);
         let is_http2 = loop {

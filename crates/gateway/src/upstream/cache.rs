@@ -1,8 +1,8 @@
-//! Answers that are kept for the time when nobody can answer.
+//! Answers that are kept for the time when both sides are down.
 //!
-//! Only where the plan asks for it, only what any cache may keep and nobody
-//! else may mind: `GET`, 200, no cookie set, not private, the same for all
-//! clients or kept for one ([`Key`]). What comes is kept beside its way to the
+//! Only where the plan asks for it, and only what a shared cache may keep:
+//! `GET`, 200, no cookie set, not private, the same for all clients or kept
+//! for one ([`Key`]). What comes is kept beside its way to the
 //! client, never in it: where it gets too large, it is dropped.
 
 use crate::base::{
@@ -49,8 +49,8 @@ const CREDENTIALS: [HeaderName; 4] = [
 /// Answers may differ by these, and each is kept.
 const CHOSEN: [HeaderName; 2] = [header::ACCEPT, header::ACCEPT_ENCODING];
 
-/// Upstreams make addresses of these, and a client may say what it likes in
-/// them: what it gets so must not become the answer for others.
+/// Upstreams build links from these, and clients may send any value in them:
+/// an answer made so must not be served to other clients (cache poisoning).
 const ADDRESSED: [HeaderName; 2] = [FORWARDED_HOST, FORWARDED_PROTO];
 
 /// The answers kept of one upstream.
@@ -274,7 +274,7 @@ fn says(headers: &HeaderMap, wanted: &[&str]) -> bool {
 }
 
 /// The members of a list over all headers of this name. What cannot be read
-/// is a member that nobody knows.
+/// counts as an unknown member.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)

@@ -34,8 +34,8 @@ impl Pool {
         Busy::new(&self.loads, instance)
     }
 
-    /// Takes a connection that is neither too old nor known to be closed. Of one
-    /// that was closed just now nobody knows: writing to it may fail.
+    /// Takes a connection that is neither too old nor known to be closed. A
+    /// close that has not arrived yet cannot be seen: writing may still fail.
     pub(crate) fn take(&self, instance: usize, now: Instant) -> Option<UpstreamConnection> {
         let mut idle = self.idle[instance].borrow_mut();
         let mut taken = None;

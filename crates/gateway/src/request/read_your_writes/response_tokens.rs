@@ -21,8 +21,8 @@ pub(crate) struct ResponseTokens(RefCell<Vec<(ExtractionIndex, Token, Option<Pen
 type PendingPosition = oneshot::Receiver<Lsn>;
 
 impl ResponseTokens {
-    /// What is known of a client's writes by now: what this request has found
-    /// out, or what it brought.
+    /// What is known of a client's writes by now: the newest position sampled
+    /// while this request ran, else the token in its headers.
     pub(crate) fn shown(
         told: Option<&Self>,
         config: &Config,

@@ -2,8 +2,8 @@
 //! `feature:NAME` and `feature:NAME:user:ID`, `true` or `false`; `always` and
 //! `never` mean the same. What is not there, or is something else, says nothing.
 //!
-//! All of it is read again and again: a `SCAN` finds keys that nobody has told
-//! us of, and one that is gone is gone. Its cost grows with all that Redis
+//! All of it is read again and again: a `SCAN` finds keys that the plan does
+//! not name, and a deleted key is no longer found. Its cost grows with all that Redis
 //! holds, so that reading rests nine times as long as it took: give the flags a
 //! database of their own where that is much.
 
@@ -30,7 +30,7 @@ const STEP: usize = 1000;
 /// wants a share.
 const USERS_MAX: usize = 100_000;
 
-/// Longer names of users are nobody's.
+/// Keys with longer names of users are ignored.
 const USER_BYTES_MAX: usize = 256;
 
 /// The longest that one answer of Redis may take.

@@ -38,7 +38,7 @@ impl Collector for Standings {
         let help = "1 at the side that may write; at neither while that is not known";
         let mut owner = encoder.encode_descriptor("banyan_owner", help, None, MetricType::Gauge)?;
         for (name, routing_state) in &routing_states {
-            // Where both sides share the data nobody owns.
+            // Shared data have no owner.
             if matches!(routing_state, RoutingState::SharedData { .. }) {
                 continue;
             }

@@ -6,8 +6,8 @@ mod tests;
 use super::line;
 use super::{line::Field, malformed::Malformed};
 
-/// The longest line of a chunk's size with its extension. Nobody is known to
-/// use extensions; hyper bounds them per body besides.
+/// The longest line of a chunk's size with its extension. Extensions
+/// are not in use; hyper bounds them per body besides.
 pub(crate) const CHUNK_LINE_BYTES_MAX: usize = 256;
 
 /// The most bytes and fields of trailers: checksums, gRPC's status.
