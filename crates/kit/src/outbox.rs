@@ -29,7 +29,7 @@ use crate::database::{Database, DatabaseError, channel, commit};
 pub use consumer::{
     Consumer, Delivery, DeliveryError, Outcome, Transactional, TransactionalConsumer,
 };
-pub use dead_letters::{Backlog, DeadLetter, MAX_PAGE, dead_letters, replay, standing, sweep};
+pub use dead_letters::{Backlog, DeadLetter, MAX_PAGE, backlog, dead_letters, replay, sweep};
 pub use gauges::Gauges;
 #[cfg(feature = "nats")]
 pub use jetstream::{JetStream, JetStreamError, JetStreamSettings};

@@ -260,10 +260,10 @@ pub async fn until_healthy(
     limit: Duration,
     mut still_running: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     crate::deadline::until(&format!("{url}{path} to answer 200"), limit, async || {
         still_running()?;
-        let answer = call(url, &Call::get(path), PATIENCE).await;
+        let answer = call(url, &Call::get(path), TIMEOUT).await;
         Ok(answer
             .is_ok_and(|answer| answer.status == StatusCode::OK)
             .then_some(()))

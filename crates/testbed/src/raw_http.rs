@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// Nothing takes as long as this; what does hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// All that came until the end of the connection.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ pub async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, text: &[u8]) 
     let _ = stream.write_all(text).await;
     let mut all = Vec::new();
     // A connection that is cut off has said what it had to say.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut all))
+    let _ = timeout(TIMEOUT, stream.read_to_end(&mut all))
         .await
         .context("the answer did not end in time")?;
     let all = String::from_utf8_lossy(&all);

@@ -22,14 +22,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 
 fn contracts() -> Spec {
     Spec::new("contracts", env!("CARGO_BIN_EXE_contracts"))
 }
 
 async fn ended(spec: Spec) -> Finished {
-    run(&spec, PATIENCE).await.unwrap()
+    run(&spec, TIMEOUT).await.unwrap()
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn started(spec: Spec, logs: &Path) -> (String, Process) {
     let spec = spec.env("SERVICE_PORT", port.to_string());
     let mut process = Process::start(&spec, logs).unwrap();
     let address = format!("http://127.0.0.1:{port}");
-    let healthy = http_client::until_healthy(&address, "/health/ready", PATIENCE, || {
+    let healthy = http_client::until_healthy(&address, "/health/ready", TIMEOUT, || {
         process.ensure_running()
     });
     healthy.await.unwrap();
@@ -140,7 +140,7 @@ async fn it_migrates_serves_logs_and_ends() {
         "{answer}"
     );
 
-    let metrics = http_client::call(&address, &Call::get("/metrics"), PATIENCE).await;
+    let metrics = http_client::call(&address, &Call::get("/metrics"), TIMEOUT).await;
     let metrics = String::from_utf8_lossy(&metrics.unwrap().body).into_owned();
     let counted = "http_requests_total{service=\"contracts\",method=\"GET\",\
                    route=\"/api/contracts\",status=\"2xx\",code=\"200\"} 1";
@@ -219,7 +219,7 @@ async fn the_monolith_may_be_behind_tls_if_it_is_trusted() {
     ] {
         let logs = tempfile::tempdir().unwrap();
         let (address, mut process) = started(spec, logs.path()).await;
-        let answer = http_client::call(&address, &contract, PATIENCE)
+        let answer = http_client::call(&address, &contract, TIMEOUT)
             .await
             .unwrap();
         assert_eq!(answer.status, status, "{answer:?}");

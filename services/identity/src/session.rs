@@ -162,7 +162,7 @@ pub(crate) async fn carry_on(
 }
 
 /// Whether a session goes on, and whose it is.
-pub(crate) async fn standing(
+pub(crate) async fn session_state(
     connection: &mut PgConnection,
     session: Uuid,
 ) -> Result<SessionState, DatabaseError> {
@@ -202,7 +202,7 @@ pub(crate) async fn told(
         Some((user, digest, expires_at, false)) => (user, digest, expires_at),
     };
     let is_current = matches!(
-        standing(connection, session).await?,
+        session_state(connection, session).await?,
         SessionState::Active(_)
     );
     Ok(SessionReport::Good(KnownSession {
@@ -247,7 +247,7 @@ pub(crate) async fn take_over(
     connection: &mut PgConnection,
     known: &KnownSession,
 ) -> Result<TakeOver, DatabaseError> {
-    match standing(connection, known.session).await? {
+    match session_state(connection, known.session).await? {
         SessionState::Active(user) => {
             let is_news = false;
             return Ok(TakeOver::Active { user, is_news });

@@ -68,7 +68,7 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
     };
     let (stopping, sweeping) = (kit.stopping.clone(), kit.stopping.clone());
     let swept = database.clone();
-    let standing = kit::outbox::Gauges::register(&kit.metrics);
+    let session_state = kit::outbox::Gauges::register(&kit.metrics);
     Ok(Service::new(api::router(app))
         .limits(Limits {
             body_bytes: MAX_BODY_BYTES,
@@ -80,7 +80,10 @@ pub async fn assemble(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
             anyhow::Ok(())
         })
         .background("sweep", sweep(swept, hub, sweeping))
-        .background("counting", standing.keep(database, kit.stopping.clone())))
+        .background(
+            "counting",
+            session_state.keep(database, kit.stopping.clone()),
+        ))
 }
 
 fn relay_settings(settings: &Settings) -> anyhow::Result<RelaySettings> {

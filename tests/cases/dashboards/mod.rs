@@ -17,7 +17,7 @@ use testbed::http_client::{Call, Connection};
 use testbed::set::prometheus::{Pace, Prometheus};
 use testbed::set::{GATEWAY_KEY, Ports, Set, Settings};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const PACE: Pace = Pace {
     interval: "1s",
     hold: None,
@@ -55,7 +55,7 @@ async fn show(prometheus: &Prometheus, dashboard: &str, quiet: &[&str]) -> Resul
             prometheus.query(query).await.context(title.clone())?;
         } else {
             prometheus
-                .until_found(query, PATIENCE)
+                .until_found(query, TIMEOUT)
                 .await
                 .context(title.clone())?;
         }
@@ -78,13 +78,13 @@ async fn the_services_are_shown() {
     let user = json!({"username": "ann", "email": "ann@example.com",
                       "password": "SecurePassword123!", "first_name": "A", "last_name": "B"});
     let answer = client
-        .send(&Call::post("/auth/register", &user), PATIENCE)
+        .send(&Call::post("/auth/register", &user), TIMEOUT)
         .await
         .unwrap();
     assert_eq!(answer.status, 201, "{answer:?}");
     let login = json!({"username": "ann", "password": "SecurePassword123!"});
     let answer = client
-        .send(&Call::post("/auth/login", &login), PATIENCE)
+        .send(&Call::post("/auth/login", &login), TIMEOUT)
         .await
         .unwrap();
     let token = format!("Bearer {}", answer.json()["access_token"].as_str().unwrap());
@@ -93,11 +93,11 @@ async fn the_services_are_shown() {
         .header("x-api-key", GATEWAY_KEY)
         .header("authorization", token);
     let verify = Call::post("/auth/email/verify/request", &json!({}));
-    assert_eq!(ann.send(&verify, PATIENCE).await.unwrap().status, 202);
+    assert_eq!(ann.send(&verify, TIMEOUT).await.unwrap().status, 202);
     // A failure, for the rate of them.
     set.kill("notification").await.unwrap();
     let lost = Call::get("/notifications/dead-letters");
-    let answer = client.send(&lost, PATIENCE).await.unwrap();
+    let answer = client.send(&lost, TIMEOUT).await.unwrap();
     assert!(answer.status.is_server_error(), "{answer:?}");
     set.revive("notification").await.unwrap();
     let prometheus = set.prometheus().unwrap();
@@ -116,7 +116,7 @@ async fn a_migration_is_shown() {
         Call::get("/api/contracts"),
         Call::post("/api/contracts", &contract),
     ] {
-        let answer = client.send(&call, PATIENCE).await.unwrap();
+        let answer = client.send(&call, TIMEOUT).await.unwrap();
         assert!(answer.status.is_success(), "{answer:?}");
     }
     let (_, port) = serve.control().rsplit_once(':').unwrap();

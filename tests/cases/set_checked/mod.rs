@@ -10,7 +10,7 @@ use testbed::http_client::{Call, Connection};
 use testbed::set::report::{self, Report};
 use testbed::set::{GATEWAY_KEY, Set, Settings, load};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_calls_of_the_seed_work_as_they_are_written() {
@@ -45,7 +45,7 @@ async fn letter(set: &Set) -> Result<()> {
     let call = Call::post("/auth/login", &login);
     let answer = client()?
         .header("x-api-key", GATEWAY_KEY)
-        .send(&call, PATIENCE)
+        .send(&call, TIMEOUT)
         .await?;
     let tokens = answer.json();
     let token = tokens["access_token"].as_str().context("no token")?;
@@ -53,9 +53,9 @@ async fn letter(set: &Set) -> Result<()> {
     let mut user = client()?
         .header("x-api-key", GATEWAY_KEY)
         .header("authorization", format!("Bearer {token}"));
-    let answer = user.send(&call, PATIENCE).await?;
+    let answer = user.send(&call, TIMEOUT).await?;
     ensure!(answer.status == 202, "{answer:?}");
-    deadline::poll("the letter", PATIENCE, || {
+    deadline::poll("the letter", TIMEOUT, || {
         let mails = fs::read_to_string(set.mails()).unwrap_or_default();
         Ok(mails.contains("\"test@example.com\"").then_some(()))
     })

@@ -12,7 +12,7 @@ use testbed::set::members;
 use testbed::set::prometheus::{Pace, Prometheus};
 use testbed::set::{Set, Settings};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Scrapes each second, and lets alerts fire after five.
 async fn watched() -> Set {
@@ -29,16 +29,16 @@ async fn watched() -> Set {
 async fn all_are_seen(prometheus: &Prometheus) {
     for member in members::present() {
         let up = format!("up{{service=\"{}\"}} == 1", member.name);
-        prometheus.until_found(&up, PATIENCE).await.unwrap();
+        prometheus.until_found(&up, TIMEOUT).await.unwrap();
     }
     let up = "up{service=\"gateway\"} == 1";
-    prometheus.until_found(up, PATIENCE).await.unwrap();
+    prometheus.until_found(up, TIMEOUT).await.unwrap();
 }
 
 /// Waits until the alert about a service fires, or no longer does.
 async fn until_down(prometheus: &Prometheus, service: &str, down: bool) {
     let what = format!("ServiceDown of {service} to be {down}");
-    deadline::until(&what, PATIENCE, async || {
+    deadline::until(&what, TIMEOUT, async || {
         let fires = is_down(&prometheus.firing().await?, service);
         Ok((fires == down).then_some(()))
     })

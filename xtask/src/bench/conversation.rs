@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The longest wait: a proxy that hangs is an error, not a figure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest answer; the backend's has a little over 1 KiB.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -40,10 +40,10 @@ pub(super) fn authorized(user: u32) -> String {
 
 impl Conversation {
     pub(super) fn new(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)
             .with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self {
             stream,
             buffer: Vec::new(),

@@ -14,7 +14,7 @@ use testbed::ports;
 use testbed::process::Process;
 use testbed::service_bed::ServiceBed;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const KEY: &str = "test-{{name}}-key";
 
 /// What stands; the service ends first.
@@ -46,7 +46,7 @@ impl Scene {
     async fn send(&self, call: Call) -> Answer {
         let client = Connection::new(&self.url()).unwrap();
         let mut client = client.header("x-api-key", KEY);
-        client.send(&call, PATIENCE).await.unwrap()
+        client.send(&call, TIMEOUT).await.unwrap()
     }
 
     async fn keep(&self, note: &Value) -> Answer {
@@ -88,7 +88,7 @@ async fn what_is_wrong_is_refused() {
     }
     assert_eq!(scene.show(&json!(999)).await.status, 404);
     let mut stranger = Connection::new(&scene.url()).unwrap();
-    let answer = stranger.send(&Call::get("/{{name}}/notes/1"), PATIENCE).await;
+    let answer = stranger.send(&Call::get("/{{name}}/notes/1"), TIMEOUT).await;
     assert_eq!(answer.unwrap().status, 401);
 }
 
@@ -100,7 +100,7 @@ async fn a_database_that_dies_and_comes_back_costs_no_note() {
     assert_eq!(scene.keep(&json!({"text": "during"})).await.status, 503);
     scene.bed.cluster.start().await.unwrap();
     // Each connection that the dead one had may cost an answer of 503.
-    let shown = deadline::until("the note to be shown", PATIENCE, async || {
+    let shown = deadline::until("the note to be shown", TIMEOUT, async || {
         let shown = scene.show(&kept["id"]).await;
         Ok((shown.status != 503).then_some(shown))
     });

@@ -32,7 +32,7 @@ use url::Url;
 /// Key sets hold a handful of keys; a larger one is none.
 const SET_BYTES_MAX: usize = 1 << 20;
 /// How long reading may take, all together.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The least time between two readings, asked for or after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -106,7 +106,7 @@ impl Issuer {
         loop {
             self.begun.store(self.elapsed(), Ordering::Relaxed);
             let generation = *self.read.borrow() + 1;
-            let read = timeout(PATIENCE, read(&self.source.source)).await;
+            let read = timeout(TIMEOUT, read(&self.source.source)).await;
             let read = read.unwrap_or_else(|_| Err("it took too long".to_owned()));
             let set = read.and_then(|text| {
                 KeySet::parse(&text, generation).map_err(|error| error.to_string())

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// long: a connection that is closed on data still coming is reset,
 /// and the client may never see why.
 const DISCARD_BYTES_MAX: usize = 8 << 20;
-const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn discard(mut body: Incoming) {
     if body.is_end_stream() || body.size_hint().lower() > DISCARD_BYTES_MAX as u64 {
@@ -26,5 +26,5 @@ pub(crate) async fn discard(mut body: Incoming) {
         }
     };
     // Too slow, then: the client takes its chances.
-    let _ = tokio::time::timeout(DISCARD_PATIENCE, all).await;
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, all).await;
 }

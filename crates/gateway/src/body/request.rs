@@ -70,7 +70,7 @@ pub(crate) struct Stream {
     /// How many bytes of the rest may come.
     room: u64,
     /// How long the next part may take; `None` in a conversation.
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     /// Runs while the next part is awaited.
     waiting: Option<Box<Deadline>>,
 }
@@ -141,7 +141,7 @@ impl RequestBody {
         let most = limits.body_bytes.unwrap_or(u64::MAX);
         Self::Stream(Box::new(Stream {
             room: most.saturating_sub(begun.len() as u64),
-            patience: Some(limits.body),
+            timeout: Some(limits.body),
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
             progress: Progress(Rc::new(Cell::new(Instant::now()))),
@@ -152,7 +152,7 @@ impl RequestBody {
     /// Waits for each part for as long as it takes.
     pub(crate) fn patiently(mut self) -> Self {
         if let Self::Stream(stream) = &mut self {
-            stream.patience = None;
+            stream.timeout = None;
         }
         self
     }
@@ -196,7 +196,7 @@ impl Stream {
         }
         let frame = match Pin::new(&mut self.rest).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => return self.poll_patience(cx).map(|fault| Some(Err(fault))),
+            Poll::Pending => return self.poll_timeout(cx).map(|fault| Some(Err(fault))),
         };
         self.waiting = None;
         self.progress.0.set(Instant::now());
@@ -206,11 +206,11 @@ impl Stream {
         }))
     }
 
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
-        let Some(patience) = self.patience else {
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
+        let Some(timeout) = self.timeout else {
             return Poll::Pending;
         };
-        let end = || Instant::now() + patience;
+        let end = || Instant::now() + timeout;
         let waiting = self
             .waiting
             .get_or_insert_with(|| Box::new(Deadline::at(end())));

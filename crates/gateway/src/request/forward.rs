@@ -52,8 +52,8 @@ pub(crate) async fn forward(
     let begun = Instant::now();
     let local = worker.upstreams.get(index);
     let upstream = &local.upstream;
-    let mut passage = match local.pass(begun.into_std()) {
-        Ok(passage) => passage,
+    let mut permit = match local.pass(begun.into_std()) {
+        Ok(permit) => permit,
         Err(after) => return Err(Failure::NotSent(breaker_open(after))),
     };
     let progress = request.body().progress();
@@ -65,24 +65,24 @@ pub(crate) async fn forward(
     if ended.is_none() {
         tracing::warn!(upstream = %upstream.name, "upstream did not answer in time");
         upstream.failed(place.get());
-        if let Some(passage) = passage.take() {
-            passage.end(true);
+        if let Some(permit) = permit.take() {
+            permit.end(true);
         }
         if let Some(linger) = linger {
             ended = timeout_at(Instant::now() + linger, answer).await.ok();
         }
     }
     let ended = ended.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
-    if let Some(passage) = passage {
+    if let Some(permit) = permit {
         let breaker = upstream.breaker.as_ref();
         match &ended {
             Ok(response) => {
                 let status = response.status().as_u16();
-                passage.end(breaker.is_some_and(|breaker| breaker.is_failure(status)));
+                permit.end(breaker.is_some_and(|breaker| breaker.is_failure(status)));
             }
-            Err(failure) if failure.refusal().is_the_upstreams() => passage.end(true),
+            Err(failure) if failure.refusal().is_the_upstreams() => permit.end(true),
             // The client's doing: it says nothing about the upstream.
-            Err(_) => drop(passage),
+            Err(_) => drop(permit),
         }
     }
     ended
@@ -315,8 +315,8 @@ fn answer(
         });
     }
     let pool = Rc::clone(&local.pool);
-    let patience = BodyTimeout::new(begun);
-    Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, patience)))
+    let body_timeout = BodyTimeout::new(begun);
+    Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout)))
 }
 
 /// Whether an answer says that it does not come from who was asked.

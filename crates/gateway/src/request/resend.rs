@@ -11,13 +11,13 @@
 //! | HTTP/2 says that nothing was processed; it is used up  | a try    | given up |
 //! | it broke without an answer, or the answer makes no sense | a try  | given up |
 //! | 502, 503 or 504                                        | a try    | given up |
-//! | no answer in time                                      | given up | given up |
 //! | its own body failed: the client's doing                | given up | given up |
 //!
 //! "At once" is on a new connection to the same instance. "A try" is after a
 //! pause, at another instance of the same side where there is one, as often as
 //! the plan's `retries` and their budget allow. A 502, 503 or 504 that is given
-//! up is passed on.
+//! up is passed on. When the plan's time for the answer is over, nothing is tried
+//! any more, whatever came of it.
 //!
 //! # To the other side
 //!

@@ -184,9 +184,9 @@ async fn exchange(
         Failure::Sent(Refusal::Lost)
     })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let (pool, patience) = (Rc::clone(&local.pool), BodyTimeout::new(begun));
+        let (pool, body_timeout) = (Rc::clone(&local.pool), BodyTimeout::new(begun));
         let response =
-            response.map(|body| ResponseBody::upstream(body, connection, pool, patience));
+            response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout));
         return Ok(UpgradeAnswer::Declined(response));
     }
     let response = response.map(|_none| ResponseBody::empty());

@@ -112,7 +112,7 @@ pub(crate) enum Bond {
 }
 
 impl PresentedToken {
-    /// What it means under a standing. `applied` says how far a side's log has
+    /// What it means under a routing state. `applied` says how far a side's log has
     /// been applied on the other one.
     pub(crate) fn bond(
         self,

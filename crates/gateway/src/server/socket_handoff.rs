@@ -42,7 +42,7 @@ use std::{
 
 /// How long each step of the other side may take: a successor reads its plan
 /// and certificates meanwhile.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Descriptors in one message; Linux allows 253.
 const PART: usize = 64;
@@ -173,8 +173,8 @@ impl Taken {
 }
 
 fn bound(stream: &UnixStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))
 }
 
 fn expect(stream: &mut UnixStream, wanted: u8) -> io::Result<()> {

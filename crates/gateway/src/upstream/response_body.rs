@@ -32,7 +32,7 @@ pub(crate) struct Passing {
     body: IncomingBody,
     connection: Option<UpstreamConnection>,
     pool: Rc<Pool>,
-    patience: BodyTimeout,
+    body_timeout: BodyTimeout,
     /// Where it is to be kept, too.
     tee: Option<Box<Tee>>,
 }
@@ -60,13 +60,13 @@ impl ResponseBody {
         body: IncomingBody,
         connection: UpstreamConnection,
         pool: Rc<Pool>,
-        patience: BodyTimeout,
+        body_timeout: BodyTimeout,
     ) -> Self {
         Self::Upstream(Passing {
             body,
             connection: Some(connection),
             pool,
-            patience,
+            body_timeout,
             tee: None,
         })
     }
@@ -98,7 +98,7 @@ impl Passing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match frame {
             Poll::Pending => {
-                let Poll::Ready(cut) = self.patience.poll(&self.pool.upstream, cx) else {
+                let Poll::Ready(cut) = self.body_timeout.poll(&self.pool.upstream, cx) else {
                     return Poll::Pending;
                 };
                 self.connection = None;
@@ -110,7 +110,7 @@ impl Passing {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
-                self.patience.moved();
+                self.body_timeout.moved();
                 if let Some(tee) = &mut self.tee {
                     // Trailers are not kept, so neither is what has some.
                     let keeps = frame.data_ref().is_some_and(|data| tee.add(data));

@@ -317,13 +317,13 @@ async fn whatever_upstreams_do_no_request_is_doubled_mixed_up_or_forgotten() {
         let two = chaotic(rng.next_u64(), Arc::clone(&counted)).await;
         sides.push(format!("urls: [\"http://{one}\", \"http://{two}\"]"));
     }
-    let patience = "timeouts: { first-byte: 500ms, idle: 300ms, whole: 2s }, \
+    let timeouts = "timeouts: { first-byte: 500ms, idle: 300ms, whole: 2s }, \
         retries: { attempts: 3, backoff: 2ms }, \
         balance: { ejection: { after: 2, for: 20ms, at-most: 100ms } }";
     let plan = shaped(
-        &format!("{}, {patience}", sides[0]),
+        &format!("{}, {timeouts}", sides[0]),
         &format!(
-            "{}, {patience}, breaker: {{ open: 50ms, volume: 50 }}",
+            "{}, {timeouts}, breaker: {{ open: 50ms, volume: 50 }}",
             sides[1]
         ),
         "",

@@ -14,7 +14,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[];
 
 /// How long a proxy that does not end a connection is listened to: a verdict
 /// takes it a millisecond.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// More shapes, of which the others decide whether they are refused.
 fn open_questions() -> Vec<(&'static str, Vec<u8>)> {
@@ -95,7 +95,7 @@ async fn first_answer(address: SocketAddr, parts: [&[u8]; 2]) -> Vec<u8> {
     }
     let (mut answer, mut part) = (Vec::new(), vec![0; 16 << 10]);
     while statuses(&answer).is_empty() {
-        match tokio::time::timeout(PATIENCE, stream.read(&mut part)).await {
+        match tokio::time::timeout(TIMEOUT, stream.read(&mut part)).await {
             Ok(Ok(length)) if length > 0 => answer.extend_from_slice(&part[..length]),
             _ => break,
         }

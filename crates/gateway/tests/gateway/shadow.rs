@@ -393,7 +393,7 @@ async fn only_safe_methods_of_reads_are_compared() {
         assert!(std::time::Instant::now() < end, "never compared");
     }
     let copied = |upstream: &Upstream| {
-        let copy = |seen: &Seen| seen.header("x-banyan-shadow").is_some();
+        let copy = |seen: &ReceivedRequest| seen.header("x-banyan-shadow").is_some();
         upstream.seen().into_iter().filter(copy).collect::<Vec<_>>()
     };
     assert_eq!(

@@ -93,8 +93,8 @@ pub async fn replay(
 }
 
 /// How the outbox stands, for metrics.
-pub async fn standing(database: &Database) -> Result<Backlog, DatabaseError> {
-    let standing = sqlx::query_as(
+pub async fn backlog(database: &Database) -> Result<Backlog, DatabaseError> {
+    let backlog = sqlx::query_as(
         "select count(*) filter (where d.dead_at is null) as waiting, \
          coalesce(extract(epoch from clock_timestamp() \
            - min(e.emitted_at) filter (where d.dead_at is null)), 0)::float8 as oldest_seconds, \
@@ -103,7 +103,7 @@ pub async fn standing(database: &Database) -> Result<Backlog, DatabaseError> {
     )
     .fetch_one(database.pool())
     .await?;
-    Ok(standing)
+    Ok(backlog)
 }
 
 /// Deletes what nobody needs any more, at most `limit` rows of each kind: events

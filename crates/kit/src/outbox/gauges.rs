@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::standing;
+use super::backlog;
 use crate::database::Database;
 use crate::metrics::Metrics;
 use crate::service::{Fault, Stopping};
@@ -40,7 +40,7 @@ impl Gauges {
     pub async fn keep(self, database: Database, stopping: Stopping) -> Result<(), Fault> {
         loop {
             // While the database is away, the last ones stand.
-            if let Ok(now) = standing(&database).await {
+            if let Ok(now) = backlog(&database).await {
                 self.waiting.set(now.waiting);
                 self.dead.set(now.dead);
                 self.oldest.set(now.oldest_seconds);

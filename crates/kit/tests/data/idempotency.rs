@@ -23,7 +23,7 @@ async fn fresh(database: &Database, request: KeyedRequest) -> Attempt {
 
 /// The server learns of the end of the last attempt a moment later.
 async fn fresh_when_free(database: &Database, request: KeyedRequest) -> Attempt {
-    testbed::deadline::until("the key", crate::scene::PATIENCE, async || {
+    testbed::deadline::until("the key", crate::scene::TIMEOUT, async || {
         match begin(database, request.clone()).await {
             Ok(KeyState::Fresh(attempt)) => Ok(Some(attempt)),
             Err(IdempotencyError::UnderWay) => Ok(None),

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use kit::backoff::Backoff;
 use kit::database::{Database, commit};
 use kit::outbox::{
-    Consumer, Delivery, Event, JetStream, JetStreamSettings, Relay, RelaySettings, emit, standing,
+    Consumer, Delivery, Event, JetStream, JetStreamSettings, Relay, RelaySettings, backlog, emit,
 };
 use serde_json::{Value, json};
 use testbed::deadline;
@@ -13,7 +13,7 @@ use testbed::ports;
 use testbed::process::{Process, Spec};
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{PATIENCE, Scene};
+use crate::scene::{Scene, TIMEOUT};
 
 const TOPIC: &str = "order.placed";
 
@@ -44,7 +44,7 @@ fn settings(port: u16) -> JetStreamSettings {
 }
 
 async fn connect(server: &mut Process, port: u16) -> JetStream {
-    deadline::until("the NATS server", PATIENCE, async || {
+    deadline::until("the NATS server", TIMEOUT, async || {
         server.ensure_running()?;
         Ok(JetStream::connect(settings(port)).await.ok())
     })
@@ -72,7 +72,7 @@ async fn stored(stream: &mut Stream) -> Vec<(String, Value)> {
             let document = serde_json::from_slice(&message.payload).unwrap();
             (message.subject.to_string(), document)
         });
-    tokio::time::timeout(PATIENCE, all.collect()).await.unwrap()
+    tokio::time::timeout(TIMEOUT, all.collect()).await.unwrap()
 }
 
 async fn tell(database: &Database, key: &str, number: i64) {
@@ -121,9 +121,9 @@ async fn events_arrive_once_and_in_order_though_the_server_dies() {
         }
         tell(&database, &(number % 3).to_string(), number).await;
     }
-    deadline::until("the outbox to be empty", PATIENCE, async || {
+    deadline::until("the outbox to be empty", TIMEOUT, async || {
         server.ensure_running()?;
-        Ok((standing(&database).await?.waiting == 0).then_some(()))
+        Ok((backlog(&database).await?.waiting == 0).then_some(()))
     })
     .await
     .unwrap();

@@ -7,7 +7,7 @@ use kit::backoff::Backoff;
 use kit::database::{Database, DatabaseSettings, commit};
 use kit::outbox::{
     Consumer, Delivery, DeliveryError, Event, Relay, RelaySettings, Transactional,
-    TransactionalConsumer, dead_letters, emit, replay, standing, sweep,
+    TransactionalConsumer, backlog, dead_letters, emit, replay, sweep,
 };
 use parking_lot::Mutex;
 use sqlx::PgConnection;
@@ -15,7 +15,7 @@ use testbed::deadline;
 use testbed::process::{Process, Spec};
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{PATIENCE, SCHEMA, Scene, applied, count};
+use crate::scene::{SCHEMA, Scene, TIMEOUT, applied, count};
 
 const TOPIC: &str = "order.placed";
 
@@ -93,8 +93,8 @@ async fn tell(database: &Database, key: &str, number: i64) {
 }
 
 async fn until_empty(database: &Database) {
-    deadline::until("the outbox to be empty", PATIENCE, async || {
-        Ok((standing(database).await?.waiting == 0).then_some(()))
+    deadline::until("the outbox to be empty", TIMEOUT, async || {
+        Ok((backlog(database).await?.waiting == 0).then_some(()))
     })
     .await
     .unwrap();
@@ -190,7 +190,7 @@ async fn writers_of_a_key_are_told_of_in_the_order_of_their_commits() {
         async move { tell(&database, "a", 2).await }
     });
     tell(&database, "b", 3).await;
-    deadline::poll("the other key", PATIENCE, || {
+    deadline::poll("the other key", TIMEOUT, || {
         Ok((!listening.heard.lock().is_empty()).then_some(()))
     })
     .await
@@ -266,8 +266,8 @@ async fn what_is_refused_is_tried_again_then_dead_and_can_be_replayed() {
     until_empty(&database).await;
     stop.cancel();
     task.await.unwrap();
-    let standing = standing(&database).await.unwrap();
-    assert_eq!((standing.waiting, standing.dead), (0, 0));
+    let backlog = backlog(&database).await.unwrap();
+    assert_eq!((backlog.waiting, backlog.dead), (0, 0));
     assert_eq!(count(&database, "outbox_events").await, 0);
 }
 
@@ -287,7 +287,7 @@ async fn a_database_that_goes_and_comes_back_loses_nothing() {
     scene.cluster.start().await.unwrap();
     // Connections from before are noticed to be dead when they are used: all that
     // are there are, at once.
-    deadline::until("live connections only", PATIENCE, async || {
+    deadline::until("live connections only", TIMEOUT, async || {
         let mut taken = Vec::new();
         for _ in 0..database.pool().size() {
             let Ok(mut connection) = database.pool().acquire().await else {
@@ -353,7 +353,7 @@ async fn relays_that_are_killed_apply_everything_once_and_in_order() {
     for round in 0..4 {
         let before = count(&database, "applied").await;
         let mut worker = start(round);
-        deadline::until("some work", PATIENCE, async || {
+        deadline::until("some work", TIMEOUT, async || {
             worker.ensure_running()?;
             Ok((count(&database, "applied").await >= (before + 20).min(NUMBERS)).then_some(()))
         })

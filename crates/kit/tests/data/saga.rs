@@ -15,7 +15,7 @@ use testbed::process::{Process, Spec};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::scene::{PATIENCE, SCHEMA, Scene, applied};
+use crate::scene::{SCHEMA, Scene, TIMEOUT, applied};
 
 const STEPS: [&str; 3] = ["reserve", "pay", "ship"];
 
@@ -149,7 +149,7 @@ async fn start(database: &Database) -> Uuid {
 }
 
 async fn until(database: &Database, id: Uuid, stage: Stage) {
-    deadline::until(&format!("{stage:?}"), PATIENCE, async || {
+    deadline::until(&format!("{stage:?}"), TIMEOUT, async || {
         let status = status(database, id).await?.unwrap();
         Ok((status.stage == stage).then_some(()))
     })
@@ -272,7 +272,7 @@ async fn killed_at_any_step_it_goes_on_and_has_each_effect_once() {
             }
             let logs = scene.directory.path().join("logs");
             let mut worker = Process::start(&spec, &logs).unwrap();
-            let exit = worker.wait(PATIENCE).await.unwrap();
+            let exit = worker.wait(TIMEOUT).await.unwrap();
             assert_eq!(exit.code, 128 + 9, "{crash}");
             // The lease would end by itself; the test need not wait for it.
             sqlx::query("update sagas set due_at = now() where lease is not null")

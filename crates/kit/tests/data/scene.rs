@@ -9,7 +9,7 @@ use testbed::cluster::{Cluster, Options, Rights};
 use testbed::directory::PrivateDirectory;
 
 pub const SCHEMA: Schema = Schema::of("shop_service");
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The service's own table: what was applied, in order.
 const TABLES: &str = "create table applied (number bigint generated always as identity, \

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::support::{PATIENCE, client, client_at, serving};
+use crate::support::{TIMEOUT, client, client_at, serving};
 
 /// What a service of these tests does: fails so many times, then answers.
 #[derive(Debug, Default)]
@@ -255,8 +255,8 @@ async fn more_than_there_is_room_for_waits_and_more_than_may_wait_is_refused() {
     let policy = Policy {
         concurrency: 1,
         waiting: 1,
-        timeout: PATIENCE,
-        attempt_timeout: PATIENCE,
+        timeout: TIMEOUT,
+        attempt_timeout: TIMEOUT,
         ..Policy::default()
     };
     let client = client(&[], &running, policy);

@@ -86,15 +86,15 @@ async fn who_stops_is_not_ready_first() {
     };
     let url = format!("http://{host}:{port}");
     let call = testbed::http_client::Call::get("/health/ready");
-    testbed::deadline::until("it is not ready", crate::support::PATIENCE, async || {
-        let answer = testbed::http_client::call(&url, &call, crate::support::PATIENCE).await?;
+    testbed::deadline::until("it is not ready", crate::support::TIMEOUT, async || {
+        let answer = testbed::http_client::call(&url, &call, crate::support::TIMEOUT).await?;
         Ok((answer.status == 503).then_some(()))
     })
     .await
     .unwrap();
     // It still takes requests: whoever balances has not noticed yet.
     let call = testbed::http_client::Call::get("/health/live");
-    let answer = testbed::http_client::call(&url, &call, crate::support::PATIENCE).await;
+    let answer = testbed::http_client::call(&url, &call, crate::support::TIMEOUT).await;
     assert_eq!(answer.unwrap().status, 200);
     stopping.abort();
 }

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testbed::deadline::until;
 
-use crate::support::{PATIENCE, kit, started, url};
+use crate::support::{TIMEOUT, kit, started, url};
 
 /// A registry's memory.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +93,7 @@ async fn known(memory: &Memory, what: &str, count: usize) {
         let entries = memory.0.lock().entries.len();
         Ok((entries == count).then_some(()))
     };
-    until(what, PATIENCE, condition).await.unwrap();
+    until(what, TIMEOUT, condition).await.unwrap();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testbed::deadline::until;
 
-use crate::support::{PATIENCE, get, started, url};
+use crate::support::{TIMEOUT, get, started, url};
 
 /// What came by each key, and whether it was taken.
 type ReceivedBatches = Arc<Mutex<BTreeMap<String, (Value, bool)>>>;
@@ -91,7 +91,7 @@ async fn analytics_is_told_each_answer_once_by_its_route() {
         ("/users/{id}", 200),
     ];
     let expected = expected.map(|(endpoint, status)| (endpoint.to_owned(), status));
-    until("analytics to know", PATIENCE, async || {
+    until("analytics to know", TIMEOUT, async || {
         Ok((requests(&told) == expected).then_some(()))
     })
     .await

@@ -232,7 +232,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
 async fn who_takes_nothing_of_an_answer_is_cut_off() {
     const LARGE: usize = 64 << 10;
     // Longer than the service has patience with such a reader.
-    const PATIENCE: Duration = Duration::from_mins(2);
+    const TIMEOUT: Duration = Duration::from_mins(2);
     let answers = Arc::new(());
     let held = Arc::clone(&answers);
     let endless = at_get(move || {
@@ -254,7 +254,7 @@ async fn who_takes_nothing_of_an_answer_is_cut_off() {
     reader.read_exact(&mut some).await.unwrap();
     assert_eq!(Arc::strong_count(&answers), nobody + 1);
     let given_up = || Ok((Arc::strong_count(&answers) == nobody).then_some(()));
-    testbed::deadline::poll("the answer to be given up", PATIENCE, given_up)
+    testbed::deadline::poll("the answer to be given up", TIMEOUT, given_up)
         .await
         .unwrap();
     running.stop().await;

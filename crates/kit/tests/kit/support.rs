@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 pub const GREETER: Identity = Identity::new("greeter", "1.2.3", 0);
 
 /// Nothing in these tests takes as long as this; what does hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The kit as the environment would give it, on a port that is free.
 pub fn kit(variables: &[(&str, &str)]) -> Kit {
@@ -70,7 +70,7 @@ pub async fn post(running: &Running, path: &str, json: &str) -> Answer {
 
 /// Asks until the answer is as it should be.
 pub async fn until(running: &Running, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
         let answer = get(running, path).await;
         if good(&answer) {

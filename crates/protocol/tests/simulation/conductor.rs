@@ -31,7 +31,7 @@ pub enum What {
 }
 
 /// Ticks after which a call without an answer is given up.
-const PATIENCE: u64 = 3;
+const TIMEOUT: u64 = 3;
 
 pub struct Conductor {
     pub journal: Vec<Event>,
@@ -129,7 +129,7 @@ impl Conductor {
     pub fn tick(&mut self) {
         self.now += 1;
         self.waited += 1;
-        if self.awaited.is_some() && self.waited > PATIENCE {
+        if self.awaited.is_some() && self.waited > TIMEOUT {
             self.awaited = None;
             self.feed(Input::Failed("no answer".to_owned()));
         }

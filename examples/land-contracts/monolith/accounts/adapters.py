@@ -25,7 +25,7 @@ class Away(APIException):
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class SessionAnswer:
     """What is said of a session: that it goes on, or why not."""
 
     state: str = "unknown"
@@ -52,7 +52,7 @@ class Nobody:
         return None
 
     def claim(self, token):
-        return Told()
+        return SessionAnswer()
 
     def end(self, session_id):
         pass
@@ -92,7 +92,7 @@ class AuthAdapter:
         try:
             said = answer.json()
             session = said.get("session")
-            told = Told(state=said["state"], session=session and uuid.UUID(session))
+            told = SessionAnswer(state=said["state"], session=session and uuid.UUID(session))
             if told.state != "good":
                 return told
             return dataclasses.replace(

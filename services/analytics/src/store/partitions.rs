@@ -8,7 +8,7 @@ use crate::settings::Retention;
 /// As many days without a round do no harm.
 const AHEAD_DAYS: i32 = 3;
 /// A drop waits for who reads, and whoever comes then waits for it: not long.
-const PATIENCE: &str = "set local lock_timeout = '2s'";
+const TIMEOUT: &str = "set local lock_timeout = '2s'";
 /// Hours that are deleted at once.
 const SWEEP_LIMIT: u64 = 10_000;
 
@@ -25,7 +25,7 @@ const SWEEPS: [&str; 3] = [
 /// Brings partitions up to date. Several at once wait for each other.
 pub async fn keep(database: &Database, retention: Retention) -> Result<(), DatabaseError> {
     let mut transaction = database.begin().await?;
-    sqlx::query(PATIENCE).execute(&mut *transaction).await?;
+    sqlx::query(TIMEOUT).execute(&mut *transaction).await?;
     let dropped: i32 = sqlx::query_scalar("select keep_partitions($1, $2, $3)")
         .bind(retention.rows.cast_signed())
         .bind(retention.minutes.cast_signed())

@@ -35,7 +35,7 @@ pub enum RollupOutcome {
 const TRY_LOCK: &str = "select pg_try_advisory_xact_lock(hashtextextended('analytics:rollup', 0))";
 
 /// A minute of a busy hour takes longer to add up than a request may.
-const PATIENCE: &str = "set local statement_timeout = '60s'";
+const TIMEOUT: &str = "set local statement_timeout = '60s'";
 
 const TAKE: &str = "with chosen as ( \
      select distinct minute from arrivals order by minute limit $1), \
@@ -52,7 +52,7 @@ pub async fn round(database: &Database) -> Result<RollupOutcome, DatabaseError> 
     if !locked {
         return Ok(RollupOutcome::Elsewhere);
     }
-    sqlx::query(PATIENCE).execute(&mut *transaction).await?;
+    sqlx::query(TIMEOUT).execute(&mut *transaction).await?;
     let stored_items: Vec<(String, OffsetDateTime)> = sqlx::query_as(TAKE)
         .bind(MINUTES)
         .fetch_all(&mut *transaction)

@@ -7,7 +7,7 @@ use testbed::deadline;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Notify};
 
-use crate::scene::{PATIENCE, Scene, minutes_ago, post, request};
+use crate::scene::{Scene, TIMEOUT, minutes_ago, post, request};
 
 const PATH: &str = "/analytics/metrics";
 const SENDERS: u32 = 4;
@@ -61,7 +61,7 @@ async fn what_was_accepted_outlives_the_database() {
                 .filter(|one| (*one == "accepted") == is_accepted);
             Ok((count.count() >= least).then_some(()))
         };
-        deadline::until(what, PATIENCE, enough).await.unwrap();
+        deadline::until(what, TIMEOUT, enough).await.unwrap();
     };
     until("accepted batches", 50, true).await;
     // In the middle of whatever it does.

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use testbed::deadline;
 use testbed::process::Process;
 
-use crate::scene::{PATIENCE, Scene, minutes_ago, request};
+use crate::scene::{Scene, TIMEOUT, minutes_ago, request};
 
 /// Whether what is rolled up, by minute and by hour, is what is there, row by
 /// row and of the whole service: requests, errors, times, and the cells of the histograms.
@@ -109,7 +109,7 @@ async fn a_round_that_is_killed_leaves_nothing_out_and_nothing_twice() {
             .await
             .unwrap();
         scene.report(&some(0..5), &[]).await;
-        deadline::until("the round to wait", PATIENCE, async || {
+        deadline::until("the round to wait", TIMEOUT, async || {
             let waiting: i64 = scene
                 .value(
                     "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::types::FromSqlOwned;
 
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 pub const KEY: &str = "test-analytics-key";
 const SERVICE_SECRET: &str = "test-service-secret-of-some-length-01234";
 const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
@@ -88,7 +88,7 @@ impl Scene {
 
     /// Waits until all that came is rolled up.
     pub async fn until_rolled_up(&self) {
-        deadline::until("the roll-ups", PATIENCE, async || {
+        deadline::until("the roll-ups", TIMEOUT, async || {
             let notes: i64 = self.value("select count(*) from arrivals").await;
             Ok((notes == 0).then_some(()))
         })

@@ -23,8 +23,8 @@ use crate::user::User;
 
 /// Whose session it is, if it goes on, here or at the other issuer.
 pub(super) async fn find(shared: &AppState, id: Uuid) -> Result<Option<User>, Problem> {
-    let standing = session::standing(&mut *shared.connection().await?, id).await?;
-    match standing {
+    let session_state = session::session_state(&mut *shared.connection().await?, id).await?;
+    match session_state {
         SessionState::Active(user) => Ok(Some(user)),
         SessionState::Ended => Ok(None),
         SessionState::Unconfirmed => match shared.legacy.session(id).await? {
@@ -68,7 +68,7 @@ pub(super) async fn refresh(
     let mut connection = shared.connection().await?;
     let found = session::token(&mut connection, token).await?;
     if let Some(found) = &found
-        && let SessionState::Ended = session::standing(&mut connection, found.session).await?
+        && let SessionState::Ended = session::session_state(&mut connection, found.session).await?
     {
         return Err(ended());
     }
@@ -124,11 +124,11 @@ async fn replayed<T>(
     address: ClientAddress,
     session: Uuid,
 ) -> Result<T, Problem> {
-    let standing = session::standing(&mut *shared.connection().await?, session).await?;
+    let session_state = session::session_state(&mut *shared.connection().await?, session).await?;
     end_there(shared, session).await?;
     let mut transaction = shared.database.begin().await?;
     session::end(&mut transaction, session, "replay").await?;
-    if let SessionState::Active(user) = standing {
+    if let SessionState::Active(user) = session_state {
         let event = Event::RefreshReplayed {
             user: user.id,
             session,

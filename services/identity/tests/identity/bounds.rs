@@ -8,7 +8,7 @@ use testbed::deadline;
 use testbed::process::{Process, Signal, Spec};
 use tokio::task::JoinSet;
 
-use crate::scene::{self, PASSWORD, PATIENCE, Scene, bearer, pair, send};
+use crate::scene::{self, PASSWORD, Scene, TIMEOUT, bearer, pair, send};
 
 const WRONG: &str = "Wrong-Password-1";
 
@@ -222,7 +222,7 @@ async fn nothing_secret_is_logged() {
         let connected = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
         Ok(connected.is_ok().then_some(()))
     };
-    deadline::until("the service to listen", PATIENCE, ready)
+    deadline::until("the service to listen", TIMEOUT, ready)
         .await
         .unwrap();
     let json_type = "Content-Type: application/json\r\n";
@@ -269,7 +269,7 @@ async fn nothing_secret_is_logged() {
         422
     );
     process.signal(Signal::Term);
-    assert_eq!(process.wait(PATIENCE).await.unwrap().code, 0);
+    assert_eq!(process.wait(TIMEOUT).await.unwrap().code, 0);
     let log = std::fs::read_to_string(process.log()).unwrap();
     assert!(log.contains("a refresh token came a second time"), "{log}");
     let secrets = [

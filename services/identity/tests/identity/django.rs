@@ -12,7 +12,7 @@ use testbed::python::Environment;
 use crate::scene::{PASSWORD, Scene, pair};
 
 /// argon2 takes 100 MiB and a core; six algorithms and two passwords.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What Django 5.2 writes itself.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
@@ -26,7 +26,7 @@ async fn python(script: &str, arguments: &[&str], database: &str) -> Value {
         .arg(home.join(script))
         .args(arguments)
         .env("DATABASE_URL", database);
-    let finished = process::run(&spec, PATIENCE)
+    let finished = process::run(&spec, TIMEOUT)
         .await
         .unwrap()
         .successful()

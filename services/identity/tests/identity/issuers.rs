@@ -105,7 +105,7 @@ async fn insistent(scene: &Scene, token: &str) -> Answer {
         let answer = scene.refresh(token).await;
         Ok((answer.status != 503).then_some(answer))
     };
-    let answer = testbed::deadline::until("an answer", scene::PATIENCE, shown);
+    let answer = testbed::deadline::until("an answer", scene::TIMEOUT, shown);
     answer.await.unwrap()
 }
 
@@ -176,7 +176,7 @@ async fn while_the_other_is_away_nobody_is_told_to_log_in_again() {
         let answer = one.get("/auth/me", &unknown).await;
         Ok((answer.status == 200).then_some(()))
     };
-    testbed::deadline::until("the other issuer", scene::PATIENCE, back)
+    testbed::deadline::until("the other issuer", scene::TIMEOUT, back)
         .await
         .unwrap();
     assert_eq!(one.refresh(&token).await.status, 200);

@@ -10,7 +10,7 @@ use kit::{ApiKey, Identity, Json, Kit, Service};
 use serde_json::{Value, json};
 use testbed::deadline;
 
-use crate::scene::{PASSWORD, PATIENCE, Scene, bearer, pair, registration};
+use crate::scene::{PASSWORD, Scene, TIMEOUT, bearer, pair, registration};
 
 const IDENTITY: Identity = Identity::new("notification", "1", 0);
 const NEW_PASSWORD: &str = "Another-Password-1";
@@ -65,7 +65,7 @@ impl Letterbox {
             });
             Ok(found)
         };
-        deadline::until("a letter", PATIENCE, find).await.unwrap()
+        deadline::until("a letter", TIMEOUT, find).await.unwrap()
     }
 }
 
@@ -321,7 +321,7 @@ async fn a_session_that_comes_during_a_change_goes_like_the_others() {
     let change = scene.post_by("/auth/password/change", &headers, &body);
     let come = async {
         let waits = async || Ok((scene.text(WAITING).await != "0").then_some(()));
-        deadline::until("the change to be under way", PATIENCE, waits)
+        deadline::until("the change to be under way", TIMEOUT, waits)
             .await
             .unwrap();
         let comes = "insert into session select * from late; commit";

@@ -4,7 +4,7 @@ use serde_json::json;
 use testbed::cluster::Options;
 use testbed::deadline;
 
-use crate::scene::{self, PASSWORD, PATIENCE, Scene};
+use crate::scene::{self, PASSWORD, Scene, TIMEOUT};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_answered_is_lost_with_the_database() {
@@ -28,7 +28,7 @@ async fn nothing_that_was_answered_is_lost_with_the_database() {
         let answer = scene.send("GET /health/ready", "", "").await;
         Ok((answer.status == 200).then_some(()))
     };
-    deadline::until("the service to be ready", PATIENCE, ready)
+    deadline::until("the service to be ready", TIMEOUT, ready)
         .await
         .unwrap();
     // The refused refresh has used nothing up.
@@ -69,7 +69,7 @@ async fn what_is_over_goes_and_nothing_else() {
     // Another instance sweeps when it starts.
     let second = scene::start(&scene.cluster, &[]).await;
     let swept = async || Ok((scene.text(counts).await == "2 3 2 2").then_some(()));
-    deadline::until("what is over to be gone", PATIENCE, swept)
+    deadline::until("what is over to be gone", TIMEOUT, swept)
         .await
         .unwrap();
     second.stop().await;

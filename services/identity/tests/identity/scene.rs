@@ -13,7 +13,7 @@ pub use testbed::raw_http::Answer;
 use testbed::raw_http::talk;
 use tokio::net::TcpStream;
 
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 pub const SECRET: &str = "a secret of the tests that is long enough";
 pub const PASSWORD: &str = "SecurePassword123!";
 

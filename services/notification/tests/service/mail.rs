@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use testbed::deadline;
 
-use crate::scene::{Mode, PATIENCE, SMTP_PASSWORD, SMTP_USER, Scene};
+use crate::scene::{Mode, SMTP_PASSWORD, SMTP_USER, Scene, TIMEOUT};
 
 fn welcome(name: &str, address: &str) -> Value {
     json!({
@@ -141,7 +141,7 @@ async fn a_mail_server_that_dies_and_comes_back_costs_no_mail() {
     let delivery = scene.until_state(&last, "retrying").await;
     assert!(delivery["attempts"].as_i64().unwrap() >= 1);
     scene.start_smtp().await;
-    deadline::poll("all mails", PATIENCE, || {
+    deadline::poll("all mails", TIMEOUT, || {
         let arrived: BTreeSet<String> = scene
             .mails()
             .iter()
@@ -195,13 +195,13 @@ async fn a_database_that_dies_and_comes_back_costs_no_mail() {
     assert_eq!(answer.status, 503, "{answer:?}");
     scene.bed.cluster.start().await.unwrap();
     scene.start_smtp().await;
-    deadline::until("the service to be ready", PATIENCE, async || {
+    deadline::until("the service to be ready", TIMEOUT, async || {
         let ready = scene.get("/health/ready").await;
         Ok((ready.status == 200).then_some(()))
     })
     .await
     .unwrap();
-    deadline::until("the mail", PATIENCE, async || {
+    deadline::until("the mail", TIMEOUT, async || {
         let arrived = scene.mails();
         Ok(arrived
             .iter()

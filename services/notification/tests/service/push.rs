@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::client::token;
-use crate::scene::{PATIENCE, Scene};
+use crate::scene::{Scene, TIMEOUT};
 
 /// A query, headers, and the status that they get.
 type Refused<'a> = (&'a str, &'a [(&'static str, &'a str)], u16);
@@ -53,7 +53,7 @@ async fn next(socket: &mut Socket) -> Option<Value> {
         }
     };
     // In all: pings come for ever.
-    tokio::time::timeout(PATIENCE, message).await.unwrap()
+    tokio::time::timeout(TIMEOUT, message).await.unwrap()
 }
 
 async fn push(scene: &Scene, user: &str, text: &str) {
@@ -179,7 +179,7 @@ async fn a_socket_ends_with_its_token() {
     let mut socket = try_open(&scene, "", &[("authorization", &bearer)])
         .await
         .unwrap();
-    let ended = tokio::time::timeout(PATIENCE, next(&mut socket)).await;
+    let ended = tokio::time::timeout(TIMEOUT, next(&mut socket)).await;
     assert_eq!(ended.unwrap(), None);
 }
 
@@ -195,7 +195,7 @@ async fn a_client_that_reads_nothing_holds_up_nobody() {
     }
     drop(slow);
     // The places of those who have gone are free again.
-    deadline::until("room", PATIENCE + Duration::from_secs(1), async || {
+    deadline::until("room", TIMEOUT + Duration::from_secs(1), async || {
         let mut all = Vec::new();
         for _ in 0..19 {
             let bearer = format!("Bearer {}", token("7", 600));

@@ -13,7 +13,7 @@ use testbed::service_bed::ServiceBed;
 use crate::client::{Answer, Client};
 
 /// Longer than the lease of a delivery that nobody can finish any more: 70 s.
-pub const PATIENCE: Duration = Duration::from_secs(100);
+pub const TIMEOUT: Duration = Duration::from_secs(100);
 pub const KEY: &str = "test-notification-key";
 pub const JWT_SECRET: &str = "test-jwt-secret-of-some-length-0123456789";
 pub const SMTP_USER: &str = "shop@example.com";
@@ -162,7 +162,7 @@ impl Scene {
     }
 
     pub async fn until_mails(&self, count: usize) -> Vec<Value> {
-        deadline::poll(&format!("{count} mails"), PATIENCE, || {
+        deadline::poll(&format!("{count} mails"), TIMEOUT, || {
             let mails = self.mails();
             Ok((mails.len() >= count).then_some(mails))
         })
@@ -194,7 +194,7 @@ impl Scene {
     /// Waits until the only delivery of a notification is in a state.
     pub async fn until_state(&self, notification: &Value, state: &str) -> Value {
         let path = format!("/notifications/{}", notification["id"].as_str().unwrap());
-        deadline::until(&format!("the state {state}"), PATIENCE, async || {
+        deadline::until(&format!("the state {state}"), TIMEOUT, async || {
             let delivery = self.get(&path).await.json()["deliveries"][0].clone();
             Ok((delivery["state"] == state).then_some(delivery))
         })

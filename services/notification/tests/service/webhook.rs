@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use testbed::deadline;
 
-use crate::scene::{Mode, PATIENCE, Scene};
+use crate::scene::{Mode, Scene, TIMEOUT};
 
 /// Remembers what it gets; answers what it is told to, the last answer for ever.
 #[derive(Clone, Default)]
@@ -44,7 +44,7 @@ impl Receiver {
     }
 
     async fn until(&self, count: usize) -> Vec<(HeaderMap, Bytes)> {
-        deadline::poll(&format!("{count} calls"), PATIENCE, || {
+        deadline::poll(&format!("{count} calls"), TIMEOUT, || {
             let got = self.got.lock().unwrap().clone();
             Ok((got.len() >= count).then_some(got))
         })
@@ -155,7 +155,7 @@ async fn a_web_hook_that_is_just_being_removed_costs_no_notification() {
             let count: i64 = looking.query_one(WAITING, &[]).await.unwrap().get(0);
             Ok((count > 0).then_some(()))
         };
-        deadline::until("the notification to wait", PATIENCE, waits)
+        deadline::until("the notification to wait", TIMEOUT, waits)
             .await
             .unwrap();
         removing.batch_execute("commit").await.unwrap();

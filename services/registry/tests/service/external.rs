@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testbed::deadline;
 use tokio::sync::Notify;
 
-use crate::scene::{PATIENCE, Registry, Scene};
+use crate::scene::{Registry, Scene, TIMEOUT};
 use crate::upstream::{Says, Upstream, catalogue};
 
 /// Has it checked once more; its health after that.
@@ -80,7 +80,7 @@ async fn its_state_follows_its_checks() {
             && metrics.contains("registry_instances 0\n");
         Ok(is_counted.then_some(()))
     };
-    deadline::until("the healthy one to be counted", PATIENCE, counted)
+    deadline::until("the healthy one to be counted", TIMEOUT, counted)
         .await
         .unwrap();
     let healthy = two
@@ -175,7 +175,7 @@ async fn what_the_former_address_answers_late_is_not_stored() {
     let path = registry.external(&former.told("michigan")).await;
     former.until_asked_panels(1).await;
     let asked = || Ok((former.asked_health() == 1).then_some(()));
-    deadline::poll("the first check", PATIENCE, asked)
+    deadline::poll("the first check", TIMEOUT, asked)
         .await
         .unwrap();
     let told = next.told("michigan").to_string();
@@ -197,7 +197,7 @@ async fn what_the_former_address_answers_late_is_not_stored() {
             .all(|name| metrics.contains(&format!("{name}{{outcome=\"lost\"}} 1\n")));
         Ok(is_lost.then_some(()))
     };
-    deadline::until("the former one's answers to be lost", PATIENCE, lost)
+    deadline::until("the former one's answers to be lost", TIMEOUT, lost)
         .await
         .unwrap();
 

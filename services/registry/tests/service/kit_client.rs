@@ -7,7 +7,7 @@ use kit::settings::{self, Identity};
 use kit::{Client, Kit, Service};
 use testbed::deadline;
 
-use crate::scene::{KEY, PATIENCE, Scene};
+use crate::scene::{KEY, Scene, TIMEOUT};
 
 /// A kit with these settings, which shows services' tokens.
 pub fn kit(name: &'static str, settings: &[(&str, &str)]) -> Kit {
@@ -55,7 +55,7 @@ async fn answers(client: &Client, expected: &[&str]) {
         heard.sort_unstable();
         Ok((heard == expected).then_some(()))
     };
-    deadline::until(&what, PATIENCE, condition).await.unwrap();
+    deadline::until(&what, TIMEOUT, condition).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use testbed::deadline;
 use testbed::process::Signal;
 use tokio::sync::Notify;
 
-use crate::scene::{PATIENCE, Scene, told};
+use crate::scene::{Scene, TIMEOUT, told};
 use crate::upstream::{Says, Upstream, catalogue};
 use crate::watcher::Watcher;
 
@@ -41,7 +41,7 @@ async fn nothing_is_forgotten_while_the_database_is_away() {
     }
     assert_eq!(registry.call("GET /health/live").await.status, 200);
     // Readiness asks the database at most twice a second.
-    deadline::until("not to be ready", PATIENCE, async || {
+    deadline::until("not to be ready", TIMEOUT, async || {
         let answer = registry.call("GET /health/ready").await;
         Ok((answer.status == 503).then_some(()))
     })
@@ -154,7 +154,7 @@ async fn who_wakes_up_after_its_lease_has_ended_stores_nothing() {
         let is_cut = scene.log(0).contains("an outcome was not stored");
         Ok((is_lost || is_cut).then_some(()))
     };
-    deadline::until("the sleeper to notice", PATIENCE, lost)
+    deadline::until("the sleeper to notice", TIMEOUT, lost)
         .await
         .unwrap();
     let now = sleeper.get(&panels).await;

@@ -11,7 +11,7 @@ use testbed::raw_http;
 pub use testbed::raw_http::Answer;
 use testbed::service_bed::ServiceBed;
 
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 pub const KEY: &str = "test-registry-key";
 pub const SERVICE_SECRET: &str = "a secret of services that is long enough";
 pub const JWT_SECRET: &str = "a secret of users that is long enough too";
@@ -104,7 +104,7 @@ impl Scene {
                 .all(|answer| answer.status == 200)
                 .then_some(()))
         };
-        deadline::until("the registry to be back", PATIENCE, is_back)
+        deadline::until("the registry to be back", TIMEOUT, is_back)
             .await
             .unwrap();
     }
@@ -182,7 +182,7 @@ impl Registry {
     pub async fn until_urls(self, name: &str, urls: &[&str]) {
         let what = format!("{name} to be at {urls:?}");
         let condition = async || Ok((self.urls(name).await == urls).then_some(()));
-        deadline::until(&what, PATIENCE, condition).await.unwrap();
+        deadline::until(&what, TIMEOUT, condition).await.unwrap();
     }
 
     /// Registers an external service; its path.
@@ -203,6 +203,6 @@ impl Registry {
             let answer = self.call(&format!("GET {path}")).await;
             Ok(Some(answer.json()).filter(|value| answer.status == 200 && holds(value)))
         };
-        deadline::until(what, PATIENCE, condition).await.unwrap()
+        deadline::until(what, TIMEOUT, condition).await.unwrap()
     }
 }

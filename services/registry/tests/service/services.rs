@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use testbed::deadline;
 
-use crate::scene::{KEY, PATIENCE, Scene, told};
+use crate::scene::{KEY, Scene, TIMEOUT, told};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_come_are_found_and_go_whichever_registry_is_asked() {
@@ -57,7 +57,7 @@ async fn who_is_not_heard_is_forgotten_and_who_is_stays() {
         assert_eq!(registry.heartbeat(&heard).await, 204);
         Ok((registry.urls("auth").await == ["http://heard:1"]).then_some(()))
     };
-    deadline::until("the silent one to be forgotten", PATIENCE, condition)
+    deadline::until("the silent one to be forgotten", TIMEOUT, condition)
         .await
         .unwrap();
     assert_eq!(registry.heartbeat(&silent).await, 404);

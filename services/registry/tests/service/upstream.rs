@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use testbed::deadline;
 use tokio::sync::Notify;
 
-use crate::scene::PATIENCE;
+use crate::scene::TIMEOUT;
 
 /// What it answers.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Upstream {
 
     pub async fn until_asked_panels(&self, times: usize) {
         let asked = || Ok((self.asked_panels() >= times).then_some(()));
-        deadline::poll("the catalogue to be asked for", PATIENCE, asked)
+        deadline::poll("the catalogue to be asked for", TIMEOUT, asked)
             .await
             .unwrap();
     }

@@ -1,6 +1,6 @@
 use testbed::deadline;
 
-use crate::scene::{KEY, PATIENCE, Scene, told};
+use crate::scene::{KEY, Scene, TIMEOUT, told};
 use crate::watcher::Watcher;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,7 @@ async fn watchers_are_counted_while_they_are_there() {
             let metrics = registry.call("GET /metrics").await;
             Ok(metrics.body.contains(&line).then_some(()))
         };
-        deadline::until(&line, PATIENCE, condition).await.unwrap();
+        deadline::until(&line, TIMEOUT, condition).await.unwrap();
     };
     let mut one = Watcher::open(registry, "", None).await;
     one.snapshot().await;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::scene::{KEY, PATIENCE, Registry};
+use crate::scene::{KEY, Registry, TIMEOUT};
 
 pub struct Watcher {
     stream: BufReader<TcpStream>,
@@ -49,7 +49,7 @@ impl Watcher {
     async fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line);
-        let read = timeout(PATIENCE, read).await.expect("a line in time");
+        let read = timeout(TIMEOUT, read).await.expect("a line in time");
         match read {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(line.trim_end().to_owned()),

@@ -23,7 +23,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest answer that is compared; pages of an API are far smaller.
 const ANSWER_BYTES_MAX: usize = 512 << 10;
@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(1_100);
 
 /// How long changes may take to flow before it cannot be said whether a
 /// difference is one.
-const FLOW_PATIENCE: Duration = Duration::from_secs(10);
+const FLOW_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A comparison.
 pub(super) struct Probe {
@@ -150,7 +150,7 @@ impl Probe {
             extraction.pins.reached(owner.side, position).await;
             Some(())
         };
-        matches!(timeout(FLOW_PATIENCE, flowing).await, Ok(Some(())))
+        matches!(timeout(FLOW_TIMEOUT, flowing).await, Ok(Some(())))
     }
 
     /// Asks both sides.
@@ -176,7 +176,7 @@ impl Probe {
                 Err(_) => ProbeAnswer::Nothing,
             }
         };
-        timeout(PATIENCE, asking)
+        timeout(TIMEOUT, asking)
             .await
             .unwrap_or(ProbeAnswer::Nothing)
     }

@@ -20,8 +20,8 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::task::spawn_local;
 
 /// How long a connection may take, and all of a copy.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest head of an answer.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -80,7 +80,7 @@ impl WriteCopy {
     async fn ask(&self) -> Option<StatusCode> {
         let features = self.worker.config.features.get(self.route.extraction);
         let scratch = features.shadow.as_ref()?.scratch.as_ref()?;
-        let asked = timeout(PATIENCE, Box::pin(exchange(scratch, self.request.clone()))).await;
+        let asked = timeout(TIMEOUT, Box::pin(exchange(scratch, self.request.clone()))).await;
         match asked {
             Ok(Ok(status)) => Some(status),
             Ok(Err(error)) => {
@@ -106,7 +106,7 @@ impl WriteCopy {
 
 /// Over a connection of its own: copies are few, and none may be repeated.
 async fn exchange(scratch: &Addresses, request: Request<Whole>) -> std::io::Result<StatusCode> {
-    let wire = scratch.connect(CONNECT_PATIENCE).await?;
+    let wire = scratch.connect(CONNECT_TIMEOUT).await?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .max_header_size(HEAD_BYTES_MAX)

@@ -34,7 +34,7 @@ const USERS_MAX: usize = 100_000;
 const USER_BYTES_MAX: usize = 256;
 
 /// The longest that one answer of Redis may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long reading rests, in times that it took.
 const REST: u32 = 9;
@@ -243,7 +243,7 @@ fn note(said: &mut FlagSettings, key: &[u8], value: Option<&[u8]>) {
 }
 
 async fn bounded<T>(answer: impl Future<Output = RedisResult<T>>) -> Result<T, ReadError> {
-    Ok(timeout(PATIENCE, answer)
+    Ok(timeout(TIMEOUT, answer)
         .await
         .map_err(|_| ReadError::Slow)??)
 }

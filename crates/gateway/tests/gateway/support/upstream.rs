@@ -22,26 +22,26 @@ use tokio::{
 
 /// A request as an upstream saw it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedRequest {
     pub path: String,
     pub headers: http::HeaderMap,
     pub body: Bytes,
 }
 
-impl Seen {
+impl ReceivedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
 type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
-type Behaviour = Arc<dyn Fn(Seen) -> Answering + Send + Sync>;
+type Behaviour = Arc<dyn Fn(ReceivedRequest) -> Answering + Send + Sync>;
 
 /// A server that notes what it sees.
 #[derive(Clone)]
 pub struct Upstream {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<ReceivedRequest>>>,
     behaviour: Arc<Mutex<Behaviour>>,
     accepted: Arc<AtomicUsize>,
 }
@@ -56,7 +56,7 @@ impl Upstream {
     pub async fn start_at(name: &'static str, address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
         let fine: Behaviour = Arc::new(move |_| Box::pin(async move { text(200, name) }));
         let upstream = Self {
             address,
@@ -91,7 +91,7 @@ impl Upstream {
         let Ok(body) = body.collect().await else {
             return text(400, "cut off");
         };
-        let seen = Seen {
+        let seen = ReceivedRequest {
             path: parts.uri.to_string(),
             headers: parts.headers,
             body: body.to_bytes(),
@@ -107,7 +107,7 @@ impl Upstream {
     }
 
     /// Answers as told from now on.
-    pub fn behave<F>(&self, behaviour: impl Fn(Seen) -> F + Send + Sync + 'static)
+    pub fn behave<F>(&self, behaviour: impl Fn(ReceivedRequest) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
@@ -138,7 +138,7 @@ impl Upstream {
         self.seen.lock().unwrap().clear();
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<ReceivedRequest> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -148,7 +148,7 @@ impl Upstream {
 
     /// The bodies of what it saw, in order.
     pub fn bodies(&self) -> Vec<String> {
-        let body = |seen: &Seen| String::from_utf8_lossy(&seen.body).into_owned();
+        let body = |seen: &ReceivedRequest| String::from_utf8_lossy(&seen.body).into_owned();
         self.seen.lock().unwrap().iter().map(body).collect()
     }
 }
