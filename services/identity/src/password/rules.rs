@@ -12,7 +12,7 @@ const PASSWORD_CHARACTERS_MIN: usize = 8;
 /// Names shorter than this are in many passwords by chance.
 const NAME_CHARACTERS_MIN: usize = 4;
 
-/// A password as a request has it. It is never printed.
+/// A password as somebody sent it. It is never shown.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, format = Password)]
