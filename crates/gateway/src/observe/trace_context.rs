@@ -1,5 +1,6 @@
 //! Which trace a request belongs to: `traceparent` of W3C Trace Context,
-//! levels 1 and 2.
+//! levels 1 and 2. Why it is not OpenTelemetry's propagator:
+//! docs/decisions/0011-own-wire-formats.md.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use plan::Percent;
@@ -166,6 +167,13 @@ mod tests {
             &format!("{GOOD}x"),
             &format!("cc{}x", &GOOD[2..]),
             &format!(" {}", &GOOD[1..]),
+            &format!(" {GOOD} "),
+            &GOOD.replacen("00-4", "00-+", 1),
+            &GOOD.replace("-00f0", "-+0f0"),
+            &GOOD.replace("-01", "-+1"),
+            &GOOD.replace("-01", "-1"),
+            &GOOD.replacen("00-", "0-", 1),
+            "00-1-2-01",
             &GOOD[..54],
         ] {
             assert_eq!(read(wrong), None, "{wrong}");

@@ -1,6 +1,7 @@
 //! The PROXY protocol, versions 1 and 2, as a pure parser: what a proxy in
 //! front says about its client, before the first byte of the client's own
-//! (haproxy's proxy-protocol.txt, 2020/03/05).
+//! (haproxy's proxy-protocol.txt, 2020/03/05). Why it is not the crate `ppp`:
+//! docs/decisions/0011-own-wire-formats.md.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -189,6 +190,7 @@ mod tests {
             ),
             ("PROXY UNKNOWN\r\n", Source::Own),
             ("PROXY UNKNOWN whatever\r\n", Source::Own),
+            ("PROXY UNKNOWN a b c d e f g\r\n", Source::Own),
         ] {
             let whole = format!("{line}GET / HTTP/1.1\r\n");
             assert_eq!(
@@ -212,7 +214,10 @@ mod tests {
             "PROXY TCP4 01.2.3.4 5.6.7.8 90 443\r\n",
             "PROXY TCP4 1.2.3.4 5.6.7.8 090 443\r\n",
             "PROXY TCP4 1.2.3.4 5.6.7.8 +90 443\r\n",
+            "PROXY TCP4 1.2.3.4 5.6.7.8 90 +443\r\n",
             "PROXY TCP4 1.2.3.4 5.6.7.8 65536 443\r\n",
+            "PROXY TCP4 1.2.3.4 5.6.7.8 90 443\n\r\n",
+            "PROXY\rTCP4\r1.2.3.4\r5.6.7.8\r90\r443\r\n",
             "PROXY TCP4  1.2.3.4 5.6.7.8 90 443\r\n",
             "PROXY UDP4 1.2.3.4 5.6.7.8 90 443\r\n",
             "proxy UNKNOWN\r\n",
@@ -233,8 +238,11 @@ mod tests {
             (header_v2(1, 0x11, &with_more), client("1.2.3.4:90")),
             (header_v2(1, 0x21, &six), client("[::1]:80")),
             (header_v2(0, 0x11, &four), Source::Own),
+            (header_v2(0, 0x11, &[]), Source::Own),
+            (header_v2(0, 0x55, &[]), Source::Own),
             (header_v2(1, 0x00, &[]), Source::Own),
             (header_v2(1, 0x31, &[0; 216]), Source::Own),
+            (header_v2(1, 0x31, &[0; 10]), Source::Own),
         ] {
             let whole = [&header[..], b"GET"].concat();
             assert_eq!(parse(&whole), Ok(Parsed::Whole(header.len(), source)));
@@ -248,6 +256,9 @@ mod tests {
             header_v2(1, 0x11, &four[..11]),
             header_v2(1, 0x21, &six[..35]),
             header_v2(1, 0x12, &four),
+            header_v2(1, 0x32, &[0; 216]),
+            header_v2(1, 0x10, &four),
+            header_v2(1, 0x01, &[]),
             header_v2(2, 0x11, &four),
             header_v2(1, 0x11, &[0; V2_REST_BYTES_MAX + 1]),
             other_version,
