@@ -1,7 +1,7 @@
 //! What is told of the certificates that clients are shown.
 
 use crate::{
-    listeners::{Authority, free, plan},
+    listeners::{Authority, plan},
     support::*,
 };
 use gateway::Gateway;
@@ -21,8 +21,8 @@ async fn their_expiry_is_told_and_follows_a_reload() {
     let (tls, again) = (authority.tls("first", &more), authority.tls("first", ""));
     let listeners = format!(
         "{{ listen: \"{}\", {tls} }}, {{ listen: \"{}\", {again} }}",
-        free(),
-        free()
+        unused_address(),
+        unused_address()
     );
     let both = plan("http://127.0.0.1:1", &listeners);
     let gateway = Gateway::start(&both, FakeMover::new()).unwrap();

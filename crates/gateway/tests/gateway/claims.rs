@@ -16,17 +16,16 @@ const POLICIES: &str = r#"
 "#;
 
 async fn bed(share: u16) -> Bed {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
     let knobs = Knobs {
         gateway: POLICIES,
         extraction: "    policies: { jwt: {} }",
         ..Knobs::default()
     };
-    let mut plan = plan(knobs, "127.0.0.1:0", monolith.address, service.address);
-    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-    extraction.cohort_key = plan::CohortKey::Claim("sub".to_owned());
-    let bed = Bed::of(&plan, monolith, service);
+    let bed = Bed::changed(knobs, |plan| {
+        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+        extraction.cohort_key = plan::CohortKey::Claim("sub".to_owned());
+    })
+    .await;
     bed.publish(1, TO_MONOLITH, share);
     bed
 }

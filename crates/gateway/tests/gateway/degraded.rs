@@ -5,27 +5,9 @@ use crate::{access::ask, support::*};
 const PATH: &str = "/api/contracts";
 const USER: Option<&str> = Some("reader");
 
-async fn bed(monolith: &str, service: &str) -> Bed {
-    let (old, new) = (
-        Upstream::start("monolith").await,
-        Upstream::start("service").await,
-    );
-    let bed = Bed::of(
-        &shaped(
-            &format!("url: \"http://{}\", {monolith}", old.address),
-            &format!("url: \"http://{}\", {service}", new.address),
-            "",
-        ),
-        old,
-        new,
-    );
-    bed.settle(TO_MONOLITH, 100).await;
-    bed
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn kept_answers_are_served_only_while_both_sides_are_down() {
-    let bed = bed("", "degraded: { cache: 1h, bytes: 64KiB }").await;
+    let bed = Bed::shaped_and_settled("", "degraded: { cache: 1h, bytes: 64KiB }", "").await;
     assert_eq!(bed.get(PATH, USER).await.body, "service");
     bed.service.behave(|_| async { text(200, "newer") });
     let fresh = bed.get(PATH, USER).await;
@@ -63,7 +45,7 @@ async fn kept_answers_are_served_only_while_both_sides_are_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stays_is_kept_by_the_monoliths_own_word() {
-    let bed = bed("degraded: { cache: 1h, bytes: 64KiB }", "").await;
+    let bed = Bed::shaped_and_settled("degraded: { cache: 1h, bytes: 64KiB }", "", "").await;
     for (path, header, value) in [
         ("/plain", "x-any", "1"),
         ("/private", "cache-control", "private"),
@@ -95,7 +77,7 @@ async fn what_stays_is_kept_by_the_monoliths_own_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_says_of_hosts_and_schemes_becomes_nobody_elses_answer() {
-    let bed = bed("degraded: { cache: 1h, bytes: 64KiB }", "").await;
+    let bed = Bed::shaped_and_settled("degraded: { cache: 1h, bytes: 64KiB }", "", "").await;
     let forged = [
         ("/host", "x-forwarded-host", "evil.example"),
         ("/scheme", "x-forwarded-proto", "https"),

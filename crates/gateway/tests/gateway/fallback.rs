@@ -1,7 +1,6 @@
 //! Upstreams that fail.
 
 use crate::support::*;
-use gateway::Gateway;
 use protocol::Side;
 use std::{
     collections::BTreeMap,
@@ -45,19 +44,13 @@ async fn a_read_that_fails_at_the_other_side_goes_to_the_owner_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_reached_no_http_2_upstream_goes_to_the_owner_as_it_is() {
     let monolith = Upstream::start("monolith").await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let service = format!(
-        "url: \"http://{}\", protocol: h2c",
-        nobody.local_addr().unwrap()
-    );
-    drop(nobody);
+    let service = format!("url: \"http://{}\", protocol: h2c", unused_address());
     let plan = shaped(
         &format!("url: \"http://{}\"", monolith.address),
         &service,
         "",
     );
-    let gateway = Gateway::start(&plan, still()).unwrap();
-    gateway.renew_lease(std::time::Instant::now() + Duration::from_hours(1));
+    let gateway = with_lease(&plan, still());
     gateway.publish(&routing(1, TO_MONOLITH, 100));
     let mut client = Client::connect(gateway.local_addr()).await;
     let fallbacks = "banyan_fallbacks_total";
@@ -123,17 +116,13 @@ async fn slow_upstreams_are_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_upstreams_are_said_so_and_reads_go_to_the_owner() {
     let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = dead.local_addr().unwrap();
-    drop(dead);
+    let address = unused_address();
     for (monolith, service) in [
         (bed.monolith.address, address),
         (address, bed.service.address),
     ] {
         let plan = plan(Knobs::default(), "127.0.0.1:0", monolith, service);
-        let mover = Arc::clone(&bed.mover);
-        let gateway = gateway::Gateway::start(&plan, mover).unwrap();
-        gateway.renew_lease(std::time::Instant::now() + DEADLINE);
+        let gateway = bed.another(&plan);
         gateway.publish(&routing(1, TO_MONOLITH, 100));
         let mut client = Client::connect(gateway.local_addr()).await;
         let dead_owner = monolith == address;
@@ -229,9 +218,7 @@ async fn against(upstream: SocketAddr) -> (Bed, Client) {
         ..Knobs::default()
     };
     let plan = plan(knobs, "127.0.0.1:0", upstream, upstream);
-    let mover = Arc::clone(&bed.mover);
-    let gateway = gateway::Gateway::start(&plan, mover).unwrap();
-    gateway.renew_lease(std::time::Instant::now() + Duration::from_mins(10));
+    let gateway = bed.another(&plan);
     gateway.publish(&routing(1, TO_MONOLITH, 0));
     let client = Client::connect(gateway.local_addr()).await;
     (Bed { gateway, ..bed }, client)

@@ -13,26 +13,24 @@ const FLAG: &str = "new_contracts";
 
 /// A bed with the flag, as the plan sets it and as Redis has it.
 async fn flagged(flag: Flag, redis: Option<&Redis>) -> Bed {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let mut plan = plan(
-        Knobs::default(),
-        "127.0.0.1:0",
-        monolith.address,
-        service.address,
-    );
-    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-    extraction.flag = Some(FLAG.to_owned());
-    extraction.force = Some(Force {
-        header: "x-canary".to_owned(),
-        key: Secret::new("tester").unwrap(),
-    });
-    plan.gateway.flags.set = BTreeMap::from([(FLAG.to_owned(), flag)]);
-    plan.gateway.flags.store = redis.map(|redis| FlagStore {
-        redis: Secret::new(&format!("redis://{}", redis.address)).unwrap(),
+    Bed::changed(Knobs::default(), |plan| {
+        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+        extraction.flag = Some(FLAG.to_owned());
+        extraction.force = Some(Force {
+            header: "x-canary".to_owned(),
+            key: Secret::new("tester").unwrap(),
+        });
+        plan.gateway.flags.set = BTreeMap::from([(FLAG.to_owned(), flag)]);
+        plan.gateway.flags.store = redis.map(|redis| store(&redis.address.to_string()));
+    })
+    .await
+}
+
+fn store(address: &str) -> FlagStore {
+    FlagStore {
+        redis: Secret::new(&format!("redis://{address}")).unwrap(),
         every: Duration::from_millis(50),
-    });
-    Bed::of(&plan, monolith, service)
+    }
 }
 
 fn users(choices: &[(&str, FlagChoice)]) -> Flag {
@@ -175,21 +173,12 @@ async fn flags_in_redis_count_soon_and_stay_while_it_is_away() {
 async fn a_redis_that_never_answers_delays_nobody() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let mut plan = plan(
-        Knobs::default(),
-        "127.0.0.1:0",
-        monolith.address,
-        service.address,
-    );
-    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-    extraction.flag = Some(FLAG.to_owned());
-    plan.gateway.flags.store = Some(FlagStore {
-        redis: Secret::new(&format!("redis://{address}")).unwrap(),
-        every: Duration::from_millis(50),
-    });
-    let bed = Bed::of(&plan, monolith, service);
+    let bed = Bed::changed(Knobs::default(), |plan| {
+        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+        extraction.flag = Some(FLAG.to_owned());
+        plan.gateway.flags.store = Some(store(&address.to_string()));
+    })
+    .await;
     bed.settle(TO_MONOLITH, 0).await;
     assert_eq!(side(&bed, Some("7")).await.as_deref(), Some("monolith"));
     // The first answer that it waits for is still to come.

@@ -101,8 +101,7 @@ extractions:
 "#
     );
     let plan = Plan::parse(&text, |_| None).unwrap();
-    let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
-    gateway.renew_lease(std::time::Instant::now() + std::time::Duration::from_hours(1));
+    let gateway = with_lease(&plan, FakeMover::new());
     gateway.publish(&routing(1, TO_SERVICE, 100));
     gateway
 }

@@ -2,16 +2,12 @@
 
 use crate::support::*;
 use bytes::Bytes;
-use gateway::{Gateway, Positions};
 use http::Request;
 use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::TokioIo;
 use plan::ExtractionName;
 use protocol::{Epoch, Side, routing::Writes};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -83,9 +79,8 @@ async fn release_keeps_the_order_of_arrival() {
         ..Knobs::default()
     };
     let plan = plan(knobs, "127.0.0.1:0", other.monolith.address, service);
-    let gateway = Gateway::start(&plan, Arc::clone(&other.mover) as Arc<dyn Positions>).unwrap();
+    let gateway = other.another(&plan);
     let bed = Bed { gateway, ..other };
-    bed.gateway.renew_lease(Instant::now() + DEADLINE);
     bed.publish(1, HOLD, 0);
     let mut held = Vec::new();
     for number in 0..30 {

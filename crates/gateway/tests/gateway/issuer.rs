@@ -2,7 +2,7 @@
 
 use crate::{
     access::{ask, bearer, guarded, now},
-    listeners::{self, Authority, free},
+    listeners::{self, Authority},
     support::*,
 };
 use bytes::Bytes;
@@ -140,7 +140,7 @@ async fn keys_are_read_over_tls_from_whom_the_authorities_vouch_for() {
     publish(&issuer, &[&key]);
     let authority = Authority::new();
     authority.certify("issuer", "localhost");
-    let address = free();
+    let address = unused_address();
     let listener = format!(
         "{{ listen: \"{address}\", {} }}",
         authority.tls("issuer", "")

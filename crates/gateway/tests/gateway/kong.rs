@@ -7,17 +7,17 @@ const TEAM: &str = include_str!("../../../plan/tests/plan/kong/team.yml");
 
 /// The team's file, but for where its one upstream is.
 async fn bed() -> Bed {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("django").await;
-    let kong = TEAM.replace("host.docker.internal:8001", &service.address.to_string());
-    let text = format!(
-        "monolith: {{ url: \"http://{}\", database: \"postgres://u:p@127.0.0.1:1/m\" }}\n\
-         services: {{}}\n\
-         gateway: {{ listen: \"127.0.0.1:0\", workers: 2, kong: kong.yml }}\n\
-         extractions: {{}}\n",
-        monolith.address
-    );
-    Bed::of(&parsed(&text, &kong), monolith, service)
+    Bed::planned(|monolith, service| {
+        let kong = TEAM.replace("host.docker.internal:8001", &service.to_string());
+        let text = format!(
+            "monolith: {{ url: \"http://{monolith}\", database: \"postgres://u:p@127.0.0.1:1/m\" }}\n\
+             services: {{}}\n\
+             gateway: {{ listen: \"127.0.0.1:0\", workers: 2, kong: kong.yml }}\n\
+             extractions: {{}}\n",
+        );
+        parsed(&text, &kong)
+    })
+    .await
 }
 
 fn parsed(text: &str, kong: &str) -> Plan {
@@ -35,7 +35,7 @@ async fn services_routes_and_plugins_work_unchanged() {
     let bed = bed().await;
     let address = bed.service.address.to_string();
     let login = ask(&bed, "POST", "/api/auth/login?next=/", &[]).await;
-    assert_eq!((login.status, login.body.as_str()), (200, "django"));
+    assert_eq!((login.status, login.body.as_str()), (200, "service"));
     assert_eq!(login.header("x-ratelimit-limit-minute"), Some("100"));
     assert_eq!(login.header("x-ratelimit-limit-hour"), Some("1000"));
     let seen = &bed.service.seen()[0];
@@ -67,10 +67,9 @@ async fn services_routes_and_plugins_work_unchanged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plugins_of_the_whole_file_are_for_what_the_plan_adds_to_it() {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let kong = format!(
-        r#"_format_version: "3.0"
+    let bed = Bed::planned(|monolith, service| {
+        let kong = format!(
+            r#"_format_version: "3.0"
 consumers:
 - {{ username: shop, keyauth_credentials: [{{ key: shop-key }}] }}
 plugins:
@@ -78,33 +77,20 @@ plugins:
 - {{ name: rate-limiting, config: {{ year: 9 }} }}
 services:
 - name: things
-  url: http://{}
+  url: http://{service}
   routes:
   - {{ name: api, paths: [/api], strip_path: false }}
-"#,
-        service.address
-    );
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway:
-  listen: "127.0.0.1:0"
-  workers: 2
-  kong: kong.yml
-  routes:
-    export: {{ to: monolith, path: /api/export }}
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /api/contracts/* }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-    rollout: {{ key: {{ header: x-user-id }} }}
-"#,
-        monolith.address, service.address
-    );
-    let bed = Bed::of(&parsed(&text, &kong), monolith, service);
+"#
+        );
+        let text = extracting_text(
+            &format!("http://{monolith}"),
+            &format!("http://{service}"),
+            "workers: 2\n  kong: kong.yml\n  routes: { export: { to: monolith, path: /api/export } }",
+            "routes: [{ path: /api/contracts/* }]\n    rollout: { key: { header: x-user-id } }",
+        );
+        parsed(&text, &kong)
+    })
+    .await;
     bed.publish(1, TO_MONOLITH, 0);
     // Kong's route, an extraction's and the plan's within it, and none at all.
     let paths = ["/api/things", "/api/contracts/7", "/api/export", "/other"];

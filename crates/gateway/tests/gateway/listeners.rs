@@ -23,29 +23,10 @@ pub fn start(monolith: &str, listeners: &str) -> Result<Gateway, StartError> {
 }
 
 pub fn plan(monolith: &str, listeners: &str) -> Plan {
-    let text = format!(
-        r#"
-monolith: {{ url: "{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "{monolith}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway:
-  listen: "127.0.0.1:0"
-  workers: 2
-  listeners: [{listeners}]
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /api/contracts/* }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-"#
-    );
+    let gateway = format!("workers: 2\n  listeners: [{listeners}]");
+    let routes = "routes: [{ path: /api/contracts/* }]";
+    let text = extracting_text(monolith, monolith, &gateway, routes);
     Plan::parse(&text, |_| None).unwrap()
-}
-
-/// A port that was free a moment ago.
-pub fn free() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
 
 /// Reads an answer whose body ends with this.
@@ -151,7 +132,7 @@ async fn tls_is_spoken_by_name_and_its_certificates_change_under_way() {
     let authority = Authority::new();
     authority.certify("first", "a.example");
     authority.certify("other", "b.example");
-    let address = free();
+    let address = unused_address();
     let (pem, key) = (authority.path("other.pem"), authority.path("other.key"));
     let more = format!(", more: [{{ certificate: {pem}, key: {key} }}]");
     let listener = format!(
@@ -213,7 +194,7 @@ async fn http2_is_chosen_by_alpn() {
     let monolith = Upstream::start("monolith").await;
     let authority = Authority::new();
     authority.certify("first", "a.example");
-    let address = free();
+    let address = unused_address();
     let listener = format!(
         "{{ listen: \"{address}\", {} }}",
         authority.tls("first", "")
@@ -252,7 +233,7 @@ async fn clients_show_certificates_where_they_must() {
         let copy = authority.path(&format!("stranger{}", &stranger[6..]));
         fs::copy(strangers.path(stranger), copy).unwrap();
     }
-    let (must, may) = (free(), free());
+    let (must, may) = (unused_address(), unused_address());
     let ca = format!(", client-ca: {}", authority.path("ca.pem"));
     let listeners = format!(
         "{{ listen: \"{must}\", {} }}, {{ listen: \"{may}\", {} }}",
@@ -347,7 +328,7 @@ async fn a_proxy_in_front_names_the_client() {
     let monolith = Upstream::start("monolith").await;
     let authority = Authority::new();
     authority.certify("first", "a.example");
-    let (plain, secure) = (free(), free());
+    let (plain, secure) = (unused_address(), unused_address());
     let listeners = format!(
         "{{ listen: \"{plain}\", proxy-protocol: true }}, {{ listen: \"{secure}\", proxy-protocol: true, {} }}",
         authority.tls("first", "")

@@ -4,12 +4,11 @@
 //! what is measured is the gateway's alone. Bytes are asserted, never times.
 
 use crate::{raw::*, support::*};
-use gateway::Gateway;
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -100,8 +99,7 @@ fn the_gateway() {
         ..Knobs::default()
     };
     let plan = plan(knobs, "127.0.0.1:0", upstream, upstream);
-    let gateway = Gateway::start(&plan, still()).unwrap();
-    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+    let gateway = with_lease(&plan, still());
     gateway.publish(&routing(1, TO_MONOLITH, 0));
     // A line of its own, whatever the harness has begun.
     println!("\nlistens at {}", gateway.local_addr());

@@ -26,13 +26,6 @@ use tokio::net::TcpListener;
 const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A bed whose gateway's section is made while the test runs.
-async fn bed(gateway: &str) -> Bed {
-    let bed = bed_with_keys(gateway).await;
-    bed.settle(TO_MONOLITH, 100).await;
-    bed
-}
-
 struct Log {
     _directory: tempfile::TempDir,
     path: PathBuf,
@@ -70,7 +63,7 @@ async fn line(log: &Path, path: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_request_has_one_line_that_says_what_became_of_it() {
     let log = Log::new();
-    let bed = bed(&log.plan("")).await;
+    let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
     let headers = [
         ("x-user-id", "u"),
         ("x-correlation-id", "c-1"),
@@ -117,7 +110,7 @@ async fn queries_are_logged_where_asked_but_not_their_credentials() {
         "{}, policies: {{ keys: {{ query: ticket }} }}, consumers: {{ a: {{ keys: [k-1] }} }}",
         log.plan(", query: true")
     );
-    let bed = bed_with_keys(&gateway).await;
+    let bed = Bed::shaped("", "", &gateway).await;
     let answer = ask(&bed, "GET", "/x?page=2&ticket=k-1&token=t-1", &[]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let one = line(&log.path, "/x").await;
@@ -131,22 +124,10 @@ async fn queries_are_logged_where_asked_but_not_their_credentials() {
     );
 }
 
-/// Nobody without a key gets through to settle anything.
-async fn bed_with_keys(gateway: &str) -> Bed {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let plan = shaped(
-        &format!("url: \"http://{}\"", monolith.address),
-        &format!("url: \"http://{}\"", service.address),
-        gateway,
-    );
-    Bed::of(&plan, monolith, service)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_log_goes_on_under_its_name() {
     let log = Log::new();
-    let bed = bed(&log.plan("")).await;
+    let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
     ask(&bed, "GET", "/before", &[]).await;
     line(&log.path, "/before").await;
     let old = log.path.with_extension("1");
@@ -169,7 +150,7 @@ async fn a_rotated_log_goes_on_under_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_lines_are_there_when_it_has_stopped() {
     let log = Log::new();
-    let bed = bed(&log.plan("")).await;
+    let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
     for _ in 0..20 {
         ask(&bed, "GET", "/last", &[]).await;
     }
@@ -180,7 +161,7 @@ async fn the_last_lines_are_there_when_it_has_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_leaves_a_line() {
     let log = Log::new();
-    let bed = bed(&log.plan("")).await;
+    let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
     let _go = bed.monolith.stall();
     let mut raw = Raw::connect(bed.gateway.local_addr()).await;
     raw.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -200,7 +181,7 @@ async fn a_client_that_goes_leaves_a_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_counted() {
-    let bed = bed("").await;
+    let bed = Bed::shaped_and_settled("", "", "").await;
     let mut client = bed.client().await;
     client.send("GET", "/", None, "").await;
     until("an idle connection", || {
@@ -216,7 +197,7 @@ async fn connections_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_unread_is_counted_among_the_requests() {
-    let bed = bed("client: { head-bytes: 1KiB }").await;
+    let bed = Bed::shaped_and_settled("", "", "client: { head-bytes: 1KiB }").await;
     let address = bed.gateway.local_addr();
     let refused = [
         ("GET / HTTP/1.1\nhost: a\n\n".to_owned(), 400),
@@ -275,7 +256,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
          policies: {{ limits: [{{ minute: 1000000 }}] }}",
         log.plan("")
     );
-    let bed = bed(&gateway).await;
+    let bed = Bed::shaped_and_settled("", "", &gateway).await;
     for path in ["/", "/api/contracts/1"] {
         ask(&bed, "GET", path, &[("x-user-id", "u")]).await;
         ask(&bed, "POST", path, &[("x-user-id", "u")]).await;
@@ -306,7 +287,12 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
 #[tokio::test(flavor = "multi_thread")]
 async fn native_histograms_are_there_where_asked_for() {
     for asked in [true, false] {
-        let bed = bed(&format!("metrics: {{ native-histograms: {asked} }}")).await;
+        let bed = Bed::shaped_and_settled(
+            "",
+            "",
+            &format!("metrics: {{ native-histograms: {asked} }}"),
+        )
+        .await;
         for _ in 0..20 {
             ask(&bed, "GET", "/", &[]).await;
         }
@@ -339,7 +325,7 @@ async fn native_histograms_are_there_where_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_tracing_a_trace_passes_untouched() {
-    let bed = bed("").await;
+    let bed = Bed::shaped_and_settled("", "", "").await;
     let odd = "00-not-a-trace";
     ask(
         &bed,
@@ -441,7 +427,7 @@ fn hex(bytes: &[u8]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_goes_on_through_the_gateway() {
     let receiver = Receiver::start(200).await;
-    let bed = bed(&receiver.plan("0%")).await;
+    let bed = Bed::shaped_and_settled("", "", &receiver.plan("0%")).await;
     let headers = [
         ("x-user-id", "u"),
         ("traceparent", GOOD),
@@ -486,7 +472,7 @@ async fn a_trace_goes_on_through_the_gateway() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_trace_is_begun_anew_and_sampled_by_share() {
     let receiver = Receiver::start(200).await;
-    let bed = bed(&receiver.plan("100%")).await;
+    let bed = Bed::shaped_and_settled("", "", &receiver.plan("100%")).await;
     let forged = format!("00-{}-00f067aa0ba902b7-00", "0".repeat(32));
     let odd = [("traceparent", forged.as_str()), ("tracestate", "vendor=1")];
     ask(&bed, "GET", "/forged", &odd).await;
@@ -517,7 +503,7 @@ async fn what_is_no_trace_is_begun_anew_and_sampled_by_share() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_refuses_costs_spans_and_nothing_else() {
     let receiver = Receiver::start(400).await;
-    let bed = bed(&receiver.plan("100%")).await;
+    let bed = Bed::shaped_and_settled("", "", &receiver.plan("100%")).await;
     let answer = ask(&bed, "GET", "/", &[]).await;
     assert_eq!(answer.status, 200);
     until("the loss to be counted", || {

@@ -3,7 +3,7 @@
 
 use crate::support::*;
 use bytes::Bytes;
-use gateway::{Gateway, Positions, Sample};
+use gateway::{Positions, Sample};
 use http::Response;
 use http_body_util::Full;
 use plan::ExtractionName;
@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -122,8 +122,7 @@ async fn everybody_finds_what_it_has_just_written() {
         monolith.address,
         service.address,
     );
-    let gateway = Gateway::start(&plan, Arc::new(Mover(Arc::clone(&world)))).unwrap();
-    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+    let gateway = with_lease(&plan, Arc::new(Mover(Arc::clone(&world))));
     // Reads always go to the side that does not own, unless pinned.
     let share = |owner| if owner == Side::Monolith { 100 } else { 0 };
     let mut owner = Side::Monolith;

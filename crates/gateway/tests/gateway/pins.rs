@@ -92,9 +92,7 @@ async fn a_write_that_never_left_the_gateway_pins_nobody() {
         dead.local_addr().unwrap(),
         bed.service.address,
     );
-    let mover = std::sync::Arc::clone(&bed.mover);
-    let gateway = gateway::Gateway::start(&plan, mover).unwrap();
-    gateway.renew_lease(std::time::Instant::now() + DEADLINE);
+    let gateway = bed.another(&plan);
     gateway.publish(&routing(1, TO_MONOLITH, 100));
     let mut client = Client::connect(gateway.local_addr()).await;
     client.reads_from(Side::Service, PATH, USER).await;
@@ -254,22 +252,13 @@ async fn a_start_that_cannot_be_settled_does_not_stop_the_monolith() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_names_a_client_as_well() {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let bed = Bed::unpublished(Knobs::default()).await;
-    let mut plan = plan(
-        Knobs::default(),
-        "127.0.0.1:0",
-        monolith.address,
-        service.address,
-    );
-    let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-    extraction.cohort_key = CohortKey::Cookie("sid".to_owned());
-    let mover = std::sync::Arc::clone(&bed.mover);
-    let gateway = gateway::Gateway::start(&plan, mover).unwrap();
-    gateway.renew_lease(std::time::Instant::now() + DEADLINE);
-    gateway.publish(&routing(1, TO_MONOLITH, 100));
-    let mut client = Client::connect(gateway.local_addr()).await;
+    let bed = Bed::changed(Knobs::default(), |plan| {
+        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+        extraction.cohort_key = CohortKey::Cookie("sid".to_owned());
+    })
+    .await;
+    bed.publish(1, TO_MONOLITH, 100);
+    let mut client = bed.client().await;
     let mut send = async |method: &str, user: &str| {
         let mut request = build(method, PATH, None, "");
         let cookie = format!("a=b; sid={user}").parse().unwrap();

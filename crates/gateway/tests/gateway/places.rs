@@ -1,48 +1,17 @@
 //! Routes beside the extractions, what names a client, and testers who choose.
 
 use crate::support::*;
-use gateway::Gateway;
 use http::Request;
-use plan::Plan;
 use protocol::Side;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 /// A bed whose plan has these lines under `gateway` and for the extraction.
 async fn bed(routes: &str, extraction: &str) -> Bed {
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let mover = FakeMover::new();
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway:
-  listen: "127.0.0.1:0"
-  workers: 1
-  routes: {{ {routes} }}
-extractions:
-  contracts:
-    service: contracts
-    {extraction}
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-"#,
-        monolith.address, service.address
-    );
-    let plan = Plan::parse(&text, |_| None).unwrap();
-    let positions = Arc::clone(&mover) as Arc<dyn gateway::Positions>;
-    let gateway = Gateway::start(&plan, positions).unwrap();
-    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
-    gateway.publish(&routing(1, TO_MONOLITH, 100));
-    Bed {
-        gateway,
-        monolith,
-        service,
-        mover,
-    }
+    let gateway = format!("workers: 1\n  routes: {{ {routes} }}");
+    let bed = Bed::planned(|monolith, service| extracting(monolith, service, &gateway, extraction));
+    let bed = bed.await;
+    bed.publish(1, TO_MONOLITH, 100);
+    bed
 }
 
 async fn get(bed: &Bed, path: &str, headers: &[(&str, &str)]) -> Answer {

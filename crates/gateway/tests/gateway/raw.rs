@@ -5,7 +5,6 @@ use gateway::Gateway;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Instant,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -202,8 +201,7 @@ impl RawBed {
             ..Knobs::default()
         };
         let plan = plan(knobs, "127.0.0.1:0", upstream.address, upstream.address);
-        let gateway = Gateway::start(&plan, still()).unwrap();
-        gateway.renew_lease(Instant::now() + std::time::Duration::from_hours(1));
+        let gateway = with_lease(&plan, still());
         gateway.publish(&routing(1, TO_MONOLITH, 0));
         Self { gateway, upstream }
     }

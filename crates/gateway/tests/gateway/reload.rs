@@ -1,7 +1,6 @@
 //! A changed plan, taken while requests run.
 
 use crate::support::*;
-use gateway::Gateway;
 use http_body_util::Full;
 use plan::Plan;
 use protocol::{Side, routing::Writes};
@@ -12,7 +11,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const CLIENTS: usize = 16;
@@ -30,19 +29,9 @@ struct Reloading {
 
 impl Reloading {
     async fn start(gateway: &str, extraction: &str) -> Self {
-        let monolith = Upstream::start("monolith").await;
-        let service = Upstream::start("service").await;
-        let mover = FakeMover::new();
-        let plan = plan_of(monolith.address, service.address, gateway, extraction);
-        let positions = Arc::clone(&mover) as Arc<dyn gateway::Positions>;
-        let gateway = Gateway::start(&plan, positions).unwrap();
-        gateway.renew_lease(Instant::now() + Duration::from_hours(1));
-        let bed = Bed {
-            gateway,
-            monolith,
-            service,
-            mover: Arc::clone(&mover),
-        };
+        let bed = Bed::planned(|monolith, service| plan_of(monolith, service, gateway, extraction));
+        let bed = bed.await;
+        let mover = Arc::clone(&bed.mover);
         Self { bed, mover }
     }
 
@@ -60,23 +49,8 @@ impl Reloading {
 
 /// A plan with these lines for the gateway and the extraction.
 fn plan_of(monolith: SocketAddr, service: SocketAddr, gateway: &str, extraction: &str) -> Plan {
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway:
-  listen: "127.0.0.1:0"
-  workers: 2
-  {gateway}
-extractions:
-  contracts:
-    service: contracts
-    {extraction}
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-"#
-    );
-    Plan::parse(&text, |_| None).unwrap()
+    let gateway = format!("workers: 2\n  {gateway}");
+    extracting(monolith, service, &gateway, extraction)
 }
 
 const ROUTES: &str = "routes: [{ path: '/api/contracts/*' }]\n    \
@@ -134,11 +108,7 @@ async fn what_cannot_be_reloaded_is_named_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_come_and_go_and_connections_stay() {
-    let free = || {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    let (first, second) = (free(), free());
+    let (first, second) = (unused_address(), unused_address());
     let listening = |address| format!("listeners: [{{ listen: \"{address}\" }}]");
     let reloading = Reloading::start(&listening(first), ROUTES).await;
     let mut kept = Client::connect(first).await;

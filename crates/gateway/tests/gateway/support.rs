@@ -3,17 +3,28 @@
 mod bed;
 mod client;
 mod mover;
+mod plans;
 mod upstream;
 
 pub use bed::*;
 pub use client::*;
 pub use mover::*;
+pub use plans::*;
 pub use upstream::*;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
 
 /// Longer than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_mins(1);
+
+/// An address whose port was free a moment ago: connections to it are refused.
+pub fn unused_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
 
 /// Waits for a condition.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {

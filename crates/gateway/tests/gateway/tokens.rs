@@ -2,13 +2,10 @@
 //! brings back.
 
 use crate::support::*;
-use gateway::{Gateway, Positions};
+use gateway::Gateway;
 use plan::{Data, Plan, ReadYourWrites, Secret, TokenTransport};
 use protocol::{Side, routing::Writes};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const PATH: &str = "/api/contracts";
 const DOCUMENTS: &str = "/api/documents";
@@ -29,30 +26,20 @@ impl Pair {
     }
 
     async fn with(writes: Writes, transport: TokenTransport) -> Self {
-        let monolith = Upstream::start("monolith").await;
-        let service = Upstream::start("service").await;
-        let mut plan = plan(
-            Knobs::default(),
-            "127.0.0.1:0",
-            monolith.address,
-            service.address,
-        );
-        *own_writes(&mut plan) = Some(ReadYourWrites {
-            transport,
-            secret: Secret::new(SECRET).unwrap(),
-        });
-        let bed = Bed::of(&plan, monolith, service);
-        let other = Self::another(&bed, &plan);
+        let mut used = None;
+        let bed = Bed::changed(Knobs::default(), |plan| {
+            *own_writes(plan) = Some(ReadYourWrites {
+                transport,
+                secret: Secret::new(SECRET).unwrap(),
+            });
+            used = Some(plan.clone());
+        })
+        .await;
+        let plan = used.unwrap();
+        let other = bed.another(&plan);
         bed.publish(1, writes, share(writes));
         other.publish(&routing(1, writes, share(writes)));
         Self { bed, plan, other }
-    }
-
-    fn another(bed: &Bed, plan: &Plan) -> Gateway {
-        let mover = Arc::clone(&bed.mover) as Arc<dyn Positions>;
-        let gateway = Gateway::start(plan, mover).unwrap();
-        gateway.renew_lease(Instant::now() + Duration::from_hours(1));
-        gateway
     }
 
     async fn send(gateway: &Gateway, method: &str, path: &str, token: Option<&str>) -> Answer {
@@ -149,7 +136,7 @@ async fn a_token_outlives_the_gateway_that_made_it_and_an_aborted_hand_over() {
     pair.bed.mover.applied(Side::Monolith, 49);
     pair.bed.gateway.shutdown(Duration::ZERO).await;
     pair.other.shutdown(Duration::ZERO).await;
-    let other = Pair::another(&pair.bed, &pair.plan);
+    let other = pair.bed.another(&pair.plan);
     // It knows the owner since a later decision than the one of the write.
     other.publish(&routing(5, TO_MONOLITH, 100));
     let pair = Pair { other, ..pair };
@@ -173,7 +160,7 @@ async fn without_a_good_token_one_reads_from_the_owner() {
         let mut plan = pair.plan.clone();
         let own = own_writes(&mut plan).as_mut().unwrap();
         own.secret = Secret::new("another secret, of 16").unwrap();
-        let foreign = Pair::another(&pair.bed, &plan);
+        let foreign = pair.bed.another(&plan);
         foreign.publish(&routing(1, TO_MONOLITH, 100));
         pair.fresh(&foreign).await
     };
@@ -231,7 +218,7 @@ async fn a_write_that_may_come_to_be_later_has_no_position() {
     );
     let own = own_writes(&mut pair.plan.clone()).clone();
     *own_writes(&mut plan) = own;
-    let hasty = Pair::another(&pair.bed, &plan);
+    let hasty = pair.bed.another(&plan);
     hasty.publish(&routing(1, TO_MONOLITH, 100));
     let _go = pair.bed.monolith.stall();
     let answer = Pair::send(&hasty, "POST", PATH, None).await;

@@ -22,37 +22,12 @@ use tokio::{
 const PATH: &str = "/api/contracts";
 const USER: Option<&str> = Some("reader");
 
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    gone.local_addr().unwrap()
-}
-
 fn urls(instances: &[SocketAddr]) -> String {
     let urls: Vec<String> = instances
         .iter()
         .map(|at| format!("\"http://{at}\""))
         .collect();
     format!("urls: [{}]", urls.join(", "))
-}
-
-/// The monolith owns, all reads go to the service.
-async fn bed(monolith: &str, service: &str, gateway: &str) -> Bed {
-    let (old, new) = (
-        Upstream::start("monolith").await,
-        Upstream::start("service").await,
-    );
-    let bed = Bed::of(
-        &shaped(
-            &format!("url: \"http://{}\", {monolith}", old.address),
-            &format!("url: \"http://{}\", {service}", new.address),
-            gateway,
-        ),
-        old,
-        new,
-    );
-    bed.settle(TO_MONOLITH, 100).await;
-    bed
 }
 
 /// A monolith of several instances alone.
@@ -115,7 +90,7 @@ const BREAKER: &str = "breaker: { volume: 4, open: 300ms, probes: 2 }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_breaker_sends_reads_to_the_owner_and_lets_few_probes_pass() {
-    let bed = bed("", BREAKER, "").await;
+    let bed = Bed::shaped_and_settled("", BREAKER, "").await;
     bed.service.answer_with(503);
     let mut client = bed.client().await;
     for _ in 0..20 {
@@ -168,7 +143,7 @@ async fn an_open_breaker_sends_reads_to_the_owner_and_lets_few_probes_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_whose_breaker_is_open_gets_nothing_and_nobody_else_does() {
-    let bed = bed("breaker: { volume: 4, open: 1h }", "", "").await;
+    let bed = Bed::shaped_and_settled("breaker: { volume: 4, open: 1h }", "", "").await;
     bed.monolith.answer_with(503);
     while report(&bed, "monolith").breaker == Some(BreakerState::Closed) {
         assert_eq!(bed.post(PATH, USER, "x").await.status, 503);
@@ -186,7 +161,7 @@ async fn an_owner_whose_breaker_is_open_gets_nothing_and_nobody_else_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_answers_open_a_breaker() {
-    let bed = bed(
+    let bed = Bed::shaped_and_settled(
         "",
         "breaker: { volume: 3, slow: { over: 1ms }, open: 1h }",
         "",
@@ -204,7 +179,7 @@ async fn slow_answers_open_a_breaker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_go_open_no_breaker() {
-    let bed = bed("breaker: { volume: 2, errors: 10% }", "", "").await;
+    let bed = Bed::shaped_and_settled("breaker: { volume: 2, errors: 10% }", "", "").await;
     let go = bed.monolith.stall();
     for _ in 0..10 {
         let seen = bed.monolith.count();
@@ -277,7 +252,7 @@ async fn retry_after_is_waited_for_or_passed_on() {
 async fn an_idempotency_key_makes_a_write_repeatable_where_the_plan_says_so() {
     for (keys, status, requests) in [(true, 200, 2), (false, 503, 1)] {
         let service = format!("retries: {{ backoff: 1ms, idempotency-keys: {keys} }}");
-        let bed = bed(&service, "", "").await;
+        let bed = Bed::shaped_and_settled(&service, "", "").await;
         for path in [PATH, "/stays"] {
             bed.monolith.forget();
             let calls = Arc::new(AtomicUsize::new(0));
@@ -300,7 +275,7 @@ async fn an_idempotency_key_makes_a_write_repeatable_where_the_plan_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_instance_costs_no_request_and_no_write_is_doubled() {
     let some = Upstream::start("alive").await;
-    let dead = nobody();
+    let dead = unused_address();
     let bed = monolith(&[some.address, dead], "retries: { per-second: 1000 }", some);
     let mut client = bed.client().await;
     for number in 0..100 {
@@ -330,7 +305,7 @@ async fn a_dead_instance_costs_no_request_and_no_write_is_doubled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_is_killed_comes_back() {
     let stays = Upstream::start("stays").await;
-    let goes = Killable::start("goes", nobody()).await;
+    let goes = Killable::start("goes", unused_address()).await;
     let address = goes.upstream.address;
     let more = "retries: { attempts: 3, per-second: 1000 }, \
         balance: { ejection: { after: 2, for: 100ms, at-most: 200ms } }";
@@ -544,7 +519,7 @@ async fn a_name_with_an_address_that_refuses_is_reached() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_with_a_small_body_goes_to_the_owner_with_it() {
-    let bed = bed("", "", "replay-bytes: 1KiB").await;
+    let bed = Bed::shaped_and_settled("", "", "replay-bytes: 1KiB").await;
     bed.service.answer_with(503);
     let large = "x".repeat(100_000);
     for (body, status) in [("small", 200), (large.as_str(), 503)] {

@@ -6,14 +6,9 @@ use crate::{
     upgrade::{connect, drained, next, say, server},
 };
 use bytes::Bytes;
-use gateway::Gateway;
 use http::Request;
 use http_body_util::Full;
-use plan::Plan;
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::Ordering;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_no_way_around_what_one_operation_demands() {
@@ -52,27 +47,15 @@ async fn a_batch_is_no_way_around_what_one_operation_demands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_all_demand_the_same_the_head_is_refused_without_the_body() {
-    let gateway = "  consumers: { shop: { keys: [secret] } }\n  policies: { keys: {} }";
-    let monolith = Upstream::start("monolith").await;
-    let service = Upstream::start("service").await;
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://{}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway:
-  listen: "127.0.0.1:0"
-{gateway}
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /rpc, operation: {{ json: method, is: ["contracts.*"] }} }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.c: {{}} }} }}
-"#,
-        monolith.address, service.address
-    );
-    let plan = Plan::parse(&text, |_| None).unwrap();
-    let bed = Bed::of(&plan, monolith, service);
+    let bed = Bed::planned(|monolith, service| {
+        extracting(
+            monolith,
+            service,
+            "consumers: { shop: { keys: [secret] } }\n  policies: { keys: {} }",
+            r#"routes: [{ path: /rpc, operation: { json: method, is: ["contracts.*"] } }]"#,
+        )
+    })
+    .await;
     bed.publish(1, TO_MONOLITH, 0);
     let mut raw = Raw::connect(bed.gateway.local_addr()).await;
     raw.write("POST /rpc HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
@@ -93,22 +76,9 @@ extractions:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tunnel_may_carry_any_operation_of_its_path() {
     let ((monolith, open), (service, _)) = (server("monolith").await, server("service").await);
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway: {{ listen: "127.0.0.1:0" }}
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /graphql, operation: {{ graphql: [contract] }}, as: reads }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.c: {{}} }} }}
-"#
-    );
-    let plan = Plan::parse(&text, |_| None).unwrap();
-    let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
-    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+    let routes = "routes: [{ path: /graphql, operation: { graphql: [contract] }, as: reads }]";
+    let plan = extracting(monolith, service, "", routes);
+    let gateway = with_lease(&plan, FakeMover::new());
     gateway.publish(&routing(1, TO_MONOLITH, 0));
     let mut socket = connect(&gateway, "/graphql").await;
     assert_eq!(say(&mut socket, "1").await.as_deref(), Some("monolith: 1"));

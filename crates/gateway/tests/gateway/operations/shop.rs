@@ -7,11 +7,7 @@ use protocol::{
     Epoch,
     routing::{ExtractionRouting, Routing, Writes},
 };
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 /// A monolith, and two extractions with a service each.
 pub struct Shop {
@@ -94,8 +90,7 @@ extractions:
         let plan = Plan::parse(&text, |_| None).unwrap();
         let mover = FakeMover::new();
         let positions = Arc::clone(&mover) as Arc<dyn Positions>;
-        let gateway = Gateway::start(&plan, positions).unwrap();
-        gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+        let gateway = with_lease(&plan, positions);
         let shop = Self {
             gateway,
             monolith,

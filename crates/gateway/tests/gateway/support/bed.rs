@@ -1,6 +1,6 @@
 //! A gateway between a monolith and a service.
 
-use super::{Answer, Client, DEADLINE, FakeMover, Upstream};
+use super::{Answer, Client, DEADLINE, FakeMover, Knobs, Upstream, plan, shaped};
 use gateway::{Gateway, Positions};
 use plan::{ExtractionName, Percent, Plan};
 use protocol::{
@@ -20,107 +20,6 @@ pub struct Bed {
     pub monolith: Upstream,
     pub service: Upstream,
     pub mover: Arc<FakeMover>,
-}
-
-/// What the tests change in a plan.
-#[derive(Clone, Copy)]
-pub struct Knobs {
-    pub workers: usize,
-    pub pin_wait: &'static str,
-    pub first_byte: &'static str,
-    pub upstream_idle: &'static str,
-    pub upgraded_idle: &'static str,
-    pub hold: &'static str,
-    pub held_requests: usize,
-    pub held_bytes: &'static str,
-    /// `gateway.client`.
-    pub client: &'static str,
-    /// Lines of the gateway's section.
-    pub gateway: &'static str,
-    /// Lines of the extraction's.
-    pub extraction: &'static str,
-    pub environment: fn(&str) -> Option<String>,
-}
-
-impl Default for Knobs {
-    fn default() -> Self {
-        Self {
-            workers: 2,
-            pin_wait: "60s",
-            first_byte: "60s",
-            upstream_idle: "10s",
-            upgraded_idle: "20s",
-            hold: "60s",
-            held_requests: 100,
-            held_bytes: "1MiB",
-            client: "{}",
-            gateway: "",
-            extraction: "",
-            environment: |_| None,
-        }
-    }
-}
-
-pub fn plan(knobs: Knobs, listen: &str, monolith: SocketAddr, service: SocketAddr) -> Plan {
-    let Knobs {
-        workers,
-        pin_wait,
-        first_byte,
-        upstream_idle,
-        upgraded_idle,
-        hold,
-        held_requests,
-        held_bytes,
-        client,
-        gateway,
-        extraction,
-        environment,
-    } = knobs;
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway:
-  listen: "{listen}"
-  workers: {workers}
-  pin-wait: {pin_wait}
-  first-byte: {first_byte}
-  upstream-idle: {upstream_idle}
-  upgraded-idle: {upgraded_idle}
-  client: {client}
-{gateway}
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /api/contracts/* }}, {{ path: /api/contracts/once, as: reads-once }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-    rollout: {{ key: {{ header: x-user-id }} }}
-    switch: {{ hold: {hold}, drain: 1ms, held-requests: {held_requests}, held-bytes: {held_bytes} }}
-{extraction}
-"#
-    );
-    Plan::parse(&text, environment).unwrap()
-}
-
-/// A plan whose upstreams are written out: the inside of `monolith:`, of the
-/// service and of `gateway:`, but for databases and addresses to listen on.
-pub fn shaped(monolith: &str, service: &str, gateway: &str) -> Plan {
-    let text = format!(
-        r#"
-monolith: {{ database: "postgres://u:p@127.0.0.1:1/m", {monolith} }}
-services:
-  contracts: {{ database: "postgres://u:p@127.0.0.1:1/s", {service} }}
-gateway: {{ listen: "127.0.0.1:0", workers: 1, pin-wait: 20s, {gateway} }}
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /api/contracts/* }}, {{ path: /api/contracts/once, as: reads-once }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-    rollout: {{ key: {{ header: x-user-id }} }}
-"#
-    );
-    Plan::parse(&text, |_| None).unwrap()
 }
 
 pub fn contracts() -> ExtractionName {
@@ -148,23 +47,64 @@ pub const HOLD: Writes = Writes::Hold {
 impl Bed {
     /// Both sides up, the lease running, nothing published.
     pub async fn unpublished(knobs: Knobs) -> Self {
+        Self::changed(knobs, |_| {}).await
+    }
+
+    /// Like [`Bed::unpublished`], with a change that no text of a plan says.
+    pub async fn changed(knobs: Knobs, change: impl FnOnce(&mut Plan)) -> Self {
+        Self::planned(|monolith, service| {
+            let mut plan = plan(knobs, "127.0.0.1:0", monolith, service);
+            change(&mut plan);
+            plan
+        })
+        .await
+    }
+
+    /// Like [`Bed::unpublished`], by the plan that is made of the addresses of
+    /// the monolith and the service.
+    pub async fn planned(plan: impl FnOnce(SocketAddr, SocketAddr) -> Plan) -> Self {
         let monolith = Upstream::start("monolith").await;
         let service = Upstream::start("service").await;
-        let plan = plan(knobs, "127.0.0.1:0", monolith.address, service.address);
+        let plan = plan(monolith.address, service.address);
         Self::of(&plan, monolith, service)
+    }
+
+    /// Like [`Bed::unpublished`], with these settings of the monolith, the
+    /// service and the gateway.
+    pub async fn shaped(monolith: &str, service: &str, gateway: &str) -> Self {
+        Self::planned(|old, new| {
+            shaped(
+                &format!("url: \"http://{old}\", {monolith}"),
+                &format!("url: \"http://{new}\", {service}"),
+                gateway,
+            )
+        })
+        .await
+    }
+
+    /// Like [`Bed::shaped`], with writes going to the monolith and reads to the
+    /// service, and its start settled.
+    pub async fn shaped_and_settled(monolith: &str, service: &str, gateway: &str) -> Self {
+        let bed = Self::shaped(monolith, service, gateway).await;
+        bed.settle(TO_MONOLITH, 100).await;
+        bed
     }
 
     /// A gateway in front of upstreams that are there already.
     pub fn of(plan: &Plan, monolith: Upstream, service: Upstream) -> Self {
         let mover = FakeMover::new();
-        let gateway = Gateway::start(plan, Arc::clone(&mover) as Arc<dyn Positions>).unwrap();
-        gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+        let gateway = with_lease(plan, Arc::clone(&mover) as Arc<dyn Positions>);
         Self {
             gateway,
             monolith,
             service,
             mover,
         }
+    }
+
+    /// Another gateway with the same mover.
+    pub fn another(&self, plan: &Plan) -> Gateway {
+        with_lease(plan, Arc::clone(&self.mover) as Arc<dyn Positions>)
     }
 
     /// With the first routing published, and its start settled.
@@ -263,8 +203,14 @@ pub fn encoded(gateway: &Gateway) -> String {
 /// of the extraction going to the monolith.
 pub fn between(knobs: Knobs, monolith: SocketAddr, service: SocketAddr) -> Gateway {
     let plan = plan(knobs, "127.0.0.1:0", monolith, service);
-    let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
-    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+    let gateway = with_lease(&plan, FakeMover::new());
     gateway.publish(&routing(1, TO_MONOLITH, 0));
+    gateway
+}
+
+/// A gateway with a lease that outlasts the test, and nothing published.
+pub fn with_lease(plan: &Plan, positions: Arc<dyn Positions>) -> Gateway {
+    let gateway = Gateway::start(plan, positions).unwrap();
+    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
     gateway
 }
