@@ -69,8 +69,9 @@ fn percent_decode(text: &str) -> Option<String> {
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         if byte == b'%' {
-            let hex = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            let (high, low) = (digit()?, digit()?);
+            bytes.push(u8::try_from(high << 4 | low).ok()?);
         } else {
             bytes.push(byte);
         }
@@ -91,5 +92,18 @@ impl fmt::Display for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_two_hexadecimal_digits() {
+        assert_eq!(percent_decode("s%40c%2Ft").as_deref(), Some("s@c/t"));
+        for broken in ["%", "%4", "%4g", "%+F", "%-1", "%ff"] {
+            assert_eq!(percent_decode(broken), None, "{broken}");
+        }
     }
 }
