@@ -189,7 +189,7 @@ impl Chain {
                 .await;
             context.lasting.metrics.limited(verdict);
             match verdict {
-                LimitVerdict::ConnectionLimit | LimitVerdict::Unknown => {}
+                LimitVerdict::Within | LimitVerdict::Unknown => {}
                 LimitVerdict::Refuse => return Err(refused(Denial::CountersUnknown)),
                 LimitVerdict::Full(status) => {
                     let usual = Denial::TooMany.status();

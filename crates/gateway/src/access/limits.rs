@@ -63,7 +63,7 @@ pub(crate) struct LimitedRequest<'a> {
 /// What the limits say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LimitVerdict {
-    ConnectionLimit,
+    Within,
     /// Uncounted, since the store did not answer.
     Unknown,
     /// The status to answer with.
@@ -101,10 +101,8 @@ impl Limits {
     ) -> LimitVerdict {
         let mut all = Tightest::default();
         let mut verdict = self.take_remote(asking, remote, &mut all).await;
-        if matches!(
-            verdict,
-            LimitVerdict::ConnectionLimit | LimitVerdict::Unknown
-        ) && let Some(full) = self.take_local(asking, counters, seed, &mut all)
+        if matches!(verdict, LimitVerdict::Within | LimitVerdict::Unknown)
+            && let Some(full) = self.take_local(asking, counters, seed, &mut all)
         {
             verdict = full;
         }
@@ -143,7 +141,7 @@ impl Limits {
         remote: &Remote,
         all: &mut Tightest,
     ) -> LimitVerdict {
-        let mut verdict = LimitVerdict::ConnectionLimit;
+        let mut verdict = LimitVerdict::Within;
         for rule in self.rules.iter().filter(|rule| rule.store == Store::Redis) {
             let (counters, mut used) = rule.counters(asking);
             let Ok(counted) = remote.take(&counters).await else {

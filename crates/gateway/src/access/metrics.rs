@@ -59,7 +59,7 @@ impl AccessMetrics {
 
     pub(crate) fn limited(&self, verdict: LimitVerdict) {
         let outcome = match verdict {
-            LimitVerdict::ConnectionLimit => {
+            LimitVerdict::Within => {
                 self.room.inc();
                 return;
             }

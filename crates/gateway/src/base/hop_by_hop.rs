@@ -90,7 +90,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
     // Of those that it names, these are hop-by-hop anyway, or not the sender's
     // to remove: they frame and address the message.
-    let passthroughs = |name: &HeaderName| {
+    let survives = |name: &HeaderName| {
         name == "close"
             || is_hop_by_hop(name.as_str())
             || [header::HOST, header::CONTENT_LENGTH, FORWARDED_FOR].contains(name)
@@ -100,7 +100,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| !passthroughs(name))
+        .filter(|name| !survives(name))
         .collect();
     headers.remove(first);
     for name in others.iter().chain(&named) {

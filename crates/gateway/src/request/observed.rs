@@ -1,4 +1,4 @@
-//! What is record about one request: a line in the access log, a span in its
+//! What is recorded of one request: a line in the access log, a span in its
 //! trace.
 
 use crate::{
@@ -137,7 +137,7 @@ enum End {
     },
 }
 
-/// What is record of a request.
+/// What is recorded of a request.
 struct RequestRecord<'a> {
     worker: &'a Worker,
     begun: Instant,

@@ -1,5 +1,7 @@
 //! Whether a request may be sent again, and to which side. Everything that sends
-//! asks here, and nowhere else is it decided.
+//! asks here, and nowhere else is it decided. (Below it, `upstream::http2` opens a
+//! new connection where h2 hands a request back of which it has sent nothing: that
+//! is still the same try.)
 //!
 //! # To the same side
 //!

@@ -44,7 +44,7 @@ fn in_json(field: &str, head: &Head, body: &[u8]) -> Result<OperationQuery, BadO
     }
     let mut operations = Vec::new();
     json::objects(body, [field], |[name]| {
-        let effect = Effect::UnreportedCounts;
+        let effect = Effect::AsTheRouteSays;
         operations.push(Operation { name, effect });
         Ok(())
     })?;
@@ -133,7 +133,7 @@ mod tests {
         );
         let nameless = Operation {
             name: None,
-            effect: Effect::UnreportedCounts,
+            effect: Effect::AsTheRouteSays,
         };
         let nameless = Ok(OperationQuery::These(vec![nameless]));
         assert_eq!(asked("POST", &[], r#"{"id":1}"#), nameless);

@@ -87,7 +87,7 @@ pub(crate) struct Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Values {
     Redacted,
-    PresentedToken,
+    Visible,
 }
 
 /// What may differ, as the plan says.
@@ -119,7 +119,7 @@ pub(crate) fn compare(
     ignored: &Ignored,
     values: Values,
 ) -> Vec<Difference> {
-    let mut found = RouteMatch {
+    let mut found = Comparison {
         ignored,
         values,
         seen: BTreeSet::new(),
@@ -146,14 +146,14 @@ pub(crate) fn compare(
     found.differences
 }
 
-struct RouteMatch<'a> {
+struct Comparison<'a> {
     ignored: &'a Ignored,
     values: Values,
     seen: BTreeSet<Spot>,
     differences: Vec<Difference>,
 }
 
-impl RouteMatch<'_> {
+impl Comparison<'_> {
     fn tell(&mut self, spot: Spot, monolith: String, service: String) {
         if self.differences.len() < DIFFERENCES_MAX
             && !self.ignored.covers(&spot)
@@ -170,7 +170,7 @@ impl RouteMatch<'_> {
     fn show(&self, value: Option<&Value>) -> String {
         match (value, self.values) {
             (None, _) => "missing".to_owned(),
-            (Some(value), Values::PresentedToken) => cut(&value.to_string()),
+            (Some(value), Values::Visible) => cut(&value.to_string()),
             (Some(value), Values::Redacted) => kind(value),
         }
     }
@@ -196,7 +196,7 @@ fn kind(value: &Value) -> String {
     }
 }
 
-fn headers(monolith: &HeaderMap, service: &HeaderMap, found: &mut RouteMatch<'_>) {
+fn headers(monolith: &HeaderMap, service: &HeaderMap, found: &mut Comparison<'_>) {
     let names: BTreeSet<&str> = monolith
         .keys()
         .chain(service.keys())
@@ -217,12 +217,12 @@ fn show(all: &header::GetAll<'_, HeaderValue>, values: Values) -> String {
     let all: Vec<String> = all.iter().map(text).collect();
     match (&all[..], values) {
         ([], _) => "missing".to_owned(),
-        (all, Values::PresentedToken) => cut(&all.join(", ")),
+        (all, Values::Visible) => cut(&all.join(", ")),
         (all, Values::Redacted) => format!("text of {}", all.join(", ").chars().count()),
     }
 }
 
-fn json(monolith: &Value, service: &Value, path: &str, depth: usize, found: &mut RouteMatch<'_>) {
+fn json(monolith: &Value, service: &Value, path: &str, depth: usize, found: &mut Comparison<'_>) {
     match (monolith, service) {
         _ if monolith == service => {}
         (Value::Object(one), Value::Object(other)) if depth > 0 => {
@@ -369,7 +369,7 @@ mod tests {
         let redacted = differences(Values::Redacted);
         assert_eq!(redacted[0].monolith, "text of 3");
         assert_eq!(redacted[0].service, "text of 10");
-        let shown = differences(Values::PresentedToken);
+        let shown = differences(Values::Visible);
         assert_eq!(shown[0].service, "\"Bob Secret\"");
         assert_eq!(cut(&"é".repeat(500)).chars().count(), VALUE_CHARS_MAX + 3);
     }
@@ -416,7 +416,7 @@ mod tests {
         fn any_two_bodies_can_be_compared(one: Vec<u8>, other: Vec<u8>) {
             let raw = |bytes: Vec<u8>| Answer { body: bytes.into(), ..answer(200, &Value::Null) };
             let (one, other) = (raw(one), raw(other));
-            let found = compare(&one, &other, &Ignored::default(), Values::PresentedToken);
+            let found = compare(&one, &other, &Ignored::default(), Values::Visible);
             prop_assert!(found.is_empty() || one.body != other.body);
         }
     }

@@ -20,7 +20,7 @@ impl ShadowSettings {
             share: plan.share,
             ignored: Ignored::new(&plan.ignore),
             values: if plan.show_values {
-                Values::PresentedToken
+                Values::Visible
             } else {
                 Values::Redacted
             },

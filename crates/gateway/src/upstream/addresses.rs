@@ -36,14 +36,14 @@ pub(crate) struct Addresses {
     /// The path of a Unix socket, in place of all below.
     socket: Option<PathBuf>,
     is_name: bool,
-    found: ArcSwap<RouteMatch>,
+    found: ArcSwap<Resolved>,
     next: AtomicUsize,
     /// One look-up at a time, whoever needs it.
     looking: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct RouteMatch {
+struct Resolved {
     addresses: Vec<SocketAddr>,
     /// By their place, those that could not be connected to.
     failed: AtomicU64,
@@ -61,7 +61,7 @@ impl Addresses {
             authority: url.authority(),
             is_name: literal.is_none() && url.socket.is_none(),
             socket: url.socket.clone(),
-            found: ArcSwap::from_pointee(RouteMatch::of(addresses)),
+            found: ArcSwap::from_pointee(Resolved::of(addresses)),
             next: AtomicUsize::new(0),
             looking: Mutex::default(),
         }
@@ -116,7 +116,7 @@ impl Addresses {
         Err(last)
     }
 
-    async fn found(&self) -> io::Result<Arc<RouteMatch>> {
+    async fn found(&self) -> io::Result<Arc<Resolved>> {
         let found = self.found.load_full();
         if !found.addresses.is_empty() {
             return Ok(found);
@@ -148,13 +148,13 @@ impl Addresses {
         addresses.dedup();
         addresses.truncate(ADDRESSES_MAX);
         if !addresses.is_empty() {
-            self.found.store(Arc::new(RouteMatch::of(addresses)));
+            self.found.store(Arc::new(Resolved::of(addresses)));
         }
         Ok(())
     }
 }
 
-impl RouteMatch {
+impl Resolved {
     fn of(addresses: Vec<SocketAddr>) -> Self {
         Self {
             addresses,
@@ -199,7 +199,7 @@ mod tests {
             socket: None,
             authority: "two.test:80".into(),
             is_name: true,
-            found: ArcSwap::from_pointee(RouteMatch::of(vec![dead, good])),
+            found: ArcSwap::from_pointee(Resolved::of(vec![dead, good])),
             next: AtomicUsize::new(0),
             looking: Mutex::default(),
         };

@@ -37,7 +37,7 @@ pub(crate) enum Ending {
 /// What an upstream says about when to come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryAfter {
-    UnreportedCounts,
+    Absent,
     Wait(Duration),
     /// At a date, or unreadable.
     Unknown,
@@ -46,7 +46,7 @@ pub(crate) enum RetryAfter {
 impl RetryAfter {
     pub(crate) fn read(header: Option<&[u8]>) -> Self {
         let Some(header) = header else {
-            return Self::UnreportedCounts;
+            return Self::Absent;
         };
         std::str::from_utf8(header)
             .ok()
@@ -69,7 +69,7 @@ pub(crate) fn pause(
     }
     let backoff = backoff(settings, attempt, random);
     match ending {
-        Ending::NoAnswer | Ending::Refused(RetryAfter::UnreportedCounts) => Some(backoff),
+        Ending::NoAnswer | Ending::Refused(RetryAfter::Absent) => Some(backoff),
         Ending::Refused(RetryAfter::Wait(wait)) if wait <= settings.backoff_max => {
             Some(wait.max(backoff))
         }
@@ -114,11 +114,11 @@ mod tests {
             (1, NoAnswer, true),
             (2, NoAnswer, true),
             (3, NoAnswer, false),
-            (1, Refused(RetryAfter::UnreportedCounts), true),
+            (1, Refused(RetryAfter::Absent), true),
             (1, Refused(RetryAfter::Wait(second)), true),
             (1, Refused(RetryAfter::Wait(second * 2)), false),
             (1, Refused(RetryAfter::Unknown), false),
-            (3, Refused(RetryAfter::UnreportedCounts), false),
+            (3, Refused(RetryAfter::Absent), false),
         ] {
             let pause = pause(&settings(), attempt, ending, 7);
             assert_eq!(pause.is_some(), repeated, "{attempt} {ending:?}");
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn retry_after_is_read() {
         let read = |text: &str| RetryAfter::read(Some(text.as_bytes()));
-        assert_eq!(RetryAfter::read(None), RetryAfter::UnreportedCounts);
+        assert_eq!(RetryAfter::read(None), RetryAfter::Absent);
         assert_eq!(read(" 2"), RetryAfter::Wait(Duration::from_secs(2)));
         for text in ["Fri, 31 Dec 1999 23:59:59 GMT", "-1", "1.5", ""] {
             assert_eq!(read(text), RetryAfter::Unknown, "{text}");

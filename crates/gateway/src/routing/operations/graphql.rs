@@ -219,25 +219,25 @@ mod tests {
     use super::*;
 
     type Known = Vec<(String, Effect)>;
-    type ResponseTokens = Result<Known, BadOperation>;
+    type Effects = Result<Known, BadOperation>;
 
-    fn told(asked: Result<OperationQuery, BadOperation>) -> ResponseTokens {
+    fn told(asked: Result<OperationQuery, BadOperation>) -> Effects {
         let OperationQuery::These(operations) = asked? else {
-            return Ok(vec![("?".into(), Effect::UnreportedCounts)]);
+            return Ok(vec![("?".into(), Effect::AsTheRouteSays)]);
         };
         let told = |one: Operation| (one.name.unwrap_or_default(), one.effect);
         Ok(operations.into_iter().map(told).collect())
     }
 
-    fn post(body: &str) -> ResponseTokens {
+    fn post(body: &str) -> Effects {
         told(read(None, "POST", body.as_bytes()))
     }
 
-    fn document(text: &str) -> ResponseTokens {
+    fn document(text: &str) -> Effects {
         post(&serde_json::json!({ "query": text }).to_string())
     }
 
-    fn get(query: &str) -> ResponseTokens {
+    fn get(query: &str) -> Effects {
         told(read(Some(query), "GET", b""))
     }
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn stored() -> Known {
-        vec![("?".into(), Effect::UnreportedCounts)]
+        vec![("?".into(), Effect::AsTheRouteSays)]
     }
 
     #[test]

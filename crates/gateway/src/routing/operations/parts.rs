@@ -89,7 +89,7 @@ fn kind(route: Option<&Route>, effect: Effect, method: &str) -> MethodKind {
         (Some(KindRule::Always(kind)), _) => kind,
         (Some(KindRule::ReadsOnce), _) | (_, Effect::Reads) => MethodKind::Read,
         (_, Effect::Writes) => MethodKind::Write,
-        (_, Effect::UnreportedCounts) => MethodKind::of(method),
+        (_, Effect::AsTheRouteSays) => MethodKind::of(method),
     }
 }
 
@@ -251,7 +251,7 @@ extractions:
 
     #[test]
     fn operations_belong_to_the_route_that_names_them() {
-        let rpc = |names: &[&str]| parts("/rpc", &these(names, Effect::UnreportedCounts));
+        let rpc = |names: &[&str]| parts("/rpc", &these(names, Effect::AsTheRouteSays));
         assert_eq!(rpc(&["contracts.get"]), ["contracts/1"]);
         assert_eq!(rpc(&["contracts.getAll"]), ["contracts/0!"]);
         assert_eq!(rpc(&["parties.findOne"]), ["find"]);
@@ -318,18 +318,18 @@ extractions:
     #[test]
     fn reads_go_where_each_would_or_to_the_monolith() {
         let choice = |preferred, also| Choice { preferred, also };
-        let passthroughs = choice(Way::MONOLITH, None);
+        let passthrough = choice(Way::MONOLITH, None);
         let covered = choice(SERVICE, Some(Way::MONOLITH));
         let moved = choice(SERVICE, None);
         let behind = choice(Way::MONOLITH, Some(SERVICE));
         for (choices, way) in [
             (&[covered, covered][..], Ok(SERVICE)),
             (&[covered, moved], Ok(SERVICE)),
-            (&[covered, passthroughs], Ok(Way::MONOLITH)),
-            (&[behind, passthroughs], Ok(Way::MONOLITH)),
+            (&[covered, passthrough], Ok(Way::MONOLITH)),
+            (&[behind, passthrough], Ok(Way::MONOLITH)),
             (&[covered, behind], Ok(Way::MONOLITH)),
             (&[behind, moved], Ok(SERVICE)),
-            (&[moved, passthroughs], Err(BadOperation::Apart)),
+            (&[moved, passthrough], Err(BadOperation::Apart)),
             (&[], Err(BadOperation::Apart)),
         ] {
             assert_eq!(in_common(choices), way, "{choices:?}");

@@ -15,7 +15,7 @@ pub(crate) struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The route knows.
-    UnreportedCounts,
+    AsTheRouteSays,
     Reads,
     Writes,
 }

@@ -326,17 +326,13 @@ mod tests {
     use std::{future::poll_fn, sync::Mutex};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    type ResponseTokens = Arc<Mutex<Vec<&'static str>>>;
+    type Reasons = Arc<Mutex<Vec<&'static str>>>;
 
     fn guarded(
         head: Duration,
         write: Duration,
-    ) -> (
-        Validated<TokioIo<DuplexStream>>,
-        DuplexStream,
-        ResponseTokens,
-    ) {
-        let told = ResponseTokens::default();
+    ) -> (Validated<TokioIo<DuplexStream>>, DuplexStream, Reasons) {
+        let told = Reasons::default();
         let policy = Policy {
             limits: Limits {
                 head_bytes: 1000,
