@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 const VARIABLE: &str = "BANYAN_CASE_SEED";
 
 static SEED: LazyLock<u64> = LazyLock::new(|| {
-    let given = std::env::var(VARIABLE).ok();
-    let seed = given.and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(rand::random);
+    let seed = match std::env::var(VARIABLE) {
+        Ok(text) => text.parse().expect("BANYAN_CASE_SEED is a number"),
+        Err(_) => rand::random(),
+    };
     println!("{VARIABLE}={seed}");
     seed
 });

@@ -35,13 +35,13 @@ pub enum RollupOutcome {
 const TRY_LOCK: &str = "select pg_try_advisory_xact_lock(hashtextextended('analytics:rollup', 0))";
 
 /// A minute of a busy hour takes longer to add up than a request may.
-const TIMEOUT: &str = "set local statement_timeout = '60s'";
+const SET_TIMEOUT: &str = "set local statement_timeout = '60s'";
 
 const TAKE: &str = "with chosen as ( \
      select distinct minute from arrivals order by minute limit $1), \
-     stored_items as (delete from arrivals where minute in (select minute from chosen) \
+     taken as (delete from arrivals where minute in (select minute from chosen) \
      returning kind, minute) \
-     select distinct kind, minute from stored_items order by minute, kind";
+     select distinct kind, minute from taken order by minute, kind";
 
 /// Rolls up some minutes that have got rows. Durable when it returns.
 pub async fn round(database: &Database) -> Result<RollupOutcome, DatabaseError> {
@@ -52,16 +52,16 @@ pub async fn round(database: &Database) -> Result<RollupOutcome, DatabaseError> 
     if !locked {
         return Ok(RollupOutcome::Elsewhere);
     }
-    sqlx::query(TIMEOUT).execute(&mut *transaction).await?;
-    let stored_items: Vec<(String, OffsetDateTime)> = sqlx::query_as(TAKE)
+    sqlx::query(SET_TIMEOUT).execute(&mut *transaction).await?;
+    let minutes: Vec<(String, OffsetDateTime)> = sqlx::query_as(TAKE)
         .bind(MINUTES)
         .fetch_all(&mut *transaction)
         .await?;
-    if stored_items.is_empty() {
+    if minutes.is_empty() {
         return Ok(RollupOutcome::Idle);
     }
     let mut hours = BTreeSet::new();
-    for (kind, minute) in &stored_items {
+    for (kind, minute) in &minutes {
         let kind = Kind::of(kind);
         write(&mut transaction, kind.minute(), *minute).await?;
         let hour = minute.unix_timestamp().div_euclid(3600) * 3600;
