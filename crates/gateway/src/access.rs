@@ -220,7 +220,7 @@ impl Access {
         match place {
             Place::Elsewhere => self.others.as_ref(),
             Place::Extraction(route) => self.extractions.get(route.extraction.get())?.as_ref(),
-            Place::Route(stay) => self.routes.get(stay.get())?.as_ref(),
+            Place::Route(passthrough) => self.routes.get(passthrough.get())?.as_ref(),
         }
     }
 }

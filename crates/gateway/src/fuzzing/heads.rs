@@ -69,7 +69,7 @@ pub fn key(bytes: &[u8]) {
     let caller = Caller {
         peer: &peer,
         admission: &admission,
-        told: None,
+        tokens: None,
         tunnel: None,
     };
     let client = caller.client(&headers, &uri);

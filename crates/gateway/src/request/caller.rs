@@ -32,7 +32,7 @@ pub(crate) struct Caller<'a> {
     /// Who they are, where they had to say it.
     pub(crate) admission: &'a Admission,
     /// `None` where nobody will be answered.
-    pub(crate) told: Option<&'a ResponseTokens>,
+    pub(crate) tokens: Option<&'a ResponseTokens>,
     /// Where an upgrade leaves its tunnel; `None` where nobody would take it up.
     pub(crate) tunnel: Option<&'a TunnelSlot>,
 }

@@ -17,11 +17,11 @@ pub(crate) fn split(
     parts: &Parts,
     place: Place,
 ) -> Place {
-    let Place::Route(stay) = place else {
+    let Place::Route(passthrough) = place else {
         return place;
     };
     let config = &worker.config;
-    let Some(canary) = &config.table.stay(stay).canary else {
+    let Some(canary) = &config.table.passthrough(passthrough).canary else {
         return place;
     };
     let address = || {

@@ -17,7 +17,7 @@ use protocol::Side;
 pub(crate) struct Decided<'a> {
     pub(crate) routing_state: RoutingState,
     pub(crate) key: Option<&'a [u8]>,
-    pub(crate) shown: PresentedToken,
+    pub(crate) presented: PresentedToken,
     pub(crate) verdict: Result<ReadVerdict, Refusal>,
 }
 
@@ -34,18 +34,19 @@ pub(crate) fn decided<'a>(config: &Config, route: RouteIndex, client: Client<'a>
         .key
         .find(client.key_input(), Some(pattern));
     let routing_state = state.snapshot.load().routing_state(extraction);
-    let shown = ResponseTokens::shown(client.caller.told, config, extraction, client.headers);
+    let presented =
+        ResponseTokens::presented(client.caller.tokens, config, extraction, client.headers);
     let asking = Asking {
         key,
         forced: chosen(config, route, client.headers, key),
-        bond: shown.bond(routing_state, |side| pins.applied(side)),
+        bond: presented.bond(routing_state, |side| pins.applied(side)),
     };
     let pinned = |owner| pins.bind(owner, key.map(|key| pins.client(key)));
     let verdict = decision::read(routing_state, state.lease(), &entry.name, asking, pinned);
     Decided {
         routing_state,
         key,
-        shown,
+        presented,
         verdict,
     }
 }

@@ -16,9 +16,9 @@ pub(crate) async fn dispatch(
     body: Inbound,
 ) -> Outcome {
     match (place, kind) {
-        (Place::Elsewhere, _) => passthrough::stay(worker, None, kind, parts, caller, body).await,
+        (Place::Elsewhere, _) => passthrough::serve(worker, None, kind, parts, caller, body).await,
         (Place::Route(route), _) => {
-            passthrough::stay(worker, Some(route), kind, parts, caller, body).await
+            passthrough::serve(worker, Some(route), kind, parts, caller, body).await
         }
         (Place::Extraction(route), MethodKind::Read) => {
             read::read(worker, route, parts, caller, body).await

@@ -311,7 +311,15 @@ fn cut(bytes: &[u8]) -> Cow<'_, str> {
 fn route(config: &Config, place: Place) -> Option<String> {
     match place {
         Place::Elsewhere => None,
-        Place::Route(stay) => Some(config.table.stay(stay).route.route.path.to_string()),
+        Place::Route(passthrough) => Some(
+            config
+                .table
+                .passthrough(passthrough)
+                .route
+                .route
+                .path
+                .to_string(),
+        ),
         Place::Extraction(found) => {
             let entry = config.table.entry(found.extraction);
             Some(entry.routes[found.route].path.to_string())
@@ -323,7 +331,7 @@ fn route(config: &Config, place: Place) -> Option<String> {
 fn belongs_to(config: &Config, place: Place) -> Option<&str> {
     match place {
         Place::Elsewhere => None,
-        Place::Route(stay) => Some(&config.table.stay(stay).route.name),
+        Place::Route(passthrough) => Some(&config.table.passthrough(passthrough).route.name),
         Place::Extraction(found) => Some(config.table.entry(found.extraction).name.as_str()),
     }
 }
@@ -332,7 +340,7 @@ fn belongs_to(config: &Config, place: Place) -> Option<&str> {
 fn upstream(config: &Config, place: Place, side: Side) -> &str {
     let index = match place {
         Place::Elsewhere => crate::base::index::UpstreamIndex::MONOLITH,
-        Place::Route(stay) => config.table.stay(stay).upstream,
+        Place::Route(passthrough) => config.table.passthrough(passthrough).upstream,
         Place::Extraction(found) => config.table.upstream(found.extraction, side),
     };
     &config.upstreams.get(index).name

@@ -26,7 +26,7 @@ use plan::MethodKind;
 
 /// Sends a request where its route says, else to the monolith: there, once the
 /// monolith has seen what the client wrote.
-pub(crate) async fn stay(
+pub(crate) async fn serve(
     worker: &Worker,
     route: Option<PassthroughIndex>,
     kind: MethodKind,
@@ -34,7 +34,7 @@ pub(crate) async fn stay(
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
-    let route = route.map(|route| worker.config.table.stay(route));
+    let route = route.map(|route| worker.config.table.passthrough(route));
     let upstream = route.map_or(UpstreamIndex::MONOLITH, |route| route.upstream);
     to(worker, upstream, route, kind, parts, caller, body).await
 }

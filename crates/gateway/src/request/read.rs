@@ -145,10 +145,10 @@ async fn verdict(
     loop {
         let decided = decided(&worker.config, route, client);
         let verdict = decided.verdict?;
-        if let (Why::Unproven, Some(told)) = (verdict.why, client.caller.told)
+        if let (Why::Unproven, Some(tokens)) = (verdict.why, client.caller.tokens)
             && let Some(since) = decided.routing_state.decided()
         {
-            told.renew(worker, route.extraction, since, decided.shown);
+            tokens.renew(worker, route.extraction, since, decided.presented);
         }
         let has_own_data = !matches!(decided.routing_state, RoutingState::SharedData { .. });
         if verdict.side == Side::Service && has_own_data {
@@ -159,7 +159,7 @@ async fn verdict(
             return Ok(verdict);
         }
         // The routing may have changed meanwhile.
-        Box::pin(wait.paid(worker, client.caller.told, debts)).await?;
+        Box::pin(wait.paid(worker, client.caller.tokens, debts)).await?;
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn serve(
     };
     let mut observed = Observed::begin(worker, peer, parts, &correlation, begun);
     let mut admission = Admission::default();
-    let told = ResponseTokens::default();
+    let tokens = ResponseTokens::default();
     let addressed = fits(worker, &body).and_then(|()| addressed(&worker.config, parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
@@ -66,7 +66,7 @@ pub(crate) async fn serve(
                 body,
                 seen,
                 correlation: &correlation,
-                told: &told,
+                tokens: &tokens,
                 tunnel,
                 observed: &observed,
             };
@@ -97,7 +97,7 @@ pub(crate) async fn serve(
                     let caller = Caller {
                         peer,
                         admission: &admission,
-                        told: Some(&told),
+                        tokens: Some(&tokens),
                         tunnel,
                     };
                     observed.introduce(&mut parts.headers);
@@ -114,7 +114,7 @@ pub(crate) async fn serve(
     };
     let Outcome { answer, side } = outcome;
     let mut response = for_client(worker, answer, side);
-    told.tell(&worker.config, peer, response.headers_mut());
+    tokens.tell(&worker.config, peer, response.headers_mut());
     admission.decorate(response.headers_mut());
     sanitize::correlate(response.headers_mut(), correlation);
     observed.at(place);

@@ -117,8 +117,8 @@ impl Grant {
         }
         loop {
             let worker = current.get();
-            let told = Rc::clone(&worker.rerouted);
-            let mut rerouted = pin!(told.notified());
+            let wake = Rc::clone(&worker.rerouted);
+            let mut rerouted = pin!(wake.notified());
             rerouted.as_mut().enable();
             for one in &mut self.0 {
                 let routing_state = worker.state.snapshot.load().routing_state(one.extraction);

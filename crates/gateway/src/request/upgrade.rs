@@ -145,7 +145,7 @@ async fn admit(
         }
     }
     if let Some(route) = way.redirect {
-        passthrough::redirect(worker, worker.config.table.stay(route), parts)?;
+        passthrough::redirect(worker, worker.config.table.passthrough(route), parts)?;
     }
     Ok((way.upstream.side(), way.upstream, grant))
 }

@@ -297,7 +297,7 @@ async fn tell(
     caller: Caller<'_>,
     answer: Option<&Result<Response<ResponseBody>, Refusal>>,
 ) {
-    let Some(told) = caller.told else { return };
+    let Some(tokens) = caller.tokens else { return };
     let position = match answer {
         // It may have its effect any time: no position lies behind that.
         None | Some(Err(_)) => None,
@@ -307,7 +307,7 @@ async fn tell(
             timeout(bound, sample).await.ok().and_then(Result::ok)
         }
     };
-    told.wrote(extraction, Token { position, ..token });
+    tokens.wrote(extraction, Token { position, ..token });
 }
 
 async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
@@ -369,7 +369,7 @@ pub(crate) async fn admit(
                     Vec::new()
                 };
                 if !debts.is_empty() {
-                    wait.paid(worker, client.caller.told, debts).await?;
+                    wait.paid(worker, client.caller.tokens, debts).await?;
                     continue;
                 }
                 if let Some(place) = held {

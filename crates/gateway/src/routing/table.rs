@@ -114,7 +114,7 @@ impl Table {
             Destination::Monolith => UpstreamIndex::MONOLITH,
             Destination::Service(name) => places[name],
         };
-        let stay = |route: &GatewayRoute| Passthrough {
+        let passthrough = |route: &GatewayRoute| Passthrough {
             upstream: place(&route.to),
             canary: None,
             fixed: None,
@@ -122,14 +122,15 @@ impl Table {
             route: route.clone(),
         };
         let extractions: Vec<ExtractionEntry> = plan.extractions.values().map(entry).collect();
-        let mut passthroughs: Vec<Passthrough> = plan.gateway.routes.iter().map(stay).collect();
+        let mut passthroughs: Vec<Passthrough> =
+            plan.gateway.routes.iter().map(passthrough).collect();
         let ranked = rank(&extractions, &passthroughs);
         // What canaries get are routes that no request finds by itself.
         for (at, route) in plan.gateway.routes.iter().enumerate() {
             let Some(canary) = &route.canary else {
                 continue;
             };
-            let mut other = stay(route);
+            let mut other = passthrough(route);
             other.route.name = format!("{}-canary", route.name);
             other.route.to = canary.to.clone();
             other.upstream = place(&canary.to);
@@ -152,8 +153,8 @@ impl Table {
         &self.extractions[extraction.get()]
     }
 
-    pub(crate) fn stay(&self, stay: PassthroughIndex) -> &Passthrough {
-        &self.passthroughs[stay.get()]
+    pub(crate) fn passthrough(&self, passthrough: PassthroughIndex) -> &Passthrough {
+        &self.passthroughs[passthrough.get()]
     }
 
     /// The first canary there is.
@@ -161,7 +162,7 @@ impl Table {
     pub(crate) fn take_canary(&mut self) -> Option<Canary> {
         self.passthroughs
             .iter_mut()
-            .find_map(|stay| stay.canary.take())
+            .find_map(|passthrough| passthrough.canary.take())
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (ExtractionIndex, &ExtractionEntry)> {
@@ -194,7 +195,7 @@ impl Table {
     pub(crate) fn route(&self, place: Place) -> Option<&Route> {
         match place {
             Place::Extraction(found) => Some(&self.entry(found.extraction).routes[found.route]),
-            Place::Route(stay) => Some(&self.stay(stay).route.route),
+            Place::Route(passthrough) => Some(&self.passthrough(passthrough).route.route),
             Place::Elsewhere => None,
         }
     }
@@ -254,9 +255,9 @@ fn rank(extractions: &[ExtractionEntry], passthroughs: &[Passthrough]) -> Vec<(R
             ranked.push((found.clone(), Place::Extraction(index)));
         }
     }
-    for (at, stay) in passthroughs.iter().enumerate() {
+    for (at, passthrough) in passthroughs.iter().enumerate() {
         ranked.push((
-            stay.route.route.clone(),
+            passthrough.route.route.clone(),
             Place::Route(PassthroughIndex::new(at)),
         ));
     }
@@ -334,22 +335,24 @@ extractions:
     fn what_stays_can_be_carved_out_and_rewritten() {
         let table = table();
         let none = HeaderMap::new();
-        let stay = |path, headers: &HeaderMap| match place("GET", None, path, headers) {
-            Ok(Place::Route(stay)) => Some(table.stay(stay).route.name.clone()),
+        let passthrough = |path, headers: &HeaderMap| match place("GET", None, path, headers) {
+            Ok(Place::Route(passthrough)) => {
+                Some(table.passthrough(passthrough).route.name.clone())
+            }
             _ => None,
         };
         assert_eq!(
-            stay("/api/contracts/export", &none).as_deref(),
+            passthrough("/api/contracts/export", &none).as_deref(),
             Some("export")
         );
-        assert_eq!(stay("/beta/x", &none), None);
+        assert_eq!(passthrough("/beta/x", &none), None);
         let mut beta = HeaderMap::new();
         beta.insert("x-beta", http::HeaderValue::from_static("1"));
-        assert_eq!(stay("/beta/x", &beta).as_deref(), Some("beta"));
+        assert_eq!(passthrough("/beta/x", &beta).as_deref(), Some("beta"));
         let Ok(Place::Route(users)) = place("GET", None, "/users/7", &none) else {
             panic!("no route for /users/7");
         };
-        let users = table.stay(users);
+        let users = table.passthrough(users);
         assert_eq!(users.rewritten("/users/7").as_deref(), Some("/v1/users/7"));
     }
 
@@ -375,7 +378,12 @@ services:
             ..plan::ParseContext::new(&|_| None)
         };
         let table = Table::new(&Plan::parse_with(text, &context).unwrap());
-        let changes = |stay: &Passthrough| (stay.rewritten("/things"), stay.changes_requests());
+        let changes = |passthrough: &Passthrough| {
+            (
+                passthrough.rewritten("/things"),
+                passthrough.changes_requests(),
+            )
+        };
         let changes: Vec<_> = table.passthroughs.iter().map(changes).collect();
         assert_eq!(changes, [(None, false), (Some("/next".to_owned()), true)]);
     }

@@ -38,7 +38,7 @@ impl TokenTransport {
     }
 
     /// What a request brings.
-    pub(crate) fn shown(&self, headers: &HeaderMap) -> PresentedToken {
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> PresentedToken {
         let text = match &self.place {
             Place::Cookie(name) => cookie(headers, name.as_bytes()),
             Place::Header(name) => headers.get(name).map(HeaderValue::as_bytes),
@@ -108,11 +108,11 @@ mod tests {
         assert_eq!(told(true), format!("{plain}; Secure"));
         let pair = plain.split(';').next().unwrap();
         let mut headers = HeaderMap::new();
-        assert_eq!(transport.shown(&headers), PresentedToken::Nothing);
+        assert_eq!(transport.presented(&headers), PresentedToken::Nothing);
         headers.insert(header::COOKIE, format!("sid=1; {pair}").parse().unwrap());
-        assert_eq!(transport.shown(&headers), PresentedToken::Token(TOKEN));
+        assert_eq!(transport.presented(&headers), PresentedToken::Token(TOKEN));
         headers.insert(header::COOKIE, format!("{pair}0").parse().unwrap());
-        assert_eq!(transport.shown(&headers), PresentedToken::Nothing);
+        assert_eq!(transport.presented(&headers), PresentedToken::Nothing);
     }
 
     #[test]
@@ -120,9 +120,9 @@ mod tests {
         let transport = transport_of(plan::TokenTransport::Header("x-seen".to_owned()));
         let mut headers = HeaderMap::new();
         headers.insert("x-seen", HeaderValue::from_static("theirs"));
-        assert_eq!(transport.shown(&headers), PresentedToken::Nothing);
+        assert_eq!(transport.presented(&headers), PresentedToken::Nothing);
         transport.tell(TOKEN, true, &mut headers);
         assert_eq!(headers.len(), 1);
-        assert_eq!(transport.shown(&headers), PresentedToken::Token(TOKEN));
+        assert_eq!(transport.presented(&headers), PresentedToken::Token(TOKEN));
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn routes(config: &Config) -> Vec<RouteReport> {
                 };
                 format!("monolith | {}{note}", entry.service)
             }
-            Place::Route(stay) => table.stay(stay).route.to.to_string(),
+            Place::Route(passthrough) => table.passthrough(passthrough).route.to.to_string(),
             Place::Elsewhere => "monolith".to_owned(),
         },
     };
@@ -122,7 +122,7 @@ pub(crate) fn explain(
     let caller = Caller {
         peer: &peer,
         admission: &admission,
-        told: None,
+        tokens: None,
         tunnel: None,
     };
     let client = caller.client(&parts.headers, &parts.uri);
@@ -162,12 +162,12 @@ fn operations(
     if body.is_empty() && !parts.method.is_safe() && parts.uri.query().is_none() {
         return Err("its body says where it belongs: add it with --data".to_owned());
     }
-    let asked = match sharing.dialect(table) {
+    let query = match sharing.dialect(table) {
         Some(dialect) => operations::read(dialect, parts, body),
         None => Ok(OperationQuery::Anything),
     };
-    let asked = asked.map_err(|bad| refused(bad.into()))?;
-    Ok(sharing.parts(table, &asked, parts.method.as_str()))
+    let query = query.map_err(|bad| refused(bad.into()))?;
+    Ok(sharing.parts(table, &query, parts.method.as_str()))
 }
 
 /// Where a request of one place goes, and why.
@@ -182,20 +182,23 @@ fn alone(
             Some("monolith".to_owned()),
             "no route matches, so it stays with the monolith".to_owned(),
         ),
-        Place::Route(stay) => {
-            let stay = config.table.stay(stay);
-            let mut why = match stay.rewritten(client.uri.path()) {
+        Place::Route(passthrough) => {
+            let passthrough = config.table.passthrough(passthrough);
+            let mut why = match passthrough.rewritten(client.uri.path()) {
                 Some(path) => format!("its route says so; the path becomes {path}"),
                 None => "its route says so".to_owned(),
             };
-            if let Some(canary) = &stay.canary {
-                let (share, to) = (canary.share(), &config.table.stay(canary.to).route.to);
+            if let Some(canary) = &passthrough.canary {
+                let (share, to) = (
+                    canary.share(),
+                    &config.table.passthrough(canary.to).route.to,
+                );
                 let _ = write!(
                     why,
                     "; its canary, {to}, gets {share} of its clients instead"
                 );
             }
-            (Some(stay.route.to.to_string()), why)
+            (Some(passthrough.route.to.to_string()), why)
         }
         Place::Extraction(route) if kind == MethodKind::Write => write(config, route, client),
         Place::Extraction(route) => read(config, route, client),
@@ -237,7 +240,9 @@ fn belongs_to(config: &Config, place: Place) -> String {
         Place::Extraction(found) => {
             format!("extraction {}", config.table.entry(found.extraction).name)
         }
-        Place::Route(stay) => format!("route {}", config.table.stay(stay).route.name),
+        Place::Route(passthrough) => {
+            format!("route {}", config.table.passthrough(passthrough).route.name)
+        }
         Place::Elsewhere => "none".to_owned(),
     }
 }

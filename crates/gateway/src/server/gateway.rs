@@ -432,8 +432,8 @@ impl Entrances {
         let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
         for listener in [&main].into_iter().chain(&plan.gateway.listeners) {
             let manner = manner(listener)?;
-            let shown = manner.tls.iter().flat_map(|tls| tls.expiries());
-            expiries.extend(shown.cloned());
+            let presented = manner.tls.iter().flat_map(|tls| tls.expiries());
+            expiries.extend(presented.cloned());
             for (at, socket) in inherited.take(listener, count)?.into_iter().enumerate() {
                 let again = socket
                     .try_clone()

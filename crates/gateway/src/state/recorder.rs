@@ -85,8 +85,11 @@ impl Recorder {
         let names = match kind.place {
             Place::Elsewhere => elsewhere(),
             Place::Route(found) => {
-                let stay = self.config.table.stay(found);
-                (stay.route.to.to_string(), stay.route.name.clone())
+                let passthrough = self.config.table.passthrough(found);
+                (
+                    passthrough.route.to.to_string(),
+                    passthrough.route.name.clone(),
+                )
             }
             Place::Extraction(found) => {
                 let entry = self.config.table.entry(found.extraction);

@@ -65,7 +65,7 @@ pub(crate) async fn admit(
                 if way.upstream == UpstreamIndex::MONOLITH || rights.iter().any(is_there) {
                     let debts = wait::debts(worker, client);
                     if !debts.is_empty() {
-                        wait.paid(worker, client.caller.told, debts).await?;
+                        wait.paid(worker, client.caller.tokens, debts).await?;
                         continue;
                     }
                 }

@@ -46,7 +46,7 @@ pub(crate) struct Arrived<'a> {
     pub(crate) seen: PresentHeaders,
     pub(crate) correlation: &'a HeaderValue,
     /// What its answer will tell.
-    pub(crate) told: &'a ResponseTokens,
+    pub(crate) tokens: &'a ResponseTokens,
     pub(crate) tunnel: Option<&'a TunnelSlot>,
     pub(crate) observed: &'a Observed<'a>,
 }
@@ -85,7 +85,7 @@ async fn admitted(
         body,
         seen,
         correlation,
-        told,
+        tokens,
         tunnel,
         observed,
     } = arrived;
@@ -139,7 +139,7 @@ async fn admitted(
     let caller = Caller {
         peer,
         admission: &passed.admission,
-        told: Some(told),
+        tokens: Some(tokens),
         tunnel,
     };
     Ok(match (upgrade, &touched[..]) {
@@ -200,7 +200,7 @@ async fn together(
     match way {
         Err(refusal) => Outcome::refused(refusal),
         Ok(way) => {
-            let route = way.redirect.map(|route| table.stay(route));
+            let route = way.redirect.map(|route| table.passthrough(route));
             let kind = MethodKind::Read;
             passthrough::to(worker, way.upstream, route, kind, parts, caller, body).await
         }
@@ -269,7 +269,7 @@ async fn write_together(
         .collect();
     strip_force(worker, touched, parts);
     if let Some(route) = admitted.way.redirect
-        && let Err(refusal) = passthrough::redirect(worker, table.stay(route), parts)
+        && let Err(refusal) = passthrough::redirect(worker, table.passthrough(route), parts)
     {
         entered.into_iter().for_each(Entered::not_sent);
         return Outcome::refused(refusal);

@@ -23,8 +23,8 @@ type PendingPosition = oneshot::Receiver<Lsn>;
 impl ResponseTokens {
     /// What is known of a client's writes by now: the newest position sampled
     /// while this request ran, else the token in its headers.
-    pub(crate) fn shown(
-        told: Option<&Self>,
+    pub(crate) fn presented(
+        tokens: Option<&Self>,
         config: &Config,
         extraction: ExtractionIndex,
         headers: &HeaderMap,
@@ -32,14 +32,14 @@ impl ResponseTokens {
         let Some(transport) = &config.features.get(extraction).token_transport else {
             return PresentedToken::Unasked;
         };
-        let found = told.and_then(|told| {
-            let all = told.0.borrow();
+        let found = tokens.and_then(|tokens| {
+            let all = tokens.0.borrow();
             let known = |(of, token, coming): &&(_, Token, _)| {
                 *of == extraction && token.position.is_some() && Option::is_none(coming)
             };
             all.iter().rev().find(known).map(|(_, token, _)| *token)
         });
-        found.map_or_else(|| transport.shown(headers), PresentedToken::Token)
+        found.map_or_else(|| transport.presented(headers), PresentedToken::Token)
     }
 
     /// It wrote: the answer says so.
@@ -61,9 +61,9 @@ impl ResponseTokens {
         worker: &Worker,
         extraction: ExtractionIndex,
         (side, epoch): (Side, Epoch),
-        shown: PresentedToken,
+        presented: PresentedToken,
     ) {
-        let origin = match shown {
+        let origin = match presented {
             PresentedToken::Token(token) => token.origin,
             PresentedToken::Nothing | PresentedToken::Unasked => Origin::Read,
         };
@@ -79,9 +79,9 @@ impl ResponseTokens {
 
     /// Adds the tokens to the head of an answer.
     pub(crate) fn tell(self, config: &Config, peer: &Peer, headers: &mut HeaderMap) {
-        let told = self.0.into_inner();
+        let tokens = self.0.into_inner();
         let mut has_told = false;
-        for (extraction, mut token, coming) in told {
+        for (extraction, mut token, coming) in tokens {
             if let Some(mut coming) = coming {
                 match coming.try_recv() {
                     Ok(position) => token.position = Some(position),

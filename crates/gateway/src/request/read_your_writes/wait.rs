@@ -41,14 +41,14 @@ impl Wait {
             return Ok(());
         }
         // Seldom, and large.
-        Box::pin(self.paid(worker, client.caller.told, debts)).await
+        Box::pin(self.paid(worker, client.caller.tokens, debts)).await
     }
 
     /// Waits for these.
     pub(crate) async fn paid(
         &self,
         worker: &Worker,
-        told: Option<&ResponseTokens>,
+        tokens: Option<&ResponseTokens>,
         debts: Debts,
     ) -> Result<(), Refusal> {
         let state = &worker.state;
@@ -61,11 +61,13 @@ impl Wait {
                         pins.paid(owner, (holder, answered)).await;
                     }
                     Debt::Token(token) => {
-                        let token = placed(worker, extraction, token, told).await;
+                        let token = placed(worker, extraction, token, tokens).await;
                         pins.until(Side::Service, |applied| {
                             let routing_state = state.snapshot.load().routing_state(extraction);
-                            let shown = PresentedToken::Token(token);
-                            shown.owed_to_monolith(routing_state, || applied).is_some()
+                            let presented = PresentedToken::Token(token);
+                            presented
+                                .owed_to_monolith(routing_state, || applied)
+                                .is_some()
                         })
                         .await;
                     }
@@ -88,7 +90,7 @@ async fn placed(
     worker: &Worker,
     extraction: ExtractionIndex,
     token: Token,
-    told: Option<&ResponseTokens>,
+    tokens: Option<&ResponseTokens>,
 ) -> Token {
     if token.position.is_some() {
         return token;
@@ -103,8 +105,8 @@ async fn placed(
         if let Ok(position) = lsn_sampler.position(token.side).await {
             let position = Some(position);
             let placed = Token { position, ..token };
-            if let Some(told) = told {
-                told.wrote(extraction, placed);
+            if let Some(tokens) = tokens {
+                tokens.wrote(extraction, placed);
             }
             return placed;
         }
@@ -133,14 +135,14 @@ pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
     let mut debts = Vec::new();
     for (extraction, entry) in worker.config.table.all() {
         let routing_state = snapshot.routing_state(extraction);
-        let shown = ResponseTokens::shown(
-            client.caller.told,
+        let presented = ResponseTokens::presented(
+            client.caller.tokens,
             &worker.config,
             extraction,
             client.headers,
         );
         let applied = || state.extraction(extraction).pins.applied(Side::Service);
-        let token = shown.owed_to_monolith(routing_state, applied);
+        let token = presented.owed_to_monolith(routing_state, applied);
         debts.extend(token.map(|token| (extraction, Debt::Token(token))));
         let Some(owner) = routing_state.ownership() else {
             continue;

@@ -132,10 +132,10 @@ impl Way {
             Place::Extraction(_) => None,
             Place::Elsewhere => Some(Self::MONOLITH),
             Place::Route(index) => {
-                let stay = table.stay(index);
+                let passthrough = table.passthrough(index);
                 Some(Self {
-                    upstream: stay.upstream,
-                    redirect: stay.changes_requests().then_some(index),
+                    upstream: passthrough.upstream,
+                    redirect: passthrough.changes_requests().then_some(index),
                 })
             }
         }
@@ -230,7 +230,7 @@ extractions:
         let table = Table::new(&Plan::parse(PLAN, |_| None).unwrap());
         let name = |place| match place {
             Place::Extraction(route) => format!("contracts/{}", route.route),
-            Place::Route(stay) => table.stay(stay).route.name.clone(),
+            Place::Route(passthrough) => table.passthrough(passthrough).route.name.clone(),
             Place::Elsewhere => "elsewhere".to_owned(),
         };
         let part = |part: Part| match part.kind {
