@@ -13,6 +13,7 @@ mod bad_input;
 mod cancel_leaves_no_trace;
 mod dashboards;
 mod environment_overrides;
+mod first_extraction;
 mod hold_bounds_503;
 mod identity_moves;
 mod killed_after_commit_point;

@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod check;
 mod commands;
+mod reference;
 mod render;
 mod routes;
 mod shadow;
@@ -188,7 +189,13 @@ enum Verb {
     /// unless the plan says `show-values`.
     Shadow(ExtractionArgument),
     /// Print the JSON Schema of the plan file.
-    Schema,
+    ///
+    /// `--reference` prints the same as a page to read.
+    Schema {
+        /// Every key in Markdown, as in docs/reference/plan.md.
+        #[arg(long)]
+        reference: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -226,7 +233,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             Box::pin(serve::run(&plan, state, options)).await
         }
         Verb::Check => check::run(&read_plan(&shared.plan)?, json).await,
-        Verb::Schema => render::json(&plan::json_schema()),
+        Verb::Schema { reference: false } => render::json(&plan::json_schema()),
+        Verb::Schema { reference: true } => {
+            say!("{}", reference::page(&plan::json_schema()).trim_end());
+            Ok(())
+        }
         Verb::Status => commands::status(state, json).await,
         Verb::Reload => routes::reload(state, json).await,
         Verb::Routes => routes::routes(state, json).await,

@@ -24,14 +24,16 @@ const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
 pub struct PlanFile {
     /// The old side: the monolith's HTTP address and its database.
     pub(crate) monolith: UpstreamFile,
-    /// The new sides, by name.
+    /// The new sides, by name. None at first: all requests pass to the monolith.
+    #[serde(default)]
     pub(crate) services: BTreeMap<String, UpstreamFile>,
     /// The gateway that stands in front of both.
     pub(crate) gateway: GatewayFile,
     /// The conductor's API, for the command line.
     #[serde(default)]
     pub(crate) control: Option<ControlFile>,
-    /// The units of migration, by name.
+    /// The units of migration, by name. None at first.
+    #[serde(default)]
     pub(crate) extractions: BTreeMap<String, Located<ExtractionFile>>,
 }
 

@@ -24,6 +24,7 @@ pub mod document;
 pub mod http_client;
 pub mod mail;
 pub mod monolith;
+pub mod node;
 pub mod pooler;
 pub mod ports;
 pub mod process;

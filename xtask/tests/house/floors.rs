@@ -95,7 +95,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "schemathesis",
                 "service_bed",
             ],
-            &["banyan", "cluster", "pooler", "python", "service"],
+            &["banyan", "cluster", "node", "pooler", "python", "service"],
             &["http_client", "raw_http", "ports", "process"],
             &["binaries", "catalogue", "deadline", "directory", "document"],
         ],

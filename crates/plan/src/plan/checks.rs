@@ -15,11 +15,6 @@ type Extractions = BTreeMap<ExtractionName, Extraction>;
 
 /// Refuses what contradicts itself.
 pub(super) fn check(gateway: &Gateway, extractions: &Extractions) -> Result<(), PlanError> {
-    if extractions.is_empty() && gateway.routes.is_empty() {
-        return Err(
-            PlanError::whole("the plan has no extraction").remedy("Add one under `extractions:`")
-        );
-    }
     refuse_tables_moved_twice(extractions)?;
     refuse_tokens_in_one_place(extractions)?;
     refuse_two_dialects_of_one_path(extractions, &gateway.routes)?;
