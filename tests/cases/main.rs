@@ -28,6 +28,7 @@ mod planted_difference;
 mod same_answers;
 mod set_checked;
 mod set_watched;
+mod shared_role;
 mod shared_writes;
 mod story;
 mod taken_over;

@@ -1,8 +1,11 @@
 //! Taking charge of an extraction when a conductor starts.
 
 use crate::{
-    database::session::Session, error::MoverError, extraction::Mover, layout::SCHEMA,
-    objects::owner,
+    database::session::Session,
+    error::MoverError,
+    extraction::Mover,
+    layout::SCHEMA,
+    objects::{owner, schema},
 };
 use protocol::{
     ConductorId, Side,
@@ -11,14 +14,22 @@ use protocol::{
 
 impl Mover {
     /// Claims one side's row, if there is one: from here on every transaction
-    /// of an earlier conductor on that side is refused. Repeating it makes a
-    /// claim of one's own invalid as well.
+    /// of an earlier conductor on that side is refused, by the row and so by the
+    /// fences. Repeating it makes a claim of one's own invalid as well. A schema
+    /// that an earlier version made is brought up to date first.
     pub async fn claim_row(
         &self,
         side: Side,
         conductor: ConductorId,
     ) -> Result<Option<(OwnerRow, Claim)>, MoverError> {
-        let session = Session::open(side, self.database(side)).await?;
+        let mut session = Session::open(side, self.database(side)).await?;
+        if owner::read(&*session, side, &self.extraction.name)
+            .await?
+            .is_none()
+        {
+            return Ok(None);
+        }
+        schema::bring_up_to_date(&mut session).await?;
         owner::claim(&*session, side, &self.extraction.name, conductor).await
     }
 

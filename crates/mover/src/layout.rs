@@ -10,7 +10,7 @@
 
 use crate::database::sql;
 use plan::{ExtractionName, TableName};
-use protocol::{Side, stream::Direction};
+use protocol::{Side, owner::Claim, stream::Direction};
 
 /// The schema of our tables, in both databases.
 pub const SCHEMA: &str = "banyan";
@@ -20,6 +20,16 @@ pub const FENCE_TRIGGER: &str = "banyan_fence";
 
 /// The first half of our advisory locks' keys; the second is the extraction's.
 pub const ADVISORY_CLASS: i32 = 0x0BA9_7A90;
+
+/// The setting that shows a fence the claim in whose name a transaction writes.
+/// It lasts as long as the transaction, and only what locks the ownership row
+/// sets it (`objects::owner::locked`).
+pub const CLAIM_SETTING: &str = "banyan.claim";
+
+/// A claim as [`CLAIM_SETTING`] has it. `fence()` makes the same of the row.
+pub fn claim_text(claim: Claim) -> String {
+    format!("{}/{}", claim.conductor, claim.generation)
+}
 
 /// How many workers copy tables at once; each has an origin of its own. Two
 /// keep both cores of a small server busy; more take more from the monolith
@@ -102,14 +112,15 @@ impl Layout {
         )
     }
 
-    /// The schema of one side. `mover` is the role that we log in as: the only
-    /// one that the fence lets through. Run inside a transaction; may be
-    /// repeated.
-    pub fn schema(mover: &str) -> String {
+    /// The schema of one side. Run inside a transaction; may be repeated. It
+    /// locks nothing of the users', and of ours only what it makes.
+    ///
+    /// Nothing in it is secret: whoever dumps the database reads all of it, and
+    /// `pg_dump` fails on a table that it may not read.
+    pub fn schema() -> String {
         format!(
             r#"
 create schema if not exists {SCHEMA};
-revoke all on schema {SCHEMA} from public;
 create table if not exists {SCHEMA}.owner (
     extraction text primary key,
     owner text not null check (owner in ('monolith', 'service', 'nobody')),
@@ -132,17 +143,19 @@ create table if not exists {SCHEMA}.stream (
 create or replace function {SCHEMA}.fence() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $fence$
 declare
+    claim text := current_setting('{CLAIM_SETTING}', true);
+    holder text;
     allowed text;
 begin
-    if session_user = {mover} then
-        return null;
-    end if;
     -- Only spares writers an error while a hand-over runs; decides nothing.
-    perform pg_advisory_xact_lock_shared({ADVISORY_CLASS}, tg_argv[2]::integer);
+    if coalesce(claim, '') = '' then
+        perform pg_advisory_xact_lock_shared({ADVISORY_CLASS}, tg_argv[2]::integer);
+    end if;
     -- The row decides. FOR SHARE: a snapshot from before the fence fails with
     -- 40001 instead of passing on the old row.
-    select owner into allowed from {SCHEMA}.owner where extraction = tg_argv[0] for share;
-    if allowed is distinct from tg_argv[1] then
+    select o.owner, concat(o.conductor, '/', o.generation) into allowed, holder
+        from {SCHEMA}.owner o where o.extraction = tg_argv[0] for share;
+    if allowed is distinct from tg_argv[1] and claim is distinct from holder then
         raise exception 'extraction "%" does not take writes here: its owner is %',
             tg_argv[0], coalesce(allowed, 'unknown')
             using errcode = 'read_only_sql_transaction',
@@ -152,8 +165,19 @@ begin
     return null;
 end
 $fence$;
-"#,
-            mover = sql::literal(mover),
+grant usage on schema {SCHEMA} to public;
+grant select on all tables in schema {SCHEMA} to public;
+"#
         )
+    }
+
+    /// What the schema's comment says where its definition is this one.
+    pub fn schema_version() -> String {
+        let hash = Self::schema()
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+            });
+        format!("Made by Banyan (definition {hash:016x})")
     }
 }

@@ -24,11 +24,11 @@ use crate::{
     },
     error::MoverError,
     extraction::Mover,
-    layout::{ADVISORY_CLASS, Layout, SCHEMA},
+    layout::SCHEMA,
     objects::{
         fence, origins,
         owner::{self, Claims},
-        publication, slots,
+        publication, schema, slots,
     },
 };
 use protocol::{
@@ -101,13 +101,7 @@ impl Mover {
         let wrap = || MoverError::sql(side, "preparing");
         let layout = self.layout();
         let transaction = lock_retry::begin(session).await?;
-        // Two extractions that make the schema at once would fail.
-        transaction
-            .execute("select pg_advisory_xact_lock($1, 0)", &[&ADVISORY_CLASS])
-            .await
-            .map_err(wrap())?;
-        let schema = Layout::schema(&self.database(side).user);
-        transaction.batch_execute(&schema).await.map_err(wrap())?;
+        schema::ensure(&transaction).await.map_err(wrap())?;
         let row = self.own(&transaction, side, instance, conductor).await?;
         publication::publish(&transaction, side, &layout, tables).await?;
         origins::create(&transaction, &layout.origin(side))

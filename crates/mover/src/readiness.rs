@@ -51,7 +51,9 @@ const OLD_WRITERS: &str = "select distinct l.relation::regclass::text, a.pid, \
     where l.locktype = 'relation' and l.relation = any($1::text[]::regclass[]) \
       and l.mode in ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', \
                      'ExclusiveLock', 'AccessExclusiveLock') \
-      and a.usename <> session_user and a.backend_type = 'client backend' \
+      and a.usename is not null \
+      and not (a.usename = session_user and a.application_name = 'banyan') \
+      and a.backend_type = 'client backend' \
       and now() - a.xact_start > make_interval(secs => $2)";
 
 const WRAPAROUND: &str = "select l.relation::regclass::text \

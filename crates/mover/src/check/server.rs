@@ -174,13 +174,14 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
         ));
     }
     if !facts.other_sessions.is_empty() {
-        findings.push(Finding::refuse(
+        findings.push(Finding::warn(
             &object,
             format!(
                 "it is used by other applications ({})",
                 facts.other_sessions.join(", ")
             ),
-            "The fence lets this role through: give Banyan a role of its own",
+            "The fence stops them as it stops everybody else, but they have Banyan's rights: give \
+             Banyan a role of its own",
         ));
     }
 }
@@ -352,7 +353,7 @@ mod tests {
             ),
             (
                 |f| f.other_sessions = vec!["psql".into()],
-                Severity::Refuse,
+                Severity::Warn,
                 "(psql)",
             ),
         ];

@@ -1,9 +1,15 @@
 //! The ownership row of one side, and the claim on it.
 //!
 //! Every transaction of ours that changes a side begins with [`locked`]: it
-//! locks the row and refuses when another conductor has claimed it since.
+//! locks the row and refuses when another conductor has claimed it since. The
+//! same statement shows the claim to that side's fences, for the length of the
+//! transaction: so what passes a fence by a claim is exactly what holds the row
+//! locked as that claim's. A role passes no fence, not even ours.
 
-use crate::{error::MoverError, layout::SCHEMA};
+use crate::{
+    error::MoverError,
+    layout::{CLAIM_SETTING, SCHEMA, claim_text},
+};
 use plan::ExtractionName;
 use protocol::{
     ConductorId, Epoch, Generation, InstanceId, Nonce, Side,
@@ -100,7 +106,8 @@ pub async fn claim(
     )))
 }
 
-/// Locks the row inside a transaction and checks the claim.
+/// Locks the row inside a transaction, checks the claim, and shows it to the
+/// fences until the transaction ends. They compare it with the row themselves.
 pub async fn locked(
     transaction: &impl GenericClient,
     side: Side,
@@ -112,9 +119,12 @@ pub async fn locked(
         RowLock::Share => "for share",
         RowLock::Update => "for update",
     };
-    let select = format!("select {COLUMNS} from {SCHEMA}.owner where extraction = $1 {lock}");
+    let select = format!(
+        "select {COLUMNS}, set_config('{CLAIM_SETTING}', $2, true) \
+         from {SCHEMA}.owner where extraction = $1 {lock}"
+    );
     let row = transaction
-        .query_opt(&select, &[&extraction.as_str()])
+        .query_opt(&select, &[&extraction.as_str(), &claim_text(claim)])
         .await
         .map_err(MoverError::sql(side, "locking the ownership row"))?;
     let row = match row {

@@ -62,7 +62,8 @@ const WRITERS: &str = "with held as ( \
           and c.relkind in ('r', 'p') and c.relnamespace <> 'pg_catalog'::regnamespace) \
     select distinct coalesce(a.application_name, ''), coalesce(a.usename::text, ''), o.other \
     from (select distinct pid from held where moved) w \
-    join pg_stat_activity a on a.pid = w.pid and a.usename <> session_user \
+    join pg_stat_activity a on a.pid = w.pid and a.usename is not null \
+        and not (a.usename = session_user and a.application_name = 'banyan') \
     left join lateral (select min(h.relation::regclass::text) as other \
                        from held h where h.pid = w.pid and not h.moved) o on true";
 

@@ -5,5 +5,6 @@ mod cancelling;
 mod checking;
 mod copying;
 mod databases;
+mod dumping;
 mod handing_over;
 mod verifying;

@@ -4,3 +4,4 @@ mod extraction;
 mod follow;
 mod plans;
 mod queries;
+mod repairs;

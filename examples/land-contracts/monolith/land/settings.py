@@ -49,7 +49,10 @@ DATABASES = {
         **parse_database_url(os.environ["DATABASE_URL"]),
         # A thread keeps its connection. A broken one is replaced at the start
         # of the next request, because Django checks connections after errors.
-        "CONN_MAX_AGE": None,
+        # Unless it is told a number of seconds; 0 is Django's own default.
+        "CONN_MAX_AGE": int(os.environ["CONN_MAX_AGE"])
+        if "CONN_MAX_AGE" in os.environ
+        else None,
         "CONN_HEALTH_CHECKS": False,
         "ATOMIC_REQUESTS": False,
     }

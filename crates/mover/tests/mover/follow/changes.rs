@@ -1,6 +1,9 @@
 //! Every kind of change arrives, with every kind of value.
 
-use crate::follow::scene::{Scene, failed, reached};
+use crate::{
+    follow::scene::{Scene, failed, reached},
+    repairs::past_the_fence,
+};
 use anyhow::{Result, ensure};
 use protocol::{Side, stream::Direction};
 
@@ -186,9 +189,8 @@ async fn a_row_that_is_missing_stops_the_follower() -> Result<()> {
         let scene =
             Scene::new("insert into contracts (title) values ('secret'), ('secret')").await?;
         let forward = scene.follow(Direction::Forward);
-        // The mover's role is let through the fence.
-        let mover = scene.service.client("banyan", "data").await?;
-        mover.batch_execute(divergence).await?;
+        let service = scene.user(Side::Service).await?;
+        past_the_fence(&service, "big-contracts", divergence).await?;
         let user = scene.user(Side::Monolith).await?;
         user.batch_execute("insert into contracts (id, title) values (50, 'before')")
             .await?;
@@ -201,8 +203,9 @@ async fn a_row_that_is_missing_stops_the_follower() -> Result<()> {
         ensure!(!error.contains("secret"), "{error}");
         // What was whole before it is not lost with it when it is repaired.
         drop(forward);
-        mover.batch_execute("delete from svc.agreements where id = 100; \
-            insert into svc.agreements (id, name) overriding system value values (2, 'secret') on conflict do nothing").await?;
+        let repair = "delete from svc.agreements where id = 100; insert into svc.agreements \
+            (id, name) overriding system value values (2, 'secret') on conflict do nothing";
+        past_the_fence(&service, "big-contracts", repair).await?;
         let forward = scene.follow(Direction::Forward);
         scene.caught_up(&forward, Side::Monolith).await?;
         scene.same().await?;
