@@ -8,8 +8,10 @@
 mod command;
 mod installation;
 mod template;
+mod tls;
 
 pub use installation::{Installation, SUPERUSER};
+pub use tls::ServerTls;
 
 use crate::deadline;
 use crate::directory::PrivateDirectory;
@@ -34,6 +36,8 @@ pub struct Options {
     pub durable: bool,
     /// Settings that replace the usual ones.
     pub settings: Vec<(String, String)>,
+    /// TLS, which is then the only way in over the network.
+    pub tls: Option<ServerTls>,
 }
 
 impl Options {
@@ -42,6 +46,7 @@ impl Options {
         Self {
             durable: true,
             settings: Vec::new(),
+            tls: None,
         }
     }
 
@@ -50,7 +55,15 @@ impl Options {
         Self {
             durable: false,
             settings: Vec::new(),
+            tls: None,
         }
+    }
+
+    /// Demands TLS of whoever comes over the network.
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Replaces a setting.
@@ -95,6 +108,7 @@ pub struct Cluster {
     logs: PathBuf,
     port: u16,
     passwords: BTreeMap<String, String>,
+    demands_tls: bool,
     server: Option<Process>,
 }
 
@@ -131,6 +145,7 @@ impl Cluster {
             logs: logs.to_owned(),
             port: ports::free()?,
             passwords: BTreeMap::new(),
+            demands_tls: false,
             server: None,
         };
         cluster.configure(options)?;
@@ -138,8 +153,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Replaces all settings; they apply from the next start.
-    pub fn configure(&self, options: &Options) -> Result<()> {
+    /// Replaces all settings; they apply from the next start. TLS, once
+    /// demanded, stays so.
+    pub fn configure(&mut self, options: &Options) -> Result<()> {
         let port = self.port.to_string();
         let sockets = self.sockets.display().to_string();
         let on_off = if options.durable { "on" } else { "off" };
@@ -158,6 +174,11 @@ impl Cluster {
             ("log_timezone", "UTC"),
             ("log_line_prefix", "%m %a %p "),
         ]);
+        if let Some(tls) = &options.tls {
+            tls.write(&self.installation, &self.data)?;
+            settings.extend(tls.settings());
+            self.demands_tls = true;
+        }
         settings.extend(
             options
                 .settings
@@ -259,7 +280,11 @@ impl Cluster {
 
     /// A connection as a role that was made here.
     pub async fn client(&self, role: &str, database: &str) -> Result<Client> {
-        let config: Config = self.url(role, database)?.parse()?;
+        let mut config: Config = self.url(role, database)?.parse()?;
+        if self.demands_tls {
+            config = self.socket_config(database);
+            config.user(role);
+        }
         connect(&config)
             .await
             .with_context(|| format!("connecting to {database} as {role}"))

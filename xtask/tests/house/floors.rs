@@ -97,7 +97,14 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             ],
             &["banyan", "cluster", "node", "pooler", "python", "service"],
             &["http_client", "raw_http", "ports", "process"],
-            &["binaries", "catalogue", "deadline", "directory", "document"],
+            &[
+                "binaries",
+                "catalogue",
+                "certificates",
+                "deadline",
+                "directory",
+                "document",
+            ],
         ],
     ),
     (

@@ -65,6 +65,16 @@ impl Installation {
             .create(path)
             .with_context(|| format!("making {}", path.display()))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+        self.give(path)
+    }
+
+    /// Makes a file the server's, closed to others.
+    pub(super) fn take_private(&self, path: &Path) -> Result<()> {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        self.give(path)
+    }
+
+    fn give(&self, path: &Path) -> Result<()> {
         if self.as_root {
             run_to_end(
                 Command::new("chown")
