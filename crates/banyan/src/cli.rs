@@ -26,9 +26,8 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless RUST_LOG says otherwise. The replication driver's
-/// own lines repeat what we say of its errors.
-const LOG_FILTER: &str = "info,pgwire_replication=off";
+/// What is logged unless RUST_LOG says otherwise.
+const LOG_FILTER: &str = "info";
 
 /// Moves a capability out of a live monolith into a service: its traffic and
 /// its data together, with no failed request and no lost write, and with a way

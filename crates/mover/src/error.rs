@@ -1,5 +1,9 @@
 //! Errors of the mover's operations, worded for an operator.
 
+mod replication;
+
+pub use replication::ReplicationError;
+
 use plan::ExtractionName;
 use protocol::{Epoch, Side};
 use std::time::Duration;
@@ -35,7 +39,7 @@ pub enum MoverError {
         /// Whose stream.
         side: Side,
         /// The driver's error.
-        source: pgwire_replication::PgWireError,
+        source: ReplicationError,
     },
     /// Something took longer than it may.
     #[error("the {side}'s database was too slow: {doing} took longer than {limit:?}")]

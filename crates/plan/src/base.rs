@@ -17,7 +17,9 @@ mod text;
 mod upstream_url;
 
 pub use context::ParseContext;
-pub use database_url::DatabaseUrl;
+pub use database_url::{
+    ChannelBinding, ClientCertificate, ConnectionParameters, DatabaseUrl, Roots, SslMode,
+};
 pub use error::PlanError;
 pub use file_loader::FileLoader;
 pub use located::Located;

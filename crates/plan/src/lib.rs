@@ -41,8 +41,9 @@ pub use access::{
     LimitsStore, OPERATORS,
 };
 pub use base::{
-    ByteSize, ColumnName, DatabaseUrl, ExtractionName, FileLoader, ParseContext, PathPattern,
-    Percent, PlanError, Secret, ServiceName, TableName, UpstreamUrl,
+    ByteSize, ChannelBinding, ClientCertificate, ColumnName, ConnectionParameters, DatabaseUrl,
+    ExtractionName, FileLoader, ParseContext, PathPattern, Percent, PlanError, Roots, Secret,
+    ServiceName, SslMode, TableName, UpstreamUrl,
 };
 pub use extraction::{
     BorderRule, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, Ignored,

@@ -2,7 +2,7 @@
 
 use super::relations::{self, BoundaryFacts, TableFacts};
 use crate::{
-    database::{replication, session::Session},
+    database::{replication::ReplicationConnection, session::Session},
     error::MoverError,
     extraction::Mover,
     objects::owner,
@@ -143,7 +143,7 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
     let role = role(session).await?;
     let mut server = server(session, mover, &role).await?;
     if role.may_replicate && server.version_number >= OLDEST_VERSION {
-        server.replication_refused = replication_refusal(mover.database(side)).await;
+        server.replication_refused = replication_refusal(side, mover.database(side)).await;
     }
     let other_sessions = session.query(OTHER_SESSIONS, &[]).await.map_err(wrap())?;
     let prepared = owner::read(&**session, side, &mover.extraction.name)
@@ -249,16 +249,11 @@ async fn role(session: &Session) -> Result<RoleFacts, MoverError> {
 
 /// Opens a replication session, which pg_hba.conf, a full server or a pooler
 /// may refuse.
-async fn replication_refusal(database: &DatabaseUrl) -> Option<String> {
-    let identify = async {
-        let mut session = pgwire_replication::ReplicationClient::connect_gated(
-            replication::configuration(database),
-        )
-        .await?;
-        session.identify_system().await
-    };
-    match tokio::time::timeout(PROBE_LIMIT, identify).await {
+async fn replication_refusal(side: Side, database: &DatabaseUrl) -> Option<String> {
+    let opening = ReplicationConnection::open(side, database);
+    match tokio::time::timeout(PROBE_LIMIT, opening).await {
         Ok(Ok(_)) => None,
+        Ok(Err(MoverError::Connect { reason, .. })) => Some(reason),
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("no answer within {PROBE_LIMIT:?}")),
     }

@@ -8,7 +8,11 @@
 //! The driver keeps the greeting to itself; it is read from the bytes that
 //! pass. No setting is changed: through a pooler that would stay behind.
 
-use crate::database::session::{APPLICATION_NAME, CONNECT_TIMEOUT};
+use crate::database::{
+    connect_error::ConnectError,
+    session,
+    transport::{self, Transport},
+};
 use plan::DatabaseUrl;
 use std::{
     io,
@@ -16,12 +20,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::timeout,
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::{
+    SimpleQueryMessage,
+    tls::{ChannelBinding, TlsStream},
 };
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::SslMode};
 
 /// Transactions that must all be served by the greeting's process.
 const TRANSACTIONS: usize = 4;
@@ -42,9 +45,10 @@ pub(super) enum Directness {
 
 /// Connects and asks.
 pub(super) async fn probe(database: &DatabaseUrl) -> Directness {
-    match timeout(CONNECT_TIMEOUT, ask(database)).await {
-        Ok(Ok((greeting, answers))) => judge(greeting, &answers),
-        Ok(Err(_)) | Err(_) => Directness::Unknown,
+    let ask = |transport| ask(database, transport);
+    match transport::open(database, ask).await {
+        Ok((greeting, answers)) => judge(greeting, &answers),
+        Err(_) => Directness::Unknown,
     }
 }
 
@@ -65,29 +69,22 @@ fn judge(greeting: Option<i32>, answers: &[i32]) -> Directness {
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-async fn ask(database: &DatabaseUrl) -> Result<(Option<i32>, Vec<i32>), Failure> {
-    let stream = TcpStream::connect((database.host.as_str(), database.port)).await?;
-    stream.set_nodelay(true)?;
+async fn ask(
+    database: &DatabaseUrl,
+    transport: Transport,
+) -> Result<(Option<i32>, Vec<i32>), ConnectError> {
+    let encryption = transport.encryption();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let recording = RecordingStream {
-        stream,
+        transport,
         seen: Arc::clone(&seen),
     };
-    let mut config = Config::new();
-    config
-        .user(&database.user)
-        .password(database.expose_password())
-        .dbname(&database.database)
-        .application_name(APPLICATION_NAME)
-        .ssl_mode(SslMode::Disable);
-    let (client, connection) = config.connect_raw(recording, NoTls).await?;
+    let (client, connection) = session::log_in(database, recording, encryption).await?;
     let greeting = greeting(&seen.lock().unwrap_or_else(PoisonError::into_inner));
     let driver = tokio::spawn(connection);
     let mut answers = Vec::new();
     for _ in 0..TRANSACTIONS {
-        for message in client.simple_query("select pg_backend_pid()").await? {
+        for message in answer(&client).await? {
             if let SimpleQueryMessage::Row(row) = message {
                 answers.extend(row.get(0).and_then(|text| text.parse::<i32>().ok()));
             }
@@ -95,6 +92,13 @@ async fn ask(database: &DatabaseUrl) -> Result<(Option<i32>, Vec<i32>), Failure>
     }
     driver.abort();
     Ok((greeting, answers))
+}
+
+async fn answer(client: &tokio_postgres::Client) -> Result<Vec<SimpleQueryMessage>, ConnectError> {
+    client
+        .simple_query("select pg_backend_pid()")
+        .await
+        .map_err(|error| ConnectError::Protocol(error.to_string()))
 }
 
 /// The process in the server's BackendKeyData message.
@@ -113,7 +117,7 @@ fn greeting(bytes: &[u8]) -> Option<i32> {
 
 /// A stream whose first incoming bytes are kept.
 struct RecordingStream {
-    stream: TcpStream,
+    transport: Transport,
     seen: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -124,7 +128,7 @@ impl AsyncRead for RecordingStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let room = GREETING_BYTES_MAX.saturating_sub(seen.len());
         let new = &buffer.filled()[before..];
@@ -139,15 +143,21 @@ impl AsyncWrite for RecordingStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(&mut self.transport).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.transport).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.transport).poll_shutdown(context)
+    }
+}
+
+impl TlsStream for RecordingStream {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.transport.channel_binding()
     }
 }
 

@@ -1,73 +1,69 @@
 //! Connections to the databases of both sides.
 
+use super::{
+    connect_error::ConnectError,
+    settings,
+    transport::{self, Encryption, Established, Transport},
+};
 use crate::error::MoverError;
 use plan::DatabaseUrl;
 use protocol::Side;
-use std::{ops::Deref, time::Duration};
-use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, NoTls, config::SslMode, error::SqlState};
+use std::ops::Deref;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinHandle,
+};
+use tokio_postgres::{
+    CancelToken, Client, Config, Connection,
+    config::{ChannelBinding, SslMode, SslNegotiation},
+    error::SqlState,
+    tls::TlsStream,
+};
 
-/// How long connecting may take.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Sessions of ours are known by this; writers of the user's are not.
+/// Sessions of ours are known by this; writers of the user's are not. So it is
+/// always this one, whatever an address or the environment says.
 pub const APPLICATION_NAME: &str = "banyan";
-
-/// Text forms that both sides must agree on, whatever their defaults are.
-/// `lock_timeout` bounds what no statement of ours bounds itself; a role's own
-/// `statement_timeout` or isolation level must not reach us.
-const SESSION: &str = "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; \
-    set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex'; \
-    set client_min_messages = 'warning'; set lock_timeout = '10s'; set statement_timeout = 0; \
-    set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off; \
-    set idle_in_transaction_session_timeout = 0; set synchronous_commit = on; \
-    set search_path = pg_catalog";
 
 /// A session. Its connection task ends with it.
 pub struct Session {
     client: Client,
     side: Side,
+    database: DatabaseUrl,
+    encryption: Encryption,
     driver: JoinHandle<()>,
 }
 
+/// Cancels what a session's server works on.
+pub(crate) struct Cancel {
+    token: CancelToken,
+    database: DatabaseUrl,
+    encryption: Encryption,
+}
+
 impl Session {
-    /// Opens a session whose text forms are ours (see the constants above).
+    /// Opens a session whose settings are ours (see [`settings`]).
     pub async fn open(side: Side, database: &DatabaseUrl) -> Result<Self, MoverError> {
-        let mut config = Config::new();
-        config
-            .host(&database.host)
-            .port(database.port)
-            .user(&database.user)
-            .password(database.expose_password())
-            .dbname(&database.database)
-            .application_name(APPLICATION_NAME)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .keepalives_idle(Duration::from_secs(10))
-            .tcp_user_timeout(Duration::from_secs(30))
-            .ssl_mode(SslMode::Disable);
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
-        let (client, connection) = match connecting {
-            Ok(done) => done.map_err(|error| refused(side, database, &error))?,
-            Err(_) => {
-                return Err(MoverError::Connect {
-                    side,
-                    database: database.to_string(),
-                    reason: format!("no answer within {CONNECT_TIMEOUT:?}"),
-                    remedy: "Check that the server runs and that nothing between drops packets",
-                });
-            }
+        let log_in = |transport: Transport| async move {
+            let encryption = transport.encryption();
+            let (client, connection) = log_in(database, transport, encryption).await?;
+            Ok((client, connection, encryption))
         };
+        let (client, connection, encryption) = transport::open(database, log_in)
+            .await
+            .map_err(|error| error.explain(side, database))?;
         // The driver's errors come back from the statements that meet them.
         let driver = tokio::spawn(async move { drop(connection.await) });
         let session = Self {
             client,
             side,
+            database: database.clone(),
+            encryption,
             driver,
         };
         session
-            .batch_execute(SESSION)
+            .batch_execute(&settings::statements())
             .await
-            .map_err(MoverError::sql(side, "setting up a session"))?;
+            .map_err(|error| unsettled(side, database, error))?;
         Ok(session)
     }
 
@@ -80,6 +76,67 @@ impl Session {
     pub fn client_mut(&mut self) -> &mut Client {
         &mut self.client
     }
+
+    /// For cancelling what its server works on, also once the session is gone.
+    pub(crate) fn cancel(&self) -> Cancel {
+        Cancel {
+            token: self.client.cancel_token(),
+            database: self.database.clone(),
+            encryption: self.encryption,
+        }
+    }
+}
+
+impl Cancel {
+    /// Asks the server, over a connection like the session's. Whether anything
+    /// was cancelled is not said.
+    pub(crate) async fn send(self) -> Result<(), ConnectError> {
+        let limit = transport::CONNECT_TIMEOUT;
+        let send = async {
+            let transport = transport::connect(&self.database, self.encryption).await?;
+            self.token
+                .cancel_query_raw(transport, Established)
+                .await
+                .map_err(|error| ConnectError::Protocol(error.to_string()))
+        };
+        tokio::time::timeout(limit, send)
+            .await
+            .unwrap_or(Err(ConnectError::TimedOut(limit)))
+    }
+}
+
+/// Logs in over a connection, with none of our settings yet.
+pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + TlsStream + Unpin>(
+    database: &DatabaseUrl,
+    stream: S,
+    encryption: Encryption,
+) -> Result<(Client, Connection<S, S>), ConnectError> {
+    let parameters = &database.parameters;
+    let mut config = Config::new();
+    config
+        .user(&database.user)
+        .dbname(&database.database)
+        .application_name(APPLICATION_NAME)
+        .channel_binding(match parameters.channel_binding {
+            plan::ChannelBinding::Disable => ChannelBinding::Disable,
+            plan::ChannelBinding::Prefer => ChannelBinding::Prefer,
+            plan::ChannelBinding::Require => ChannelBinding::Require,
+        })
+        // The driver negotiates nothing: it takes the stream for TLS, and asks
+        // it for its channel binding.
+        .ssl_mode(SslMode::Require)
+        .ssl_negotiation(SslNegotiation::Direct);
+    if !database.expose_password().is_empty() {
+        config.password(database.expose_password());
+    }
+    if let Some(options) = &parameters.options {
+        config.options(options);
+    }
+    let is_encrypted = encryption == Encryption::Demanded;
+    config
+        .connect_raw(stream, Established)
+        .await
+        .map_err(|error| ConnectError::from_driver(&error, is_encrypted))
 }
 
 impl Deref for Session {
@@ -96,32 +153,17 @@ impl Drop for Session {
     }
 }
 
-fn refused(side: Side, database: &DatabaseUrl, error: &tokio_postgres::Error) -> MoverError {
-    let remedy = match error.code() {
-        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
-            "Create the database, or correct its name in the plan"
-        }
-        Some(code)
-            if *code == SqlState::INVALID_PASSWORD
-                || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
-        {
-            "Correct the role or password in the plan, or let it in by pg_hba.conf"
-        }
-        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
-            "Raise max_connections, or close other sessions"
-        }
-        _ => "Check that the server runs and that the plan has its address",
-    };
-    let reason = match error.as_db_error() {
-        Some(db) => db.message().to_owned(),
-        None => {
-            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-        }
-    };
-    MoverError::Connect {
-        side,
-        database: database.to_string(),
-        reason,
-        remedy,
+/// The only setting that a role may lack the right to is one that somebody has
+/// changed for it.
+fn unsettled(side: Side, database: &DatabaseUrl, error: tokio_postgres::Error) -> MoverError {
+    match error.as_db_error() {
+        Some(db) if *db.code() == SqlState::INSUFFICIENT_PRIVILEGE => MoverError::Connect {
+            side,
+            database: database.to_string(),
+            reason: db.message().to_owned(),
+            remedy: "Grant the role SET on that parameter (before PostgreSQL 15: make it a \
+                     superuser), or take back what the database or the role sets it to",
+        },
+        _ => MoverError::sql(side, "setting up a session")(error),
     }
 }

@@ -3,15 +3,14 @@
 //! A task of its own reads and decodes while the target works. What waits in
 //! the queue is bounded by its bytes, not its number, since a row may have
 //! kilobytes or megabytes; beyond that nothing is read from the connection and
-//! the source's walsender waits, which the crate underneath keeps alive.
+//! the source's walsender waits, which the connection keeps alive.
 
 use crate::{
-    error::{MoverError, damaged},
+    database::replication::{ChangeStream, StreamEvent},
+    error::{MoverError, ReplicationError, damaged},
     pgoutput::{self, LogicalMessage},
 };
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use pgwire_replication::{PgWireError, ReplicationClient, ReplicationEvent};
 use protocol::{Lsn, Side};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -60,14 +59,14 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Takes over a connection that streams.
-    pub(super) fn new(client: ReplicationClient, side: Side) -> Self {
+    /// Takes over a stream.
+    pub(super) fn new(stream: ChangeStream, side: Side) -> Self {
         // Few: the bytes are what is bounded.
         let (send, portions) = mpsc::channel(16);
         let (acknowledged, heard) = watch::channel(Lsn::default());
         let task = tokio::spawn(pump(
             Pump {
-                client,
+                stream,
                 side,
                 heard,
             },
@@ -101,10 +100,9 @@ impl Feed {
     }
 
     fn ended(&self) -> MoverError {
-        let source = PgWireError::Task("the server ended the stream".to_owned());
         MoverError::Stream {
             side: self.side,
-            source,
+            source: ReplicationError::Closed,
         }
     }
 }
@@ -116,7 +114,7 @@ impl Drop for Feed {
 }
 
 struct Pump {
-    client: ReplicationClient,
+    stream: ChangeStream,
     side: Side,
     heard: watch::Receiver<Lsn>,
 }
@@ -154,34 +152,30 @@ impl Pump {
         loop {
             let received = if events.is_empty() {
                 self.receive().await
-            } else if events.len() >= PORTION_EVENTS
-                || bytes >= PORTION_BYTES
-                || !self.client.is_running()
-            {
+            } else if events.len() >= PORTION_EVENTS || bytes >= PORTION_BYTES {
                 return (events, bytes, None);
             } else {
-                match unconstrained(self.client.recv()).now_or_never() {
+                match unconstrained(self.stream.next()).now_or_never() {
                     Some(received) => received.map_err(|source| self.failed(source)),
                     None => return (events, bytes, None),
                 }
             };
-            match received.and_then(|event| self.decode(event)) {
-                Ok(Some((event, length))) => {
+            match received.and_then(decode) {
+                Ok((event, length)) => {
                     events.push(event);
                     bytes += length + EVENT_BYTES;
                 }
-                Ok(None) => {}
                 Err(error) => return (events, bytes, Some(error)),
             }
         }
     }
 
-    async fn receive(&mut self) -> Result<Option<ReplicationEvent>, MoverError> {
+    async fn receive(&mut self) -> Result<StreamEvent, MoverError> {
         loop {
             tokio::select! {
                 biased;
                 Ok(()) = self.heard.changed() => self.pass_on(),
-                received = timeout(SILENCE, self.client.recv()) => {
+                received = timeout(SILENCE, self.stream.next()) => {
                     return match received {
                         Ok(received) => received.map_err(|source| self.failed(source)),
                         Err(_) => Err(MoverError::Deadline {
@@ -210,85 +204,24 @@ impl Pump {
 
     fn pass_on(&mut self) {
         let stored = *self.heard.borrow_and_update();
-        self.client
-            .update_applied_lsn(pgwire_replication::Lsn::from_u64(stored.0));
+        self.stream.store(stored);
     }
 
-    fn failed(&self, source: PgWireError) -> MoverError {
+    fn failed(&self, source: ReplicationError) -> MoverError {
         MoverError::Stream {
             side: self.side,
             source,
         }
     }
-
-    fn decode(
-        &self,
-        event: Option<ReplicationEvent>,
-    ) -> Result<Option<(FeedEvent, usize)>, MoverError> {
-        let Some(event) = event else {
-            let source = PgWireError::Task("the server ended the stream".to_owned());
-            return Err(self.failed(source));
-        };
-        let lsn = |lsn: pgwire_replication::Lsn| Lsn(lsn.as_u64());
-        let (message, length) = match event {
-            ReplicationEvent::KeepAlive { wal_end, .. } => {
-                return Ok(Some((FeedEvent::Reached(lsn(wal_end)), 0)));
-            }
-            ReplicationEvent::Begin {
-                final_lsn,
-                xid,
-                commit_time_micros,
-            } => {
-                let final_lsn = lsn(final_lsn);
-                (
-                    LogicalMessage::Begin {
-                        final_lsn,
-                        commit_time: commit_time_micros,
-                        xid,
-                    },
-                    0,
-                )
-            }
-            ReplicationEvent::Commit {
-                lsn: at,
-                end_lsn,
-                commit_time_micros,
-            } => {
-                let (at, end_lsn) = (lsn(at), lsn(end_lsn));
-                (
-                    LogicalMessage::Commit {
-                        lsn: at,
-                        end_lsn,
-                        commit_time: commit_time_micros,
-                    },
-                    0,
-                )
-            }
-            ReplicationEvent::Message {
-                transactional,
-                lsn: at,
-                prefix,
-                content,
-            } => {
-                let length = content.len();
-                let message = LogicalMessage::Message {
-                    transactional,
-                    lsn: lsn(at),
-                    prefix,
-                    content,
-                };
-                (message, length)
-            }
-            ReplicationEvent::XLogData { data, .. } => decode(data)?,
-            ReplicationEvent::StoppedAt { .. } => return Ok(None),
-        };
-        Ok(Some((FeedEvent::Message(message), length)))
-    }
 }
 
-fn decode(data: Bytes) -> Result<(LogicalMessage, usize), MoverError> {
+fn decode(event: StreamEvent) -> Result<(FeedEvent, usize), MoverError> {
+    let data = match event {
+        StreamEvent::Reached(position) => return Ok((FeedEvent::Reached(position), 0)),
+        StreamEvent::Data(data) => data,
+    };
     let length = data.len();
     let message = pgoutput::decode(data)
         .map_err(|error| damaged(&format!("a message of it cannot be decoded: {error}")))?;
-    Ok((message, length))
+    Ok((FeedEvent::Message(message), length))
 }

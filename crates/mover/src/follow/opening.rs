@@ -14,35 +14,17 @@
 use super::feed::Feed;
 use crate::{
     apply::{Applier, tables::Tables},
-    database::session::{APPLICATION_NAME, Session},
-    error::MoverError,
+    database::{replication::ReplicationConnection, session::Session, settings},
+    error::{MoverError, ReplicationError},
     extraction::Mover,
     objects::{slots, stream::StreamRow},
 };
-use pgwire_replication::{PgWireError, ReplicationClient, ReplicationConfig};
 use protocol::{Side, owner::Claim, stream::Direction};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// The longest that connecting or starting the stream may take.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
-
-/// How often the source is told what it may discard. It answers at once with the
-/// position that it has reached, also when nothing of ours changes.
-const STATUS_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often an idle connection sends its status.
-const WAKEUP_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Messages between the connection's task and ours; any of them may be large,
-/// the queue behind it is bounded by bytes.
-const BUFFER_EVENTS: usize = 128;
-
-/// Text forms as in [`crate::database::session`], and a server that sends keepalives
-/// every ten seconds.
-const OPTIONS: &str = "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=postgres \
-    -c extra_float_digits=1 -c bytea_output=hex -c search_path=pg_catalog \
-    -c statement_timeout=0 -c wal_sender_timeout=20s";
 
 /// What a follower is started with.
 pub(super) struct Assignment {
@@ -76,7 +58,7 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
     let tables = Tables::load(*direction, mappings, &source, applier.session()).await?;
     applier.check_cross_boundary_keys(mover, &tables).await?;
 
-    let mut client = connect(assignment, &row).await?;
+    let mut connection = connect(mover, side).await?;
     let lost = |problem: String| MoverError::Data {
         object: format!(
             "the {} stream of extraction `{}`",
@@ -88,14 +70,12 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
                  again (or, where the service owns, restore it from a backup first)"
             .to_owned(),
     };
-    let system = bounded(side, client.identify_system()).await?;
-    if system.system_id != row.system_identifier
-        || i64::from(system.timeline) != i64::from(row.timeline)
-    {
+    let system = bounded(side, connection.identify_system()).await?;
+    if system.system_identifier != row.system_identifier || system.timeline != row.timeline {
         return Err(lost(format!(
             "the {side}'s server is not the one that it was: system identifier {} timeline {}, \
              but {} timeline {} before. It was restored, promoted or replaced",
-            system.system_id, system.timeline, row.system_identifier, row.timeline
+            system.system_identifier, system.timeline, row.system_identifier, row.timeline
         )));
     }
     let name = mover.layout().slot(*direction);
@@ -118,55 +98,45 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
             )));
         }
     }
-    bounded(side, client.start()).await?;
-    bounded(side, client.wait_started()).await?;
+    let publication = mover.layout().publication();
+    let stream = bounded(side, connection.stream(&name, &publication, row.position)).await?;
     Ok(Opened {
         applier,
         row,
         tables,
         source: Arc::new(source),
-        feed: Feed::new(client, side),
+        feed: Feed::new(stream, side),
         own_origin: mover.layout().origin(side),
     })
 }
 
-async fn connect(
-    assignment: &Assignment,
-    row: &StreamRow,
-) -> Result<ReplicationClient, MoverError> {
-    let Assignment {
-        mover, direction, ..
-    } = assignment;
-    let side = direction.source();
-    let (database, layout) = (mover.database(side), mover.layout());
-    let config = ReplicationConfig::new(
-        &database.host,
-        &database.user,
-        database.expose_password(),
-        &database.database,
-        layout.slot(*direction),
-        layout.publication(),
-    )
-    .with_port(database.port)
-    .with_start_lsn(pgwire_replication::Lsn::from_u64(row.position.0))
-    .with_status_interval(STATUS_INTERVAL)
-    .with_wakeup_interval(WAKEUP_INTERVAL)
-    .with_buffer_size(BUFFER_EVENTS)
-    .with_options(OPTIONS)
-    .with_application_name(APPLICATION_NAME);
-    bounded(side, ReplicationClient::connect_gated(config)).await
+async fn connect(mover: &Mover, side: Side) -> Result<ReplicationConnection, MoverError> {
+    let opening = ReplicationConnection::open(side, mover.database(side));
+    let mut connection = in_time(side, opening).await?;
+    bounded(side, connection.command(settings::FOLLOWING)).await?;
+    Ok(connection)
 }
 
 async fn bounded<T>(
     side: Side,
-    step: impl Future<Output = Result<T, PgWireError>>,
+    step: impl Future<Output = Result<T, ReplicationError>>,
 ) -> Result<T, MoverError> {
-    match timeout(STEP_LIMIT, step).await {
-        Ok(done) => done.map_err(|source| MoverError::Stream { side, source }),
-        Err(_) => Err(MoverError::Deadline {
+    let step = async {
+        step.await
+            .map_err(|source| MoverError::Stream { side, source })
+    };
+    in_time(side, step).await
+}
+
+async fn in_time<T>(
+    side: Side,
+    step: impl Future<Output = Result<T, MoverError>>,
+) -> Result<T, MoverError> {
+    timeout(STEP_LIMIT, step)
+        .await
+        .unwrap_or(Err(MoverError::Deadline {
             side,
             doing: "opening the change stream",
             limit: STEP_LIMIT,
-        }),
-    }
+        }))
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use protocol::Side;
 use std::time::{Duration, Instant};
-use tokio_postgres::{NoTls, error::SqlState};
+use tokio_postgres::error::SqlState;
 
 /// The longest that the weak lock may wait; it displaces autovacuum, which
 /// takes a `deadlock_timeout` to notice.
@@ -154,8 +154,8 @@ impl Drop for SourceLock {
         if self.fence != Fence::Committed
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let cancel = self.session.cancel_token();
-            runtime.spawn(async move { drop(cancel.cancel_query(NoTls).await) });
+            let cancel = self.session.cancel();
+            runtime.spawn(async move { drop(cancel.send().await) });
         }
     }
 }

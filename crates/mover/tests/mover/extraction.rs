@@ -4,7 +4,7 @@
 mod cancelling;
 mod checking;
 mod copying;
-mod databases;
+pub(crate) mod databases;
 mod dumping;
 mod handing_over;
 mod verifying;

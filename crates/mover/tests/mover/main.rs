@@ -5,3 +5,4 @@ mod follow;
 mod plans;
 mod queries;
 mod repairs;
+mod tls;

@@ -1,5 +1,12 @@
-//! Where data are.
+//! Where data are, and how to get there.
 
+mod parameters;
+mod tls;
+
+pub use parameters::ConnectionParameters;
+pub use tls::{ChannelBinding, ClientCertificate, Roots, SslMode};
+
+use super::text::Environment;
 use std::fmt;
 use url::Url;
 
@@ -15,11 +22,19 @@ pub struct DatabaseUrl {
     password: String,
     /// Database.
     pub database: String,
+    /// How to connect.
+    pub parameters: ConnectionParameters,
 }
 
 impl DatabaseUrl {
-    /// Parses `postgres://user:password@host:port/database`.
+    /// Parses `postgres://user:password@host:port/database?parameters`.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::parse_in(text, &|_| None)
+    }
+
+    /// The same; what the text does not say is taken from libpq's variables
+    /// (`PGSSLMODE`, `PGPASSWORD` and so on).
+    pub fn parse_in(text: &str, environment: Environment<'_>) -> Result<Self, String> {
         // The text holds a password: no message may repeat it.
         let wrong = |why: &str| {
             format!(
@@ -30,22 +45,27 @@ impl DatabaseUrl {
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(wrong("it does not start with postgres://"));
         }
-        if let Some((key, value)) = url.query_pairs().next() {
-            return Err(wrong(&match &*key {
-                "sslmode" if matches!(&*value, "disable") => {
-                    String::from("leave sslmode=disable out, it is the default")
-                }
-                "sslmode" => String::from("TLS to PostgreSQL is not spoken yet"),
-                other => format!("the parameter `{other}` is not known"),
-            }));
-        }
         let decode =
             |part: &str| percent_decode(part).ok_or_else(|| wrong("a %-escape in it is broken"));
+        let mut given = Vec::new();
+        // As libpq reads it: `+` is a plus, not a space.
+        for pair in url.query().unwrap_or_default().split('&') {
+            if !pair.is_empty() {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                given.push((decode(key)?, decode(value)?));
+            }
+        }
+        let parameters =
+            ConnectionParameters::resolve(&given, environment).map_err(|why| wrong(&why))?;
         let database = decode(url.path().trim_start_matches('/'))?;
         let user = decode(url.username())?;
         if database.is_empty() || user.is_empty() {
             return Err(wrong("it names no user or no database"));
         }
+        let password = match url.password() {
+            Some(password) => decode(password)?,
+            None => environment("PGPASSWORD").unwrap_or_default(),
+        };
         Ok(Self {
             host: url
                 .host_str()
@@ -53,8 +73,9 @@ impl DatabaseUrl {
                 .to_owned(),
             port: url.port().unwrap_or(5432),
             user,
-            password: decode(url.password().unwrap_or_default())?,
+            password,
             database,
+            parameters,
         })
     }
 

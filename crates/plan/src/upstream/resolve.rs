@@ -32,7 +32,11 @@ pub(crate) fn upstream(
             ProtocolFile::H2c => Protocol::H2c,
         },
         database: database
-            .map(|text| parse(text, environment, DatabaseUrl::parse))
+            .map(|text| {
+                parse(text, environment, |text| {
+                    DatabaseUrl::parse_in(text, environment)
+                })
+            })
             .transpose()?,
         health: file
             .health

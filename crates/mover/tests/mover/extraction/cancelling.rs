@@ -5,9 +5,8 @@ use crate::{
     queries::lines,
 };
 use anyhow::{Result, ensure};
-use mover::cancel::Cancelled;
-use pgwire_replication::{ReplicationClient, ReplicationConfig, TlsConfig};
-use protocol::Side;
+use mover::{cancel::Cancelled, database::replication::ReplicationConnection};
+use protocol::{Lsn, Side};
 use tokio::sync::watch;
 
 const MONOLITH: &str = "
@@ -98,20 +97,12 @@ async fn a_slot_that_is_read_from_is_dropped_and_its_reader_ended() -> Result<()
     let before = traces(&pair).await?;
     pair.prepare_and_copy().await?;
     let database = pair.mover.database(Side::Monolith);
-    let config = ReplicationConfig::new(
-        &database.host,
-        &database.user,
-        database.expose_password(),
-        &database.database,
-        pair.mover
-            .layout()
-            .slot(protocol::stream::Direction::Forward),
-        pair.mover.layout().publication(),
-    )
-    .with_port(database.port)
-    .with_tls(TlsConfig::disabled());
-    let mut reader = ReplicationClient::connect(config).await?;
-    reader.wait_started().await?;
+    let layout = pair.mover.layout();
+    let slot = layout.slot(protocol::stream::Direction::Forward);
+    let reader = ReplicationConnection::open(Side::Monolith, database).await?;
+    let _stream = reader
+        .stream(&slot, &layout.publication(), Lsn::default())
+        .await?;
     pair.mover.cancel().await?;
     assert_eq!(traces(&pair).await?, before);
     Ok(())

@@ -56,13 +56,18 @@ pub async fn clusters() -> Result<&'static Clusters> {
 }
 
 async fn create() -> Result<Clusters> {
-    let directory = PrivateDirectory::new()?;
     let options = Options::fast()
         .setting("max_prepared_transactions", "5")
         .setting("max_replication_slots", "60")
         .setting("max_wal_senders", "60");
-    let mut monolith = Cluster::create(&directory, "monolith", &options).await?;
-    let mut service = Cluster::create(&directory, "service", &options).await?;
+    clusters_with(&options).await
+}
+
+/// Two clusters with the two roles.
+pub async fn clusters_with(options: &Options) -> Result<Clusters> {
+    let directory = PrivateDirectory::new()?;
+    let mut monolith = Cluster::create(&directory, "monolith", options).await?;
+    let mut service = Cluster::create(&directory, "service", options).await?;
     for cluster in [&mut monolith, &mut service] {
         roles(cluster).await?;
     }
@@ -98,7 +103,22 @@ pub struct Pair {
 /// A pair of databases with what `monolith` and `service` make in them, and
 /// the plan's `data:` with these tables (YAML, one per line).
 pub async fn pair(name: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Pair> {
-    let clusters = clusters().await?;
+    pair_in(clusters().await?, name, monolith, service, tables, |url| {
+        url
+    })
+    .await
+}
+
+/// The same in these clusters, where the mover's addresses are made of the
+/// clusters' own.
+pub async fn pair_in(
+    clusters: &Clusters,
+    name: &str,
+    monolith: &str,
+    service: &str,
+    tables: &[&str],
+    address: impl Fn(String) -> String,
+) -> Result<Pair> {
     for (side, make) in [(Side::Monolith, monolith), (Side::Service, service)] {
         let cluster = clusters.of(side);
         cluster.create_database(name, APP).await?;
@@ -110,8 +130,8 @@ pub async fn pair(name: &str, monolith: &str, service: &str, tables: &[&str]) ->
             .with_context(|| format!("making the {side}'s tables"))?;
     }
     let urls = (
-        clusters.monolith.url(MOVER, name)?,
-        clusters.service.url(MOVER, name)?,
+        address(clusters.monolith.url(MOVER, name)?),
+        address(clusters.service.url(MOVER, name)?),
     );
     Ok(Pair {
         database: name.to_owned(),
