@@ -8,7 +8,7 @@ use super::{
     facts::SideFacts,
     relations::{BoundaryFacts, ForeignKey},
 };
-use crate::extraction::ReplicatedExtraction;
+use crate::{database::sql, extraction::ReplicatedExtraction};
 use plan::{ColumnName, ForeignColumn, TableName};
 use protocol::{Side, finding::Finding};
 use std::collections::BTreeSet;
@@ -34,6 +34,7 @@ pub(super) fn of_side(
                 .count()
                 == facts.tables.len();
             monolith(&facts.boundary, &moved, &declared, complete, &mut findings);
+            hidden_rows(&facts.boundary, &moved, &facts.role.name, &mut findings);
         }
         Side::Service => service(&facts.boundary, &moved, &mut findings),
     }
@@ -81,6 +82,37 @@ fn monolith(
             "the plan declares it under `references:`, but no foreign key leads from it to a \
              table that moves",
             "Correct it in the plan, or take it out",
+        ));
+    }
+}
+
+/// Before the service's delete of a row is applied, the rows that stay are asked
+/// whether they refer to it: all of them, so none may be hidden.
+fn hidden_rows(
+    boundary: &BoundaryFacts,
+    moved: &BTreeSet<&TableName>,
+    role: &str,
+    findings: &mut Vec<Finding>,
+) {
+    let hiding: BTreeSet<&TableName> = boundary
+        .foreign_keys
+        .iter()
+        .filter(|key| key.from_hides_rows && moved.contains(&key.to) && !moved.contains(&key.from))
+        .map(|key| &key.from)
+        .collect();
+    for table in hiding {
+        findings.push(Finding::refuse(
+            format!("{table} in the monolith's database"),
+            format!(
+                "it stays and refers to a table that moves, and its row security hides rows from \
+                 role {role}: whether a row is still referred to could not be told"
+            ),
+            format!(
+                "Run as a superuser: alter role {} bypassrls, or: alter table {} disable row level \
+                 security",
+                sql::identifier(role),
+                sql::table(table)
+            ),
         ));
     }
 }
@@ -225,6 +257,7 @@ mod tests {
             to: name(to),
             on_delete,
             on_update: 'a',
+            from_hides_rows: false,
         };
         BoundaryFacts {
             foreign_keys: vec![key],

@@ -14,7 +14,8 @@ const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \
         exists (select from pg_constraint p where p.conrelid = c.oid and p.contype = 'p' \
             and p.condeferrable), \
         pg_has_role(c.relowner, 'USAGE') and has_schema_privilege(c.relnamespace, 'USAGE'), \
-        has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(c.relnamespace, 'USAGE'), \
+        has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(c.relnamespace, 'USAGE') \
+            and not row_security_active(c.oid), \
         array(select r.rulename::text from pg_rewrite r \
             where r.ev_class = c.oid and r.rulename <> '_RETURN' order by 1), \
         array(select p.pubname::text from pg_publication_rel r \
@@ -47,7 +48,7 @@ const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname:
         array(select a.attname::text from unnest(k.conkey) with ordinality u(attnum, position) \
             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum \
             order by u.position), \
-        k.confdeltype::text, k.confupdtype::text \
+        k.confdeltype::text, k.confupdtype::text, row_security_active(k.conrelid) \
     from pg_constraint k join pg_class f on f.oid = k.conrelid \
     join pg_namespace fn on fn.oid = f.relnamespace \
     join pg_class t on t.oid = k.confrelid join pg_namespace tn on tn.oid = t.relnamespace \
@@ -134,6 +135,8 @@ pub(super) struct ForeignKey {
     pub(super) on_delete: char,
     /// The same for updates.
     pub(super) on_update: char,
+    /// Whether policies of the table that it begins at hide rows from us.
+    pub(super) from_hides_rows: bool,
 }
 
 /// A sequence behind a moved column that a table which stays draws from.
@@ -267,6 +270,7 @@ pub(super) async fn boundary(
                 columns: row.get(5),
                 on_delete: letter(row.get(6)),
                 on_update: letter(row.get(7)),
+                from_hides_rows: row.get(8),
             })
             .collect(),
         shared_sequences: shared

@@ -5,7 +5,8 @@
 //! what a text means on its way in or out: with `array_nulls = off` an array's
 //! NULL becomes the text 'NULL'. So each session, also one that speaks the
 //! replication protocol, begins by setting all of these, on both sides the
-//! same.
+//! same. `mover/tests/mover/extraction/settings.rs` goes through `pg_settings`
+//! and asks of each other setting why it is not here.
 
 use super::sql;
 
@@ -16,20 +17,46 @@ const OWNED: &[(&str, &str)] = &[
     ("statement_timeout", "0"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("exit_on_error", "off"),
     // What transactions are like.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "off"),
+    ("default_transaction_deferrable", "off"),
     ("synchronous_commit", "on"),
-    // Which rows and relations are seen.
+    // Which rows and relations are seen. A row that a policy would hide is an
+    // error; results that an index cuts short are not complete.
     ("search_path", "pg_catalog"),
+    ("row_security", "off"),
+    ("restrict_nonsystem_relation_kind", ""),
+    ("gin_fuzzy_search_limit", "0"),
     // How values are written as text.
+    ("client_encoding", "UTF8"),
     ("DateStyle", "ISO, YMD"),
     ("IntervalStyle", "postgres"),
     ("TimeZone", "UTC"),
     ("extra_float_digits", "1"),
     ("bytea_output", "hex"),
+    ("lc_monetary", "C"),
+    ("xmlbinary", "base64"),
+    ("quote_all_identifiers", "off"),
+    // How texts are read.
+    ("array_nulls", "on"),
+    ("xmloption", "content"),
+    ("standard_conforming_strings", "on"),
+    ("backslash_quote", "safe_encoding"),
+    ("transform_null_equals", "off"),
     // What is said about it.
+    ("escape_string_warning", "off"),
     ("client_min_messages", "warning"),
+    // A server notices within half a minute that we have vanished, also while
+    // a statement of ours waits.
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "30s"),
+    ("client_connection_check_interval", "5s"),
 ];
 
 /// As the others, but setting it needs a right of its own. So it is set only

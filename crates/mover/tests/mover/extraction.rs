@@ -7,4 +7,5 @@ mod copying;
 pub(crate) mod databases;
 mod dumping;
 mod handing_over;
+mod settings;
 mod verifying;

@@ -188,6 +188,28 @@ pub const CASES: &[Case] = &[
         &[(Refuse, "public.a", "row security")],
     ),
     case(
+        "row_security_that_hides",
+        Monolith,
+        "alter table a enable row level security; alter table a force row level security",
+        &[(Refuse, "public.a", "row security")],
+    ),
+    case(
+        "row_security_that_hides_what_stays",
+        Monolith,
+        "alter table stays enable row level security; alter table stays force row level security",
+        &[(
+            Refuse,
+            "public.stays in",
+            "row security hides rows from role banyan_mover",
+        )],
+    ),
+    case(
+        "row_security_that_hides_nothing",
+        Monolith,
+        "alter table stays enable row level security",
+        &[],
+    ),
+    case(
         "money_and_classes",
         Monolith,
         "alter table a add m money, add r regclass",
