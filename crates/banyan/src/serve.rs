@@ -27,7 +27,7 @@ use std::{
 use succession::{Inherited, Successor};
 use tokio::{
     net::TcpListener,
-    signal::unix::SignalKind,
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -129,13 +129,18 @@ impl Serving<'_> {
     async fn run(&self) -> Result<(), Failure> {
         let mut patient = self.local.has_predecessor();
         let mut overriding = None;
+        let mut stop = StopSignals::new();
+        let mut goes_on = false;
         loop {
-            let api_listener = listen(self.plan.control).await?;
+            let api_listener = self.listen(goes_on).await?;
             let conductor = self.conductor(patient).await?;
             overriding = overrides::renewed(overriding, self.overrides, conductor.workers());
             // Only now: a predecessor's offer stands until it is replaced.
             let successor = Successor::wait(self.state, &self.gateway)?;
-            match self.serve(api_listener, conductor, successor).await? {
+            match self
+                .serve(api_listener, conductor, successor, &mut stop)
+                .await?
+            {
                 Some(End::Stopped(ended)) => {
                     control::remove(self.state);
                     return ended;
@@ -148,7 +153,26 @@ impl Serving<'_> {
                 }
                 None => tracing::warn!("the successor has failed, this one goes on"),
             }
-            patient = true;
+            (patient, goes_on) = (true, true);
+        }
+    }
+
+    /// Where the API listens. One that goes on waits for a successor that has just failed and
+    /// still has the address.
+    async fn listen(&self, goes_on: bool) -> Result<TcpListener, Failure> {
+        let address = self.plan.control;
+        let until = Instant::now() + RELEASE;
+        loop {
+            match TcpListener::bind(address).await {
+                Err(error)
+                    if goes_on
+                        && error.kind() == std::io::ErrorKind::AddrInUse
+                        && Instant::now() < until =>
+                {
+                    sleep(LOOK).await;
+                }
+                bound => return bound.map_err(|error| cannot_listen(address, &error)),
+            }
         }
     }
 
@@ -177,6 +201,7 @@ impl Serving<'_> {
         api_listener: TcpListener,
         mut conductor: Conductor,
         mut successor: Successor,
+        stop: &mut StopSignals,
     ) -> Result<Option<End>, Failure> {
         let address = api_listener.local_addr().map_err(Failure::refused)?;
         let token = token().map_err(Failure::refused)?;
@@ -200,7 +225,7 @@ impl Serving<'_> {
             let api = axum_serve(api_listener, router);
             tokio::select! {
                 Err(failure) = self.announce(address) => Err(failure),
-                () = stop_signal() => Ok(()),
+                () = stop.recv() => Ok(()),
                 () = conductor.failed() => {
                     Err(Failure::NotDone("the conductor cannot go on; see the log".to_owned()))
                 }
@@ -273,16 +298,17 @@ impl Serving<'_> {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "Another program has it; change `control.listen`",
-            _ => "Change `control.listen` in the plan",
-        };
-        Failure::Refused(format!(
-            "the control API cannot listen on {address}: {error}. {remedy}"
-        ))
-    })
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "A `banyan serve` that runs already (replace it by `banyan serve --take-over`) or another \
+             program has it; stop that one, or change `control.listen`"
+        }
+        _ => "Change `control.listen` in the plan",
+    };
+    Failure::Refused(format!(
+        "the control API cannot listen on {address}: {error}. {remedy}"
+    ))
 }
 
 async fn axum_serve(listener: TcpListener, router: conductor::api::ApiRouter) {
@@ -293,7 +319,7 @@ async fn axum_serve(listener: TcpListener, router: conductor::api::ApiRouter) {
 
 /// Reloads the plan whenever the process is told to (`SIGHUP`); for ever.
 async fn reload_on_hangup(local: &LocalGateway) {
-    let mut hangup = match tokio::signal::unix::signal(SignalKind::hangup()) {
+    let mut hangup = match signal(SignalKind::hangup()) {
         Ok(signal) => signal,
         Err(error) => {
             tracing::warn!(%error, "HUP cannot be listened for");
@@ -308,17 +334,33 @@ async fn reload_on_hangup(local: &LocalGateway) {
     std::future::pending::<()>().await;
 }
 
-async fn stop_signal() {
-    let mut terminate = match tokio::signal::unix::signal(SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::warn!(%error, "TERM cannot be listened for");
-            return std::future::pending().await;
+/// The signals that end the process, listened for once: one that comes while a successor takes
+/// over counts when that has failed.
+struct StopSignals([Option<Signal>; 2]);
+
+impl StopSignals {
+    fn new() -> Self {
+        let listen = |kind| match signal(kind) {
+            Ok(signal) => Some(signal),
+            Err(error) => {
+                tracing::warn!(%error, ?kind, "a signal cannot be listened for");
+                None
+            }
+        };
+        Self([SignalKind::terminate(), SignalKind::interrupt()].map(listen))
+    }
+
+    /// Cancel safe.
+    async fn recv(&mut self) {
+        let [terminate, interrupt] = &mut self.0;
+        let one = async |signal: &mut Option<Signal>| match signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = one(terminate) => {}
+            () = one(interrupt) => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
 

@@ -125,7 +125,7 @@ impl Shop {
     }
 
     async fn django(&self, port: u16) -> Result<Process> {
-        let requirements = "examples/land-contracts/requirements.txt";
+        let requirements = "examples/land-contracts/monolith/requirements.txt";
         let python = Environment::ensure(&binaries::repository().join(requirements)).await?;
         let url = self.monolith.url("shop", "shop")?;
         let password = url.split(['@', ':']).nth(2).context("the password")?;

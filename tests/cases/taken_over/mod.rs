@@ -3,8 +3,13 @@
 //! refused, and the one that runs goes on.
 
 use crate::stage::Stage;
-use anyhow::{Result, ensure};
-use std::{fs, net::TcpListener, time::Duration};
+use anyhow::{Context, Result, bail, ensure};
+use std::{
+    fs,
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
 use testbed::deadline;
 
 /// Beside the extraction's routes.
@@ -13,6 +18,9 @@ const ROUTE: &str =
 
 /// The journal and the databases were somebody else's just now.
 const RESUME_LIMIT: Duration = Duration::from_secs(20);
+
+/// Longer than the one that runs needs to find its address taken.
+const SQUAT: Duration = Duration::from_secs(1);
 
 /// Refused: it says who a client is.
 const KEY: &str = "key: { header: x-user-id }";
@@ -66,15 +74,33 @@ async fn goes_on(stage: &Stage) -> Result<()> {
 }
 
 /// A successor that fails once nobody else decides any more: the one that runs
-/// decides again, and routes meanwhile.
+/// decides again, and routes meanwhile. Its own address is not free at once.
 async fn fail_to_take_over(stage: &Stage) -> Result<()> {
+    let serve = stage.serve.as_ref().context("banyan is not running")?;
+    let control = serve.control().trim_start_matches("http://").to_owned();
+    let squatter = tokio::task::spawn_blocking(move || squat(&control));
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
     let successor = stage.banyan.clone().set("CONTROL_LISTEN", &address);
     let failed = successor.run("serve", &["--take-over"]).await?;
     ensure!(failed.code == 2, "exit code {}", failed.code);
     ensure!(failed.stderr.contains(&address), "{}", failed.stderr);
+    let squatter = squatter.await??;
+    tokio::time::sleep(SQUAT).await;
+    drop(squatter);
     Ok(())
+}
+
+/// Takes the address in the moment in which it is free.
+fn squat(address: &str) -> Result<TcpListener> {
+    let until = Instant::now() + RESUME_LIMIT;
+    loop {
+        match TcpListener::bind(address) {
+            Ok(taken) => return Ok(taken),
+            Err(error) if Instant::now() > until => bail!("{address}: {error}"),
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 /// A successor that does not find out who owns: for longer than a lease, nobody
