@@ -5,7 +5,7 @@
 use super::{addresses::Addresses, upstreams::Upstream};
 use crate::base::random::Random;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -18,6 +18,9 @@ const CHECKS_MAX: usize = 16;
 
 /// The largest head of an answer to a check.
 const HEAD_BYTES_MAX: u32 = 16 << 10;
+
+/// How long an upstream of which the plan says nothing may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static("banyan-health-check");
 
@@ -95,17 +98,39 @@ async fn check(upstream: Arc<Upstream>, place: usize, checks_semaphore: CheckSem
     }
 }
 
-/// Asks an upstream's first instance now whether it can work, as the plan says;
-/// one that the plan says nothing of can. Cancel safe.
+/// Asks an upstream now whether it can work: whether an instance answers as the
+/// plan wants, or where it says nothing of that, whether one answers at all.
+/// The error is that of its first instance. Cancel safe.
 pub async fn check_health(
     upstream: &plan::Upstream,
     resolve: &HostAddresses,
 ) -> Result<(), CheckError> {
-    let Some(checks) = &upstream.health else {
-        return Ok(());
-    };
-    let addresses = Addresses::new(&upstream.url, resolve);
-    in_time(&addresses, upstream.protocol, checks).await
+    let mut first = None;
+    for instance in upstream.instances() {
+        let addresses = Addresses::new(instance, resolve);
+        let asked = match &upstream.health {
+            Some(checks) => in_time(&addresses, upstream.protocol, checks).await,
+            None => answers(&addresses, upstream.protocol).await,
+        };
+        match asked {
+            Ok(()) => return Ok(()),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Whether anything answers that is no proxy before nothing.
+async fn answers(addresses: &Addresses, protocol: Protocol) -> Result<(), CheckError> {
+    let asking = ask(addresses, protocol, Method::HEAD, "/", ANSWER_TIMEOUT);
+    let status = tokio::time::timeout(ANSWER_TIMEOUT, asking).await;
+    let status = status.unwrap_or(Err(CheckError::Late))?;
+    match status {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Err(CheckError::Status(status))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn in_time(
@@ -113,8 +138,20 @@ async fn in_time(
     protocol: Protocol,
     checks: &HealthChecks,
 ) -> Result<(), CheckError> {
-    let asking = tokio::time::timeout(checks.timeout, ask(addresses, protocol, checks));
-    asking.await.unwrap_or(Err(CheckError::Late))
+    let asking = ask(
+        addresses,
+        protocol,
+        Method::GET,
+        &checks.path,
+        checks.timeout,
+    );
+    let asking = tokio::time::timeout(checks.timeout, asking);
+    let status = asking.await.unwrap_or(Err(CheckError::Late))?;
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(CheckError::Status(status))
+    }
 }
 
 /// Asks on a connection of its own: a kept one would say nothing about whether
@@ -122,12 +159,17 @@ async fn in_time(
 async fn ask(
     addresses: &Addresses,
     protocol: Protocol,
-    checks: &HealthChecks,
-) -> Result<(), CheckError> {
-    let wire = TokioIo::new(addresses.connect(checks.timeout).await?);
-    let (authority, path) = (addresses.authority(), checks.path.as_str());
-    let request = Request::get(path).header(header::USER_AGENT, USER_AGENT);
-    let status = match protocol {
+    method: Method,
+    path: &str,
+    limit: Duration,
+) -> Result<StatusCode, CheckError> {
+    let wire = TokioIo::new(addresses.connect(limit).await?);
+    let authority = addresses.authority();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::USER_AGENT, USER_AGENT);
+    match protocol {
         Protocol::Http1 => {
             let (mut sender, connection) = http1::Builder::new()
                 .max_buf_size(HEAD_BYTES_MAX as usize)
@@ -137,7 +179,7 @@ async fn ask(
                 .header(header::HOST, authority)
                 .header(header::CONNECTION, "close")
                 .body(Empty::<Bytes>::new())?;
-            answered(sender.send_request(request), connection).await?
+            Ok(answered(sender.send_request(request), connection).await?)
         }
         Protocol::H2c => {
             let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -147,13 +189,8 @@ async fn ask(
             let request = request
                 .uri(format!("http://{authority}{path}"))
                 .body(Empty::<Bytes>::new())?;
-            answered(sender.send_request(request), connection).await?
+            Ok(answered(sender.send_request(request), connection).await?)
         }
-    };
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(CheckError::Status(status))
     }
 }
 

@@ -19,7 +19,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::net::{TcpListener, UnixListener};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UnixListener},
+};
 
 /// What a server speaks and whether it says that it can work.
 #[derive(Clone)]
@@ -129,4 +132,39 @@ async fn upstreams_that_speak_http2_are_checked() {
     });
     let upstream = format!("url: \"http://{address}\"\n  protocol: h2c");
     follow(&patient, &upstream).await;
+}
+
+/// One that the plan says nothing of must at least be there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_without_a_check_has_to_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let text = format!(
+        r#"
+monolith: {{ url: "http://{address}", database: "postgres://u:p@127.0.0.1:1/m" }}
+services:
+  contracts: {{ url: "http://127.0.0.1:2", database: "postgres://u:p@127.0.0.1:1/s" }}
+gateway: {{ listen: "127.0.0.1:0", workers: 1 }}
+extractions:
+  contracts:
+    service: contracts
+    routes: [{{ path: /contracts }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
+"#
+    );
+    let plan = Plan::parse(&text, |_| None).unwrap();
+    let asked = || gateway::check_health(&plan.monolith, &plan.gateway.host_addresses);
+    // Whatever it answers, it does.
+    let serving = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    asked().await.unwrap();
+    serving.abort();
+    let _ = serving.await;
+    let why = asked().await.unwrap_err();
+    assert!(matches!(why, CheckError::Connect(_)), "{why}");
 }
