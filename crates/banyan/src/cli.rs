@@ -9,12 +9,15 @@ macro_rules! say {
     }};
 }
 
+mod begun;
 mod check;
 mod commands;
+mod finish;
 mod reference;
 mod render;
 mod routes;
 mod shadow;
+mod writers;
 
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser, Subcommand};
@@ -103,6 +106,20 @@ enum Verb {
     Start(ExtractionArgument),
     /// Show where every extraction is.
     Status,
+    /// Show who was seen to write an extraction's tables in the monolith.
+    ///
+    /// Looked for while it is followed, and kept in the monolith's database:
+    /// over restarts, until it is forgotten. Who is not declared under
+    /// `data.writers`, or writes tables that stay in the same transactions,
+    /// stands in the way of a switch. Needs no running `serve`.
+    Writers {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// Forget the writers of this `application_name` ('' for those that give
+        /// none): a session that does not come back. One that does is seen again.
+        #[arg(long, value_name = "APP")]
+        forget: Option<String>,
+    },
     /// Compare both sides row by row, while they are in use.
     ///
     /// Prints every differing key. Exit code 1 if there is any.
@@ -145,8 +162,21 @@ enum Verb {
     /// End an extraction that has not switched, without a trace.
     ///
     /// Removes everything of Banyan's from both databases, and the rows it
-    /// copied from the service's tables. Shared data are not touched.
-    Cancel(Dangerous),
+    /// copied from the service's tables. Shared data are not touched. Where the
+    /// service owned the data for a while, its rows stay, and are told.
+    Cancel {
+        #[command(flatten)]
+        which: Dangerous,
+        /// Empty the service's tables also where it owned the data for a while.
+        #[arg(long)]
+        empty: bool,
+    },
+    /// End an extraction that has switched: the service keeps it for good.
+    ///
+    /// Takes away the stream back, the slots, the monolith's fence and all else
+    /// of Banyan's in both databases, and prints the routes to write into the
+    /// plan instead of the extraction. From then on there is no rollback.
+    Finish(Dangerous),
     /// Let a running `serve` go by the plan as it now is.
     ///
     /// Routes, rollout, policies, limits, upstreams, listeners and their
@@ -213,6 +243,7 @@ struct Dangerous {
 }
 
 /// Carries out the command line.
+#[expect(clippy::too_many_lines, reason = "one arm for each verb")]
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { verb, shared } = arguments;
     let state = &shared.state;
@@ -231,13 +262,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             };
             Box::pin(serve::run(&plan, state, options)).await
         }
-        Verb::Check => check::run(&read_plan(&shared.plan)?, json).await,
+        Verb::Check => check::run(&read_plan(&shared.plan)?, state, json).await,
         Verb::Schema { reference: false } => render::json(&plan::json_schema()),
         Verb::Schema { reference: true } => {
             say!("{}", reference::page(&plan::json_schema()).trim_end());
             Ok(())
         }
         Verb::Status => commands::status(state, json).await,
+        Verb::Writers { extraction, forget } => {
+            let plan = read_plan(&shared.plan)?;
+            writers::run(&plan, &extraction.extraction, forget.as_deref(), json).await
+        }
         Verb::Reload => routes::reload(state, json).await,
         Verb::Routes => routes::routes(state, json).await,
         Verb::Shadow(ExtractionArgument { extraction }) => {
@@ -267,7 +302,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             commands::shift(
                 state,
                 &extraction.extraction,
-                Parameters { reads, writes },
+                Parameters {
+                    reads,
+                    writes,
+                    empty: false,
+                },
                 json,
             )
             .await
@@ -295,15 +334,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             )?;
             commands::hand_over(state, &extraction.extraction, "rollback", json).await
         }
-        Verb::Cancel(Dangerous { extraction, yes }) => {
-            confirm(
-                yes,
-                &format!(
-                    "End `{}`? Tables that were copied into the service are emptied.",
-                    extraction.extraction
-                ),
-            )?;
-            commands::cancel(state, &extraction.extraction, json).await
+        Verb::Cancel {
+            which: Dangerous { extraction, yes },
+            empty,
+        } => {
+            let tables = if empty {
+                "The service's tables of it are emptied, whoever wrote them."
+            } else {
+                "Tables that were copied into the service are emptied; rows of a time in which \
+                 the service owned them stay (--empty)."
+            };
+            confirm(yes, &format!("End `{}`? {tables}", extraction.extraction))?;
+            commands::cancel(state, &extraction.extraction, empty, json).await
+        }
+        Verb::Finish(Dangerous { extraction, yes }) => {
+            let plan = read_plan(&shared.plan)?;
+            let name = &extraction.extraction;
+            confirm(yes, &finish::question(name))?;
+            finish::run(&plan, state, name, json).await
         }
     }
 }

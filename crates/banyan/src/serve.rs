@@ -1,5 +1,7 @@
 //! `banyan serve`: gateway, movers and conductor in one process.
 
+mod current_plan;
+mod guard;
 mod local_gateway;
 mod local_mover;
 mod metrics;
@@ -12,11 +14,13 @@ use crate::{
     exit::Failure,
 };
 use conductor::{Conductor, JournalError, Publisher, api, ports};
+use current_plan::CurrentPlan;
 use gateway::{
     Gateway,
     socket_handoff::{Handing, TAKING},
 };
 use local_gateway::LocalGateway;
+use local_gateway::Reloading;
 pub(crate) use local_gateway::Reread;
 use local_mover::LocalMover;
 use overrides::Override;
@@ -83,11 +87,16 @@ enum End {
 
 /// Runs until it is told to stop, or another one takes over.
 pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(), Failure> {
+    let refusals = guard::refusals(None, plan).await;
+    if !refusals.is_empty() {
+        return Err(Failure::Refused(refusals.join("; ")));
+    }
     // Where both sides share the data, there is nothing to move.
+    let current = CurrentPlan::new(plan);
     let movers: BTreeMap<ExtractionName, Arc<LocalMover>> = plan
         .replicated()
         .map(|(extraction, data)| {
-            let mover = LocalMover::new(plan, extraction, data);
+            let mover = LocalMover::new(&current, extraction, data);
             (extraction.name.clone(), Arc::new(mover))
         })
         .collect();
@@ -101,7 +110,11 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         let gateway = Gateway::start(plan, positions).map_err(Failure::refused)?;
         (gateway, None)
     };
-    let local = LocalGateway::new(gateway.clone(), options.reread, inherited.is_some());
+    let reloading = Reloading {
+        reread: options.reread,
+        current,
+    };
+    let local = LocalGateway::new(gateway.clone(), reloading, inherited.is_some());
     let local = Arc::new(local);
     let serving = Serving {
         plan,

@@ -4,12 +4,12 @@
 //! databases (`protocol::reconcile` compares). An event is durable
 //! before any effect of it is begun.
 
-use plan::{Data, Extraction, ExtractionName};
+use plan::{Data, Extraction, ExtractionName, Plan};
 use protocol::{
     lifecycle::{self, Lifecycle},
     shared_data::{self, SharedDataLifecycle},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::{
     SqlitePool,
     sqlite::{
@@ -27,6 +27,24 @@ const FILE: &str = "journal.db";
 
 /// The format of events; a reader refuses newer ones.
 const VERSION: i64 = 1;
+
+/// What is kept for the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReportKind {
+    /// Of the last verify.
+    Verify,
+    /// Of the last hand-over.
+    Handover,
+}
+
+impl ReportKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Handover => "handover",
+        }
+    }
+}
 
 /// An event as the journal has it, of either mode: their names differ.
 #[derive(Deserialize)]
@@ -47,11 +65,28 @@ pub struct History {
 }
 
 impl History {
+    /// The state of one whose data move.
+    fn replicated(&self) -> Lifecycle {
+        let events = self.replication.iter();
+        events.fold(Lifecycle::Planned, Lifecycle::evolve)
+    }
+
+    /// Its phase, where it has begun and not ended.
+    fn begun(&self) -> Option<&'static str> {
+        let shared = self.shared_data.iter();
+        let shared = shared.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
+        match self.replicated() {
+            Lifecycle::Planned | Lifecycle::Finished(_) => {
+                matches!(shared, SharedDataLifecycle::Split { .. }).then(|| shared.name())
+            }
+            begun => Some(begun.name()),
+        }
+    }
+
     /// Refuses a plan whose mode is another one than that of an extraction
     /// which is under way.
     pub(crate) fn fits(&self, extraction: &Extraction) -> Result<(), JournalError> {
-        let replication = self.replication.iter();
-        let replication = replication.fold(Lifecycle::Planned, Lifecycle::evolve);
+        let replication = self.replicated();
         let shared_data = self.shared_data.iter();
         let shared_data =
             shared_data.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
@@ -117,6 +152,18 @@ pub enum JournalError {
         /// The plan's.
         planned: &'static str,
     },
+    /// The plan leaves out what has begun.
+    #[error(
+        "`{extraction}` is {phase}, and the plan leaves it out, so its requests would go to the \
+         monolith whoever owns it. Put it back, and end it by that plan: `banyan cancel \
+         {extraction}`, or `banyan finish {extraction}` once it has switched"
+    )]
+    LeftOut {
+        /// Which.
+        extraction: ExtractionName,
+        /// Where it is.
+        phase: &'static str,
+    },
     /// An event was not written by this version or an older one.
     #[error("entry {sequence} of the journal is not readable: {problem}. Use the newer version")]
     Unreadable {
@@ -172,7 +219,68 @@ impl Journal {
         .execute(&pool)
         .await
         .map_err(storage)?;
+        sqlx::query(
+            "create table if not exists report (
+                extraction text not null,
+                kind text not null,
+                report text not null,
+                primary key (extraction, kind)
+            ) strict",
+        )
+        .execute(&pool)
+        .await
+        .map_err(storage)?;
         Ok(Self { pool })
+    }
+
+    /// Keeps the last report of a kind, for the status after a restart. No state
+    /// follows from it.
+    pub(crate) async fn keep_report(
+        &self,
+        extraction: &ExtractionName,
+        kind: ReportKind,
+        report: &impl Serialize,
+    ) -> Result<(), JournalError> {
+        let Ok(text) = serde_json::to_string(report) else {
+            return Ok(());
+        };
+        sqlx::query("insert or replace into report (extraction, kind, report) values (?, ?, ?)")
+            .bind(extraction.as_str())
+            .bind(kind.as_str())
+            .bind(text)
+            .execute(&self.pool)
+            .await
+            .map_err(storage)?;
+        Ok(())
+    }
+
+    /// The last report of a kind; none where it is another version's.
+    pub(crate) async fn report<T: DeserializeOwned>(
+        &self,
+        extraction: &ExtractionName,
+        kind: ReportKind,
+    ) -> Result<Option<T>, JournalError> {
+        let kept: Option<(String,)> =
+            sqlx::query_as("select report from report where extraction = ? and kind = ?")
+                .bind(extraction.as_str())
+                .bind(kind.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(storage)?;
+        Ok(kept.and_then(|(text,)| serde_json::from_str(&text).ok()))
+    }
+
+    /// Forgets the reports of a life that has ended.
+    pub(crate) async fn forget_reports(
+        &self,
+        extraction: &ExtractionName,
+    ) -> Result<(), JournalError> {
+        sqlx::query("delete from report where extraction = ?")
+            .bind(extraction.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(storage)?;
+        Ok(())
     }
 
     /// All events of an extraction, in order.
@@ -200,6 +308,46 @@ impl Journal {
             }
         }
         Ok(history)
+    }
+
+    /// The extractions that have begun and not ended, with their phase.
+    pub async fn begun(&self) -> Result<Vec<(ExtractionName, &'static str)>, JournalError> {
+        let names: Vec<(String,)> = sqlx::query_as("select distinct extraction from journal")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(storage)?;
+        let mut begun = Vec::new();
+        for (name,) in names {
+            let Ok(name) = ExtractionName::new(&name) else {
+                continue;
+            };
+            let history = self.read(&name).await?;
+            begun.extend(history.begun().map(|phase| (name, phase)));
+        }
+        Ok(begun)
+    }
+
+    /// The same of a state directory that nobody uses; none where it has no
+    /// journal.
+    pub async fn begun_in(state: &Path) -> Result<Vec<(String, String)>, JournalError> {
+        if !state.join(FILE).exists() {
+            return Ok(Vec::new());
+        }
+        let journal = Self::open(state).await?;
+        let begun = journal.begun().await?;
+        journal.pool.close().await;
+        let words = |(name, phase): (ExtractionName, &str)| (name.to_string(), phase.to_owned());
+        Ok(begun.into_iter().map(words).collect())
+    }
+
+    /// Refuses a plan that leaves out what has begun: nobody would route it.
+    pub(crate) async fn refuse_left_out(&self, plan: &Plan) -> Result<(), JournalError> {
+        for (extraction, phase) in self.begun().await? {
+            if !plan.extractions.contains_key(&extraction) {
+                return Err(JournalError::LeftOut { extraction, phase });
+            }
+        }
+        Ok(())
     }
 
     /// Writes events; they are durable when this returns.

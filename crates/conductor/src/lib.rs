@@ -42,6 +42,7 @@ pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift};
 pub use worker::Worker;
 
+use journal::ReportKind;
 use plan::{Data, ExtractionName, Plan};
 use ports::{Gateways, Mover};
 use protocol::ConductorId;
@@ -74,6 +75,7 @@ impl Conductor {
         publisher: &Arc<Publisher>,
     ) -> Result<Self, JournalError> {
         let journal = Arc::new(Journal::open(state).await?);
+        journal.refuse_left_out(plan).await?;
         let id = ConductorId(uuid::Uuid::new_v4());
         tracing::info!(conductor = %id, "conductor started");
         let stop = CancellationToken::new();
@@ -94,6 +96,10 @@ impl Conductor {
                     let Some(mover) = movers.remove(name) else {
                         continue;
                     };
+                    let reports = replication::Reports {
+                        verify: journal.report(name, ReportKind::Verify).await?,
+                        handover: journal.report(name, ReportKind::Handover).await?,
+                    };
                     let context = replication::Context {
                         extraction: extraction.clone(),
                         hold: data.switch.hold,
@@ -103,7 +109,7 @@ impl Conductor {
                         publisher,
                     };
                     let (worker, task) =
-                        replication::start(context, &history.replication, stop.clone());
+                        replication::start(context, &history.replication, reports, stop.clone());
                     tasks.spawn(task);
                     worker
                 }

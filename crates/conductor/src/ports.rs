@@ -50,6 +50,17 @@ pub struct Verification {
     pub report: serde_json::Value,
 }
 
+/// What a cancel did to the service's tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// Those that were emptied.
+    pub emptied: Vec<String>,
+    /// Those that still have rows.
+    pub left: Vec<String>,
+    /// Why they could not be emptied, where that was to be.
+    pub left_because: Option<String>,
+}
+
 /// Where copy and streams are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
@@ -68,6 +79,56 @@ pub struct Progress {
     /// Who has been seen to write the tables: `application_name`s.
     #[serde(default)]
     pub writers: Vec<String>,
+    /// What was seen while it ran and not forgotten, as the databases keep it.
+    #[serde(default)]
+    pub seen: Seen,
+}
+
+/// What was seen of an extraction and not forgotten.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// For how long it was looked who writes the monolith's tables.
+    pub looked_seconds: f64,
+    /// Who was seen to.
+    pub writers: Vec<SeenWriter>,
+    /// Rows that were written past a fence and are not proven to agree.
+    pub rows_past_fence: Vec<SeenRows>,
+}
+
+/// A session that was seen to write.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SeenWriter {
+    /// Its `application_name`; empty where it gives none.
+    pub application: String,
+    /// Its role.
+    pub role: String,
+    /// Its client's address; empty where that is not known.
+    pub address: String,
+    /// Whether the plan declares it.
+    pub declared: bool,
+    /// The tables of the extraction that it wrote.
+    pub tables: Vec<String>,
+    /// Tables that stay and that it wrote in the same transactions.
+    pub together_with: Vec<String>,
+    /// In how many samples it was.
+    pub sightings: i64,
+    /// When it was seen first, in UTC.
+    pub first_seen: String,
+    /// When it was seen last.
+    pub last_seen: String,
+}
+
+/// Rows that were written past a fence.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SeenRows {
+    /// Where: `monolith` or `service`.
+    pub side: String,
+    /// How many changes of rows.
+    pub rows: i64,
+    /// When the first was noticed, in UTC.
+    pub first_seen: String,
+    /// When the last was.
+    pub last_seen: String,
 }
 
 /// Where the first copy is.
@@ -128,8 +189,11 @@ pub trait Mover: Send + Sync + 'static {
     async fn open(&self, id: &HandoverId) -> Result<(), WorkError>;
     /// Takes the fence's triggers from the side that owns.
     async fn unfence(&self, side: Side) -> Result<(), WorkError>;
-    /// Removes everything of ours.
-    async fn cancel(&self) -> Result<(), WorkError>;
+    /// Removes everything of ours; with `empty` the rows in the service's tables,
+    /// too, where it owned them for a while.
+    async fn cancel(&self, empty: bool) -> Result<Cancellation, WorkError>;
+    /// Removes everything of ours; the service keeps the data.
+    async fn finish(&self) -> Result<(), WorkError>;
     /// Where everything is.
     fn progress(&self) -> Progress;
 }

@@ -35,6 +35,7 @@ mod timeline;
 mod work;
 
 pub(crate) use context::Context;
+pub(crate) use state::Reports;
 
 use crate::{
     journal::JournalError,
@@ -62,10 +63,11 @@ const IDLE_TICK: Duration = Duration::from_millis(250);
 pub(crate) fn start(
     context: Context,
     history: &[Event],
+    reports: Reports,
     stop: CancellationToken,
 ) -> (Worker, impl Future<Output = ()> + Send + use<>) {
     let (worker, requests, status) = Worker::new(Some(Arc::clone(&context.mover)));
-    let replication = Replication::new(context, history, status);
+    let replication = Replication::new(context, history, reports, status);
     (worker, replication.run(requests, stop))
 }
 
@@ -137,7 +139,10 @@ impl Replication {
             Lifecycle::Planned => self.waits_for(Request::Start).then_some(Work::Check),
             Lifecycle::Preparing { instance } => Some(Work::Prepare(*instance)),
             Lifecycle::Copying { .. } => Some(Work::Copy),
-            Lifecycle::Cancelling { .. } => Some(Work::Cancel),
+            Lifecycle::Cancelling { .. } => Some(Work::Cancel(
+                self.waits_for(Request::Cancel { empty: true }),
+            )),
+            Lifecycle::Finishing(_) => Some(Work::Finish),
             Lifecycle::HandingOver { handover, before } => Some(Work::Effect(DueEffect::of(
                 before,
                 handover,
@@ -151,7 +156,7 @@ impl Replication {
             Lifecycle::Owned(owned) if self.unfenced != Some(owned.by) => {
                 Some(Work::Unfence(owned.by))
             }
-            Lifecycle::Owned(_) => None,
+            Lifecycle::Owned(_) | Lifecycle::Finished(_) => None,
         }
     }
 

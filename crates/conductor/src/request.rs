@@ -1,6 +1,9 @@
 //! What an operator requests of an extraction, and what comes back.
 
-use crate::{ports::Verification, status::ExtractionStatus};
+use crate::{
+    ports::{Cancellation, Verification},
+    status::ExtractionStatus,
+};
 use plan::Percent;
 use protocol::{Side, finding::Finding, lifecycle, shared_data};
 use serde::{Deserialize, Serialize};
@@ -19,7 +22,19 @@ pub enum Request {
     /// Hand over to the service, or back.
     HandOver(Side),
     /// End it without a trace.
-    Cancel,
+    Cancel {
+        /// Empty the service's tables, too, where it owned them for a while.
+        empty: bool,
+    },
+    /// Keep it at the service for good.
+    Finish,
+}
+
+impl Request {
+    /// Whether it ends the extraction without a trace.
+    pub(crate) fn is_cancel(self) -> bool {
+        matches!(self, Self::Cancel { .. })
+    }
 }
 
 /// Which shares a shift changes, and to what.
@@ -63,6 +78,9 @@ pub struct Reply {
     pub status: ExtractionStatus,
     /// What a verify found.
     pub verification: Option<Verification>,
+    /// What a cancel left.
+    #[serde(default)]
+    pub cancelled: Option<Cancellation>,
 }
 
 impl Reply {
@@ -71,6 +89,7 @@ impl Reply {
         Self {
             status,
             verification: None,
+            cancelled: None,
         }
     }
 }

@@ -91,7 +91,8 @@ impl SharedData {
                 writes: Some(Percent::ZERO),
             },
             Request::HandOver(side) => Command::SendAll(side),
-            Request::Cancel => Command::Cancel,
+            Request::Cancel { .. } => Command::Cancel,
+            Request::Finish => return Ok(Err(Rejection::NothingToFinish.into())),
             Request::Verify => return Ok(Err(Rejection::NothingToVerify.into())),
         };
         let began = Instant::now();

@@ -81,6 +81,13 @@ pub struct HandoverStatus {
     pub steps: Vec<StepStatus>,
 }
 
+impl HandoverStatus {
+    /// Whether it came as far as to hold requests.
+    pub fn held(&self) -> bool {
+        self.steps.iter().any(|step| step.name == "hold")
+    }
+}
+
 /// One step of a hand-over.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StepStatus {
@@ -111,6 +118,7 @@ pub(crate) fn owner(state: &Lifecycle) -> &'static str {
         Lifecycle::Owned(owned) => owned.by.as_str(),
         Lifecycle::HandingOver { before, handover } if !handover.holds() => before.by.as_str(),
         Lifecycle::HandingOver { .. } => "nobody",
+        Lifecycle::Finishing(_) | Lifecycle::Finished(_) => Side::Service.as_str(),
         _ => Side::Monolith.as_str(),
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     objects::{
+        notes,
         owner::{self, RowLock},
         stream::{self, StreamRow},
     },
@@ -233,6 +234,19 @@ impl Applier {
             self.cross_boundary.truncated(table);
         }
         Ok(())
+    }
+
+    /// Remembers rows that were written past the source's fence, in the open
+    /// transaction, beginning one if needed: with the position that is past
+    /// them, or not at all.
+    pub async fn remember_discarded(&mut self, rows: u64) -> Result<(), MoverError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        self.begin().await?;
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let target = self.session.side();
+        notes::add_discarded(&*self.session, target, &self.extraction, rows).await
     }
 
     /// Moves the stream's row on and commits, beginning a transaction if none

@@ -3,23 +3,17 @@
 //!
 //! Refused unless both rows, where they are there, name the monolith. Then:
 //!
-//! 1. *Take charge*: both rows are claimed by a new conductor's id, so whatever
-//!    still runs (a follower, a copy, another conductor) is
-//!    refused from here on. If the service never owned the data, its stream
-//!    becomes `copying`: should this be killed and the extraction be started
-//!    again instead, it is copied afresh.
+//! 1. *Take charge* of both rows ([`crate::objects::removal`]). If the service's
+//!    tables are to be emptied, its stream becomes `copying`: should this be
+//!    killed and the extraction be started again instead, it is copied afresh.
 //! 2. *Drop the slots*, ending their readers.
 //! 3. *Empty* the service's tables, if a copy was begun there and the service
-//!    never owned the data: what is in them is a copy. Later start finds them
-//!    as `check` wants them.
-//! 4. *Clear* the service's side, then the monolith's: fences table by table,
-//!    then all the rest in one transaction, with the row, and the schema when
-//!    no other extraction is left.
+//!    never owned the data: what is in them is a copy. Where it did own them
+//!    for a while, only if that is asked for, and only if its fence still
+//!    stands and nobody wrote past it. What cannot be emptied is left, and said.
+//! 4. *Clear* the service's side, then the monolith's.
 //!
-//! Killed anywhere, a repeat goes on: a side's row is there as long as
-//! anything else of ours is, but for the service's slot, which is looked for
-//! by name. Names come from the databases, not from the plan, which may have
-//! been edited since.
+//! Killed anywhere, a repeat goes on.
 
 use crate::{
     database::{
@@ -29,131 +23,124 @@ use crate::{
     },
     error::MoverError,
     extraction::Mover,
-    layout::{ADVISORY_CLASS, SCHEMA},
+    layout::SCHEMA,
     objects::{
-        fence, origins,
-        owner::{self, RowLock},
-        publication, slots,
+        fence, notes,
+        owner::RowLock,
+        publication,
+        removal::{Ending, Removal},
+        slots,
     },
 };
 use plan::TableName;
-use protocol::{
-    ConductorId, Epoch, Side,
-    owner::{Claim, Owner, OwnerRow},
-    stream::Direction,
-};
+use protocol::{ConductorId, Epoch, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
-use tokio_postgres::Transaction;
 use uuid::Uuid;
 
-/// What was taken away.
+/// What was taken away, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cancelled {
     /// Whether there was anything of this extraction.
     pub found: bool,
     /// Tables of the service that were emptied.
     pub emptied: Vec<TableName>,
+    /// Tables of the service that still have rows.
+    pub left: Vec<TableName>,
+    /// Why they could not be emptied; `None` where nobody asked for it.
+    pub left_because: Option<String>,
 }
 
 impl Mover {
     /// Ends an extraction that has not switched, and leaves both databases as
-    /// they were before it was prepared. May be repeated.
+    /// they were before it was prepared; rows that the service's tables have
+    /// since it owned them for a while stay, and are told. May be repeated.
     pub async fn cancel(&self) -> Result<Cancelled, MoverError> {
+        self.end(false).await
+    }
+
+    /// The same, and the service's tables are emptied in any case, if nobody
+    /// else can have written them.
+    pub async fn cancel_and_empty(&self) -> Result<Cancelled, MoverError> {
+        self.end(true).await
+    }
+
+    async fn end(&self, empty: bool) -> Result<Cancelled, MoverError> {
         let (mut monolith, mut service) = tokio::try_join!(
             Session::open(Side::Monolith, self.database(Side::Monolith)),
             Session::open(Side::Service, self.database(Side::Service)),
         )?;
+        let removal = Removal::new(self, Ending::Cancel);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {
-            self.cancellable(session).await?;
+            removal.allowed(session).await?;
         }
         let conductor = ConductorId(Uuid::new_v4());
-        let old = self.take_charge(&monolith, conductor).await?;
-        let new = self.take_charge(&service, conductor).await?;
+        let old = removal.take_charge(&monolith, conductor).await?;
+        let new = removal.take_charge(&service, conductor).await?;
         let mut cancelled = Cancelled {
             found: old.or(new).is_some(),
-            emptied: Vec::new(),
+            ..Cancelled::default()
         };
-        let untouched = new.filter(|(row, _)| row.epoch == Epoch::default());
-        if let Some((_, claim)) = untouched {
-            self.forget_copy(&mut service, claim).await?;
+        let emptying = match new {
+            Some((row, claim)) => {
+                let untouched = row.epoch == Epoch::default();
+                Some((claim, untouched || empty))
+            }
+            None => None,
+        };
+        if let Some((claim, true)) = emptying {
+            self.forget_copy(&removal, &mut service, claim).await?;
         }
         let layout = self.layout();
         let forward = layout.slot(Direction::Forward);
         cancelled.found |= slots::drop_if_exists(&monolith, &forward).await?;
         let reverse = layout.slot(Direction::Reverse);
         cancelled.found |= slots::drop_if_exists(&service, &reverse).await?;
-        if let Some((_, claim)) = untouched {
-            cancelled.emptied = self.empty_copied(&mut service, claim).await?;
+        if let Some((claim, empties)) = emptying {
+            let name = &self.extraction.name;
+            let tables =
+                publication::published(&*service, Side::Service, &layout.publication()).await?;
+            let strangers = notes::discarded(&*monolith, Side::Monolith, name).await?;
+            if empties {
+                let allowed = match strangers {
+                    Some(rows) => Err(format!(
+                        "{} changes of rows were written there past the fence",
+                        rows.rows
+                    )),
+                    None => Ok(()),
+                };
+                match self
+                    .empty(&removal, &mut service, claim, &tables, allowed)
+                    .await
+                {
+                    Ok(emptied) => cancelled.emptied = emptied,
+                    Err(NotEmptied::Because(why)) => cancelled.left_because = Some(why),
+                    Err(NotEmptied::Failed(error)) => return Err(error),
+                }
+            }
+            cancelled.left = filled(&service, &tables).await?;
         }
         if let Some((_, claim)) = new {
-            self.clear(&mut service, claim).await?;
+            removal.clear(&mut service, claim).await?;
         }
         if let Some((_, claim)) = old {
-            self.clear(&mut monolith, claim).await?;
+            removal.clear(&mut monolith, claim).await?;
         }
         tracing::info!(extraction = %self.extraction.name, found = cancelled.found, "cancelled");
         Ok(cancelled)
     }
 
-    /// Refuses when this side's row does not name the monolith.
-    async fn cancellable(&self, session: &Session) -> Result<(), MoverError> {
-        match owner::read(&**session, session.side(), &self.extraction.name).await? {
-            Some(row) => self.refuse_switched(session.side(), &row),
-            None => Ok(()),
-        }
-    }
-
-    fn refuse_switched(&self, side: Side, row: &OwnerRow) -> Result<(), MoverError> {
-        let problem = match row.owner {
-            Owner::Monolith => return Ok(()),
-            Owner::Nobody => "a hand-over is under way; let `banyan serve` finish it, then cancel",
-            Owner::Service => {
-                "it has switched: the service owns the data. Go back with `banyan rollback`, \
-                 then cancel"
-            }
-        };
-        Err(MoverError::Row {
-            extraction: self.extraction.name.clone(),
-            side,
-            epoch: row.epoch,
-            problem: problem.to_owned(),
-        })
-    }
-
-    async fn take_charge(
-        &self,
-        session: &Session,
-        conductor: ConductorId,
-    ) -> Result<Option<(OwnerRow, Claim)>, MoverError> {
-        let side = session.side();
-        let claimed = owner::claim(&**session, side, &self.extraction.name, conductor).await?;
-        if let Some((row, _)) = &claimed {
-            // A hand-over may have come in between.
-            self.refuse_switched(side, row)?;
-        }
-        Ok(claimed)
-    }
-
-    /// Locks the row for a step. Shared, where tables are locked after it:
-    /// writers take their table first, and then the row, shared as well.
-    async fn locked_for_cancel(
-        &self,
-        transaction: &Transaction<'_>,
-        side: Side,
-        claim: Claim,
-        lock: RowLock,
-    ) -> Result<(), MoverError> {
-        let name = &self.extraction.name;
-        let row = owner::locked(transaction, side, name, claim, lock).await?;
-        self.refuse_switched(side, &row)
-    }
-
     /// The copy at the service counts no more, if there is one.
-    async fn forget_copy(&self, service: &mut Session, claim: Claim) -> Result<(), MoverError> {
+    async fn forget_copy(
+        &self,
+        removal: &Removal<'_>,
+        service: &mut Session,
+        claim: Claim,
+    ) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Service, "giving up the copy");
         let transaction = lock_retry::begin(service).await?;
-        self.locked_for_cancel(&transaction, Side::Service, claim, RowLock::Update)
+        removal
+            .locked(&transaction, Side::Service, claim, RowLock::Update)
             .await?;
         let update = format!("update {SCHEMA}.stream set state = 'copying' where extraction = $1");
         transaction
@@ -163,120 +150,98 @@ impl Mover {
         transaction.commit().await.map_err(wrap())
     }
 
-    /// Empties what was copied. A copy that never began has no stream's row.
-    async fn empty_copied(
+    /// Empties what was copied, whole or not at all.
+    async fn empty(
         &self,
+        removal: &Removal<'_>,
         service: &mut Session,
         claim: Claim,
-    ) -> Result<Vec<TableName>, MoverError> {
+        tables: &[TableName],
+        allowed: Result<(), String>,
+    ) -> Result<Vec<TableName>, NotEmptied> {
+        allowed.map_err(NotEmptied::Because)?;
+        for table in tables {
+            // One that was made again under its name has none: its rows are not ours.
+            if !fence::is_fenced(&**service, Side::Service, table).await? {
+                return Err(NotEmptied::Because(format!(
+                    "{table} has no fence any more"
+                )));
+            }
+        }
         let mut retry = LockRetry::new(Side::Service, "emptying the copy (a table is locked)");
         loop {
-            match self.try_empty(service, claim).await {
+            match self.try_empty(removal, service, claim, tables).await {
                 Ok(emptied) => return Ok(emptied),
+                // A right that is missing, a foreign key of a table that is not
+                // of the extraction: trying again does not help.
+                Err(MoverError::Sql { source, .. })
+                    if source.as_db_error().is_some() && !lock_retry::met_a_lock(&source) =>
+                {
+                    let why = source.as_db_error().map(|error| error.message().to_owned());
+                    return Err(NotEmptied::Because(why.unwrap_or_default()));
+                }
                 Err(error) => retry.wait_after(error).await?,
             }
         }
     }
 
+    /// A copy that never began has no stream's row.
     async fn try_empty(
         &self,
+        removal: &Removal<'_>,
         service: &mut Session,
         claim: Claim,
+        tables: &[TableName],
     ) -> Result<Vec<TableName>, MoverError> {
         let wrap = || MoverError::sql(Side::Service, "emptying the copy");
         let transaction = lock_retry::begin(service).await?;
-        self.locked_for_cancel(&transaction, Side::Service, claim, RowLock::Share)
+        removal
+            .locked(&transaction, Side::Service, claim, RowLock::Share)
             .await?;
         let begun = format!("select 1 from {SCHEMA}.stream where extraction = $1");
         let begun = transaction
             .query_opt(&begun, &[&self.extraction.name.as_str()])
             .await
             .map_err(wrap())?;
-        let publication = self.layout().publication();
-        let tables = publication::published(&transaction, Side::Service, &publication).await?;
         if begun.is_none() || tables.is_empty() {
             return Ok(Vec::new());
         }
-        let truncate = format!("truncate {}", sql::tables(&tables));
+        let truncate = format!("truncate {}", sql::tables(tables));
         transaction.batch_execute(&truncate).await.map_err(wrap())?;
         transaction.commit().await.map_err(wrap())?;
-        Ok(tables)
+        Ok(tables.to_vec())
     }
+}
 
-    /// Takes the fences and then all the rest from one side.
-    async fn clear(&self, session: &mut Session, claim: Claim) -> Result<(), MoverError> {
-        let side = session.side();
-        for table in fence::fenced_tables(&**session, side, &self.layout()).await? {
-            let mut retry = LockRetry::new(side, "dropping a fence (its table is locked)");
-            while let Err(error) = self.drop_fence(session, claim, &table).await {
-                retry.wait_after(error).await?;
-            }
-        }
-        let mut retry = LockRetry::new(side, "removing the extraction's rows");
-        while let Err(error) = self.try_clear(session, claim).await {
-            retry.wait_after(error).await?;
-        }
-        Ok(())
-    }
+/// Why the service's tables were not emptied.
+enum NotEmptied {
+    /// They must not or cannot be, and that stays so.
+    Because(String),
+    /// It did not work.
+    Failed(MoverError),
+}
 
-    async fn drop_fence(
-        &self,
-        session: &mut Session,
-        claim: Claim,
-        table: &TableName,
-    ) -> Result<(), MoverError> {
-        let side = session.side();
-        let wrap = || MoverError::sql(side, "dropping a fence");
-        let transaction = lock_retry::begin(session).await?;
-        self.locked_for_cancel(&transaction, side, claim, RowLock::Share)
-            .await?;
-        transaction
-            .batch_execute(&self.layout().drop_fence(table))
-            .await
-            .map_err(wrap())?;
-        transaction.commit().await.map_err(wrap())
+impl From<MoverError> for NotEmptied {
+    fn from(error: MoverError) -> Self {
+        Self::Failed(error)
     }
+}
 
-    async fn try_clear(&self, session: &mut Session, claim: Claim) -> Result<(), MoverError> {
-        let side = session.side();
-        let wrap = || MoverError::sql(side, "removing the extraction");
-        let layout = self.layout();
-        let name = self.extraction.name.as_str();
-        let transaction = lock_retry::begin(session).await?;
-        // As prepare: another extraction may be making the schema.
-        transaction
-            .execute("select pg_advisory_xact_lock($1, 0)", &[&ADVISORY_CLASS])
+/// The tables that have rows, as far as our role may look.
+async fn filled(session: &Session, tables: &[TableName]) -> Result<Vec<TableName>, MoverError> {
+    let mut filled = Vec::new();
+    for table in tables {
+        let select = format!("select exists (select from {})", sql::table(table));
+        let row = session
+            .query_one(&select, &[])
             .await
-            .map_err(wrap())?;
-        self.locked_for_cancel(&transaction, side, claim, RowLock::Update)
-            .await?;
-        if side == Side::Service {
-            origins::drop_copy_origins(&transaction, &layout).await?;
+            .map_err(MoverError::sql(
+                session.side(),
+                "looking whether tables are empty",
+            ))?;
+        if row.get(0) {
+            filled.push(table.clone());
         }
-        origins::drop_if_exists(&transaction, &layout.origin(side))
-            .await
-            .map_err(wrap())?;
-        let publication = sql::identifier(&layout.publication());
-        let drop = format!("drop publication if exists {publication}");
-        transaction.batch_execute(&drop).await.map_err(wrap())?;
-        for table in ["stream", "owner"] {
-            let delete = format!("delete from {SCHEMA}.{table} where extraction = $1");
-            transaction
-                .execute(&delete, &[&name])
-                .await
-                .map_err(wrap())?;
-        }
-        let last = format!("select not exists (select from {SCHEMA}.owner)");
-        if transaction
-            .query_one(&last, &[])
-            .await
-            .map_err(wrap())?
-            .get(0)
-        {
-            // The schema is ours with all that is in it.
-            let drop = format!("drop schema {SCHEMA} cascade");
-            transaction.batch_execute(&drop).await.map_err(wrap())?;
-        }
-        transaction.commit().await.map_err(wrap())
     }
+    Ok(filled)
 }

@@ -3,10 +3,13 @@
 //!
 //! | object | where | from | to |
 //! |---|---|---|---|
-//! | schema `banyan` with `owner`, `stream`, `fence()` | both | prepare | cancel |
+//! | schema `banyan` with `owner`, `stream`, `fence()` | both | prepare | cancel, finish |
+//! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
 //! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end, or cancel |
 //! | trigger `banyan_fence` on each table | the side that is not the owner | prepare or fence | unfence |
+
+mod notes;
 
 use crate::database::sql;
 use plan::{ExtractionName, TableName};
@@ -140,6 +143,7 @@ create table if not exists {SCHEMA}.stream (
     timeline integer not null,
     changed_at timestamptz not null default now()
 );
+{notes}
 create or replace function {SCHEMA}.fence() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $fence$
 declare
@@ -167,7 +171,8 @@ end
 $fence$;
 grant usage on schema {SCHEMA} to public;
 grant select on all tables in schema {SCHEMA} to public;
-"#
+"#,
+            notes = notes::tables(),
         )
     }
 

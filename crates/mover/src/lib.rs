@@ -4,7 +4,8 @@
 //! makes what it needs on both sides ([`prepare`]), copies from one exported
 //! snapshot ([`copy`](mod@copy)), follows the change stream of both directions
 //! ([`follow`]), proves that both sides agree ([`verify`]), changes the ownership
-//! rows and the fences ([`handover`]), and removes all that is ours ([`cancel`]).
+//! rows and the fences ([`handover`]), and removes all that is ours ([`cancel`],
+//! [`finish`]).
 //!
 //! It decides nothing: when to do what is the conductor's. What it does hold
 //! is that every change of ours on a side locks that side's row first and is
@@ -18,6 +19,7 @@
 //!
 //! ```text
 //! operations   check  claim  prepare  copy  follow  verify  cancel  │ readiness  handover
+//!              finish                                               │
 //!              ─────────────────────────────────────────────────────┴────────────────────
 //! changes      pgoutput  positions                    apply
 //!              ──────────────────────────────────────────────────────────────────────────
@@ -42,6 +44,7 @@ pub mod copy;
 pub mod database;
 pub mod error;
 pub mod extraction;
+pub mod finish;
 pub mod follow;
 pub mod handover;
 pub mod layout;

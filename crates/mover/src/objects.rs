@@ -1,11 +1,14 @@
 //! What is ours in the users' databases, read and changed: the ownership row,
-//! the stream's row, the publication, the slots, the origins, the fence, and the
-//! schema that holds the rows. Their names and definitions are in [`crate::layout`].
+//! the stream's row, what was seen, the publication, the slots, the origins, the
+//! fence, and the schema that holds the rows. Their names and definitions are in
+//! [`crate::layout`].
 
 pub(crate) mod fence;
+pub mod notes;
 pub(crate) mod origins;
 pub mod owner;
 pub(crate) mod publication;
+pub(crate) mod removal;
 pub(crate) mod schema;
 pub(crate) mod slots;
 pub mod stream;

@@ -3,6 +3,8 @@
 //! Everything here only reads. What it finds is a reason not to begin, before
 //! a single request is held.
 
+pub mod begun;
+pub mod seen;
 pub mod writers;
 
 use crate::{
@@ -16,7 +18,6 @@ use crate::{
 use protocol::{Side, stream::Direction};
 use serde::Serialize;
 use std::fmt;
-use writers::Writer;
 
 /// A reason not to begin a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -196,33 +197,6 @@ async fn in_recovery(session: &Session) -> Result<bool, MoverError> {
             "asking whether it is a primary",
         ))?;
     Ok(row.get(0))
-}
-
-/// Writers that the plan does not declare.
-pub fn undeclared<'a>(
-    seen: &'a [Writer],
-    declared: &'a [String],
-) -> impl Iterator<Item = Blocker> + 'a {
-    seen.iter().filter_map(move |writer| {
-        let name = &writer.application;
-        if !declared.contains(name) {
-            return Some(blocker(
-                format!("the writer `{name}` (role {})", writer.role),
-                "it writes tables that move, and the plan does not declare it",
-                "Send it through the gateway, or accept that its writes are refused once the \
-                 service owns: add it under `data.writers`",
-            ));
-        }
-        writer.together_with.as_ref().map(|table| {
-            blocker(
-                format!("the writer `{name}`"),
-                format!(
-                    "its transactions write {table}, which stays, together with tables that move"
-                ),
-                "Split the transaction, or move that table as well",
-            )
-        })
-    })
 }
 
 /// Whether a stream is fit for a hand-over that relies on it.

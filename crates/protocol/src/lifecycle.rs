@@ -5,13 +5,15 @@
 //! both databases hold the truth about ownership, and [`crate::reconcile`]
 //! compares the two whenever a conductor starts.
 
+mod command;
 mod event;
 
+pub use command::{Command, Rejection};
 pub use event::{Event, Verified};
 
 use crate::{
-    Epoch, InstanceId, Nonce, Side,
-    handover::{Handover, Input, Stage},
+    Epoch, InstanceId, Side,
+    handover::{Handover, Stage},
     owner::{ObservedOwnership, Outcome},
     routing::{ExtractionRouting, Writes},
 };
@@ -48,6 +50,19 @@ pub enum Lifecycle {
         /// Its identity.
         instance: InstanceId,
     },
+    /// It has switched for good: everything of ours is being taken away.
+    Finishing(Kept),
+    /// The service has it, and nothing of ours is in the databases.
+    Finished(Kept),
+}
+
+/// What the service keeps for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Its identity.
+    pub instance: InstanceId,
+    /// The last decision.
+    pub epoch: Epoch,
 }
 
 /// One side owns it, the other follows.
@@ -66,56 +81,6 @@ pub struct Owned {
     pub verified: Verified,
 }
 
-/// What an extraction is to do, or what has been done for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Begin: prepare, copy, follow.
-    Start {
-        /// Fresh.
-        instance: InstanceId,
-    },
-    /// Our objects exist on both sides.
-    Prepared,
-    /// The copy is complete and the follower goes on from it.
-    Copied,
-    /// A verify has ended.
-    Verified(Verified),
-    /// Change the share of reads.
-    ShiftReads(Percent),
-    /// Hand over to this side.
-    HandOver {
-        /// The new owner.
-        to: Side,
-        /// Fresh.
-        nonce: Nonce,
-    },
-    /// Something for the hand-over under way.
-    Handover(Input),
-    /// End it without a trace.
-    Cancel,
-    /// Everything of ours is gone.
-    Cancelled,
-}
-
-/// A command that cannot be carried out now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// The state does not allow it.
-    #[error("it is {state}. {remedy}")]
-    WrongState {
-        /// The state's name.
-        state: &'static str,
-        /// What to do instead.
-        remedy: &'static str,
-    },
-    /// The side owns it already.
-    #[error("the {0} owns it already")]
-    OwnsAlready(Side),
-    /// It cannot be cancelled any more.
-    #[error("the service owns it; roll back first: `banyan rollback`")]
-    Switched,
-}
-
 impl Lifecycle {
     /// What a command leads to.
     pub fn decide(&self, command: Command) -> Result<Vec<Event>, Rejection> {
@@ -125,6 +90,18 @@ impl Lifecycle {
             (Self::Copying { .. }, Command::Copied) => Ok(vec![Event::Copied]),
             (Self::Owned(_), Command::Verified(result)) => Ok(vec![Event::Verified { result }]),
             (Self::Owned(_), Command::ShiftReads(reads)) => Ok(vec![Event::ReadsShifted { reads }]),
+            (Self::Owned(owned), Command::Withdraw) => match owned.by {
+                Side::Monolith => Ok(vec![Event::ReadsShifted {
+                    reads: Percent::ZERO,
+                }]),
+                Side::Service => Err(Rejection::NotWithdrawn),
+            },
+            (Self::Owned(owned), Command::Finish) => match owned.by {
+                Side::Monolith => Err(Rejection::NotSwitched),
+                Side::Service => Ok(vec![Event::FinishBegan]),
+            },
+            (Self::Finishing(_) | Self::Finished(_), Command::Finish) => Ok(Vec::new()),
+            (Self::Finishing(_), Command::Finished) => Ok(vec![Event::Finished]),
             (Self::Owned(owned), Command::HandOver { to, .. }) if owned.by == to => {
                 Err(Rejection::OwnsAlready(to))
             }
@@ -156,6 +133,7 @@ impl Lifecycle {
 
     fn rejection(&self) -> Rejection {
         let remedy = match self {
+            Self::Finishing(_) | Self::Finished(_) => return Rejection::Finished(self.name()),
             Self::Planned => "Begin with `banyan start`",
             Self::Preparing { .. } | Self::Copying { .. } => {
                 "Wait until it follows: `banyan status`"
@@ -215,6 +193,11 @@ impl Lifecycle {
                 Event::CancelBegan,
             ) => Self::Cancelling { instance },
             (Self::Cancelling { .. }, Event::Cancelled) => Self::Planned,
+            (Self::Owned(owned), Event::FinishBegan) => Self::Finishing(Kept {
+                instance: owned.instance,
+                epoch: owned.epoch,
+            }),
+            (Self::Finishing(kept), Event::Finished) => Self::Finished(kept),
             (_, Event::Rebuilt { observed, instance }) => Self::rebuilt(observed, *instance),
             (state, _) => state,
         }
@@ -275,6 +258,8 @@ impl Lifecycle {
             } => "switching",
             Self::HandingOver { .. } => "rolling-back",
             Self::Cancelling { .. } => "cancelling",
+            Self::Finishing(_) => "finishing",
+            Self::Finished(_) => "finished",
         }
     }
 
@@ -294,6 +279,7 @@ impl Lifecycle {
             Self::Preparing { instance }
             | Self::Copying { instance }
             | Self::Cancelling { instance } => Some(*instance),
+            Self::Finishing(kept) | Self::Finished(kept) => Some(kept.instance),
             Self::Owned(owned) | Self::HandingOver { before: owned, .. } => Some(owned.instance),
         }
     }
@@ -303,6 +289,7 @@ impl Lifecycle {
         match self {
             Self::Owned(owned) => owned.epoch,
             Self::HandingOver { handover, .. } => handover.epoch,
+            Self::Finishing(kept) | Self::Finished(kept) => kept.epoch,
             _ => Epoch::default(),
         }
     }
@@ -321,6 +308,10 @@ impl Lifecycle {
             | Self::Copying { .. }
             | Self::Cancelling { .. } => to(Side::Monolith, Epoch::default(), Percent::ZERO),
             Self::Owned(owned) => to(owned.by, owned.epoch, owned.reads),
+            // Nothing flows back to the monolith any more.
+            Self::Finishing(kept) | Self::Finished(kept) => {
+                to(Side::Service, kept.epoch, Percent::ALL)
+            }
             Self::HandingOver { before, handover } if handover.holds() => ExtractionRouting {
                 epoch: handover.epoch,
                 writes: Writes::Hold {

@@ -93,7 +93,8 @@ pub fn reconcile(
             both(journal, &monolith, &service, copied)
         }
         (RowRead::NoAnswer, _) | (_, RowRead::NoAnswer) => one(journal, monolith, service),
-        // Preparing makes the rows one by one, cancelling removes them so.
+        // Preparing makes the rows one by one, cancelling and finishing remove
+        // them so.
         _ if unsettled(journal) => Ok(Vec::new()),
         (RowRead::NoRow, _) => Err(Refusal::RowMissing(Side::Monolith)),
         (_, RowRead::NoRow) => Err(Refusal::RowMissing(Side::Service)),
@@ -103,7 +104,11 @@ pub fn reconcile(
 fn unsettled(journal: &Lifecycle) -> bool {
     matches!(
         journal,
-        Lifecycle::Planned | Lifecycle::Preparing { .. } | Lifecycle::Cancelling { .. }
+        Lifecycle::Planned
+            | Lifecycle::Preparing { .. }
+            | Lifecycle::Cancelling { .. }
+            | Lifecycle::Finishing(_)
+            | Lifecycle::Finished(_)
     )
 }
 
@@ -194,6 +199,8 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
             Ok(Vec::new())
         }
         Lifecycle::Planned if monolith == RowRead::NoRow => Ok(Vec::new()),
+        // The service's, whatever the databases still say.
+        Lifecycle::Finishing(_) | Lifecycle::Finished(_) => Ok(Vec::new()),
         _ => unknown,
     }
 }

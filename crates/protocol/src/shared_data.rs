@@ -135,6 +135,12 @@ pub enum Rejection {
          `banyan shadow` compares what both sides answer"
     )]
     NothingToVerify,
+    /// There is nothing of ours to take away.
+    #[error(
+        "both sides share its data (`mode: shared`), so there is no stream and no fence to take \
+         away. Write its routes under `gateway.routes` when all goes to the service"
+    )]
+    NothingToFinish,
 }
 
 impl SharedDataLifecycle {

@@ -36,6 +36,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "follow",
                 "verify",
                 "cancel",
+                "finish",
                 "readiness",
                 "handover",
             ],

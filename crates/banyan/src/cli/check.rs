@@ -1,11 +1,12 @@
 //! `banyan check`: what stands in the way of the plan. Needs no `serve`.
 
-use super::render;
+use super::{begun, render};
 use crate::exit::Failure;
-use mover::{Mover, check};
+use mover::{Mover, MoverError, check};
 use plan::{Data, Plan};
 use protocol::finding::{Finding, Severity};
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Report {
@@ -13,12 +14,23 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(super) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
-    let mut findings = Vec::new();
+/// What `check` finds, and what was seen while it ran, if it does.
+async fn of_moved(mover: &Mover) -> Result<Vec<Finding>, MoverError> {
+    let mut found = mover.check().await?;
+    // Databases that cannot be reached are a finding already.
+    if let Ok(seen) = mover.seen().await {
+        let extraction = mover.extraction();
+        found.extend(seen.findings(&extraction.name, &extraction.data.writers));
+    }
+    Ok(found)
+}
+
+pub(super) async fn run(plan: &Plan, state: &Path, json: bool) -> Result<(), Failure> {
+    let mut findings = begun::otherwise(plan, state).await;
     for extraction in plan.extractions.values() {
         let name = &extraction.name;
         let found = match &extraction.data {
-            Data::Replicate(data) => Mover::new(name, data).check().await,
+            Data::Replicate(data) => of_moved(&Mover::new(name, data)).await,
             Data::Shared => {
                 let service = plan.service_of(extraction).database.as_ref();
                 let monolith = plan.monolith.database.as_ref();

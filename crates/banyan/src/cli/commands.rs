@@ -5,6 +5,7 @@ use crate::{client::Client, exit::Failure};
 use conductor::{
     Reply,
     api::{ErrorKind, ErrorReply, Parameters},
+    ports::Cancellation,
     status::ExtractionStatus,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -134,19 +135,39 @@ pub(super) async fn hand_over(
     }
 }
 
-pub(super) async fn cancel(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
-    let reply = done(
-        ask(state, extraction, "cancel", &Parameters::default()).await?,
-        json,
-    )?;
+pub(super) async fn cancel(
+    state: &Path,
+    extraction: &str,
+    empty: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let parameters = Parameters {
+        empty,
+        ..Parameters::default()
+    };
+    let reply = done(ask(state, extraction, "cancel", &parameters).await?, json)?;
     if json {
-        return render::json(&reply.status);
+        return render::json(&reply);
     }
     say!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
+    let Cancellation {
+        left, left_because, ..
+    } = reply.cancelled.unwrap_or_default();
+    if !left.is_empty() {
+        let tables = left.join(", ");
+        let why = match left_because {
+            Some(why) => format!("they could not be emptied: {why}"),
+            None => "the service owned them for a while".to_owned(),
+        };
+        say!("Rows stay in the service's {tables}, since {why}.");
+        say!(
+            "To start again, see whether somebody needs them, then empty them: `truncate {tables}`"
+        );
+    }
     Ok(())
 }
 
-fn done(result: Result<Reply, ErrorReply>, json: bool) -> Result<Reply, Failure> {
+pub(super) fn done(result: Result<Reply, ErrorReply>, json: bool) -> Result<Reply, Failure> {
     let ErrorReply {
         error,
         kind,
@@ -171,7 +192,7 @@ fn done(result: Result<Reply, ErrorReply>, json: bool) -> Result<Reply, Failure>
 }
 
 /// Asks, and shows how far it is until the answer comes.
-async fn ask(
+pub(super) async fn ask(
     state: &Path,
     extraction: &str,
     verb: &str,

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
-    ports::StreamProgress,
+    ports::{SeenWriter, StreamProgress},
     status::{ExtractionStatus, HandoverStatus, Status},
 };
 use protocol::finding::{Finding, Severity};
@@ -86,6 +86,7 @@ pub(super) fn status(status: &Status) {
         if let Some(trouble) = &one.trouble {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", trouble));
         }
+        seen(one);
         if let Some(verify) = &one.last_verify {
             say!(
                 "{}: last verify: {} rows, {} differences",
@@ -98,6 +99,34 @@ pub(super) fn status(status: &Status) {
             say!("{}:", one.name);
             handover(last);
         }
+    }
+}
+
+/// What stands in the way of a switch or a rollback, in a line each.
+fn seen(one: &ExtractionStatus) {
+    let seen = &one.progress.seen;
+    for rows in &seen.rows_past_fence {
+        let text = format!(
+            "{} changes of rows were written past the {}'s fence, the last at {}. Run `banyan \
+             verify {}`",
+            rows.rows, rows.side, rows.last_seen, one.name
+        );
+        say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
+    }
+    let undeclared = seen
+        .writers
+        .iter()
+        .filter(|writer| !writer.declared)
+        .count();
+    let mixed = |writer: &&SeenWriter| !writer.together_with.is_empty();
+    let mixed = seen.writers.iter().filter(mixed).count();
+    if undeclared + mixed > 0 {
+        let text = format!(
+            "{undeclared} writers are not declared, {mixed} mix tables that move with others: see \
+             `banyan writers {}`",
+            one.name
+        );
+        say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
     }
 }
 
@@ -133,13 +162,21 @@ pub(super) fn handover(last: &HandoverStatus) {
     };
     let what = format!("{} at epoch {}: {how}", last.kind, last.epoch);
     say!("{}", paragraph("", "  ", &what));
-    say!(
-        "  {:.0} ms in all; {} requests held, {:.0} ms at the median, {:.0} ms at most",
-        last.total_ms,
-        last.hold.held_requests,
-        last.hold.hold_ms_p50,
-        last.hold.hold_ms_max
-    );
+    if last.steps.is_empty() {
+        // Known from the journal's events only.
+        return;
+    }
+    if last.held() {
+        say!(
+            "  {:.0} ms in all; {} requests held, {:.0} ms at the median, {:.0} ms at most",
+            last.total_ms,
+            last.hold.held_requests,
+            last.hold.hold_ms_p50,
+            last.hold.hold_ms_max
+        );
+    } else {
+        say!("  {:.0} ms in all; no request was held", last.total_ms);
+    }
     let steps: Vec<_> = last
         .steps
         .iter()

@@ -1,5 +1,6 @@
 //! The gateway of this process, as the conductor sees gateways.
 
+use super::{current_plan::CurrentPlan, guard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
@@ -26,9 +27,15 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Reads the plan again, as it was read at the start.
 pub(crate) type Reread = Box<dyn Fn() -> Result<Plan, String> + Send + Sync>;
 
+/// How the plan is read again, and who is told.
+pub(super) struct Reloading {
+    pub(super) reread: Reread,
+    pub(super) current: CurrentPlan,
+}
+
 pub(super) struct LocalGateway {
     gateway: Gateway,
-    reread: Reread,
+    reloading: Reloading,
     /// Stands for the gateway of the process that this one takes over from.
     predecessor: GatewayId,
     /// Whether that one serves nobody any more.
@@ -36,10 +43,10 @@ pub(super) struct LocalGateway {
 }
 
 impl LocalGateway {
-    pub(super) fn new(gateway: Gateway, reread: Reread, has_predecessor: bool) -> Self {
+    pub(super) fn new(gateway: Gateway, reloading: Reloading, has_predecessor: bool) -> Self {
         Self {
             gateway,
-            reread,
+            reloading,
             predecessor: GatewayId(uuid::Uuid::new_v4()),
             is_gone: watch::Sender::new(!has_predecessor),
         }
@@ -56,9 +63,20 @@ impl LocalGateway {
 
     /// Goes by the plan as it now is.
     pub(super) async fn reload(&self) -> Result<(), String> {
-        let plan = (self.reread)()?;
+        let Reloading { reread, current } = &self.reloading;
+        let plan = reread()?;
+        let now = current.get();
+        if !now.needs_restart(&plan).is_empty() {
+            // It is refused in any case: by what has begun, if that is why.
+            let refusals = guard::refusals(Some(&now), &plan).await;
+            if !refusals.is_empty() {
+                return Err(refusals.join("; "));
+            }
+        }
         let reloaded = self.gateway.reload(&plan).await;
-        reloaded.map_err(|error| error.to_string())
+        reloaded.map_err(|error| error.to_string())?;
+        current.replace(plan);
+        Ok(())
     }
 }
 

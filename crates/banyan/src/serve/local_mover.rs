@@ -7,14 +7,21 @@ mod claims;
 mod errors;
 mod followers;
 
+use super::current_plan::CurrentPlan;
 use applied::AppliedPositions;
 use async_trait::async_trait;
 use claims::ClaimStore;
-use conductor::ports::{self, CopyProgress, Progress, Rows, Verification, WorkError};
+use conductor::ports::{self, Cancellation, CopyProgress, Progress, Rows, Verification, WorkError};
 use errors::work_error;
 use followers::Followers;
-use mover::{Claims, Mover, copy, handover::SourceLock, positions::Sampler, verify};
-use plan::{Extraction, HostAddresses, Plan, Replicate, Upstream};
+use mover::{
+    Claims, Mover, copy,
+    handover::SourceLock,
+    objects::notes::{DiscardedRows, Writer},
+    positions::Sampler,
+    readiness, verify,
+};
+use plan::{Extraction, Replicate, TableName};
 use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
     finding::Finding,
@@ -33,8 +40,7 @@ use tokio::{
 
 pub(super) struct LocalMover {
     mover: Mover,
-    service: Upstream,
-    resolve: HostAddresses,
+    current: CurrentPlan,
     samplers: [Sampler; 2],
     applied: AppliedPositions,
     copy: watch::Sender<copy::CopyProgress>,
@@ -47,12 +53,11 @@ pub(super) struct LocalMover {
 
 impl LocalMover {
     /// Must be called inside a runtime.
-    pub(super) fn new(plan: &Plan, extraction: &Extraction, data: &Replicate) -> Self {
+    pub(super) fn new(current: &CurrentPlan, extraction: &Extraction, data: &Replicate) -> Self {
         let mover = Mover::new(&extraction.name, data);
         let samplers = Side::BOTH.map(|side| Sampler::start(side, mover.database(side)));
         Self {
-            service: plan.service_of(extraction).clone(),
-            resolve: plan.gateway.host_addresses.clone(),
+            current: current.clone(),
             samplers,
             applied: AppliedPositions::new(),
             copy: watch::Sender::new(copy::CopyProgress::default()),
@@ -79,6 +84,14 @@ impl LocalMover {
     /// follows, until what this returns is dropped.
     pub(super) fn watch_remote_progress(&self) -> JoinSet<()> {
         self.applied.watch_remote_progress(&self.mover)
+    }
+
+    /// What the plan says of the move now: a reload changes writers and bounds.
+    fn planned(&self) -> Replicate {
+        let plan = self.current.get();
+        let extraction = plan.extractions.get(&self.mover.extraction().name);
+        let data = extraction.and_then(|one| one.data.replicate());
+        data.unwrap_or(&self.mover.extraction().data).clone()
     }
 
     async fn claims(&self, sides: &[Side]) -> Result<Claims, WorkError> {
@@ -140,6 +153,8 @@ impl ports::Mover for LocalMover {
     }
 
     async fn verify(&self, owner: Side) -> Result<Verification, WorkError> {
+        // Before the comparison: what comes during it is not proven by it.
+        let noticed = self.mover.seen().await.map_err(work_error)?.discarded;
         self.verify.send_replace(verify::VerifyProgress::default());
         self.verifying.store(true, Ordering::Relaxed);
         let report = self
@@ -148,6 +163,13 @@ impl ports::Mover for LocalMover {
             .await;
         self.verifying.store(false, Ordering::Relaxed);
         let report = report.map_err(work_error)?;
+        if report.differences_total == 0 && !noticed.is_empty() {
+            let claims = self.claims(&Side::BOTH).await?;
+            let cleared = self.mover.clear_discarded(&claims, &noticed).await;
+            cleared.map_err(work_error)?;
+            self.followers
+                .know(self.mover.seen().await.map_err(work_error)?);
+        }
         Ok(Verification {
             rows: report.rows,
             differences: report.differences_total,
@@ -156,10 +178,23 @@ impl ports::Mover for LocalMover {
     }
 
     async fn blockers(&self, from: Side) -> Result<Vec<String>, WorkError> {
-        let mut found = blockers::of_streams(&self.mover, &self.followers);
-        if from == Side::Monolith {
-            found.extend(blockers::of_writers(&self.mover, &self.followers));
-            found.extend(blockers::of_health(&self.service, &self.resolve).await);
+        let plan = self.current.get();
+        let mut found = blockers::of_streams(&self.mover, &self.followers).await;
+        let planned = self.planned();
+        let (seen, more) =
+            blockers::of_seen(&self.mover, from, &planned.writers, planned.switch.observe)
+                .await
+                .map_err(work_error)?;
+        self.followers.know(seen);
+        found.extend(more);
+        let extraction = plan.extractions.get(&self.mover.extraction().name);
+        let upstream = match from.other() {
+            Side::Monolith => Some(&plan.monolith),
+            Side::Service => extraction.map(|one| plan.service_of(one)),
+        };
+        if let Some(upstream) = upstream {
+            let resolve = &plan.gateway.host_addresses;
+            found.extend(blockers::of_health(from.other(), upstream, resolve).await);
         }
         let more = self.mover.blockers(from).await.map_err(work_error)?;
         found.extend(more.iter().map(ToString::to_string));
@@ -226,11 +261,28 @@ impl ports::Mover for LocalMover {
         self.mover.unfence(&claims, side).await.map_err(work_error)
     }
 
-    async fn cancel(&self) -> Result<(), WorkError> {
-        self.mover.cancel().await.map(drop).map_err(work_error)?;
+    async fn cancel(&self, empty: bool) -> Result<Cancellation, WorkError> {
+        let cancelled = if empty {
+            self.mover.cancel_and_empty().await
+        } else {
+            self.mover.cancel().await
+        };
+        let cancelled = cancelled.map_err(work_error)?;
         self.claims.forget();
         self.copy.send_replace(copy::CopyProgress::default());
+        self.verify.send_replace(verify::VerifyProgress::default());
         self.applied.reset();
+        let names = |tables: Vec<TableName>| tables.iter().map(ToString::to_string).collect();
+        Ok(Cancellation {
+            emptied: names(cancelled.emptied),
+            left: names(cancelled.left),
+            left_because: cancelled.left_because,
+        })
+    }
+
+    async fn finish(&self) -> Result<(), WorkError> {
+        self.mover.finish().await.map_err(work_error)?;
+        self.claims.forget();
         Ok(())
     }
 
@@ -238,11 +290,11 @@ impl ports::Mover for LocalMover {
         let copy = self.copy.borrow().clone();
         let verifying = self.verifying.load(Ordering::Relaxed);
         let verify = self.verify.borrow().clone();
-        let names: BTreeSet<_> = self
-            .followers
-            .writers()
-            .into_iter()
-            .map(|writer| writer.application)
+        let seen = seen(self.followers.seen(), &self.planned().writers);
+        let names: BTreeSet<_> = seen
+            .writers
+            .iter()
+            .map(|writer| writer.application.clone())
             .collect();
         Progress {
             copy: CopyProgress {
@@ -253,6 +305,33 @@ impl ports::Mover for LocalMover {
             reverse: self.followers.progress(Direction::Reverse),
             verify: verifying.then_some((verify.rows_verified, verify.rows_total)),
             writers: names.into_iter().collect(),
+            seen,
         }
+    }
+}
+
+/// What was seen, as the status shows it.
+fn seen(seen: readiness::seen::Seen, declared: &[String]) -> ports::Seen {
+    let writer = |one: Writer| ports::SeenWriter {
+        declared: declared.contains(&one.application),
+        application: one.application,
+        role: one.role,
+        address: one.address,
+        tables: one.tables.into_iter().collect(),
+        together_with: one.together_with.into_iter().collect(),
+        sightings: one.sightings,
+        first_seen: one.first_seen,
+        last_seen: one.last_seen,
+    };
+    let rows = |one: DiscardedRows| ports::SeenRows {
+        side: one.side.to_string(),
+        rows: one.rows,
+        first_seen: one.first_seen,
+        last_seen: one.last_seen,
+    };
+    ports::Seen {
+        looked_seconds: seen.looking.seconds,
+        writers: seen.writers.into_iter().map(writer).collect(),
+        rows_past_fence: seen.discarded.into_iter().map(rows).collect(),
     }
 }

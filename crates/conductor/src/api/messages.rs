@@ -54,4 +54,7 @@ pub struct Parameters {
     /// For `shift`, where both sides share the data.
     #[serde(default)]
     pub writes: Option<String>,
+    /// For `cancel`: the service's tables, too, where it owned them for a while.
+    #[serde(default)]
+    pub empty: bool,
 }

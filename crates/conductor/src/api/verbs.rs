@@ -12,7 +12,10 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
         "verify" => Ok(Request::Verify),
         "switch" => Ok(Request::HandOver(Side::Service)),
         "rollback" => Ok(Request::HandOver(Side::Monolith)),
-        "cancel" => Ok(Request::Cancel),
+        "cancel" => Ok(Request::Cancel {
+            empty: parameters.empty,
+        }),
+        "finish" => Ok(Request::Finish),
         "withdraw" => Ok(Request::Withdraw),
         "shift" => shift(parameters).map(Request::Shift),
         other => Err(format!("there is no verb `{other}`")),
@@ -39,6 +42,7 @@ mod tests {
             shift(&Parameters {
                 reads: reads.map(str::to_owned),
                 writes: writes.map(str::to_owned),
+                empty: false,
             })
         };
         let five = Percent::parse("5%").unwrap();

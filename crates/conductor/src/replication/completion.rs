@@ -6,7 +6,7 @@ use super::{
     work::{Finished, Work},
 };
 use crate::{
-    journal::{JournalError, now_ms},
+    journal::{JournalError, ReportKind, now_ms},
     ports::{HoldReport, Verification, WorkError},
     request::{Reply, Request, RequestError},
     status::VerifyStatus,
@@ -38,14 +38,19 @@ impl Replication {
             Finished::Checked(findings) => return self.checked(findings).await,
             Finished::Prepared => self.feed(Command::Prepared).await?,
             Finished::Copied => self.feed(Command::Copied).await?,
-            Finished::Cancelled => self.feed(Command::Cancelled).await?,
+            Finished::Cancelled(cancelled) => {
+                self.cancelled = Some(cancelled);
+                self.context.journal.forget_reports(&self.name).await?;
+                self.feed(Command::Cancelled).await?;
+            }
+            Finished::Kept => self.feed(Command::Finished).await?,
             Finished::Verified(verification) => self.verified(verification).await?,
             Finished::Unfenced(side) => self.unfenced = Some(side),
             Finished::Following => {
                 self.following = true;
                 self.reply_done(|request| request == Request::Start);
             }
-            Finished::Reported(hold) => self.reported(hold),
+            Finished::Reported(hold) => self.reported(hold).await?,
             Finished::Effect(input) => {
                 failpoint::hit(match &input {
                     Input::Held(_) => "after-hold",
@@ -87,21 +92,34 @@ impl Replication {
             at_ms,
         });
         self.feed(Command::Verified(result)).await?;
+        let journal = &self.context.journal;
+        journal
+            .keep_report(&self.name, ReportKind::Verify, &self.last_verify)
+            .await?;
         let done = Ok(Reply {
             status: self.snapshot(),
             verification: Some(verification),
+            cancelled: None,
         });
         self.reply(|request| request == Request::Verify, &done);
         Ok(())
     }
 
     /// The gateways have released what they held: the report is complete.
-    fn reported(&mut self, hold: HoldReport) {
+    async fn reported(&mut self, hold: HoldReport) -> Result<(), JournalError> {
         self.report_due = false;
         if let Some(handover) = &mut self.last_handover {
-            handover.hold = hold;
+            // One that was aborted before it held: these are an earlier one's.
+            if handover.held() {
+                handover.hold = hold;
+            }
+            let journal = &self.context.journal;
+            journal
+                .keep_report(&self.name, ReportKind::Handover, handover)
+                .await?;
         }
         self.reply_done(|request| matches!(request, Request::HandOver(_)));
+        Ok(())
     }
 
     async fn failed(&mut self, work: &Work, error: WorkError) -> Result<(), JournalError> {

@@ -6,7 +6,6 @@ use crate::{
     request::{Reply, Request, RequestError, Shift},
     worker::PendingRequest,
 };
-use plan::Percent;
 use protocol::{
     InstanceId, Nonce,
     finding::{Finding, Severity},
@@ -40,12 +39,13 @@ impl Replication {
                 pending.reply(Err(RequestError::NotShared));
                 return Ok(());
             }
-            Request::Withdraw => Command::ShiftReads(Percent::ZERO),
+            Request::Withdraw => Command::Withdraw,
             Request::HandOver(to) => Command::HandOver {
                 to,
                 nonce: Nonce(Uuid::new_v4()),
             },
-            Request::Cancel => Command::Cancel,
+            Request::Cancel { .. } => Command::Cancel,
+            Request::Finish => Command::Finish,
             Request::Verify => {
                 // Only whether it may be; nothing happens until it has ended.
                 match self.lifecycle.decide(Command::Verified(Verified::Never)) {
@@ -57,7 +57,10 @@ impl Replication {
         };
         match self.apply(command).await? {
             Err(rejection) => pending.reply(Err(rejection.into())),
-            Ok(()) if matches!(pending.request, Request::Shift(_) | Request::Withdraw) => {
+            Ok(())
+                if matches!(pending.request, Request::Shift(_) | Request::Withdraw)
+                    || matches!(self.lifecycle, Lifecycle::Finished(_)) =>
+            {
                 pending.reply(Ok(Reply::with(self.snapshot())));
             }
             Ok(()) => self.waiting.push(pending),

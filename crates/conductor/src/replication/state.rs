@@ -4,8 +4,9 @@
 use super::{context::Context, retry::Retry, timeline::Timeline};
 use crate::{
     journal::JournalError,
+    ports::Cancellation,
     request::{Reply, Request, RequestError},
-    status::{ExtractionStatus, HandoverStatus, VerifyStatus, owner},
+    status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
     worker::PendingRequest,
 };
 use plan::ExtractionName;
@@ -28,6 +29,8 @@ pub(super) struct Replication {
     /// Of the hand-over under way.
     timeline: Option<Timeline>,
     pub(super) last_handover: Option<HandoverStatus>,
+    /// What the cancel that is ending did.
+    pub(super) cancelled: Option<Cancellation>,
     /// Whether the gateways are still to say how long they held.
     pub(super) report_due: bool,
     /// Whether the followers have been started.
@@ -56,11 +59,46 @@ pub(super) enum Charge {
     Lost,
 }
 
+/// What the journal keeps for the status.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    pub(crate) verify: Option<VerifyStatus>,
+    pub(crate) handover: Option<HandoverStatus>,
+}
+
+/// The last hand-over of this life: its report, or what the events say of it
+/// where the process ended before there was one.
+fn last_handover(history: &[Event], report: Option<HandoverStatus>) -> Option<HandoverStatus> {
+    let (mut begun, mut last) = (None, None);
+    for event in history {
+        match event {
+            Event::HandoverBegan { epoch, from, .. } => begun = Some((*epoch, *from)),
+            Event::HandoverEnded { outcome, reason } => {
+                last = begun.map(|(epoch, from)| HandoverStatus {
+                    kind: kind(from).to_owned(),
+                    outcome: status::outcome(*outcome).to_owned(),
+                    reason: reason.clone(),
+                    epoch: epoch.0,
+                    ..HandoverStatus::default()
+                });
+            }
+            Event::Cancelled => last = None,
+            _ => {}
+        }
+    }
+    let last = last?;
+    Some(match report {
+        Some(report) if report.epoch == last.epoch => report,
+        _ => last,
+    })
+}
+
 impl Replication {
     /// The state that the journal leads to; the rows have not been looked at.
     pub(super) fn new(
         context: Context,
         history: &[Event],
+        reports: Reports,
         status: watch::Sender<ExtractionStatus>,
     ) -> Self {
         Self {
@@ -71,9 +109,10 @@ impl Replication {
             charge: Charge::Unknown,
             trouble: None,
             early: Vec::new(),
-            last_verify: None,
+            last_verify: reports.verify,
             timeline: None,
-            last_handover: None,
+            last_handover: last_handover(history, reports.handover),
+            cancelled: None,
             report_due: false,
             following: false,
             unfenced: None,
@@ -143,9 +182,27 @@ impl Replication {
             Event::CancelBegan => {
                 self.following = false;
                 let cancelled = Err(RequestError::Failed("it was cancelled".to_owned()));
-                self.reply(|request| request != Request::Cancel, &cancelled);
+                self.reply(|request| !request.is_cancel(), &cancelled);
             }
-            Event::Cancelled => self.reply_done(|request| request == Request::Cancel),
+            Event::Cancelled => {
+                // Nothing of the life before is shown of the next.
+                self.last_verify = None;
+                self.last_handover = None;
+                self.report_due = false;
+                self.unfenced = None;
+                let cancelled = self.cancelled.take();
+                let done = Ok(Reply {
+                    cancelled,
+                    ..Reply::with(self.snapshot())
+                });
+                self.reply(Request::is_cancel, &done);
+            }
+            Event::FinishBegan => {
+                self.following = false;
+                let finished = Err(RequestError::Failed("it was finished".to_owned()));
+                self.reply(|request| request != Request::Finish, &finished);
+            }
+            Event::Finished => self.reply_done(|request| request == Request::Finish),
             _ => {}
         }
         if let (Some(timeline), Lifecycle::HandingOver { handover, .. }) =

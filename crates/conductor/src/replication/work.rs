@@ -1,7 +1,7 @@
 //! The pieces of work that a state asks for, and how each is begun.
 
 use super::{context::Context, effect::DueEffect};
-use crate::ports::{HoldReport, Rows, Verification, WorkError};
+use crate::ports::{Cancellation, HoldReport, Rows, Verification, WorkError};
 use futures_util::{FutureExt, future::BoxFuture};
 use protocol::{InstanceId, Side, finding::Finding, handover::Input};
 use std::sync::Arc;
@@ -17,7 +17,9 @@ pub(super) enum Work {
     Prepare(InstanceId),
     Copy,
     Follow,
-    Cancel,
+    /// Whether the service's tables are to be emptied in any case.
+    Cancel(bool),
+    Finish,
     Verify(Side),
     Unfence(Side),
     /// Ask the gateways how long they held.
@@ -32,7 +34,8 @@ pub(super) enum Finished {
     Prepared,
     Copied,
     Following,
-    Cancelled,
+    Cancelled(Cancellation),
+    Kept,
     Verified(Verification),
     Unfenced(Side),
     Reported(HoldReport),
@@ -48,7 +51,8 @@ impl Work {
             Self::Prepare(_) => "prepare",
             Self::Copy => "copy",
             Self::Follow => "follow",
-            Self::Cancel => "cancel",
+            Self::Cancel(_) => "cancel",
+            Self::Finish => "finish",
             Self::Verify(_) => "verify",
             Self::Unfence(_) => "unfence",
             Self::Report => "report",
@@ -78,9 +82,13 @@ impl Work {
             Self::Follow => {
                 Box::pin(async move { mover.follow().await.map(|()| Finished::Following) })
             }
-            Self::Cancel => Box::pin(async move {
+            Self::Cancel(empty) => Box::pin(async move {
                 mover.stop_following().await;
-                mover.cancel().await.map(|()| Finished::Cancelled)
+                mover.cancel(empty).await.map(Finished::Cancelled)
+            }),
+            Self::Finish => Box::pin(async move {
+                mover.stop_following().await;
+                mover.finish().await.map(|()| Finished::Kept)
             }),
             Self::Verify(owner) => {
                 Box::pin(async move { mover.verify(owner).await.map(Finished::Verified) })

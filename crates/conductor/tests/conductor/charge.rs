@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use conductor::{
     Conductor, Publisher, Request, RequestError,
-    ports::{Gateways, HoldReport, Mover, Progress, Rows, Verification, WorkError},
+    ports::{Cancellation, Gateways, HoldReport, Mover, Progress, Rows, Verification, WorkError},
 };
 use plan::{ExtractionName, Plan};
 use protocol::{
@@ -119,7 +119,11 @@ impl Mover for Scripted {
         Ok(())
     }
 
-    async fn cancel(&self) -> Result<(), WorkError> {
+    async fn cancel(&self, _: bool) -> Result<Cancellation, WorkError> {
+        Ok(Cancellation::default())
+    }
+
+    async fn finish(&self) -> Result<(), WorkError> {
         Ok(())
     }
 

@@ -149,10 +149,16 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
         (report.kind.as_str(), report.outcome.as_str()),
         ("switch", "committed")
     );
-    assert!(ask(&conductor, Request::Cancel).await.is_err());
+    assert!(
+        ask(&conductor, Request::Cancel { empty: false })
+            .await
+            .is_err()
+    );
     let back = ask(&conductor, Request::Withdraw).await.unwrap();
     assert!(back.writes_stay() && back.epoch > switched.epoch);
-    let cancelled = ask(&conductor, Request::Cancel).await.unwrap();
+    let cancelled = ask(&conductor, Request::Cancel { empty: false })
+        .await
+        .unwrap();
     assert_eq!(cancelled.phase, "planned");
     assert!(gateways.last().epoch > Epoch(back.epoch));
     conductor.stop().await;
@@ -174,7 +180,9 @@ async fn the_mode_does_not_change_under_way() {
         "{refused}"
     );
     let (conductor, _) = start(&shared(), state.path()).await.unwrap();
-    ask(&conductor, Request::Cancel).await.unwrap();
+    ask(&conductor, Request::Cancel { empty: false })
+        .await
+        .unwrap();
     conductor.stop().await;
     let (conductor, _) = start(&moving(), state.path()).await.unwrap();
     conductor.stop().await;

@@ -78,7 +78,8 @@ pub enum StartError {
 pub enum ReloadError {
     /// What has changed is more than a running process can take.
     #[error(
-        "the plan cannot be reloaded: {} changed. Change it back, or restart with the new plan",
+        "the plan cannot be reloaded: {} changed. Change it back, or take over with \
+         the new plan: `banyan serve --take-over`",
         .changes.join(", ")
     )]
     Restart {

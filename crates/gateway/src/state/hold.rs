@@ -237,6 +237,7 @@ mod tests {
             held_requests: 2,
             held_bytes: ByteSize(10),
             block: 1,
+            observe: Duration::ZERO,
             lag: ByteSize(1),
         };
         Ledger::new(Some(&switch), HoldMetrics::default())

@@ -185,7 +185,8 @@ fn access(
         findings.push(Finding::refuse(
             object,
             "it is not empty",
-            "Empty it, or name another table in the plan: a copy starts from nothing",
+            "Empty it (TRUNCATE; `banyan cancel --empty` does so where an extraction that went back \
+             ends), or name another table in the plan: a copy starts from nothing",
         ));
     }
 }

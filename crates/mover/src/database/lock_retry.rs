@@ -39,7 +39,7 @@ impl LockRetry {
 
     /// Pauses before the next try; the error if there is to be none.
     pub(crate) async fn wait_after(&mut self, error: MoverError) -> Result<(), MoverError> {
-        if !met_a_lock(&error) {
+        if !matches!(&error, MoverError::Sql { source, .. } if met_a_lock(source)) {
             return Err(error);
         }
         if self.started.elapsed() > RETRY_LIMIT {
@@ -71,10 +71,8 @@ pub(crate) async fn begin(session: &mut Session) -> Result<Transaction<'_>, Move
     Ok(transaction)
 }
 
-fn met_a_lock(error: &MoverError) -> bool {
-    let MoverError::Sql { source, .. } = error else {
-        return false;
-    };
+/// Whether a statement failed on a lock that somebody else holds.
+pub(crate) fn met_a_lock(source: &tokio_postgres::Error) -> bool {
     source.code().is_some_and(|code| {
         // The last: an origin whose session is just ending.
         [

@@ -132,6 +132,8 @@ impl TransactionAssembler {
             // In `Waiting` rows are expected, such as the copy's.
             if matches!(self.state, StreamState::Stopped(_)) {
                 self.counts.discarded_rows += 1;
+                // To be remembered before the position may be told.
+                self.dirty = true;
                 if !self.warned {
                     self.warned = true;
                     tracing::warn!("a row was written behind the fence and is discarded");

@@ -54,7 +54,8 @@ pub struct FollowStatus {
     /// Rows applied since the start.
     pub rows: u64,
     /// Rows of others, not ours, that came in the state `Stopped`: written
-    /// behind the fence and lost. There should be none.
+    /// past the fence and not taken over. There should be none; since the
+    /// start, the database remembers all ([`crate::objects::notes`]).
     pub discarded_rows: u64,
 }
 
@@ -167,10 +168,6 @@ impl FollowStatus {
     /// What is wrong with the stream, if anything is.
     pub fn problem(&self) -> Option<String> {
         match &self.phase {
-            FollowPhase::Streaming if self.discarded_rows > 0 => Some(format!(
-                "{} rows came while none were to be: somebody writes past the fence",
-                self.discarded_rows
-            )),
             FollowPhase::Streaming => None,
             FollowPhase::Connecting => Some("it is connecting".to_owned()),
             FollowPhase::Retrying { error } => Some(format!("it is being tried again: {error}")),

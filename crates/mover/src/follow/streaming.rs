@@ -226,6 +226,8 @@ impl Stream {
             position > self.applier.stored() && self.stored_at.elapsed() >= STORE_INTERVAL;
         if self.assembler.dirty || overdue {
             self.write().await?;
+            let discarded = self.assembler.counts.discarded_rows;
+            self.applier.remember_discarded(discarded).await?;
             self.applier.commit(&self.tables, state, position).await?;
             if state != self.row_state {
                 tracing::info!(?state, %position, "stream changed its state");

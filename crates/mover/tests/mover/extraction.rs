@@ -6,6 +6,8 @@ mod checking;
 mod copying;
 pub(crate) mod databases;
 mod dumping;
+mod finishing;
 mod handing_over;
 mod settings;
 mod verifying;
+mod writing;

@@ -4,6 +4,7 @@
 mod changes;
 mod exactly_once;
 mod handing_over;
+mod past_the_fence;
 mod promptness;
 mod refusals;
 mod scene;

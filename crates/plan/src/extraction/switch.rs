@@ -24,6 +24,10 @@ pub struct SwitchFile {
     /// How far sequences start past the old owner's (default 1000).
     #[serde(default)]
     pub(crate) block: Option<Located<u32>>,
+    /// How long it must have been looked who writes the tables before a switch
+    /// (default 10s). Long enough for every job to have run once is best.
+    #[serde(default)]
+    pub(crate) observe: Option<Text>,
     /// Lag above which a switch is not begun (default 1MiB).
     #[serde(default)]
     pub(crate) lag: Option<Text>,
@@ -42,6 +46,8 @@ pub struct Switch {
     pub held_bytes: ByteSize,
     /// How far the new owner's sequences start past the old owner's.
     pub block: u32,
+    /// How long it must have been looked who writes, before a switch.
+    pub observe: Duration,
     /// The lag above which a switch is not begun.
     pub lag: ByteSize,
 }
@@ -53,6 +59,7 @@ pub(super) fn resolve(file: SwitchFile) -> Result<Switch, PlanError> {
         held_requests: file.held_requests.map_or(1000, |count| count.value) as usize,
         held_bytes: size_or(file.held_bytes.as_ref(), 16 << 20)?,
         block: file.block.map_or(1000, |count| count.value),
+        observe: time_or(file.observe.as_ref(), Duration::from_secs(10))?,
         lag: size_or(file.lag.as_ref(), 1 << 20)?,
     };
     if switch.drain >= switch.hold {

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::{
-    extraction::{CohortKey, Data, Extraction},
+    extraction::{CohortKey, Data, Extraction, Switch},
     gateway::Observe,
 };
 
@@ -52,10 +52,16 @@ impl Plan {
                 differs(key("data"), old.data != new.data);
                 continue;
             };
-            let tables = was.tables != is.tables || was.writers != is.writers;
+            let tables = was.tables != is.tables;
             let border = was.references != is.references;
             differs(key("data"), tables || border);
-            differs(key("switch"), was.switch != is.switch);
+            // How long is looked is asked anew before each switch.
+            let observe = is.switch.observe;
+            let was_switch = Switch {
+                observe,
+                ..was.switch
+            };
+            differs(key("switch"), was_switch != is.switch);
             let (was, is) = (&was.databases, &is.databases);
             differs("monolith.database".into(), was.monolith != is.monolith);
             let service = format!("services.{}.database", old.service);
@@ -96,6 +102,14 @@ extractions:
         assert_eq!(changes("/api/contracts/*", "/v2/*"), none);
         assert_eq!(changes("127.0.0.1:3", "127.0.0.1:9"), none);
         assert_eq!(changes("127.0.0.1:0", "127.0.0.1:9"), none);
+    }
+
+    #[test]
+    fn who_may_write_needs_none() {
+        let none: [String; 0] = [];
+        let declared = "public.t: {} }, writers: [nightly]";
+        assert_eq!(changes("public.t: {} }", declared), none);
+        assert_eq!(changes("drain: 1s", "drain: 1s, observe: 1h"), none);
     }
 
     #[test]

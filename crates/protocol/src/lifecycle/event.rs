@@ -70,6 +70,10 @@ pub enum Event {
     CancelBegan,
     /// It was cancelled.
     Cancelled,
+    /// Finishing began: from here on there is no way back.
+    FinishBegan,
+    /// It was finished.
+    Finished,
     /// The journal was lost and made again from the rows.
     Rebuilt {
         /// What the rows said.
@@ -152,6 +156,8 @@ mod tests {
             },
             Event::CancelBegan,
             Event::Cancelled,
+            Event::FinishBegan,
+            Event::Finished,
             rebuilt(ObservedOwnership::Copying),
             rebuilt(ObservedOwnership::Settled {
                 by: Side::Service,

@@ -5,7 +5,7 @@ use conductor::ports::{StreamProgress, WorkError};
 use mover::{
     Claims, Mover,
     follow::{FollowPhase, FollowStatus, Follower},
-    readiness::writers::{Writer, WriterObserver},
+    readiness::{seen::Seen, writers::WriterObserver},
 };
 use protocol::{
     Side,
@@ -83,12 +83,19 @@ impl Followers {
             .map(|running| running.followers[index(direction)].status())
     }
 
-    /// Who has been seen to write the tables since they started.
-    pub(super) fn writers(&self) -> Vec<Writer> {
+    /// What was seen while they ran, now or earlier.
+    pub(super) fn seen(&self) -> Seen {
         self.running()
             .as_ref()
-            .map(|running| running.observer.writers())
+            .map(|running| running.observer.seen())
             .unwrap_or_default()
+    }
+
+    /// The databases have just been read.
+    pub(super) fn know(&self, seen: Seen) {
+        if let Some(running) = self.running().as_ref() {
+            running.observer.know(seen);
+        }
     }
 
     /// Waits until a direction streams. One that has failed is not waited for:

@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use conductor::{Request, RequestError, Shift, Worker, status::ExtractionStatus};
-use protocol::Side;
+use plan::Percent;
+use protocol::{Side, lifecycle::Rejection};
 use std::time::Duration;
 
 /// How long is waited, and how often tried.
@@ -51,6 +52,11 @@ fn has_not_begun(phase: &str) -> bool {
     matches!(phase, "planned" | "preparing" | "copying" | "cancelling")
 }
 
+/// Whether nothing can be asked of it any more: the service has it for good.
+fn has_ended(phase: &str) -> bool {
+    matches!(phase, "finishing" | "finished")
+}
+
 /// Shifts now, or as soon as there is something to shift to.
 pub(super) async fn shift(
     subject: &impl Subject,
@@ -62,7 +68,9 @@ pub(super) async fn shift(
         match subject.request(Request::Shift(shift)).await {
             Ok(status) => return Ok(Some(status)),
             // Not begun, not copied yet, or being handed over.
-            Err(RequestError::State(_) | RequestError::SharedData(_)) => {
+            Err(RequestError::State(_) | RequestError::SharedData(_))
+                if !has_ended(&subject.phase()) =>
+            {
                 tokio::time::sleep(pace.look).await;
             }
             Err(refused) => {
@@ -88,16 +96,23 @@ pub(super) async fn take_back(
     let mut tries = 0;
     loop {
         let refused = match subject.request(Request::Withdraw).await {
-            Ok(status) if status.writes_stay() => return Ok(Some(status)),
-            Ok(_) => match subject.request(Request::HandOver(Side::Monolith)).await {
-                Ok(status) if status.writes_stay() => return Ok(Some(status)),
-                Ok(status) => {
-                    let why = status.last_handover.and_then(|handover| handover.reason);
-                    let why = why.unwrap_or_else(|| "it was aborted".to_owned());
-                    RequestError::Failed(format!("the rollback was not done: {why}"))
+            Ok(status) => return Ok(Some(status)),
+            // The service owns: its readers first, then its writers.
+            Err(RequestError::State(Rejection::NotWithdrawn)) => {
+                let reads = Request::Shift(Shift::Reads(Percent::ZERO));
+                if let Err(refused) = subject.request(reads).await {
+                    tracing::warn!(%refused, "the reads stay until the rollback");
                 }
-                Err(refused) => refused,
-            },
+                match subject.request(Request::HandOver(Side::Monolith)).await {
+                    Ok(status) if status.writes_stay() => return Ok(Some(status)),
+                    Ok(status) => {
+                        let why = status.last_handover.and_then(|handover| handover.reason);
+                        let why = why.unwrap_or_else(|| "it was aborted".to_owned());
+                        RequestError::Failed(format!("the rollback was not done: {why}"))
+                    }
+                    Err(refused) => refused,
+                }
+            }
             Err(refused) => refused,
         };
         let phase = subject.phase();
@@ -106,6 +121,7 @@ pub(super) async fn take_back(
         }
         if let RequestError::State(_) = refused
             && !is_owned(&phase)
+            && !has_ended(&phase)
         {
             // A hand-over is under way; its end decides what there is to do.
             tokio::time::sleep(pace.look).await;
@@ -122,7 +138,6 @@ pub(super) async fn take_back(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::Percent;
     use std::sync::Mutex;
 
     const FAST: Pace = Pace {
@@ -197,6 +212,12 @@ mod tests {
         RequestError::Failed("no".to_owned())
     }
 
+    /// What a withdrawal is told once the service owns.
+    fn switched() -> RequestError {
+        RequestError::State(Rejection::NotWithdrawn)
+    }
+
+    const READS: Request = Request::Shift(Shift::Reads(Percent::ZERO));
     const BACK: Request = Request::HandOver(Side::Monolith);
 
     #[tokio::test]
@@ -218,31 +239,41 @@ mod tests {
         let before = Scripted::new(&["following"], [Ok("monolith")]);
         assert!(take_back(&before, FAST).await.unwrap().is_some());
         assert_eq!(before.requested(), [reads]);
-        let after = Scripted::new(&["switched"], [Ok("service"), Ok("monolith")]);
+        let answers = [Err(switched()), Ok("service"), Ok("monolith")];
+        let after = Scripted::new(&["switched"], answers);
         assert!(take_back(&after, FAST).await.unwrap().is_some());
-        assert_eq!(after.requested(), [reads, BACK]);
+        assert_eq!(after.requested(), [reads, READS, BACK]);
         // Aborted once, and under way when it is looked at.
         let aborted = Scripted::new(
             &["switched", "switching", "switched"],
             [
+                Err(switched()),
                 Ok("service"),
                 Ok("service"),
                 Err(not_now()),
+                Err(switched()),
                 Ok("service"),
                 Ok("monolith"),
             ],
         );
         assert!(take_back(&aborted, FAST).await.unwrap().is_some());
-        assert_eq!(aborted.requested(), [reads, BACK, reads, reads, BACK]);
+        assert_eq!(
+            aborted.requested(),
+            [reads, READS, BACK, reads, reads, READS, BACK]
+        );
     }
 
     #[tokio::test]
     async fn what_has_not_begun_is_left_alone_and_what_fails_is_given_up() {
         let planned = Scripted::new(&["planned"], [Err(not_now())]);
         assert!(take_back(&planned, FAST).await.unwrap().is_none());
-        let answers = (0..3).flat_map(|_| [Ok("service"), Err(failed())]);
+        let answers = (0..3).flat_map(|_| [Err(switched()), Ok("service"), Err(failed())]);
         let broken = Scripted::new(&["switched"], answers);
         assert!(take_back(&broken, FAST).await.is_err());
-        assert_eq!(broken.requested().len(), 6);
+        assert_eq!(broken.requested().len(), 9);
+        // The service has it for good.
+        let answers = (0..3).map(|_| Err(not_now()));
+        let finished = Scripted::new(&["finished"], answers);
+        assert!(take_back(&finished, FAST).await.is_err());
     }
 }

@@ -1,0 +1,82 @@
+//! `banyan writers`: who was seen to write the tables that move. Asks the
+//! monolith's database, so it needs no `serve`.
+
+use super::render;
+use crate::exit::Failure;
+use mover::{Mover, objects::notes::Writer, readiness::seen::Seen};
+use plan::{ExtractionName, Plan};
+
+pub(super) async fn run(
+    plan: &Plan,
+    extraction: &str,
+    forget: Option<&str>,
+    json: bool,
+) -> Result<(), Failure> {
+    let mover = mover(plan, extraction)?;
+    if let Some(application) = forget {
+        let forgotten = mover.forget_writer(application).await;
+        let forgotten = forgotten.map_err(Failure::not_done)?;
+        if json {
+            return render::json(&serde_json::json!({ "forgotten": forgotten }));
+        }
+        say!("{forgotten} forgotten; one that writes again is seen again.");
+        return Ok(());
+    }
+    let seen = mover.seen().await.map_err(Failure::refused)?;
+    if json {
+        return render::json(&seen);
+    }
+    show(&seen, &mover.extraction().data.writers);
+    Ok(())
+}
+
+fn mover(plan: &Plan, extraction: &str) -> Result<Mover, Failure> {
+    let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
+    let data = plan
+        .extractions
+        .get(&name)
+        .and_then(|one| one.data.replicate());
+    data.map(|data| Mover::new(&name, data)).ok_or_else(|| {
+        Failure::Refused(format!(
+            "the plan moves no data by an extraction `{extraction}`"
+        ))
+    })
+}
+
+fn show(seen: &Seen, declared: &[String]) {
+    let mut rows = render::table(&["writer", "declared", "writes", "together with", "last seen"]);
+    for writer in &seen.writers {
+        let is_declared = if declared.contains(&writer.application) {
+            "yes"
+        } else {
+            "no"
+        };
+        let lines = |tables: &std::collections::BTreeSet<String>| {
+            tables.iter().cloned().collect::<Vec<_>>().join("\n")
+        };
+        rows.add_row([
+            who(writer),
+            is_declared.to_owned(),
+            lines(&writer.tables),
+            lines(&writer.together_with),
+            writer.last_seen.clone(),
+        ]);
+    }
+    say!("{rows}");
+    let since = seen.looking.since.as_deref().unwrap_or("now");
+    say!(
+        "Looked for during {:.0} s since {since}; short transactions may be missed.",
+        seen.looking.seconds
+    );
+}
+
+fn who(writer: &Writer) -> String {
+    let name = match writer.application.as_str() {
+        "" => "(no application_name)",
+        name => name,
+    };
+    match writer.address.as_str() {
+        "" => format!("{name}\nrole {}", writer.role),
+        address => format!("{name}\nrole {}\n{address}", writer.role),
+    }
+}

@@ -1,0 +1,52 @@
+//! Ends a switched extraction for good: the service keeps the data, and nothing
+//! of ours is left in either database.
+//!
+//! Refused unless both rows, where they are there, name the service. Then both
+//! rows are claimed by a new conductor's id, both slots are dropped, the
+//! service's side is cleared, and then the monolith's ([`crate::objects::removal`]).
+//! The monolith's row goes last: as long as anything is left, it says that the
+//! service owns, so that nobody takes the extraction for one that never began.
+//!
+//! Killed anywhere, a repeat goes on.
+
+use crate::{
+    database::session::Session,
+    error::MoverError,
+    extraction::Mover,
+    objects::{
+        removal::{Ending, Removal},
+        slots,
+    },
+};
+use protocol::{ConductorId, Side, stream::Direction};
+use uuid::Uuid;
+
+impl Mover {
+    /// Ends an extraction that has switched. From the first slot that is dropped
+    /// there is no way back. May be repeated.
+    pub async fn finish(&self) -> Result<(), MoverError> {
+        let (mut monolith, mut service) = tokio::try_join!(
+            Session::open(Side::Monolith, self.database(Side::Monolith)),
+            Session::open(Side::Service, self.database(Side::Service)),
+        )?;
+        let removal = Removal::new(self, Ending::Finish);
+        // Both are asked before either is changed.
+        for session in [&monolith, &service] {
+            removal.allowed(session).await?;
+        }
+        let conductor = ConductorId(Uuid::new_v4());
+        let old = removal.take_charge(&monolith, conductor).await?;
+        let new = removal.take_charge(&service, conductor).await?;
+        let layout = self.layout();
+        slots::drop_if_exists(&service, &layout.slot(Direction::Reverse)).await?;
+        slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
+        if let Some((_, claim)) = new {
+            removal.clear(&mut service, claim).await?;
+        }
+        if let Some((_, claim)) = old {
+            removal.clear(&mut monolith, claim).await?;
+        }
+        tracing::info!(extraction = %self.extraction.name, "finished");
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Whether an extraction that has begun moves the tables that the plan says.
+//!
+//! What was begun is what the databases hold: the row, and the publication with
+//! the tables. A plan that adds, drops or renames some would go on with streams
+//! that lack them, and nobody would be told.
+
+use crate::{
+    database::session::Session,
+    error::MoverError,
+    extraction::Mover,
+    objects::{owner, publication},
+};
+use plan::TableName;
+use protocol::{
+    Side,
+    finding::Finding,
+    owner::{Owner, OwnerRow},
+};
+use std::collections::BTreeSet;
+
+impl Mover {
+    /// Refuses a plan whose tables are not those that the extraction was begun
+    /// with; nothing where it has not begun.
+    pub async fn begun_otherwise(&self) -> Result<Vec<Finding>, MoverError> {
+        let mut found = Vec::new();
+        for side in Side::BOTH {
+            let session = Session::open(side, self.database(side)).await?;
+            let name = &self.extraction.name;
+            let Some(row) = owner::read(&*session, side, name).await? else {
+                continue;
+            };
+            let publication = self.layout().publication();
+            let begun = publication::published(&*session, side, &publication).await?;
+            let begun: BTreeSet<TableName> = begun.into_iter().collect();
+            let planned: BTreeSet<TableName> = self.tables(side).cloned().collect();
+            if begun.is_empty() || begun == planned {
+                continue;
+            }
+            let mut added = Vec::new();
+            let mut gone = 0;
+            for table in planned.difference(&begun) {
+                if exists(&session, table).await? {
+                    added.push(table.to_string());
+                } else {
+                    gone += 1;
+                }
+            }
+            let left_out = names(begun.difference(&planned));
+            if added.is_empty() && left_out.len() == gone {
+                // Renamed in the database, not in the plan: another finding's.
+                continue;
+            }
+            found.push(self.otherwise(side, &row, &added, &left_out));
+        }
+        Ok(found)
+    }
+
+    fn otherwise(
+        &self,
+        side: Side,
+        row: &OwnerRow,
+        added: &[String],
+        left_out: &[String],
+    ) -> Finding {
+        let name = &self.extraction.name;
+        let mut differs = Vec::new();
+        if !added.is_empty() {
+            differs.push(format!("adds {}", added.join(", ")));
+        }
+        if !left_out.is_empty() {
+            differs.push(format!("leaves out {}", left_out.join(", ")));
+        }
+        Finding::refuse(
+            format!("the extraction `{name}`"),
+            format!(
+                "it has begun with other tables: of the {side}'s, the plan {}",
+                differs.join(" and ")
+            ),
+            format!(
+                "Write them as they were, or {}",
+                how_to_end(name.as_str(), row.owner)
+            ),
+        )
+    }
+
+    /// Whether it has begun, by the monolith's row: with how to end it, if so.
+    pub async fn begun(&self) -> Result<Option<String>, MoverError> {
+        let side = Side::Monolith;
+        let session = Session::open(side, self.database(side)).await?;
+        let name = &self.extraction.name;
+        let row = owner::read(&*session, side, name).await?;
+        Ok(row.map(|row| how_to_end(name.as_str(), row.owner)))
+    }
+}
+
+fn how_to_end(name: &str, owner: Owner) -> String {
+    match owner {
+        Owner::Monolith => {
+            format!("end it first, by the old plan: `banyan cancel {name}`; then start anew")
+        }
+        Owner::Service => format!(
+            "end it first, by the old plan: `banyan finish {name}` keeps it at the service, `banyan \
+             rollback {name}` and `banyan cancel {name}` give it back"
+        ),
+        Owner::Nobody => "wait until the hand-over that is under way has ended".to_owned(),
+    }
+}
+
+fn names<'a>(tables: impl Iterator<Item = &'a TableName>) -> Vec<String> {
+    tables.map(ToString::to_string).collect()
+}
+
+async fn exists(session: &Session, table: &TableName) -> Result<bool, MoverError> {
+    let row = session
+        .query_one(
+            "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+             where n.nspname = $1 and c.relname = $2)",
+            &[&table.schema, &table.table],
+        )
+        .await
+        .map_err(MoverError::sql(session.side(), "looking for a table"))?;
+    Ok(row.get(0))
+}

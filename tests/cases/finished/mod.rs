@@ -1,0 +1,102 @@
+//! A switched extraction is finished: the service keeps it, nothing of Banyan's
+//! is left in either database, and the printed routes take the extraction's place.
+
+use crate::stage::Stage;
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::time::Duration;
+use testbed::catalogue::Catalogue;
+use testbed::http_client::{self, Call};
+use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switched_extraction_is_finished() -> Result<()> {
+    let mut stage = Stage::set(Ok).await?;
+    let scene = &stage.scene;
+    let monolith = scene.monolith_cluster.superuser(MONOLITH_DATABASE).await?;
+    let service = scene
+        .contracts_cluster
+        .superuser(CONTRACTS_DATABASE)
+        .await?;
+    let before = (
+        Catalogue::read(&monolith).await?,
+        Catalogue::read(&service).await?,
+    );
+    stage.serve(None).await?;
+    stage.banyan.start().await?;
+    stage.settled("following", "monolith").await?;
+    refused(&stage, "finish", "banyan switch").await?;
+    stage.banyan.shift("10%").await?;
+    stage.switch().await?;
+    stage.settled("switched", "service").await?;
+    refused(&stage, "withdraw", "banyan rollback").await?;
+
+    let finished = stage.banyan.run("finish", &["contracts", "--yes"]).await?;
+    let finished = finished.successful()?;
+    before
+        .0
+        .ensure_unchanged(&Catalogue::read(&monolith).await?, "monolith")?;
+    before
+        .1
+        .ensure_unchanged(&Catalogue::read(&service).await?, "service")?;
+    stage.settled("finished", "service").await?;
+    for verb in ["rollback", "cancel", "start"] {
+        refused(&stage, verb, "for good").await?;
+    }
+    // Again, as after a lost reply; and after a restart.
+    drop(stage.serve.take().context("it does not run")?);
+    stage.serve(None).await?;
+    stage.settled("finished", "service").await?;
+    let again = stage.banyan.run("finish", &["contracts", "--yes"]).await?;
+    ensure!(again.successful()?.stdout == finished.stdout);
+    everything_at_the_service(&stage).await?;
+
+    // What was printed takes the extraction's place.
+    let (_, routes) = finished
+        .stdout
+        .split_once("\ngateway:\n")
+        .context("no routes")?;
+    let plan = fs::read_to_string(stage.banyan.plan())?;
+    let (head, _) = plan
+        .split_once("\nextractions:\n")
+        .context("no extractions")?;
+    let plan = head.replace(
+        "\ngateway:\n",
+        &format!("\ngateway:\n{}\n", routes.trim_end()),
+    );
+    fs::write(stage.banyan.plan(), format!("{plan}\nextractions: {{}}\n"))?;
+    stage.take_over().await?;
+    everything_at_the_service(&stage).await?;
+    let status = stage.banyan.status().await?;
+    ensure!(status.extractions.is_empty(), "{status:?}");
+    Ok(())
+}
+
+async fn refused(stage: &Stage, verb: &str, words: &str) -> Result<()> {
+    let asks = ["finish", "rollback", "cancel"].contains(&verb);
+    let arguments: &[&str] = if asks {
+        &["contracts", "--yes"]
+    } else {
+        &["contracts"]
+    };
+    let refused = stage.banyan.run(verb, arguments).await?;
+    ensure!(
+        refused.code == 2 && refused.stderr.contains(words),
+        "{verb} ended with {}: {}",
+        refused.code,
+        refused.stderr
+    );
+    Ok(())
+}
+
+/// Reads of many clients and a write.
+async fn everything_at_the_service(stage: &Stage) -> Result<()> {
+    for reader in 1..=20 {
+        let read = Call::get("/api/contracts").by(Some(reader));
+        let answer = http_client::call(stage.gateway()?, &read, TIMEOUT).await?;
+        ensure!(answer.side() == Some("service"), "{answer:?}");
+    }
+    Ok(())
+}
