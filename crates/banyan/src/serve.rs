@@ -239,9 +239,7 @@ impl Serving<'_> {
             tokio::select! {
                 Err(failure) = self.announce(address) => Err(failure),
                 () = stop.recv() => Ok(()),
-                () = conductor.failed() => {
-                    Err(Failure::NotDone("the conductor cannot go on; see the log".to_owned()))
-                }
+                error = conductor.failed() => Err(not_in_charge(error)),
                 () = api => Err(Failure::NotDone("the control API ended".to_owned())),
                 () = reload_on_hangup(&self.local) => Ok(()),
                 handing = successor.asked() => return self.hand_over(conductor, handing).await,
@@ -308,6 +306,17 @@ impl Serving<'_> {
                 Ok(None)
             }
         }
+    }
+}
+
+/// Why nothing is decided here any more, or never was.
+fn not_in_charge(error: Option<JournalError>) -> Failure {
+    match error {
+        Some(error @ (JournalError::InCharge(_) | JournalError::OldState(_))) => {
+            Failure::refused(error)
+        }
+        Some(error) => Failure::NotDone(format!("the conductor cannot go on: {error}")),
+        None => Failure::NotDone("the conductor cannot go on; see the log".to_owned()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use plan::{Data, Extraction, ExtractionName, Plan};
 use protocol::{
+    ConductorId,
     lifecycle::{self, Lifecycle},
     shared_data::{self, SharedDataLifecycle},
 };
@@ -122,6 +123,13 @@ pub enum JournalError {
     /// Another conductor has taken charge of the databases.
     #[error("{0}")]
     Superseded(String),
+    /// Another conductor is in charge of the databases; nothing was changed.
+    #[error("{0}")]
+    InCharge(String),
+    /// Another conductor has been in charge since this journal was written;
+    /// nothing was changed.
+    #[error("{0}")]
+    OldState(String),
     /// It cannot be read or written.
     #[error("the journal {path} cannot be used: {source}")]
     Storage {
@@ -230,6 +238,17 @@ impl Journal {
         .execute(&pool)
         .await
         .map_err(storage)?;
+        sqlx::query(
+            "create table if not exists claimant (
+                sequence integer primary key autoincrement,
+                at_ms integer not null,
+                extraction text not null,
+                conductor text not null
+            ) strict",
+        )
+        .execute(&pool)
+        .await
+        .map_err(storage)?;
         Ok(Self { pool })
     }
 
@@ -281,6 +300,46 @@ impl Journal {
             .await
             .map_err(storage)?;
         Ok(())
+    }
+
+    /// The conductors of this journal that may have claimed an extraction's rows.
+    /// None where it was begun by an earlier version, or is new.
+    pub async fn claimants(
+        &self,
+        extraction: &ExtractionName,
+    ) -> Result<Vec<ConductorId>, JournalError> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "select sequence, conductor from claimant where extraction = ? order by sequence",
+        )
+        .bind(extraction.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(storage)?;
+        let read = |(sequence, text): (i64, String)| {
+            let id = text.parse().map_err(|_| JournalError::Unreadable {
+                sequence,
+                problem: "its conductor is no UUID".to_owned(),
+            })?;
+            Ok(ConductorId(id))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Writes down that a conductor is about to claim an extraction's rows; that
+    /// is durable when this returns.
+    pub async fn record_claimant(
+        &self,
+        extraction: &ExtractionName,
+        conductor: ConductorId,
+    ) -> Result<(), JournalError> {
+        sqlx::query("insert into claimant (at_ms, extraction, conductor) values (?, ?, ?)")
+            .bind(now_ms())
+            .bind(extraction.as_str())
+            .bind(conductor.to_string())
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(storage)
     }
 
     /// All events of an extraction, in order.

@@ -59,7 +59,7 @@ const RENEW: Duration = Duration::from_millis(500);
 /// One run of the control plane.
 pub struct Conductor {
     workers: BTreeMap<ExtractionName, Worker>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Result<(), JournalError>>,
     stop: CancellationToken,
 }
 
@@ -89,7 +89,10 @@ impl Conductor {
                     let (name, history) = (name.clone(), &history.shared_data);
                     let (worker, task) =
                         shared_data::start(name, journal, publisher, history, stop.clone());
-                    tasks.spawn(task);
+                    tasks.spawn(async move {
+                        task.await;
+                        Ok(())
+                    });
                     worker
                 }
                 Data::Replicate(data) => {
@@ -117,7 +120,10 @@ impl Conductor {
             workers.insert(name.clone(), worker);
         }
         let lease = lease(Arc::clone(publisher.gateways()), stop.clone());
-        tasks.spawn(lease);
+        tasks.spawn(async move {
+            lease.await;
+            Ok(())
+        });
         Ok(Self {
             workers,
             tasks,
@@ -131,10 +137,15 @@ impl Conductor {
     }
 
     /// Ends when a task of ours has ended that should not have: the process
-    /// must end too, and be started again.
-    pub async fn failed(&mut self) {
-        if let Some(Err(error)) = self.tasks.join_next().await {
-            tracing::error!(%error, "a task of the conductor ended");
+    /// must end too. Says why, if it knows.
+    pub async fn failed(&mut self) -> Option<JournalError> {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => Some(error),
+            Some(Err(error)) => {
+                tracing::error!(%error, "a task of the conductor ended");
+                None
+            }
+            Some(Ok(Ok(()))) | None => None,
         }
     }
 

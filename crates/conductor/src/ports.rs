@@ -26,6 +26,9 @@ pub enum WorkError {
     /// Another conductor has taken charge; this one must stop.
     #[error("{0}")]
     Superseded(String),
+    /// Another conductor is in charge; this one has changed nothing, and must stop.
+    #[error("{0}")]
+    InCharge(String),
 }
 
 /// Both sides' rows.
@@ -162,6 +165,13 @@ pub struct StreamProgress {
 pub trait Mover: Send + Sync + 'static {
     /// Looks for what cannot be moved; touches nothing.
     async fn check(&self) -> Result<Vec<Finding>, WorkError>;
+    /// Takes the conductor's place on the sides that answer, where nobody else
+    /// has it, and reads the rows that there are. Changes nothing.
+    async fn look(&self) -> Result<Rows, WorkError>;
+    /// Whether that place was lost, and a living conductor has it now.
+    fn is_displaced(&self) -> bool;
+    /// Gives that place up: another conductor may take it.
+    async fn leave(&self);
     /// Takes charge of the rows that there are, on the sides that answer. The
     /// rest is claimed when it is needed first.
     async fn claim(&self, conductor: ConductorId) -> Result<Rows, WorkError>;

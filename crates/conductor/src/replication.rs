@@ -65,7 +65,10 @@ pub(crate) fn start(
     history: &[Event],
     reports: Reports,
     stop: CancellationToken,
-) -> (Worker, impl Future<Output = ()> + Send + use<>) {
+) -> (
+    Worker,
+    impl Future<Output = Result<(), JournalError>> + Send + use<>,
+) {
     let (worker, requests, status) = Worker::new(Some(Arc::clone(&context.mover)));
     let replication = Replication::new(context, history, reports, status);
     (worker, replication.run(requests, stop))
@@ -78,7 +81,33 @@ struct RunningWork {
 }
 
 impl Replication {
-    async fn run(mut self, mut requests: mpsc::Receiver<PendingRequest>, stop: CancellationToken) {
+    /// Until it is told to stop, or cannot go on.
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<PendingRequest>,
+        stop: CancellationToken,
+    ) -> Result<(), JournalError> {
+        let ended = self.work(&mut requests, &stop).await;
+        if let Err(error) = &ended {
+            // What is not written down has not happened, and who is not in
+            // charge writes nothing: this conductor ends.
+            tracing::error!(extraction = %self.name, %error, "cannot go on");
+            // Who never was in charge has told the gateways nothing, not even to
+            // refuse: it is not ready, it ends.
+            if !matches!(error, JournalError::InCharge(_) | JournalError::OldState(_)) {
+                self.publish();
+            }
+        }
+        self.context.mover.stop_following().await;
+        self.context.mover.leave().await;
+        ended
+    }
+
+    async fn work(
+        &mut self,
+        requests: &mut mpsc::Receiver<PendingRequest>,
+        stop: &CancellationToken,
+    ) -> Result<(), JournalError> {
         let mut running: Option<RunningWork> = None;
         loop {
             self.publish();
@@ -95,7 +124,7 @@ impl Replication {
                 }
             };
             let result = tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return Ok(()),
                 ended = ended => match running.take() {
                     Some(RunningWork { work, .. }) => self.finished(&work, ended).await,
                     None => Ok(()),
@@ -103,15 +132,8 @@ impl Replication {
                 Some(pending) = requests.recv() => self.requested(pending).await,
                 () = tokio::time::sleep(tick) => self.tick().await,
             };
-            if let Err(error) = result {
-                // What is not written down has not happened, and who is not in
-                // charge writes nothing: this conductor ends.
-                tracing::error!(extraction = %self.name, %error, "cannot go on");
-                self.publish();
-                break;
-            }
+            result?;
         }
-        self.context.mover.stop_following().await;
     }
 
     /// Has the work that is due running, and no other.
@@ -132,8 +154,10 @@ impl Replication {
 
     /// The work that the state asks for.
     fn due(&self) -> Option<Work> {
-        if self.charge != Charge::Taken {
-            return Some(Work::Recover);
+        match self.charge {
+            Charge::Unknown | Charge::Lost => return Some(Work::Look),
+            Charge::Compared => return Some(Work::Claim),
+            Charge::Taken => {}
         }
         match &self.lifecycle {
             Lifecycle::Planned => self.waits_for(Request::Start).then_some(Work::Check),
@@ -175,6 +199,13 @@ impl Replication {
         if self.handing_over() {
             let now = self.now();
             self.feed(Command::Handover(Input::Tick(now))).await?;
+        } else if self.charge == Charge::Taken && self.context.mover.is_displaced() {
+            // Looked at anew, before anything else is done: most likely this one
+            // is superseded, and ends.
+            tracing::warn!(extraction = %self.name, "another conductor has come");
+            self.context.mover.stop_following().await;
+            self.following = false;
+            self.charge = Charge::Unknown;
         }
         Ok(())
     }

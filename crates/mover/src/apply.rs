@@ -32,6 +32,7 @@ use crate::{
     objects::{
         notes,
         owner::{self, RowLock},
+        sessions,
         stream::{self, StreamRow},
     },
 };
@@ -93,6 +94,7 @@ impl Applier {
         let session = Session::open(target, mover.database(target)).await?;
         let wrap = || MoverError::sql(target, "preparing to apply changes");
         session.batch_execute(SESSION).await.map_err(wrap())?;
+        sessions::mark_at_work(&session, &mover.layout()).await?;
         session
             .execute(
                 "select pg_replication_origin_session_setup($1)",

@@ -33,10 +33,10 @@ use crate::{
     database::{lock_retry, session::Session, sql},
     error::MoverError,
     extraction::Mover,
-    layout,
+    layout::COPY_WORKERS,
     objects::{
         owner::{Claims, RowLock},
-        slots,
+        sessions, slots,
     },
 };
 use futures_util::future::try_join_all;
@@ -79,6 +79,9 @@ impl Mover {
             Session::open(Side::Monolith, self.database(Side::Monolith)),
             Session::open(Side::Service, self.database(Side::Service)),
         )?;
+        for session in [&monolith, &service] {
+            sessions::mark_at_work(session, &self.layout()).await?;
+        }
         let mut tables =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
         self.check_monolith(&mut monolith, claims.monolith).await?;
@@ -94,11 +97,11 @@ impl Mover {
             ..CopyProgress::default()
         });
 
-        let slot = self.layout().slot(Direction::Forward);
-        slots::drop_if_exists(&monolith, &slot).await?;
-        let exported = ExportedSnapshot::open(self.database(Side::Monolith), &slot).await?;
+        let layout = self.layout();
+        slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
+        let exported = ExportedSnapshot::open(self.database(Side::Monolith), &layout).await?;
         let next = AtomicUsize::new(0);
-        let workers = (0..layout::COPY_WORKERS.min(tables.len())).map(|number| {
+        let workers = (0..COPY_WORKERS.min(tables.len())).map(|number| {
             let worker = CopyWorker {
                 mover: self,
                 number,

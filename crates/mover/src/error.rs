@@ -66,6 +66,18 @@ pub enum MoverError {
         /// Our claim's.
         ours: u64,
     },
+    /// Another conductor is at work; nothing was changed.
+    #[error(
+        "extraction `{extraction}` is in charge of another `banyan serve`, which is alive: {who}. \
+         Nothing was changed. Stop that one first; to replace it without a pause, run `banyan \
+         serve --take-over` beside it, with its state directory"
+    )]
+    InCharge {
+        /// Which extraction.
+        extraction: ExtractionName,
+        /// On which side, with the process, address and conductor that was found there.
+        who: String,
+    },
     /// The row is not what the step needs.
     #[error("extraction `{extraction}`, {side}'s side: {problem} (epoch {epoch})")]
     Row {
@@ -114,7 +126,10 @@ impl MoverError {
                             .any(|class| code.code().starts_with(class))
                     })
             }
-            Self::Superseded { .. } | Self::Row { .. } | Self::Data { .. } => false,
+            Self::Superseded { .. }
+            | Self::InCharge { .. }
+            | Self::Row { .. }
+            | Self::Data { .. } => false,
         }
     }
 }

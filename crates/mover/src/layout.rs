@@ -24,6 +24,12 @@ pub const FENCE_TRIGGER: &str = "banyan_fence";
 /// The first half of our advisory locks' keys; the second is the extraction's.
 pub const ADVISORY_CLASS: i32 = 0x0BA9_7A90;
 
+/// The same of the lock that a conductor in charge holds.
+pub const PRESENCE_CLASS: i32 = ADVISORY_CLASS + 1;
+
+/// The same of the lock that sessions at work hold, shared.
+pub const WORK_CLASS: i32 = ADVISORY_CLASS + 2;
+
 /// The setting that shows a fence the claim in whose name a transaction writes.
 /// It lasts as long as the transaction, and only what locks the ownership row
 /// sets it (`objects::owner::locked`).

@@ -10,5 +10,6 @@ pub mod owner;
 pub(crate) mod publication;
 pub(crate) mod removal;
 pub(crate) mod schema;
+pub(crate) mod sessions;
 pub(crate) mod slots;
 pub mod stream;

@@ -28,7 +28,7 @@ use crate::{
     objects::{
         fence, origins,
         owner::{self, Claims},
-        publication, schema, slots,
+        publication, schema, sessions, slots,
     },
 };
 use protocol::{
@@ -59,6 +59,9 @@ impl Mover {
             Session::open(Side::Monolith, self.database(Side::Monolith)),
             Session::open(Side::Service, self.database(Side::Service)),
         )?;
+        for session in [&monolith, &service] {
+            sessions::mark_at_work(session, &self.layout()).await?;
+        }
         let tables =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
         self.prepare_side(&mut monolith, &tables, instance, conductor)

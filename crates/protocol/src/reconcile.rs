@@ -4,7 +4,7 @@
 //! happened in addition to the journal, or why nobody may go on.
 
 use crate::{
-    Epoch, InstanceId, Side,
+    ConductorId, Epoch, Generation, InstanceId, Side,
     handover::{Handover, Input},
     lifecycle::{Event, Lifecycle},
     owner::{ObservedOwnership, Owner, OwnerRow, RowRead},
@@ -24,6 +24,21 @@ pub enum Refusal {
         rows: Epoch,
         /// Of the journal.
         journal: Epoch,
+    },
+    /// Somebody else has claimed a row since the journal was written.
+    #[error(
+        "the {side}'s row was claimed last by conductor {conductor} (generation {generation}), \
+         which is none of this state directory's: another `banyan serve` has been at work since, \
+         and nothing was changed. Use the state directory that it used; if that one is lost, move \
+         journal.db out of this one, to have it made again from the databases"
+    )]
+    OtherConductor {
+        /// Whose row.
+        side: Side,
+        /// Who claimed it.
+        conductor: ConductorId,
+        /// The row's generation.
+        generation: Generation,
     },
     /// The journal is further than the rows.
     #[error(
@@ -75,8 +90,34 @@ pub enum Refusal {
     },
 }
 
-/// Compares the journal's state with the rows when a conductor starts, after
-/// it has claimed them. The answer is what has happened in addition.
+/// Refuses rows that a conductor has claimed of which the journal does not know,
+/// before anything is claimed. Every conductor is written down in its journal
+/// before it claims, so such a journal is old. One that knows of no conductor is
+/// new, or was begun before they were written down, and says nothing.
+pub fn recognise(
+    known: &[ConductorId],
+    monolith: RowRead,
+    service: RowRead,
+) -> Result<(), Refusal> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    for (side, read) in [(Side::Monolith, monolith), (Side::Service, service)] {
+        if let RowRead::Row(row) = read
+            && !known.contains(&row.conductor)
+        {
+            return Err(Refusal::OtherConductor {
+                side,
+                conductor: row.conductor,
+                generation: row.generation,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Compares the journal's state with the rows when a conductor starts, before
+/// and after it has claimed them. The answer is what has happened in addition.
 ///
 /// The rows win over the journal wherever the journal can have missed the
 /// reply; a journal that can *not* have led to these rows is refused. A side

@@ -36,5 +36,6 @@ pub mod schemathesis;
 pub mod service;
 pub mod service_bed;
 pub mod set;
+pub mod silent_network;
 pub mod story;
 pub mod workload;

@@ -97,7 +97,13 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "service_bed",
             ],
             &["banyan", "cluster", "node", "pooler", "python", "service"],
-            &["http_client", "raw_http", "ports", "process"],
+            &[
+                "http_client",
+                "raw_http",
+                "ports",
+                "process",
+                "silent_network",
+            ],
             &[
                 "binaries",
                 "catalogue",

@@ -6,6 +6,7 @@ mod blockers;
 mod claims;
 mod errors;
 mod followers;
+mod presences;
 
 use super::current_plan::CurrentPlan;
 use applied::AppliedPositions;
@@ -22,6 +23,7 @@ use mover::{
     readiness, verify,
 };
 use plan::{Extraction, Replicate, TableName};
+use presences::Presences;
 use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
     finding::Finding,
@@ -46,6 +48,7 @@ pub(super) struct LocalMover {
     copy: watch::Sender<copy::CopyProgress>,
     verify: watch::Sender<verify::VerifyProgress>,
     verifying: AtomicBool,
+    presences: Presences,
     claims: ClaimStore,
     lock: Mutex<Option<SourceLock>>,
     followers: Followers,
@@ -63,6 +66,7 @@ impl LocalMover {
             copy: watch::Sender::new(copy::CopyProgress::default()),
             verify: watch::Sender::new(verify::VerifyProgress::default()),
             verifying: AtomicBool::new(false),
+            presences: Presences::default(),
             claims: ClaimStore::default(),
             lock: Mutex::new(None),
             followers: Followers::default(),
@@ -95,20 +99,32 @@ impl LocalMover {
     }
 
     async fn claims(&self, sides: &[Side]) -> Result<Claims, WorkError> {
+        for side in sides {
+            // One that did not answer before, perhaps.
+            let there = self.presences.at(&self.mover, *side).await;
+            there.map_err(work_error)?;
+        }
         self.claims.on(&self.mover, sides).await
     }
-}
 
-#[async_trait]
-impl ports::Mover for LocalMover {
-    async fn check(&self) -> Result<Vec<Finding>, WorkError> {
-        self.mover.check().await.map_err(work_error)
+    /// One side's row; a database that is down is not an error.
+    async fn look_at(&self, side: Side) -> Result<RowRead, WorkError> {
+        let looked = async {
+            self.presences.at(&self.mover, side).await?;
+            self.mover.read_row(side).await
+        };
+        match looked.await {
+            Ok(None) => Ok(RowRead::NoRow),
+            Ok(Some(row)) => Ok(RowRead::Row(row)),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%side, %error, "a side does not answer");
+                Ok(RowRead::NoAnswer)
+            }
+            Err(error) => Err(work_error(error)),
+        }
     }
 
-    async fn claim(&self, conductor: ConductorId) -> Result<Rows, WorkError> {
-        self.claims.begin(conductor);
-        let read = |side| self.claims.read(&self.mover, side, conductor);
-        let (monolith, service) = tokio::try_join!(read(Side::Monolith), read(Side::Service))?;
+    async fn rows(&self, monolith: RowRead, service: RowRead) -> Result<Rows, WorkError> {
         let copied = match service {
             RowRead::Row(_) => self.mover.is_copied().await.map_err(work_error)?,
             RowRead::NoRow | RowRead::NoAnswer => false,
@@ -118,6 +134,35 @@ impl ports::Mover for LocalMover {
             service,
             copied,
         })
+    }
+}
+
+#[async_trait]
+impl ports::Mover for LocalMover {
+    async fn check(&self) -> Result<Vec<Finding>, WorkError> {
+        self.mover.check().await.map_err(work_error)
+    }
+
+    async fn look(&self) -> Result<Rows, WorkError> {
+        // One after the other: of two that come at once, one gets both.
+        let monolith = self.look_at(Side::Monolith).await?;
+        let service = self.look_at(Side::Service).await?;
+        self.rows(monolith, service).await
+    }
+
+    fn is_displaced(&self) -> bool {
+        self.presences.is_displaced()
+    }
+
+    async fn leave(&self) {
+        self.presences.leave().await;
+    }
+
+    async fn claim(&self, conductor: ConductorId) -> Result<Rows, WorkError> {
+        self.claims.begin(conductor);
+        let read = |side| self.claims.read(&self.mover, side, conductor);
+        let (monolith, service) = tokio::try_join!(read(Side::Monolith), read(Side::Service))?;
+        self.rows(monolith, service).await
     }
 
     async fn prepare(&self, instance: InstanceId, conductor: ConductorId) -> Result<(), WorkError> {

@@ -31,8 +31,12 @@ impl Replication {
 
     async fn done(&mut self, finished: Finished) -> Result<(), JournalError> {
         match finished {
-            Finished::Recovered(rows) => {
-                self.recovered(&rows).await?;
+            Finished::Looked(rows) => {
+                self.looked(&rows).await?;
+                return self.take_early().await;
+            }
+            Finished::Claimed(rows) => {
+                self.claimed(&rows).await?;
                 return self.take_early().await;
             }
             Finished::Checked(findings) => return self.checked(findings).await,
@@ -124,12 +128,22 @@ impl Replication {
 
     async fn failed(&mut self, work: &Work, error: WorkError) -> Result<(), JournalError> {
         tracing::warn!(extraction = %self.name, work = work.name(), trouble = %error, "did not get done");
-        if let WorkError::Superseded(text) = error {
+        let ends: Option<fn(String) -> JournalError> = match error {
+            WorkError::Superseded(_) => Some(JournalError::Superseded),
+            WorkError::InCharge(_) => Some(JournalError::InCharge),
+            WorkError::Transient(_) | WorkError::Permanent(_) => None,
+        };
+        if let Some(ended) = ends {
             // Somebody else is in charge: claim nothing, route nothing.
             self.charge = Charge::Lost;
+            let text = error.to_string();
             self.trouble = Some(text.clone());
             self.reply(|_| true, &Err(RequestError::Failed(text.clone())));
-            return Err(JournalError::Superseded(text));
+            return Err(ended(text));
+        }
+        if self.charge == Charge::Compared {
+            // The claim did not come about: until the next, much may change.
+            self.charge = Charge::Unknown;
         }
         self.trouble = Some(error.to_string());
         self.retry.failed();

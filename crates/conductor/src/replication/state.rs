@@ -52,6 +52,8 @@ pub(super) enum Charge {
     /// were told last stays: it is smooth, and who may write is the databases'
     /// to say in any case. A hold that stays ends by its requests' age.
     Unknown,
+    /// They may follow from one another, and nothing has been claimed yet.
+    Compared,
     /// They agree: the gateways are told what follows from the state.
     Taken,
     /// The rows contradict the journal, or are another conductor's: the gateways
@@ -244,7 +246,7 @@ impl Replication {
     pub(super) fn publish(&self) {
         let publisher = &self.context.publisher;
         match self.charge {
-            Charge::Unknown => {}
+            Charge::Unknown | Charge::Compared => {}
             Charge::Taken => publisher.set(&self.name, self.lifecycle.routing()),
             Charge::Lost => publisher.refuse(&self.name),
         }
@@ -257,7 +259,7 @@ impl Replication {
             phase: self.lifecycle.name().to_owned(),
             owner: match self.charge {
                 Charge::Taken => owner(&self.lifecycle),
-                Charge::Unknown | Charge::Lost => "unknown",
+                Charge::Unknown | Charge::Compared | Charge::Lost => "unknown",
             }
             .to_owned(),
             epoch: self.lifecycle.epoch().0,

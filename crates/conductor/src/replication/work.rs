@@ -10,8 +10,10 @@ use std::sync::Arc;
 /// running then goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Claim the rows.
-    Recover,
+    /// Read the rows.
+    Look,
+    /// Claim them.
+    Claim,
     /// Look whether it can be moved.
     Check,
     Prepare(InstanceId),
@@ -29,7 +31,8 @@ pub(super) enum Work {
 
 /// What finished work led to.
 pub(super) enum Finished {
-    Recovered(Rows),
+    Looked(Rows),
+    Claimed(Rows),
     Checked(Vec<Finding>),
     Prepared,
     Copied,
@@ -46,7 +49,8 @@ impl Work {
     /// Its name, for the log.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Recover => "recover",
+            Self::Look => "look",
+            Self::Claim => "claim",
             Self::Check => "check",
             Self::Prepare(_) => "prepare",
             Self::Copy => "copy",
@@ -68,8 +72,9 @@ impl Work {
         let mover = Arc::clone(&context.mover);
         let conductor = context.conductor;
         match self.clone() {
-            Self::Recover => {
-                Box::pin(async move { mover.claim(conductor).await.map(Finished::Recovered) })
+            Self::Look => Box::pin(async move { mover.look().await.map(Finished::Looked) }),
+            Self::Claim => {
+                Box::pin(async move { mover.claim(conductor).await.map(Finished::Claimed) })
             }
             Self::Check => Box::pin(async move { mover.check().await.map(Finished::Checked) }),
             Self::Prepare(instance) => Box::pin(async move {

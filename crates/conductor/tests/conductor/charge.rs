@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use conductor::{
-    Conductor, Publisher, Request, RequestError,
+    Conductor, JournalError, Publisher, Request, RequestError,
     ports::{Cancellation, Gateways, HoldReport, Mover, Progress, Rows, Verification, WorkError},
 };
 use plan::{ExtractionName, Plan};
@@ -37,27 +37,33 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 const MONOLITH: Writes = Writes::To(Side::Monolith);
 
-/// Says of claims what it is told to; the rest is nobody's business here.
+/// Says of the rows what it is told to; the rest is nobody's business here.
 struct Scripted {
-    claim: Mutex<Result<Rows, WorkError>>,
+    rows: Mutex<Result<Rows, WorkError>>,
     prepared: Result<(), WorkError>,
-    claims: watch::Sender<u32>,
+    looks: watch::Sender<u32>,
+    claimed_by: Mutex<Option<ConductorId>>,
 }
 
 impl Scripted {
-    fn new(claim: Result<Rows, WorkError>, prepared: Result<(), WorkError>) -> Arc<Self> {
+    fn new(rows: Result<Rows, WorkError>, prepared: Result<(), WorkError>) -> Arc<Self> {
         Arc::new(Self {
-            claim: Mutex::new(claim),
+            rows: Mutex::new(rows),
             prepared,
-            claims: watch::Sender::new(0),
+            looks: watch::Sender::new(0),
+            claimed_by: Mutex::new(None),
         })
+    }
+
+    fn claimed_by(&self) -> Option<ConductorId> {
+        *self.claimed_by.lock().unwrap()
     }
 
     /// Waits until the rows have been asked for again, and that was judged.
     async fn asked_again(&self) {
-        let mut claims = self.claims.subscribe();
-        let next = *claims.borrow() + 2;
-        let again = claims.wait_for(|count| *count >= next);
+        let mut looks = self.looks.subscribe();
+        let next = *looks.borrow() + 2;
+        let again = looks.wait_for(|count| *count >= next);
         tokio::time::timeout(LIMIT, again).await.unwrap().unwrap();
     }
 }
@@ -68,9 +74,20 @@ impl Mover for Scripted {
         Ok(Vec::new())
     }
 
-    async fn claim(&self, _: ConductorId) -> Result<Rows, WorkError> {
-        self.claims.send_modify(|count| *count += 1);
-        self.claim.lock().unwrap().clone()
+    async fn look(&self) -> Result<Rows, WorkError> {
+        self.looks.send_modify(|count| *count += 1);
+        self.rows.lock().unwrap().clone()
+    }
+
+    fn is_displaced(&self) -> bool {
+        false
+    }
+
+    async fn leave(&self) {}
+
+    async fn claim(&self, conductor: ConductorId) -> Result<Rows, WorkError> {
+        *self.claimed_by.lock().unwrap() = Some(conductor);
+        self.rows.lock().unwrap().clone()
     }
 
     async fn prepare(&self, _: InstanceId, _: ConductorId) -> Result<(), WorkError> {
@@ -201,21 +218,26 @@ const NOTHING_YET: Rows = Rows {
     copied: false,
 };
 
-/// Of another extraction on each side.
-fn contradicting() -> Rows {
+/// Of another extraction on each side, and claimed by this conductor.
+fn contradicting(conductor: ConductorId) -> Rows {
+    rows_of([1, 2], conductor)
+}
+
+/// Of an instance on each side.
+fn rows_of(instances: [u128; 2], conductor: ConductorId) -> Rows {
     let row = |id| {
         RowRead::Row(OwnerRow {
             instance: InstanceId(uuid::Uuid::from_u128(id)),
             owner: Owner::Monolith,
             epoch: Epoch(0),
             generation: Generation::default(),
-            conductor: ConductorId(uuid::Uuid::nil()),
+            conductor,
             nonce: Nonce(uuid::Uuid::nil()),
         })
     };
     Rows {
-        monolith: row(1),
-        service: row(2),
+        monolith: row(instances[0]),
+        service: row(instances[1]),
         copied: true,
     }
 }
@@ -223,11 +245,11 @@ fn contradicting() -> Rows {
 #[tokio::test]
 async fn until_the_rows_are_known_the_last_routing_stays() {
     let process = Process::new();
-    let first = process
-        .conductor(&Scripted::new(Ok(NOTHING_YET), Ok(())))
-        .await;
+    let before = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let first = process.conductor(&before).await;
     process.told.until(&[MONOLITH]).await;
     first.stop().await;
+    let known = before.claimed_by().unwrap();
 
     let silent = Err(WorkError::Transient("no answer".to_owned()));
     let mover = Scripted::new(silent, Ok(()));
@@ -239,13 +261,13 @@ async fn until_the_rows_are_known_the_last_routing_stays() {
         monolith: RowRead::NoAnswer,
         ..NOTHING_YET
     };
-    *mover.claim.lock().unwrap() = Ok(neither);
+    *mover.rows.lock().unwrap() = Ok(neither);
     mover.asked_again().await;
     process.told.until(&[MONOLITH]).await;
 
-    *mover.claim.lock().unwrap() = Ok(contradicting());
+    *mover.rows.lock().unwrap() = Ok(contradicting(known));
     process.told.until(&[MONOLITH, Writes::Refuse]).await;
-    *mover.claim.lock().unwrap() = Ok(NOTHING_YET);
+    *mover.rows.lock().unwrap() = Ok(NOTHING_YET);
     process
         .told
         .until(&[MONOLITH, Writes::Refuse, MONOLITH])
@@ -262,6 +284,55 @@ async fn who_is_superseded_has_the_gateways_refuse_and_ends() {
     let result = conductor.workers()[&name()].request(Request::Start).await;
     assert!(matches!(result, Err(RequestError::Failed(_))), "{result:?}");
     let ended = tokio::time::timeout(LIMIT, conductor.failed());
-    ended.await.unwrap();
+    let error = ended.await.unwrap();
+    assert!(
+        matches!(error, Some(JournalError::Superseded(_))),
+        "{error:?}"
+    );
     process.told.until(&[MONOLITH, Writes::Refuse]).await;
+}
+
+/// Nothing is claimed, and the gateways are told nothing.
+#[tokio::test]
+async fn who_finds_another_in_charge_ends() {
+    let process = Process::new();
+    let mover = Scripted::new(Err(WorkError::InCharge("pid 7".to_owned())), Ok(()));
+    let mut conductor = process.conductor(&mover).await;
+    let error = tokio::time::timeout(LIMIT, conductor.failed()).await;
+    let error = error.unwrap();
+    assert!(
+        matches!(&error, Some(JournalError::InCharge(who)) if who == "pid 7"),
+        "{error:?}"
+    );
+    assert_eq!(mover.claimed_by(), None);
+    process.told.until(&[]).await;
+}
+
+/// A state directory that is older than the rows: somebody else claimed them since.
+#[tokio::test]
+async fn rows_of_a_conductor_that_is_not_in_the_journal_are_left_alone() {
+    let process = Process::new();
+    let before = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let first = process.conductor(&before).await;
+    process.told.until(&[MONOLITH]).await;
+    first.stop().await;
+
+    let other = ConductorId(uuid::Uuid::from_u128(7));
+    let mover = Scripted::new(Ok(rows_of([1, 1], other)), Ok(()));
+    let mut second = process.conductor(&mover).await;
+    let error = tokio::time::timeout(LIMIT, second.failed()).await;
+    let error = error.unwrap();
+    assert!(
+        matches!(&error, Some(JournalError::OldState(why)) if why.contains(&other.to_string())),
+        "{error:?}"
+    );
+    assert_eq!(mover.claimed_by(), None);
+    process.told.until(&[MONOLITH]).await;
+
+    // Without a journal they are all that is known.
+    let process = Process::new();
+    let third = process.conductor(&mover).await;
+    process.told.until(&[MONOLITH]).await;
+    assert!(mover.claimed_by().is_some());
+    third.stop().await;
 }

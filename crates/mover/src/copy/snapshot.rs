@@ -3,11 +3,15 @@
 use crate::{
     database::{replication::ReplicationConnection, sql},
     error::{MoverError, ReplicationError},
-    objects::slots::{CREATE_LIMIT, ClusterIdentity},
+    layout::Layout,
+    objects::{
+        sessions,
+        slots::{CREATE_LIMIT, ClusterIdentity},
+    },
 };
 use bytes::Bytes;
 use plan::DatabaseUrl;
-use protocol::{Lsn, Side};
+use protocol::{Lsn, Side, stream::Direction};
 
 /// Making the slot waits for transactions that run, and is bounded here.
 const UNBOUNDED: &str = "set lock_timeout = 0";
@@ -28,8 +32,8 @@ impl ExportedSnapshot {
     /// Makes the slot, which waits for transactions that run, for
     /// [`CREATE_LIMIT`] at most. A slot whose making outlives that wait is
     /// dropped by the next copy, or by cancel.
-    pub(super) async fn open(database: &DatabaseUrl, slot: &str) -> Result<Self, MoverError> {
-        tokio::time::timeout(CREATE_LIMIT, Self::make(database, slot))
+    pub(super) async fn open(database: &DatabaseUrl, layout: &Layout) -> Result<Self, MoverError> {
+        tokio::time::timeout(CREATE_LIMIT, Self::make(database, layout))
             .await
             .unwrap_or(Err(MoverError::Deadline {
                 side: Side::Monolith,
@@ -38,10 +42,10 @@ impl ExportedSnapshot {
             }))
     }
 
-    async fn make(database: &DatabaseUrl, slot: &str) -> Result<Self, MoverError> {
+    async fn make(database: &DatabaseUrl, layout: &Layout) -> Result<Self, MoverError> {
         let side = Side::Monolith;
         let mut session = ReplicationConnection::open(side, database).await?;
-        Self::export(&mut session, slot)
+        Self::export(&mut session, layout)
             .await
             .map(|(name, position, cluster)| Self {
                 name,
@@ -54,14 +58,15 @@ impl ExportedSnapshot {
 
     async fn export(
         session: &mut ReplicationConnection,
-        slot: &str,
+        layout: &Layout,
     ) -> Result<(String, Lsn, ClusterIdentity), ReplicationError> {
         let system = session.identify_system().await?;
         session.command(UNBOUNDED).await?;
+        session.command(&sessions::at_work(layout)).await?;
         // The spelling that all versions from 14 on know.
         let create = format!(
             "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT",
-            sql::identifier(slot)
+            sql::identifier(&layout.slot(Direction::Forward))
         );
         let rows = session.command(&create).await?;
         let made = rows.first().map(Vec::as_slice).unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::{
     database::{lock_retry::LockRetry, session::Session, sql},
     error::MoverError,
     extraction::Mover,
-    objects::owner::RowLock,
+    objects::{owner::RowLock, sessions},
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -82,6 +82,7 @@ impl CopyWorker<'_> {
 
     async fn open_target(&self) -> Result<Session, MoverError> {
         let session = Session::open(Side::Service, self.mover.database(Side::Service)).await?;
+        sessions::mark_at_work(&session, &self.mover.layout()).await?;
         let origin = self.mover.layout().copy_origin(self.number);
         let doing = "taking the copy's origin (another copy may be running)";
         let mut retry = LockRetry::new(Side::Service, doing);

@@ -6,6 +6,7 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     layout::ADVISORY_CLASS,
+    objects::sessions,
 };
 use protocol::Side;
 use std::time::{Duration, Instant};
@@ -14,6 +15,10 @@ use tokio_postgres::error::SqlState;
 /// The longest that the weak lock may wait; it displaces autovacuum, which
 /// takes a `deadlock_timeout` to notice.
 const WEAK_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long after the longest hold the session may be silent before the server
+/// ends it, and with it all its locks.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A pause between two tries for the strong lock: time for the writers that
 /// queued behind the first one to pass.
@@ -48,7 +53,16 @@ impl Mover {
     /// vacuum, writers pass.
     pub async fn lock_weakly(&self, side: Side) -> Result<SourceLock, MoverError> {
         let session = Session::open(side, self.database(side)).await?;
+        sessions::mark_at_work(&session, &self.layout()).await?;
         let wrap = || MoverError::sql(side, "taking the weak lock on the tables");
+        // Should our host vanish, writers do not wait for its connection to be
+        // taken for dead.
+        let longest = (self.extraction.data.switch.hold + SILENCE).as_millis();
+        let silence = format!(
+            "set idle_in_transaction_session_timeout = {longest}; \
+             set idle_session_timeout = {longest}"
+        );
+        session.batch_execute(&silence).await.map_err(wrap())?;
         let millis: f64 = session
             .query_one(
                 "select extract(epoch from current_setting('deadlock_timeout')::interval)::float8 * 1000",

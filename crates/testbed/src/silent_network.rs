@@ -1,0 +1,146 @@
+//! A network that can vanish: a TCP relay in front of a server which, when told
+//! to, passes nothing more in either direction and closes nothing either, as a
+//! host that lost its power or a firewall that forgot its connections.
+//!
+//! Neither end hears of it: the relay's own kernel goes on answering keepalives.
+
+use anyhow::{Context, Result};
+use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// A relay, accepting. Dropping it closes everything.
+#[derive(Debug)]
+pub struct SilentNetwork {
+    port: u16,
+    target: u16,
+    silent: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl SilentNetwork {
+    /// Starts one in front of a port on 127.0.0.1.
+    pub async fn before(target: u16) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let (silent, listening) = watch::channel(false);
+        let accepting = tokio::spawn(async move {
+            // They end with this task.
+            let mut relays = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                relays.spawn(relay(client, target, listening.clone()));
+            }
+        });
+        Ok(Self {
+            port,
+            target,
+            silent,
+            accepting,
+        })
+    }
+
+    /// An address of the server's, by way of this.
+    pub fn through(&self, url: &str) -> Result<String> {
+        let (direct, relayed) = (
+            format!("@127.0.0.1:{}/", self.target),
+            format!("@127.0.0.1:{}/", self.port),
+        );
+        let found = url
+            .contains(&direct)
+            .then(|| url.replace(&direct, &relayed));
+        found.with_context(|| format!("not an address on port {}", self.target))
+    }
+
+    /// From here on nothing passes, and new connections are not answered.
+    pub fn vanish(&self) {
+        self.silent.send_replace(true);
+    }
+
+    /// Everything goes on, with what was sent meanwhile.
+    pub fn come_back(&self) {
+        self.silent.send_replace(false);
+    }
+}
+
+impl Drop for SilentNetwork {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn speaking(silent: &mut watch::Receiver<bool>) -> io::Result<()> {
+    silent
+        .wait_for(|silent| !silent)
+        .await
+        .map(drop)
+        .map_err(io::Error::other)
+}
+
+async fn relay(client: TcpStream, target: u16, mut silent: watch::Receiver<bool>) {
+    if speaking(&mut silent).await.is_err() {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
+    // How a connection ends is its ends' matter.
+    let _ = tokio::join!(
+        pass(from_client, to_server, silent.clone()),
+        pass(from_server, to_client, silent),
+    );
+}
+
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut silent: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = from.read(&mut buffer).await;
+        // The end is not passed on either.
+        speaking(&mut silent).await?;
+        match read? {
+            0 => return to.shutdown().await,
+            length => to.write_all(&buffer[..length]).await?,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn what_is_said_in_the_silence_is_heard_after_it() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let network = SilentNetwork::before(server.local_addr().unwrap().port())
+            .await
+            .unwrap();
+        let url = format!("x@127.0.0.1:{}/y", network.target);
+        let relayed = network.through(&url).unwrap();
+        assert_eq!(relayed, format!("x@127.0.0.1:{}/y", network.port));
+        let mut client = TcpStream::connect(("127.0.0.1", network.port))
+            .await
+            .unwrap();
+        let (mut accepted, _) = server.accept().await.unwrap();
+        client.write_all(b"a").await.unwrap();
+        assert_eq!(accepted.read_u8().await.unwrap(), b'a');
+        network.vanish();
+        client.write_all(b"b").await.unwrap();
+        drop(client);
+        let silence = timeout(Duration::from_millis(50), accepted.read_u8()).await;
+        assert!(silence.is_err(), "{silence:?}");
+        network.come_back();
+        assert_eq!(accepted.read_u8().await.unwrap(), b'b');
+        assert!(accepted.read_u8().await.is_err());
+    }
+}
