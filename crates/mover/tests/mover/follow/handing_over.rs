@@ -4,6 +4,7 @@
 use crate::{
     follow::scene::{Scene, failed, state, status},
     plans::conductor,
+    repairs::past_the_fence,
 };
 use anyhow::{Result, ensure};
 use mover::follow::FollowPhase;
@@ -182,7 +183,8 @@ async fn a_waiting_stream_does_not_care_for_columns() -> Result<()> {
         .batch_execute("alter table svc.agreements add column own text default 'own'")
         .await?;
     // A key that may not be set keeps the columns that are only there.
-    service.batch_execute("set session authorization banyan; update svc.agreements set own = 'kept'; reset session authorization").await?;
+    let kept = "update svc.agreements set own = 'kept'";
+    past_the_fence(&service, "big-contracts", kept).await?;
     monolith
         .batch_execute(
             "update contracts set id = 77 where id = 1; update contracts set title = 'new'",
@@ -198,7 +200,7 @@ async fn a_waiting_stream_does_not_care_for_columns() -> Result<()> {
     ensure!(row.get::<_, &str>(0) == "own");
     drop(forward);
     let forward = scene.follow(Direction::Forward);
-    service.batch_execute("set session authorization banyan; update svc.agreements set own = 'kept'; reset session authorization").await?;
+    past_the_fence(&service, "big-contracts", kept).await?;
     monolith
         .batch_execute("update contracts set id = 78 where id = 77")
         .await?;
