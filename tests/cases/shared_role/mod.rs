@@ -25,7 +25,9 @@ async fn shared_role() -> Result<()> {
     let url = scene
         .monolith_cluster
         .url(MONOLITH_ROLE, MONOLITH_DATABASE)?;
-    let plan = scene.plan()?.set("MONOLITH_DATABASE_URL", &url);
+    // A connection for each request takes the monolith longer.
+    let plan = scene.plan()?.replace("hold: 2s", "hold: 10s")?;
+    let plan = plan.set("MONOLITH_DATABASE_URL", &url);
     let banyan = scene.command_line(&plan)?;
     let mut stage = Stage {
         serve: None,
