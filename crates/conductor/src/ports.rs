@@ -85,6 +85,9 @@ pub struct Progress {
     /// What was seen while it ran and not forgotten, as the databases keep it.
     #[serde(default)]
     pub seen: Seen,
+    /// Tables that both sides write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_tables: Vec<SharedTable>,
 }
 
 /// What was seen of an extraction and not forgotten.
@@ -132,6 +135,19 @@ pub struct SeenRows {
     pub first_seen: String,
     /// When the last was.
     pub last_seen: String,
+}
+
+/// A table that both sides write.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedTable {
+    /// Its name in the monolith.
+    pub table: String,
+    /// `append`: both sides insert, and rows flow both ways. `split`: each side
+    /// keeps its own from the first switch on.
+    pub writes: String,
+    /// Whether its rows flow: those of a split table do not any more, once the
+    /// service has owned the data.
+    pub flows: bool,
 }
 
 /// Where the first copy is.

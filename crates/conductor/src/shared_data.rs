@@ -126,6 +126,7 @@ impl SharedData {
             total_ms: began.elapsed().as_secs_f64() * 1e3,
             hold: HoldReport::default(),
             steps: Vec::new(),
+            split_tables: Vec::new(),
         }
     }
 

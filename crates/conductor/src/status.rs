@@ -79,6 +79,9 @@ pub struct HandoverStatus {
     pub hold: HoldReport,
     /// How long each step took, in order.
     pub steps: Vec<StepStatus>,
+    /// Tables whose rows it did not hand over: each side keeps its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split_tables: Vec<String>,
 }
 
 impl HandoverStatus {

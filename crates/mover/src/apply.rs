@@ -43,9 +43,9 @@ use futures_util::future::join;
 use plan::ExtractionName;
 use postgres_types::PgLsn;
 use protocol::{
-    InstanceId, Lsn,
-    owner::Claim,
-    stream::{Direction, StreamState},
+    InstanceId, Lsn, Side,
+    owner::{Claim, OwnerRow},
+    stream::{Direction, StreamState, is_split},
 };
 use statements::Statements;
 use tables::Tables;
@@ -70,6 +70,9 @@ pub struct Applier {
     cross_boundary: CrossBoundaryKeys,
     advance: Statement,
     stored: Lsn,
+    /// Whether each side keeps its own of the split tables: as of the ownership
+    /// row when it was locked last.
+    split: bool,
     transaction: Transaction,
 }
 
@@ -125,6 +128,7 @@ impl Applier {
             cross_boundary: CrossBoundaryKeys::default(),
             advance,
             stored: row.position,
+            split: keeps_own(target, &owner),
             transaction: Transaction::None,
             session,
         };
@@ -142,6 +146,11 @@ impl Applier {
         self.instance
     }
 
+    /// Whether rows of split tables flow no more.
+    pub fn is_split(&self) -> bool {
+        self.split
+    }
+
     /// The position in the stream's row.
     pub fn stored(&self) -> Lsn {
         self.stored
@@ -154,7 +163,7 @@ impl Applier {
         mover: &Mover,
         tables: &Tables,
     ) -> Result<(), MoverError> {
-        if self.session.side() == protocol::Side::Monolith {
+        if self.session.side() == Side::Monolith {
             let references = mover.extraction().data.references.keys();
             self.cross_boundary =
                 CrossBoundaryKeys::load(references, tables, &self.session).await?;
@@ -170,6 +179,15 @@ impl Applier {
             return Ok(());
         }
         self.begin().await?;
+        let kept: Vec<Change>;
+        let changes = if self.split && changes.iter().any(|change| tables.is_split(change.table)) {
+            // Received before the service was opened, which this transaction sees.
+            let flows = |change: &&Change| !tables.is_split(change.table);
+            kept = changes.iter().filter(flows).cloned().collect();
+            kept.as_slice()
+        } else {
+            changes
+        };
         self.cross_boundary
             .gather(changes, tables, &self.session)
             .await?;
@@ -215,6 +233,11 @@ impl Applier {
     pub async fn truncate(&mut self, tables: &Tables, these: &[usize]) -> Result<(), MoverError> {
         self.begin().await?;
         let side = self.session.side();
+        let flows = |at: &usize| !(self.split && tables.is_split(*at));
+        let these: Vec<usize> = these.iter().copied().filter(flows).collect();
+        if these.is_empty() {
+            return Ok(());
+        }
         let name = |&at: &usize| sql::table(tables.get(at).moved.name(side));
         // A table that others refer to cannot be truncated.
         let (touched, free): (Vec<usize>, Vec<usize>) = these
@@ -232,7 +255,7 @@ impl Applier {
             .batch_execute(&statements.join("; "))
             .await
             .map_err(MoverError::sql(side, "truncating tables"))?;
-        for &table in these {
+        for &table in &these {
             self.cross_boundary.truncated(table);
         }
         Ok(())
@@ -317,6 +340,7 @@ impl Applier {
                 problem: "it was cancelled and begun anew; start following again".to_owned(),
             });
         }
+        self.split = keeps_own(side, &owner);
         self.transaction = Transaction::Begun;
         Ok(())
     }
@@ -333,4 +357,9 @@ impl Applier {
         }
         Ok(statements)
     }
+}
+
+/// Split tables flow forward until the service has owned: its own row says so.
+fn keeps_own(target: Side, row: &OwnerRow) -> bool {
+    target == Side::Service && is_split(row)
 }

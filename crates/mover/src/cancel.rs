@@ -6,16 +6,23 @@
 //! 1. *Take charge* of both rows ([`crate::objects::removal`]). If the service's
 //!    tables are to be emptied, its stream becomes `copying`: should this be
 //!    killed and the extraction be started again instead, it is copied afresh.
-//! 2. *Drop the slots*, ending their readers.
-//! 3. *Empty* the service's tables, if a copy was begun there and the service
+//! 2. *Bring home* what the service has inserted into tables that both sides
+//!    insert into: their fence closes at the service, and the reverse stream is
+//!    followed to its end. Where they do not come in time, the service's tables
+//!    are left as they are.
+//! 3. *Drop the slots*, ending their readers.
+//! 4. *Empty* the service's tables, if a copy was begun there and the service
 //!    never owned the data: what is in them is a copy. Where it did own them
 //!    for a while, only if that is asked for, and only if its fence still
 //!    stands and nobody wrote past it. What cannot be emptied is left, and said.
-//! 4. *Clear* the service's side, then the monolith's.
+//! 5. *Clear* the service's side, then the monolith's.
 //!
 //! Killed anywhere, a repeat goes on.
 
+mod pending_rows;
+
 use crate::{
+    catalog,
     database::{
         lock_retry::{self, LockRetry},
         session::Session,
@@ -26,7 +33,7 @@ use crate::{
     layout::SCHEMA,
     objects::{
         fence, notes,
-        owner::RowLock,
+        owner::{Claims, RowLock},
         publication,
         removal::{Ending, Removal},
         slots,
@@ -81,6 +88,17 @@ impl Mover {
             found: old.or(new).is_some(),
             ..Cancelled::default()
         };
+        let kept = match (old, new) {
+            (Some((_, monolith_claim)), Some((_, service_claim))) => {
+                let claims = Claims {
+                    monolith: monolith_claim,
+                    service: service_claim,
+                };
+                let home = self.bring_home(&removal, &monolith, &mut service, &claims);
+                home.await?
+            }
+            _ => Vec::new(),
+        };
         let emptying = match new {
             Some((row, claim)) => {
                 let untouched = row.epoch == Epoch::default();
@@ -103,6 +121,13 @@ impl Mover {
             let strangers = notes::discarded(&*monolith, Side::Monolith, name).await?;
             if empties {
                 let allowed = match strangers {
+                    _ if !kept.is_empty() => Err(format!(
+                        "rows that the service added to {} have not come to the monolith",
+                        kept.iter()
+                            .map(ToString::to_string)
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    )),
                     Some(rows) => Err(format!(
                         "{} changes of rows were written there past the fence",
                         rows.rows
@@ -208,6 +233,10 @@ impl Mover {
         }
         let truncate = format!("truncate {}", sql::tables(tables));
         transaction.batch_execute(&truncate).await.map_err(wrap())?;
+        let layout = self.layout();
+        for table in fence::appended_tables(&transaction, Side::Service, &layout).await? {
+            begin_sequences_anew(&transaction, &table).await?;
+        }
         transaction.commit().await.map_err(wrap())?;
         Ok(tables.to_vec())
     }
@@ -244,4 +273,25 @@ async fn filled(session: &Session, tables: &[TableName]) -> Result<Vec<TableName
         }
     }
     Ok(filled)
+}
+
+/// Sequences that were moved into a range of the service's own begin where they
+/// were made to.
+async fn begin_sequences_anew(
+    transaction: &tokio_postgres::Transaction<'_>,
+    table: &TableName,
+) -> Result<(), MoverError> {
+    let described = catalog::table_of(transaction, Side::Service, table).await?;
+    let columns = described.map(|table| table.columns).unwrap_or_default();
+    for sequence in columns.iter().filter_map(|column| column.sequence.as_ref()) {
+        transaction
+            .execute(
+                "select setval(seqrelid::regclass, seqstart, false) from pg_sequence \
+                 where seqrelid = $1::text::regclass",
+                &[sequence],
+            )
+            .await
+            .map_err(MoverError::sql(Side::Service, "taking a sequence back"))?;
+    }
+    Ok(())
 }

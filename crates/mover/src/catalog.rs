@@ -7,6 +7,7 @@ use crate::{database::session::Session, error::MoverError};
 use plan::{TableMapping, TableName};
 use protocol::Side;
 use std::collections::BTreeSet;
+use tokio_postgres::GenericClient;
 
 /// One table that moves, on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +165,15 @@ const KEY: &str = "select a.attname::text from pg_index i \
 
 /// Reads one table's description; `None` when there is no such relation.
 pub async fn table(session: &Session, name: &TableName) -> Result<Option<Table>, MoverError> {
-    let side = session.side();
+    table_of(&**session, session.side(), name).await
+}
+
+/// The same inside a transaction.
+pub(crate) async fn table_of(
+    session: &impl GenericClient,
+    side: Side,
+    name: &TableName,
+) -> Result<Option<Table>, MoverError> {
     let wrap = || MoverError::sql(side, "reading the catalogue");
     let Some(row) = session
         .query_opt(TABLE, &[&name.schema, &name.table])

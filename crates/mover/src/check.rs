@@ -19,6 +19,8 @@ mod fixtures;
 mod pooler;
 mod relations;
 mod server;
+mod shared_facts;
+mod shared_tables;
 pub mod sharing;
 mod tables;
 
@@ -49,6 +51,10 @@ impl Mover {
         if let (Ok(monolith), Ok(service)) = (&monolith, &service) {
             findings.extend(server::of_both(monolith, service));
             findings.extend(columns::of_both(monolith, service, &self.extraction));
+            findings.extend(shared_tables::of_both(monolith, service, &self.extraction));
+        }
+        if let Ok(monolith) = &monolith {
+            findings.extend(shared_tables::proposals(monolith));
         }
         findings.sort_by_key(|finding| finding.severity);
         Ok(findings)

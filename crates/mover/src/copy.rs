@@ -117,7 +117,7 @@ impl Mover {
             let wrap = MoverError::sql(Side::Service, "gathering statistics after the copy");
             service.batch_execute(&analyze).await.map_err(wrap)?;
         }
-        self.finish_copy(&mut service, claims.service, &exported)
+        self.finish_copy(&monolith, &mut service, claims.service, &tables, &exported)
             .await?;
         let (rows, bytes) = copied
             .iter()

@@ -2,7 +2,7 @@
 //! databases.
 
 use crate::layout::Layout;
-use plan::{DatabaseUrl, ExtractionName, Replicate, TableName};
+use plan::{DatabaseUrl, ExtractionName, Replicate, TableMapping, TableName, TableWrites};
 use protocol::Side;
 
 /// An extraction of the plan whose data is replicated.
@@ -54,14 +54,48 @@ impl Mover {
     pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &TableName> {
         self.extraction.tables(side)
     }
+
+    /// Those of them that are written like this.
+    pub(crate) fn tables_written(
+        &self,
+        side: Side,
+        writes: TableWrites,
+    ) -> impl Iterator<Item = &TableName> {
+        self.extraction.tables_written(side, writes)
+    }
 }
 
 impl ReplicatedExtraction {
     /// The tables of a side, in the plan's order.
     pub(crate) fn tables(&self, side: Side) -> impl Iterator<Item = &TableName> {
-        self.data.tables.iter().map(move |mapping| match side {
-            Side::Monolith => &mapping.monolith,
-            Side::Service => &mapping.service,
-        })
+        self.data
+            .tables
+            .iter()
+            .map(move |mapping| name(mapping, side))
+    }
+
+    /// Those of them that are written like this.
+    pub(crate) fn tables_written(
+        &self,
+        side: Side,
+        writes: TableWrites,
+    ) -> impl Iterator<Item = &TableName> {
+        let tables = self.data.tables.iter();
+        tables
+            .filter(move |mapping| mapping.writes == writes)
+            .map(move |mapping| name(mapping, side))
+    }
+
+    /// Whether both sides insert into some of its tables.
+    pub(crate) fn appends(&self) -> bool {
+        let mut tables = self.data.tables.iter();
+        tables.any(|mapping| mapping.writes == TableWrites::Append)
+    }
+}
+
+fn name(mapping: &TableMapping, side: Side) -> &TableName {
+    match side {
+        Side::Monolith => &mapping.monolith,
+        Side::Service => &mapping.service,
     }
 }

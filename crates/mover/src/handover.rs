@@ -11,6 +11,11 @@
 //! then the ownership row. Writers take table, then row. No statement of ours
 //! waits longer than the server's `deadlock_timeout`, so a user's transaction
 //! is never picked as the victim of a deadlock with us.
+//!
+//! Tables that both sides write are neither locked nor fenced here: of one that
+//! both append to, the fence stands on both sides all the time, and whoever
+//! passed it holds the ownership row, for which the fence's transaction waits;
+//! of one that is split, each side's writers go on.
 
 mod sequences;
 mod source_lock;
@@ -22,12 +27,14 @@ use crate::{
     database::session::Session,
     error::MoverError,
     extraction::Mover,
+    layout::FenceScope,
     objects::owner::{self, Claims, RowLock},
 };
+use plan::TableWrites;
 use protocol::{
     HandoverId, Side,
     owner::{Decision, Outcome, Owner},
-    stream::{Message, MessageKind},
+    stream::{Message, MessageKind, is_split},
 };
 use std::time::Duration;
 use transaction::{ROW_TIMEOUT, begin, emit};
@@ -67,8 +74,8 @@ impl Mover {
                 ));
             }
             let fences: Vec<_> = self
-                .tables(side)
-                .map(|table| self.layout().create_fence(table, side))
+                .tables_written(side, TableWrites::Owner)
+                .map(|table| self.layout().create_fence(table, side, FenceScope::Whole))
                 .collect();
             let wrap = || MoverError::sql(side, "putting up the fence");
             session
@@ -198,12 +205,22 @@ impl Mover {
     pub async fn unfence(&self, claims: &Claims, side: Side) -> Result<(), MoverError> {
         let session = Session::open(side, self.database(side)).await?;
         let wrap = || MoverError::sql(side, "dropping the fence's triggers");
-        for table in self.tables(side) {
+        for mapping in &self.extraction.data.tables {
+            let table = match side {
+                Side::Monolith => &mapping.monolith,
+                Side::Service => &mapping.service,
+            };
             let setting = format!("begin; set local lock_timeout = '{UNFENCE_LOCK_TIMEOUT}'");
             session.batch_execute(&setting).await.map_err(wrap())?;
             let name = &self.extraction.name;
             let row = owner::locked(&*session, side, name, claims.of(side), RowLock::Share).await?;
-            if row.owner == Owner::from(side) {
+            let passes = match mapping.writes {
+                TableWrites::Owner => row.owner == Owner::from(side),
+                // It stays to the end: see `prepare`.
+                TableWrites::Append => false,
+                TableWrites::Split => side == Side::Service && is_split(&row),
+            };
+            if passes {
                 session
                     .batch_execute(&self.layout().drop_fence(table))
                     .await

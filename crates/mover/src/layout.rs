@@ -6,13 +6,15 @@
 //! | schema `banyan` with `owner`, `stream`, `fence()` | both | prepare | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
-//! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end, or cancel |
+//! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end; cancel where both sides append |
 //! | trigger `banyan_fence` on each table | the side that is not the owner | prepare or fence | unfence |
+//! | the same where both sides append | both | prepare | cancel |
+//! | the same where each side keeps its own | service | prepare | unfence |
 
 mod notes;
 
 use crate::database::sql;
-use plan::{ExtractionName, TableName};
+use plan::{ExtractionName, TableName, TableWrites};
 use protocol::{Side, owner::Claim, stream::Direction};
 
 /// The schema of our tables, in both databases.
@@ -44,6 +46,51 @@ pub fn claim_text(claim: Claim) -> String {
 /// keep both cores of a small server busy; more take more from the monolith
 /// than they give.
 pub const COPY_WORKERS: usize = 2;
+
+/// What the fence of one table refuses where the row does not name the side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FenceScope {
+    /// Every write.
+    Whole,
+    /// Updates and deletes; a truncation on either side, whoever owns: it would
+    /// take rows of the other side that are still on their way.
+    Changes,
+    /// As `Changes`, and inserts as well: before the copy has ended, and from
+    /// the moment of a cancel on.
+    Closed,
+    /// Every write, until the service has owned the data once.
+    UntilSplit,
+}
+
+impl FenceScope {
+    /// Of a table that is written like this, once it has been copied.
+    pub fn of(writes: TableWrites) -> Self {
+        match writes {
+            TableWrites::Owner => Self::Whole,
+            TableWrites::Append => Self::Changes,
+            TableWrites::Split => Self::UntilSplit,
+        }
+    }
+
+    /// The events that the trigger is for.
+    fn events(self) -> &'static str {
+        match self {
+            Self::Changes => "update or delete or truncate",
+            Self::Whole | Self::Closed | Self::UntilSplit => {
+                "insert or update or delete or truncate"
+            }
+        }
+    }
+
+    /// The trigger's last argument.
+    fn writes(self) -> TableWrites {
+        match self {
+            Self::Whole => TableWrites::Owner,
+            Self::Changes | Self::Closed => TableWrites::Append,
+            Self::UntilSplit => TableWrites::Split,
+        }
+    }
+}
 
 /// Names of one extraction's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +128,15 @@ impl Layout {
         format!("banyan_{}_{}", self.extraction.slug(), side.as_str())
     }
 
+    /// The origins of everything that we write on a side, the copy included.
+    pub fn origins(&self, side: Side) -> Vec<String> {
+        let copy = (0..COPY_WORKERS).map(|worker| self.copy_origin(worker));
+        match side {
+            Side::Monolith => vec![self.origin(side)],
+            Side::Service => copy.chain([self.origin(side)]).collect(),
+        }
+    }
+
     /// The origin of one worker of the copy: only one session can use an origin.
     pub fn copy_origin(&self, worker: usize) -> String {
         format!("banyan_{}_copy_{worker}", self.extraction.slug())
@@ -100,16 +156,18 @@ impl Layout {
     }
 
     /// Creates the trigger on one table of a side.
-    pub fn create_fence(&self, table: &TableName, side: Side) -> String {
+    pub fn create_fence(&self, table: &TableName, side: Side, scope: FenceScope) -> String {
         let table = sql::table(table);
         format!(
             "create or replace trigger {FENCE_TRIGGER} \
-             before insert or update or delete or truncate on {table} \
-             for each statement execute function {SCHEMA}.fence({}, {}, '{}'); \
+             before {} on {table} \
+             for each statement execute function {SCHEMA}.fence({}, {}, '{}', '{}'); \
              alter table {table} enable always trigger {FENCE_TRIGGER}",
+            scope.events(),
             sql::literal(self.extraction.as_str()),
             sql::literal(side.as_str()),
             self.advisory_key(),
+            scope.writes(),
         )
     }
 
@@ -156,6 +214,7 @@ declare
     claim text := current_setting('{CLAIM_SETTING}', true);
     holder text;
     allowed text;
+    since bigint;
 begin
     -- Only spares writers an error while a hand-over runs; decides nothing.
     if coalesce(claim, '') = '' then
@@ -163,9 +222,20 @@ begin
     end if;
     -- The row decides. FOR SHARE: a snapshot from before the fence fails with
     -- 40001 instead of passing on the old row.
-    select o.owner, concat(o.conductor, '/', o.generation) into allowed, holder
+    select o.owner, o.epoch, concat(o.conductor, '/', o.generation)
+        into allowed, since, holder
         from {SCHEMA}.owner o where o.extraction = tg_argv[0] for share;
-    if allowed is distinct from tg_argv[1] and claim is distinct from holder then
+    if tg_op = 'TRUNCATE' and tg_argv[3] = 'append' and coalesce(claim, '') is distinct from holder
+    then
+        raise exception 'table "%" has rows of both sides of extraction "%": it cannot be truncated',
+            tg_table_name, tg_argv[0]
+            using errcode = 'object_not_in_prerequisite_state',
+                  table = tg_table_name, schema = tg_table_schema,
+                  hint = 'Delete its rows, on the side that owns the extraction.';
+    end if;
+    -- Where each side keeps its own, it does since the first switch.
+    if allowed is distinct from tg_argv[1] and coalesce(claim, '') is distinct from holder
+        and (tg_argv[3] is distinct from 'split' or coalesce(since, 0) = 0) then
         raise exception 'extraction "%" does not take writes here: its owner is %',
             tg_argv[0], coalesce(allowed, 'unknown')
             using errcode = 'read_only_sql_transaction',

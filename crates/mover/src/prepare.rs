@@ -24,13 +24,14 @@ use crate::{
     },
     error::MoverError,
     extraction::Mover,
-    layout::SCHEMA,
+    layout::{FenceScope, SCHEMA},
     objects::{
         fence, origins,
         owner::{self, Claims},
         publication, schema, sessions, slots,
     },
 };
+use plan::TableWrites;
 use protocol::{
     ConductorId, Epoch, InstanceId, Lsn, Side,
     owner::{Claim, Owner, OwnerRow},
@@ -38,6 +39,18 @@ use protocol::{
 };
 use tokio_postgres::Transaction;
 use uuid::Uuid;
+
+/// The fence that a table gets before the copy, if any. One that both sides
+/// insert into has it on both sides from here on to the end, so that a hand-over
+/// needs no lock on it, behind which every writer of the monolith might queue.
+fn first_fence(side: Side, writes: TableWrites) -> Option<FenceScope> {
+    match (side, writes) {
+        (Side::Monolith, TableWrites::Append) => Some(FenceScope::Changes),
+        (Side::Monolith, TableWrites::Owner | TableWrites::Split) => None,
+        (Side::Service, TableWrites::Append) => Some(FenceScope::Closed),
+        (Side::Service, writes) => Some(FenceScope::of(writes)),
+    }
+}
 
 /// A new slot moves a stream that was there, but never one that was read.
 const MOVE_UNREAD: &str = "update set position = excluded.position, \
@@ -110,8 +123,12 @@ impl Mover {
         origins::create(&transaction, &layout.origin(side))
             .await
             .map_err(wrap())?;
-        if side == Side::Service && row.owner == Owner::Monolith {
-            fence::put_up(&transaction, side, &layout, tables).await?;
+        if row.owner == Owner::Monolith {
+            let fences = tables.iter().filter_map(|table| {
+                let scope = first_fence(side, table.mapping.writes)?;
+                Some((table.name(side), scope))
+            });
+            fence::put_up(&transaction, side, &layout, fences).await?;
         }
         transaction.commit().await.map_err(wrap())?;
         Ok(row)

@@ -13,8 +13,10 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     follow::FollowStatus,
-    objects::{fence, publication},
+    layout::FenceScope,
+    objects::{fence, owner, publication},
 };
+use plan::TableWrites;
 use protocol::{Side, stream::Direction};
 use serde::Serialize;
 use std::fmt;
@@ -97,7 +99,7 @@ impl Mover {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),
         };
-        self.recreated(source, target, &mut found).await?;
+        self.recreated(source, target, &service, &mut found).await?;
         self.transactions(source, &mut found).await?;
         for session in [&monolith, &service] {
             if in_recovery(session).await? {
@@ -117,6 +119,7 @@ impl Mover {
         &self,
         source: &Session,
         target: &Session,
+        service: &Session,
         found: &mut Vec<Blocker>,
     ) -> Result<(), MoverError> {
         let (name, side) = (self.layout().publication(), source.side());
@@ -132,13 +135,34 @@ impl Mover {
             let problem = "its changes are not published, so the other side lacks them";
             found.push(blocker(table.to_string(), problem, &remedy));
         }
-        let side = target.side();
-        for table in self.tables(side) {
-            if !fence::is_fenced(&**target, side, table).await? {
+        let (side, split) = (
+            target.side(),
+            owner::is_split(&**service, &self.extraction.name).await?,
+        );
+        for mapping in &self.extraction.data.tables {
+            let writes = mapping.writes;
+            // Both sides that both append to; of the others the one that must not
+            // write, and none where each side keeps its own by now.
+            let sides = match writes {
+                TableWrites::Owner => vec![target],
+                TableWrites::Append => vec![source, target],
+                TableWrites::Split if side == Side::Service && !split => vec![target],
+                TableWrites::Split => Vec::new(),
+            };
+            for session in sides {
+                let side = session.side();
+                let table = match side {
+                    Side::Monolith => &mapping.monolith,
+                    Side::Service => &mapping.service,
+                };
+                if fence::is_fenced(&**session, side, table).await? {
+                    continue;
+                }
                 let remedy = format!(
                     "It was dropped and made again. Before the switch cancel, and start anew. After \
                      it bring back by hand what was written there, and run `{}`",
-                    self.layout().create_fence(table, side)
+                    self.layout()
+                        .create_fence(table, side, FenceScope::of(writes))
                 );
                 let problem = "it has no fence, so it takes writes that nobody follows";
                 found.push(blocker(table.to_string(), problem, &remedy));
@@ -153,7 +177,11 @@ impl Mover {
         found: &mut Vec<Blocker>,
     ) -> Result<(), MoverError> {
         let side = source.side();
-        let tables: Vec<String> = self.tables(side).map(sql::table).collect();
+        // Those that the hand-over locks.
+        let tables: Vec<String> = self
+            .tables_written(side, TableWrites::Owner)
+            .map(sql::table)
+            .collect();
         let wrap = || MoverError::sql(side, "looking for transactions in the way");
         let drain = self.extraction.data.switch.drain.as_secs_f64();
         for row in source

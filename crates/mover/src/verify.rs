@@ -22,6 +22,9 @@
 //! row is read, then its log's position taken; once the follower has passed
 //! that, the other side's row must be one that the owner has had since.
 //!
+//! **Both ways.** Of a table that both sides insert into, rows may be under way
+//! in both streams: its suspects wait for both.
+//!
 //! Memory: one range of keys and hashes of each side. Nothing is locked, and
 //! no snapshot is older than one statement.
 
@@ -35,24 +38,45 @@ pub use report::{
 };
 
 use crate::{
-    catalog, database::session::Session, error::MoverError, extraction::Mover, positions::Sampler,
+    catalog, database::session::Session, error::MoverError, extraction::Mover, objects::owner,
+    positions::Sampler,
 };
 use comparison::Comparison;
+use plan::TableWrites;
 use protocol::{Lsn, Side};
 use std::time::Instant;
-use suspects::SuspectChecker;
+use suspects::{AwaitedStream, SuspectChecker};
 use table_side::TableSides;
 use tokio::sync::watch;
 
+/// How far the streams are that a verification waits for.
+#[derive(Debug, Clone)]
+pub struct AppliedStreams {
+    /// Everything of the owner's log before it is on the other side.
+    pub of_owner: watch::Receiver<Lsn>,
+    /// The same of the other side's log: it has rows of tables that both sides
+    /// insert into. `None` where no such rows can be under way.
+    pub of_other: Option<watch::Receiver<Lsn>>,
+}
+
+impl From<watch::Receiver<Lsn>> for AppliedStreams {
+    fn from(of_owner: watch::Receiver<Lsn>) -> Self {
+        Self {
+            of_owner,
+            of_other: None,
+        }
+    }
+}
+
 impl Mover {
-    /// Compares both sides row by row while `owner` may be written. `applied`
-    /// is the follower's: everything of the owner's log before it is on the
-    /// other side. Waits for it are bounded; a follower that has stopped is an
+    /// Compares both sides row by row while `owner` may be written, and leaves
+    /// out tables of which each side keeps its own by now. `applied` is the
+    /// followers'. Waits for it are bounded; a follower that has stopped is an
     /// error. Changes nothing; cancel safe.
     pub async fn verify(
         &self,
         owner: Side,
-        applied: watch::Receiver<Lsn>,
+        applied: impl Into<AppliedStreams>,
         progress: &watch::Sender<VerifyProgress>,
     ) -> Result<VerifyReport, MoverError> {
         let started = Instant::now();
@@ -60,8 +84,16 @@ impl Mover {
             Session::open(Side::Monolith, self.database(Side::Monolith)),
             Session::open(Side::Service, self.database(Side::Service)),
         )?;
-        let moved =
-            catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
+        let mut mappings = self.extraction.data.tables.clone();
+        let mut left_out = Vec::new();
+        if owner::is_split(&*service, &self.extraction.name).await? {
+            let (split, kept): (Vec<_>, Vec<_>) = mappings
+                .into_iter()
+                .partition(|mapping| mapping.writes == TableWrites::Split);
+            left_out.extend(split.into_iter().map(|mapping| mapping.monolith));
+            mappings = kept;
+        }
+        let moved = catalog::moved_tables(&mappings, &monolith, &service).await?;
         let (ours, theirs) = match owner {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),
@@ -75,16 +107,22 @@ impl Mover {
             rows_total,
             ..VerifyProgress::default()
         });
+        let applied = applied.into();
+        let awaited = |source: Side, applied| {
+            let sampler = Sampler::start(source, self.database(source));
+            AwaitedStream::new(sampler, applied, source)
+        };
+        let other = applied.of_other.filter(|_| self.extraction.appends());
         let mut comparison = Comparison {
             suspects: SuspectChecker::new(
-                Sampler::start(owner, self.database(owner)),
-                applied,
-                owner,
+                awaited(owner, applied.of_owner),
+                other.map(|applied| awaited(owner.other(), applied)),
             ),
             progress,
             report: VerifyReport {
                 rows: 0,
                 tables: Vec::new(),
+                left_out,
                 differences: Vec::new(),
                 differences_total: 0,
                 seconds: 0.0,

@@ -8,7 +8,9 @@ mod shadow;
 mod switch;
 
 pub use cohort_key::CohortKey;
-pub use data::{BorderRule, ColumnPair, Data, Databases, ForeignColumn, Replicate, TableMapping};
+pub use data::{
+    BorderRule, ColumnPair, Data, Databases, ForeignColumn, Replicate, TableMapping, TableWrites,
+};
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
 pub use rollout::Force;
 pub use shadow::{Ignored, Shadow};

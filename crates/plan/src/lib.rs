@@ -47,7 +47,7 @@ pub use base::{
 };
 pub use extraction::{
     BorderRule, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, Ignored,
-    ReadYourWrites, Replicate, Shadow, Switch, TableMapping, TokenTransport,
+    ReadYourWrites, Replicate, Shadow, Switch, TableMapping, TableWrites, TokenTransport,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

@@ -5,7 +5,8 @@
 //! a follower. Each message in the source's stream is transactional and names
 //! instance, epoch and nonce.
 
-use crate::{Epoch, HandoverId, InstanceId, Nonce, Side};
+use crate::{Epoch, HandoverId, InstanceId, Nonce, Side, owner::OwnerRow};
+use plan::TableWrites;
 use serde::{Deserialize, Serialize};
 
 /// The prefix of our logical messages.
@@ -120,8 +121,56 @@ impl StreamState {
         }
     }
 
-    /// Whether rows are applied in this state.
-    pub fn applies(self) -> bool {
-        matches!(self, Self::Applying(_))
+    /// What becomes of a change that others than we made at the source.
+    ///
+    /// The state is about what an owner writes alone. An insert into a table
+    /// that both sides insert into is applied in every state; an update or a
+    /// delete there is the owner's alone, and finds its row: who made it has
+    /// the row, by an insert that came earlier in this stream, or because the
+    /// target inserted it. A table that is split flows forward, whatever the
+    /// state, until the service has owned the data once ([`is_split`]).
+    pub fn treatment(
+        self,
+        direction: Direction,
+        writes: TableWrites,
+        change: RowChange,
+        split: bool,
+    ) -> Treatment {
+        match (writes, change) {
+            (TableWrites::Split, _) if split || direction == Direction::Reverse => Treatment::Skip,
+            (TableWrites::Split, _) | (TableWrites::Append, RowChange::Insert) => Treatment::Apply,
+            (TableWrites::Owner | TableWrites::Append, _) => match self {
+                Self::Applying(_) => Treatment::Apply,
+                Self::Stopped(_) => Treatment::Trespass,
+                Self::Waiting => Treatment::Skip,
+            },
+        }
     }
+}
+
+/// Whether each side keeps its own of the split tables: since the service has
+/// owned the data for the first time, whoever owns them now. An aborted
+/// hand-over never opens the service's row, which is at epoch 0 until then.
+pub fn is_split(service: &OwnerRow) -> bool {
+    service.epoch > Epoch::default()
+}
+
+/// A change of a row, as far as [`StreamState::treatment`] distinguishes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowChange {
+    /// A row more.
+    Insert,
+    /// An update, a delete, a truncation.
+    Other,
+}
+
+/// What becomes of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Treatment {
+    /// It is made at the target, too.
+    Apply,
+    /// It does not flow.
+    Skip,
+    /// The same, and there should be none: it was made past the fence.
+    Trespass,
 }

@@ -3,10 +3,13 @@
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
-    ports::{SeenWriter, StreamProgress},
+    ports::{SeenWriter, SharedTable, StreamProgress},
     status::{ExtractionStatus, HandoverStatus, Status},
 };
-use protocol::finding::{Finding, Severity};
+use protocol::{
+    Side,
+    finding::{Finding, Severity},
+};
 use serde::Serialize;
 use std::io::IsTerminal;
 
@@ -87,6 +90,10 @@ pub(super) fn status(status: &Status) {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", trouble));
         }
         seen(one);
+        for table in &one.progress.shared_tables {
+            let what = shared_table(table, one.owner == Side::Service.as_str());
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &what));
+        }
         if let Some(verify) = &one.last_verify {
             say!(
                 "{}: last verify: {} rows, {} differences",
@@ -127,6 +134,18 @@ fn seen(one: &ExtractionStatus) {
             one.name
         );
         say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
+    }
+}
+
+/// What becomes of the rows of a table that both sides write.
+fn shared_table(table: &SharedTable, service_owns: bool) -> String {
+    let name = &table.table;
+    if table.writes == "append" {
+        format!("both sides add rows to {name}; they flow both ways")
+    } else if table.flows && !service_owns {
+        format!("{name} is copied and followed; each side keeps its own from the switch on")
+    } else {
+        format!("each side keeps its own {name}; nothing of it flows")
     }
 }
 
@@ -186,10 +205,25 @@ pub(super) fn handover(last: &HandoverStatus) {
         "{}",
         paragraph("  steps in ms: ", "    ", &steps.join(", "))
     );
+    if !last.split_tables.is_empty() {
+        let what = format!(
+            "each side keeps its own, nothing of it was or will be handed over: {}",
+            last.split_tables.join(", ")
+        );
+        say!("{}", paragraph("  ", "    ", &what));
+    }
 }
 
-/// One line of a verify's report: a key that differs.
+/// One line of a verify's report: a key that differs; and what was not compared.
 pub(super) fn differences(report: &serde_json::Value) {
+    for table in report["left_out"].as_array().into_iter().flatten() {
+        let text = |key: &str| table[key].as_str().unwrap_or_default();
+        say!(
+            "  {}.{} was not compared: each side keeps its own",
+            text("schema"),
+            text("table")
+        );
+    }
     let Some(found) = report["differences"].as_array() else {
         return;
     };

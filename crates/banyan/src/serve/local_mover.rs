@@ -12,7 +12,9 @@ use super::current_plan::CurrentPlan;
 use applied::AppliedPositions;
 use async_trait::async_trait;
 use claims::ClaimStore;
-use conductor::ports::{self, Cancellation, CopyProgress, Progress, Rows, Verification, WorkError};
+use conductor::ports::{
+    self, Cancellation, CopyProgress, Progress, Rows, SharedTable, Verification, WorkError,
+};
 use errors::work_error;
 use followers::Followers;
 use mover::{
@@ -22,7 +24,7 @@ use mover::{
     positions::Sampler,
     readiness, verify,
 };
-use plan::{Extraction, Replicate, TableName};
+use plan::{Extraction, Replicate, TableName, TableWrites};
 use presences::Presences;
 use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
@@ -96,6 +98,23 @@ impl LocalMover {
         let extraction = plan.extractions.get(&self.mover.extraction().name);
         let data = extraction.and_then(|one| one.data.replicate());
         data.unwrap_or(&self.mover.extraction().data).clone()
+    }
+
+    /// The tables that both sides write, and whether their rows flow.
+    fn shared_tables(&self) -> Vec<SharedTable> {
+        let split = self
+            .followers
+            .status(Direction::Forward)
+            .is_some_and(|status| status.borrow().split);
+        let tables = self.mover.extraction().data.tables.iter();
+        tables
+            .filter(|table| table.writes != TableWrites::Owner)
+            .map(|table| SharedTable {
+                table: table.monolith.to_string(),
+                writes: table.writes.to_string(),
+                flows: table.writes == TableWrites::Append || !split,
+            })
+            .collect()
     }
 
     async fn claims(&self, sides: &[Side]) -> Result<Claims, WorkError> {
@@ -202,10 +221,11 @@ impl ports::Mover for LocalMover {
         let noticed = self.mover.seen().await.map_err(work_error)?.discarded;
         self.verify.send_replace(verify::VerifyProgress::default());
         self.verifying.store(true, Ordering::Relaxed);
-        let report = self
-            .mover
-            .verify(owner, self.applied(owner), &self.verify)
-            .await;
+        let streams = verify::AppliedStreams {
+            of_owner: self.applied(owner),
+            of_other: Some(self.applied(owner.other())),
+        };
+        let report = self.mover.verify(owner, streams, &self.verify).await;
         self.verifying.store(false, Ordering::Relaxed);
         let report = report.map_err(work_error)?;
         if report.differences_total == 0 && !noticed.is_empty() {
@@ -351,6 +371,7 @@ impl ports::Mover for LocalMover {
             verify: verifying.then_some((verify.rows_verified, verify.rows_total)),
             writers: names.into_iter().collect(),
             seen,
+            shared_tables: self.shared_tables(),
         }
     }
 }

@@ -9,11 +9,12 @@ use crate::{
     journal::{JournalError, ReportKind, now_ms},
     ports::{HoldReport, Verification, WorkError},
     request::{Reply, Request, RequestError},
-    status::VerifyStatus,
+    status::{VerifyStatus, outcome},
 };
 use protocol::{
     handover::Input,
     lifecycle::{Command, Verified},
+    owner::Outcome,
 };
 
 impl Replication {
@@ -112,10 +113,14 @@ impl Replication {
     /// The gateways have released what they held: the report is complete.
     async fn reported(&mut self, hold: HoldReport) -> Result<(), JournalError> {
         self.report_due = false;
+        let split_tables = self.split_tables();
         if let Some(handover) = &mut self.last_handover {
             // One that was aborted before it held: these are an earlier one's.
             if handover.held() {
                 handover.hold = hold;
+            }
+            if handover.outcome == outcome(Outcome::Committed) {
+                handover.split_tables = split_tables;
             }
             let journal = &self.context.journal;
             journal
@@ -124,6 +129,13 @@ impl Replication {
         }
         self.reply_done(|request| matches!(request, Request::HandOver(_)));
         Ok(())
+    }
+
+    /// Tables of which each side keeps its own.
+    fn split_tables(&self) -> Vec<String> {
+        let tables = self.context.mover.progress().shared_tables;
+        let split = tables.into_iter().filter(|table| table.writes == "split");
+        split.map(|table| table.table).collect()
     }
 
     async fn failed(&mut self, work: &Work, error: WorkError) -> Result<(), JournalError> {

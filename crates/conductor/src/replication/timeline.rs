@@ -58,6 +58,7 @@ impl Timeline {
             total_ms: millis(self.began, now),
             hold: HoldReport::default(),
             steps: steps.collect(),
+            split_tables: Vec::new(),
         }
     }
 }

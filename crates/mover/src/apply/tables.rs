@@ -8,7 +8,7 @@ use crate::{
     error::{MoverError, damaged},
     pgoutput::{LogicalMessage, OldTuple, Relation, Tuple, Value},
 };
-use plan::TableMapping;
+use plan::{TableMapping, TableWrites};
 use protocol::{Side, stream::Direction};
 use std::collections::{HashMap, HashSet};
 
@@ -81,9 +81,38 @@ impl Tables {
         })
     }
 
+    /// Which way its changes go.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// One of the tables; the number comes from a change of these tables.
     pub fn get(&self, table: usize) -> &ApplyTable {
         &self.all[table]
+    }
+
+    /// Whether each side is to keep its own of a table.
+    pub fn is_split(&self, table: usize) -> bool {
+        self.all[table].moved.mapping.writes == TableWrites::Split
+    }
+
+    /// Who writes a relation, whether it has been looked at or not.
+    pub fn writes(&self, relation: u32) -> TableWrites {
+        let table = match self.relations.get(&relation) {
+            Some(mapped) => self.all.get(mapped.table),
+            None => self
+                .announced
+                .get(&relation)
+                .and_then(|relation| self.all.iter().find(|table| self.is_named(table, relation))),
+        };
+        table
+            .map(|table| table.moved.mapping.writes)
+            .unwrap_or_default()
+    }
+
+    fn is_named(&self, table: &ApplyTable, relation: &Relation) -> bool {
+        let name = table.moved.name(self.direction.source());
+        name.schema == relation.schema && name.table == relation.name
     }
 
     /// Which table has this name on a side.
@@ -110,10 +139,7 @@ impl Tables {
 
     async fn map(&mut self, relation: &Relation, source: &Session) -> Result<(), MoverError> {
         let side = self.direction.source();
-        let named = |table: &ApplyTable| {
-            let name = table.moved.name(side);
-            name.schema == relation.schema && name.table == relation.name
-        };
+        let named = |table: &ApplyTable| self.is_named(table, relation);
         let Some(table) = self.all.iter().position(named) else {
             return Err(MoverError::Data {
                 object: format!("{}.{}", relation.schema, relation.name),

@@ -1,6 +1,9 @@
 //! The facts of a side's server and role, as the rules of `check` need them.
 
-use super::relations::{self, BoundaryFacts, TableFacts};
+use super::{
+    relations::{self, BoundaryFacts, TableFacts},
+    shared_facts::{self, SharedFacts},
+};
 use crate::{
     database::{replication::ReplicationConnection, session::Session},
     error::MoverError,
@@ -72,6 +75,7 @@ pub(super) struct SideFacts {
     /// In the plan's order; `None` where there is no such relation.
     pub(super) tables: Vec<Option<TableFacts>>,
     pub(super) boundary: BoundaryFacts,
+    pub(super) shared: SharedFacts,
 }
 
 /// The server, by its settings and views.
@@ -151,6 +155,7 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
         .is_some();
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
     let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
+    let shared = shared_facts::gather(session, &mover.extraction, &tables).await?;
     session.batch_execute("rollback").await.map_err(wrap())?;
     Ok(SideFacts {
         server,
@@ -159,6 +164,7 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
         prepared,
         tables,
         boundary,
+        shared,
     })
 }
 

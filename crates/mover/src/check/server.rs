@@ -238,7 +238,7 @@ fn shared(old: Capacity, old_slot: OwnSlot, new: Capacity, new_slot: OwnSlot) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{facts::RoleFacts, relations::BoundaryFacts};
+    use crate::check::{facts::RoleFacts, relations::BoundaryFacts, shared_facts::SharedFacts};
     use protocol::finding::Severity;
 
     fn fine() -> SideFacts {
@@ -270,6 +270,7 @@ mod tests {
             prepared: false,
             tables: Vec::new(),
             boundary: BoundaryFacts::default(),
+            shared: SharedFacts::default(),
         }
     }
 

@@ -10,12 +10,13 @@ use crate::{
     },
     error::MoverError,
     extraction::Mover,
-    layout::{COPY_WORKERS, SCHEMA},
+    layout::{COPY_WORKERS, FenceScope, SCHEMA},
     objects::{
-        origins,
+        key_range, origins,
         owner::{self, RowLock},
     },
 };
+use plan::TableWrites;
 use protocol::{
     Side,
     owner::{Claim, Owner, OwnerRow},
@@ -116,16 +117,20 @@ impl Mover {
         Ok(Begun::Fresh)
     }
 
-    /// *finish*: from here on the copy is done.
+    /// *finish*: from here on the copy is done, and the service may insert into
+    /// the tables that both sides insert into, with keys of its own.
     pub(super) async fn finish_copy(
         &self,
+        monolith: &Session,
         service: &mut Session,
         claim: Claim,
+        tables: &[MovedTable],
         exported: &ExportedSnapshot,
     ) -> Result<(), MoverError> {
         let mut retry = LockRetry::new(Side::Service, "finishing the copy");
         loop {
-            match self.try_finish_copy(service, claim, exported).await {
+            let finished = self.try_finish_copy(monolith, service, claim, tables, exported);
+            match finished.await {
                 Ok(()) => return Ok(()),
                 Err(error) => retry.wait_after(error).await?,
             }
@@ -134,15 +139,39 @@ impl Mover {
 
     async fn try_finish_copy(
         &self,
+        monolith: &Session,
         service: &mut Session,
         claim: Claim,
+        tables: &[MovedTable],
         exported: &ExportedSnapshot,
     ) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Service, "finishing the copy");
         let transaction = lock_retry::begin(service).await?;
+        let appended: Vec<&MovedTable> = tables
+            .iter()
+            .filter(|table| table.mapping.writes == TableWrites::Append)
+            .collect();
+        if !appended.is_empty() {
+            // As writers do: the table first, then the row.
+            let names = sql::tables(appended.iter().map(|table| table.name(Side::Service)));
+            let lock = format!("lock table {names} in share row exclusive mode");
+            transaction.batch_execute(&lock).await.map_err(wrap())?;
+        }
         self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
             .await?;
-        origins::drop_copy_origins(&transaction, &self.layout()).await?;
+        for table in &appended {
+            key_range::move_service(table, monolith, &transaction).await?;
+            let name = table.name(Side::Service);
+            let fence = self
+                .layout()
+                .create_fence(name, Side::Service, FenceScope::Changes);
+            transaction.batch_execute(&fence).await.map_err(wrap())?;
+        }
+        // A server tells nothing of an origin that has been dropped: the copied
+        // rows would look like the service's own, and flow back.
+        if appended.is_empty() {
+            origins::drop_copy_origins(&transaction, &self.layout()).await?;
+        }
         let update = format!(
             "update {SCHEMA}.stream set state = 'applying', epoch = 0, \
                 position = $2::text::pg_lsn, system_identifier = $3, timeline = $4, \

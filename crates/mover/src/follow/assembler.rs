@@ -10,9 +10,10 @@ use crate::{
     error::MoverError,
     pgoutput::LogicalMessage,
 };
+use plan::TableWrites;
 use protocol::{
     InstanceId, Lsn,
-    stream::{MESSAGE_PREFIX, Message, StreamState},
+    stream::{Direction, MESSAGE_PREFIX, Message, RowChange, StreamState, Treatment},
 };
 
 /// Changes held before they are written.
@@ -24,7 +25,8 @@ pub(super) const MOST_BYTES: usize = 8 << 20;
 /// What was received and is not yet in the target.
 pub(super) struct TransactionAssembler {
     instance: InstanceId,
-    own_origin: String,
+    direction: Direction,
+    own_origins: Vec<String>,
     /// As of the last message read.
     pub(super) state: StreamState,
     pub(super) changes: Vec<Change>,
@@ -63,13 +65,15 @@ pub(super) enum Action {
 impl TransactionAssembler {
     pub(super) fn new(
         instance: InstanceId,
-        own_origin: String,
+        direction: Direction,
+        own_origins: Vec<String>,
         state: StreamState,
         position: Lsn,
     ) -> Self {
         Self {
             instance,
-            own_origin,
+            direction,
+            own_origins,
             state,
             changes: Vec::new(),
             bytes: 0,
@@ -98,7 +102,7 @@ impl TransactionAssembler {
 
     /// It was written by a replication.
     pub(super) fn origin(&mut self, name: &str) {
-        if name == self.own_origin {
+        if self.own_origins.iter().any(|own| own == name) {
             self.writer = TransactionWriter::Mover;
         }
     }
@@ -123,14 +127,44 @@ impl TransactionAssembler {
         }
     }
 
-    /// Whether the row or truncation just received is to be applied.
-    pub(super) fn applies(&mut self) -> bool {
+    /// The part of a row's change or truncation that is to be applied. `split`:
+    /// rows of split tables flow no more.
+    pub(super) fn admitted(
+        &mut self,
+        message: LogicalMessage,
+        tables: &Tables,
+        split: bool,
+    ) -> Option<LogicalMessage> {
         if self.writer == TransactionWriter::Mover {
-            return false;
+            return None;
         }
-        if !self.state.applies() {
-            // In `Waiting` rows are expected, such as the copy's.
-            if matches!(self.state, StreamState::Stopped(_)) {
+        match message {
+            LogicalMessage::Truncate {
+                mut relations,
+                options,
+            } => {
+                relations.retain(|&relation| {
+                    self.flows(tables.writes(relation), RowChange::Other, split)
+                });
+                (!relations.is_empty()).then_some(LogicalMessage::Truncate { relations, options })
+            }
+            LogicalMessage::Insert { relation, .. } => self
+                .flows(tables.writes(relation), RowChange::Insert, split)
+                .then_some(message),
+            LogicalMessage::Update { relation, .. } | LogicalMessage::Delete { relation, .. } => {
+                self.flows(tables.writes(relation), RowChange::Other, split)
+                    .then_some(message)
+            }
+            _ => None,
+        }
+    }
+
+    fn flows(&mut self, writes: TableWrites, change: RowChange, split: bool) -> bool {
+        match self.state.treatment(self.direction, writes, change, split) {
+            Treatment::Apply => true,
+            // Expected, such as the copy's rows in `Waiting`.
+            Treatment::Skip => false,
+            Treatment::Trespass => {
                 self.counts.discarded_rows += 1;
                 // To be remembered before the position may be told.
                 self.dirty = true;
@@ -138,10 +172,9 @@ impl TransactionAssembler {
                     self.warned = true;
                     tracing::warn!("a row was written behind the fence and is discarded");
                 }
+                false
             }
-            return false;
         }
-        true
     }
 
     /// A row changed.

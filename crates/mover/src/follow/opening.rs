@@ -41,8 +41,9 @@ pub(super) struct Opened {
     /// For the source's catalogue and the end of its log.
     pub(super) source: Arc<Session>,
     pub(super) feed: Feed,
-    /// The origin of what we write at the source.
-    pub(super) own_origin: String,
+    /// The origins of what we write at the source: the other direction's rows,
+    /// and the copy's.
+    pub(super) own_origins: Vec<String>,
 }
 
 pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> {
@@ -106,7 +107,7 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
         tables,
         source: Arc::new(source),
         feed: Feed::new(stream, side),
-        own_origin: mover.layout().origin(side),
+        own_origins: mover.layout().origins(side),
     })
 }
 

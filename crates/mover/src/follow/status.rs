@@ -57,6 +57,8 @@ pub struct FollowStatus {
     /// past the fence and not taken over. There should be none; since the
     /// start, the database remembers all ([`crate::objects::notes`]).
     pub discarded_rows: u64,
+    /// Whether rows of split tables flow no more, as of the last commit.
+    pub split: bool,
 }
 
 /// Writes the status; many readers.
@@ -94,6 +96,7 @@ impl Reporter {
             transactions: 0,
             rows: 0,
             discarded_rows: 0,
+            split: false,
         });
         let (applied, applied_out) = watch::channel(Lsn::default());
         (
@@ -116,6 +119,15 @@ impl Reporter {
         self.pending_since.store(NOTHING, Ordering::Relaxed);
         self.applied(state, stored, BatchCounts::default());
         self.phase(FollowPhase::Streaming);
+    }
+
+    /// What becomes of split tables' rows.
+    pub(super) fn split(&self, split: bool) {
+        self.status.send_if_modified(|status| {
+            let changed = status.split != split;
+            status.split = split;
+            changed
+        });
     }
 
     /// A transaction was received that was committed then.

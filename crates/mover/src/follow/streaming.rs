@@ -52,10 +52,16 @@ pub(super) async fn stream(
         tables,
         source,
         feed,
-        own_origin,
+        own_origins,
     } = opened;
-    let assembler =
-        TransactionAssembler::new(applier.instance(), own_origin, row.state, row.position);
+    let assembler = TransactionAssembler::new(
+        applier.instance(),
+        tables.direction(),
+        own_origins,
+        row.state,
+        row.position,
+    );
+    reporter.split(applier.is_split());
     reporter.streaming(row.state, row.position);
     let mut log_end = LogEndTask(tokio::spawn(report_log_end(
         Arc::clone(&source),
@@ -178,10 +184,10 @@ impl Stream {
             | LogicalMessage::Update { .. }
             | LogicalMessage::Delete { .. }
             | LogicalMessage::Truncate { .. }) => {
-                if self.assembler.applies() {
-                    self.rows(rows).await?
-                } else {
-                    Action::Nothing
+                let split = self.applier.is_split();
+                match self.assembler.admitted(rows, &self.tables, split) {
+                    Some(rows) => self.rows(rows).await?,
+                    None => Action::Nothing,
                 }
             }
             LogicalMessage::Type { .. } | LogicalMessage::Message { .. } => Action::Nothing,
@@ -234,6 +240,7 @@ impl Stream {
             }
             self.row_state = state;
             self.stored_at = Instant::now();
+            self.reporter.split(self.applier.is_split());
             // Only now: the source forgets what it is told.
             self.feed.acknowledge(position);
         }

@@ -8,7 +8,8 @@ use crate::{
     extraction::Mover,
     objects::owner::{Claims, RowLock},
 };
-use protocol::{HandoverId, Side};
+use plan::TableWrites;
+use protocol::{HandoverId, Side, stream::is_split};
 
 impl Mover {
     /// Moves the target's sequences past the source's by the plan's block.
@@ -25,9 +26,18 @@ impl Mover {
             Session::open(to, self.database(to)),
         )?;
         transaction::begin(&target, transaction::ROW_TIMEOUT).await?;
-        self.locked_for_handover(&target, claims, id, to, RowLock::Share)
+        let row = self
+            .locked_for_handover(&target, claims, id, to, RowLock::Share)
             .await?;
-        for mapping in &self.extraction.data.tables {
+        // Where both sides give out keys, each keeps to its own range. Tables
+        // that are split now are each side's own, with their sequences.
+        let splits = to == Side::Service && !is_split(&row);
+        let tables = self.extraction.data.tables.iter();
+        for mapping in tables.filter(|mapping| match mapping.writes {
+            TableWrites::Owner => true,
+            TableWrites::Append => false,
+            TableWrites::Split => splits,
+        }) {
             let (here, there) = match from {
                 Side::Monolith => (&mapping.monolith, &mapping.service),
                 Side::Service => (&mapping.service, &mapping.monolith),

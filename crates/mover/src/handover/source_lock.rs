@@ -8,6 +8,7 @@ use crate::{
     layout::ADVISORY_CLASS,
     objects::sessions,
 };
+use plan::TableWrites;
 use protocol::Side;
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
@@ -49,8 +50,8 @@ enum Fence {
 }
 
 impl Mover {
-    /// Takes `SHARE UPDATE EXCLUSIVE` on all tables of a side: no DDL, no
-    /// vacuum, writers pass.
+    /// Takes `SHARE UPDATE EXCLUSIVE` on all tables of a side that its owner
+    /// alone writes: no DDL, no vacuum, writers pass.
     pub async fn lock_weakly(&self, side: Side) -> Result<SourceLock, MoverError> {
         let session = Session::open(side, self.database(side)).await?;
         sessions::mark_at_work(&session, &self.layout()).await?;
@@ -72,7 +73,7 @@ impl Mover {
             .map_err(wrap())?
             .get(0);
         transaction::begin(&session, WEAK_LOCK_TIMEOUT).await?;
-        let tables = sql::tables(self.tables(side));
+        let tables = sql::tables(self.tables_written(side, TableWrites::Owner));
         let lock = format!("lock table {tables} in share update exclusive mode");
         session.batch_execute(&lock).await.map_err(wrap())?;
         Ok(SourceLock {

@@ -1,9 +1,8 @@
 //! The triggers that refuse writes: which tables have them, and putting them up.
 
 use crate::{
-    catalog::MovedTable,
     error::MoverError,
-    layout::{FENCE_TRIGGER, Layout},
+    layout::{FENCE_TRIGGER, FenceScope, Layout},
 };
 use plan::TableName;
 use protocol::Side;
@@ -15,6 +14,16 @@ const FENCED: &str = "select n.nspname::text, c.relname::text \
     join pg_namespace n on n.oid = c.relnamespace \
     where t.tgname = $2 and not t.tgisinternal \
       and position(convert_to($1, 'UTF8') || '\\x00'::bytea in t.tgargs) = 1 \
+    order by 1, 2";
+
+/// Those of them on tables that both sides insert into: their last argument
+/// says so.
+const APPENDED: &str = "select n.nspname::text, c.relname::text \
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid \
+    join pg_namespace n on n.oid = c.relnamespace \
+    where t.tgname = $2 and not t.tgisinternal \
+      and position(convert_to($1, 'UTF8') || '\\x00'::bytea in t.tgargs) = 1 \
+      and position('\\x00617070656e6400'::bytea in t.tgargs) > 0 \
     order by 1, 2";
 
 /// Whether a table exists and has a fence that fires always.
@@ -42,8 +51,27 @@ pub(crate) async fn fenced_tables(
     side: Side,
     layout: &Layout,
 ) -> Result<Vec<TableName>, MoverError> {
+    tables(client, side, layout, FENCED).await
+}
+
+/// The tables of a side that both sides insert into, by their fences, whatever
+/// the plan says.
+pub(crate) async fn appended_tables(
+    client: &impl GenericClient,
+    side: Side,
+    layout: &Layout,
+) -> Result<Vec<TableName>, MoverError> {
+    tables(client, side, layout, APPENDED).await
+}
+
+async fn tables(
+    client: &impl GenericClient,
+    side: Side,
+    layout: &Layout,
+    query: &str,
+) -> Result<Vec<TableName>, MoverError> {
     let rows = client
-        .query(FENCED, &[&layout.extraction(), &FENCE_TRIGGER])
+        .query(query, &[&layout.extraction(), &FENCE_TRIGGER])
         .await
         .map_err(MoverError::sql(side, "looking for fences"))?;
     let name = |row: &tokio_postgres::Row| TableName {
@@ -55,18 +83,17 @@ pub(crate) async fn fenced_tables(
 
 /// Fences the tables that have no fence yet: those that have one are not
 /// locked again.
-pub(crate) async fn put_up(
+pub(crate) async fn put_up<'a>(
     transaction: &Transaction<'_>,
     side: Side,
     layout: &Layout,
-    tables: &[MovedTable],
+    tables: impl Iterator<Item = (&'a TableName, FenceScope)>,
 ) -> Result<(), MoverError> {
     let wrap = || MoverError::sql(side, "fencing the tables");
-    for table in tables {
-        let name = table.name(side);
+    for (name, scope) in tables {
         if !is_fenced(transaction, side, name).await? {
             transaction
-                .batch_execute(&layout.create_fence(name, side))
+                .batch_execute(&layout.create_fence(name, side, scope))
                 .await
                 .map_err(wrap())?;
         }

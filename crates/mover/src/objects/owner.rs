@@ -74,6 +74,16 @@ pub async fn read(
     row.map(|row| decode(&row, side, extraction)).transpose()
 }
 
+/// Whether each side keeps its own of the split tables by now: the service's
+/// row says so.
+pub(crate) async fn is_split(
+    service: &impl GenericClient,
+    extraction: &ExtractionName,
+) -> Result<bool, MoverError> {
+    let row = read(service, Side::Service, extraction).await?;
+    Ok(row.is_some_and(|row| protocol::stream::is_split(&row)))
+}
+
 /// Takes charge of the row: a new generation, after which every transaction
 /// of an earlier conductor is refused. `None` when there is no row.
 ///

@@ -178,8 +178,10 @@ impl Seen {
                     listed(&writer.tables),
                     writer.last_seen
                 );
-                let remedy =
-                    format!("Move those tables as well, or split the transaction; {forget}");
+                let remedy = format!(
+                    "Move those tables as well, list one that both sides write with `writes: \
+                     append` or `split`, or split the transaction; {forget}"
+                );
                 found.push(blocker(named(writer), problem, &remedy));
             }
         }

@@ -20,6 +20,7 @@ use crate::{
     extraction::Mover,
     objects::notes::{self, Writer},
 };
+use plan::TableWrites;
 use protocol::Side;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,12 +50,14 @@ pub struct WriterObserver {
 }
 
 /// Transactions that hold a writer's lock on one of the tables, our sessions'
-/// left out, each with what else they hold one on.
+/// left out, each with what else they hold one on. Tables that both sides write
+/// count neither as moved nor as staying.
 const WRITERS: &str = "with held as ( \
         select l.pid, l.relation, l.relation = any($1::text[]::regclass[]) as moved \
         from pg_locks l join pg_class c on c.oid = l.relation \
         where l.locktype = 'relation' and l.granted and l.mode = 'RowExclusiveLock' \
           and l.database = (select oid from pg_database where datname = current_database()) \
+          and l.relation <> all($2::text[]::regclass[]) \
           and c.relkind in ('r', 'p') and c.relnamespace <> 'pg_catalog'::regnamespace \
           and c.relnamespace is distinct from to_regnamespace('banyan')::oid) \
     select coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
@@ -108,7 +111,10 @@ async fn observe(mover: &Mover, shared: &watch::Sender<Seen>) -> Result<(), Move
         .prepare(WRITERS)
         .await
         .map_err(MoverError::sql(side, "looking for writers"))?;
-    let tables: Vec<String> = mover.tables(side).map(sql::table).collect();
+    let names =
+        |writes| -> Vec<String> { mover.tables_written(side, writes).map(sql::table).collect() };
+    let tables = names(TableWrites::Owner);
+    let neutral = [names(TableWrites::Append), names(TableWrites::Split)].concat();
     let extraction = &mover.extraction.name;
     let mut service = None;
     let mut waiting: BTreeMap<(String, String, String), Writer> = BTreeMap::new();
@@ -117,7 +123,7 @@ async fn observe(mover: &Mover, shared: &watch::Sender<Seen>) -> Result<(), Move
     let mut keep_after = KEEP_FIRST;
     loop {
         let rows = session
-            .query(&statement, &[&tables])
+            .query(&statement, &[&tables, &neutral])
             .await
             .map_err(MoverError::sql(side, "looking for writers"))?;
         for row in &rows {

@@ -24,6 +24,9 @@ pub struct VerifyReport {
     pub rows: u64,
     /// The same by table.
     pub tables: Vec<TableVerified>,
+    /// Tables that were not compared, by their names in the monolith: each side
+    /// keeps its own since the switch.
+    pub left_out: Vec<TableName>,
     /// The first differences, at most [`MOST_DIFFERENCES_KEPT`].
     pub differences: Vec<Difference>,
     /// All differences.

@@ -52,9 +52,16 @@ const MOST_SAMPLES: usize = 5;
 
 /// Checks the suspects of one verification.
 pub(super) struct SuspectChecker {
+    owner: AwaitedStream,
+    /// The other side's, where it may have rows as well.
+    other: Option<AwaitedStream>,
+}
+
+/// A stream that is waited for: where its source's log ends, and how far it is.
+pub(super) struct AwaitedStream {
     sampler: Sampler,
     applied: watch::Receiver<Lsn>,
-    owner: Side,
+    source: Side,
 }
 
 /// One suspect.
@@ -74,12 +81,8 @@ enum SuspectVerdict {
 }
 
 impl SuspectChecker {
-    pub(super) fn new(sampler: Sampler, applied: watch::Receiver<Lsn>, owner: Side) -> Self {
-        Self {
-            sampler,
-            applied,
-            owner,
-        }
+    pub(super) fn new(owner: AwaitedStream, other: Option<AwaitedStream>) -> Self {
+        Self { owner, other }
     }
 
     /// Those of the suspects that really differ, and how.
@@ -149,8 +152,13 @@ impl SuspectChecker {
         keys: &[Key],
     ) -> Result<Vec<SuspectVerdict>, MoverError> {
         let first = sides.owner.read_rows(keys).await?;
-        let position = self.position().await?;
-        self.wait_applied(position).await?;
+        let position = self.owner.position().await?;
+        self.owner.wait_applied(position).await?;
+        // A row that was listed on the other side is in its log by now.
+        if let Some(other) = self.other.as_mut().filter(|_| sides.both_append) {
+            let position = other.position().await?;
+            other.wait_applied(position).await?;
+        }
         // Everything that the owner was observed to have since the first read.
         let mut had: Vec<HashSet<Option<i64>>> = first
             .iter()
@@ -178,6 +186,16 @@ impl SuspectChecker {
         }
         Ok(verdicts)
     }
+}
+
+impl AwaitedStream {
+    pub(super) fn new(sampler: Sampler, applied: watch::Receiver<Lsn>, source: Side) -> Self {
+        Self {
+            sampler,
+            applied,
+            source,
+        }
+    }
 
     async fn position(&self) -> Result<Lsn, MoverError> {
         for _ in 0..MOST_SAMPLES {
@@ -186,7 +204,7 @@ impl SuspectChecker {
             }
         }
         Err(MoverError::Deadline {
-            side: self.owner,
+            side: self.source,
             doing: "telling the position of its log",
             limit: crate::positions::SAMPLE_TIMEOUT,
         })
@@ -194,7 +212,7 @@ impl SuspectChecker {
 
     /// Waits until the follower has passed a position.
     async fn wait_applied(&mut self, position: Lsn) -> Result<(), MoverError> {
-        let side = self.owner.other();
+        let side = self.source.other();
         let deadline = Instant::now() + BEHIND_LIMIT;
         while *self.applied.borrow_and_update() < position {
             let doing = "following up to where verify needs it (has the follower stopped?)";

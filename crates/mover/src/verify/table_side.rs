@@ -5,6 +5,7 @@ use crate::{
     database::{session::Session, sql},
     error::MoverError,
 };
+use plan::TableWrites;
 use postgres_types::ToSql;
 use protocol::Side;
 use std::fmt::Write as _;
@@ -74,6 +75,8 @@ pub(super) struct TableSides<'a> {
     pub(super) other: TableSide<'a>,
     pub(super) chunk_rows: u64,
     pub(super) rows_estimated: u64,
+    /// Whether the other side has rows of its own, which flow to the owner.
+    pub(super) both_append: bool,
 }
 
 impl<'a> TableSides<'a> {
@@ -99,6 +102,7 @@ impl<'a> TableSides<'a> {
             other: TableSide::new(table, other, order, &text),
             chunk_rows,
             rows_estimated,
+            both_append: table.mapping.writes == TableWrites::Append,
         })
     }
 }

@@ -9,5 +9,6 @@ mod dumping;
 mod finishing;
 mod handing_over;
 mod settings;
+mod shared_tables;
 mod verifying;
 mod writing;

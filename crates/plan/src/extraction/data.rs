@@ -72,6 +72,39 @@ pub struct TableMapping {
     pub service: TableName,
     /// Columns whose names differ; all others are called the same.
     pub renames: Vec<ColumnPair>,
+    /// Who writes it.
+    pub writes: TableWrites,
+}
+
+/// Who writes a table of an extraction, and which way its rows flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum TableWrites {
+    /// The owner alone; its changes flow to the other side.
+    #[default]
+    Owner,
+    /// Both sides insert, and their rows flow both ways; the owner alone
+    /// updates and deletes.
+    Append,
+    /// The owner alone until the first switch, each side its own from then on;
+    /// nothing of it flows any more.
+    Split,
+}
+
+impl TableWrites {
+    /// Its word in the plan.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Append => "append",
+            Self::Split => "split",
+        }
+    }
+}
+
+impl fmt::Display for TableWrites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl TableMapping {

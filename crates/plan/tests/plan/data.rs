@@ -1,6 +1,6 @@
 //! What goes with which data mode.
 
-use plan::{Data, ExtractionName, Plan, json_schema};
+use plan::{Data, ExtractionName, Plan, TableWrites, json_schema};
 
 /// No database anywhere: nothing moves.
 const SHARED: &str = r#"monolith: { url: "http://127.0.0.1:8000" }
@@ -101,6 +101,58 @@ fn moving_data_need_all_of_it() {
     let without = SHARED.replace("data: { mode: shared }", replicate);
     let error = error(&without);
     assert!(error.contains("has no database"), "{error}");
+}
+
+/// A plan whose tables are these.
+fn with_tables(tables: &str) -> String {
+    let database = r#", database: "postgres://u@127.0.0.1/m" }"#;
+    let data = format!("data:\n      mode: replicate\n      schema: s\n      tables:{tables}");
+    SHARED
+        .replace("data: { mode: shared }", &data)
+        .replace(" }\nservices", &format!("{database}\nservices"))
+        .replace(" }\ngateway", &format!("{database}\ngateway"))
+}
+
+#[test]
+fn each_table_says_who_writes_it() {
+    use TableWrites::{Append, Owner, Split};
+    let tables = "
+        public.a: {}
+        public.b: { writes: owner }
+        public.c: { to: log, writes: append }
+        public.d: { writes: split }";
+    let plan = Plan::parse(&with_tables(tables), |_| None).unwrap();
+    let (_, data) = plan.replicated().next().unwrap();
+    let writes: Vec<_> = data.tables.iter().map(|table| table.writes).collect();
+    assert_eq!(writes, [Owner, Owner, Append, Split]);
+    let schema = json_schema();
+    let property = &schema["$defs"]["TableFile"]["properties"]["writes"];
+    let words = format!("{property} {}", schema["$defs"]["WritesFile"]);
+    for word in ["owner", "append", "split"] {
+        assert!(words.contains(word), "{words}");
+    }
+}
+
+#[test]
+fn unknown_words_for_who_writes_a_table_are_refused_where_they_stand() {
+    let error = error(&with_tables(
+        "\n        public.a: {}\n        public.b: { writes: both }",
+    ));
+    assert!(
+        error.contains("both") && error.contains("append"),
+        "{error}"
+    );
+    assert!(
+        error.contains("line 14") && error.contains("column"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_extraction_hands_something_over() {
+    let error = error(&with_tables("\n        public.a: { writes: append }"));
+    assert!(error.contains("hand over nothing"), "{error}");
+    assert!(error.contains("line 13"), "{error}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! One side's database: its row, its log, and what is stored in it.
 
 use crate::world::Bug;
+use plan::TableWrites;
 use protocol::{
     ConductorId, Epoch, Generation, InstanceId, Nonce, Side,
     owner::{Claim, Decision, Outcome, Owner, OwnerRow},
-    stream::{Message, MessageKind, StreamState},
+    stream::{Direction, Message, MessageKind, RowChange, StreamState, Treatment, is_split},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -15,8 +16,38 @@ pub const INSTANCE: InstanceId = InstanceId(Uuid::from_u128(1));
 
 #[derive(Debug, Clone, Copy)]
 pub enum Entry {
-    Write { id: WriteId, ours: bool },
+    Write {
+        id: WriteId,
+        ours: bool,
+    },
+    /// Of the tables that both sides write.
+    Shared {
+        id: WriteId,
+        what: SharedWrite,
+        ours: bool,
+    },
     Message(Message),
+}
+
+/// A write to a table that both sides write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedWrite {
+    /// A row more in a table that both append to.
+    Append,
+    /// The row `id` of that table gets this value.
+    Amend(WriteId),
+    /// A row more in a table of which each side keeps its own.
+    Split,
+}
+
+impl SharedWrite {
+    fn kind(self) -> (TableWrites, RowChange) {
+        match self {
+            Self::Append => (TableWrites::Append, RowChange::Insert),
+            Self::Amend(_) => (TableWrites::Append, RowChange::Other),
+            Self::Split => (TableWrites::Split, RowChange::Insert),
+        }
+    }
 }
 
 /// The incoming stream's row: state and position are changed together.
@@ -34,6 +65,12 @@ pub struct Database {
     pub rows: BTreeMap<WriteId, u32>,
     /// One row that every write changes: the last one must win on both sides.
     pub register: WriteId,
+    /// The table that both sides append to: a value for each row.
+    pub appended: BTreeMap<WriteId, WriteId>,
+    /// The table of which each side keeps its own after the first switch.
+    pub split: BTreeMap<WriteId, u32>,
+    /// What of the stream did not fit: a row doubled, or amended before it came.
+    pub misfit: Option<String>,
     /// Transactions that have passed the fence and not committed: they hold
     /// the table's lock.
     pub writers: Vec<WriteId>,
@@ -71,6 +108,9 @@ impl Database {
             log: Vec::new(),
             rows: BTreeMap::new(),
             register: 0,
+            appended: BTreeMap::new(),
+            split: BTreeMap::new(),
+            misfit: None,
             writers: Vec::new(),
             incoming: Incoming { state, position: 0 },
             bug,
@@ -110,6 +150,43 @@ impl Database {
         *self.rows.entry(id).or_default() += 1;
         self.register = id;
         self.log.push(Entry::Write { id, ours: false });
+    }
+
+    /// A user's transaction that writes a shared table, begun and ended in one
+    /// step: the fence lets appending pass always, amending only where the side
+    /// owns, and a split table's rows at the service once it has owned.
+    pub fn write_shared(&mut self, id: WriteId, what: SharedWrite) -> bool {
+        let passes = match what {
+            SharedWrite::Append => true,
+            SharedWrite::Amend(_) => {
+                self.row.owner == self.side.into() && self.appended.contains_key(&id)
+            }
+            SharedWrite::Split => self.side == Side::Monolith || is_split(&self.row),
+        };
+        if passes {
+            self.store(id, what, false);
+        }
+        passes
+    }
+
+    fn store(&mut self, id: WriteId, what: SharedWrite, ours: bool) {
+        let side = self.side;
+        match what {
+            SharedWrite::Append => {
+                if self.appended.insert(id, 0).is_some() {
+                    self.misfit = Some(format!("row {id} was appended twice in the {side}"));
+                }
+            }
+            SharedWrite::Amend(value) => match self.appended.get_mut(&id) {
+                Some(row) => *row = value,
+                None => {
+                    self.misfit =
+                        Some(format!("row {id} was amended before it came to the {side}"));
+                }
+            },
+            SharedWrite::Split => *self.split.entry(id).or_default() += 1,
+        }
+        self.log.push(Entry::Shared { id, what, ours });
     }
 
     pub fn fence(&mut self, claim: Claim, epoch: Epoch, nonce: Nonce) -> Result<(), Refused> {
@@ -189,20 +266,36 @@ impl Database {
         let Some(entry) = source.get(self.incoming.position) else {
             return Ok(false);
         };
-        match entry {
+        let direction = Direction::from_source(self.side.other());
+        let state = self.incoming.state;
+        match *entry {
             Entry::Write { id, ours } => {
                 // The states break loops already: while one direction applies,
                 // the other does not. The origin guards repairs besides.
-                if self.incoming.state.applies() && !ours {
-                    *self.rows.entry(*id).or_default() += 1;
-                    self.register = *id;
-                    self.log.push(Entry::Write {
-                        id: *id,
-                        ours: true,
-                    });
+                let treatment =
+                    state.treatment(direction, TableWrites::Owner, RowChange::Insert, false);
+                if treatment == Treatment::Apply && !ours {
+                    *self.rows.entry(id).or_default() += 1;
+                    self.register = id;
+                    self.log.push(Entry::Write { id, ours: true });
                 }
             }
-            Entry::Message(message) => self.incoming.state = self.incoming.state.after(message),
+            Entry::Shared { id, what, ours } => {
+                let (writes, change) = what.kind();
+                let writes = match self.bug {
+                    Some(Bug::AppendsFollowTheState) if writes == TableWrites::Append => {
+                        TableWrites::Owner
+                    }
+                    _ => writes,
+                };
+                let split = is_split(&self.row) && self.bug != Some(Bug::SplitForgotten);
+                let treatment = state.treatment(direction, writes, change, split);
+                let loops = self.bug == Some(Bug::OriginIgnored);
+                if treatment == Treatment::Apply && (!ours || loops) {
+                    self.store(id, what, true);
+                }
+            }
+            Entry::Message(message) => self.incoming.state = state.after(&message),
         }
         if !forget {
             self.incoming.position += 1;

@@ -19,7 +19,7 @@ mod world;
 use world::{Bug, World};
 
 const SEEDS: u64 = 3_000;
-const STEPS: u32 = 1_500;
+const STEPS: u32 = 1_650;
 
 fn run(seed: u64, bug: Option<Bug>) -> Result<world::Summary, String> {
     let mut world = World::new(seed, bug);
@@ -58,6 +58,8 @@ fn nothing_is_lost_doubled_or_stuck() {
     );
     assert!(total.acknowledged > 20 * SEEDS, "too few writes: {total:?}");
     assert!(total.restarts > SEEDS, "too few restarts: {total:?}");
+    assert!(total.appended > 3 * SEEDS, "too few appends: {total:?}");
+    assert!(total.kept > SEEDS, "too few rows after a split: {total:?}");
 }
 
 #[test]

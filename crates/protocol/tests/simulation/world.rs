@@ -3,7 +3,7 @@
 use crate::{
     auditor::Auditor,
     conductor::{Call, Conductor, What, claim_of},
-    database::{Database, Refused, WriteId},
+    database::{Database, Refused, SharedWrite, WriteId},
     gateway::{Gateway, Route},
 };
 use protocol::{
@@ -12,7 +12,7 @@ use protocol::{
     lifecycle::{Command, Lifecycle},
     owner::{Claim, Outcome},
     reconcile::Refusal,
-    stream::StreamState,
+    stream::{StreamState, is_split},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -28,16 +28,22 @@ pub enum Bug {
     AbortWithoutOpening,
     CommitBeforeCaughtUp,
     PositionNotAtomic,
+    AppendsFollowTheState,
+    OriginIgnored,
+    SplitForgotten,
 }
 
 impl Bug {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::FenceLetsNobodyPass,
         Self::FenceWithoutLock,
         Self::ForgottenGeneration,
         Self::AbortWithoutOpening,
         Self::CommitBeforeCaughtUp,
         Self::PositionNotAtomic,
+        Self::AppendsFollowTheState,
+        Self::OriginIgnored,
+        Self::SplitForgotten,
     ];
 }
 
@@ -48,6 +54,9 @@ pub struct Summary {
     pub acknowledged: u64,
     pub restarts: u64,
     pub late_calls: u64,
+    pub appended: u64,
+    /// Rows of a split table, written after the split.
+    pub kept: u64,
 }
 
 impl Summary {
@@ -57,6 +66,8 @@ impl Summary {
         self.acknowledged += other.acknowledged;
         self.restarts += other.restarts;
         self.late_calls += other.late_calls;
+        self.appended += other.appended;
+        self.kept += other.kept;
     }
 }
 
@@ -133,8 +144,9 @@ impl World {
         match self.dice.random_range(0..100) {
             0..12 => self.client_writes(),
             12..14 => self.background_writes(),
-            14..34 => self.write_ends(),
-            34..58 => self.follow(),
+            14 => self.shared_write(),
+            15..32 => self.write_ends(),
+            32..58 => self.follow(),
             58..70 => self.publish(),
             70..80 => self.gateways_answer(),
             80..86 => self.call(),
@@ -172,6 +184,36 @@ impl World {
             self.background.push(id);
         } else {
             self.auditor.refused(id);
+        }
+    }
+
+    /// Either side writes a table that both write.
+    fn shared_write(&mut self) {
+        let side = Side::BOTH[self.pick(2)];
+        let what = match self.pick(3) {
+            0 => SharedWrite::Append,
+            1 => SharedWrite::Amend(self.next_write),
+            _ => SharedWrite::Split,
+        };
+        let rows = &self.databases[at(side)].appended;
+        let id = match what {
+            SharedWrite::Amend(_) if rows.is_empty() => return,
+            // One of the latest: it may just have come from the other side.
+            SharedWrite::Amend(_) => {
+                let latest: Vec<WriteId> = rows.keys().rev().take(3).copied().collect();
+                latest[self.pick(latest.len())]
+            }
+            SharedWrite::Append | SharedWrite::Split => self.next_write,
+        };
+        self.next_write += 1;
+        let split = is_split(&self.databases[at(Side::Service)].row);
+        if !self.databases[at(side)].write_shared(id, what) {
+            return;
+        }
+        match what {
+            SharedWrite::Append => self.auditor.appended(id),
+            SharedWrite::Amend(_) => {}
+            SharedWrite::Split => self.auditor.split(id, side, split),
         }
     }
 
@@ -480,6 +522,7 @@ impl World {
         let owner = self.conductor.state.owned().map(|owned| owned.by);
         self.auditor.end(&self.databases, owner)?;
         self.summary.acknowledged = self.auditor.count();
+        (self.summary.appended, self.summary.kept) = self.auditor.shared();
         Ok(self.summary.clone())
     }
 }

@@ -157,6 +157,8 @@ pub struct Verification {
     pub differences: Vec<Difference>,
     /// How many differ, listed or not.
     pub differences_total: u64,
+    /// Tables that were not compared, in whatever form they are printed.
+    pub left_out: Vec<Value>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -202,6 +204,8 @@ pub struct Handover {
     pub held_requests: u64,
     /// How long each step took.
     pub steps: Vec<Step>,
+    /// Tables of which each side keeps its own.
+    pub split_tables: Vec<String>,
 }
 
 impl Handover {

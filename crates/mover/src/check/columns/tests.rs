@@ -28,6 +28,7 @@ fn mapping() -> TableMapping {
         monolith: name.clone(),
         service: name,
         renames,
+        writes: plan::TableWrites::Owner,
     }
 }
 

@@ -52,6 +52,24 @@ pub struct TableFile {
     /// Columns with another name there: monolith's name to service's name.
     #[serde(default)]
     pub(crate) columns: BTreeMap<String, Text>,
+    /// Who writes it: `owner` when left out.
+    #[serde(default)]
+    pub(crate) writes: WritesFile,
+}
+
+/// Who writes a table, and which way its rows flow.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WritesFile {
+    /// The owner alone: the monolith until the switch, then the service.
+    #[default]
+    Owner,
+    /// Both sides insert at any time, such as into an audit log, and rows flow
+    /// both ways; the owner alone updates and deletes.
+    Append,
+    /// The owner alone until the first switch; from then on each side keeps its
+    /// own, such as sessions, and nothing of it flows any more.
+    Split,
 }
 
 /// What a deletion in a moved table does to a row that stays and refers to it.

@@ -1,8 +1,8 @@
 //! From the file's types to checked data of an extraction.
 
 use super::{
-    BorderRule, ColumnPair, Data, Databases, ForeignColumn, Replicate, TableMapping,
-    file::{BorderFile, DataFile, ModeFile, TableFile},
+    BorderRule, ColumnPair, Data, Databases, ForeignColumn, Replicate, TableMapping, TableWrites,
+    file::{BorderFile, DataFile, ModeFile, TableFile, WritesFile},
 };
 use crate::{
     base::{
@@ -99,6 +99,7 @@ fn replicate(
         );
     }
     let schema = plain(schema, environment)?;
+    let tables_at = listed.at;
     let mut tables = Vec::new();
     let mut targets = BTreeSet::new();
     for (monolith, located) in listed.value {
@@ -111,6 +112,15 @@ fn replicate(
             );
         }
         tables.push(mapping);
+    }
+    if tables.iter().all(|one| one.writes != TableWrites::Owner) {
+        let message = format!(
+            "extraction `{}` has no table that its owner alone writes: a switch would hand over \
+             nothing",
+            context.name
+        );
+        return Err(PlanError::at(tables_at, message)
+            .remedy("Take `writes:` off the tables that the service is to own"));
     }
     let mut references = BTreeMap::new();
     for (column, located) in file.references.into_iter().flat_map(|all| all.value) {
@@ -183,6 +193,11 @@ fn table(
         monolith,
         service,
         renames,
+        writes: match file.writes {
+            WritesFile::Owner => TableWrites::Owner,
+            WritesFile::Append => TableWrites::Append,
+            WritesFile::Split => TableWrites::Split,
+        },
     })
 }
 
