@@ -19,7 +19,7 @@ mod world;
 use world::{Bug, World};
 
 const SEEDS: u64 = 3_000;
-const STEPS: u32 = 1_650;
+const STEPS: u32 = 1_500;
 
 fn run(seed: u64, bug: Option<Bug>) -> Result<world::Summary, String> {
     let mut world = World::new(seed, bug);

@@ -142,11 +142,11 @@ impl World {
 
     pub fn step(&mut self) {
         match self.dice.random_range(0..100) {
-            0..12 => self.client_writes(),
+            0..11 => self.client_writes(),
+            11 => self.shared_write(),
             12..14 => self.background_writes(),
-            14 => self.shared_write(),
-            15..32 => self.write_ends(),
-            32..58 => self.follow(),
+            14..34 => self.write_ends(),
+            34..58 => self.follow(),
             58..70 => self.publish(),
             70..80 => self.gateways_answer(),
             80..86 => self.call(),
