@@ -9,8 +9,9 @@
 //!   every client with a key: exact, only slower.
 //! - *start*: what this gateway does not know of because it was written before
 //!   it started. It binds everybody until the other side has seen the first
-//!   sampled position, but routes that stay only for a while: an extraction
-//!   whose database is away must not stop the whole monolith.
+//!   sampled position. While there is none it binds routes that stay only for a
+//!   while: an extraction whose database is away must not stop the whole
+//!   monolith. Once there is one, what is not known to be applied is not.
 
 use super::pin::{Answered, Debt, Pin};
 use crate::routing::snapshot::Ownership;
@@ -79,7 +80,7 @@ struct SharedPins {
 pub(crate) struct Pins {
     seed: u64,
     clients_max: usize,
-    /// How long the start binds routes that stay.
+    /// How long the start binds routes that stay while its position is not known.
     start_binds: Duration,
     shards: Vec<Mutex<Shard>>,
     clients: AtomicUsize,
@@ -247,17 +248,18 @@ impl Pins {
         let applied = self.applied(owner.side);
         let own = client.map_or(Holder::Keyless, Holder::Client);
         let overflow = client.map(|_| Holder::Overflow);
-        let start = (!self.start_has_lapsed()).then_some(Holder::Start);
+        let lapsed = self.start_has_lapsed();
         let owed = |holder| {
             let pin = self.pin(holder)?;
             let answered = pin.answered();
             match pin.debt(owner, answered) {
                 Debt::None => None,
                 Debt::Until(position) if position <= applied => None,
+                Debt::Unsettled if holder == Holder::Start && lapsed => None,
                 Debt::Until(_) | Debt::Unsettled => Some((holder, answered)),
             }
         };
-        [Some(own), overflow, start]
+        [Some(own), overflow, Some(Holder::Start)]
             .into_iter()
             .flatten()
             .filter_map(owed)
@@ -287,21 +289,12 @@ impl Pins {
         owner: impl Fn() -> Option<Ownership>,
         debt: (Holder, Answered),
     ) {
-        let paid = self.applied_up_to(owner, debt);
-        match (debt.0, self.start_lapse()) {
-            (Holder::Start, None) => {}
-            (Holder::Start, Some(lapse)) => {
-                let _ = tokio::time::timeout_at(lapse.into(), paid).await;
-            }
-            _ => paid.await,
-        }
-    }
-
-    async fn applied_up_to(
-        &self,
-        owner: impl Fn() -> Option<Ownership>,
-        (holder, answered): (Holder, Answered),
-    ) {
+        let (holder, answered) = debt;
+        // Fixed: a start that begins again meanwhile is another debt.
+        let lapse = match holder {
+            Holder::Start => self.start_lapse(),
+            Holder::Client(_) | Holder::Keyless | Holder::Overflow => None,
+        };
         let mut changes = self.changes.subscribe();
         let Some(owed_to) = owner() else { return };
         let mut applied = self.applied_watch(owed_to.side).clone();
@@ -323,9 +316,18 @@ impl Pins {
             if until.is_some_and(|position| position <= reached) {
                 return;
             }
+            let lapsed = async {
+                match lapse {
+                    Some(lapse) if until.is_none() => {
+                        tokio::time::sleep_until(lapse.into()).await;
+                    }
+                    _ => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = changes.changed() => {}
                 Ok(()) = applied.changed() => {}
+                () = lapsed => return,
             }
         }
     }

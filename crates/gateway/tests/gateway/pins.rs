@@ -250,6 +250,25 @@ async fn a_start_that_cannot_be_settled_does_not_stop_the_monolith() {
     assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
 }
 
+/// The stream to the monolith is dead: nobody is shown what is old, however long
+/// ago the gateway started.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_not_applied_binds_until_it_is() {
+    let bed = Bed::unpublished(Knobs {
+        pin_wait: "100ms",
+        ..Knobs::default()
+    })
+    .await;
+    bed.mover.position(Some(50));
+    bed.mover.applied(Side::Service, 49);
+    bed.publish(7, TO_SERVICE, 0);
+    for client in [USER, None, USER] {
+        assert_eq!(bed.get("/api/parties", client).await.status, 503);
+    }
+    bed.mover.applied(Side::Service, 50);
+    assert_eq!(bed.get("/api/parties", USER).await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_names_a_client_as_well() {
     let bed = Bed::changed(Knobs::default(), |plan| {
