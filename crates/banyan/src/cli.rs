@@ -158,7 +158,16 @@ enum Verb {
     /// service; nothing is handed over.
     Switch(Dangerous),
     /// Hand the writes back to the monolith, with all that was written since.
-    Rollback(Dangerous),
+    ///
+    /// Refused where a table was rewritten or got other columns since both sides
+    /// were proven to agree: run `verify` then.
+    Rollback {
+        #[command(flatten)]
+        rollback: Dangerous,
+        /// Go back without that proof, when there is no time for it.
+        #[arg(long)]
+        unverified: bool,
+    },
     /// End an extraction that has not switched, without a trace.
     ///
     /// Removes everything of Banyan's from both databases, and the rows it
@@ -177,6 +186,12 @@ enum Verb {
     /// of Banyan's in both databases, and prints the routes to write into the
     /// plan instead of the extraction. From then on there is no rollback.
     Finish(Dangerous),
+    /// Try now what a stream or a step waits to try again.
+    ///
+    /// A stream that has failed is tried again by itself, after 30 seconds at
+    /// most. Once the cause is mended this spares the wait. Exit code 1 if it
+    /// fails again, with the reason.
+    Resume(ExtractionArgument),
     /// Let a running `serve` go by the plan as it now is.
     ///
     /// Routes, rollout, policies, limits, upstreams, listeners and their
@@ -291,6 +306,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Start(ExtractionArgument { extraction }) => {
             commands::start(state, &extraction, json).await
         }
+        Verb::Resume(ExtractionArgument { extraction }) => {
+            commands::resume(state, &extraction, json).await
+        }
         Verb::Verify(ExtractionArgument { extraction }) => {
             commands::verify(state, &extraction, json).await
         }
@@ -305,7 +323,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 Parameters {
                     reads,
                     writes,
-                    empty: false,
+                    ..Parameters::default()
                 },
                 json,
             )
@@ -314,26 +332,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Withdraw(ExtractionArgument { extraction }) => {
             commands::withdraw(state, &extraction, json).await
         }
-        Verb::Switch(Dangerous { extraction, yes }) => {
-            confirm(
-                yes,
-                &format!(
-                    "Hand the writes of `{}` over to the service?",
-                    extraction.extraction
-                ),
-            )?;
-            commands::hand_over(state, &extraction.extraction, "switch", json).await
-        }
-        Verb::Rollback(Dangerous { extraction, yes }) => {
-            confirm(
-                yes,
-                &format!(
-                    "Hand the writes of `{}` back to the monolith?",
-                    extraction.extraction
-                ),
-            )?;
-            commands::hand_over(state, &extraction.extraction, "rollback", json).await
-        }
+        Verb::Switch(asked) => switch(state, asked, json).await,
+        Verb::Rollback {
+            rollback: asked,
+            unverified,
+        } => rollback(state, asked, unverified, json).await,
         Verb::Cancel {
             which: Dangerous { extraction, yes },
             empty,
@@ -354,6 +357,34 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             finish::run(&plan, state, name, json).await
         }
     }
+}
+
+async fn switch(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failure> {
+    let name = &asked.extraction.extraction;
+    let question = format!("Hand the writes of `{name}` over to the service?");
+    confirm(asked.yes, &question)?;
+    commands::hand_over(state, name, "switch", Parameters::default(), json).await
+}
+
+async fn rollback(
+    state: &Path,
+    asked: Dangerous,
+    unverified: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let name = &asked.extraction.extraction;
+    let without = if unverified {
+        ", without a proof that both sides agree"
+    } else {
+        ""
+    };
+    let question = format!("Hand the writes of `{name}` back to the monolith{without}?");
+    confirm(asked.yes, &question)?;
+    let parameters = Parameters {
+        unverified,
+        ..Parameters::default()
+    };
+    commands::hand_over(state, name, "rollback", parameters, json).await
 }
 
 /// The plan, and where hosts are that were named with it.

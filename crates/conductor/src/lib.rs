@@ -106,6 +106,7 @@ impl Conductor {
                     let context = replication::Context {
                         extraction: extraction.clone(),
                         hold: data.switch.hold,
+                        lag: data.switch.lag.0,
                         conductor: id,
                         journal,
                         mover,

@@ -162,7 +162,8 @@ pub struct CopyProgress {
 /// Where a stream is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StreamProgress {
-    /// `applying`, `stopped`, `waiting`, or `connecting`.
+    /// While it streams `applying`, `stopped` or `waiting`; else `connecting`,
+    /// `retrying`, `failed` or `ended`.
     pub state: String,
     /// What is wrong with it, if anything is.
     pub trouble: Option<String>,
@@ -199,10 +200,16 @@ pub trait Mover: Send + Sync + 'static {
     async fn follow(&self) -> Result<(), WorkError>;
     /// Stops them.
     async fn stop_following(&self);
+    /// Has both followers try now what they wait to try again, and waits until
+    /// they stream; the error says which does not, and why.
+    async fn resume(&self) -> Result<(), WorkError>;
     /// Compares both sides while `owner`'s changes flow to the other.
     async fn verify(&self, owner: Side) -> Result<Verification, WorkError>;
     /// What stands in the way of a hand-over, in words.
     async fn blockers(&self, from: Side) -> Result<Vec<String>, WorkError>;
+    /// What has changed since both sides were proven to agree, so that only a
+    /// fresh verify says whether they still do, in words.
+    async fn unproven(&self) -> Result<Vec<String>, WorkError>;
     /// Locks the source's tables weakly, until a decision.
     async fn lock_weakly(&self, from: Side) -> Result<(), WorkError>;
     /// Locks, fences and marks the source.

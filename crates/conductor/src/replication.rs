@@ -30,6 +30,7 @@ mod effect;
 mod recovery;
 mod requests;
 mod retry;
+mod staleness;
 mod state;
 mod timeline;
 mod work;
@@ -171,8 +172,10 @@ impl Replication {
                 before,
                 handover,
                 self.remaining(),
+                !self.waits_for(Request::RollBackUnverified),
             ))),
             Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
+            Lifecycle::Owned(_) if self.waits_for(Request::Resume) => Some(Work::Resume),
             Lifecycle::Owned(_) if self.report_due => Some(Work::Report),
             Lifecycle::Owned(owned) if self.waits_for(Request::Verify) => {
                 Some(Work::Verify(owned.by))

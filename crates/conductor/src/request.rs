@@ -21,6 +21,8 @@ pub enum Request {
     Verify,
     /// Hand over to the service, or back.
     HandOver(Side),
+    /// Hand back to the monolith, proven to agree or not.
+    RollBackUnverified,
     /// End it without a trace.
     Cancel {
         /// Empty the service's tables, too, where it owned them for a while.
@@ -28,6 +30,8 @@ pub enum Request {
     },
     /// Keep it at the service for good.
     Finish,
+    /// Try now what is tried again by itself.
+    Resume,
 }
 
 impl Request {

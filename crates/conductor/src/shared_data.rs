@@ -93,6 +93,9 @@ impl SharedData {
             Request::HandOver(side) => Command::SendAll(side),
             Request::Cancel { .. } => Command::Cancel,
             Request::Finish => return Ok(Err(Rejection::NothingToFinish.into())),
+            Request::RollBackUnverified => Command::SendAll(Side::Monolith),
+            // Nothing follows, so nothing waits to be tried again.
+            Request::Resume => return Ok(Ok(Reply::with(self.snapshot()))),
             Request::Verify => return Ok(Err(Rejection::NothingToVerify.into())),
         };
         let began = Instant::now();
@@ -103,7 +106,12 @@ impl SharedData {
         }
         // Told before the reply: who requested it may count on it.
         self.publish();
-        if let Request::HandOver(to) = request {
+        let to = match request {
+            Request::HandOver(to) => Some(to),
+            Request::RollBackUnverified => Some(Side::Monolith),
+            _ => None,
+        };
+        if let Some(to) = to {
             self.last_handover = Some(self.sent_all(to, began));
         }
         Ok(Ok(Reply::with(self.snapshot())))

@@ -25,6 +25,10 @@ pub struct ExtractionStatus {
     pub epoch: u64,
     /// The share of clients whose reads go to the service.
     pub reads_percent: f64,
+    /// Whether all reads go to the owner for now, because the stream to the
+    /// other side is not well.
+    #[serde(default)]
+    pub reads_withdrawn: bool,
     /// The share of clients whose writes go to the service, where both sides
     /// share the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]

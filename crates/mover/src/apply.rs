@@ -22,7 +22,9 @@
 mod boundary_keys;
 pub mod change;
 mod execution;
+mod pairing;
 mod statements;
+pub mod table;
 pub mod tables;
 
 use crate::{
@@ -44,7 +46,7 @@ use plan::ExtractionName;
 use postgres_types::PgLsn;
 use protocol::{
     InstanceId, Lsn, Side,
-    owner::{Claim, OwnerRow},
+    owner::{Claim, Owner, OwnerRow},
     stream::{Direction, StreamState, is_split},
 };
 use statements::Statements;
@@ -66,6 +68,7 @@ pub struct Applier {
     extraction: ExtractionName,
     claim: Claim,
     instance: InstanceId,
+    owner: Owner,
     statements: Statements,
     cross_boundary: CrossBoundaryKeys,
     advance: Statement,
@@ -124,6 +127,7 @@ impl Applier {
             extraction,
             claim,
             instance: owner.instance,
+            owner: owner.owner,
             statements: Statements::default(),
             cross_boundary: CrossBoundaryKeys::default(),
             advance,
@@ -149,6 +153,11 @@ impl Applier {
     /// Whether rows of split tables flow no more.
     pub fn is_split(&self) -> bool {
         self.split
+    }
+
+    /// Who owned when this was opened, by the target's row.
+    pub fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// The position in the stream's row.
@@ -337,7 +346,7 @@ impl Applier {
                 extraction: self.extraction.clone(),
                 side,
                 epoch: owner.epoch,
-                problem: "it was cancelled and begun anew; start following again".to_owned(),
+                problem: "it was cancelled and begun anew by another `banyan serve`".to_owned(),
             });
         }
         self.split = keeps_own(side, &owner);

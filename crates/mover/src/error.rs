@@ -1,10 +1,11 @@
 //! Errors of the mover's operations, worded for an operator.
 
+pub mod cause;
 mod replication;
 
 pub use replication::ReplicationError;
 
-use plan::ExtractionName;
+use plan::{ExtractionName, TableName};
 use protocol::{Epoch, Side};
 use std::time::Duration;
 
@@ -50,6 +51,14 @@ pub enum MoverError {
         doing: &'static str,
         /// The bound.
         limit: Duration,
+    },
+    /// A table was changed while it was followed: everything is opened anew.
+    #[error("the {side}'s table {table} was changed; looking at it again")]
+    Reshaped {
+        /// Whose table.
+        side: Side,
+        /// Its name.
+        table: TableName,
     },
     /// Another conductor has claimed the ownership row.
     #[error(
@@ -109,27 +118,6 @@ impl MoverError {
             side,
             doing,
             source,
-        }
-    }
-
-    /// Whether trying again later may help: the network, a restart, a lock.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Connect { .. } | Self::Deadline { .. } | Self::Stream { .. } => true,
-            Self::Sql { source, .. } => {
-                source.is_closed()
-                    || source.code().is_none_or(|code| {
-                        // Connection, resources, operator intervention,
-                        // deadlock and serialization, lock timeout.
-                        ["08", "53", "57", "40", "55"]
-                            .iter()
-                            .any(|class| code.code().starts_with(class))
-                    })
-            }
-            Self::Superseded { .. }
-            | Self::InCharge { .. }
-            | Self::Row { .. }
-            | Self::Data { .. } => false,
         }
     }
 }

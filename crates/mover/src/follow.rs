@@ -14,37 +14,46 @@
 //! position in the stream's row; the slot has never been told of more than
 //! that position, so the source still has it. See [`crate::apply`].
 //!
-//! An error that may pass (the network, a restart, a lock) is retried for ever,
-//! with pauses of at most [`LONGEST_PAUSE`]. One that will not pass by itself
-//! (the sides differ, the table was changed, another conductor took over) ends
-//! in [`FollowPhase::Failed`], and nothing more is done until a new follower is
-//! started: what was not understood is not tried again blindly.
+//! Whatever fails is tried again for ever, each time with everything opened
+//! anew ([`crate::error::cause`] has the table). What may pass (the network, a
+//! restart, a lock) after pauses of at most [`LONGEST_PAUSE`]; what a person must
+//! mend after pauses of at most [`LONGEST_WAIT`], and the phase is
+//! [`FollowPhase::Failed`] until the stream is past the transaction that failed.
+//! Up to that one the source's transactions are committed one by one, so that
+//! those in front of it stay applied. Only a successor's claim is final.
 
 mod assembler;
 mod feed;
+mod lag;
 mod opening;
+mod pauses;
 pub mod remote_progress;
 mod status;
 mod streaming;
 
 pub use status::{FollowPhase, FollowStatus};
 
-use crate::{error::MoverError, extraction::Mover, objects::owner::Claims};
+pub use pauses::{FIRST_WAIT, LONGEST_PAUSE, LONGEST_WAIT, SHORTEST_PAUSE};
+
+use crate::{
+    error::{MoverError, cause::Mends},
+    extraction::Mover,
+    objects::owner::Claims,
+};
 use opening::Assignment;
+use pauses::Pauses;
 use protocol::{Lsn, stream::Direction};
 use status::Reporter;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
-
-/// The pause after the first error; it doubles with each that follows.
-pub const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest pause between attempts.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// An attempt that streamed for this long has succeeded: the next pause is
 /// short again.
@@ -60,7 +69,9 @@ pub struct Follower {
     status: watch::Receiver<FollowStatus>,
     applied: watch::Receiver<Lsn>,
     stopping: CancellationToken,
+    again: Arc<Notify>,
     task: JoinHandle<()>,
+    lag: JoinHandle<()>,
 }
 
 impl Follower {
@@ -79,13 +90,31 @@ impl Follower {
         let (reporter, status, applied) = Reporter::new(direction);
         let reporter = Arc::new(reporter);
         let stopping = CancellationToken::new();
-        let task = tokio::spawn(run(assignment, reporter, stopping.clone()));
+        let again = Arc::new(Notify::new());
+        let lag = tokio::spawn(lag::sample(
+            mover.clone(),
+            direction.source(),
+            Arc::clone(&reporter),
+        ));
+        let task = tokio::spawn(run(
+            assignment,
+            reporter,
+            stopping.clone(),
+            Arc::clone(&again),
+        ));
         Self {
             status,
             applied,
             stopping,
+            again,
             task,
+            lag,
         }
+    }
+
+    /// Ends a pause between two attempts, and makes the next one short.
+    pub fn resume(&self) {
+        self.again.notify_one();
     }
 
     /// Its status.
@@ -111,50 +140,88 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         self.task.abort();
+        self.lag.abort();
     }
 }
 
-async fn run(assignment: Assignment, reporter: Arc<Reporter>, stopping: CancellationToken) {
+async fn run(
+    assignment: Assignment,
+    reporter: Arc<Reporter>,
+    stopping: CancellationToken,
+    again: Arc<Notify>,
+) {
     let direction = assignment.direction;
-    let mut pause = SHORTEST_PAUSE;
+    let mut pauses = Pauses::default();
+    // Up to here the source's transactions are committed one by one.
+    let mut one_by_one = Lsn::default();
     loop {
         let began = Instant::now();
-        reporter.phase(FollowPhase::Connecting);
-        let Err(error) = attempt(&assignment, &reporter, &stopping).await else {
+        let Err(error) = attempt(&assignment, &reporter, one_by_one, &stopping).await else {
             break;
         };
-        if !error.is_transient() {
-            tracing::error!(direction = direction.as_str(), %error, "following failed");
-            reporter.phase(FollowPhase::Failed {
-                error: error.to_string(),
-            });
-            return;
-        }
+        let mends = error.cause().mends;
+        let suspect = reporter.interrupted();
         if began.elapsed() > SOUND_ATTEMPT {
-            pause = SHORTEST_PAUSE;
+            pauses = Pauses::default();
         }
-        tracing::warn!(direction = direction.as_str(), %error, "following is interrupted");
-        reporter.phase(FollowPhase::Retrying {
-            error: error.to_string(),
-        });
+        let text = worded(&error, &assignment);
+        let pause = match mends {
+            Mends::Never => {
+                tracing::error!(direction = direction.as_str(), %error, "following has ended");
+                reporter.phase(FollowPhase::Failed { error: text });
+                return;
+            }
+            // Which of the transactions it was is not known yet.
+            Mends::ByPerson if suspect > one_by_one => {
+                one_by_one = suspect;
+                tracing::warn!(direction = direction.as_str(), %error, "looking for what failed");
+                reporter.phase(FollowPhase::Retrying { error: text });
+                SHORTEST_PAUSE
+            }
+            Mends::ByPerson => {
+                tracing::error!(direction = direction.as_str(), %error, "following failed");
+                reporter.phase(FollowPhase::Failed { error: text });
+                pauses.for_a_person()
+            }
+            Mends::ByItself => {
+                tracing::warn!(direction = direction.as_str(), %error, "following is interrupted");
+                reporter.phase(FollowPhase::Retrying { error: text });
+                pauses.passing()
+            }
+        };
+        reporter.attempted();
         tokio::select! {
             () = stopping.cancelled() => break,
+            () = again.notified() => pauses = Pauses::default(),
             () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     reporter.phase(FollowPhase::Ended);
+}
+
+/// The error, and what to do where it does not say that itself.
+fn worded(error: &MoverError, assignment: &Assignment) -> String {
+    let advice = error.advice().map(|advice| format!(". {advice}"));
+    let again = match error.cause().mends {
+        Mends::ByPerson => format!(
+            ". It is tried again by itself; at once by `banyan resume {}`",
+            assignment.mover.extraction().name
+        ),
+        Mends::ByItself | Mends::Never => String::new(),
+    };
+    format!("{error}{}{again}", advice.unwrap_or_default())
 }
 
 /// One connection's life; `Ok` when it was asked to stop.
 async fn attempt(
     assignment: &Assignment,
     reporter: &Arc<Reporter>,
+    one_by_one: Lsn,
     stopping: &CancellationToken,
 ) -> Result<(), MoverError> {
     let opened = tokio::select! {
         () = stopping.cancelled() => return Ok(()),
-        opened = Box::pin(opening::open(assignment)) => opened?,
+        opened = Box::pin(opening::open(assignment, reporter)) => opened?,
     };
-    Box::pin(streaming::stream(opened, reporter, stopping)).await
+    Box::pin(streaming::stream(opened, reporter, one_by_one, stopping)).await
 }

@@ -3,7 +3,7 @@
 //!
 //! | object | where | from | to |
 //! |---|---|---|---|
-//! | schema `banyan` with `owner`, `stream`, `fence()` | both | prepare | cancel, finish |
+//! | schema `banyan` with `owner`, `stream`, `shape`, `fence()` | both | prepare | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
 //! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end; cancel where both sides append |
@@ -22,6 +22,16 @@ pub const SCHEMA: &str = "banyan";
 
 /// The trigger that refuses writes.
 pub const FENCE_TRIGGER: &str = "banyan_fence";
+
+/// What each moved table of a side was made of when both sides agreed last.
+pub const SHAPE_TABLE: &str = "create table if not exists banyan.shape (
+    extraction text not null,
+    relation text not null,
+    storage text not null,
+    columns text not null,
+    kept_at timestamptz not null default now(),
+    primary key (extraction, relation)
+)";
 
 /// The first half of our advisory locks' keys; the second is the extraction's.
 pub const ADVISORY_CLASS: i32 = 0x0BA9_7A90;
@@ -208,6 +218,7 @@ create table if not exists {SCHEMA}.stream (
     changed_at timestamptz not null default now()
 );
 {notes}
+{SHAPE_TABLE};
 create or replace function {SCHEMA}.fence() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $fence$
 declare

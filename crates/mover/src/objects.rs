@@ -12,5 +12,6 @@ pub(crate) mod publication;
 pub(crate) mod removal;
 pub(crate) mod schema;
 pub(crate) mod sessions;
+pub(crate) mod shape;
 pub(crate) mod slots;
 pub mod stream;

@@ -4,11 +4,11 @@
 //! a single request is held.
 
 pub mod begun;
+mod proof;
 pub mod seen;
 pub mod writers;
 
 use crate::{
-    catalog,
     database::{session::Session, sql},
     error::MoverError,
     extraction::Mover,
@@ -77,24 +77,7 @@ impl Mover {
             Session::open(Side::Service, self.database(Side::Service)),
         )?;
         let mut found = Vec::new();
-        if let Err(error) =
-            catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await
-        {
-            match error {
-                MoverError::Data {
-                    object,
-                    problem,
-                    remedy,
-                } => {
-                    found.push(Blocker {
-                        object,
-                        problem,
-                        remedy,
-                    });
-                }
-                other => return Err(other),
-            }
-        }
+        self.unpaired(&monolith, &service, &mut found).await?;
         let (source, target) = match from {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),

@@ -30,6 +30,7 @@
 
 mod comparison;
 mod report;
+mod shapes;
 mod suspects;
 mod table_side;
 
@@ -44,6 +45,7 @@ use crate::{
 use comparison::Comparison;
 use plan::TableWrites;
 use protocol::{Lsn, Side};
+use shapes::Shapes;
 use std::time::Instant;
 use suspects::{AwaitedStream, SuspectChecker};
 use table_side::TableSides;
@@ -98,6 +100,7 @@ impl Mover {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),
         };
+        let shapes = Shapes::read(&self.extraction.name, &moved, [&monolith, &service]).await?;
         let mut tables = Vec::with_capacity(moved.len());
         for table in &moved {
             tables.push(TableSides::new(table, ours, theirs).await?);
@@ -139,6 +142,9 @@ impl Mover {
         progress.send_modify(|at| at.rows_total = at.rows_verified);
         let mut report = comparison.report;
         report.seconds = started.elapsed().as_secs_f64();
+        if report.differences_total == 0 {
+            shapes.proven().await?;
+        }
         tracing::info!(
             extraction = %self.extraction.name,
             rows = report.rows,

@@ -36,7 +36,7 @@ use switch::SwitchFile;
 #[schemars(extend(
     "if" = { "properties": { "data": { "properties": { "mode": { "const": "shared" } } } } },
     "then" = { "properties": { "switch": false, "rollout": { "properties": {
-        "read-your-writes": false
+        "read-your-writes": false, "stale-reads": false
     } } } }
 ))]
 pub struct ExtractionFile {
@@ -79,6 +79,8 @@ pub struct Extraction {
     /// The feature flag that chooses a side for a user's reads; for the
     /// writes, too, where data are shared.
     pub flag: Option<String>,
+    /// Whether reads stay at the service while its change stream is not well.
+    pub stale_reads: bool,
     /// What is demanded of its requests, over what is demanded of all.
     pub policies: Policies,
     /// Whether copies of its requests are compared.
@@ -136,6 +138,7 @@ pub(crate) fn resolve(
         cohort_key: rollout.key,
         force: rollout.force,
         flag: rollout.flag,
+        stale_reads: rollout.stale_reads,
         policies,
     })
 }

@@ -104,12 +104,10 @@ pub(super) async fn hand_over(
     state: &Path,
     extraction: &str,
     verb: &str,
+    parameters: Parameters,
     json: bool,
 ) -> Result<(), Failure> {
-    let reply = done(
-        ask(state, extraction, verb, &Parameters::default()).await?,
-        json,
-    )?;
+    let reply = done(ask(state, extraction, verb, &parameters).await?, json)?;
     let Some(last) = reply.status.last_handover else {
         return Err(Failure::NotDone("the hand-over left no report".to_owned()));
     };
@@ -164,6 +162,21 @@ pub(super) async fn cancel(
             "To start again, see whether somebody needs them, then empty them: `truncate {tables}`"
         );
     }
+    Ok(())
+}
+
+pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    let reply = done(
+        ask(state, extraction, "resume", &Parameters::default()).await?,
+        json,
+    )?;
+    if json {
+        return render::json(&reply.status);
+    }
+    say!(
+        "`{extraction}` is {}; nothing waits to be tried again.",
+        reply.status.phase
+    );
     Ok(())
 }
 

@@ -151,6 +151,9 @@ fn shared_table(table: &SharedTable, service_owns: bool) -> String {
 
 fn shares(one: &ExtractionStatus) -> String {
     match one.writes_percent {
+        None if one.reads_withdrawn => {
+            format!("{}% while a stream is not well", one.reads_percent)
+        }
         None => format!("{}%", one.reads_percent),
         Some(writes) => format!("{}%\nwrites {writes}%", one.reads_percent),
     }

@@ -156,6 +156,22 @@ impl LocalMover {
     }
 }
 
+/// A flag that is up while this lives: dropped work takes it down, too.
+struct Raised<'a>(&'a AtomicBool);
+
+impl<'a> Raised<'a> {
+    fn new(flag: &'a AtomicBool) -> Self {
+        flag.store(true, Ordering::Relaxed);
+        Self(flag)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 #[async_trait]
 impl ports::Mover for LocalMover {
     async fn check(&self) -> Result<Vec<Finding>, WorkError> {
@@ -216,18 +232,32 @@ impl ports::Mover for LocalMover {
         self.followers.stop();
     }
 
+    async fn resume(&self) -> Result<(), WorkError> {
+        self.followers.resume().await
+    }
+
     async fn verify(&self, owner: Side) -> Result<Verification, WorkError> {
         // Before the comparison: what comes during it is not proven by it.
         let noticed = self.mover.seen().await.map_err(work_error)?.discarded;
         self.verify.send_replace(verify::VerifyProgress::default());
-        self.verifying.store(true, Ordering::Relaxed);
+        let _verifying = Raised::new(&self.verifying);
+        let direction = Direction::from_source(owner);
         let streams = verify::AppliedStreams {
             of_owner: self.applied(owner),
             of_other: Some(self.applied(owner.other())),
         };
-        let report = self.mover.verify(owner, streams, &self.verify).await;
-        self.verifying.store(false, Ordering::Relaxed);
-        let report = report.map_err(work_error)?;
+        let verifying = self.mover.verify(owner, streams, &self.verify);
+        let report = tokio::select! {
+            biased;
+            // Rows that move can be told from rows that differ only by a stream.
+            problem = self.followers.failed(direction) => {
+                return Err(WorkError::Transient(format!(
+                    "rows cannot be compared while the {} stream does not run: {problem}",
+                    direction.as_str()
+                )));
+            }
+            report = verifying => report.map_err(work_error)?,
+        };
         if report.differences_total == 0 && !noticed.is_empty() {
             let claims = self.claims(&Side::BOTH).await?;
             let cleared = self.mover.clear_discarded(&claims, &noticed).await;
@@ -264,6 +294,11 @@ impl ports::Mover for LocalMover {
         let more = self.mover.blockers(from).await.map_err(work_error)?;
         found.extend(more.iter().map(ToString::to_string));
         Ok(found)
+    }
+
+    async fn unproven(&self) -> Result<Vec<String>, WorkError> {
+        let found = self.mover.unproven().await.map_err(work_error)?;
+        Ok(found.iter().map(ToString::to_string).collect())
     }
 
     async fn lock_weakly(&self, from: Side) -> Result<(), WorkError> {

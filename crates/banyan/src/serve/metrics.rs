@@ -15,6 +15,17 @@ use prometheus_client::{
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+/// What a stream can do; see `StreamProgress::state`.
+const STATES: [&str; 7] = [
+    "applying",
+    "stopped",
+    "waiting",
+    "connecting",
+    "retrying",
+    "failed",
+    "ended",
+];
+
 /// Gathers the gateway's metrics and the streams'.
 pub(super) fn texts(
     gateway: &Gateway,
@@ -86,6 +97,23 @@ impl Collector for Streams {
             let labels = [("extraction", name.as_str()), ("direction", direction)];
             let bytes = i64::try_from(stream.lag_bytes).unwrap_or(i64::MAX);
             ConstGauge::new(bytes).encode(lag.encode_family(&labels)?)?;
+        }
+        let mut state = encoder.encode_descriptor(
+            "banyan_stream_state",
+            "What the stream does: 1 for that, 0 for everything else",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (name, direction, stream) in &rows {
+            for word in STATES {
+                let labels = [
+                    ("extraction", name.as_str()),
+                    ("direction", direction),
+                    ("state", word),
+                ];
+                let is_it = i64::from(stream.state == word);
+                ConstGauge::new(is_it).encode(state.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

@@ -57,4 +57,7 @@ pub struct Parameters {
     /// For `cancel`: the service's tables, too, where it owned them for a while.
     #[serde(default)]
     pub empty: bool,
+    /// For `rollback`: without a proof that both sides agree.
+    #[serde(default)]
+    pub unverified: bool,
 }

@@ -11,11 +11,13 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
         "start" => Ok(Request::Start),
         "verify" => Ok(Request::Verify),
         "switch" => Ok(Request::HandOver(Side::Service)),
+        "rollback" if parameters.unverified => Ok(Request::RollBackUnverified),
         "rollback" => Ok(Request::HandOver(Side::Monolith)),
         "cancel" => Ok(Request::Cancel {
             empty: parameters.empty,
         }),
         "finish" => Ok(Request::Finish),
+        "resume" => Ok(Request::Resume),
         "withdraw" => Ok(Request::Withdraw),
         "shift" => shift(parameters).map(Request::Shift),
         other => Err(format!("there is no verb `{other}`")),
@@ -42,7 +44,7 @@ mod tests {
             shift(&Parameters {
                 reads: reads.map(str::to_owned),
                 writes: writes.map(str::to_owned),
-                empty: false,
+                ..Parameters::default()
             })
         };
         let five = Percent::parse("5%").unwrap();

@@ -55,6 +55,10 @@ impl Replication {
                 self.following = true;
                 self.reply_done(|request| request == Request::Start);
             }
+            Finished::Resumed => {
+                self.trouble = None;
+                self.reply_done(|request| request == Request::Resume);
+            }
             Finished::Reported(hold) => self.reported(hold).await?,
             Finished::Effect(input) => {
                 failpoint::hit(match &input {
@@ -127,7 +131,9 @@ impl Replication {
                 .keep_report(&self.name, ReportKind::Handover, handover)
                 .await?;
         }
-        self.reply_done(|request| matches!(request, Request::HandOver(_)));
+        self.reply_done(|request| {
+            matches!(request, Request::HandOver(_) | Request::RollBackUnverified)
+        });
         Ok(())
     }
 
@@ -157,10 +163,15 @@ impl Replication {
             // The claim did not come about: until the next, much may change.
             self.charge = Charge::Unknown;
         }
+        let failed = Err(RequestError::Failed(error.to_string()));
+        if *work == Work::Resume {
+            // The stream's own trouble says it for as long as it lasts.
+            self.reply(|request| request == Request::Resume, &failed);
+            return Ok(());
+        }
         self.trouble = Some(error.to_string());
         self.retry.failed();
         self.take_early().await?;
-        let failed = Err(RequestError::Failed(error.to_string()));
         match work {
             Work::Effect(_) => {
                 let failed = Command::Handover(Input::Failed(error.to_string()));

@@ -6,6 +6,7 @@ use crate::{
     ports::{Mover, WorkError},
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use plan::ExtractionName;
 use protocol::{
     GatewayId, HandoverId, Side,
     handover::{Effect, Handover, Input},
@@ -25,6 +26,8 @@ pub(super) struct DueEffect {
     remaining: Duration,
     /// Whether both sides were proven to agree lately.
     agreed: bool,
+    /// Whether a rollback asks for a proof of what has changed since.
+    proven: bool,
 }
 
 /// The time that is left passes; the effect stays the same.
@@ -38,7 +41,12 @@ impl Eq for DueEffect {}
 
 impl DueEffect {
     /// What a hand-over's stage asks for.
-    pub(super) fn of(before: &Owned, handover: &Handover, remaining: Duration) -> Self {
+    pub(super) fn of(
+        before: &Owned,
+        handover: &Handover,
+        remaining: Duration,
+        proven: bool,
+    ) -> Self {
         let Handover {
             epoch, from, nonce, ..
         } = *handover;
@@ -56,6 +64,7 @@ impl DueEffect {
             },
             remaining,
             agreed,
+            proven,
         }
     }
 
@@ -81,9 +90,16 @@ impl DueEffect {
             id,
             remaining,
             agreed,
+            proven,
         } = self;
+        let name = context.extraction.name.clone();
         match effect {
-            Effect::CheckReady => Box::pin(async move { ready(&*mover, id.from, agreed).await }),
+            Effect::CheckReady => match id.from {
+                Side::Monolith => Box::pin(async move { ready(&*mover, agreed).await }),
+                Side::Service => {
+                    Box::pin(async move { ready_for_return(&*mover, &name, proven).await })
+                }
+            },
             Effect::LockWeakly => Box::pin(async move {
                 mover.lock_weakly(id.from).await?;
                 // The loop fills in clock and gateways.
@@ -112,23 +128,52 @@ impl DueEffect {
     }
 }
 
-/// Nothing in the way, and both sides proven to agree. A rollback does not
-/// wait for the proof: who goes back at night has no time for it, and the old
-/// owner has been following all the while.
-async fn ready(mover: &dyn Mover, from: Side, agreed: bool) -> Result<Input, WorkError> {
-    let blockers = mover.blockers(from).await?;
-    if !blockers.is_empty() {
-        return Err(WorkError::Permanent(blockers.join("; ")));
-    }
-    if from == Side::Monolith && !agreed {
-        let verification = mover.verify(from).await?;
+/// A switch: nothing in the way, and both sides proven to agree.
+async fn ready(mover: &dyn Mover, agreed: bool) -> Result<Input, WorkError> {
+    unblocked(mover, Side::Monolith).await?;
+    if !agreed || !mover.unproven().await?.is_empty() {
+        let verification = mover.verify(Side::Monolith).await?;
         if verification.differences > 0 {
             let count = verification.differences;
             let text = format!("{count} rows differ between the sides: see `banyan verify`");
             return Err(WorkError::Permanent(text));
         }
+        let unproven = mover.unproven().await?;
+        if !unproven.is_empty() {
+            return Err(WorkError::Permanent(unproven.join("; ")));
+        }
     }
     Ok(Input::Ready)
+}
+
+/// A rollback does not wait for a proof: who goes back at night has no time for
+/// it, and the old owner has been following all the while. But what nobody could
+/// follow is proven first, or knowingly left.
+async fn ready_for_return(
+    mover: &dyn Mover,
+    name: &ExtractionName,
+    proven: bool,
+) -> Result<Input, WorkError> {
+    unblocked(mover, Side::Service).await?;
+    if proven {
+        let unproven = mover.unproven().await?;
+        if !unproven.is_empty() {
+            let text = format!(
+                "{}. Without the time for that: `banyan rollback {name} --unverified`",
+                unproven.join("; ")
+            );
+            return Err(WorkError::Permanent(text));
+        }
+    }
+    Ok(Input::Ready)
+}
+
+async fn unblocked(mover: &dyn Mover, from: Side) -> Result<(), WorkError> {
+    let blockers = mover.blockers(from).await?;
+    if blockers.is_empty() {
+        return Ok(());
+    }
+    Err(WorkError::Permanent(blockers.join("; ")))
 }
 
 /// Ends with the first of the missing gateways that holds and has drained;

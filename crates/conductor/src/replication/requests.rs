@@ -7,7 +7,7 @@ use crate::{
     worker::PendingRequest,
 };
 use protocol::{
-    InstanceId, Nonce,
+    InstanceId, Nonce, Side,
     finding::{Finding, Severity},
     lifecycle::{Command, Lifecycle, Verified},
 };
@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 impl Replication {
     pub(super) async fn requested(&mut self, pending: PendingRequest) -> Result<(), JournalError> {
+        if pending.request == Request::Resume {
+            self.retry.now();
+        }
         if self.charge != Charge::Taken {
             match &self.trouble {
                 // The first look at the databases is under way: no reason to
@@ -46,6 +49,19 @@ impl Replication {
             },
             Request::Cancel { .. } => Command::Cancel,
             Request::Finish => Command::Finish,
+            Request::RollBackUnverified => Command::HandOver {
+                to: Side::Monolith,
+                nonce: Nonce(Uuid::new_v4()),
+            },
+            // What is under way in other states is tried again at once, too.
+            Request::Resume if matches!(self.lifecycle, Lifecycle::Owned(_)) => {
+                self.waiting.push(pending);
+                return Ok(());
+            }
+            Request::Resume => {
+                pending.reply(Ok(Reply::with(self.snapshot())));
+                return Ok(());
+            }
             Request::Verify => {
                 // Only whether it may be; nothing happens until it has ended.
                 match self.lifecycle.decide(Command::Verified(Verified::Never)) {

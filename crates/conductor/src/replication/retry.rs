@@ -20,6 +20,11 @@ impl Retry {
         self.not_before = Some(Instant::now() + self.pause);
     }
 
+    /// Somebody wants the next try at once.
+    pub(super) fn now(&mut self) {
+        *self = Self::default();
+    }
+
     /// Whether the pause has not passed.
     pub(super) fn waits(&self) -> bool {
         self.not_before.is_some_and(|at| Instant::now() < at)

@@ -1,7 +1,7 @@
 //! The state of one extraction's loop, how events change it, and what is told
 //! of it: to the journal, the gateways, and those who wait for a reply.
 
-use super::{context::Context, retry::Retry, timeline::Timeline};
+use super::{context::Context, retry::Retry, staleness::Staleness, timeline::Timeline};
 use crate::{
     journal::JournalError,
     ports::Cancellation,
@@ -9,10 +9,11 @@ use crate::{
     status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
     worker::PendingRequest,
 };
-use plan::ExtractionName;
+use plan::{ExtractionName, Percent};
 use protocol::{
     Millis, Side,
     lifecycle::{Command, Event, Lifecycle, Rejection},
+    routing::{ExtractionRouting, Writes},
 };
 use std::time::Instant;
 use tokio::sync::watch;
@@ -42,6 +43,9 @@ pub(super) struct Replication {
     /// Requested before the first look at the databases had ended.
     pub(super) early: Vec<PendingRequest>,
     pub(super) retry: Retry,
+    staleness: Staleness,
+    /// Whether reads go to the owner alone because a stream is not well.
+    reads_withdrawn: bool,
     status: watch::Sender<ExtractionStatus>,
 }
 
@@ -120,6 +124,8 @@ impl Replication {
             unfenced: None,
             waiting: Vec::new(),
             retry: Retry::default(),
+            staleness: Staleness::default(),
+            reads_withdrawn: false,
             status,
         }
     }
@@ -243,14 +249,56 @@ impl Replication {
     }
 
     /// Tells the gateways and whoever asks for the status.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
+        self.look_at_streams();
         let publisher = &self.context.publisher;
         match self.charge {
             Charge::Unknown | Charge::Compared => {}
-            Charge::Taken => publisher.set(&self.name, self.lifecycle.routing()),
+            Charge::Taken => publisher.set(&self.name, self.routing()),
             Charge::Lost => publisher.refuse(&self.name),
         }
         self.status.send_replace(self.snapshot());
+    }
+
+    /// What follows from the state; all reads to the owner while the other side
+    /// is not kept up to date.
+    fn routing(&self) -> ExtractionRouting {
+        let routing = self.lifecycle.routing();
+        if !self.reads_withdrawn {
+            return routing;
+        }
+        let owner = match routing.writes {
+            Writes::To(owner) | Writes::Hold { from: owner } => owner,
+            Writes::Refuse | Writes::Split(_) => return routing,
+        };
+        let reads = match owner {
+            Side::Monolith => Percent::ZERO,
+            Side::Service => Percent::ALL,
+        };
+        ExtractionRouting { reads, ..routing }
+    }
+
+    /// While a hand-over is under way reads stay where they are: its streams
+    /// were well when it began, and it ends by itself.
+    fn look_at_streams(&mut self) {
+        let Lifecycle::Owned(owned) = &self.lifecycle else {
+            if !self.handing_over() {
+                self.reads_withdrawn = false;
+            }
+            return;
+        };
+        if self.context.extraction.stale_reads {
+            return;
+        }
+        let lag = self.context.lag;
+        let progress = self.context.mover.progress();
+        let withdrawn = self
+            .staleness
+            .withdraws(&progress, owned.by, lag, Instant::now());
+        if withdrawn != self.reads_withdrawn {
+            tracing::warn!(extraction = %self.name, withdrawn, "reads go by the stream's state");
+        }
+        self.reads_withdrawn = withdrawn;
     }
 
     pub(super) fn snapshot(&self) -> ExtractionStatus {
@@ -263,7 +311,8 @@ impl Replication {
             }
             .to_owned(),
             epoch: self.lifecycle.epoch().0,
-            reads_percent: f64::from(self.lifecycle.routing().reads.basis_points()) / 100.0,
+            reads_percent: f64::from(self.routing().reads.basis_points()) / 100.0,
+            reads_withdrawn: self.reads_withdrawn,
             writes_percent: None,
             trouble: self.trouble.clone(),
             progress: self.context.mover.progress(),

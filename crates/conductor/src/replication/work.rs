@@ -19,6 +19,8 @@ pub(super) enum Work {
     Prepare(InstanceId),
     Copy,
     Follow,
+    /// Try the streams again now.
+    Resume,
     /// Whether the service's tables are to be emptied in any case.
     Cancel(bool),
     Finish,
@@ -37,6 +39,7 @@ pub(super) enum Finished {
     Prepared,
     Copied,
     Following,
+    Resumed,
     Cancelled(Cancellation),
     Kept,
     Verified(Verification),
@@ -55,6 +58,7 @@ impl Work {
             Self::Prepare(_) => "prepare",
             Self::Copy => "copy",
             Self::Follow => "follow",
+            Self::Resume => "resume",
             Self::Cancel(_) => "cancel",
             Self::Finish => "finish",
             Self::Verify(_) => "verify",
@@ -86,6 +90,9 @@ impl Work {
             Self::Copy => Box::pin(async move { mover.copy().await.map(|()| Finished::Copied) }),
             Self::Follow => {
                 Box::pin(async move { mover.follow().await.map(|()| Finished::Following) })
+            }
+            Self::Resume => {
+                Box::pin(async move { mover.resume().await.map(|()| Finished::Resumed) })
             }
             Self::Cancel(empty) => Box::pin(async move {
                 mover.stop_following().await;

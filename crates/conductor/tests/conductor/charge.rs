@@ -104,11 +104,19 @@ impl Mover for Scripted {
 
     async fn stop_following(&self) {}
 
+    async fn resume(&self) -> Result<(), WorkError> {
+        Ok(())
+    }
+
     async fn verify(&self, _: Side) -> Result<Verification, WorkError> {
         Ok(Verification::default())
     }
 
     async fn blockers(&self, _: Side) -> Result<Vec<String>, WorkError> {
+        Ok(Vec::new())
+    }
+
+    async fn unproven(&self) -> Result<Vec<String>, WorkError> {
         Ok(Vec::new())
     }
 

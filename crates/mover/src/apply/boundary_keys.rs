@@ -183,7 +183,7 @@ impl CrossBoundaryKeys {
                          on the other side; nothing of that transaction has been applied"
                     ),
                     remedy: format!(
-                        "Delete or change the rows of {} that stay, then start following again",
+                        "Delete the rows of {} that stay and refer to them, or let them refer to others",
                         foreign_key.staying.table
                     ),
                 });

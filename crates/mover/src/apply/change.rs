@@ -56,7 +56,8 @@ pub struct Job {
 /// Rows for one statement; each of them must be met exactly once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOperation {
-    /// Insert these.
+    /// Insert these. All come with the same columns; the others are the target's
+    /// to fill.
     Insert(Vec<Row>),
     /// Update these by their keys. All leave the same columns unchanged.
     Update(Vec<(Key, Row)>),
@@ -192,11 +193,11 @@ impl<'a> Gathered<'a> {
     fn close(&mut self) {
         self.places.clear();
         let mut deletes = Vec::new();
-        let mut inserts = Vec::new();
+        let mut inserts: Vec<Vec<Row>> = Vec::new();
         let mut updates: Vec<Vec<(Key, Row)>> = Vec::new();
         for (key, net) in self.rows.drain(..) {
             match net {
-                Net::Insert(row) => inserts.push(row),
+                Net::Insert(row) => grouped(&mut inserts, row),
                 Net::Update(row) => {
                     let group = updates
                         .iter_mut()
@@ -208,7 +209,7 @@ impl<'a> Gathered<'a> {
                 }
                 Net::Replace(row) => {
                     deletes.push(key.clone());
-                    inserts.push(row);
+                    grouped(&mut inserts, row);
                 }
                 Net::Delete => deletes.push(key.clone()),
                 Net::Nothing => {}
@@ -217,7 +218,7 @@ impl<'a> Gathered<'a> {
         let operations = [RowOperation::Delete(deletes)]
             .into_iter()
             .chain(updates.into_iter().map(RowOperation::Update))
-            .chain([RowOperation::Insert(inserts)]);
+            .chain(inserts.into_iter().map(RowOperation::Insert));
         for operation in operations.filter(|operation| !operation.is_empty()) {
             self.jobs.push(Job {
                 table: self.table,
@@ -250,7 +251,18 @@ fn merge(old: &Row, new: &Row) -> Row {
     old.iter().zip(new.iter()).map(later).collect()
 }
 
-/// Whether two updates set the same columns.
+/// Puts a row to those that come with the same columns.
+fn grouped(groups: &mut Vec<Vec<Row>>, row: Row) {
+    match groups
+        .iter_mut()
+        .find(|group| same_columns(&group[0], &row))
+    {
+        Some(group) => group.push(row),
+        None => groups.push(vec![row]),
+    }
+}
+
+/// Whether two rows set the same columns.
 fn same_columns(one: &Row, other: &Row) -> bool {
     one.iter()
         .zip(other.iter())

@@ -6,9 +6,14 @@ use super::{
     statements::{self, FEWEST_COPIED, Texts},
     tables::Tables,
 };
-use crate::{database::session::Session, error::MoverError};
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+    layout::FENCE_TRIGGER,
+};
 use bytes::BytesMut;
 use futures_util::{SinkExt as _, future::join_all};
+use plan::TableName;
 use postgres_types::ToSql;
 use tokio_postgres::Statement;
 
@@ -33,29 +38,50 @@ impl ApplyConflict {
     /// The error that stops the follower: the sides differ.
     pub(super) fn into_error(self, tables: &Tables, session: &Session) -> MoverError {
         let side = session.side();
-        let (table, problem) = match self {
+        let name = |table: usize| tables.get(table).moved.name(side);
+        let (table, problem, remedy) = match self {
             Self::Other(error) => return error,
             Self::Refused { table, constraint } => (
                 table,
                 format!("a change violates {constraint} in the {side}'s table"),
+                format!(
+                    "Drop the constraint if only this table has it, or correct the row that is in \
+                     the way: {}",
+                    by_hand(name(table))
+                ),
             ),
             Self::Missed { table, verb } => {
-                let key = tables.get(table).moved.key_names(side).join(", ");
+                let moved = &tables.get(table).moved;
+                let key = moved.key_names(side).join(", ");
                 (
                     table,
                     format!(
                         "a change {verb} no row, or several, by its key ({key}) in the {side}'s table"
                     ),
+                    format!(
+                        "Give the {side} the rows of {} that it lacks: {}",
+                        moved.name(side.other()),
+                        by_hand(name(table))
+                    ),
                 )
             }
         };
         MoverError::Data {
-            object: tables.get(table).moved.name(side).to_string(),
+            object: name(table).to_string(),
             problem: format!("{problem}: the sides differ"),
-            remedy: "Run `banyan verify` to see where, repair it, and start following again"
-                .to_owned(),
+            remedy,
         }
     }
+}
+
+/// How a table behind the fence is written: in one transaction, whose lock keeps
+/// all others out.
+fn by_hand(table: &TableName) -> String {
+    let table = sql::table(table);
+    format!(
+        "as its owner, in one transaction that begins with `alter table {table} disable trigger \
+         {FENCE_TRIGGER}` and ends with `alter table {table} enable always trigger {FENCE_TRIGGER}`"
+    )
 }
 
 /// Sends the jobs without waiting for each result, and reads the results in

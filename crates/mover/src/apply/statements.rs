@@ -7,7 +7,7 @@
 
 use super::{
     change::{Job, Key, Row, RowOperation},
-    tables::ApplyTable,
+    table::ApplyTable,
 };
 use crate::{
     database::{session::Session, sql},
@@ -62,7 +62,7 @@ pub(super) struct Statements {
 struct Shape {
     table: usize,
     kind: Kind,
-    /// The columns that an update sets.
+    /// The columns that are set.
     set: Vec<usize>,
 }
 
@@ -85,8 +85,10 @@ impl Statements {
         job: &Job,
     ) -> Result<Option<Statement>, MoverError> {
         let (kind, set) = match &job.operation {
-            RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED => (Kind::Copy, Vec::new()),
-            RowOperation::Insert(_) => (Kind::Insert, Vec::new()),
+            RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED => {
+                (Kind::Copy, columns_set(table, &job.operation))
+            }
+            RowOperation::Insert(_) => (Kind::Insert, columns_set(table, &job.operation)),
             RowOperation::Delete(_) => (Kind::Delete, Vec::new()),
             RowOperation::Rekey(_) if table.key_is_fixed() => {
                 (Kind::Replace, columns_set(table, &job.operation))
@@ -107,8 +109,8 @@ impl Statements {
             return Ok(Some(statement.clone()));
         }
         let text = match kind {
-            Kind::Insert => insert(table, session.side()),
-            Kind::Copy => copy(table, session.side()),
+            Kind::Insert => insert(table, session.side(), &shape.set),
+            Kind::Copy => copy(table, session.side(), &shape.set),
             Kind::Update => update(table, session.side(), &shape.set),
             Kind::Replace => replace(table, session.side(), &shape.set),
             Kind::Delete => delete(table, session.side()),
@@ -130,9 +132,8 @@ pub(super) fn parameters<'a>(table: &ApplyTable, operation: &'a RowOperation) ->
     match operation {
         RowOperation::Insert(rows) => {
             let all: Vec<&Row> = rows.iter().collect();
-            (0..table.moved.columns.len())
-                .map(|at| values(&all, at))
-                .collect()
+            let set = columns_set(table, operation);
+            set.into_iter().map(|at| values(&all, at)).collect()
         }
         RowOperation::Update(rows) | RowOperation::Rekey(rows) => {
             let news: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
@@ -153,7 +154,8 @@ pub(super) fn parameters<'a>(table: &ApplyTable, operation: &'a RowOperation) ->
 
 /// Rows as `COPY` reads them, appended.
 pub(super) fn copy_row(out: &mut BytesMut, row: &Row) {
-    for (at, value) in row.iter().enumerate() {
+    let present = row.iter().filter(|value| **value != Value::Unchanged);
+    for (at, value) in present.enumerate() {
         if at > 0 {
             out.put_u8(b'\t');
         }
@@ -191,21 +193,27 @@ pub(super) fn keys<'a>(keys: &[&'a Key], at: usize) -> Texts<'a> {
     keys.iter().map(|key| Some(Text(&key[at]))).collect()
 }
 
-/// What an update sets: all but the columns that did not change out of line,
-/// and the key only when it changes (an identity may not be set at all).
+/// What is set: all that came with the rows. An update comes without the columns
+/// that did not change out of line, and sets the key only when it changes (an
+/// identity may not be set at all).
 fn columns_set(table: &ApplyTable, operation: &RowOperation) -> Vec<usize> {
     let (first, rekeys) = match operation {
         RowOperation::Update(rows) => (&rows[0].1, false),
         RowOperation::Rekey(rows) => (&rows[0].1, true),
-        RowOperation::Insert(_) | RowOperation::Delete(_) => return Vec::new(),
+        RowOperation::Insert(rows) => (&rows[0], true),
+        RowOperation::Delete(_) => return Vec::new(),
     };
     (0..first.len())
         .filter(|&at| first[at] != Value::Unchanged && (rekeys || !table.moved.key.contains(&at)))
         .collect()
 }
 
-fn insert(table: &ApplyTable, side: Side) -> String {
-    let columns: Vec<usize> = (0..table.moved.columns.len()).collect();
+/// The names of some columns, quoted.
+fn names(table: &ApplyTable, side: Side, columns: &[usize]) -> String {
+    sql::identifiers(columns.iter().map(|&at| table.moved.columns[at].name(side)))
+}
+
+fn insert(table: &ApplyTable, side: Side, columns: &[usize]) -> String {
     let casts: Vec<String> = columns
         .iter()
         .map(|&at| format!("v{at}::{}", table.casts[at]))
@@ -213,17 +221,17 @@ fn insert(table: &ApplyTable, side: Side) -> String {
     format!(
         "insert into {} ({}) overriding system value select {} from {}",
         sql::table(table.moved.name(side)),
-        sql::identifiers(table.moved.column_names(side)),
+        names(table, side, columns),
         casts.join(", "),
-        unnest(&columns, 0),
+        unnest(columns, 0),
     )
 }
 
-fn copy(table: &ApplyTable, side: Side) -> String {
+fn copy(table: &ApplyTable, side: Side, columns: &[usize]) -> String {
     format!(
         "copy {} ({}) from stdin",
         sql::table(table.moved.name(side)),
-        sql::identifiers(table.moved.column_names(side)),
+        names(table, side, columns),
     )
 }
 

@@ -1,32 +1,24 @@
-//! The moved tables as the applier sees them, and whether what the stream
-//! calls a relation is still one of them.
+//! The moved tables as the applier sees them, and which of them the stream means
+//! by a relation.
+//!
+//! The log may be older than the catalogues: its rows have the columns of when
+//! they were written. So a relation that is not exactly the table as it was
+//! opened is compared with the table as it is now: if that is another one, all
+//! is opened anew; if not, the relation is an older form of it.
 
-use super::change::{Change, ChangeKind, Key, Row};
+use super::{
+    change::{Change, ChangeKind, Key, Row},
+    table::{self, ApplyTable},
+};
 use crate::{
-    catalog::{self, MovedTable},
-    database::session::Session,
+    database::{session::Session, sql},
     error::{MoverError, damaged},
+    objects::shape::{self, Shape},
     pgoutput::{LogicalMessage, OldTuple, Relation, Tuple, Value},
 };
-use plan::{TableMapping, TableWrites};
+use plan::{ExtractionName, TableMapping, TableWrites};
 use protocol::{Side, stream::Direction};
 use std::collections::{HashMap, HashSet};
-
-/// One table, with what its target's catalogue adds.
-#[derive(Debug)]
-pub struct ApplyTable {
-    /// Names, columns and key on both sides.
-    pub moved: MovedTable,
-    /// How a text is cast for each column: the type without its modifier, as
-    /// an explicit cast to `varchar(3)` cuts off what an assignment refuses.
-    pub casts: Vec<String>,
-    /// Columns that are `generated always as identity`: not to be set.
-    pub fixed: Vec<bool>,
-    /// Columns of the target's table that do not move.
-    pub own: Vec<String>,
-    /// Columns of the source's table that do not move and never have.
-    extras: HashSet<String>,
-}
 
 /// The tables of one direction.
 #[derive(Debug)]
@@ -37,47 +29,41 @@ pub struct Tables {
     /// a stream that applies nothing does not care how its tables change.
     announced: HashMap<u32, Relation>,
     relations: HashMap<u32, Mapped>,
+    /// Relations that were looked at before: described again, they have changed.
+    seen: HashSet<u32>,
 }
 
 /// How a relation's tuples become rows.
 #[derive(Debug)]
 struct Mapped {
     table: usize,
-    /// For each column of the moved table, where it is in the tuple.
-    places: Vec<usize>,
+    /// For each column of the moved table, where it is in the tuple, if it is.
+    places: Vec<Option<usize>>,
     width: usize,
 }
 
-const TARGET: &str = "select a.attname::text, format_type(a.atttypid, -1), a.attidentity = 'a', \
-        a.attgenerated = '' \
-    from pg_attribute a join pg_class c on c.oid = a.attrelid \
-    join pg_namespace n on n.oid = c.relnamespace \
-    where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped";
-
 const TYPES: &str = "select format_type(oid, modifier) \
     from unnest($1::oid[], $2::int4[]) with ordinality t(oid, modifier, at) order by at";
+
+const IDENTITY: &str = "select c.relreplident in ('d', 'f', 'n') \
+    or exists (select from pg_index i where i.indrelid = c.oid and i.indisreplident and i.indisprimary) \
+    from pg_class c where c.oid = $1";
 
 impl Tables {
     /// Reads both catalogues.
     pub async fn load(
         direction: Direction,
+        extraction: &ExtractionName,
         mappings: &[TableMapping],
         source: &Session,
         target: &Session,
     ) -> Result<Self, MoverError> {
-        let (monolith, service) = match direction {
-            Direction::Forward => (source, target),
-            Direction::Reverse => (target, source),
-        };
-        let mut all = Vec::new();
-        for moved in catalog::moved_tables(mappings, monolith, service).await? {
-            all.push(ApplyTable::load(moved, source, target).await?);
-        }
         Ok(Self {
             direction,
-            all,
+            all: table::open(direction, extraction, mappings, source, target).await?,
             announced: HashMap::new(),
             relations: HashMap::new(),
+            seen: HashSet::new(),
         })
     }
 
@@ -103,7 +89,8 @@ impl Tables {
             None => self
                 .announced
                 .get(&relation)
-                .and_then(|relation| self.all.iter().find(|table| self.is_named(table, relation))),
+                .and_then(|relation| self.means(relation).ok())
+                .map(|at| &self.all[at]),
         };
         table
             .map(|table| table.moved.mapping.writes)
@@ -139,38 +126,61 @@ impl Tables {
 
     async fn map(&mut self, relation: &Relation, source: &Session) -> Result<(), MoverError> {
         let side = self.direction.source();
-        let named = |table: &ApplyTable| self.is_named(table, relation);
-        let Some(table) = self.all.iter().position(named) else {
+        let at = self.means(relation)?;
+        let table = &self.all[at];
+        let types = types(relation, source).await?;
+        let exact = table.is_exactly(relation, &types, side);
+        let identified = table.is_identified(relation, side);
+        let again = !self.seen.insert(relation.id);
+        if again || !exact || !identified {
+            let name = table.moved.name(side);
+            let now = shape::current(source, &[name]).await?.pop().flatten();
+            // Another storage is a rewrite or a truncation: the columns stay.
+            let same =
+                |now: &Shape| (now.oid, &now.columns) == (table.source.oid, &table.source.columns);
+            if !now.as_ref().is_some_and(same) {
+                return Err(MoverError::Reshaped {
+                    side,
+                    table: name.clone(),
+                });
+            }
+        }
+        if !identified && !is_identified_now(table, source).await? {
+            let name = table.moved.name(side);
             return Err(MoverError::Data {
-                object: format!("{}.{}", relation.schema, relation.name),
-                problem: format!("the {side}'s publication has it, but the extraction does not"),
-                remedy: "Rename it back, or take it out of the publication".to_owned(),
+                object: name.to_string(),
+                problem: "its replica identity is not its primary key".to_owned(),
+                remedy: format!(
+                    "In the {side}'s database run `alter table {} replica identity default`",
+                    sql::table(name)
+                ),
             });
-        };
-        let oids: Vec<u32> = relation
-            .columns
-            .iter()
-            .map(|column| column.type_oid)
-            .collect();
-        let modifiers: Vec<i32> = relation.columns.iter().map(|c| c.type_modifier).collect();
-        let types = source
-            .query(TYPES, &[&oids, &modifiers])
-            .await
-            .map_err(MoverError::sql(
-                side,
-                "reading the types of a changed table",
-            ))?;
-        let types: Vec<Option<String>> = types.iter().map(|row| row.get(0)).collect();
-        let places = self.all[table].fit(relation, &types, side)?;
+        }
+        let places = table.places(relation, &types, side);
         self.relations.insert(
             relation.id,
             Mapped {
-                table,
+                table: at,
                 places,
                 width: relation.columns.len(),
             },
         );
         Ok(())
+    }
+
+    /// Which table a relation is: by its number, which a new name does not
+    /// change; by its name, where it was dropped and made again.
+    fn means(&self, relation: &Relation) -> Result<usize, MoverError> {
+        let side = self.direction.source();
+        let named = |table: &ApplyTable| self.is_named(table, relation);
+        let numbered = |table: &ApplyTable| table.source.oid == relation.id;
+        let found = self.all.iter().position(numbered);
+        let found = found.or_else(|| self.all.iter().position(named));
+        found.ok_or_else(|| MoverError::Data {
+            object: format!("{}.{}", relation.schema, relation.name),
+            problem: format!("the {side}'s publication has it, but the extraction does not"),
+            remedy: "Rename it back, or take it out of the publication".to_owned(),
+        })
     }
 
     /// The tables of a truncation; all of them must be ours.
@@ -270,132 +280,37 @@ impl Mapped {
         if tuple.len() != self.width {
             return Err(damaged("a row has more or fewer columns than its relation"));
         }
-        let take = |&at: &usize| std::mem::replace(&mut tuple[at], Value::Null);
+        let take = |at: &Option<usize>| match *at {
+            Some(at) => std::mem::replace(&mut tuple[at], Value::Null),
+            None => Value::Unchanged,
+        };
         Ok(self.places.iter().map(take).collect())
     }
 }
 
-impl ApplyTable {
-    /// Whether the key has a column that no update may set.
-    pub fn key_is_fixed(&self) -> bool {
-        self.moved.key.iter().any(|&at| self.fixed[at])
-    }
+async fn types(relation: &Relation, source: &Session) -> Result<Vec<Option<String>>, MoverError> {
+    let columns = relation.columns.iter();
+    let oids: Vec<u32> = columns.clone().map(|column| column.type_oid).collect();
+    let modifiers: Vec<i32> = columns.map(|column| column.type_modifier).collect();
+    let types = source
+        .query(TYPES, &[&oids, &modifiers])
+        .await
+        .map_err(MoverError::sql(
+            source.side(),
+            "reading the types of a changed table",
+        ))?;
+    Ok(types.iter().map(|row| row.get(0)).collect())
+}
 
-    async fn load(
-        moved: MovedTable,
-        source: &Session,
-        target: &Session,
-    ) -> Result<Self, MoverError> {
-        let name = moved.name(target.side());
-        let rows = target
-            .query(TARGET, &[&name.schema, &name.table])
-            .await
-            .map_err(MoverError::sql(target.side(), "reading the catalogue"))?;
-        let mut casts = Vec::with_capacity(moved.columns.len());
-        let mut fixed = Vec::with_capacity(moved.columns.len());
-        for column in moved.column_names(target.side()) {
-            let row = rows
-                .iter()
-                .find(|row| row.get::<_, &str>(0) == column)
-                .ok_or_else(|| MoverError::Data {
-                    object: format!("{name}.{column}"),
-                    problem: "it was dropped just now".to_owned(),
-                    remedy: "Put it back".to_owned(),
-                })?;
-            casts.push(row.get(1));
-            fixed.push(row.get(2));
-        }
-        let moving = moved.column_names(target.side());
-        let own = rows
-            .iter()
-            .filter(|row| row.get(3))
-            .map(|row| row.get::<_, String>(0));
-        let own = own
-            .filter(|name| !moving.contains(&name.as_str()))
-            .collect();
-        let described = catalog::table(source, moved.name(source.side())).await?;
-        let known = moved.column_names(source.side());
-        let extras = described
-            .into_iter()
-            .flat_map(|table| table.columns)
-            .map(|column| column.name)
-            .filter(|name| !known.contains(&name.as_str()))
-            .collect();
-        Ok(Self {
-            moved,
-            casts,
-            fixed,
-            own,
-            extras,
-        })
-    }
-
-    /// Where each of our columns is in the relation's tuples.
-    fn fit(
-        &self,
-        relation: &Relation,
-        types: &[Option<String>],
-        side: Side,
-    ) -> Result<Vec<usize>, MoverError> {
-        let name = self.moved.name(side);
-        let unfit = |column: &str, problem: String| MoverError::Data {
-            object: format!("{name}.{column}"),
-            problem,
-            remedy: "Undo the change of the table, or cancel the extraction, make the same \
-                     change on the other side and start again"
-                .to_owned(),
-        };
-        let known = self.moved.column_names(side);
-        let new = relation.columns.iter().find(|column| {
-            !known.contains(&column.name.as_str()) && !self.extras.contains(&column.name)
-        });
-        if let Some(column) = new {
-            let problem = format!("the {side}'s table got this column after the copy began");
-            return Err(unfit(&column.name, problem));
-        }
-        let mut places = Vec::with_capacity(known.len());
-        for column in &self.moved.columns {
-            let ours = column.name(side);
-            let Some(at) = relation
-                .columns
-                .iter()
-                .position(|theirs| theirs.name == ours)
-            else {
-                return Err(unfit(ours, format!("the {side}'s table lost this column")));
-            };
-            if types.get(at).and_then(Option::as_deref) != Some(column.type_name(side)) {
-                let problem = format!(
-                    "its type in the {side}'s table is no longer {}",
-                    column.type_name(side)
-                );
-                return Err(unfit(ours, problem));
-            }
-            places.push(at);
-        }
-        self.identified(relation, side)?;
-        Ok(places)
-    }
-
-    /// Updates and deletes must name the row by our key.
-    fn identified(&self, relation: &Relation, side: Side) -> Result<(), MoverError> {
-        let key = self.moved.key_names(side);
-        let identity = relation.columns.iter().filter(|column| column.identity);
-        let by_key = || {
-            let names: HashSet<&str> = identity
-                .clone()
-                .map(|column| column.name.as_str())
-                .collect();
-            key.iter().all(|name| names.contains(name)) && names.len() == key.len()
-        };
-        // `nothing`: the source refuses updates and deletes itself.
-        if matches!(relation.replica_identity, b'f' | b'n') || by_key() {
-            return Ok(());
-        }
-        Err(MoverError::Data {
-            object: self.moved.name(side).to_string(),
-            problem: "its replica identity is not its primary key".to_owned(),
-            remedy: "Set it by `alter table ... replica identity default` and start again"
-                .to_owned(),
-        })
-    }
+/// Whether the source's table now names its rows by the primary key, whatever
+/// the log says of when its rows were written.
+async fn is_identified_now(table: &ApplyTable, source: &Session) -> Result<bool, MoverError> {
+    let row = source
+        .query_opt(IDENTITY, &[&table.source.oid])
+        .await
+        .map_err(MoverError::sql(
+            source.side(),
+            "reading a table's replica identity",
+        ))?;
+    Ok(row.is_some_and(|row| row.get(0)))
 }

@@ -38,6 +38,8 @@ pub(super) struct TransactionAssembler {
     pub(super) dirty: bool,
     pub(super) counts: BatchCounts,
     warned: bool,
+    /// Up to here each transaction is committed by itself: one of them failed.
+    one_by_one: Lsn,
 }
 
 /// Whose transaction the messages read now belong to.
@@ -69,6 +71,7 @@ impl TransactionAssembler {
         own_origins: Vec<String>,
         state: StreamState,
         position: Lsn,
+        one_by_one: Lsn,
     ) -> Self {
         Self {
             instance,
@@ -82,6 +85,7 @@ impl TransactionAssembler {
             dirty: false,
             counts: BatchCounts::default(),
             warned: false,
+            one_by_one,
         }
     }
 
@@ -107,13 +111,13 @@ impl TransactionAssembler {
         }
     }
 
-    /// It ends.
-    pub(super) fn commit(&mut self, end: Lsn, state_before: StreamState) -> Action {
+    /// It ends: its commit is at a position, and all of it before another.
+    pub(super) fn commit(&mut self, at: Lsn, end: Lsn, state_before: StreamState) -> Action {
         self.writer = TransactionWriter::None;
         self.position = self.position.max(end);
         self.counts.transactions += 1;
         // The conductor waits for each change of the state.
-        if self.state == state_before {
+        if self.state == state_before && at > self.one_by_one {
             self.action_if_full(Action::Commit)
         } else {
             Action::Commit

@@ -11,7 +11,7 @@
 //!    would go on from the slot's without a word, and changes would be lost.
 //! 5. The stream, from the row's position.
 
-use super::feed::Feed;
+use super::{feed::Feed, status::Reporter};
 use crate::{
     apply::{Applier, tables::Tables},
     database::{replication::ReplicationConnection, session::Session, settings},
@@ -19,8 +19,13 @@ use crate::{
     extraction::Mover,
     objects::{slots, stream::StreamRow},
 };
-use protocol::{Side, owner::Claim, stream::Direction};
-use std::{sync::Arc, time::Duration};
+use plan::ExtractionName;
+use protocol::{
+    Side,
+    owner::{Claim, Owner},
+    stream::Direction,
+};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// The longest that connecting or starting the stream may take.
@@ -38,15 +43,18 @@ pub(super) struct Opened {
     pub(super) applier: Applier,
     pub(super) row: StreamRow,
     pub(super) tables: Tables,
-    /// For the source's catalogue and the end of its log.
-    pub(super) source: Arc<Session>,
+    /// For the source's catalogue.
+    pub(super) source: Session,
     pub(super) feed: Feed,
     /// The origins of what we write at the source: the other direction's rows,
     /// and the copy's.
     pub(super) own_origins: Vec<String>,
 }
 
-pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> {
+pub(super) async fn open(
+    assignment: &Assignment,
+    reporter: &Reporter,
+) -> Result<Opened, MoverError> {
     let Assignment {
         mover,
         direction,
@@ -54,22 +62,22 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
     } = assignment;
     let side = direction.source();
     let (mut applier, row) = Applier::open(mover, *direction, *claim).await?;
+    reporter.stored(&row);
     let source = Session::open(side, mover.database(side)).await?;
     let mappings = &mover.extraction().data.tables;
-    let tables = Tables::load(*direction, mappings, &source, applier.session()).await?;
+    let extraction = &mover.extraction().name;
+    let tables = Tables::load(*direction, extraction, mappings, &source, applier.session()).await?;
     applier.check_cross_boundary_keys(mover, &tables).await?;
 
     let mut connection = connect(mover, side).await?;
+    let remedy = way_out(applier.owner(), extraction);
     let lost = |problem: String| MoverError::Data {
         object: format!(
-            "the {} stream of extraction `{}`",
-            direction.as_str(),
-            mover.extraction().name
+            "the {} stream of extraction `{extraction}`",
+            direction.as_str()
         ),
         problem,
-        remedy: "Changes in between cannot be had any more: cancel the extraction and start it \
-                 again (or, where the service owns, restore it from a backup first)"
-            .to_owned(),
+        remedy: remedy.clone(),
     };
     let system = bounded(side, connection.identify_system()).await?;
     if system.system_identifier != row.system_identifier || system.timeline != row.timeline {
@@ -105,10 +113,24 @@ pub(super) async fn open(assignment: &Assignment) -> Result<Opened, MoverError> 
         applier,
         row,
         tables,
-        source: Arc::new(source),
+        source,
         feed: Feed::new(stream, side),
         own_origins: mover.layout().origins(side),
     })
+}
+
+/// What is left to do where changes of the log are lost. What does not work
+/// once the service owns is not proposed then.
+fn way_out(owner: Owner, extraction: &ExtractionName) -> String {
+    match owner {
+        Owner::Monolith => format!(
+            "Changes in between cannot be had any more: run `banyan cancel {extraction}`, then \
+             `banyan start {extraction}`"
+        ),
+        Owner::Service | Owner::Nobody => "Changes in between cannot be had any more. The service \
+             owns the data and goes on; a rollback is not possible without them"
+            .to_owned(),
+    }
 }
 
 async fn connect(mover: &Mover, side: Side) -> Result<ReplicationConnection, MoverError> {

@@ -1,12 +1,16 @@
 //! A follower's status, and what writes it.
 
+use crate::objects::stream::StreamRow;
 use protocol::{
     Lsn,
     stream::{Direction, StreamState},
 };
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
 
@@ -22,7 +26,8 @@ pub enum FollowPhase {
         /// What it was.
         error: String,
     },
-    /// A permanent error, which a person must mend; it does nothing more.
+    /// An error that a person must mend. It is tried again all the same, with
+    /// longer pauses; this is left only once the stream is past what failed.
     Failed {
         /// What it was and what to do.
         error: String,
@@ -46,9 +51,12 @@ pub struct FollowStatus {
     pub received: Lsn,
     /// How far `applied` is behind `received`.
     pub lag_bytes: u64,
-    /// The age of the oldest transaction that is known and not applied, by
-    /// the source's clock; 0 when there is none.
+    /// The age of the oldest transaction that is not applied, by the source's
+    /// clock; 0 when there is none. While it does not stream, an upper bound:
+    /// how long ago everything was applied.
     pub lag_seconds: f64,
+    /// Attempts that have ended.
+    pub attempts: u64,
     /// Transactions of the source dealt with since the start.
     pub transactions: u64,
     /// Rows applied since the start.
@@ -69,6 +77,20 @@ pub(super) struct Reporter {
     /// When the oldest transaction that is known and not applied was
     /// committed, in microseconds since 2000-01-01; `NOTHING` without one.
     pending_since: AtomicI64,
+    /// The position of the last transaction whose beginning was read.
+    begun: AtomicU64,
+    marks: Mutex<Marks>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    /// When everything was applied last; before the first look, the start.
+    current_at: Instant,
+    /// Whether the stream's row has been read, so that `applied` is known.
+    row_read: bool,
+    /// The last transaction begun when an attempt failed: the stream is well
+    /// once it is past that.
+    failed_at: Option<Lsn>,
 }
 
 const NOTHING: i64 = i64::MIN;
@@ -93,6 +115,7 @@ impl Reporter {
             received: Lsn::default(),
             lag_bytes: 0,
             lag_seconds: 0.0,
+            attempts: 0,
             transactions: 0,
             rows: 0,
             discarded_rows: 0,
@@ -104,6 +127,12 @@ impl Reporter {
                 status,
                 applied,
                 pending_since: AtomicI64::new(NOTHING),
+                begun: AtomicU64::new(0),
+                marks: Mutex::new(Marks {
+                    current_at: Instant::now(),
+                    row_read: false,
+                    failed_at: None,
+                }),
             },
             status_out,
             applied_out,
@@ -114,11 +143,9 @@ impl Reporter {
         self.status.send_modify(|status| status.phase = phase);
     }
 
-    /// A connection streams, from a stored position on.
-    pub(super) fn streaming(&self, state: StreamState, stored: Lsn) {
-        self.pending_since.store(NOTHING, Ordering::Relaxed);
-        self.applied(state, stored, BatchCounts::default());
-        self.phase(FollowPhase::Streaming);
+    /// An attempt has ended.
+    pub(super) fn attempted(&self) {
+        self.status.send_modify(|status| status.attempts += 1);
     }
 
     /// What becomes of split tables' rows.
@@ -130,8 +157,44 @@ impl Reporter {
         });
     }
 
-    /// A transaction was received that was committed then.
-    pub(super) fn pending(&self, commit_time: i64) {
+    fn marks<T>(&self, with: impl FnOnce(&mut Marks) -> T) -> T {
+        with(&mut self.marks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The stream's row was read: so far is the target, streaming or not.
+    pub(super) fn stored(&self, row: &StreamRow) {
+        self.marks(|marks| {
+            if !std::mem::replace(&mut marks.row_read, true) {
+                // Nothing is known to have been applied since.
+                let then = Instant::now().checked_sub(row.unchanged);
+                marks.current_at = then.unwrap_or(marks.current_at);
+            }
+        });
+        self.applied(row.state, row.position, BatchCounts::default());
+    }
+
+    /// A connection streams.
+    pub(super) fn streaming(&self) {
+        self.pending_since.store(NOTHING, Ordering::Relaxed);
+        if self.marks(|marks| marks.failed_at.is_none()) {
+            self.phase(FollowPhase::Streaming);
+        }
+    }
+
+    /// An attempt has failed: the position of the last transaction that it read
+    /// and did not apply, 0 without one. Until it is past that it is not well.
+    pub(super) fn interrupted(&self) -> Lsn {
+        let begun = Lsn(self.begun.swap(0, Ordering::Relaxed));
+        if begun <= self.status.borrow().applied {
+            return Lsn::default();
+        }
+        self.marks(|marks| marks.failed_at = marks.failed_at.max(Some(begun)));
+        begun
+    }
+
+    /// A transaction was received that was committed then, and there.
+    pub(super) fn pending(&self, commit_time: i64, commit: Lsn) {
+        self.begun.store(commit.0, Ordering::Relaxed);
         // One task alone writes it.
         if self.pending_since.load(Ordering::Relaxed) == NOTHING {
             self.pending_since.store(commit_time, Ordering::Relaxed);
@@ -141,12 +204,22 @@ impl Reporter {
     /// Everything received was applied or discarded, up to `position`.
     pub(super) fn applied(&self, state: StreamState, position: Lsn, counts: BatchCounts) {
         self.pending_since.store(NOTHING, Ordering::Relaxed);
+        let mended = self.marks(|marks| {
+            let mended = marks.failed_at.is_some_and(|failed| position > failed);
+            if mended {
+                marks.failed_at = None;
+            }
+            mended
+        });
         self.applied.send_if_modified(|applied| {
             let further = position > *applied;
             *applied = position.max(*applied);
             further
         });
         self.status.send_modify(|status| {
+            if mended {
+                status.phase = FollowPhase::Streaming;
+            }
             status.state = Some(state);
             status.transactions += counts.transactions;
             status.rows += counts.rows;
@@ -154,7 +227,7 @@ impl Reporter {
             status.applied = status.applied.max(position);
             status.received = status.received.max(position);
             status.measure();
-            if status.lag_bytes == 0 {
+            if status.lag_bytes == 0 && status.phase == FollowPhase::Streaming {
                 status.lag_seconds = 0.0;
             }
         });
@@ -168,11 +241,53 @@ impl Reporter {
         } else {
             clock.saturating_sub(since).max(0)
         };
+        let age = Duration::from_micros(age.unsigned_abs());
+        self.measured(Some(end), age);
+    }
+
+    /// The source does not say where its log ends.
+    pub(super) fn log_end_unknown(&self) {
+        self.measured(None, Duration::ZERO);
+    }
+
+    fn measured(&self, end: Option<Lsn>, age: Duration) {
+        let (row_read, current_at) = self.marks(|marks| (marks.row_read, marks.current_at));
+        let mut current = false;
         self.status.send_modify(|status| {
-            status.received = status.received.max(end);
-            status.lag_seconds = Duration::from_micros(age.unsigned_abs()).as_secs_f64();
-            status.measure();
+            let streams = status.phase == FollowPhase::Streaming;
+            status.received = status.received.max(end.unwrap_or_default());
+            if row_read {
+                status.measure();
+            }
+            current = row_read && end.is_some() && status.lag_bytes == 0;
+            status.lag_seconds = if streams {
+                age.as_secs_f64()
+            } else if current {
+                0.0
+            } else {
+                current_at.elapsed().as_secs_f64().max(age.as_secs_f64())
+            };
         });
+        if current || (age.is_zero() && self.is_streaming()) {
+            self.marks(|marks| marks.current_at = Instant::now());
+        }
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.status.borrow().phase == FollowPhase::Streaming
+    }
+}
+
+impl FollowPhase {
+    /// Its word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Streaming => "streaming",
+            Self::Retrying { .. } => "retrying",
+            Self::Failed { .. } => "failed",
+            Self::Ended => "ended",
+        }
     }
 }
 

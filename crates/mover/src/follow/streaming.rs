@@ -17,13 +17,12 @@ use crate::{
     error::MoverError,
     pgoutput::LogicalMessage,
 };
-use postgres_types::PgLsn;
 use protocol::Lsn;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How long a batch waits for more when the source has not said that it has
@@ -37,13 +36,11 @@ const LONGEST_BATCH: Duration = Duration::from_millis(50);
 /// its log. It costs a commit on the target, and log there.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the end of the source's log is asked for, to know the lag.
-const END_INTERVAL: Duration = Duration::from_millis(250);
-
 /// Streams until asked to stop (`Ok`) or until something fails.
 pub(super) async fn stream(
     opened: Opened,
     reporter: &Arc<Reporter>,
+    one_by_one: Lsn,
     stopping: &CancellationToken,
 ) -> Result<(), MoverError> {
     let Opened {
@@ -60,13 +57,10 @@ pub(super) async fn stream(
         own_origins,
         row.state,
         row.position,
+        one_by_one,
     );
     reporter.split(applier.is_split());
-    reporter.streaming(row.state, row.position);
-    let mut log_end = LogEndTask(tokio::spawn(report_log_end(
-        Arc::clone(&source),
-        Arc::clone(reporter),
-    )));
+    reporter.streaming();
     let reporter = Arc::clone(reporter);
     let began = Instant::now();
     let mut stream = Stream {
@@ -85,7 +79,6 @@ pub(super) async fn stream(
             biased;
             () = stopping.cancelled() => return Ok(()),
             portion = stream.next() => portion?,
-            ended = &mut log_end.0 => return ended.unwrap_or(Ok(())),
         };
         stream.process(portion).await?;
     }
@@ -94,7 +87,7 @@ pub(super) async fn stream(
 struct Stream {
     applier: Applier,
     tables: Tables,
-    source: Arc<Session>,
+    source: Session,
     feed: Feed,
     assembler: TransactionAssembler,
     reporter: Arc<Reporter>,
@@ -152,16 +145,20 @@ impl Stream {
             FeedEvent::Message(message) => message,
         };
         let action = match message {
-            LogicalMessage::Begin { commit_time, .. } => {
+            LogicalMessage::Begin {
+                commit_time,
+                final_lsn,
+                ..
+            } => {
                 if self.assembler.is_empty() {
                     self.batch_began = Instant::now();
                 }
-                self.reporter.pending(commit_time);
+                self.reporter.pending(commit_time, final_lsn);
                 self.assembler.begin();
                 Action::Nothing
             }
-            LogicalMessage::Commit { end_lsn, .. } => {
-                self.assembler.commit(end_lsn, self.row_state)
+            LogicalMessage::Commit { lsn, end_lsn, .. } => {
+                self.assembler.commit(lsn, end_lsn, self.row_state)
             }
             LogicalMessage::Origin { name } => {
                 self.assembler.origin(&name);
@@ -247,32 +244,5 @@ impl Stream {
         let counts = self.assembler.committed();
         self.reporter.applied(state, position, counts);
         Ok(())
-    }
-}
-
-/// Reports the end of the source's log; aborted when dropped.
-struct LogEndTask(JoinHandle<Result<(), MoverError>>);
-
-impl Drop for LogEndTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Reports the end of the source's log and its clock every [`END_INTERVAL`];
-/// returns only an error.
-async fn report_log_end(source: Arc<Session>, reporter: Arc<Reporter>) -> Result<(), MoverError> {
-    let wrap = || MoverError::sql(source.side(), "asking for the end of the log");
-    let statement = source
-        .prepare(
-            "select pg_current_wal_flush_lsn(), \
-             (extract(epoch from clock_timestamp() - '2000-01-01 00:00:00+00') * 1000000)::bigint",
-        )
-        .await
-        .map_err(wrap())?;
-    loop {
-        let row = source.query_one(&statement, &[]).await.map_err(wrap())?;
-        reporter.log_end(Lsn(row.get::<_, PgLsn>(0).into()), row.get(1));
-        tokio::time::sleep(END_INTERVAL).await;
     }
 }

@@ -6,6 +6,7 @@ use crate::{error::MoverError, layout::SCHEMA};
 use plan::ExtractionName;
 use postgres_types::PgLsn;
 use protocol::{Epoch, Lsn, Side, stream::StreamState};
+use std::time::Duration;
 use tokio_postgres::GenericClient;
 
 /// `banyan.stream`, as the target's database holds it. Durable; changed only
@@ -20,6 +21,8 @@ pub struct StreamRow {
     pub system_identifier: String,
     /// The source's timeline.
     pub timeline: i32,
+    /// How long ago it was changed last.
+    pub unchanged: Duration,
 }
 
 /// Reads the row of the stream whose target is `target`. `None`: no such
@@ -33,7 +36,8 @@ pub async fn read(
     extraction: &ExtractionName,
 ) -> Result<Option<StreamRow>, MoverError> {
     let select = format!(
-        "select state, epoch, position, system_identifier, timeline \
+        "select state, epoch, position, system_identifier, timeline, \
+         greatest(extract(epoch from clock_timestamp() - changed_at), 0)::float8 \
          from {SCHEMA}.stream where extraction = $1"
     );
     let row = client
@@ -69,6 +73,7 @@ pub async fn read(
         position: Lsn(row.get::<_, PgLsn>(2).into()),
         system_identifier: row.get(3),
         timeline: row.get(4),
+        unchanged: Duration::try_from_secs_f64(row.get(5)).unwrap_or_default(),
     }))
 }
 

@@ -6,5 +6,8 @@ mod exactly_once;
 mod handing_over;
 mod past_the_fence;
 mod promptness;
+mod proof;
 mod refusals;
+mod reshaping;
+mod resuming;
 mod scene;

@@ -30,6 +30,10 @@ pub struct RolloutFile {
     /// clients are known by.
     #[serde(default)]
     pub(crate) flag: Option<Text>,
+    /// Whether reads stay at the service while its change stream is not well
+    /// (default false: they go back to the owner until it is).
+    #[serde(default)]
+    pub(crate) stale_reads: bool,
 }
 
 /// How traffic is shifted.
@@ -38,6 +42,7 @@ pub(crate) struct Rollout {
     pub(crate) force: Option<Force>,
     pub(crate) read_your_writes: Option<Located<ReadYourWrites>>,
     pub(crate) flag: Option<String>,
+    pub(crate) stale_reads: bool,
 }
 
 /// How testers choose a side for their reads, and for their writes where both
@@ -74,6 +79,7 @@ pub(crate) fn resolve(
             force: None,
             read_your_writes: None,
             flag: None,
+            stale_reads: false,
         });
     };
     let force = file
@@ -100,5 +106,6 @@ pub(crate) fn resolve(
         force,
         read_your_writes,
         flag: flag.transpose()?,
+        stale_reads: file.stale_reads,
     })
 }

@@ -122,6 +122,50 @@ impl Followers {
         }
     }
 
+    /// Waits until a direction fails, and says how; at once where it is not
+    /// followed.
+    pub(super) async fn failed(&self, direction: Direction) -> String {
+        let Some(mut status) = self.status(direction) else {
+            return "it is not followed".to_owned();
+        };
+        let failed = status
+            .wait_for(|now| matches!(now.phase, FollowPhase::Failed { .. } | FollowPhase::Ended));
+        match failed.await {
+            Ok(now) => now.problem().unwrap_or_default(),
+            Err(_) => "it has ended".to_owned(),
+        }
+    }
+
+    /// Has both try now, and waits for what comes of it.
+    pub(super) async fn resume(&self) -> Result<(), WorkError> {
+        let mut before = Vec::new();
+        for direction in Direction::BOTH {
+            let status = self.status(direction).ok_or_else(|| {
+                WorkError::Transient(format!("the {} stream was stopped", direction.as_str()))
+            })?;
+            let attempts = status.borrow().attempts;
+            before.push((direction, status, attempts));
+        }
+        if let Some(running) = &*self.running() {
+            running.followers.iter().for_each(Follower::resume);
+        }
+        for (direction, mut status, attempts) in before {
+            let settled = status
+                .wait_for(|now| now.phase == FollowPhase::Streaming || now.attempts > attempts);
+            let name = direction.as_str();
+            let problem = match tokio::time::timeout(STREAM_TIMEOUT, settled).await {
+                Ok(Ok(now)) if now.phase == FollowPhase::Streaming => continue,
+                Ok(Ok(now)) => now.problem().unwrap_or_default(),
+                Ok(Err(_)) => "it has ended".to_owned(),
+                Err(_) => "it is still being tried".to_owned(),
+            };
+            return Err(WorkError::Transient(format!(
+                "the {name} stream: {problem}"
+            )));
+        }
+        Ok(())
+    }
+
     /// Where a direction is, as `banyan status` shows it.
     pub(super) fn progress(&self, direction: Direction) -> Option<StreamProgress> {
         self.status(direction)
@@ -130,11 +174,12 @@ impl Followers {
 }
 
 fn stream_progress(status: &FollowStatus) -> StreamProgress {
-    let state = match status.state {
-        Some(StreamState::Applying(_)) => "applying",
-        Some(StreamState::Stopped(_)) => "stopped",
-        Some(StreamState::Waiting) => "waiting",
-        None => "connecting",
+    let state = match (&status.phase, status.state) {
+        (FollowPhase::Streaming, Some(StreamState::Applying(_))) => "applying",
+        (FollowPhase::Streaming, Some(StreamState::Stopped(_))) => "stopped",
+        (FollowPhase::Streaming, Some(StreamState::Waiting)) => "waiting",
+        (FollowPhase::Streaming, None) => "connecting",
+        (phase, _) => phase.as_str(),
     };
     StreamProgress {
         state: state.to_owned(),

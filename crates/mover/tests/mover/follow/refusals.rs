@@ -1,61 +1,9 @@
 //! What a follower does not go on with, and how it says so.
 
-use crate::follow::scene::{Scene, failed, idle_slot};
+use crate::follow::scene::{Scene, failed, idle_slot, status};
 use anyhow::{Result, ensure};
+use mover::follow::FollowPhase;
 use protocol::{Side, stream::Direction};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn changed_tables() -> Result<()> {
-    for (change, column, words) in [
-        (
-            "alter table contracts add column surprise integer",
-            "surprise",
-            "got this column",
-        ),
-        (
-            "alter table contracts drop column span",
-            "span",
-            "lost this column",
-        ),
-        (
-            "alter table contracts rename column note to remark",
-            "remark",
-            "got this column",
-        ),
-        (
-            "alter table contracts alter price type numeric(12,2)",
-            "price",
-            "no longer numeric(10,2)",
-        ),
-        (
-            "alter table contracts replica identity using index contracts_u_key",
-            "contracts",
-            "replica identity",
-        ),
-    ] {
-        let scene = Scene::new(
-            "alter table contracts alter u set default gen_random_uuid(), alter u set not null",
-        )
-        .await?;
-        let forward = scene.follow(Direction::Forward);
-        let user = scene.user(Side::Monolith).await?;
-        user.batch_execute("insert into contracts (title) values ('before')")
-            .await?;
-        scene.caught_up(&forward, Side::Monolith).await?;
-        scene.same().await?;
-        user.batch_execute(change).await?;
-        user.batch_execute("insert into contracts (title) values ('after')")
-            .await?;
-        let error = failed(&forward).await?;
-        ensure!(
-            error.contains(&format!("contracts.{column}"))
-                || error.starts_with("public.contracts:"),
-            "{change}: {error}"
-        );
-        ensure!(error.contains(words), "{change}: {error}");
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_ahead_of_the_row() -> Result<()> {
@@ -73,7 +21,7 @@ async fn a_slot_ahead_of_the_row() -> Result<()> {
     .await?;
     let error = failed(&scene.follow(Direction::Forward)).await?;
     ensure!(
-        error.contains("ahead of") && error.contains("start it again"),
+        error.contains("ahead of") && error.contains("banyan cancel big-contracts"),
         "{error}"
     );
 
@@ -104,7 +52,8 @@ async fn another_server_or_no_stream() -> Result<()> {
     Ok(())
 }
 
-/// The row was moved on by somebody behind the follower's back.
+/// The row was moved on by somebody behind the follower's back: nothing is
+/// applied by a belief; the next attempt goes on from where the row is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moved_row() -> Result<()> {
     let scene = Scene::new("").await?;
@@ -120,7 +69,15 @@ async fn a_moved_row() -> Result<()> {
         .await?;
     user.batch_execute("insert into contracts (title) values ('two')")
         .await?;
-    let error = failed(&forward).await?;
-    ensure!(error.contains("somebody else applies"), "{error}");
+    let wrong = |phase: &FollowPhase| match phase {
+        FollowPhase::Retrying { error } => error.contains("somebody else applies"),
+        _ => false,
+    };
+    status(&forward, "an attempt that failed", |now| {
+        now.attempts > 0 || wrong(&now.phase)
+    })
+    .await?;
+    scene.caught_up(&forward, Side::Monolith).await?;
+    ensure!(scene.same().await? == 2);
     Ok(())
 }
