@@ -36,6 +36,7 @@ mod set_watched;
 mod shared_role;
 mod shared_writes;
 mod story;
+mod stream_fails_and_returns;
 mod taken_over;
 mod target_killed_during_switch;
 mod vanished_host;

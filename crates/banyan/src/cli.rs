@@ -258,7 +258,6 @@ struct Dangerous {
 }
 
 /// Carries out the command line.
-#[expect(clippy::too_many_lines, reason = "one arm for each verb")]
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { verb, shared } = arguments;
     let state = &shared.state;
