@@ -8,7 +8,7 @@ mod operations;
 mod plans;
 mod proofs;
 
-pub use framing::{answer, guard, proxy};
+pub use framing::{answer, http1, proxy};
 pub use heads::{head, key, target, trace};
 pub use operations::operation;
 pub use plans::{kong, plan};
@@ -19,7 +19,7 @@ pub type Target = fn(&[u8]);
 
 /// Each by the name of its corpus, `fuzz/corpus/NAME`.
 pub const TARGETS: [(&str, Target); 12] = [
-    ("guard", guard),
+    ("http1", http1),
     ("answer", answer),
     ("target", target),
     ("key", key),

@@ -1,4 +1,4 @@
-//! Where messages end: requests as the guard sees them, answers, and what a
+//! Where messages end: requests as the validator sees them, answers, and what a
 //! proxy in front says before either.
 
 use crate::{
@@ -14,9 +14,9 @@ const LIMITS: Limits = Limits {
     headers: 100,
 };
 
-/// The guard says the same however its input is split, and what it passes, a
+/// The validator says the same however its input is split, and what it passes, a
 /// reader of another make frames alike.
-pub fn guard(bytes: &[u8]) {
+pub fn http1(bytes: &[u8]) {
     let (ends, refused) = ends(bytes);
     let mut whole = Validator::new(LIMITS);
     let verdict = whole.feed(bytes);
@@ -35,14 +35,14 @@ pub fn guard(bytes: &[u8]) {
     let other = reference(bytes);
     assert!(
         other.ends.starts_with(&ends),
-        "the guard ends messages at {ends:?}, the other reader at {:?}",
+        "the validator ends messages at {ends:?}, the other reader at {:?}",
         other.ends
     );
     assert!(
         verdict.is_err()
             || whole.is_in_line()
             || (other.ends.len() == ends.len() && !other.is_broken),
-        "the guard passes what the other reader refuses"
+        "the validator passes what the other reader refuses"
     );
 }
 
@@ -67,15 +67,15 @@ fn why(
     (refused.place, refused.why)
 }
 
-/// Where messages end, as the guard sees it, byte by byte.
+/// Where messages end, as the validator sees it, byte by byte.
 fn ends(bytes: &[u8]) -> (Vec<usize>, Result<(), Refused>) {
-    let mut guard = Validator::new(LIMITS);
+    let mut validator = Validator::new(LIMITS);
     let mut ends = Vec::new();
     for (at, byte) in bytes.iter().enumerate() {
-        if let Err(refused) = guard.feed(&[*byte]) {
+        if let Err(refused) = validator.feed(&[*byte]) {
             return (ends, Err(refused));
         }
-        if guard.is_between() {
+        if validator.is_between() {
             ends.push(at + 1);
         }
     }

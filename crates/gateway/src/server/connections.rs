@@ -230,7 +230,7 @@ async fn begin_plainly(
 
 /// Speaks HTTP/1 with a client, and whatever it upgrades to.
 ///
-/// This is the one place where HTTP/1's bytes come in, through a guard that
+/// This is the one place where HTTP/1's bytes come in, through a validator that
 /// comes off at the upgrade.
 async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wire: Wire) {
     let tunnel = Rc::new(TunnelSlot::default());
@@ -256,7 +256,7 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
     // A connection keeps the bounds that it began with.
     let config = Arc::clone(&current.get().config);
     let client = &config.settings.client;
-    let io = Validated::new(TokioIo::new(wire), &config.guard);
+    let io = Validated::new(TokioIo::new(wire), &config.http1_policy);
     let mut http = http1::Builder::new();
     // Said, even if it is hyper's own, this number makes hyper allocate and
     // clear that many places for each head.

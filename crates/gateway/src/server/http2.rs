@@ -106,7 +106,7 @@ pub(crate) async fn converse(
     // A connection keeps the bounds that it began with.
     let config = Arc::clone(&current.get().config);
     let client = config.settings.client;
-    let io = Validated::open(TokioIo::new(wire), &config.guard);
+    let io = Validated::open(TokioIo::new(wire), &config.http1_policy);
     drop(config);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())

@@ -17,7 +17,7 @@ pub(crate) struct Config {
     pub(crate) features: AllFeatures,
     pub(crate) upstreams: Upstreams,
     pub(crate) settings: plan::Gateway,
-    pub(crate) guard: Arc<http1_validator::Policy>,
+    pub(crate) http1_policy: Arc<http1_validator::Policy>,
     pub(crate) access: Access,
     pub(crate) flags: Flags,
     pub(crate) pages: Pages,
@@ -53,7 +53,7 @@ impl Config {
             features: AllFeatures::new(plan),
             upstreams,
             settings: plan.gateway.clone(),
-            guard: http1_validator::Policy::new(
+            http1_policy: http1_validator::Policy::new(
                 &plan.gateway.client,
                 state.metrics.clone().counts_malformed(),
             ),

@@ -83,7 +83,7 @@ impl LsnSampler {
         loop {
             self.wake.notified().await;
             let mut retry = RETRY_FIRST;
-            while !self.settle().await {
+            while !self.sample().await {
                 self.is_failing.set(true);
                 tokio::time::sleep(retry).await;
                 retry = (retry * 2).min(RETRY_LONGEST);
@@ -93,7 +93,7 @@ impl LsnSampler {
     }
 
     /// Settles what has gathered; whether it could.
-    async fn settle(&self) -> bool {
+    async fn sample(&self) -> bool {
         let batch = mem::take(&mut *self.answered.borrow_mut());
         let mut asked = mem::take(&mut *self.asked.borrow_mut());
         // Writes under an earlier ownership need no pin: the owner of today had

@@ -51,9 +51,9 @@ impl Local {
 
     /// Lets a request pass the breaker, where there is one.
     pub(crate) fn pass(&self, begun: Instant) -> Result<Option<BreakerPermit<'_>>, Duration> {
-        let guard = self.upstream.breaker.as_ref();
-        guard
-            .map(|guard| guard.pass(&self.unreported, begun))
+        let breaker = self.upstream.breaker.as_ref();
+        breaker
+            .map(|breaker| breaker.pass(&self.unreported, begun))
             .transpose()
     }
 
@@ -125,8 +125,8 @@ impl Locals {
         let now = Instant::now();
         for local in &self.all {
             local.pool.sweep();
-            if let Some(guard) = &local.upstream.breaker {
-                guard.tell(&local.unreported, now);
+            if let Some(breaker) = &local.upstream.breaker {
+                breaker.tell(&local.unreported, now);
             }
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct UnreportedCounts(Cell<Tally>);
 /// A request that a breaker let pass. Dropped without an end, it was abandoned.
 #[derive(Debug)]
 pub(crate) struct BreakerPermit<'a> {
-    guard: &'a SharedBreaker,
+    breaker: &'a SharedBreaker,
     unreported: &'a UnreportedCounts,
     begun: Instant,
     /// Where it is a probe whose end was not told yet.
@@ -63,7 +63,7 @@ impl SharedBreaker {
             }
         };
         Ok(BreakerPermit {
-            guard: self,
+            breaker: self,
             unreported,
             begun,
             probe,
@@ -113,7 +113,7 @@ impl BreakerPermit<'_> {
     /// It ended.
     pub(crate) fn end(mut self, failed: bool) {
         let slow = self
-            .guard
+            .breaker
             .settings
             .slow
             .is_some_and(|slow| self.begun.elapsed() > slow.over);
@@ -124,7 +124,7 @@ impl BreakerPermit<'_> {
                 Probe::Passed
             };
             let now = Instant::now();
-            self.guard
+            self.breaker
                 .change(|breaker| breaker.end_probe(now, round, probe));
             return;
         }
@@ -139,7 +139,7 @@ impl BreakerPermit<'_> {
             // Later than it begun by as long as it took: no matter in a window
             // of seconds, but a failure must not be older than it is.
             let now = if failed { Instant::now() } else { self.begun };
-            self.guard.tell(self.unreported, now);
+            self.breaker.tell(self.unreported, now);
         }
     }
 }
@@ -148,7 +148,7 @@ impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
         if let Some(round) = self.probe.take() {
             let now = Instant::now();
-            self.guard
+            self.breaker
                 .change(|breaker| breaker.end_probe(now, round, Probe::Abandoned));
         }
     }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_failure_brings_in_what_went_well_before_it() {
-        let guard = SharedBreaker::new(
+        let breaker = SharedBreaker::new(
             "a",
             &plan::Breaker {
                 errors: Percent::parse("50%").unwrap(),
@@ -183,8 +183,8 @@ mod tests {
         );
         let unreported = UnreportedCounts::default();
         let end = |failed: bool| {
-            let passage = guard.pass(&unreported, Instant::now()).unwrap();
-            passage.end(failed);
+            let permit = breaker.pass(&unreported, Instant::now()).unwrap();
+            permit.end(failed);
         };
         for _ in 0..10 {
             end(false);
@@ -192,11 +192,11 @@ mod tests {
         for _ in 0..9 {
             end(true);
         }
-        assert!(guard.is_closed());
+        assert!(breaker.is_closed());
         // An abandoned one says nothing.
-        drop(guard.pass(&unreported, Instant::now()).unwrap());
+        drop(breaker.pass(&unreported, Instant::now()).unwrap());
         end(true);
-        assert_eq!(guard.state(), BreakerState::Open);
-        assert!(guard.pass(&unreported, Instant::now()).is_err());
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(breaker.pass(&unreported, Instant::now()).is_err());
     }
 }

@@ -13,20 +13,20 @@ use protocol::Side;
 use std::{fmt, sync::Arc};
 
 /// Of the extractions of the plan in use.
-struct Standings(Arc<ArcSwap<Config>>);
+struct RoutingStates(Arc<ArcSwap<Config>>);
 
-impl fmt::Debug for Standings {
+impl fmt::Debug for RoutingStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Standings")
+        f.write_str("RoutingStates")
     }
 }
 
 /// Registers the metrics.
 pub(crate) fn register(current: &Arc<ArcSwap<Config>>, registry: &mut Registry) {
-    registry.register_collector(Box::new(Standings(Arc::clone(current))));
+    registry.register_collector(Box::new(RoutingStates(Arc::clone(current))));
 }
 
-impl Collector for Standings {
+impl Collector for RoutingStates {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let config = self.0.load();
         let snapshot = config.state.snapshot.load();

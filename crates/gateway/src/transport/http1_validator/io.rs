@@ -67,7 +67,7 @@ impl Policy {
 /// order behind earlier answers, and closes; a malformed body fails.
 pub(crate) struct Validated<IO> {
     io: IO,
-    guard: Validator,
+    validator: Validator,
     policy: Arc<Policy>,
     /// Whether bytes pass as they are: they are not HTTP/1.
     is_open: bool,
@@ -104,7 +104,7 @@ impl<IO> Validated<IO> {
     pub(crate) fn new(io: IO, policy: &Arc<Policy>) -> Self {
         Self {
             io,
-            guard: Validator::new(policy.limits),
+            validator: Validator::new(policy.limits),
             policy: Arc::clone(policy),
             is_open: false,
             refusal: Refusal::None,
@@ -131,7 +131,7 @@ impl<IO> Validated<IO> {
 
     /// Judges bytes; says how many may pass.
     fn judge(&mut self, bytes: &[u8]) -> usize {
-        let Err(refused) = self.guard.feed(bytes) else {
+        let Err(refused) = self.validator.feed(bytes) else {
             return bytes.len();
         };
         tracing::debug!(reason = refused.why.reason(), "malformed request refused");
@@ -148,7 +148,7 @@ impl<IO> Validated<IO> {
 
     /// Ends a head that takes too long.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.guard.is_in_head() {
+        if !self.validator.is_in_head() {
             return Poll::Pending;
         }
         let end = || Instant::now() + self.policy.head;
@@ -258,7 +258,7 @@ impl<IO: Read + Unpin> Read for Validated<IO> {
                 Poll::Pending => return this.poll_head(cx),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(done)) => {
-                    if this.head.is_some() && !this.guard.is_in_head() {
+                    if this.head.is_some() && !this.validator.is_in_head() {
                         this.head = None;
                     }
                     if done {
@@ -292,7 +292,7 @@ impl<IO: Read + Write + Unpin> Write for Validated<IO> {
         if let Linger::NotYet = this.linger {
             let ended = Pin::new(&mut this.io).poll_shutdown(cx);
             ready!(this.watch(ended, cx))?;
-            this.linger = if this.is_open || this.guard.is_between() {
+            this.linger = if this.is_open || this.validator.is_between() {
                 Linger::Over
             } else {
                 let end = Box::new(Deadline::at(Instant::now() + LINGER));
@@ -328,7 +328,7 @@ mod tests {
 
     type Reasons = Arc<Mutex<Vec<&'static str>>>;
 
-    fn guarded(
+    fn validated(
         head: Duration,
         write: Duration,
     ) -> (Validated<TokioIo<DuplexStream>>, DuplexStream, Reasons) {
@@ -374,7 +374,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_malformed_head_is_replaced_and_told_once() {
-        let (mut io, mut far, told) = guarded(LONG, LONG);
+        let (mut io, mut far, told) = validated(LONG, LONG);
         far.write_all(b"GET / HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\na: b\n")
             .await
             .unwrap();
@@ -391,7 +391,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_malformed_body_is_an_error() {
-        let (mut io, mut far, told) = guarded(LONG, LONG);
+        let (mut io, mut far, told) = validated(LONG, LONG);
         let head = b"GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
         far.write_all(head).await.unwrap();
         far.write_all(b"x\r\n").await.unwrap();
@@ -403,7 +403,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_open_one_lets_everything_pass() {
-        let (io, mut far, told) = guarded(LONG, LONG);
+        let (io, mut far, told) = validated(LONG, LONG);
         let policy = Arc::clone(&io.policy);
         let mut io = Validated::open(io.into_inner().unwrap(), &policy);
         far.write_all(b"\0\n").await.unwrap();
@@ -413,7 +413,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_refused_is_upgraded() {
-        let (mut io, mut far, _) = guarded(LONG, LONG);
+        let (mut io, mut far, _) = validated(LONG, LONG);
         far.write_all(b"GET / HTTP/1.1\r\n\r\nearly").await.unwrap();
         assert_eq!(
             read(&mut io, 4096).await.unwrap(),
@@ -427,7 +427,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_head_ends_and_an_idle_connection_does_not() {
         in_a_worker(async {
-            let (mut io, mut far, _) = guarded(SHORT, LONG);
+            let (mut io, mut far, _) = validated(SHORT, LONG);
             let idle = tokio::time::timeout(SHORT * 3, read(&mut io, 4096)).await;
             assert!(idle.is_err());
             far.write_all(b"GET").await.unwrap();
@@ -450,7 +450,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
         in_a_worker(async {
-            let (mut io, mut far, _) = guarded(LONG, SHORT);
+            let (mut io, mut far, _) = validated(LONG, SHORT);
             let big = vec![0; 8192];
             let mut write = async || poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &big)).await;
             assert_eq!(write().await.unwrap(), 4096);

@@ -1,4 +1,4 @@
-//! The guard as a whole: messages one after another, in any splitting.
+//! The validator as a whole: messages one after another, in any splitting.
 
 use super::*;
 use proptest::prelude::*;
@@ -10,17 +10,17 @@ const LIMITS: Limits = Limits {
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Feeds parts; says what was refused, and whether the guard is between messages.
+/// Feeds parts; says what was refused, and whether the validator is between messages.
 fn verdict<'a>(
     parts: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Option<(MessagePart, Malformed)>, bool) {
-    let mut guard = Validator::new(LIMITS);
+    let mut validator = Validator::new(LIMITS);
     let mut said = None;
     for part in parts {
-        let refused = guard.feed(part).err();
+        let refused = validator.feed(part).err();
         said = said.or(refused.map(|it| (it.place, it.why)));
     }
-    (said, guard.is_between())
+    (said, validator.is_between())
 }
 
 /// Judges a text whole, in single bytes and in two parts split anywhere.
@@ -150,21 +150,27 @@ fn bounds_are_exact() {
 fn what_is_before_a_malformed_message_passes() {
     let good = "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx";
     let text = format!("{good}GET / HTTP/1.1\r\na: b\nGET /x HTTP/1.1\r\n\r\n");
-    let mut guard = Validator::new(LIMITS);
-    let refused = guard.feed(text.as_bytes()).unwrap_err();
+    let mut validator = Validator::new(LIMITS);
+    let refused = validator.feed(text.as_bytes()).unwrap_err();
     // Its request line, too, which is none without an empty line behind it.
     assert_eq!(refused.passed, good.len() + "GET / HTTP/1.1\r\n".len());
-    assert_eq!(guard.feed(b"GET / HTTP/1.1\r\n\r\n").unwrap_err().passed, 0);
+    assert_eq!(
+        validator
+            .feed(b"GET / HTTP/1.1\r\n\r\n")
+            .unwrap_err()
+            .passed,
+        0
+    );
 }
 
 #[test]
-fn an_idle_guard_holds_nothing() {
-    let mut guard = Validator::new(LIMITS);
+fn an_idle_validator_holds_nothing() {
+    let mut validator = Validator::new(LIMITS);
     for byte in b"GET / HTTP/1.1\r\na: b\r\n\r\n" {
-        guard.feed(&[*byte]).unwrap();
+        validator.feed(&[*byte]).unwrap();
     }
-    assert!(guard.is_between());
-    assert_eq!(guard.begun.capacity(), 0);
+    assert!(validator.is_between());
+    assert_eq!(validator.begun.capacity(), 0);
     assert!(size_of::<Validator>() <= 96, "{}", size_of::<Validator>());
 }
 
