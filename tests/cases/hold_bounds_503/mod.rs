@@ -31,7 +31,10 @@ async fn hold_bounds_503() -> Result<()> {
         plan.replace(
             "held-requests: 1000",
             &format!("held-requests: {HELD_REQUESTS}"),
-        )
+        )?
+        // A transaction as old as the drain is refused before the hold.
+        .replace("drain: 1s", "drain: 5s")?
+        .replace("hold: 2s", "hold: 6s")
     })
     .await?;
     // Keeps the switch from getting its lock: the hold lasts as long as it may.

@@ -86,7 +86,7 @@ async fn planted_difference() -> Result<()> {
 
     client
         .batch_execute(&format!(
-            "DELETE FROM contract_service.tags WHERE id = {extra}"
+            "{pass}; DELETE FROM contract_service.tags WHERE id = {extra}; COMMIT"
         ))
         .await?;
     let found = stage.banyan.verify().await?;

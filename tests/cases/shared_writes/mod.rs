@@ -34,7 +34,8 @@ async fn set() -> Result<(Stage, Plan, Web)> {
         )?
         .replace_between("    switch:\n", "      hold: 2s", "")?
         .replace_between("      hold: 2s", "      block: 1000", "")?
-        .replace("      block: 1000", "")?;
+        .replace("      block: 1000", "")?
+        .replace("      observe: 1s", "")?;
     stage.banyan = stage.scene.command_line(&plan)?;
     Ok((stage, plan, web))
 }
