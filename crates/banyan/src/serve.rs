@@ -1,7 +1,7 @@
 //! `banyan serve`: gateway, movers and conductor in one process.
 
+mod begun;
 mod current_plan;
-mod guard;
 mod local_gateway;
 mod local_mover;
 mod metrics;
@@ -87,7 +87,7 @@ enum End {
 
 /// Runs until it is told to stop, or another one takes over.
 pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(), Failure> {
-    let refusals = guard::refusals(None, plan).await;
+    let refusals = begun::refusals(None, plan).await;
     if !refusals.is_empty() {
         return Err(Failure::Refused(refusals.join("; ")));
     }

@@ -84,7 +84,7 @@ pub struct Progress {
     pub writers: Vec<String>,
     /// What was seen while it ran and not forgotten, as the databases keep it.
     #[serde(default)]
-    pub seen: Seen,
+    pub seen: Observations,
     /// Tables that both sides write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_tables: Vec<SharedTable>,
@@ -92,7 +92,7 @@ pub struct Progress {
 
 /// What was seen of an extraction and not forgotten.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Seen {
+pub struct Observations {
     /// For how long it was looked who writes the monolith's tables.
     pub looked_seconds: f64,
     /// Who was seen to.

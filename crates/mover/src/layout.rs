@@ -259,7 +259,7 @@ $fence$;
 grant usage on schema {SCHEMA} to public;
 grant select on all tables in schema {SCHEMA} to public;
 "#,
-            notes = notes::tables(),
+            notes = notes::tables(SCHEMA),
         )
     }
 

@@ -3,7 +3,7 @@
 
 use super::render;
 use crate::exit::Failure;
-use mover::{Mover, objects::notes::Writer, readiness::seen::Seen};
+use mover::{Mover, objects::notes::Writer, readiness::seen::Observations};
 use plan::{ExtractionName, Plan};
 
 pub(super) async fn run(
@@ -43,7 +43,7 @@ fn mover(plan: &Plan, extraction: &str) -> Result<Mover, Failure> {
     })
 }
 
-fn show(seen: &Seen, declared: &[String]) {
+fn show(seen: &Observations, declared: &[String]) {
     let mut rows = render::table(&["writer", "declared", "writes", "together with", "last seen"]);
     for writer in &seen.writers {
         let is_declared = if declared.contains(&writer.application) {

@@ -1,6 +1,6 @@
 //! The gateway of this process, as the conductor sees gateways.
 
-use super::{current_plan::CurrentPlan, guard};
+use super::{begun, current_plan::CurrentPlan};
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
@@ -68,7 +68,7 @@ impl LocalGateway {
         let now = current.get();
         if !now.needs_restart(&plan).is_empty() {
             // It is refused in any case: by what has begun, if that is why.
-            let refusals = guard::refusals(Some(&now), &plan).await;
+            let refusals = begun::refusals(Some(&now), &plan).await;
             if !refusals.is_empty() {
                 return Err(refusals.join("; "));
             }

@@ -412,7 +412,7 @@ impl ports::Mover for LocalMover {
 }
 
 /// What was seen, as the status shows it.
-fn seen(seen: readiness::seen::Seen, declared: &[String]) -> ports::Seen {
+fn seen(seen: readiness::seen::Observations, declared: &[String]) -> ports::Observations {
     let writer = |one: Writer| ports::SeenWriter {
         declared: declared.contains(&one.application),
         application: one.application,
@@ -430,7 +430,7 @@ fn seen(seen: readiness::seen::Seen, declared: &[String]) -> ports::Seen {
         first_seen: one.first_seen,
         last_seen: one.last_seen,
     };
-    ports::Seen {
+    ports::Observations {
         looked_seconds: seen.looking.seconds,
         writers: seen.writers.into_iter().map(writer).collect(),
         rows_past_fence: seen.discarded.into_iter().map(rows).collect(),

@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// What was seen of one extraction and not forgotten.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Seen {
+pub struct Observations {
     /// For how long it was looked who writes.
     pub looking: Looking,
     /// Who was seen to write the monolith's tables.
@@ -29,7 +29,7 @@ pub struct Seen {
 
 impl Mover {
     /// All that was seen and not forgotten.
-    pub async fn seen(&self) -> Result<Seen, MoverError> {
+    pub async fn seen(&self) -> Result<Observations, MoverError> {
         let (monolith, service) = tokio::try_join!(
             Session::open(Side::Monolith, self.database(Side::Monolith)),
             Session::open(Side::Service, self.database(Side::Service)),
@@ -73,7 +73,7 @@ pub(super) async fn read(
     mover: &Mover,
     monolith: &Session,
     service: &mut Option<Session>,
-) -> Result<Seen, MoverError> {
+) -> Result<Observations, MoverError> {
     let name = &mover.extraction.name;
     let mut discarded = Vec::new();
     discarded.extend(notes::discarded(&**monolith, Side::Monolith, name).await?);
@@ -84,7 +84,7 @@ pub(super) async fn read(
     if let Some(session) = service {
         discarded.extend(notes::discarded(&**session, Side::Service, name).await?);
     }
-    Ok(Seen {
+    Ok(Observations {
         looking: notes::looking(&**monolith, name).await?,
         writers: notes::writers(&**monolith, name).await?,
         discarded,
@@ -114,7 +114,7 @@ fn listed(tables: &BTreeSet<String>) -> String {
     tables.join(", ")
 }
 
-impl Seen {
+impl Observations {
     /// Rows past a fence that no clean verify has cleared: the sides differ, or
     /// nobody knows that they do not.
     pub fn strangers_rows(&self, extraction: &ExtractionName) -> Vec<Blocker> {
@@ -245,9 +245,9 @@ mod tests {
     #[test]
     fn all_tables_of_a_mixed_transaction_are_named_and_no_writer_is_called_nothing() {
         let extraction = ExtractionName::new("shop").unwrap();
-        let seen = Seen {
+        let seen = Observations {
             writers: vec![writer("", &[]), writer("web", &["audit", "points"])],
-            ..Seen::default()
+            ..Observations::default()
         };
         let found = seen.writers_in_the_way(&extraction, &["web".to_owned()]);
         let text: Vec<_> = found.iter().map(ToString::to_string).collect();
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn looking_takes_its_time() {
-        let mut seen = Seen::default();
+        let mut seen = Observations::default();
         let observe = Duration::from_mins(1);
         assert!(
             seen.too_short(observe)

@@ -13,7 +13,7 @@
 //! nothing is forgotten by a restart. A switch wants a least time
 //! (`switch.observe`).
 
-use super::seen::{self, Seen};
+use super::seen::{self, Observations};
 use crate::{
     database::{session::Session, sql},
     error::MoverError,
@@ -45,7 +45,7 @@ const WAITING_MAX: usize = 1_000;
 /// Samples the writers until it is dropped.
 #[derive(Debug)]
 pub struct WriterObserver {
-    seen: watch::Sender<Seen>,
+    seen: watch::Sender<Observations>,
     task: JoinHandle<()>,
 }
 
@@ -72,7 +72,7 @@ const WRITERS: &str = "with held as ( \
 impl WriterObserver {
     /// Begins to sample the monolith's side.
     pub fn start(mover: &Mover) -> Self {
-        let seen = watch::Sender::new(Seen::default());
+        let seen = watch::Sender::new(Observations::default());
         let (mover, shared) = (mover.clone(), seen.clone());
         let task = tokio::spawn(async move {
             loop {
@@ -87,12 +87,12 @@ impl WriterObserver {
 
     /// All that was seen and not forgotten, as the databases keep it, a few
     /// seconds old.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> Observations {
         self.seen.borrow().clone()
     }
 
     /// The databases have been read by somebody else.
-    pub fn know(&self, seen: Seen) {
+    pub fn know(&self, seen: Observations) {
         self.seen.send_replace(seen);
     }
 }
@@ -104,7 +104,7 @@ impl Drop for WriterObserver {
 }
 
 /// One session's life.
-async fn observe(mover: &Mover, shared: &watch::Sender<Seen>) -> Result<(), MoverError> {
+async fn observe(mover: &Mover, shared: &watch::Sender<Observations>) -> Result<(), MoverError> {
     let side = Side::Monolith;
     let session = Session::open(side, mover.database(side)).await?;
     let statement = session

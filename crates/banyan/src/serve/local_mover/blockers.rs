@@ -5,7 +5,7 @@ use super::followers::Followers;
 use mover::{
     Mover, MoverError,
     follow::FollowPhase,
-    readiness::{self, seen::Seen},
+    readiness::{self, seen::Observations},
 };
 use plan::{HostAddresses, Upstream};
 use protocol::{Side, stream::Direction};
@@ -64,7 +64,7 @@ pub(super) async fn of_seen(
     from: Side,
     declared: &[String],
     observe: Duration,
-) -> Result<(Seen, Vec<String>), MoverError> {
+) -> Result<(Observations, Vec<String>), MoverError> {
     let name = &mover.extraction().name;
     let mut seen = mover.seen().await?;
     let mut found = seen.strangers_rows(name);

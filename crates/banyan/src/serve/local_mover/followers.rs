@@ -5,7 +5,7 @@ use conductor::ports::{StreamProgress, WorkError};
 use mover::{
     Claims, Mover,
     follow::{FollowPhase, FollowStatus, Follower},
-    readiness::{seen::Seen, writers::WriterObserver},
+    readiness::{seen::Observations, writers::WriterObserver},
 };
 use protocol::{
     Side,
@@ -84,7 +84,7 @@ impl Followers {
     }
 
     /// What was seen while they ran, now or earlier.
-    pub(super) fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Observations {
         self.running()
             .as_ref()
             .map(|running| running.observer.seen())
@@ -92,7 +92,7 @@ impl Followers {
     }
 
     /// The databases have just been read.
-    pub(super) fn know(&self, seen: Seen) {
+    pub(super) fn know(&self, seen: Observations) {
         if let Some(running) = self.running().as_ref() {
             running.observer.know(seen);
         }

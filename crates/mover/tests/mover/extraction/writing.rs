@@ -2,7 +2,7 @@
 
 use crate::extraction::databases::{APP, Pair, clusters, pair};
 use anyhow::{Result, ensure};
-use mover::readiness::{seen::Seen, writers::WriterObserver};
+use mover::readiness::{seen::Observations, writers::WriterObserver};
 use std::time::Duration;
 use testbed::deadline;
 use tokio_postgres::Client;
@@ -27,7 +27,11 @@ async fn writer(pair: &Pair, name: &str) -> Result<Client> {
     Ok(client)
 }
 
-async fn until(pair: &Pair, what: &str, is_it: impl Fn(&Seen) -> bool) -> Result<Seen> {
+async fn until(
+    pair: &Pair,
+    what: &str,
+    is_it: impl Fn(&Observations) -> bool,
+) -> Result<Observations> {
     deadline::until(what, LIMIT, async || {
         let seen = pair.mover.seen().await?;
         Ok(is_it(&seen).then_some(seen))
@@ -52,7 +56,7 @@ async fn writers_are_kept_with_all_tables_until_they_are_forgotten() -> Result<(
     nameless
         .batch_execute("insert into points values (1)")
         .await?;
-    let both = |seen: &Seen| seen.writers.iter().any(|one| one.together_with.len() == 2);
+    let both = |seen: &Observations| seen.writers.iter().any(|one| one.together_with.len() == 2);
     until(&pair, "both tables that stay", both).await?;
     nameless.batch_execute("commit").await?;
     psql.batch_execute("rollback").await?;
@@ -82,7 +86,7 @@ async fn writers_are_kept_with_all_tables_until_they_are_forgotten() -> Result<(
     until(&pair, "nobody", |seen| seen.writers.is_empty()).await?;
     // It does not come back by what the observer remembers.
     let before = pair.mover.seen().await?.looking.seconds;
-    let kept = |seen: &Seen| seen.looking.seconds > before;
+    let kept = |seen: &Observations| seen.looking.seconds > before;
     let seen = until(&pair, "another look to be kept", kept).await?;
     ensure!(seen.writers.is_empty(), "{seen:?}");
     ensure!(observer.seen().writers.is_empty());

@@ -77,6 +77,6 @@ async fn they_are_remembered_over_a_restart_until_they_are_cleared() -> Result<(
         .batch_execute("update banyan.owner set owner = 'monolith'")
         .await?;
     scene.mover.cancel().await?;
-    ensure!(scene.mover.seen().await? == mover::readiness::seen::Seen::default());
+    ensure!(scene.mover.seen().await? == mover::readiness::seen::Observations::default());
     Ok(())
 }
