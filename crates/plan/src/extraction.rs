@@ -9,7 +9,8 @@ mod switch;
 
 pub use cohort_key::CohortKey;
 pub use data::{
-    BorderRule, ColumnPair, Data, Databases, ForeignColumn, Replicate, TableMapping, TableWrites,
+    ColumnPair, Data, Databases, ForeignColumn, ForeignKeyRule, Replicate, TableMapping,
+    TableWrites,
 };
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
 pub use rollout::Force;

@@ -46,8 +46,8 @@ pub use base::{
     ServiceName, SslMode, TableName, UpstreamUrl,
 };
 pub use extraction::{
-    BorderRule, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, Ignored,
-    ReadYourWrites, Replicate, Shadow, Switch, TableMapping, TableWrites, TokenTransport,
+    CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, ForeignKeyRule,
+    Ignored, ReadYourWrites, Replicate, Shadow, Switch, TableMapping, TableWrites, TokenTransport,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

@@ -2,7 +2,7 @@
 //!
 //! Rows are applied with triggers off, so nothing but this keeps a deletion at
 //! the service from orphaning a row that stayed in the monolith. Under
-//! [`plan::BorderRule::Restrict`] it must not happen: before the target
+//! [`plan::ForeignKeyRule::Restrict`] it must not happen: before the target
 //! transaction commits, no row that stays may refer to a value that was deleted
 //! and not inserted again.
 //!

@@ -1,4 +1,4 @@
-//! The data of an extraction: tables that move, and the border that they leave
+//! The data of an extraction: tables that move, and the boundary that they leave
 //! behind; or tables that both sides share.
 
 pub(super) mod file;
@@ -36,7 +36,7 @@ impl Data {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::zero_sized_map_values,
-    reason = "the plan names each border's rule, though there is one so far"
+    reason = "the plan names each rule of the boundary, though there is one so far"
 )]
 pub struct Replicate {
     /// The tables, by their name in the monolith.
@@ -44,7 +44,7 @@ pub struct Replicate {
     /// `application_name`s of the sessions that may write them.
     pub writers: Vec<String>,
     /// Foreign keys of tables that stay into tables that move.
-    pub references: BTreeMap<ForeignColumn, BorderRule>,
+    pub references: BTreeMap<ForeignColumn, ForeignKeyRule>,
     /// Between which databases they move.
     pub databases: Databases,
     /// The bounds of a switch and of a rollback.
@@ -145,7 +145,7 @@ pub struct ForeignColumn {
 
 /// What a deletion in a moved table does to a row that stays and refers to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BorderRule {
+pub enum ForeignKeyRule {
     /// It must not happen; following stops with an error if it does.
     Restrict,
 }

@@ -53,8 +53,8 @@ impl Plan {
                 continue;
             };
             let tables = was.tables != is.tables;
-            let border = was.references != is.references;
-            differs(key("data"), tables || border);
+            let boundary = was.references != is.references;
+            differs(key("data"), tables || boundary);
             // How long is looked is asked anew before each switch.
             let observe = is.switch.observe;
             let was_switch = Switch {

@@ -47,15 +47,15 @@ async fn a_batch_tells_its_client_of_every_extraction_that_it_wrote_to() {
         .call(&batch(&["contracts.sign", "parties.add"]), Some("u"))
         .await;
     assert_eq!(both.status, 200);
-    for carrier in ["x-contracts", "x-parties"] {
-        let token = both.header(carrier).expect(carrier).to_owned();
+    for transport in ["x-contracts", "x-parties"] {
+        let token = both.header(transport).expect(transport).to_owned();
         // Another gateway would know it by that; this one, for whoever brings it.
-        let method = ["contracts.get", "parties.get"][usize::from(carrier == "x-parties")];
+        let method = ["contracts.get", "parties.get"][usize::from(transport == "x-parties")];
         let read = async || {
             let mut request = build("POST", "/rpc", Some("x"), &one_call(method));
             request
                 .headers_mut()
-                .insert(carrier, token.parse().unwrap());
+                .insert(transport, token.parse().unwrap());
             let mut client = Client::connect(shop.gateway.local_addr()).await;
             client.request(request).await.unwrap().body
         };

@@ -28,7 +28,7 @@ pub struct DataFile {
     /// Columns of tables that stay, `schema.table.column`, whose foreign keys
     /// point at tables that move, and what a deletion there does.
     #[serde(default)]
-    pub(crate) references: Option<Located<BTreeMap<String, Located<BorderFile>>>>,
+    pub(crate) references: Option<Located<BTreeMap<String, Located<ForeignKeyRuleFile>>>>,
 }
 
 /// How the data move.
@@ -75,7 +75,7 @@ pub enum WritesFile {
 /// What a deletion in a moved table does to a row that stays and refers to it.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum BorderFile {
+pub enum ForeignKeyRuleFile {
     /// It must not happen while such a row is there; if it does, following
     /// stops with an error rather than leave an orphan.
     Restrict,

@@ -1,8 +1,9 @@
 //! From the file's types to checked data of an extraction.
 
 use super::{
-    BorderRule, ColumnPair, Data, Databases, ForeignColumn, Replicate, TableMapping, TableWrites,
-    file::{BorderFile, DataFile, ModeFile, TableFile, WritesFile},
+    ColumnPair, Data, Databases, ForeignColumn, ForeignKeyRule, Replicate, TableMapping,
+    TableWrites,
+    file::{DataFile, ForeignKeyRuleFile, ModeFile, TableFile, WritesFile},
 };
 use crate::{
     base::{
@@ -124,9 +125,9 @@ fn replicate(
     }
     let mut references = BTreeMap::new();
     for (column, located) in file.references.into_iter().flat_map(|all| all.value) {
-        let BorderFile::Restrict = located.value;
+        let ForeignKeyRuleFile::Restrict = located.value;
         let column = foreign_column(&column).map_err(|why| PlanError::at(located.at, why))?;
-        references.insert(column, BorderRule::Restrict);
+        references.insert(column, ForeignKeyRule::Restrict);
     }
     let writers = file.writers.into_iter().flat_map(|all| all.value);
     let writers = writers
