@@ -28,7 +28,8 @@ pub(crate) struct Arguments {
 /// Builds, tells, reports. 0 only if nothing was failed, lost, doubled, stale
 /// or different.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    cargo::run(&["build", "--package", "banyan", "--package", "contracts"])?;
+    // Not by package: what they stand on would be built once more, with fewer features.
+    cargo::run(&["build", "--bin", "banyan", "--bin", "contracts"])?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

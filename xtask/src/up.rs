@@ -53,9 +53,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let ports = ports(arguments)?;
     ports.ensure_free()?;
     let packages = members::present().map(|member| member.package);
-    let build: Vec<&str> = ["build", "--quiet", "--package", "banyan"]
+    // Not by package: what they stand on would be built once more, with fewer features.
+    let build: Vec<&str> = ["build", "--quiet", "--bin", "banyan"]
         .into_iter()
-        .chain(packages.flat_map(|package| ["--package", package]))
+        .chain(packages.flat_map(|package| ["--bin", package]))
         .collect();
     cargo::run(&build)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
