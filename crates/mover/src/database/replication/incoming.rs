@@ -73,7 +73,10 @@ impl Incoming {
         }
         let whole = length + 1;
         if self.bytes.len() < whole {
-            self.bytes.reserve(whole - self.bytes.len());
+            // Room for what may come next, not for all that is announced: that
+            // may be anything, before the login, too.
+            self.bytes
+                .reserve((whole - self.bytes.len()).min(CHUNK_BYTES));
             return Ok(None);
         }
         let mut body = self.bytes.split_to(whole).freeze();
@@ -153,6 +156,16 @@ mod tests {
                 "{cut}: {found:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_only_announced_takes_no_memory() {
+        let mut incoming = Incoming::default();
+        let length = u32::try_from(MESSAGE_BYTES_MAX).unwrap();
+        incoming.bytes.extend_from_slice(b"d");
+        incoming.bytes.extend_from_slice(&length.to_be_bytes());
+        assert!(incoming.ready().unwrap().is_none());
+        assert!(incoming.bytes.capacity() < 4 * CHUNK_BYTES);
     }
 
     #[test]
