@@ -23,6 +23,7 @@ pub mod deadline;
 pub mod directory;
 pub mod document;
 pub mod http_client;
+mod made_once;
 pub mod mail;
 pub mod monolith;
 pub mod node;

@@ -2,11 +2,10 @@
 //! content of `requirements.txt` and interpreter, and shared by everything that
 //! runs here.
 
-use crate::binaries;
+use crate::made_once;
 use crate::process::{self, Spec};
 use anyhow::{Context, Result};
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,26 +26,13 @@ impl Environment {
     pub async fn ensure(requirements: &Path) -> Result<Self> {
         let text = fs::read_to_string(requirements)
             .with_context(|| format!("reading {}", requirements.display()))?;
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
         // An environment refers to the interpreter that it was made with.
-        interpreter().await?.hash(&mut hasher);
-        let all = binaries::target()?.join("venv");
-        fs::create_dir_all(&all)?;
-        let home = all.join(format!("{:016x}", hasher.finish()));
-        let lock = File::create(all.join("lock"))?;
-        // Another process may be installing: let it, on a thread that may block.
-        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
-        let complete = home.join("complete");
-        if !complete.exists() {
-            let made = make(&home, requirements).await;
-            if made.is_err() {
-                let _ = fs::remove_dir_all(&home);
-            }
-            made.context("making the Python environment of the monolith")?;
-            fs::write(&complete, "")?;
-        }
-        drop(lock);
+        let content = (text, interpreter().await?);
+        let home =
+            made_once::directory("venv", content, async |home| make(home, requirements).await);
+        let home = home
+            .await
+            .context("making the Python environment of the monolith")?;
         Ok(Self { home })
     }
 

@@ -9,6 +9,7 @@ use crate::service::Service;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tokio_postgres::Client;
 
 /// The monolith's database.
 pub const MONOLITH_DATABASE: &str = "monolith";
@@ -81,6 +82,14 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// Connections to the monolith's and the service's database that may see and do everything.
+    pub async fn superusers(&self) -> Result<(Client, Client)> {
+        tokio::try_join!(
+            self.monolith_cluster.superuser(MONOLITH_DATABASE),
+            self.contracts_cluster.superuser(CONTRACTS_DATABASE),
+        )
+    }
+
     /// Sets the scene; `tell` hears what is being done.
     pub async fn set(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Self> {
         let directory = PrivateDirectory::new()?;

@@ -159,11 +159,7 @@ async fn refuse(scene: &Scene, wrong: &Wrong) -> Result<()> {
 }
 
 async fn everything(scene: &Scene) -> Result<(Catalogue, Catalogue, Vec<String>)> {
-    let monolith = scene.monolith_cluster.superuser(MONOLITH_DATABASE).await?;
-    let service = scene
-        .contracts_cluster
-        .superuser(CONTRACTS_DATABASE)
-        .await?;
+    let (monolith, service) = scene.superusers().await?;
     let mut rows = row_counts(&monolith, "public").await?;
     rows.extend(row_counts(&service, "contract_service").await?);
     Ok((

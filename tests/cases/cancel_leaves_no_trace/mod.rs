@@ -8,7 +8,6 @@ use std::time::Duration;
 use testbed::catalogue::{Catalogue, row_counts};
 use testbed::deadline;
 use testbed::http_client::{self, Call};
-use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const READS_LIMIT: Duration = Duration::from_mins(1);
@@ -19,16 +18,7 @@ const READER: u32 = 1_000_007;
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_leaves_no_trace() -> Result<()> {
     let mut stage = Stage::set(Ok).await?;
-    let monolith = stage
-        .scene
-        .monolith_cluster
-        .superuser(MONOLITH_DATABASE)
-        .await?;
-    let service = stage
-        .scene
-        .contracts_cluster
-        .superuser(CONTRACTS_DATABASE)
-        .await?;
+    let (monolith, service) = stage.scene.superusers().await?;
     let before = (
         Catalogue::read(&monolith).await?,
         Catalogue::read(&service).await?,

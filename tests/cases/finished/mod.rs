@@ -7,19 +7,13 @@ use std::fs;
 use std::time::Duration;
 use testbed::catalogue::Catalogue;
 use testbed::http_client::{self, Call};
-use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switched_extraction_is_finished() -> Result<()> {
     let mut stage = Stage::set(Ok).await?;
-    let scene = &stage.scene;
-    let monolith = scene.monolith_cluster.superuser(MONOLITH_DATABASE).await?;
-    let service = scene
-        .contracts_cluster
-        .superuser(CONTRACTS_DATABASE)
-        .await?;
+    let (monolith, service) = stage.scene.superusers().await?;
     let before = (
         Catalogue::read(&monolith).await?,
         Catalogue::read(&service).await?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use testbed::banyan::answers::{Extraction, Stream};
 use testbed::deadline;
 use testbed::http_client::{self, Call};
-use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE};
+use testbed::scene::CONTRACTS_DATABASE;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -19,16 +19,7 @@ const READER: u32 = 1_000_007;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_stream_is_seen_and_comes_back() -> Result<()> {
     let stage = Stage::following().await?;
-    let monolith = stage
-        .scene
-        .monolith_cluster
-        .superuser(MONOLITH_DATABASE)
-        .await?;
-    let service = stage
-        .scene
-        .contracts_cluster
-        .superuser(CONTRACTS_DATABASE)
-        .await?;
+    let (monolith, service) = stage.scene.superusers().await?;
     stage.banyan.shift("100%").await?;
     reads_come_from(&stage, "service").await?;
 

@@ -99,6 +99,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["banyan", "cluster", "node", "pooler", "python", "service"],
             &[
                 "http_client",
+                "made_once",
                 "raw_http",
                 "ports",
                 "process",

@@ -64,15 +64,11 @@ impl Patient {
     }
 }
 
-/// An upstream that is well, sick and well again, as the gateway finds out by
-/// itself and as somebody is told who asks.
-async fn follow(patient: &Patient, upstream: &str) {
+/// A plan with this monolith.
+fn plan(monolith: &str) -> Plan {
     let text = format!(
         r#"
-monolith:
-  {upstream}
-  database: "postgres://u:p@127.0.0.1:1/m"
-  health: {{ path: /health, interval: 10ms, rise: 1, fall: 1 }}
+monolith: {{ {monolith}, database: "postgres://u:p@127.0.0.1:1/m" }}
 services:
   contracts: {{ url: "http://127.0.0.1:2", database: "postgres://u:p@127.0.0.1:1/s" }}
 gateway: {{ listen: "127.0.0.1:0", workers: 1 }}
@@ -83,7 +79,15 @@ extractions:
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
 "#
     );
-    let plan = Plan::parse(&text, |_| None).unwrap();
+    Plan::parse(&text, |_| None).unwrap()
+}
+
+/// An upstream that is well, sick and well again, as the gateway finds out by
+/// itself and as somebody is told who asks.
+async fn follow(patient: &Patient, upstream: &str) {
+    let plan = plan(&format!(
+        "{upstream}, health: {{ path: /health, interval: 10ms, rise: 1, fall: 1 }}"
+    ));
     let gateway = Gateway::start(&plan, FakeMover::new()).unwrap();
     let state = || {
         let instance = &gateway.upstreams()[0].instances[0];
@@ -130,7 +134,7 @@ async fn upstreams_that_speak_http2_are_checked() {
             server.serve(TokioIo::new(stream));
         }
     });
-    let upstream = format!("url: \"http://{address}\"\n  protocol: h2c");
+    let upstream = format!("url: \"http://{address}\", protocol: h2c");
     follow(&patient, &upstream).await;
 }
 
@@ -139,20 +143,7 @@ async fn upstreams_that_speak_http2_are_checked() {
 async fn an_upstream_without_a_check_has_to_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let text = format!(
-        r#"
-monolith: {{ url: "http://{address}", database: "postgres://u:p@127.0.0.1:1/m" }}
-services:
-  contracts: {{ url: "http://127.0.0.1:2", database: "postgres://u:p@127.0.0.1:1/s" }}
-gateway: {{ listen: "127.0.0.1:0", workers: 1 }}
-extractions:
-  contracts:
-    service: contracts
-    routes: [{{ path: /contracts }}]
-    data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
-"#
-    );
-    let plan = Plan::parse(&text, |_| None).unwrap();
+    let plan = plan(&format!("url: \"http://{address}\""));
     let asked = || gateway::check_health(&plan.monolith, &plan.gateway.host_addresses);
     // Whatever it answers, it does.
     let serving = tokio::spawn(async move {
