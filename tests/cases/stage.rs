@@ -131,14 +131,22 @@ impl Stage {
         Ok(traffic)
     }
 
-    /// A writer beside the gateway that does not end its transaction: while it
-    /// lasts, no switch gets its lock.
-    pub async fn unfinished_writer(&self) -> Result<UnfinishedWriter> {
+    /// A session of the monolith's role beside the gateway, with a name that the
+    /// plan declares: any other that is seen to write is a reason to refuse a
+    /// switch, and whether a short write is seen is chance.
+    pub async fn declared_writer(&self) -> Result<Client> {
         let cluster = &self.scene.monolith_cluster;
         let client = cluster.client(MONOLITH_ROLE, MONOLITH_DATABASE).await?;
-        // A name that the plan declares: others would be a reason to refuse.
-        let begin = "SET application_name = 'land-contracts-cron'; BEGIN;
-             LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE";
+        let name = "SET application_name = 'land-contracts-cron'";
+        client.batch_execute(name).await?;
+        Ok(client)
+    }
+
+    /// One that does not end its transaction: while it lasts, no switch gets its
+    /// lock.
+    pub async fn unfinished_writer(&self) -> Result<UnfinishedWriter> {
+        let client = self.declared_writer().await?;
+        let begin = "BEGIN; LOCK TABLE contracts_contract IN ROW EXCLUSIVE MODE";
         client.batch_execute(begin).await?;
         Ok(UnfinishedWriter(client))
     }

@@ -19,7 +19,8 @@ const READER: u32 = 1_000_007;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_stream_is_seen_and_comes_back() -> Result<()> {
     let stage = Stage::following().await?;
-    let (monolith, service) = stage.scene.superusers().await?;
+    let monolith = stage.declared_writer().await?;
+    let (_, service) = stage.scene.superusers().await?;
     stage.banyan.shift("100%").await?;
     reads_come_from(&stage, "service").await?;
 
