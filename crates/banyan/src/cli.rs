@@ -76,8 +76,13 @@ enum Verb {
     /// Look whether the plan can be carried out. Touches nothing.
     ///
     /// Reads the plan and both databases, and lists everything that cannot be
-    /// moved safely, each with its remedy. Exit code 2 if there is any.
-    Check,
+    /// moved safely, each with its id and its remedy. Exit code 2 if there is
+    /// any.
+    Check {
+        /// Explain one finding by its id (BN-012) instead.
+        #[arg(long, value_name = "ID")]
+        explain: Option<String>,
+    },
     /// Stand in front of the monolith as its gateway, and carry out the plan.
     ///
     /// Stays in the foreground and logs to standard error (RUST_LOG sets how
@@ -276,7 +281,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             };
             Box::pin(serve::run(&plan, state, options)).await
         }
-        Verb::Check => check::run(&read_plan(&shared.plan)?, state, json).await,
+        Verb::Check { explain: Some(id) } => check::explain(&id, json),
+        Verb::Check { explain: None } => check::run(&read_plan(&shared.plan)?, state, json).await,
         Verb::Schema { reference: false } => render::json(&plan::json_schema()),
         Verb::Schema { reference: true } => {
             say!("{}", reference::page(&plan::json_schema()).trim_end());

@@ -62,6 +62,13 @@ const SESSION: &str = "set session_replication_role = replica; set statement_tim
 const BEGIN: &str = "begin isolation level read committed read write; \
     set local synchronous_commit = on";
 
+/// The places of those of these tables that a table which is not among them
+/// refers to.
+const REFERRED_TO: &str = "select distinct n.place from \
+    unnest($1::text[]) with ordinality n(name, place) \
+    join pg_constraint k on k.contype = 'f' and k.confrelid = n.name::regclass \
+    where k.conrelid <> all($1::text[]::regclass[])";
+
 /// Applies changes of one direction over one session.
 pub struct Applier {
     session: Session,
@@ -249,9 +256,10 @@ impl Applier {
         }
         let name = |&at: &usize| sql::table(tables.get(at).moved.name(side));
         // A table that others refer to cannot be truncated.
+        let referred = self.referred_to(tables, &these).await?;
         let (touched, free): (Vec<usize>, Vec<usize>) = these
             .iter()
-            .partition(|&&at| self.cross_boundary.refer_to(at));
+            .partition(|&&at| self.cross_boundary.refer_to(at) || referred.contains(&at));
         let mut statements: Vec<String> = touched
             .iter()
             .map(|at| format!("delete from {}", name(at)))
@@ -281,6 +289,28 @@ impl Applier {
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
         let target = self.session.side();
         notes::add_discarded(&*self.session, target, &self.extraction, rows).await
+    }
+
+    /// Those of these tables that others in the target refer to: the source
+    /// need not have the same foreign keys.
+    async fn referred_to(
+        &self,
+        tables: &Tables,
+        these: &[usize],
+    ) -> Result<Vec<usize>, MoverError> {
+        let side = self.session.side();
+        let name = |&at: &usize| sql::table(tables.get(at).moved.name(side));
+        let names: Vec<String> = these.iter().map(name).collect();
+        let rows = self
+            .session
+            .query(REFERRED_TO, &[&names])
+            .await
+            .map_err(MoverError::sql(side, "reading foreign keys"))?;
+        let place = |row: &tokio_postgres::Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
+        let places = rows.iter().filter_map(place);
+        Ok(places
+            .filter_map(|place| these.get(place).copied())
+            .collect())
     }
 
     /// Moves the stream's row on and commits, beginning a transaction if none

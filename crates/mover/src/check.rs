@@ -12,13 +12,20 @@
 
 mod boundary;
 mod columns;
+mod constraints;
+mod definitions;
 mod error_finding;
 mod facts;
 #[cfg(test)]
 mod fixtures;
+mod large_objects;
 mod pooler;
+mod publication;
 mod relations;
+mod retention;
+mod sequences;
 mod server;
+mod settings;
 mod shared_facts;
 mod shared_tables;
 pub mod sharing;
@@ -27,7 +34,10 @@ mod tables;
 use crate::{database::session::Session, error::MoverError, extraction::Mover};
 use facts::SideFacts;
 use pooler::Directness;
-use protocol::{Side, finding::Finding};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
 
 impl Mover {
     /// Everything that speaks against moving this extraction; refusals first.
@@ -42,8 +52,10 @@ impl Mover {
             match facts {
                 Ok(facts) => {
                     findings.extend(server::of_side(side, facts));
+                    findings.extend(retention::of_side(side, facts));
                     findings.extend(tables::of_side(side, facts, &self.extraction));
                     findings.extend(boundary::of_side(side, facts, &self.extraction));
+                    findings.extend(publication::of_side(side, facts, self));
                 }
                 Err(finding) => findings.push(finding.clone()),
             }
@@ -51,6 +63,8 @@ impl Mover {
         if let (Ok(monolith), Ok(service)) = (&monolith, &service) {
             findings.extend(server::of_both(monolith, service));
             findings.extend(columns::of_both(monolith, service, &self.extraction));
+            findings.extend(constraints::of_both(monolith, service, &self.extraction));
+            findings.extend(sequences::of_both(monolith, service, &self.extraction));
             findings.extend(shared_tables::of_both(monolith, service, &self.extraction));
         }
         if let Ok(monolith) = &monolith {
@@ -64,6 +78,7 @@ impl Mover {
         let database = self.database(side);
         if let Directness::Pooled(evidence) = pooler::probe(database).await {
             return Err(Finding::refuse(
+                Id::Pooler,
                 format!("the {side}'s database {database}"),
                 format!("a connection pooler answers there: {evidence}"),
                 "Put the database server's own address into the plan; a fence needs sessions that \

@@ -6,9 +6,11 @@
 pub mod begun;
 mod proof;
 pub mod seen;
+mod unenforced;
 pub mod writers;
 
 use crate::{
+    catalog::sequences,
     database::{session::Session, sql},
     error::MoverError,
     extraction::Mover,
@@ -16,7 +18,7 @@ use crate::{
     layout::FenceScope,
     objects::{fence, owner, publication},
 };
-use plan::TableWrites;
+use plan::{TableMapping, TableWrites};
 use protocol::{Side, stream::Direction};
 use serde::Serialize;
 use std::fmt;
@@ -82,7 +84,11 @@ impl Mover {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),
         };
-        self.recreated(source, target, &service, &mut found).await?;
+        let split = owner::is_split(&*service, &self.extraction.name).await?;
+        self.recreated(source, target, split, &mut found).await?;
+        if found.is_empty() {
+            self.carried_over(source, target, split, &mut found).await?;
+        }
         self.transactions(source, &mut found).await?;
         for session in [&monolith, &service] {
             if in_recovery(session).await? {
@@ -102,12 +108,18 @@ impl Mover {
         &self,
         source: &Session,
         target: &Session,
-        service: &Session,
+        split: bool,
         found: &mut Vec<Blocker>,
     ) -> Result<(), MoverError> {
         let (name, side) = (self.layout().publication(), source.side());
-        let published = publication::published(&**source, side, &name).await?;
-        for table in self.tables(side).filter(|table| !published.contains(table)) {
+        let published = publication::read(&**source, side, &name).await?;
+        let has = |table| published.as_ref().is_some_and(|it| it.has(table));
+        let mut edited = match &published {
+            Some(published) => published.difference(&self.tables(side).collect()),
+            None => Some("it is gone".to_owned()),
+        };
+        for table in self.tables(side).filter(|table| !has(table)) {
+            edited = published.is_none().then(|| "it is gone".to_owned());
             let remedy = format!(
                 "It was dropped and made again. Before the switch cancel, and start anew. After it \
                  run `alter publication {} add table {}`, bring over by hand what was written since, \
@@ -118,10 +130,17 @@ impl Mover {
             let problem = "its changes are not published, so the other side lacks them";
             found.push(blocker(table.to_string(), problem, &remedy));
         }
-        let (side, split) = (
-            target.side(),
-            owner::is_split(&**service, &self.extraction.name).await?,
-        );
+        if let Some(difference) = edited {
+            let remedy = format!(
+                "Changes may be missing on the other side. Run `{}{}`, and prove it with `banyan \
+                 verify`",
+                published.map_or_else(String::new, |_| publication::drop_statement(&name) + "; "),
+                publication::create_statement(&name, self.tables(side))
+            );
+            let object = format!("publication {name} in the {side}'s database");
+            found.push(blocker(object, difference, &remedy));
+        }
+        let side = target.side();
         for mapping in &self.extraction.data.tables {
             let writes = mapping.writes;
             // Both sides that both append to; of the others the one that must not
@@ -151,6 +170,43 @@ impl Mover {
                 found.push(blocker(table.to_string(), problem, &remedy));
             }
         }
+        Ok(())
+    }
+
+    /// What the hand-over would meet behind the fence: sequences that cannot be
+    /// moved on, and rows that break a constraint that only the target has.
+    async fn carried_over(
+        &self,
+        source: &Session,
+        target: &Session,
+        split: bool,
+        found: &mut Vec<Blocker>,
+    ) -> Result<(), MoverError> {
+        let (from, to) = (source.side(), target.side());
+        let data = &self.extraction.data;
+        let carried = sequences::carried(&data.tables, to, split);
+        let (given, own) = tokio::try_join!(
+            sequences::of(source, &carried),
+            sequences::of(target, &carried),
+        )?;
+        let mut obstacles = sequences::rights(to, &own);
+        obstacles.extend(sequences::rights(from, &given));
+        let advances = sequences::advances(&carried, from, &given, &own, data.switch.block);
+        obstacles.extend(advances.err().into_iter().flatten());
+        found.extend(obstacles.into_iter().map(|one| Blocker {
+            object: one.object,
+            problem: one.problem,
+            remedy: one.remedy,
+        }));
+        // Rows of a split table are each side's own, which enforces all of it.
+        let flows = |mapping: &&TableMapping| mapping.writes != TableWrites::Split || !split;
+        let flowing: Vec<TableMapping> = data.tables.iter().filter(flows).cloned().collect();
+        let broken = unenforced::look(&flowing, source, target).await?;
+        found.extend(broken.into_iter().map(|one| Blocker {
+            object: one.object,
+            problem: one.problem,
+            remedy: one.remedy,
+        }));
         Ok(())
     }
 

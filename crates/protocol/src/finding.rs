@@ -2,7 +2,15 @@
 //!
 //! Here because both sides of the conductor's port name it: the mover makes
 //! findings, the conductor decides by their severity and reports them.
+//!
+//! Each has an id that never changes ([`FindingId`]), by which it is explained
+//! ([`explanation`]).
 
+pub mod explanation;
+mod id;
+pub mod page;
+
+pub use id::FindingId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -19,6 +27,9 @@ pub enum Severity {
 /// One thing that `check` found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// Which finding it is.
+    #[serde(default)]
+    pub id: FindingId,
     /// How bad it is.
     pub severity: Severity,
     /// Which table, column, role or server.
@@ -32,12 +43,14 @@ pub struct Finding {
 impl Finding {
     /// A reason to refuse.
     pub fn refuse(
+        id: FindingId,
         object: impl Into<String>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
         let (object, problem, remedy) = (object.into(), problem.into(), remedy.into());
         Self {
+            id,
             severity: Severity::Refuse,
             object,
             problem,
@@ -47,13 +60,14 @@ impl Finding {
 
     /// Worth knowing, and no reason to refuse.
     pub fn warn(
+        id: FindingId,
         object: impl Into<String>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
         Self {
             severity: Severity::Warn,
-            ..Self::refuse(object, problem, remedy)
+            ..Self::refuse(id, object, problem, remedy)
         }
     }
 }

@@ -11,7 +11,14 @@ pub const UPDATE_VARIABLE: &str = "UPDATE_DOCUMENTS";
 
 /// Compares a JSON document with the file that it stands in.
 pub fn hold(generated: &Value, file: &Path) -> Result<()> {
-    let text = format!("{}\n", serde_json::to_string_pretty(generated)?);
+    hold_text(
+        &format!("{}\n", serde_json::to_string_pretty(generated)?),
+        file,
+    )
+}
+
+/// Compares a text with the file that it stands in.
+pub fn hold_text(text: &str, file: &Path) -> Result<()> {
     if std::env::var_os(UPDATE_VARIABLE).is_some() {
         return fs::write(file, text).with_context(|| format!("writing {}", file.display()));
     }

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use mover::Mover;
 use plan::Plan;
-use protocol::finding::Finding;
+use protocol::finding::{Finding, FindingId};
 use std::path::Path;
 
 /// Extractions that have begun with other tables, or that the plan leaves out.
@@ -23,6 +23,7 @@ pub(super) async fn otherwise(plan: &Plan, state: &Path) -> Vec<Finding> {
                 _ => format!("`banyan cancel {name}`"),
             };
             found.push(Finding::refuse(
+                FindingId::BegunOtherwise,
                 format!("the extraction `{name}`"),
                 format!("it is {phase}, and the plan leaves it out"),
                 format!("Put it back, or end it first by the old plan: {end}"),

@@ -41,8 +41,14 @@ pub(super) fn findings(found: &[Finding]) {
     }
 }
 
+/// A text of several paragraphs, in lines that fit.
+pub(super) fn wrapped(text: &str) -> String {
+    let lines = text.lines().map(|line| paragraph("", "", line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn finding_text(word: &str, finding: &Finding) -> String {
-    let problem = format!("{}: {}", finding.object, finding.problem);
+    let problem = format!("{} {}: {}", finding.id, finding.object, finding.problem);
     let problem = paragraph(&format!("{word}  "), "         ", &problem);
     let remedy = paragraph("         ", "         ", &finding.remedy);
     format!("{problem}\n{remedy}")
@@ -263,6 +269,7 @@ mod tests {
     #[test]
     fn findings_fit_the_screen() {
         let finding = Finding {
+            id: protocol::finding::FindingId::TriggerDoesNotFire,
             severity: Severity::Refuse,
             object: "public.contracts_contract".to_owned(),
             problem: "a trigger of the monolith writes to public.audit, which stays, whenever a row changes".to_owned(),
@@ -271,7 +278,7 @@ mod tests {
         let text = finding_text("refused", &finding);
         let words: Vec<_> = text.split_whitespace().collect();
         let expected = format!(
-            "refused {}: {} {}",
+            "refused BN-050 {}: {} {}",
             finding.object, finding.problem, finding.remedy
         );
         assert_eq!(words.join(" "), expected, "nothing is cut or added");

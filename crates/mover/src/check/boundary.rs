@@ -5,12 +5,16 @@
 //! the other side, and what it would do to rows that stay is not done.
 
 use super::{
-    facts::SideFacts,
-    relations::{BoundaryFacts, ForeignKey},
+    constraints::drop_constraint,
+    facts::{RoleFacts, SideFacts},
+    relations::BoundaryFacts,
 };
-use crate::{database::sql, extraction::ReplicatedExtraction};
+use crate::{catalog::constraints::ForeignKey, database::sql, extraction::ReplicatedExtraction};
 use plan::{ColumnName, ForeignColumn, TableName};
-use protocol::{Side, finding::Finding};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
 use std::collections::BTreeSet;
 
 /// Rules about one side.
@@ -35,6 +39,7 @@ pub(super) fn of_side(
                 == facts.tables.len();
             monolith(&facts.boundary, &moved, &declared, complete, &mut findings);
             hidden_rows(&facts.boundary, &moved, &facts.role.name, &mut findings);
+            readable(&facts.boundary, &moved, &facts.role, &mut findings);
         }
         Side::Service => service(&facts.boundary, &moved, &mut findings),
     }
@@ -44,6 +49,7 @@ pub(super) fn of_side(
 fn sequences(side: Side, boundary: &BoundaryFacts, findings: &mut Vec<Finding>) {
     for shared in &boundary.shared_sequences {
         findings.push(Finding::refuse(
+            Id::SharedSequence,
             format!("sequence {} in the {side}'s database", shared.sequence),
             format!(
                 "{}.{}, which stays, draws from it as well: both sides would give out the same \
@@ -78,6 +84,7 @@ fn monolith(
         .filter(|declared| !found.contains(**declared))
     {
         findings.push(Finding::refuse(
+            Id::DeclaredForNothing,
             declared.to_string(),
             "the plan declares it under `references:`, but no foreign key leads from it to a \
              table that moves",
@@ -102,6 +109,7 @@ fn hidden_rows(
         .collect();
     for table in hiding {
         findings.push(Finding::refuse(
+            Id::HiddenRows,
             format!("{table} in the monolith's database"),
             format!(
                 "it stays and refers to a table that moves, and its row security hides rows from \
@@ -125,6 +133,30 @@ fn inwards(
     findings: &mut Vec<Finding>,
 ) {
     let object = format!("foreign key {} of {}", key.name, key.from);
+    if key.columns.len() > 1 {
+        found.extend(key.columns.iter().filter_map(|name| {
+            Some(ForeignColumn {
+                table: key.from.clone(),
+                column: ColumnName::new(name).ok()?,
+            })
+        }));
+        findings.push(Finding::refuse(
+            Id::CompositeReference,
+            object,
+            format!(
+                "{} stays and refers by {} columns to {}, which moves: when the service deletes a \
+                 row, only references by one column are looked after",
+                key.from,
+                key.columns.len(),
+                key.to
+            ),
+            format!(
+                "Move the table as well, or run: {}",
+                drop_constraint(&key.from, &key.name)
+            ),
+        ));
+        return;
+    }
     let mut missing = Vec::new();
     for name in &key.columns {
         let Ok(column) = ColumnName::new(name) else {
@@ -141,6 +173,7 @@ fn inwards(
     }
     if !missing.is_empty() {
         findings.push(Finding::refuse(
+            Id::UndeclaredReference,
             object.as_str(),
             format!(
                 "{} stays and refers to {}, which moves: after a switch nothing stops the service \
@@ -157,6 +190,7 @@ fn inwards(
     for (event, letter) in [("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update)] {
         if let Some(action) = action(letter) {
             findings.push(Finding::refuse(
+                Id::ActionInwards,
                 object.as_str(),
                 format!(
                     "it is {event} {action}: after a switch that would not be done any more for \
@@ -164,10 +198,48 @@ fn inwards(
                     key.from
                 ),
                 format!(
-                    "Make it {event} NO ACTION and let the application do it, or move the table"
+                    "Move the table, or let the application do it and run: {}, add constraint {} \
+                     foreign key ({}) references {} ({})",
+                    drop_constraint(&key.from, &key.name),
+                    sql::identifier(&key.name),
+                    sql::identifiers(key.columns.iter().map(String::as_str)),
+                    sql::table(&key.to),
+                    sql::identifiers(key.to_columns.iter().map(String::as_str))
                 ),
             ));
         }
+    }
+}
+
+/// Rows that stay are looked for when a row that they may refer to is deleted.
+fn readable(
+    boundary: &BoundaryFacts,
+    moved: &BTreeSet<&TableName>,
+    role: &RoleFacts,
+    findings: &mut Vec<Finding>,
+) {
+    let inwards = |key: &&ForeignKey| !moved.contains(&key.from) && moved.contains(&key.to);
+    let mut seen = BTreeSet::new();
+    for key in boundary.foreign_keys.iter().filter(inwards) {
+        if key.readable || !seen.insert(&key.from) {
+            continue;
+        }
+        let quoted = sql::identifier(&role.name);
+        findings.push(Finding::refuse(
+            Id::StayingTableUnreadable,
+            key.from.to_string(),
+            format!(
+                "it refers to {}, which moves, and role {} may not read it: the first deletion at \
+                 the service would stop the stream",
+                key.to, role.name
+            ),
+            format!(
+                "Run as {}: grant select on {} to {quoted}; grant usage on schema {} to {quoted}",
+                key.owner,
+                sql::table(&key.from),
+                sql::identifier(&key.from.schema)
+            ),
+        ));
     }
 }
 
@@ -176,6 +248,7 @@ fn outwards(key: &ForeignKey, findings: &mut Vec<Finding>) {
     for (event, letter) in [("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update)] {
         if let Some(action) = action(letter) {
             findings.push(Finding::warn(
+                Id::ActionOutwards,
                 format!("foreign key {} of {}", key.name, key.from),
                 format!(
                     "it is {event} {action}: while the service owns the data, the fence refuses \
@@ -205,21 +278,29 @@ fn service(boundary: &BoundaryFacts, moved: &BTreeSet<&TableName>, findings: &mu
         );
         match (moved.contains(&key.from), moved.contains(&key.to)) {
             (true, false) => findings.push(Finding::refuse(
+                Id::ServiceRefersOutwards,
                 object,
                 format!(
                     "it refers to {}, which is not moved: copied rows would not be checked",
                     key.to
                 ),
-                "Drop it, or move that table as well",
+                format!(
+                    "Move that table as well, or run at the service: {}",
+                    drop_constraint(&key.from, &key.name)
+                ),
             )),
             (false, true) => findings.push(Finding::refuse(
+                Id::ServiceReferredTo,
                 object,
                 format!(
                     "it refers to {}, whose rows come and go with the monolith's, and which cannot \
                      be emptied while it is there",
                     key.to
                 ),
-                "Drop it until after the switch, or move that table as well",
+                format!(
+                    "Move that table as well, or until after the switch run at the service: {}",
+                    drop_constraint(&key.from, &key.name)
+                ),
             )),
             _ => {}
         }
@@ -255,9 +336,16 @@ mod tests {
             from: name(from),
             columns: vec!["x".into()],
             to: name(to),
+            to_columns: vec!["id".into()],
             on_delete,
             on_update: 'a',
             from_hides_rows: false,
+            deferrable: false,
+            deferred: false,
+            proven: true,
+            readable: true,
+            owner: "app".into(),
+            simple: true,
         };
         BoundaryFacts {
             foreign_keys: vec![key],

@@ -1,12 +1,9 @@
 //! Rules about how the tables of both sides fit together.
 
-use super::{
-    facts::SideFacts,
-    relations::{TableFacts, UniqueIndex},
-};
-use crate::{catalog::Column, extraction::ReplicatedExtraction};
+use super::{constraints, definitions, facts::SideFacts, relations::TableFacts};
+use crate::{catalog::Column, database::sql, extraction::ReplicatedExtraction};
 use plan::TableMapping;
-use protocol::finding::Finding;
+use protocol::finding::{Finding, FindingId as Id};
 use std::collections::BTreeSet;
 
 /// Rules about each pair of tables.
@@ -36,7 +33,8 @@ fn pair(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &m
         if column.generated {
             generated(mapping, column, twin, findings);
         } else {
-            counterpart(mapping, column, name, twin, findings);
+            let in_key = old.table.key.contains(&column.name);
+            counterpart(mapping, column, name, twin, in_key, findings);
         }
     }
     for column in new.table.columns.iter().filter(|column| !column.generated) {
@@ -46,7 +44,7 @@ fn pair(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &m
         }
     }
     keys(mapping, old, new, findings);
-    unique(mapping, old, new, findings);
+    constraints::of_pair(mapping, old, new, findings);
 }
 
 fn renames(mapping: &TableMapping, old: &TableFacts, findings: &mut Vec<Finding>) {
@@ -58,6 +56,7 @@ fn renames(mapping: &TableMapping, old: &TableFacts, findings: &mut Vec<Finding>
             .any(|column| column.name == rename.monolith.as_str())
         {
             findings.push(Finding::refuse(
+                Id::RenameOfNothing,
                 format!("{}.{}", mapping.monolith, rename.monolith),
                 "the plan renames this column, but the monolith's table has none of that name",
                 "Correct it under `columns:` in the plan",
@@ -69,6 +68,7 @@ fn renames(mapping: &TableMapping, old: &TableFacts, findings: &mut Vec<Finding>
         let name = mapping.service_column(&column.name);
         if !seen.insert(name) {
             findings.push(Finding::refuse(
+                Id::TwoColumnsForOne,
                 format!("{}.{name}", mapping.service),
                 "two columns of the monolith map to it",
                 "Map them to different columns under `columns:` in the plan",
@@ -84,8 +84,11 @@ fn generated(
     twin: Option<&Column>,
     findings: &mut Vec<Finding>,
 ) {
-    if twin.is_some_and(|twin| !twin.generated) {
+    if let Some(twin) = twin.filter(|twin| twin.generated) {
+        definitions::computed(mapping, column, twin, findings);
+    } else if twin.is_some() {
         findings.push(Finding::refuse(
+            Id::GeneratedOnOneSide,
             format!(
                 "{}.{}",
                 mapping.service,
@@ -102,73 +105,75 @@ fn counterpart(
     column: &Column,
     name: &str,
     twin: Option<&Column>,
+    in_key: bool,
     findings: &mut Vec<Finding>,
 ) {
     let object = format!("{}.{}", mapping.monolith, column.name);
+    let alter = format!(
+        "alter table {} alter column {}",
+        sql::table(&mapping.service),
+        sql::identifier(name)
+    );
     let Some(twin) = twin else {
         findings.push(Finding::refuse(
+            Id::NoCounterpart,
             object,
             format!(
                 "the service's table {} has no column `{name}`",
                 mapping.service
             ),
-            "Add it there, or map it under `columns:` in the plan",
+            format!(
+                "Map it under `columns:` in the plan, or run at the service: alter table {} add \
+                 column {} {}",
+                sql::table(&mapping.service),
+                sql::identifier(name),
+                column.type_name
+            ),
         ));
         return;
     };
     let there = format!("{}.{name}", mapping.service);
     if twin.generated {
         findings.push(Finding::refuse(
+            Id::GeneratedOnOneSide,
             there,
             "the service computes this column, but the monolith stores it",
-            "Make it a plain column in the service",
+            format!("Run at the service: {alter} drop expression"),
         ));
         return;
     }
-    if !column.fits(twin) {
-        findings.push(Finding::refuse(
-            object,
-            format!(
-                "its type is {}, that of {there} is {}",
-                column.type_name, twin.type_name
-            ),
-            "Give both the same type",
-        ));
-    } else if column.type_name != twin.type_name && column.labels.is_empty() {
-        findings.push(Finding::warn(
-            object,
-            format!(
-                "its type is {}, that of {there} is {}",
-                column.type_name, twin.type_name
-            ),
-            "Make sure that no side accepts values that the other refuses",
-        ));
-    }
+    definitions::stored(mapping, column, twin, in_key, findings);
     if twin.not_null && !column.not_null {
         findings.push(Finding::refuse(
+            Id::NotNullAtService,
             there.as_str(),
             "it is NOT NULL, but the monolith's column may be null",
-            "Drop NOT NULL there, or set it in the monolith",
+            format!(
+                "Set it NOT NULL in the monolith, or run at the service: {alter} drop not null"
+            ),
         ));
     } else if column.not_null && !twin.not_null {
         findings.push(Finding::warn(
+            Id::NullableAtService,
             there.as_str(),
             "it may be null, but the monolith's column may not: a null would close the way back",
-            "Set it NOT NULL in the service",
+            format!("Run at the service: {alter} set not null"),
         ));
     }
-    sequence(&there, column, twin, findings);
+    sequence(&there, &alter, column, twin, findings);
 }
 
-fn sequence(there: &str, column: &Column, twin: &Column, findings: &mut Vec<Finding>) {
+fn sequence(there: &str, alter: &str, column: &Column, twin: &Column, findings: &mut Vec<Finding>) {
     if column.sequence.is_some() && twin.sequence.is_none() {
         findings.push(Finding::refuse(
+            Id::NoSequence,
             there,
             "the monolith's column draws from a sequence, this one has none",
-            "Give it one, such as: alter column ... add generated by default as identity",
+            format!("Run at the service: {alter} add generated by default as identity"),
         ));
     } else if column.sequence.is_none() && twin.sequence.is_some() {
         findings.push(Finding::warn(
+            Id::SequenceAtService,
             there,
             "it draws from a sequence, the monolith's column does not",
             "Make sure that the sequence starts past the monolith's values before a switch",
@@ -180,12 +185,19 @@ fn unmatched(mapping: &TableMapping, column: &Column, findings: &mut Vec<Finding
     let object = format!("{}.{}", mapping.service, column.name);
     if column.not_null && !column.has_default {
         findings.push(Finding::refuse(
+            Id::RequiredAtService,
             object,
             "it is NOT NULL without a default, and the monolith has no such column",
-            "Give it a default, drop NOT NULL, or map it under `columns:` in the plan",
+            format!(
+                "Map it under `columns:` in the plan, give it a default, or run at the service: \
+                 alter table {} alter column {} drop not null",
+                sql::table(&mapping.service),
+                sql::identifier(&column.name)
+            ),
         ));
     } else {
         findings.push(Finding::warn(
+            Id::ColumnAtService,
             object,
             "the monolith has no such column: what the service writes there does not go back",
             "Nothing, if that may be lost in a rollback",
@@ -219,54 +231,14 @@ fn keys(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &m
     };
     findings.push(if set(&mapped) == new.iter().cloned().collect() {
         Finding::warn(
+            Id::KeyOrderDiffers,
             object,
             problem,
             "Use the same order: verify is slow otherwise",
         )
     } else {
-        Finding::refuse(object, problem, "Use the same columns")
+        Finding::refuse(Id::KeysDiffer, object, problem, "Use the same columns")
     });
-}
-
-/// A unique index on one side only makes the other side's rows fail there.
-fn unique(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
-    let here: Vec<UniqueIndex> = old
-        .unique
-        .iter()
-        .map(|index| UniqueIndex {
-            columns: index
-                .columns
-                .iter()
-                .map(|name| mapping.service_column(name).to_owned())
-                .collect(),
-            ..index.clone()
-        })
-        .collect();
-    for index in &new.unique {
-        if !here.iter().any(|twin| same(twin, index)) {
-            findings.push(Finding::warn(
-                format!("unique index {} on {}", index.name, mapping.service),
-                "the monolith has none like it: rows that it accepts may stop the copy",
-                "Add it to the monolith, or drop it until after the switch",
-            ));
-        }
-    }
-    for index in &here {
-        if !new.unique.iter().any(|twin| same(twin, index)) {
-            findings.push(Finding::warn(
-                format!("unique index {} on {}", index.name, mapping.monolith),
-                "the service has none like it: rows that it accepts may close the way back",
-                "Add it to the service",
-            ));
-        }
-    }
-}
-
-fn same(one: &UniqueIndex, other: &UniqueIndex) -> bool {
-    let set = |index: &UniqueIndex| index.columns.iter().cloned().collect::<BTreeSet<_>>();
-    set(one) == set(other)
-        && one.predicate.is_empty() == other.predicate.is_empty()
-        && one.expressions.is_empty() == other.expressions.is_empty()
 }
 
 #[cfg(test)]

@@ -2,16 +2,24 @@
 
 use super::{
     relations::{self, BoundaryFacts, TableFacts},
+    settings::{self, Retention},
     shared_facts::{self, SharedFacts},
 };
 use crate::{
+    catalog::sequences::{self, Sequence},
     database::{replication::ReplicationConnection, session::Session},
     error::MoverError,
     extraction::Mover,
-    objects::owner,
+    objects::{
+        owner,
+        publication::{self, Publication},
+    },
 };
 use plan::DatabaseUrl;
-use protocol::{Side, stream::Direction};
+use protocol::{
+    Side,
+    stream::{Direction, is_split},
+};
 use std::time::Duration;
 
 /// The first version whose change stream carries messages.
@@ -72,10 +80,18 @@ pub(super) struct SideFacts {
     pub(super) other_sessions: Vec<String>,
     /// Whether the extraction has been prepared before.
     pub(super) prepared: bool,
+    /// Whether each side keeps its own of the split tables by now, as the
+    /// service's row says.
+    pub(super) split: bool,
     /// In the plan's order; `None` where there is no such relation.
     pub(super) tables: Vec<Option<TableFacts>>,
     pub(super) boundary: BoundaryFacts,
     pub(super) shared: SharedFacts,
+    /// Behind the moved columns.
+    pub(super) sequences: Vec<Sequence>,
+    /// The one that bears the name of ours.
+    pub(super) publication: Option<Publication>,
+    pub(super) retention: Retention,
 }
 
 /// The server, by its settings and views.
@@ -150,21 +166,27 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
         server.replication_refused = replication_refusal(side, mover.database(side)).await;
     }
     let other_sessions = session.query(OTHER_SESSIONS, &[]).await.map_err(wrap())?;
-    let prepared = owner::read(&**session, side, &mover.extraction.name)
-        .await?
-        .is_some();
+    let owner = owner::read(&**session, side, &mover.extraction.name).await?;
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
     let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
     let shared = shared_facts::gather(session, &mover.extraction, &tables).await?;
+    let sequences = sequences::read(session, mover.tables(side)).await?;
+    let name = mover.layout().publication();
+    let publication = publication::read(&**session, side, &name).await?;
+    let retention = settings::read(session).await?;
     session.batch_execute("rollback").await.map_err(wrap())?;
     Ok(SideFacts {
         server,
         role,
         other_sessions: other_sessions.iter().map(|row| row.get(0)).collect(),
-        prepared,
+        prepared: owner.is_some(),
+        split: side == Side::Service && owner.as_ref().is_some_and(is_split),
         tables,
         boundary,
         shared,
+        sequences,
+        publication,
+        retention,
     })
 }
 

@@ -1,19 +1,28 @@
 //! Facts that no rule objects to, for tests of the rules.
 
-use super::relations::{Emptiness, TableFacts};
-use crate::catalog::{Column, Table};
+use super::{
+    facts::{Capacity, OwnSlot, RoleFacts, ServerFacts, SideFacts},
+    relations::{BoundaryFacts, Emptiness, TableFacts},
+    settings::Retention,
+    shared_facts::SharedFacts,
+};
+use crate::catalog::{Column, Identity, Table, definition::TypeDefinition};
 use plan::TableName;
 
 /// A nullable column of a type.
 pub(super) fn column(name: &str, type_name: &str) -> Column {
     Column {
         name: name.into(),
+        number: 1,
         type_name: type_name.into(),
+        definition: TypeDefinition::built_in(type_name),
+        collation: String::new(),
         not_null: false,
         generated: false,
         has_default: false,
+        expression: String::new(),
+        identity: Identity::No,
         sequence: None,
-        labels: Vec::new(),
     }
 }
 
@@ -40,7 +49,49 @@ pub(super) fn table(columns: Vec<Column>) -> TableFacts {
         rules: Vec::new(),
         triggers: Vec::new(),
         unique: Vec::new(),
+        row_rules: Vec::new(),
+        owner: "app".into(),
+        closed_schema: None,
+        oid_columns: Vec::new(),
         publications: Vec::new(),
         subscriptions: Vec::new(),
+    }
+}
+
+/// A side with nothing in the way, and no tables.
+pub(super) fn side() -> SideFacts {
+    let places = Capacity { most: 10, used: 0 };
+    SideFacts {
+        server: ServerFacts {
+            version_number: 150_004,
+            version: "15.4".into(),
+            wal_level: "logical".into(),
+            encoding: "UTF8".into(),
+            database: "shop".into(),
+            identity: "1".into(),
+            is_standby: false,
+            slots: places,
+            own_slot: OwnSlot::None,
+            senders: places,
+            origins: places,
+            prepared_transactions: 0,
+            replication_refused: None,
+        },
+        role: RoleFacts {
+            name: "mover".into(),
+            may_replicate: true,
+            may_create: true,
+            may_be_replica: true,
+            functions_missing: Vec::new(),
+        },
+        other_sessions: Vec::new(),
+        prepared: false,
+        split: false,
+        tables: Vec::new(),
+        boundary: BoundaryFacts::default(),
+        shared: SharedFacts::default(),
+        sequences: Vec::new(),
+        publication: None,
+        retention: Retention::default(),
     }
 }

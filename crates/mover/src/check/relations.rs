@@ -1,7 +1,11 @@
 //! The facts of the tables that move and of those they are tied to.
 
+use super::large_objects;
 use crate::{
-    catalog::{self, Table},
+    catalog::{
+        self, Table,
+        constraints::{self, ForeignKey, RuleConstraint, UniqueIndex},
+    },
     database::{session::Session, sql},
     error::MoverError,
     extraction::ReplicatedExtraction,
@@ -22,7 +26,10 @@ const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \
             join pg_publication p on p.oid = r.prpubid \
             where r.prrelid = c.oid and p.pubname like 'banyan\\_%' and p.pubname <> $3 order by 1), \
         array(select s.subname::text from pg_subscription_rel r \
-            join pg_subscription s on s.oid = r.srsubid where r.srrelid = c.oid order by 1) \
+            join pg_subscription s on s.oid = r.srsubid where r.srrelid = c.oid order by 1), \
+        quote_ident(pg_get_userbyid(c.relowner)), \
+        case when not has_schema_privilege(c.relnamespace, 'USAGE') \
+            then quote_ident(pg_get_userbyid(n.nspowner)) end \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2";
 
@@ -30,31 +37,6 @@ const TRIGGERS: &str = "select t.tgname::text, t.tgenabled::text from pg_trigger
     join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2 and not t.tgisinternal and t.tgname <> $3 \
       and t.tgenabled <> 'D' order by 1";
-
-const UNIQUE: &str = "select x.relname::text, \
-        array(select coalesce(a.attname::text, '') \
-            from unnest(i.indkey[:i.indnkeyatts - 1]) with ordinality k(attnum, position) \
-            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
-                and k.attnum <> 0 order by k.position), \
-        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), \
-        coalesce(pg_get_expr(i.indexprs, i.indrelid), '') \
-    from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid \
-    join pg_namespace n on n.oid = c.relnamespace \
-    where n.nspname = $1 and c.relname = $2 and i.indisunique and not i.indisprimary order by 1";
-
-/// Foreign keys that begin or end at a moved table.
-const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname::text, \
-        tn.nspname::text, t.relname::text, \
-        array(select a.attname::text from unnest(k.conkey) with ordinality u(attnum, position) \
-            join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum \
-            order by u.position), \
-        k.confdeltype::text, k.confupdtype::text, row_security_active(k.conrelid) \
-    from pg_constraint k join pg_class f on f.oid = k.conrelid \
-    join pg_namespace fn on fn.oid = f.relnamespace \
-    join pg_class t on t.oid = k.confrelid join pg_namespace tn on tn.oid = t.relnamespace \
-    where k.contype = 'f' and k.conparentid = 0 \
-      and (k.conrelid = any($1::text[]::regclass[]) or k.confrelid = any($1::text[]::regclass[])) \
-    order by 2, 3, 1";
 
 /// Columns of tables that stay which draw from a moved column's sequence.
 const SHARED_SEQUENCES: &str = "select d.refobjid::regclass::text, n.nspname::text, \
@@ -83,6 +65,15 @@ pub(super) struct TableFacts {
     pub(super) triggers: Vec<Trigger>,
     /// Unique indexes besides the primary key.
     pub(super) unique: Vec<UniqueIndex>,
+    /// Checks and exclusions.
+    pub(super) row_rules: Vec<RuleConstraint>,
+    /// Whose it is, quoted.
+    pub(super) owner: String,
+    /// Its schema's owner, where our role may not use that schema, quoted.
+    pub(super) closed_schema: Option<String>,
+    /// Columns of type `oid` or `lo`, with the evidence that they hold large
+    /// objects, if there is any.
+    pub(super) oid_columns: Vec<(String, Option<String>)>,
     /// Publications of other extractions that it is in.
     pub(super) publications: Vec<String>,
     /// The user's own logical subscriptions that write it.
@@ -106,37 +97,11 @@ pub(super) struct Trigger {
     pub(super) fires_for_replicas: bool,
 }
 
-/// A unique index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct UniqueIndex {
-    pub(super) name: String,
-    /// Empty names stand for expressions.
-    pub(super) columns: Vec<String>,
-    pub(super) predicate: String,
-    pub(super) expressions: String,
-}
-
 /// What ties moved tables to those that stay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct BoundaryFacts {
     pub(super) foreign_keys: Vec<ForeignKey>,
     pub(super) shared_sequences: Vec<SharedSequence>,
-}
-
-/// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ForeignKey {
-    pub(super) name: String,
-    pub(super) from: TableName,
-    pub(super) columns: Vec<String>,
-    pub(super) to: TableName,
-    /// `pg_constraint.confdeltype`: `a` no action, `r` restrict, `c` cascade,
-    /// `n` set null, `d` set default.
-    pub(super) on_delete: char,
-    /// The same for updates.
-    pub(super) on_update: char,
-    /// Whether policies of the table that it begins at hide rows from us.
-    pub(super) from_hides_rows: bool,
 }
 
 /// A sequence behind a moved column that a table which stays draws from.
@@ -178,10 +143,9 @@ async fn table(
         .query(TRIGGERS, &[schema, relation, &FENCE_TRIGGER])
         .await
         .map_err(wrap())?;
-    let unique = session
-        .query(UNIQUE, &[schema, relation])
-        .await
-        .map_err(wrap())?;
+    let unique = constraints::unique(session, name).await?;
+    let row_rules = constraints::rules(session, name).await?;
+    let oid_columns = large_objects::columns(session, &table, row.get(5)).await?;
     let empty = if row.get(5) && table.kind == 'r' {
         let exists = format!("select exists (select from {})", sql::table(name));
         let row = session.query_one(&exists, &[]).await.map_err(wrap())?;
@@ -209,15 +173,11 @@ async fn table(
                 fires_for_replicas: row.get::<_, &str>(1) != "O",
             })
             .collect(),
-        unique: unique
-            .iter()
-            .map(|row| UniqueIndex {
-                name: row.get(0),
-                columns: row.get(1),
-                predicate: row.get(2),
-                expressions: row.get(3),
-            })
-            .collect(),
+        unique,
+        row_rules,
+        owner: row.get(9),
+        closed_schema: row.get(10),
+        oid_columns,
         publications: row.get(7),
         subscriptions: row.get(8),
     }))
@@ -251,28 +211,13 @@ pub(super) async fn boundary(
         schema: row.get(at),
         table: row.get(at + 1),
     };
-    let letter = |text: String| text.chars().next().unwrap_or('a');
-    let keys = session
-        .query(FOREIGN_KEYS, &[&names])
-        .await
-        .map_err(wrap())?;
+    let foreign_keys = constraints::foreign_keys(session, &names).await?;
     let shared = session
         .query(SHARED_SEQUENCES, &[&names, &sequences])
         .await
         .map_err(wrap())?;
     Ok(BoundaryFacts {
-        foreign_keys: keys
-            .iter()
-            .map(|row| ForeignKey {
-                name: row.get(0),
-                from: name(row, 1),
-                to: name(row, 3),
-                columns: row.get(5),
-                on_delete: letter(row.get(6)),
-                on_update: letter(row.get(7)),
-                from_hides_rows: row.get(8),
-            })
-            .collect(),
+        foreign_keys,
         shared_sequences: shared
             .iter()
             .map(|row| SharedSequence {

@@ -2,7 +2,10 @@
 
 use super::facts::{Capacity, OLDEST_VERSION, OwnSlot, ServerFacts, SideFacts, server_name};
 use crate::{database::sql, layout::COPY_WORKERS};
-use protocol::{Side, finding::Finding};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
 
 /// The follower's connection; and while copying, the one that holds the
 /// snapshot, which ends before the follower starts.
@@ -30,6 +33,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     let object = server_name(side);
     if server.version_number < OLDEST_VERSION {
         findings.push(Finding::refuse(
+            Id::VersionTooOld,
             &object,
             format!(
                 "it is PostgreSQL {}; marks in the change stream need 14",
@@ -40,6 +44,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     }
     if server.wal_level != "logical" {
         findings.push(Finding::refuse(
+            Id::WalLevel,
             &object,
             format!(
                 "its wal_level is {}, and changes are followed both ways",
@@ -50,6 +55,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     }
     if server.is_standby {
         findings.push(Finding::refuse(
+            Id::Standby,
             &object,
             "it is a standby",
             "Put the primary's address into the plan",
@@ -57,6 +63,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     }
     if server.encoding == "SQL_ASCII" {
         findings.push(Finding::refuse(
+            Id::EncodingUnknown,
             &object,
             "its database has the encoding SQL_ASCII: nobody knows what its bytes mean",
             "Move the data into a database of encoding UTF8 first",
@@ -64,6 +71,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     }
     if server.prepared_transactions > 0 {
         findings.push(Finding::warn(
+            Id::PreparedTransactions,
             &object,
             format!(
                 "{} prepared transactions are open; one that wrote a moved table blocks a switch",
@@ -74,6 +82,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     }
     if let Some(reason) = &server.replication_refused {
         findings.push(Finding::refuse(
+            Id::ReplicationRefused,
             &object,
             format!("it refuses a replication connection: {reason}"),
             "Let the role of the plan in by pg_hba.conf, directly and not through a pooler",
@@ -86,6 +95,7 @@ fn capacity(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     let server = &facts.server;
     if server.own_slot == OwnSlot::Theirs {
         findings.push(Finding::refuse(
+            Id::SlotOfAnother,
             &object,
             "a replication slot of this extraction's name exists there for another database",
             "Give the extraction another name, or cancel the other one",
@@ -99,6 +109,7 @@ fn capacity(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     }
     if server.origins.free() < origins_needed(side) {
         findings.push(Finding::refuse(
+            Id::NoFreeOrigin,
             &object,
             format!(
                 "no room for {} replication origins: {} of {} are used",
@@ -114,6 +125,7 @@ fn capacity(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
 
 fn no_slot(object: &str, slots: Capacity) -> Finding {
     Finding::refuse(
+        Id::NoFreeSlot,
         object,
         format!(
             "no free replication slot: {} of {} are used",
@@ -125,6 +137,7 @@ fn no_slot(object: &str, slots: Capacity) -> Finding {
 
 fn no_sender(object: &str, senders: Capacity) -> Finding {
     Finding::refuse(
+        Id::NoFreeSender,
         object,
         format!(
             "no free WAL sender: {} of {} are used",
@@ -140,6 +153,7 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     let quoted = sql::identifier(&role.name);
     if !role.may_replicate {
         findings.push(Finding::refuse(
+            Id::NoReplicationRight,
             &object,
             "it has not the REPLICATION right",
             format!("Run: alter role {quoted} replication"),
@@ -147,6 +161,7 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     }
     if !role.may_create {
         findings.push(Finding::refuse(
+            Id::NoCreateRight,
             &object,
             "it may not create a schema or a publication",
             format!(
@@ -157,6 +172,7 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     }
     if !role.may_be_replica {
         findings.push(Finding::refuse(
+            Id::NoReplicaRoleRight,
             &object,
             "it may not set session_replication_role, so triggers would fire for copied rows",
             format!(
@@ -168,6 +184,7 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     if !role.functions_missing.is_empty() {
         let functions = role.functions_missing.join(", ");
         findings.push(Finding::refuse(
+            Id::FunctionsForbidden,
             &object,
             format!("it may not call {functions}"),
             format!("As a superuser, run: grant execute on function {functions} to {quoted}"),
@@ -175,6 +192,7 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     }
     if !facts.other_sessions.is_empty() {
         findings.push(Finding::warn(
+            Id::RoleIsShared,
             &object,
             format!(
                 "it is used by other applications ({})",
@@ -192,6 +210,7 @@ pub(super) fn of_both(monolith: &SideFacts, service: &SideFacts) -> Vec<Finding>
     let (old, new) = (&monolith.server, &service.server);
     if old.encoding != new.encoding {
         findings.push(Finding::refuse(
+            Id::EncodingsDiffer,
             format!("database {}", new.database),
             format!(
                 "its encoding is {}, the monolith's is {}",
@@ -205,6 +224,7 @@ pub(super) fn of_both(monolith: &SideFacts, service: &SideFacts) -> Vec<Finding>
     }
     if old.database == new.database {
         findings.push(Finding::refuse(
+            Id::OneDatabase,
             format!("database {}", new.database),
             "monolith and service share it; moves within one database are not supported yet",
             "Give the service a database of its own",
@@ -238,41 +258,8 @@ fn shared(old: Capacity, old_slot: OwnSlot, new: Capacity, new_slot: OwnSlot) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{facts::RoleFacts, relations::BoundaryFacts, shared_facts::SharedFacts};
+    use crate::check::fixtures::side as fine;
     use protocol::finding::Severity;
-
-    fn fine() -> SideFacts {
-        let places = Capacity { most: 10, used: 0 };
-        SideFacts {
-            server: ServerFacts {
-                version_number: 150_004,
-                version: "15.4".into(),
-                wal_level: "logical".into(),
-                encoding: "UTF8".into(),
-                database: "shop".into(),
-                identity: "1".into(),
-                is_standby: false,
-                slots: places,
-                own_slot: OwnSlot::None,
-                senders: places,
-                origins: places,
-                prepared_transactions: 0,
-                replication_refused: None,
-            },
-            role: RoleFacts {
-                name: "mover".into(),
-                may_replicate: true,
-                may_create: true,
-                may_be_replica: true,
-                functions_missing: Vec::new(),
-            },
-            other_sessions: Vec::new(),
-            prepared: false,
-            tables: Vec::new(),
-            boundary: BoundaryFacts::default(),
-            shared: SharedFacts::default(),
-        }
-    }
 
     #[test]
     fn a_fine_side_has_no_findings() {

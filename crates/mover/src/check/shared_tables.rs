@@ -8,7 +8,7 @@ use crate::{
     objects::key_range::{self, KeySequence},
 };
 use plan::{TableMapping, TableName, TableWrites};
-use protocol::finding::Finding;
+use protocol::finding::{Finding, FindingId as Id};
 use std::collections::BTreeMap;
 
 /// Rules about both sides.
@@ -30,6 +30,7 @@ pub(super) fn of_both(
                 appended(mapping, old, new, sequences, &mut findings);
             }
             TableWrites::Split => findings.push(Finding::warn(
+                Id::SplitTable,
                 mapping.monolith.to_string(),
                 "each side keeps its own from the first switch on: from then on nothing of it \
                  flows, also not after a rollback",
@@ -46,6 +47,7 @@ pub(super) fn proposals(monolith: &SideFacts) -> Vec<Finding> {
     let logs = monolith.shared.logs.iter();
     logs.map(|table| {
         Finding::warn(
+            Id::LooksLikeLog,
             format!("{table}, which stays"),
             "rows are only ever added to it, at least as many as there are writes of the tables \
              that move: it looks like a log",
@@ -82,6 +84,7 @@ fn appended(
     };
     if !old.table.key.is_empty() && !old.table.key.iter().any(is_disjoint) {
         findings.push(Finding::refuse(
+            Id::AppendedKey,
             format!("the primary key of {name}"),
             format!(
                 "both sides insert into it, but nothing keeps its key ({}) from being given out by \
@@ -107,6 +110,7 @@ fn appended(
         let types = [column.type_name.as_str(), twin.type_name.as_str()];
         if let Err(problem) = key_range::begin(theirs, ours, types) {
             findings.push(Finding::refuse(
+                Id::AppendedKeyRange,
                 format!("{name}.{}", column.name),
                 format!("both sides insert into {name}, and there is no room for two: {problem}"),
                 format!(
@@ -121,6 +125,7 @@ fn appended(
     for index in &old.unique {
         if !index.columns.iter().any(is_disjoint) {
             findings.push(Finding::refuse(
+                Id::AppendedUnique,
                 format!("unique index {} on {name}", index.name),
                 "both sides insert into the table, and each could give out a value that the other \
                  has given out: the row would not come over",
@@ -147,6 +152,7 @@ fn references(
         match (writes(&key.from), writes(&key.to)) {
             (Some(TableWrites::Owner | TableWrites::Append), Some(TableWrites::Split)) => {
                 findings.push(Finding::refuse(
+                    Id::ReferenceToSplit,
                     object,
                     format!(
                         "{} flows after a switch, but {} does not: its rows would refer to none",
@@ -157,6 +163,7 @@ fn references(
             }
             (Some(TableWrites::Append | TableWrites::Split), Some(TableWrites::Owner)) => {
                 findings.push(Finding::warn(
+                    Id::ReferenceFromShared,
                     object,
                     format!(
                         "both sides add rows to {}: one that is added on one side while the owner \

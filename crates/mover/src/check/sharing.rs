@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{database::session::Session, error::MoverError};
 use plan::{DatabaseUrl, ExtractionName};
-use protocol::{Side, finding::Finding};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
 
 /// Which database it is, whatever it is called on the way there: the running
 /// server (a clone has the same identifier, but not the same start), and the
@@ -28,6 +31,7 @@ pub async fn of_databases(
     let object = format!("extraction `{extraction}`");
     let (Some(monolith), Some(service)) = (monolith, service) else {
         return vec![Finding::warn(
+            Id::SharingUnproven,
             object,
             "both sides share its data, but whether they work on one database is not checked",
             "See to it that both connect to the same one, or give both a `database:` in the plan",
@@ -40,6 +44,7 @@ pub async fn of_databases(
     match (one, other) {
         (Ok(one), Ok(other)) if one == other => Vec::new(),
         (Ok(_), Ok(_)) => vec![Finding::refuse(
+            Id::SharingTwoDatabases,
             object,
             format!("both sides share its data, but {monolith} and {service} are two databases"),
             "Let both work on the same one; or, if the service has one of its own, write \
@@ -52,6 +57,7 @@ pub async fn of_databases(
 async fn identity(side: Side, database: &DatabaseUrl) -> Result<String, Finding> {
     if let Directness::Pooled(evidence) = probe(database).await {
         return Err(Finding::warn(
+            Id::Pooler,
             format!("the {side}'s database {database}"),
             format!("a connection pooler answers there ({evidence}), so nothing was asked"),
             "Put the database server's own address into the plan to have it checked",

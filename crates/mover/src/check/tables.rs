@@ -4,8 +4,11 @@ use super::{
     facts::SideFacts,
     relations::{Emptiness, TableFacts},
 };
-use crate::extraction::ReplicatedExtraction;
-use protocol::{Side, finding::Finding};
+use crate::{database::sql, extraction::ReplicatedExtraction};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
 
 /// Rules about one side's tables.
 pub(super) fn of_side(
@@ -18,11 +21,13 @@ pub(super) fn of_side(
         let object = format!("{name} in the {side}'s database");
         match table {
             None => findings.push(Finding::refuse(
+                Id::NoTable,
                 object,
                 "there is no such table",
                 "Create it, or correct its name in the plan",
             )),
             Some(table) if table.table.kind != 'r' => findings.push(Finding::refuse(
+                Id::NotOrdinaryTable,
                 object,
                 format!("it is {}, not an ordinary table", kind(table.table.kind)),
                 "Name ordinary tables in the plan; others are not supported yet",
@@ -49,6 +54,7 @@ fn kind(letter: char) -> &'static str {
 }
 
 fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
+    let name = sql::table(&facts.table.name);
     if facts.partition || facts.inherits {
         let problem = if facts.partition {
             "it is a partition"
@@ -56,6 +62,7 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
             "it inherits from another table, or another from it"
         };
         findings.push(Finding::refuse(
+            Id::PartitionOrInheritance,
             object,
             problem,
             "Detach it or dissolve the inheritance; both are not supported yet",
@@ -63,19 +70,22 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
     }
     if facts.unlogged {
         findings.push(Finding::refuse(
+            Id::Unlogged,
             object,
             "it is unlogged: its changes are in no change stream",
-            "Run: alter table ... set logged",
+            format!("Run: alter table {name} set logged"),
         ));
     }
     if facts.table.key.is_empty() {
         findings.push(Finding::refuse(
+            Id::NoPrimaryKey,
             object,
             "it has no primary key",
             "Add one: rows are found by it",
         ));
     } else if facts.deferrable_key {
         findings.push(Finding::refuse(
+            Id::DeferrablePrimaryKey,
             object,
             "its primary key is deferrable, so the change stream does not name rows by it",
             "Make the primary key not deferrable",
@@ -88,10 +98,18 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
     };
     if let Some(problem) = identity {
         findings.push(Finding::refuse(
+            Id::ReplicaIdentity,
             object,
             problem,
-            "Run: alter table ... replica identity default",
+            format!("Run: alter table {name} replica identity default"),
         ));
+    }
+    for (column, evidence) in &facts.oid_columns {
+        large_object(
+            &format!("{object}, column {column}"),
+            evidence.as_deref(),
+            findings,
+        );
     }
     for column in facts
         .table
@@ -103,6 +121,7 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
         let bound = name == "money" || (name.starts_with("reg") && !name.contains('.'));
         if bound {
             findings.push(Finding::refuse(
+                Id::TypeOfOneDatabase,
                 format!("{object}, column {}", column.name),
                 format!("its type {name} means something only within one database"),
                 "Give it another type, or leave the table out of the plan",
@@ -111,11 +130,30 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
     }
 }
 
+fn large_object(object: &str, evidence: Option<&str>, findings: &mut Vec<Finding>) {
+    let remedy = "Turn it into bytea (lo_get reads an object), or leave the table out of the plan";
+    findings.push(match evidence {
+        Some(evidence) => Finding::refuse(
+            Id::LargeObjects,
+            object,
+            format!("{evidence}: the number would move, and the object it names would not"),
+            remedy,
+        ),
+        None => Finding::warn(
+            Id::LargeObjects,
+            object,
+            "its type is oid: what it numbers in this database is not moved with it",
+            "Nothing, if it is an ordinary number",
+        ),
+    });
+}
+
 fn triggers(side: Side, object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
     for trigger in &facts.triggers {
         let object = format!("trigger {} on {object}", trigger.name);
         if trigger.fires_for_replicas {
             findings.push(Finding::refuse(
+                Id::TriggerFiresForReplicas,
                 object,
                 "it fires for rows that replication writes as well, so its work would be done on \
                  both sides",
@@ -127,6 +165,7 @@ fn triggers(side: Side, object: &str, facts: &TableFacts, findings: &mut Vec<Fin
                 Side::Service => "that are copied and followed",
             };
             findings.push(Finding::warn(
+                Id::TriggerDoesNotFire,
                 object,
                 format!("it does not fire for rows {when}"),
                 "Check that what it does is done on the other side, or not needed",
@@ -135,6 +174,7 @@ fn triggers(side: Side, object: &str, facts: &TableFacts, findings: &mut Vec<Fin
     }
     for rule in &facts.rules {
         findings.push(Finding::refuse(
+            Id::Rule,
             format!("rule {rule} on {object}"),
             "rules change what is written",
             "Drop it, or turn it into a trigger",
@@ -151,23 +191,29 @@ fn access(
 ) {
     if !table.owned {
         findings.push(Finding::refuse(
+            Id::NotOwner,
             object,
             format!(
                 "role {} may not do as its owner (fence, publish, copy)",
                 facts.role.name
             ),
-            "Grant it the owner's role, and USAGE on the schema",
+            grants(facts, table),
         ));
     }
     if table.table.row_security {
         findings.push(Finding::refuse(
+            Id::RowSecurity,
             object,
             "row security is on: rows could be hidden from the copy",
-            "Run: alter table ... disable row level security",
+            format!(
+                "Run: alter table {} disable row level security",
+                sql::table(&table.table.name)
+            ),
         ));
     }
     for publication in &table.publications {
         findings.push(Finding::refuse(
+            Id::PublishedByAnother,
             object,
             format!("publication {publication}, of another extraction, has it as well"),
             "A table moves with one extraction only: take it out of one plan, or cancel the other",
@@ -175,6 +221,7 @@ fn access(
     }
     for subscription in &table.subscriptions {
         findings.push(Finding::refuse(
+            Id::Subscribed,
             object,
             format!("the subscription {subscription} writes it, past every fence"),
             "Replication fires no statement triggers: drop the subscription, or take the table out \
@@ -183,11 +230,25 @@ fn access(
     }
     if side == Side::Service && !facts.prepared && table.empty == Emptiness::HasRows {
         findings.push(Finding::refuse(
+            Id::NotEmpty,
             object,
             "it is not empty",
             "Empty it (TRUNCATE; `banyan cancel --empty` does so where an extraction that went back \
              ends), or name another table in the plan: a copy starts from nothing",
         ));
+    }
+}
+
+/// What makes our role one that may do as the owner, who is named.
+fn grants(facts: &SideFacts, table: &TableFacts) -> String {
+    let role = sql::identifier(&facts.role.name);
+    let grant = format!("Run as a superuser: grant {} to {role}", table.owner);
+    match &table.closed_schema {
+        None => grant,
+        Some(owner) => format!(
+            "{grant}; and as {owner}: grant usage on schema {} to {role}",
+            sql::identifier(&table.table.name.schema)
+        ),
     }
 }
 

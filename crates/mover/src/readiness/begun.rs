@@ -13,7 +13,7 @@ use crate::{
 use plan::TableName;
 use protocol::{
     Side,
-    finding::Finding,
+    finding::{Finding, FindingId},
     owner::{Owner, OwnerRow},
 };
 use std::collections::BTreeSet;
@@ -71,6 +71,7 @@ impl Mover {
             differs.push(format!("leaves out {}", left_out.join(", ")));
         }
         Finding::refuse(
+            FindingId::BegunOtherwise,
             format!("the extraction `{name}`"),
             format!(
                 "it has begun with other tables: of the {side}'s, the plan {}",

@@ -12,7 +12,10 @@ use crate::{
     },
 };
 use plan::ExtractionName;
-use protocol::{Side, finding::Finding};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId},
+};
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -219,7 +222,9 @@ impl Observations {
     pub fn findings(&self, extraction: &ExtractionName, declared: &[String]) -> Vec<Finding> {
         let mut found = self.strangers_rows(extraction);
         found.extend(self.writers_in_the_way(extraction, declared));
-        let warn = |one: Blocker| Finding::warn(one.object, one.problem, one.remedy);
+        let warn = |one: Blocker| {
+            Finding::warn(FindingId::SeenWriting, one.object, one.problem, one.remedy)
+        };
         found.into_iter().map(warn).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The mover against real PostgreSQL.
 
 mod extraction;
+mod findings;
 mod follow;
 mod plans;
 mod queries;

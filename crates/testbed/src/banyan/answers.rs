@@ -23,6 +23,8 @@ pub struct Check {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Finding {
+    /// `BN-012`.
+    pub id: String,
     /// `refuse` or `warn`.
     pub severity: String,
     /// What it is about.

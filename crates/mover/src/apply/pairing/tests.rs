@@ -1,6 +1,7 @@
 //! Which changes of a table stop its stream.
 
 use super::*;
+use crate::catalog::{Identity, definition::TypeDefinition};
 use plan::{ColumnName, TableName};
 
 fn name(table: &str) -> TableName {
@@ -46,7 +47,11 @@ fn table(at: &str, columns: &[&str]) -> Described {
             generated: false,
             has_default: false,
             sequence: None,
-            labels: Vec::new(),
+            number,
+            definition: TypeDefinition::built_in(type_name),
+            collation: String::new(),
+            expression: String::new(),
+            identity: Identity::No,
         });
         let identity = ColumnIdentity {
             number,

@@ -1,5 +1,11 @@
 use super::*;
-use crate::check::fixtures;
+use crate::{
+    catalog::{
+        constraints::UniqueIndex,
+        definition::{Shape, TypeDefinition},
+    },
+    check::fixtures,
+};
 use plan::{ColumnName, ColumnPair, TableName};
 use protocol::finding::Severity;
 
@@ -38,6 +44,34 @@ fn index(columns: &[&str]) -> UniqueIndex {
         columns: columns.iter().map(ToString::to_string).collect(),
         predicate: String::new(),
         expressions: String::new(),
+        collations: vec![String::new(); columns.len()],
+        nulls_not_distinct: false,
+        deferrable: false,
+        is_constraint: false,
+    }
+}
+
+fn composite(name: &str, fields: &[&str]) -> Column {
+    let field = |name: &&str| crate::catalog::definition::Field {
+        name: (*name).into(),
+        definition: TypeDefinition::built_in("integer"),
+    };
+    typed(name, Shape::Composite(fields.iter().map(field).collect()))
+}
+
+fn labelled(name: &str, labels: &[&str]) -> Column {
+    let labels = labels.iter().map(ToString::to_string).collect();
+    typed(name, Shape::Enum(labels))
+}
+
+fn typed(name: &str, shape: Shape) -> Column {
+    Column {
+        definition: TypeDefinition {
+            name: name.into(),
+            shape,
+        },
+        type_name: name.into(),
+        ..column("state")
     }
 }
 
@@ -52,12 +86,12 @@ fn each_way_not_to_fit_has_its_finding() {
             "no column `seller`",
         ),
         (
-            |_, new| new.table.columns[1].type_name = "integer".into(),
+            |_, new| new.table.columns[1] = fixtures::column("seller", "integer"),
             Refuse,
             "type is text",
         ),
         (
-            |_, new| new.table.columns[1].type_name = "character varying(9)".into(),
+            |_, new| new.table.columns[1] = fixtures::column("seller", "character varying(9)"),
             Warn,
             "type",
         ),
@@ -140,13 +174,12 @@ fn what_fits_has_none() {
     let mut new = fixtures::table(vec![column("seller"), column("id")]);
     old.unique.push(index(&["seller_id", "id"]));
     new.unique.push(index(&["id", "seller"]));
-    let label = |name: &str| Column {
-        type_name: name.into(),
-        labels: vec!["a".into(), "b".into()],
-        ..column("state")
-    };
-    old.table.columns.push(label("public.state"));
-    new.table.columns.push(label("contracts.state"));
+    old.table
+        .columns
+        .push(labelled("public.state", &["a", "b"]));
+    new.table
+        .columns
+        .push(labelled("contracts.state", &["a", "b"]));
     let mut found = Vec::new();
     pair(&mapping(), &old, &new, &mut found);
     assert_eq!(found, []);
@@ -160,4 +193,153 @@ fn a_rename_of_nothing_is_refused() {
     pair(&mapping(), &old, &new, &mut found);
     assert_eq!(found.len(), 1);
     assert!(found[0].object.contains("seller_id"));
+}
+
+/// Each difference of definitions, and the statement that mends it.
+#[test]
+fn definitions_are_compared_down_to_their_parts() {
+    type Spoil = fn(&mut TableFacts, &mut TableFacts);
+    use Severity::{Refuse, Warn};
+    let cases: &[(Spoil, Severity, &str, &str)] = &[
+        (
+            |old, new| {
+                old.table
+                    .columns
+                    .push(composite("public.pair", &["a", "b"]));
+                new.table
+                    .columns
+                    .push(composite("public.pair", &["b", "a"]));
+            },
+            Refuse,
+            "field 1: `a` in the monolith, `b` in the service",
+            "create type public.pair as (\"a\" integer, \"b\" integer)",
+        ),
+        (
+            |old, new| {
+                old.table.columns.push(labelled("public.m", &["x", "y"]));
+                new.table.columns.push(labelled("svc.m", &["x"]));
+            },
+            Refuse,
+            "its labels: `y` in the monolith",
+            "alter type svc.m add value 'y'",
+        ),
+        (
+            |old, new| {
+                old.table.columns.push(labelled("public.m", &["x", "y"]));
+                new.table.columns.push(labelled("svc.m", &["y", "x"]));
+            },
+            Refuse,
+            "it sorts differently",
+            "create type svc.m as enum ('x', 'y')",
+        ),
+        (
+            |_, new| new.table.columns[1] = fixtures::column("seller", "integer"),
+            Refuse,
+            "type is text",
+            "alter column \"seller\" type text using",
+        ),
+        (
+            |old, new| {
+                for (facts, text) in [(old, "(seller_id || 'x')"), (new, "(seller || 'y')")] {
+                    facts.table.columns.push(Column {
+                        generated: true,
+                        expression: text.into(),
+                        ..column("both")
+                    });
+                }
+            },
+            Refuse,
+            "it is computed as (seller || 'y')",
+            "generated always as ((seller || 'x')) stored",
+        ),
+        (
+            |old, _| old.table.columns[1].identity = crate::catalog::Identity::Always,
+            Refuse,
+            "GENERATED ALWAYS",
+            "alter table \"s\".\"t\" alter column \"seller_id\" set generated by default",
+        ),
+        (
+            |old, _| old.table.columns[1].expression = "'x'".into(),
+            Warn,
+            "no default",
+            "set default 'x'",
+        ),
+        (
+            |old, _| old.table.columns[1].collation = "C".into(),
+            Warn,
+            "collation",
+            "collate",
+        ),
+        (
+            |old, _| old.table.columns[1].collation = "ci (not deterministic)".into(),
+            Refuse,
+            "other values are equal",
+            "collate",
+        ),
+    ];
+    for (spoil, severity, problem, remedy) in cases {
+        let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
+        let mut new = fixtures::table(vec![column("id"), column("seller")]);
+        spoil(&mut old, &mut new);
+        let mut found = Vec::new();
+        pair(&mapping(), &old, &new, &mut found);
+        assert_eq!(found.len(), 1, "{problem}: {found:?}");
+        assert_eq!(found[0].severity, *severity, "{problem}");
+        assert!(found[0].problem.contains(problem), "{problem}: {found:?}");
+        assert!(found[0].remedy.contains(remedy), "{remedy}: {found:?}");
+    }
+}
+
+/// What is computed may name columns that the plan renames.
+#[test]
+fn what_both_compute_alike_is_fine() {
+    let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
+    let mut new = fixtures::table(vec![column("id"), column("seller")]);
+    for (facts, text) in [(&mut old, "lower(seller_id)"), (&mut new, "lower(seller)")] {
+        facts.table.columns.push(Column {
+            generated: true,
+            expression: text.into(),
+            ..column("both")
+        });
+    }
+    let mut found = Vec::new();
+    pair(&mapping(), &old, &new, &mut found);
+    assert_eq!(found, []);
+}
+
+#[test]
+fn unique_indexes_are_compared_whole() {
+    type Spoil = fn(&mut UniqueIndex);
+    use protocol::finding::FindingId as Id;
+    let cases: &[(Spoil, &[Id])] = &[
+        (|_| {}, &[]),
+        (|i| i.deferrable = true, &[Id::DeferrabilityDiffers]),
+        (
+            |i| i.nulls_not_distinct = true,
+            &[Id::UniqueAtService, Id::UniqueAtMonolith],
+        ),
+        (
+            |i| i.predicate = "(id > 3)".into(),
+            &[Id::UniqueAtService, Id::UniqueAtMonolith],
+        ),
+        (
+            |i| i.collations[0] = "C".into(),
+            &[Id::UniqueAtService, Id::UniqueAtMonolith],
+        ),
+    ];
+    for (spoil, ids) in cases {
+        let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
+        let mut new = fixtures::table(vec![column("id"), column("seller")]);
+        old.unique.push(index(&["seller_id"]));
+        let mut twin = index(&["seller"]);
+        spoil(&mut twin);
+        new.unique.push(twin);
+        let mut found = Vec::new();
+        pair(&mapping(), &old, &new, &mut found);
+        assert_eq!(
+            found.iter().map(|one| one.id).collect::<Vec<_>>(),
+            *ids,
+            "{found:?}"
+        );
+    }
 }

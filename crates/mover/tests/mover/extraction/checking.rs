@@ -1,6 +1,7 @@
 //! What is refused, and in which words.
 
 mod cases;
+mod definitions;
 
 use crate::extraction::databases::{APP, MOVER, Pair, clusters, pair, roles, show};
 use crate::plans::mover;

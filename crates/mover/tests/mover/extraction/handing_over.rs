@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Error, error::SqlState};
 use uuid::Uuid;
 
+mod carried_over;
 mod fence;
 mod readiness;
 mod sequences;

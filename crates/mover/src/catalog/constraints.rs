@@ -1,0 +1,269 @@
+//! The constraints of moved tables, as one database has them.
+
+use super::text::{renamed, unqualified};
+use crate::{database::session::Session, error::MoverError};
+use plan::{TableMapping, TableName};
+use protocol::Side;
+use std::collections::{BTreeMap, BTreeSet};
+
+const UNIQUE: &str = "select x.relname::text, \
+        array(select coalesce(a.attname::text, '') \
+            from unnest(i.indkey[:i.indnkeyatts - 1]) with ordinality k(attnum, position) \
+            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
+                and k.attnum <> 0 order by k.position), \
+        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), \
+        coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), \
+        array(select coalesce((select c.collname::text from pg_collation c \
+                where c.oid = k.sorted_by and c.oid <> coalesce(a.attcollation, 0)), '') \
+            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
+                with ordinality k(sorted_by, attnum, position) \
+            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
+                and k.attnum <> 0 order by k.position), \
+        coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false), not i.indimmediate, \
+        exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype = 'u'), \
+        quote_ident(n.nspname) \
+    from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid \
+    join pg_namespace n on n.oid = c.relnamespace \
+    where n.nspname = $1 and c.relname = $2 and i.indisunique and not i.indisprimary order by 1";
+
+const RULES: &str = "select k.conname::text, pg_get_constraintdef(k.oid), k.contype = 'x', \
+        k.condeferrable, quote_ident(n.nspname) \
+    from pg_constraint k join pg_class c on c.oid = k.conrelid \
+    join pg_namespace n on n.oid = c.relnamespace \
+    where n.nspname = $1 and c.relname = $2 and k.contype in ('c', 'x') order by 1";
+
+/// Foreign keys that begin or end at these tables.
+const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname::text, \
+        tn.nspname::text, t.relname::text, \
+        array(select a.attname::text from unnest(k.conkey) with ordinality u(attnum, position) \
+            join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum \
+            order by u.position), \
+        k.confdeltype::text, k.confupdtype::text, \
+        array(select a.attname::text from unnest(k.confkey) with ordinality u(attnum, position) \
+            join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum \
+            order by u.position), \
+        k.condeferrable, k.condeferred, \
+        k.convalidated and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true), \
+        has_schema_privilege(f.relnamespace, 'USAGE') and has_table_privilege(f.oid, 'SELECT'), \
+        quote_ident(pg_get_userbyid(f.relowner)), \
+        k.confmatchtype = 's', row_security_active(k.conrelid) \
+    from pg_constraint k join pg_class f on f.oid = k.conrelid \
+    join pg_namespace fn on fn.oid = f.relnamespace \
+    join pg_class t on t.oid = k.confrelid join pg_namespace tn on tn.oid = t.relnamespace \
+    where k.contype = 'f' and k.conparentid = 0 \
+      and (k.conrelid = any($1::text[]::regclass[]) or k.confrelid = any($1::text[]::regclass[])) \
+    order by 2, 3, 1";
+
+/// A unique index, and whether it is a constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UniqueIndex {
+    pub(crate) name: String,
+    /// Empty names stand for expressions.
+    pub(crate) columns: Vec<String>,
+    /// As SQL, with no schema in front of what is in the table's own.
+    pub(crate) predicate: String,
+    /// The same.
+    pub(crate) expressions: String,
+    /// By column, where it is not the column's own.
+    pub(crate) collations: Vec<String>,
+    pub(crate) nulls_not_distinct: bool,
+    /// Whether it may be violated within a transaction, and then is looked at
+    /// by a trigger: not while rows are applied.
+    pub(crate) deferrable: bool,
+    pub(crate) is_constraint: bool,
+}
+
+/// A check or an exclusion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RuleConstraint {
+    pub(crate) name: String,
+    /// As SQL, with no schema in front of what is in the table's own.
+    pub(crate) definition: String,
+    pub(crate) is_exclusion: bool,
+    pub(crate) deferrable: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(crate) struct ForeignKey {
+    pub(crate) name: String,
+    pub(crate) from: TableName,
+    pub(crate) columns: Vec<String>,
+    pub(crate) to: TableName,
+    pub(crate) to_columns: Vec<String>,
+    /// `pg_constraint.confdeltype`: `a` no action, `r` restrict, `c` cascade,
+    /// `n` set null, `d` set default.
+    pub(crate) on_delete: char,
+    /// The same for updates.
+    pub(crate) on_update: char,
+    pub(crate) deferrable: bool,
+    pub(crate) deferred: bool,
+    /// Whether all rows have been proven: it is valid and enforced.
+    pub(crate) proven: bool,
+    /// Whether our role may read the referring table.
+    pub(crate) readable: bool,
+    /// Whose the referring table is, quoted.
+    pub(crate) owner: String,
+    /// Whether a row with any null refers to nothing (`match simple`).
+    pub(crate) simple: bool,
+    /// Whether policies of the table that it begins at hide rows from us.
+    pub(crate) from_hides_rows: bool,
+}
+
+/// The unique indexes of a table besides its primary key's.
+pub(crate) async fn unique(
+    session: &Session,
+    table: &TableName,
+) -> Result<Vec<UniqueIndex>, MoverError> {
+    let rows = session
+        .query(UNIQUE, &[&table.schema, &table.table])
+        .await
+        .map_err(MoverError::sql(session.side(), "reading unique indexes"))?;
+    let index = |row: &tokio_postgres::Row| {
+        let schema: &str = row.get(8);
+        UniqueIndex {
+            name: row.get(0),
+            columns: row.get(1),
+            predicate: unqualified(row.get(2), schema),
+            expressions: unqualified(row.get(3), schema),
+            collations: row.get(4),
+            nulls_not_distinct: row.get(5),
+            deferrable: row.get(6),
+            is_constraint: row.get(7),
+        }
+    };
+    Ok(rows.iter().map(index).collect())
+}
+
+/// The checks and exclusions of a table.
+pub(crate) async fn rules(
+    session: &Session,
+    table: &TableName,
+) -> Result<Vec<RuleConstraint>, MoverError> {
+    let rows = session
+        .query(RULES, &[&table.schema, &table.table])
+        .await
+        .map_err(MoverError::sql(session.side(), "reading constraints"))?;
+    let rule = |row: &tokio_postgres::Row| RuleConstraint {
+        name: row.get(0),
+        definition: unqualified(row.get(1), row.get(4)),
+        is_exclusion: row.get(2),
+        deferrable: row.get(3),
+    };
+    Ok(rows.iter().map(rule).collect())
+}
+
+/// The foreign keys that begin or end at these tables, as `regclass` reads
+/// their names.
+pub(crate) async fn foreign_keys(
+    session: &Session,
+    tables: &[String],
+) -> Result<Vec<ForeignKey>, MoverError> {
+    let rows = session
+        .query(FOREIGN_KEYS, &[&tables])
+        .await
+        .map_err(MoverError::sql(session.side(), "reading foreign keys"))?;
+    let name = |row: &tokio_postgres::Row, at: usize| TableName {
+        schema: row.get(at),
+        table: row.get(at + 1),
+    };
+    let letter = |text: String| text.chars().next().unwrap_or('a');
+    let key = |row: &tokio_postgres::Row| ForeignKey {
+        name: row.get(0),
+        from: name(row, 1),
+        to: name(row, 3),
+        columns: row.get(5),
+        on_delete: letter(row.get(6)),
+        on_update: letter(row.get(7)),
+        to_columns: row.get(8),
+        deferrable: row.get(9),
+        deferred: row.get(10),
+        proven: row.get(11),
+        readable: row.get(12),
+        owner: row.get(13),
+        simple: row.get(14),
+        from_hides_rows: row.get(15),
+    };
+    Ok(rows.iter().map(key).collect())
+}
+
+/// SQL of a table of this side as it reads with the service's names of columns,
+/// the quotes around renamed ones taken off on both sides.
+pub(crate) fn common_names(mapping: &TableMapping, side: Side, text: &str) -> String {
+    if mapping.renames.is_empty() {
+        return text.to_owned();
+    }
+    renamed(text, |name| {
+        let bare = name.trim_matches('"');
+        let pair = mapping.renames.iter().find(|pair| match side {
+            Side::Monolith => pair.monolith.as_str() == bare,
+            Side::Service => pair.service.as_str() == bare,
+        })?;
+        Some(pair.service.as_str().to_owned())
+    })
+}
+
+impl UniqueIndex {
+    /// Whether another one of the other side forbids the same, but for when.
+    pub(crate) fn is_like(&self, service: &Self, mapping: &TableMapping) -> bool {
+        self.parts(mapping, Side::Monolith) == service.parts(mapping, Side::Service)
+    }
+
+    fn parts(
+        &self,
+        mapping: &TableMapping,
+        side: Side,
+    ) -> (BTreeMap<String, BTreeSet<String>>, String, String, bool) {
+        let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (at, name) in self.columns.iter().enumerate() {
+            let name = match side {
+                Side::Monolith => mapping.service_column(name),
+                Side::Service => name,
+            };
+            let collation = self.collations.get(at).cloned().unwrap_or_default();
+            columns
+                .entry(name.to_owned())
+                .or_default()
+                .insert(collation);
+        }
+        (
+            columns,
+            common_names(mapping, side, &self.predicate),
+            common_names(mapping, side, &self.expressions),
+            self.nulls_not_distinct,
+        )
+    }
+}
+
+impl ForeignKey {
+    /// Whether this one of the monolith's proves what one of the service's
+    /// would: the same columns refer to the same.
+    pub(crate) fn is_like(&self, service: &Self, mappings: &[TableMapping]) -> bool {
+        let of = |name: &TableName| mappings.iter().find(|mapping| mapping.monolith == *name);
+        let (Some(from), Some(to)) = (of(&self.from), of(&self.to)) else {
+            return false;
+        };
+        let pairs = |from: &TableMapping, to: &TableMapping| -> BTreeSet<(String, String)> {
+            let columns = self
+                .columns
+                .iter()
+                .map(|name| from.service_column(name).to_owned());
+            let others = self
+                .to_columns
+                .iter()
+                .map(|name| to.service_column(name).to_owned());
+            columns.zip(others).collect()
+        };
+        let twins: BTreeSet<(String, String)> = service
+            .columns
+            .iter()
+            .cloned()
+            .zip(service.to_columns.iter().cloned())
+            .collect();
+        from.service == service.from
+            && to.service == service.to
+            && self.proven
+            && pairs(from, to) == twins
+    }
+}

@@ -1,0 +1,163 @@
+use super::*;
+
+fn named(name: &str, shape: Shape) -> TypeDefinition {
+    TypeDefinition {
+        name: name.into(),
+        shape,
+    }
+}
+
+fn text(name: &str) -> TypeDefinition {
+    TypeDefinition::built_in(name)
+}
+
+fn labels(names: &[&str]) -> Shape {
+    Shape::Enum(names.iter().map(ToString::to_string).collect())
+}
+
+fn composite(fields: &[(&str, TypeDefinition)]) -> Shape {
+    let field = |(name, definition): &(&str, TypeDefinition)| Field {
+        name: (*name).into(),
+        definition: definition.clone(),
+    };
+    Shape::Composite(fields.iter().map(field).collect())
+}
+
+fn domain(base: &str, checks: &[&str]) -> Shape {
+    Shape::Domain(Box::new(Domain {
+        base: text(base),
+        not_null: false,
+        collation: String::new(),
+        checks: checks.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+fn array(of: TypeDefinition) -> Shape {
+    Shape::Array(Box::new(of))
+}
+
+fn extension(own: &str) -> Shape {
+    Shape::Extension {
+        extension: "postgis".into(),
+        own: own.into(),
+    }
+}
+
+#[test]
+fn what_means_the_same_does_not_differ_whatever_it_is_called() {
+    let pair = composite(&[("a", text("integer")), ("b", text("text"))]);
+    let cases = [
+        (text("integer"), text("integer")),
+        (
+            named("public.mood", labels(&["sad", "happy"])),
+            named("svc.state", labels(&["sad", "happy"])),
+        ),
+        (named("public.pair", pair.clone()), named("svc.pair", pair)),
+        (
+            named("public.code", domain("text", &["CHECK (x)"])),
+            named("svc.code", domain("text", &["CHECK (x)"])),
+        ),
+        (
+            named("public.geometry(Point)", extension("geometry(Point)")),
+            named("ext.geometry(Point)", extension("geometry(Point)")),
+        ),
+    ];
+    for (old, new) in cases {
+        assert_eq!(old.differences(&new), [], "{old}");
+        assert_eq!(old.to_string(), new.to_string());
+    }
+}
+
+#[test]
+fn each_difference_names_its_first_part() {
+    let ab = |a: &str, b: &str| composite(&[(a, text("integer")), (b, text("integer"))]);
+    let cases = [
+        (
+            text("integer"),
+            text("bigint"),
+            Effect::Values,
+            "",
+            "bigint",
+        ),
+        (
+            named("p", ab("a", "b")),
+            named("p", ab("b", "a")),
+            Effect::Values,
+            "field 1",
+            "`b`",
+        ),
+        (
+            named("p", ab("a", "b")),
+            named("p", composite(&[("a", text("integer"))])),
+            Effect::Values,
+            "field 2",
+            "nothing",
+        ),
+        (
+            named("p[]", array(named("p", ab("a", "b")))),
+            named(
+                "p[]",
+                array(named(
+                    "p",
+                    composite(&[("a", text("integer")), ("b", text("text"))]),
+                )),
+            ),
+            Effect::Values,
+            "its elements, field 2 (b)",
+            "text",
+        ),
+        (
+            named("m", labels(&["x", "y"])),
+            named("m", labels(&["x", "z"])),
+            Effect::Values,
+            "its labels",
+            "`z`",
+        ),
+        (
+            named("m", labels(&["x", "y"])),
+            named("m", labels(&["y", "x"])),
+            Effect::Order,
+            "the order of its labels",
+            "(y, x)",
+        ),
+        (
+            named("d", domain("numeric(9,2)", &[])),
+            named("d", domain("numeric(9,1)", &[])),
+            Effect::Values,
+            "its base type",
+            "numeric(9,1)",
+        ),
+        (
+            named("d", domain("text", &[])),
+            named("d", domain("text", &["CHECK (x)"])),
+            Effect::Rules,
+            "its checks",
+            "CHECK (x)",
+        ),
+        (
+            named("g", extension("geometry(Point)")),
+            named("g", extension("geometry")),
+            Effect::Values,
+            "",
+            "g",
+        ),
+        (
+            text("text"),
+            named("svc.d", domain("text", &[])),
+            Effect::Values,
+            "",
+            "svc.d (domain over (text))",
+        ),
+    ];
+    for (old, new, effect, part, service) in cases {
+        let found = old.differences(&new);
+        let first = found.first().expect("they differ");
+        assert_eq!(
+            (first.effect, first.part.as_str()),
+            (effect, part),
+            "{found:?}"
+        );
+        assert_eq!(first.service, service);
+        assert_ne!(old.to_string(), new.to_string());
+    }
+}

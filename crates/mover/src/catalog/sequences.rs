@@ -1,0 +1,140 @@
+//! The sequences behind moved columns: where they stand, whether our role may
+//! read and set them, and how far the new owner's must go.
+//!
+//! However many tables move, a side's sequences are read by two statements.
+
+mod advance;
+mod sequence;
+
+pub(crate) use advance::{Obstacle, ObstacleKind, advances, rights};
+pub(crate) use sequence::Sequence;
+
+use crate::{database::session::Session, error::MoverError};
+use plan::{TableMapping, TableName, TableWrites};
+use protocol::Side;
+use sequence::{Position, Range};
+
+/// Moved columns with the sequence that they draw from, their own first. What
+/// the column's type cannot hold is out of the sequence's bounds.
+const SEQUENCES: &str = "select n.nspname::text, c.relname::text, a.attname::text, \
+        q.oid::regclass::text, s.seqincrement, \
+        case when a.atttypid = 'smallint'::regtype then greatest(s.seqmin, -32768) \
+            when a.atttypid = 'integer'::regtype then greatest(s.seqmin, -2147483648) \
+            else s.seqmin end, \
+        case when a.atttypid = 'smallint'::regtype then least(s.seqmax, 32767) \
+            when a.atttypid = 'integer'::regtype then least(s.seqmax, 2147483647) \
+            else s.seqmax end, \
+        s.seqcycle, quote_ident(pg_get_userbyid(q.relowner)), quote_ident(current_user), \
+        has_schema_privilege(q.relnamespace, 'USAGE') and has_sequence_privilege(q.oid, 'SELECT'), \
+        has_schema_privilege(q.relnamespace, 'USAGE') and has_sequence_privilege(q.oid, 'UPDATE') \
+    from unnest($1::text[], $2::text[]) with ordinality t(schema, name, at) \
+    join pg_namespace n on n.nspname = t.schema \
+    join pg_class c on c.relnamespace = n.oid and c.relname = t.name \
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
+    cross join lateral (select coalesce( \
+        (select d.objid from pg_depend d join pg_class o on o.oid = d.objid and o.relkind = 'S' \
+            where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
+              and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
+              and d.deptype in ('a', 'i') limit 1), \
+        (select d.refobjid from pg_attrdef f \
+            join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid \
+            join pg_class o on o.oid = d.refobjid and o.relkind = 'S' \
+            where f.adrelid = a.attrelid and f.adnum = a.attnum limit 1))) found(oid) \
+    join pg_class q on q.oid = found.oid join pg_sequence s on s.seqrelid = q.oid \
+    order by t.at, a.attnum";
+
+/// The tables whose sequences a hand-over to this side brings past the other
+/// side's. Where both sides give out keys, each keeps to its own range. A table
+/// that is split is each side's own, with its sequences, from the first switch
+/// on: `split` says whether that has been.
+pub(crate) fn carried(tables: &[TableMapping], to: Side, split: bool) -> Vec<&TableMapping> {
+    let is_carried = |mapping: &&TableMapping| match mapping.writes {
+        TableWrites::Owner => true,
+        TableWrites::Append => false,
+        TableWrites::Split => to == Side::Service && !split,
+    };
+    tables.iter().filter(is_carried).collect()
+}
+
+/// Reads the sequences of these tables on the session's side.
+pub(crate) async fn of(
+    session: &Session,
+    mappings: &[&TableMapping],
+) -> Result<Vec<Sequence>, MoverError> {
+    let names = mappings.iter().map(|mapping| match session.side() {
+        Side::Monolith => &mapping.monolith,
+        Side::Service => &mapping.service,
+    });
+    read(session, names).await
+}
+
+/// Reads the sequences of these tables of a side.
+pub(crate) async fn read<'a>(
+    session: &Session,
+    tables: impl Iterator<Item = &'a TableName>,
+) -> Result<Vec<Sequence>, MoverError> {
+    let wrap = || MoverError::sql(session.side(), "reading the sequences");
+    let (schemas, names): (Vec<&str>, Vec<&str>) = tables
+        .map(|table| (table.schema.as_str(), table.table.as_str()))
+        .unzip();
+    let rows = session
+        .query(SEQUENCES, &[&schemas, &names])
+        .await
+        .map_err(wrap())?;
+    let readable: Vec<bool> = rows.iter().map(|row| row.get(10)).collect();
+    let mut found: Vec<Sequence> = rows
+        .iter()
+        .map(|row| Sequence {
+            table: TableName {
+                schema: row.get(0),
+                table: row.get(1),
+            },
+            column: row.get(2),
+            name: row.get(3),
+            range: Range {
+                increment: row.get(4),
+                least: row.get(5),
+                greatest: row.get(6),
+                cycles: row.get(7),
+            },
+            position: None,
+            owner: row.get(8),
+            role: row.get(9),
+            may_set: row.get(11),
+        })
+        .collect();
+    let (places, selects): (Vec<usize>, Vec<String>) = found
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| readable[*at])
+        // `pg_sequence_last_value` does not tell of one that was set
+        // (`setval(s, n, false)`, `restart with n`) and not used since.
+        .map(|(at, sequence)| {
+            (
+                at,
+                format!("select {at}, last_value, is_called from {}", sequence.name),
+            )
+        })
+        .unzip();
+    if selects.is_empty() {
+        return Ok(found);
+    }
+    let rows = session
+        .query(&selects.join(" union all "), &[])
+        .await
+        .map_err(wrap())?;
+    debug_assert_eq!(rows.len(), places.len());
+    for row in rows {
+        let (at, value, is_called): (i32, i64, bool) = (row.get(0), row.get(1), row.get(2));
+        let Some(sequence) = usize::try_from(at).ok().and_then(|at| found.get_mut(at)) else {
+            continue;
+        };
+        let last = if is_called {
+            value
+        } else {
+            value.saturating_sub(sequence.range.increment)
+        };
+        sequence.position = Some(Position { last, is_called });
+    }
+    Ok(found)
+}

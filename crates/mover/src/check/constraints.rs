@@ -1,0 +1,275 @@
+//! Rules about constraints that both sides do not have alike.
+//!
+//! Rows are applied with `session_replication_role = replica`. Plain unique
+//! indexes, checks and NOT NULL are enforced then, so one that only the target
+//! has stops the stream. Foreign keys, and unique and exclusion constraints
+//! that are deferrable, are triggers, and are not: those that only the service
+//! has are refused, as nothing else would show what they forbid.
+
+use super::{facts::SideFacts, relations::TableFacts};
+use crate::{
+    catalog::constraints::{ForeignKey, RuleConstraint, UniqueIndex, common_names},
+    database::sql,
+    extraction::ReplicatedExtraction,
+};
+use plan::{TableMapping, TableName};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
+
+/// Rules about the unique indexes, checks and exclusions of two tables.
+pub(super) fn of_pair(
+    mapping: &TableMapping,
+    old: &TableFacts,
+    new: &TableFacts,
+    findings: &mut Vec<Finding>,
+) {
+    unique(mapping, old, new, findings);
+    rules(mapping, old, new, findings);
+}
+
+fn unique(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
+    for index in &new.unique {
+        match old.unique.iter().find(|twin| twin.is_like(index, mapping)) {
+            Some(twin) if twin.deferrable != index.deferrable => {
+                findings.push(deferrability(mapping, twin, index));
+            }
+            Some(_) => {}
+            None => findings.push(only_at_service(mapping, index)),
+        }
+    }
+    for index in &old.unique {
+        if !new.unique.iter().any(|twin| index.is_like(twin, mapping)) {
+            findings.push(Finding::warn(
+                Id::UniqueAtMonolith,
+                format!("unique index {} on {}", index.name, mapping.monolith),
+                "the service has none like it: rows that it accepts may close the way back",
+                add_unique(mapping, index).map_or_else(
+                    || "Add it to the service".to_owned(),
+                    |add| format!("Run at the service: {add}"),
+                ),
+            ));
+        }
+    }
+}
+
+fn only_at_service(mapping: &TableMapping, index: &UniqueIndex) -> Finding {
+    let object = format!("unique index {} on {}", index.name, mapping.service);
+    if index.deferrable {
+        Finding::refuse(
+            Id::UniqueAtService,
+            object,
+            "the monolith has none like it, and as it is deferrable it is not enforced while rows \
+             are applied: duplicates would be stored",
+            format!(
+                "Add it to the monolith, or run at the service: {}",
+                drop_unique(mapping, index)
+            ),
+        )
+    } else {
+        Finding::warn(
+            Id::UniqueAtService,
+            object,
+            "the monolith has none like it: rows that it accepts may stop the copy",
+            format!(
+                "Add it to the monolith, or drop it until after the switch: {}",
+                drop_unique(mapping, index)
+            ),
+        )
+    }
+}
+
+fn deferrability(mapping: &TableMapping, old: &UniqueIndex, new: &UniqueIndex) -> Finding {
+    let word = |index: &UniqueIndex| {
+        if index.deferrable {
+            "deferrable"
+        } else {
+            "not deferrable"
+        }
+    };
+    let add = add_unique(mapping, old).unwrap_or_default();
+    Finding::refuse(
+        Id::DeferrabilityDiffers,
+        format!("unique index {} on {}", new.name, mapping.service),
+        format!(
+            "it is {}, the monolith's {} is {}: values that are exchanged within one transaction \
+             stop the stream",
+            word(new),
+            old.name,
+            word(old)
+        ),
+        format!("Run at the service: {}; {add}", drop_unique(mapping, new)),
+    )
+}
+
+fn drop_unique(mapping: &TableMapping, index: &UniqueIndex) -> String {
+    if index.is_constraint {
+        drop_constraint(&mapping.service, &index.name)
+    } else {
+        let name = TableName {
+            schema: mapping.service.schema.clone(),
+            table: index.name.clone(),
+        };
+        format!("drop index {}", sql::table(&name))
+    }
+}
+
+/// What makes one of the monolith's at the service, if it is over columns.
+fn add_unique(mapping: &TableMapping, index: &UniqueIndex) -> Option<String> {
+    if !index.expressions.is_empty() || index.columns.iter().any(String::is_empty) {
+        return None;
+    }
+    let columns = index
+        .columns
+        .iter()
+        .map(|name| mapping.service_column(name));
+    let columns = sql::identifiers(columns);
+    let nulls = if index.nulls_not_distinct {
+        " nulls not distinct"
+    } else {
+        ""
+    };
+    let table = sql::table(&mapping.service);
+    Some(if index.deferrable {
+        format!("alter table {table} add unique{nulls} ({columns}) deferrable initially deferred")
+    } else if index.predicate.is_empty() {
+        format!("create unique index on {table} ({columns}){nulls}")
+    } else {
+        let predicate = common_names(mapping, Side::Monolith, &index.predicate);
+        format!("create unique index on {table} ({columns}){nulls} where {predicate}")
+    })
+}
+
+fn rules(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
+    let text = |side: Side, rule: &RuleConstraint| common_names(mapping, side, &rule.definition);
+    let here: Vec<String> = old
+        .row_rules
+        .iter()
+        .map(|rule| text(Side::Monolith, rule))
+        .collect();
+    let there: Vec<String> = new
+        .row_rules
+        .iter()
+        .map(|rule| text(Side::Service, rule))
+        .collect();
+    for (rule, definition) in new.row_rules.iter().zip(&there) {
+        if here.contains(definition) {
+            continue;
+        }
+        let object = format!("constraint {} on {}", rule.name, mapping.service);
+        let drop = drop_constraint(&mapping.service, &rule.name);
+        let remedy = format!("Add it to the monolith, or drop it until after the switch: {drop}");
+        findings.push(if rule.is_exclusion && rule.deferrable {
+            let problem = "the monolith has none like it, and as it is deferrable it is not \
+                           enforced while rows are applied";
+            Finding::refuse(Id::ExclusionAtService, object, problem, remedy)
+        } else {
+            let id = if rule.is_exclusion {
+                Id::ExclusionAtService
+            } else {
+                Id::CheckAtService
+            };
+            let problem = "the monolith has none like it: rows that it accepts may stop the copy";
+            Finding::warn(id, object, problem, remedy)
+        });
+    }
+    for (rule, definition) in old.row_rules.iter().zip(&here) {
+        if there.contains(definition) {
+            continue;
+        }
+        let id = if rule.is_exclusion {
+            Id::ExclusionAtMonolith
+        } else {
+            Id::CheckAtMonolith
+        };
+        findings.push(Finding::warn(
+            id,
+            format!("constraint {} on {}", rule.name, mapping.monolith),
+            "the service has none like it: rows that it accepts may close the way back",
+            format!(
+                "Run at the service: alter table {} add constraint {} {definition}",
+                sql::table(&mapping.service),
+                sql::identifier(&rule.name)
+            ),
+        ));
+    }
+}
+
+/// Rules about foreign keys between tables that move.
+pub(super) fn of_both(
+    monolith: &SideFacts,
+    service: &SideFacts,
+    extraction: &ReplicatedExtraction,
+) -> Vec<Finding> {
+    let mappings = &extraction.data.tables;
+    let (old, new) = (
+        &monolith.boundary.foreign_keys,
+        &service.boundary.foreign_keys,
+    );
+    let moved = |side: Side, key: &ForeignKey| {
+        let has = |name: &TableName| extraction.tables(side).any(|table| table == name);
+        has(&key.from) && has(&key.to)
+    };
+    let mut findings = Vec::new();
+    for key in new.iter().filter(|key| moved(Side::Service, key)) {
+        if !old.iter().any(|twin| twin.is_like(key, mappings)) {
+            findings.push(Finding::refuse(
+                Id::ForeignKeyAtService,
+                format!("foreign key {} of {} in the service's database", key.name, key.from),
+                "the monolith proves no such thing, and it is not enforced while rows are applied: \
+                 rows that refer to nothing would be stored",
+                format!(
+                    "Add it to the monolith (and validate it), or drop it until after the switch: {}",
+                    drop_constraint(&key.from, &key.name)
+                ),
+            ));
+        }
+    }
+    for key in old
+        .iter()
+        .filter(|key| moved(Side::Monolith, key) && key.proven)
+    {
+        if !new.iter().any(|twin| key.is_like(twin, mappings)) {
+            findings.push(Finding::warn(
+                Id::ForeignKeyAtMonolith,
+                format!("foreign key {} of {}", key.name, key.from),
+                "the service has none like it, and it is not enforced for what comes back: rows \
+                 that refer to nothing would close the way back",
+                add_foreign_key(key, mappings),
+            ));
+        }
+    }
+    findings
+}
+
+/// What makes a foreign key of the monolith's at the service.
+fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> String {
+    let of = |name: &TableName| mappings.iter().find(|mapping| mapping.monolith == *name);
+    let (Some(from), Some(to)) = (of(&key.from), of(&key.to)) else {
+        return "Add it to the service".to_owned();
+    };
+    let columns = key.columns.iter().map(|name| from.service_column(name));
+    let others = key.to_columns.iter().map(|name| to.service_column(name));
+    let when = match (key.deferrable, key.deferred) {
+        (false, _) => "",
+        (true, false) => " deferrable",
+        (true, true) => " deferrable initially deferred",
+    };
+    format!(
+        "Run at the service: alter table {} add foreign key ({}) references {} ({}){when}",
+        sql::table(&from.service),
+        sql::identifiers(columns),
+        sql::table(&to.service),
+        sql::identifiers(others)
+    )
+}
+
+/// Takes a constraint away.
+pub(super) fn drop_constraint(table: &TableName, name: &str) -> String {
+    format!(
+        "alter table {} drop constraint {}",
+        sql::table(table),
+        sql::identifier(name)
+    )
+}

@@ -1,0 +1,76 @@
+//! Rules about the sequences behind moved columns: what a hand-over would meet
+//! after the fence is said here.
+
+use super::facts::SideFacts;
+use crate::{
+    catalog::sequences::{self, Obstacle, ObstacleKind},
+    extraction::ReplicatedExtraction,
+};
+use plan::TableName;
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id},
+};
+
+/// With room for fewer hand-overs than this, a sequence is near its end.
+const FEWEST_HANDOVERS: u64 = 100;
+
+/// Rules about both sides' sequences, for a switch and for a rollback.
+pub(super) fn of_both(
+    monolith: &SideFacts,
+    service: &SideFacts,
+    extraction: &ReplicatedExtraction,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (side, facts) in [(Side::Monolith, monolith), (Side::Service, service)] {
+        // Whoever may do as the table's owner may do so with its own sequences.
+        let owned = |table: &TableName| {
+            let mut tables = facts.tables.iter().flatten();
+            tables.any(|facts| facts.owned && facts.table.name == *table)
+        };
+        let known: Vec<_> = facts
+            .sequences
+            .iter()
+            .filter(|sequence| owned(&sequence.table))
+            .cloned()
+            .collect();
+        findings.extend(sequences::rights(side, &known).iter().map(refusal));
+    }
+    let data = &extraction.data;
+    let block = data.switch.block;
+    let (old, new) = (&monolith.sequences, &service.sequences);
+    let carried = sequences::carried(&data.tables, Side::Service, service.split);
+    match sequences::advances(&carried, Side::Monolith, old, new, block) {
+        Err(obstacles) => findings.extend(obstacles.iter().map(refusal)),
+        Ok(advances) => {
+            let near = |left: u64| left / u64::from(block.max(1)) < FEWEST_HANDOVERS;
+            for one in advances.iter().filter(|one| one.left.is_some_and(near)) {
+                findings.push(Finding::warn(
+                    Id::SequenceNearBound,
+                    format!("sequence {} in the service's database", one.sequence),
+                    format!(
+                        "after a switch it has {} numbers left, and each hand-over skips {block}",
+                        one.left.unwrap_or_default()
+                    ),
+                    "Widen the column and its sequence on both sides in time",
+                ));
+            }
+        }
+    }
+    findings
+}
+
+fn refusal(obstacle: &Obstacle) -> Finding {
+    let id = match obstacle.kind {
+        ObstacleKind::Rights => Id::SequenceRights,
+        ObstacleKind::Direction => Id::SequenceDirection,
+        ObstacleKind::Bound => Id::SequenceBound,
+    };
+    let Obstacle {
+        object,
+        problem,
+        remedy,
+        ..
+    } = obstacle;
+    Finding::refuse(id, object.as_str(), problem.as_str(), remedy.as_str())
+}

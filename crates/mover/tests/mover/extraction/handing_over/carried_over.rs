@@ -1,0 +1,199 @@
+//! What a hand-over carries over beside the rows, and what would be in its way:
+//! sequences of any kind, and rows that a constraint of the target's forbids.
+
+use super::{fenced, handover};
+use crate::extraction::databases::{Pair, pair};
+use anyhow::{Context, Result, ensure};
+use mover::{
+    Claims,
+    follow::{FollowPhase, Follower},
+};
+use protocol::{Side, owner::Outcome, stream::Direction};
+use std::{fmt::Write as _, time::Instant};
+use testbed::deadline;
+
+async fn blockers(pair: &Pair, from: Side) -> Result<String> {
+    let found = pair.mover.blockers(from).await?;
+    let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+    Ok(lines.join("\n"))
+}
+
+async fn switched(pair: &Pair, claims: &Claims) -> Result<()> {
+    let lock = fenced(pair, claims, &handover(1)).await?;
+    pair.mover.advance_sequences(claims, &handover(1)).await?;
+    pair.mover
+        .decide(Some(lock), claims, &handover(1), Outcome::Committed)
+        .await?;
+    Ok(pair.mover.open(claims, &handover(1)).await?)
+}
+
+/// Also sequences that go down, in steps, or are used by a default only.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_of_any_kind_move_past_the_old_owners() -> Result<()> {
+    let tables = |schema: &str, more: &str| {
+        format!(
+            "{more} create sequence {schema}.down increment -1; \
+             create sequence {schema}.steps increment 10 start 3; \
+             create table {schema}.a (id bigint default nextval('{schema}.down') primary key, \
+                 n bigint default nextval('{schema}.steps'), v text)"
+        )
+    };
+    let pair = pair(
+        "sequences_kinds",
+        &tables("public", ""),
+        &tables("svc", "create schema svc;"),
+        &["public.a: {}"],
+    )
+    .await?;
+    pair.monolith
+        .batch_execute("insert into a (v) select 'x' from generate_series(1, 450)")
+        .await?;
+    let claims = pair.prepare_and_copy().await?;
+    ensure!(blockers(&pair, Side::Monolith).await?.is_empty());
+    switched(&pair, &claims).await?;
+    let new = "insert into svc.a (v) values ('n') returning id, n";
+    let row = pair.service.query_one(new, &[]).await?;
+    let (id, n): (i64, i64) = (row.get(0), row.get(1));
+    ensure!(id == -450 - 1000 - 1, "{id}");
+    // 3, 13, 23 and so on, past the last of 450 by at least 1000.
+    ensure!(n == 3 + 449 * 10 + 1000 + 10, "{n}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_in_the_way_are_found_before_anything_is_held() -> Result<()> {
+    let pair = pair(
+        "sequences_way",
+        super::MONOLITH,
+        super::SERVICE,
+        super::TABLES,
+    )
+    .await?;
+    let claims = pair.prepare_and_copy().await?;
+    ensure!(blockers(&pair, Side::Monolith).await?.is_empty());
+    // Of somebody else, without a right for us.
+    let admin = pair.superuser(Side::Service).await?;
+    admin
+        .batch_execute(
+            "alter table svc.a alter id drop identity; create sequence svc.others; \
+             alter table svc.a alter id set default nextval('svc.others')",
+        )
+        .await?;
+    let found = blockers(&pair, Side::Monolith).await?;
+    let grant = "grant select, update on sequence svc.others to banyan_mover";
+    ensure!(found.contains(grant), "{found}");
+    let lock = fenced(&pair, &claims, &handover(1)).await?;
+    let error = pair.mover.advance_sequences(&claims, &handover(1)).await;
+    let error = error.err().context("it was moved")?.to_string();
+    ensure!(error.contains(grant), "{error}");
+    drop(lock);
+    admin
+        .batch_execute("alter sequence svc.others maxvalue 100; grant select, update on sequence svc.others to banyan_mover")
+        .await?;
+    pair.mover
+        .decide(None, &claims, &handover(1), Outcome::Aborted)
+        .await?;
+    let found = blockers(&pair, Side::Monolith).await?;
+    ensure!(found.contains("which is past its end, 100"), "{found}");
+    Ok(())
+}
+
+/// Foreign keys and deferrable unique constraints are not enforced while rows
+/// are applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_targets_constraints_forbid_stand_in_the_way() -> Result<()> {
+    let monolith = "create table a (id bigint primary key, v text); \
+         create table b (id bigint primary key, a bigint); \
+         insert into a values (1, 'same'), (2, 'same'), (3, null), (4, null); \
+         insert into b values (1, 1), (2, null), (7, 70), (8, 80)";
+    let service = "create schema svc; \
+         create table svc.a (id bigint primary key, v text unique deferrable); \
+         create table svc.b (id bigint primary key, a bigint references svc.a)";
+    let pair = pair("unenforced", monolith, service, super::TABLES).await?;
+    pair.prepare_and_copy().await?;
+    let found = blockers(&pair, Side::Monolith).await?;
+    for words in [
+        "constraint b_a_fkey of svc.b in the service's database: 2 rows refer to nothing, the first \
+         with the key (7)",
+        "constraint a_v_key of svc.a in the service's database: 2 rows are there more than once, \
+         the first with the key (1)",
+    ] {
+        ensure!(found.contains(words), "{found}");
+    }
+    ensure!(found.lines().count() == 2, "{found}");
+    ensure!(!found.contains("same"), "a value: {found}");
+    // The way that it names is one.
+    pair.service
+        .batch_execute(
+            "alter table \"svc\".\"b\" drop constraint \"b_a_fkey\"; \
+             alter table \"svc\".\"a\" drop constraint \"a_v_key\"",
+        )
+        .await?;
+    ensure!(blockers(&pair, Side::Monolith).await?.is_empty());
+    Ok(())
+}
+
+/// The source may empty a table that others refer to in the target only.
+#[tokio::test(flavor = "multi_thread")]
+async fn truncating_what_only_the_target_refers_to() -> Result<()> {
+    let monolith = "create table a (id bigint primary key, v text); \
+         create table b (id bigint primary key, a bigint); insert into a values (1), (2)";
+    let service = "create schema svc; create table svc.a (id bigint primary key, v text); \
+         create table svc.b (id bigint primary key, a bigint references svc.a)";
+    let pair = pair("truncating", monolith, service, super::TABLES).await?;
+    let claims = pair.prepare_and_copy().await?;
+    let follower = Follower::start(&pair.mover, Direction::Forward, &claims);
+    pair.monolith
+        .batch_execute("truncate a; insert into a values (3)")
+        .await?;
+    deadline::until("the truncation", super::LONG, async || {
+        let rows = pair.lines(Side::Service, "select id from svc.a").await?;
+        let status = follower.status().borrow().clone();
+        let failed = matches!(status.phase, FollowPhase::Failed { .. });
+        ensure!(!failed, "{status:?}");
+        Ok((rows == ["(3)"]).then_some(()))
+    })
+    .await
+}
+
+/// Prints how long a hand-over's steps take with many tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_of_many_tables_move_at_once() -> Result<()> {
+    const TABLES: usize = 155;
+    let mut make = String::new();
+    let mut lines = Vec::new();
+    for at in 0..TABLES {
+        write!(
+            make,
+            "create table SCHEMA.t{at} (id bigint generated by default as identity primary key); "
+        )?;
+        lines.push(format!("public.t{at}: {{}}"));
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let monolith = make.replace("SCHEMA", "public");
+    let service = format!("create schema svc; {}", make.replace("SCHEMA", "svc"));
+    let pair = pair("many_tables", &monolith, &service, &lines).await?;
+    let claims = pair.prepare().await?;
+    pair.monolith
+        .batch_execute(
+            "insert into t7 select generate_series(1, 9); select setval('t9_id_seq', 90)",
+        )
+        .await?;
+    let started = Instant::now();
+    let lock = fenced(&pair, &claims, &handover(1)).await?;
+    let fence = started.elapsed();
+    let started = Instant::now();
+    pair.mover.advance_sequences(&claims, &handover(1)).await?;
+    println!(
+        "{TABLES} tables: fence {fence:?}, sequences {:?}",
+        started.elapsed()
+    );
+    pair.mover
+        .decide(Some(lock), &claims, &handover(1), Outcome::Committed)
+        .await?;
+    let at = pair
+        .lines(Side::Service, "select last_value from svc.t9_id_seq")
+        .await?;
+    ensure!(at == ["(1090)"], "{at:?}");
+    Ok(())
+}

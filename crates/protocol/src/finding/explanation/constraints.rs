@@ -1,0 +1,70 @@
+//! Constraints that both sides do not have alike.
+
+use super::entry::{Explanation, explain};
+use crate::finding::id::FindingId as Id;
+
+pub(super) const EXPLANATIONS: &[Explanation] = &[
+    explain(
+        Id::UniqueAtService,
+        "a unique index is only at the service",
+        "Rows that the monolith accepts stop the copy or the stream.",
+        "Add it to the monolith, or drop it until after the switch.",
+        "https://www.postgresql.org/docs/current/indexes-unique.html",
+    ),
+    explain(
+        Id::UniqueAtMonolith,
+        "a unique index is only in the monolith",
+        "Rows that the service accepts close the way back.",
+        "Add it to the service by the statement of the finding.",
+        "https://www.postgresql.org/docs/current/indexes-unique.html",
+    ),
+    explain(
+        Id::DeferrabilityDiffers,
+        "a unique constraint is deferrable on one side",
+        "Values that are exchanged within one transaction stop the stream where it is not; and where it is, it is not enforced at all while rows are applied.",
+        "Make both alike by the statement of the finding.",
+        "https://www.postgresql.org/docs/current/sql-set-constraints.html",
+    ),
+    explain(
+        Id::CheckAtService,
+        "a check is only at the service",
+        "Rows that the monolith accepts stop the copy or the stream.",
+        "Add it to the monolith, or drop it until after the switch.",
+        "https://www.postgresql.org/docs/current/ddl-constraints.html",
+    ),
+    explain(
+        Id::CheckAtMonolith,
+        "a check is only in the monolith",
+        "Rows that the service accepts close the way back.",
+        "Add it to the service by the statement of the finding.",
+        "https://www.postgresql.org/docs/current/ddl-constraints.html",
+    ),
+    explain(
+        Id::ExclusionAtService,
+        "an exclusion constraint is only at the service",
+        "Rows that the monolith accepts stop the stream; a deferrable one is not enforced at all while rows are applied.",
+        "Add it to the monolith, or drop it until after the switch.",
+        "https://www.postgresql.org/docs/current/ddl-constraints.html",
+    ),
+    explain(
+        Id::ExclusionAtMonolith,
+        "an exclusion constraint is only in the monolith",
+        "Rows that the service accepts close the way back.",
+        "Add it to the service by the statement of the finding.",
+        "https://www.postgresql.org/docs/current/ddl-constraints.html",
+    ),
+    explain(
+        Id::ForeignKeyAtService,
+        "a foreign key between moved tables is only at the service",
+        "Rows are applied with triggers off, and foreign keys are triggers: rows of the monolith that refer to nothing would be stored, and a dump of the service's could not be restored.",
+        "Add it to the monolith, which proves its rows, or drop it until after the switch.",
+        "https://www.postgresql.org/docs/current/runtime-config-client.html",
+    ),
+    explain(
+        Id::ForeignKeyAtMonolith,
+        "a foreign key between moved tables is only in the monolith",
+        "What the service writes comes back without being checked. Before each hand-over the rows are looked at, and a rollback is refused as long as some refer to nothing.",
+        "Add it to the service by the statement of the finding.",
+        "https://www.postgresql.org/docs/current/runtime-config-client.html",
+    ),
+];

@@ -1,0 +1,34 @@
+//! The explanations as text: one for a terminal, all as a page.
+
+use super::explanation::{Explanation, GROUPS};
+use std::fmt::Write as _;
+
+const HEAD: &str = "# Findings
+
+What `banyan check` can find, by id. `banyan check --explain BN-012` prints one of these;
+`--json` has the ids. This page is generated from `crates/protocol/src/finding/explanation/`.
+";
+
+/// All of them as a Markdown page.
+pub fn markdown() -> String {
+    let mut page = HEAD.to_owned();
+    for (heading, group) in GROUPS {
+        let _ = write!(page, "\n## {heading}\n");
+        for one in *group {
+            let _ = write!(
+                page,
+                "\n### {}: {}\n\n{}\n\n**Mend it**: {}\n\nSource: {}\n",
+                one.id, one.title, one.why, one.mend, one.source
+            );
+        }
+    }
+    page
+}
+
+/// One of them for a terminal.
+pub fn text(one: &Explanation) -> String {
+    format!(
+        "{}: {}\n\n{}\n\nMend it: {}\n\nSource: {}",
+        one.id, one.title, one.why, one.mend, one.source
+    )
+}
