@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const COMMAND_LIMIT: Duration = Duration::from_mins(2);
+const COMMAND_LIMIT: Duration = Duration::from_mins(5);
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Threads of gunicorn. Two processes use both cores of a small machine; the

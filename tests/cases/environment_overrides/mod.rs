@@ -2,7 +2,7 @@
 //! `ROUTE_TO_MONOLITH` takes them back and, after a switch, rolls back, so that
 //! no write is lost.
 
-use crate::stage::{Stage, TRAFFIC_LIMIT};
+use crate::stage::{Stage, TRAFFIC_LIMIT, patient};
 use anyhow::{Result, ensure};
 use testbed::banyan::Plan;
 use testbed::deadline;
@@ -30,7 +30,7 @@ async fn reads_are(stage: &Stage, percent: f64) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn environment_overrides() -> Result<()> {
     let mut stage = Stage::set(Ok).await?;
-    let plan = stage.scene.plan()?;
+    let plan = patient(stage.scene.plan()?)?;
 
     // Asked before there is anything to read from: it holds once there is.
     serve_with(&mut stage, &plan, "CANARY_PERCENTAGE", "25").await?;

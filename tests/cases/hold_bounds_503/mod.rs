@@ -14,7 +14,7 @@ use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE};
 
 const HELD_REQUESTS: usize = 5;
 const CLIENTS: usize = 40;
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Between a client's requests; a client that was refused tries again soon.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,10 +31,7 @@ async fn hold_bounds_503() -> Result<()> {
         plan.replace(
             "held-requests: 1000",
             &format!("held-requests: {HELD_REQUESTS}"),
-        )?
-        // A transaction as old as the drain is refused before the hold.
-        .replace("drain: 1s", "drain: 5s")?
-        .replace("hold: 2s", "hold: 6s")
+        )
     })
     .await?;
     // Keeps the switch from getting its lock: the hold lasts as long as it may.

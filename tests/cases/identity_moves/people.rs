@@ -259,6 +259,8 @@ impl Client {
                 *self.seen.lock().by_side.entry((what, side)).or_default() += 1;
                 Some(answer)
             }
+            // The machine is busy; nothing was done, and it may be asked again.
+            Ok(answer) if answer.status == 503 && answer.body_head().contains(":busy") => None,
             Ok(answer) if is_crashing && answer.status.is_server_error() => {
                 self.seen.lock().lost += 1;
                 None

@@ -1,7 +1,7 @@
 //! A second `banyan serve` where one is at work, or was: it says whom it found,
 //! changes nothing, and ends; the healthy one goes on.
 
-use crate::stage::Stage;
+use crate::stage::{Stage, patient};
 use anyhow::{Result, ensure};
 use std::{fs, path::Path};
 use testbed::banyan::CommandLine;
@@ -50,7 +50,7 @@ async fn second_conductor() -> Result<()> {
 /// Another command line, with ports and a state directory of its own.
 fn another(stage: &Stage, home: &str) -> Result<CommandLine> {
     let home = stage.scene.directory().path().join(home);
-    CommandLine::new(&stage.scene.plan()?, &home)
+    CommandLine::new(&patient(stage.scene.plan()?)?, &home)
 }
 
 async fn stop(stage: &mut Stage) -> Result<()> {

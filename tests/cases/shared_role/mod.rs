@@ -2,7 +2,7 @@
 //! open: a write that comes past the gateway after the switch is refused by the
 //! fence, never acknowledged and lost.
 
-use crate::stage::Stage;
+use crate::stage::{Stage, patient};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::time::Duration;
@@ -25,8 +25,7 @@ async fn shared_role() -> Result<()> {
     let url = scene
         .monolith_cluster
         .url(MONOLITH_ROLE, MONOLITH_DATABASE)?;
-    // A connection for each request takes the monolith longer.
-    let plan = scene.plan()?.replace("hold: 2s", "hold: 10s")?;
+    let plan = patient(scene.plan()?)?;
     let plan = plan.set("MONOLITH_DATABASE_URL", &url);
     let banyan = scene.command_line(&plan)?;
     let mut stage = Stage {

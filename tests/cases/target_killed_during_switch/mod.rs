@@ -13,11 +13,7 @@ const SWITCHING_LIMIT: Duration = Duration::from_secs(10);
 #[tokio::test(flavor = "multi_thread")]
 async fn target_killed_during_switch() -> Result<()> {
     // A transaction as old as the drain is refused before the hold.
-    let mut stage = Stage::following_until(None, |plan| {
-        plan.replace("drain: 1s", "drain: 5s")?
-            .replace("hold: 2s", "hold: 6s")
-    })
-    .await?;
+    let mut stage = Stage::following().await?;
     let traffic = stage.traffic().await?;
     // Keeps the switch waiting for its lock while the target is killed.
     let writer = stage.unfinished_writer().await?;

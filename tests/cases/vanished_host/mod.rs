@@ -2,7 +2,7 @@
 //! hear nothing more. Another one, on another host, goes on within the bound; and
 //! the first, when its network is back, finds itself superseded and ends.
 
-use crate::stage::Stage;
+use crate::stage::{Stage, patient};
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 use testbed::banyan::CommandLine;
@@ -43,7 +43,7 @@ async fn vanished_host() -> Result<()> {
     }
 
     let home = stage.scene.directory().path().join("other");
-    let next = CommandLine::new(&stage.scene.plan()?, &home)?;
+    let next = CommandLine::new(&patient(stage.scene.plan()?)?, &home)?;
     let logs = home.join("logs");
     std::fs::create_dir_all(&logs)?;
     let serve = next.serve(&logs).await?;

@@ -44,7 +44,7 @@ async fn a_read_that_fails_at_the_other_side_goes_to_the_owner_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_reached_no_http_2_upstream_goes_to_the_owner_as_it_is() {
     let monolith = Upstream::start("monolith").await;
-    let service = format!("url: \"http://{}\", protocol: h2c", unused_address());
+    let service = format!("url: \"http://{}\", protocol: h2c", dead_address());
     let plan = shaped(
         &format!("url: \"http://{}\"", monolith.address),
         &service,
@@ -116,7 +116,7 @@ async fn slow_upstreams_are_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_upstreams_are_said_so_and_reads_go_to_the_owner() {
     let bed = Bed::start(Knobs::default(), TO_MONOLITH, 100).await;
-    let address = unused_address();
+    let address = dead_address();
     for (monolith, service) in [
         (bed.monolith.address, address),
         (address, bed.service.address),

@@ -152,7 +152,7 @@ async fn testers_and_flags_choose_for_writes_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_service_cannot_be_sent_goes_to_the_monolith_once() {
-    let bed = with_service(unused_address(), [""; 3]).await;
+    let bed = with_service(dead_address(), [""; 3]).await;
     bed.publish(1, split(100), 100);
     for number in 0..10 {
         let answer = bed.post(PATH, Some("u"), &format!("id-{number}")).await;
@@ -243,7 +243,7 @@ async fn what_the_service_may_have_executed_is_not_repeated() {
 async fn nothing_goes_to_a_service_without_a_share_though_the_monolith_fails() {
     let service = Upstream::start("service").await;
     let unused = Upstream::start("unused").await;
-    let plan = plan(unused_address(), service.address, [""; 3]);
+    let plan = plan(dead_address(), service.address, [""; 3]);
     let bed = Bed::of(&plan, unused, service);
     bed.publish(1, split(0), 0);
     assert_eq!(bed.post(PATH, Some("u"), "x").await.status, 502);

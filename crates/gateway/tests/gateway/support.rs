@@ -20,7 +20,14 @@ use std::{
 /// Longer than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// An address whose port was free a moment ago: connections to it are refused.
+/// An address that refuses connections. Nobody listens on this host of the
+/// loopback network, whatever ports other tests are given meanwhile.
+pub fn dead_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.77.7.7:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// An address whose port was free a moment ago, to listen on.
 pub fn unused_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()

@@ -275,7 +275,7 @@ async fn an_idempotency_key_makes_a_write_repeatable_where_the_plan_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_instance_costs_no_request_and_no_write_is_doubled() {
     let some = Upstream::start("alive").await;
-    let dead = unused_address();
+    let dead = dead_address();
     let bed = monolith(&[some.address, dead], "retries: { per-second: 1000 }", some);
     let mut client = bed.client().await;
     for number in 0..100 {
