@@ -193,7 +193,7 @@ impl Mover {
                 )));
             }
         }
-        let mut retry = LockRetry::new(Side::Service, "emptying the copy (a table is locked)");
+        let mut retry = LockRetry::new("emptying the copy (a table is locked)");
         loop {
             match self.try_empty(removal, service, claim, tables).await {
                 Ok(emptied) => return Ok(emptied),
@@ -205,7 +205,7 @@ impl Mover {
                     let why = source.as_db_error().map(|error| error.message().to_owned());
                     return Err(NotEmptied::Because(why.unwrap_or_default()));
                 }
-                Err(error) => retry.wait_after(error).await?,
+                Err(error) => retry.wait_after(service, error).await?,
             }
         }
     }

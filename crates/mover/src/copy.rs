@@ -99,7 +99,8 @@ impl Mover {
 
         let layout = self.layout();
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
-        let exported = ExportedSnapshot::open(self.database(Side::Monolith), &layout).await?;
+        let exported =
+            ExportedSnapshot::open(self.database(Side::Monolith), &monolith, &layout).await?;
         let next = AtomicUsize::new(0);
         let workers = (0..COPY_WORKERS.min(tables.len())).map(|number| {
             let worker = CopyWorker {

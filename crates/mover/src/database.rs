@@ -3,6 +3,7 @@
 //! in a database.
 
 pub(crate) mod connect_error;
+pub(crate) mod holders;
 pub(crate) mod lock_retry;
 pub mod replication;
 pub mod session;

@@ -52,6 +52,18 @@ pub enum MoverError {
         /// The bound.
         limit: Duration,
     },
+    /// Somebody holds what a step of ours needs.
+    #[error("{doing} at the {side} was not possible for {limit:?}, because of {by}")]
+    Blocked {
+        /// Whose database.
+        side: Side,
+        /// The step, as what is being done.
+        doing: &'static str,
+        /// How long it was tried.
+        limit: Duration,
+        /// Who, with what ends them.
+        by: String,
+    },
     /// A table was changed while it was followed: everything is opened anew.
     #[error("the {side}'s table {table} was changed; looking at it again")]
     Reshaped {

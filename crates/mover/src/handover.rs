@@ -43,6 +43,9 @@ use transaction::{ROW_TIMEOUT, begin, emit};
 /// it waits, readers queue behind it.
 const UNFENCE_LOCK_TIMEOUT: &str = "50ms";
 
+/// Beyond the limit of a fence, to ask who was in its way.
+const NAMING: Duration = Duration::from_millis(250);
+
 impl Mover {
     /// Locks the source against writers, puts up its fence, gives the row to
     /// nobody and writes the mark, all in one transaction, within `limit`.
@@ -98,7 +101,7 @@ impl Mover {
             lock.mark_fenced();
             Ok(())
         };
-        match tokio::time::timeout(limit, fencing).await {
+        match tokio::time::timeout(limit + NAMING, fencing).await {
             Ok(done) => done,
             Err(_) => Err(MoverError::Deadline {
                 side,

@@ -21,6 +21,7 @@ use crate::{
     database::{
         lock_retry::{self, LockRetry},
         session::Session,
+        sql,
     },
     error::MoverError,
     extraction::Mover,
@@ -97,11 +98,11 @@ impl Mover {
         instance: InstanceId,
         conductor: ConductorId,
     ) -> Result<OwnerRow, MoverError> {
-        let mut retry = LockRetry::new(session.side(), "preparing (a table is locked)");
+        let mut retry = LockRetry::new("locking a table to prepare it");
         loop {
             match self.try_side(session, tables, instance, conductor).await {
                 Ok(row) => return Ok(row),
-                Err(error) => retry.wait_after(error).await?,
+                Err(error) => retry.wait_after(session, error).await?,
             }
         }
     }
@@ -117,6 +118,10 @@ impl Mover {
         let wrap = || MoverError::sql(side, "preparing");
         let layout = self.layout();
         let transaction = lock_retry::begin(session).await?;
+        let names = sql::tables(tables.iter().map(|table| table.name(side)));
+        lock_retry::displace_autovacuum(&transaction, &names)
+            .await
+            .map_err(wrap())?;
         schema::ensure(&transaction).await.map_err(wrap())?;
         let row = self.own(&transaction, side, instance, conductor).await?;
         publication::publish(&transaction, side, &layout, tables).await?;

@@ -66,8 +66,13 @@ const WRAPAROUND: &str = "select l.relation::regclass::text \
     where a.backend_type = 'autovacuum worker' and a.query like '%(to prevent wraparound)%' \
       and l.locktype = 'relation' and l.relation = any($1::text[]::regclass[])";
 
+/// Until the server restarts, a prepared transaction's locks bear the virtual one
+/// of the session that prepared it.
 const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
-    from pg_prepared_xacts p join pg_locks l on l.virtualtransaction = '-1/' || p.transaction::text \
+    from pg_prepared_xacts p \
+    join pg_locks x on x.locktype = 'transactionid' and x.transactionid = p.transaction \
+        and x.pid is null and x.granted \
+    join pg_locks l on l.virtualtransaction = x.virtualtransaction and l.pid is null \
     where p.database = current_database() and l.locktype = 'relation' \
       and l.relation = any($1::text[]::regclass[])";
 

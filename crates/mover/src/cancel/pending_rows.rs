@@ -37,12 +37,12 @@ impl Mover {
     ) -> Result<Vec<TableName>, MoverError> {
         let tables = fence::appended_tables(&**service, Side::Service, &self.layout()).await?;
         for table in &tables {
-            let mut retry = LockRetry::new(Side::Service, "closing a fence (its table is locked)");
+            let mut retry = LockRetry::new("closing a fence (its table is locked)");
             while let Err(error) = self
                 .close_fence(removal, service, claims.service, table)
                 .await
             {
-                retry.wait_after(error).await?;
+                retry.wait_after(service, error).await?;
             }
         }
         let name = &self.extraction.name;

@@ -1,20 +1,22 @@
 //! The forward slot and the snapshot that belongs to it.
 
 use crate::{
-    database::{replication::ReplicationConnection, sql},
+    database::{replication::ReplicationConnection, session::Session, sql},
     error::{MoverError, ReplicationError},
     layout::Layout,
     objects::{
         sessions,
-        slots::{CREATE_LIMIT, ClusterIdentity},
+        slots::{self, CREATE_LIMIT, ClusterIdentity},
     },
 };
 use bytes::Bytes;
 use plan::DatabaseUrl;
 use protocol::{Lsn, Side, stream::Direction};
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
 
-/// Making the slot waits for transactions that run, and is bounded here.
-const UNBOUNDED: &str = "set lock_timeout = 0";
+/// What the server may take longer than each wait, before it is taken for gone.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A snapshot that others may use, as long as this is alive.
 pub(super) struct ExportedSnapshot {
@@ -29,17 +31,27 @@ pub(super) struct ExportedSnapshot {
 }
 
 impl ExportedSnapshot {
-    /// Makes the slot, which waits for transactions that run, for
-    /// [`CREATE_LIMIT`] at most. A slot whose making outlives that wait is
-    /// dropped by the next copy, or by cancel.
-    pub(super) async fn open(database: &DatabaseUrl, layout: &Layout) -> Result<Self, MoverError> {
-        tokio::time::timeout(CREATE_LIMIT, Self::make(database, layout))
-            .await
-            .unwrap_or(Err(MoverError::Deadline {
-                side: Side::Monolith,
-                doing: "making the replication slot (it waits for transactions that run)",
-                limit: CREATE_LIMIT,
-            }))
+    /// Makes the slot, which waits for each of the transactions that run, for
+    /// [`CREATE_LIMIT`] at most: the server itself gives up then, whether we are
+    /// still there or not, and leaves no slot behind. `session` is one of the
+    /// same database, to ask whom it waited for.
+    pub(super) async fn open(
+        database: &DatabaseUrl,
+        session: &Session,
+        layout: &Layout,
+    ) -> Result<Self, MoverError> {
+        let made = tokio::time::timeout(CREATE_LIMIT + GRACE, Self::make(database, layout)).await;
+        match made {
+            Ok(Err(MoverError::Stream {
+                source: ReplicationError::Server { code, .. },
+                ..
+            })) if code == SqlState::LOCK_NOT_AVAILABLE.code() => {
+                Err(slots::waited_too_long(session).await)
+            }
+            Ok(made) => made,
+            // Many transactions, each shorter than the limit.
+            Err(_) => Err(slots::waited_too_long(session).await),
+        }
     }
 
     async fn make(database: &DatabaseUrl, layout: &Layout) -> Result<Self, MoverError> {
@@ -61,7 +73,8 @@ impl ExportedSnapshot {
         layout: &Layout,
     ) -> Result<(String, Lsn, ClusterIdentity), ReplicationError> {
         let system = session.identify_system().await?;
-        session.command(UNBOUNDED).await?;
+        let limit = format!("set lock_timeout = {}", CREATE_LIMIT.as_millis());
+        session.command(&limit).await?;
         session.command(&sessions::at_work(layout)).await?;
         // The spelling that all versions from 14 on know.
         let create = format!(

@@ -63,11 +63,11 @@ impl Mover {
         claim: Claim,
         tables: &[MovedTable],
     ) -> Result<Begun, MoverError> {
-        let mut retry = LockRetry::new(Side::Service, "beginning the copy (a table is locked)");
+        let mut retry = LockRetry::new("beginning the copy (a table is locked)");
         loop {
             match self.try_begin_copy(service, claim, tables).await {
                 Ok(begun) => return Ok(begun),
-                Err(error) => retry.wait_after(error).await?,
+                Err(error) => retry.wait_after(service, error).await?,
             }
         }
     }
@@ -127,12 +127,12 @@ impl Mover {
         tables: &[MovedTable],
         exported: &ExportedSnapshot,
     ) -> Result<(), MoverError> {
-        let mut retry = LockRetry::new(Side::Service, "finishing the copy");
+        let mut retry = LockRetry::new("finishing the copy");
         loop {
             let finished = self.try_finish_copy(monolith, service, claim, tables, exported);
             match finished.await {
                 Ok(()) => return Ok(()),
-                Err(error) => retry.wait_after(error).await?,
+                Err(error) => retry.wait_after(service, error).await?,
             }
         }
     }

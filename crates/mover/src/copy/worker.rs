@@ -85,7 +85,7 @@ impl CopyWorker<'_> {
         sessions::mark_at_work(&session, &self.mover.layout()).await?;
         let origin = self.mover.layout().copy_origin(self.number);
         let doing = "taking the copy's origin (another copy may be running)";
-        let mut retry = LockRetry::new(Side::Service, doing);
+        let mut retry = LockRetry::new(doing);
         loop {
             let setup = session
                 .execute("select pg_replication_origin_session_setup($1)", &[&origin])
@@ -93,7 +93,7 @@ impl CopyWorker<'_> {
                 .map_err(MoverError::sql(Side::Service, doing));
             match setup {
                 Ok(_) => return Ok(session),
-                Err(error) => retry.wait_after(error).await?,
+                Err(error) => retry.wait_after(&session, error).await?,
             }
         }
     }

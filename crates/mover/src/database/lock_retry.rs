@@ -4,14 +4,17 @@
 //! it. So ours wait for [`LOCK_TIMEOUT`] only, give up, let the queue drain,
 //! and are tried again, for [`RETRY_LIMIT`] at most.
 
-use super::session::Session;
+use super::{holders, session::Session};
 use crate::error::MoverError;
-use protocol::Side;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Transaction, error::SqlState};
 
 /// How long one try may block the statements that queue behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '100ms'";
+
+/// The longest that a weak lock may wait; it displaces autovacuum, which takes a
+/// `deadlock_timeout` to notice.
+pub(crate) const WEAK_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long all tries together may take.
 const RETRY_LIMIT: Duration = Duration::from_secs(30);
@@ -21,35 +24,41 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 /// Decides whether a step that failed on a lock is tried again.
 pub(crate) struct LockRetry {
-    side: Side,
     doing: &'static str,
     started: Instant,
     pause: Duration,
 }
 
 impl LockRetry {
-    pub(crate) fn new(side: Side, doing: &'static str) -> Self {
+    pub(crate) fn new(doing: &'static str) -> Self {
         Self {
-            side,
             doing,
             started: Instant::now(),
             pause: PAUSES.0,
         }
     }
 
-    /// Pauses before the next try; the error if there is to be none.
-    pub(crate) async fn wait_after(&mut self, error: MoverError) -> Result<(), MoverError> {
+    /// Pauses before the next try of what failed in a session; the error if
+    /// there is to be none.
+    pub(crate) async fn wait_after(
+        &mut self,
+        session: &Session,
+        error: MoverError,
+    ) -> Result<(), MoverError> {
+        let (side, doing) = (session.side(), self.doing);
         if !matches!(&error, MoverError::Sql { source, .. } if met_a_lock(source)) {
             return Err(error);
         }
         if self.started.elapsed() > RETRY_LIMIT {
-            return Err(MoverError::Deadline {
-                side: self.side,
-                doing: self.doing,
+            let by = holders::of_tables(session, None).await;
+            return Err(MoverError::Blocked {
+                side,
+                doing,
                 limit: RETRY_LIMIT,
+                by: by.map_err(MoverError::sql(side, doing))?,
             });
         }
-        tracing::debug!(side = %self.side, doing = self.doing, "a lock is taken, trying again");
+        tracing::debug!(%side, doing, "a lock is taken, trying again");
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
         Ok(())
@@ -69,6 +78,22 @@ pub(crate) async fn begin(session: &mut Session) -> Result<Transaction<'_>, Move
         .await
         .map_err(MoverError::sql(side, "beginning a transaction"))?;
     Ok(transaction)
+}
+
+/// Locks tables against DDL and vacuum for a transaction of [`begin`], writers
+/// pass. Autovacuum gives its lock up to whoever has waited for a
+/// `deadlock_timeout`, which the other waits are too short for; nobody but DDL
+/// and vacuum queues behind this one.
+pub(crate) async fn displace_autovacuum(
+    transaction: &Transaction<'_>,
+    tables: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let statements = format!(
+        "set local lock_timeout = '{}ms'; lock table {tables} in share update exclusive mode; \
+         {LOCK_TIMEOUT}",
+        WEAK_LOCK_TIMEOUT.as_millis()
+    );
+    transaction.batch_execute(&statements).await
 }
 
 /// Whether a statement failed on a lock that somebody else holds.

@@ -58,6 +58,14 @@ const TIME: Cause = Cause {
     remedy: "See what keeps the server busy, or whom it waits for: `select * from pg_stat_activity`",
 };
 
+const LOCKS: Cause = Cause {
+    name: "locks",
+    codes: &["55", "40"],
+    what: "a lock, a deadlock, or an object that somebody uses",
+    mends: Mends::ByItself,
+    remedy: "See who holds the lock: `select * from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0`",
+};
+
 const RESHAPED: Cause = Cause {
     name: "reshaped",
     codes: &[],
@@ -130,13 +138,7 @@ pub const CAUSES: &[Cause] = &[
         mends: Mends::ByItself,
         remedy: "Wait for the fail-over to end. If it stays, give the plan the primary's address",
     },
-    Cause {
-        name: "locks",
-        codes: &["55", "40"],
-        what: "a lock, a deadlock, or an object that somebody uses",
-        mends: Mends::ByItself,
-        remedy: "See who holds the lock: `select * from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0`",
-    },
+    LOCKS,
     TIME,
     RESHAPED,
     Cause {
@@ -194,6 +196,7 @@ impl MoverError {
         match self {
             Self::Connect { .. } => &NETWORK,
             Self::Deadline { .. } => &TIME,
+            Self::Blocked { .. } => &LOCKS,
             Self::Reshaped { .. } => &RESHAPED,
             Self::Superseded { .. } => &SUPERSEDED,
             Self::Row { .. } | Self::InCharge { .. } => &ROW,
@@ -218,6 +221,7 @@ impl MoverError {
                 Some(self.cause().remedy)
             }
             Self::Connect { .. }
+            | Self::Blocked { .. }
             | Self::Reshaped { .. }
             | Self::Superseded { .. }
             | Self::InCharge { .. }

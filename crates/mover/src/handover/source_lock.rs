@@ -2,7 +2,7 @@
 
 use super::transaction;
 use crate::{
-    database::{session::Session, sql},
+    database::{holders, lock_retry::WEAK_LOCK_TIMEOUT, session::Session, sql},
     error::MoverError,
     extraction::Mover,
     layout::ADVISORY_CLASS,
@@ -12,10 +12,6 @@ use plan::TableWrites;
 use protocol::Side;
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
-
-/// The longest that the weak lock may wait; it displaces autovacuum, which
-/// takes a `deadlock_timeout` to notice.
-const WEAK_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long after the longest hold the session may be silent before the server
 /// ends it, and with it all its locks.
@@ -34,7 +30,7 @@ const DEADLOCK_SHARE: f64 = 0.8;
 /// Dropping it gives both up.
 pub struct SourceLock {
     session: Session,
-    tables: String,
+    tables: Vec<String>,
     advisory_key: i32,
     deadlock_timeout: Duration,
     fence: Fence,
@@ -73,8 +69,14 @@ impl Mover {
             .map_err(wrap())?
             .get(0);
         transaction::begin(&session, WEAK_LOCK_TIMEOUT).await?;
-        let tables = sql::tables(self.tables_written(side, TableWrites::Owner));
-        let lock = format!("lock table {tables} in share update exclusive mode");
+        let tables: Vec<String> = self
+            .tables_written(side, TableWrites::Owner)
+            .map(sql::table)
+            .collect();
+        let lock = format!(
+            "lock table {} in share update exclusive mode",
+            tables.join(", ")
+        );
         session.batch_execute(&lock).await.map_err(wrap())?;
         Ok(SourceLock {
             session,
@@ -121,14 +123,21 @@ impl SourceLock {
         let side = self.session.side();
         let wrap = || MoverError::sql(side, "locking the tables");
         let deadline = Instant::now() + limit;
-        let lock = format!("lock table {} in share row exclusive mode", self.tables);
+        let lock = format!(
+            "lock table {} in share row exclusive mode",
+            self.tables.join(", ")
+        );
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(MoverError::Deadline {
+                let by = holders::of_tables(&self.session, Some(&self.tables))
+                    .await
+                    .map_err(wrap())?;
+                return Err(MoverError::Blocked {
                     side,
                     doing: "locking the tables",
                     limit,
+                    by,
                 });
             }
             let try_for = left.min(self.deadlock_timeout).as_millis().max(1);

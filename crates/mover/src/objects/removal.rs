@@ -131,14 +131,14 @@ impl<'a> Removal<'a> {
     ) -> Result<(), MoverError> {
         let side = session.side();
         for table in fence::fenced_tables(&**session, side, &self.layout).await? {
-            let mut retry = LockRetry::new(side, "dropping a fence (its table is locked)");
+            let mut retry = LockRetry::new("dropping a fence (its table is locked)");
             while let Err(error) = self.drop_fence(session, claim, &table).await {
-                retry.wait_after(error).await?;
+                retry.wait_after(session, error).await?;
             }
         }
-        let mut retry = LockRetry::new(side, "removing the extraction's rows");
+        let mut retry = LockRetry::new("removing the extraction's rows");
         while let Err(error) = self.try_clear(session, claim).await {
-            retry.wait_after(error).await?;
+            retry.wait_after(session, error).await?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(crate) async fn bring_up_to_date(session: &mut Session) -> Result<(), MoverE
     if is_current(&**session).await.map_err(wrap())? {
         return Ok(());
     }
-    let mut retry = LockRetry::new(side, doing);
+    let mut retry = LockRetry::new(doing);
     loop {
         let updated = async {
             let transaction = lock_retry::begin(session).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn bring_up_to_date(session: &mut Session) -> Result<(), MoverE
         };
         match updated.await {
             Ok(()) => return Ok(()),
-            Err(error) => retry.wait_after(error).await?,
+            Err(error) => retry.wait_after(session, error).await?,
         }
     }
 }

@@ -4,7 +4,10 @@
 //! cluster: one of our name in another database is not ours, and is never
 //! touched.
 
-use crate::{database::session::Session, error::MoverError};
+use crate::{
+    database::{holders, session::Session},
+    error::MoverError,
+};
 use protocol::Lsn;
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
@@ -13,7 +16,10 @@ use tokio_postgres::error::SqlState;
 const DROP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the making of a slot may wait for transactions that run.
-pub(crate) const CREATE_LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const CREATE_LIMIT: Duration = Duration::from_secs(30);
+
+/// The making of a slot, in messages.
+const MAKING: &str = "making a replication slot, which waits for all transactions that run,";
 
 /// How often a slot that is still read from is looked at.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -92,7 +98,7 @@ pub(crate) async fn find(session: &Session, name: &str) -> Result<Option<Slot>, 
 /// transactions that run, for [`CREATE_LIMIT`] at most.
 pub(crate) async fn create(session: &Session, name: &str) -> Result<Lsn, MoverError> {
     let side = session.side();
-    let doing = "making a replication slot (it waits for transactions that run)";
+    let doing = MAKING;
     let limits = format!(
         "set lock_timeout = 0; set statement_timeout = {}",
         CREATE_LIMIT.as_millis()
@@ -114,15 +120,26 @@ pub(crate) async fn create(session: &Session, name: &str) -> Result<Lsn, MoverEr
         .map_err(MoverError::sql(side, doing))?;
     let row = match made {
         Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
-            return Err(MoverError::Deadline {
-                side,
-                doing,
-                limit: CREATE_LIMIT,
-            });
+            return Err(waited_too_long(session).await);
         }
         made => made.map_err(MoverError::sql(side, doing))?,
     };
     Ok(row.get::<_, String>(0).parse().unwrap_or_default())
+}
+
+/// A slot could not be made within [`CREATE_LIMIT`]; a session of the same
+/// server says because of whom.
+pub(crate) async fn waited_too_long(session: &Session) -> MoverError {
+    let side = session.side();
+    match holders::of_transactions(session).await {
+        Ok(by) => MoverError::Blocked {
+            side,
+            doing: MAKING,
+            limit: CREATE_LIMIT,
+            by,
+        },
+        Err(source) => MoverError::sql(side, MAKING)(source),
+    }
 }
 
 /// Drops a slot of this database, after terminating its reader. True if there

@@ -11,4 +11,5 @@ mod handing_over;
 mod settings;
 mod shared_tables;
 mod verifying;
+mod waiting;
 mod writing;

@@ -228,7 +228,8 @@ async fn a_fence_gives_up() -> Result<()> {
         .await
         .err();
     ensure!(
-        matches!(error, Some(MoverError::Deadline { .. })),
+        matches!(&error, Some(MoverError::Blocked { by, .. })
+            if by.contains("with RowExclusiveLock on public.a (`select pg_terminate_backend(")),
         "{error:?}"
     );
     let outcome = pair

@@ -1,0 +1,173 @@
+//! Who keeps a statement of ours waiting, in words for a message.
+//!
+//! Asked for after the wait was given up, so whoever has ended meanwhile is not
+//! named: the oldest that are still there are.
+
+use super::session::Session;
+use std::fmt;
+use tokio_postgres::Row;
+
+/// Transactions that have an identifier, of all databases: the making of a slot
+/// waits for each.
+const TRANSACTIONS: &str = "select distinct on (transactionid) pid, transactionid, \
+        null::text as holds from pg_locks where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted";
+
+/// Whoever holds a lock on a table: on any of this database, or a lock of a
+/// writer on one of some. A prepared transaction keeps the virtual one of the
+/// session that prepared it until the server restarts, so it is found by its
+/// identifier.
+const TABLES: &str = "select l.pid, x.transactionid, \
+        min(l.mode || ' on ' || l.relation::regclass::text) as holds from pg_locks l \
+    left join pg_locks x on l.pid is null and x.pid is null \
+        and x.virtualtransaction = l.virtualtransaction and x.locktype = 'transactionid' \
+    where l.locktype = 'relation' and l.granted and l.relation >= 16384 \
+      and ($1::text[] is null or l.relation = any($1::text[]::regclass[]) \
+           and l.mode not in ('AccessShareLock', 'RowShareLock')) \
+      and l.database = (select oid from pg_database where datname = current_database()) \
+    group by 1, 2";
+
+/// Named at most.
+const NAMED_MAX: usize = 3;
+
+/// The oldest first; those without an age are other roles' that we may not see.
+fn describing(held: &str) -> String {
+    format!(
+        "select h.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, p.owner::text, ''), \
+            coalesce(a.datname, p.database)::text, p.gid, \
+            extract(epoch from now() - coalesce(a.xact_start, p.prepared))::float8, \
+            coalesce(a.backend_type = 'autovacuum worker', false), \
+            coalesce(a.query like '%(to prevent wraparound)%', false), h.holds \
+         from ({held}) h left join pg_stat_activity a on a.pid = h.pid \
+         left join pg_prepared_xacts p on h.pid is null and p.transaction = h.transactionid \
+         where h.pid is distinct from pg_backend_pid() and (a.pid is not null or p.gid is not null) \
+         order by coalesce(a.xact_start, p.prepared) limit {NAMED_MAX}"
+    )
+}
+
+/// A transaction that holds something.
+struct Holder {
+    /// `None`: a prepared one.
+    pid: Option<i32>,
+    application: String,
+    role: String,
+    database: String,
+    gid: Option<String>,
+    age: Option<f64>,
+    autovacuum: bool,
+    wraparound: bool,
+    /// A lock on a table, where it is one.
+    holds: Option<String>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut age = match self.age {
+            Some(age) => format!("{age:.0} s old"),
+            None => "of unknown age".to_owned(),
+        };
+        if let Some(holds) = &self.holds {
+            age = format!("{age}, with {holds}");
+        }
+        let (role, database) = (&self.role, &self.database);
+        match (self.pid, &self.gid) {
+            (_, Some(gid)) => {
+                let literal = gid.replace('\'', "''");
+                write!(
+                    f,
+                    "the prepared transaction `{gid}` of role {role} in {database}, {age} (in \
+                     {database}, `commit prepared '{literal}'` or `rollback prepared '{literal}'` \
+                     ends it)"
+                )
+            }
+            (Some(pid), None) if self.autovacuum && self.wraparound => {
+                write!(
+                    f,
+                    "autovacuum against wraparound (pid {pid}), {age}: let it end"
+                )
+            }
+            (Some(pid), None) if self.autovacuum => write!(f, "autovacuum (pid {pid}), {age}"),
+            (Some(pid), None) => write!(
+                f,
+                "a transaction of `{}` (pid {pid}, role {role}, in {database}), {age} (`select \
+                 pg_terminate_backend({pid})` ends it)",
+                self.application
+            ),
+            (None, None) => write!(f, "a transaction in {database}"),
+        }
+    }
+}
+
+/// Who keeps a slot from being made.
+pub(crate) async fn of_transactions(session: &Session) -> Result<String, tokio_postgres::Error> {
+    let rows = session.query(&describing(TRANSACTIONS), &[]).await?;
+    Ok(named(&rows))
+}
+
+/// Who writes one of the tables; without tables whoever holds any.
+pub(crate) async fn of_tables(
+    session: &Session,
+    tables: Option<&[String]>,
+) -> Result<String, tokio_postgres::Error> {
+    let rows = session.query(&describing(TABLES), &[&tables]).await?;
+    Ok(named(&rows))
+}
+
+fn named(rows: &[Row]) -> String {
+    let holders: Vec<String> = rows
+        .iter()
+        .map(|row| Holder {
+            pid: row.get(0),
+            application: row.get(1),
+            role: row.get(2),
+            database: row.get(3),
+            gid: row.get(4),
+            age: row.get(5),
+            autovacuum: row.get(6),
+            wraparound: row.get(7),
+            holds: row.get(8),
+        })
+        .map(|holder| holder.to_string())
+        .collect();
+    if holders.is_empty() {
+        "somebody who has ended meanwhile".to_owned()
+    } else {
+        holders.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_is_named_with_what_ends_it() {
+        let session = Holder {
+            pid: Some(12),
+            application: "cron".to_owned(),
+            role: "shop".to_owned(),
+            database: "shop".to_owned(),
+            gid: None,
+            age: Some(61.4),
+            autovacuum: false,
+            wraparound: false,
+            holds: Some("RowExclusiveLock on orders".to_owned()),
+        };
+        assert_eq!(
+            session.to_string(),
+            "a transaction of `cron` (pid 12, role shop, in shop), 61 s old, with RowExclusiveLock on orders (`select \
+             pg_terminate_backend(12)` ends it)"
+        );
+        let prepared = Holder {
+            pid: None,
+            gid: Some("it's".to_owned()),
+            age: None,
+            holds: None,
+            ..session
+        };
+        assert_eq!(
+            prepared.to_string(),
+            "the prepared transaction `it's` of role shop in shop, of unknown age (in shop, `commit \
+             prepared 'it''s'` or `rollback prepared 'it''s'` ends it)"
+        );
+    }
+}
