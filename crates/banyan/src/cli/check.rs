@@ -12,13 +12,15 @@ use std::path::Path;
 struct Report {
     ok: bool,
     findings: Vec<Finding>,
+    /// What a first extraction still wants; empty once the plan has one.
+    wants: Vec<&'static str>,
 }
 
 /// What `check` finds, and what was seen while it ran, if it does.
 async fn of_moved(mover: &Mover) -> Result<Vec<Finding>, MoverError> {
     let mut found = mover.check().await?;
     // Databases that cannot be reached are a finding already.
-    if let Ok(seen) = mover.seen().await {
+    if let Ok(seen) = mover.seen_by_the_monolith().await {
         let extraction = mover.extraction();
         found.extend(seen.findings(&extraction.name, &extraction.data.writers));
     }
@@ -42,11 +44,27 @@ pub(super) async fn run(plan: &Plan, state: &Path, json: bool) -> Result<(), Fai
     let ok = findings
         .iter()
         .all(|finding| finding.severity != Severity::Refuse);
+    let wants = wants(plan);
     if json {
-        render::json(&Report { ok, findings })?;
+        let report = Report {
+            ok,
+            findings,
+            wants,
+        };
+        render::json(&report)?;
     } else {
         render::findings(&findings);
-        say!("{}", conclusion(&findings));
+        let moves = wants.is_empty();
+        if !moves {
+            say!("The plan moves nothing yet. A first extraction wants:\n");
+            for want in wants {
+                say!("{}", render::wrapped(&format!("- {want}")));
+            }
+            say!(
+                "\ndocs/first-extraction.md goes through it, docs/reference/plan.md has every key.\n"
+            );
+        }
+        say!("{}", conclusion(&findings, moves));
     }
     if ok {
         Ok(())
@@ -55,8 +73,41 @@ pub(super) async fn run(plan: &Plan, state: &Path, json: bool) -> Result<(), Fai
     }
 }
 
-/// The last line, in every case.
-fn conclusion(findings: &[Finding]) -> String {
+/// What the plan lacks for a first extraction, in the order in which it is
+/// written down; nothing where it has one.
+fn wants(plan: &Plan) -> Vec<&'static str> {
+    if !plan.extractions.is_empty() {
+        return Vec::new();
+    }
+    let mut wants = Vec::new();
+    if plan.monolith.database.is_none() {
+        wants.push(
+            "`monolith.database`: the address of its PostgreSQL database, with a role of Banyan's \
+             own. Where both sides keep to one database (`mode: shared`) it may be left out",
+        );
+    }
+    if plan.services.is_empty() {
+        wants.push(
+            "under `services:` the service that is to take over, with its `url` and its \
+             `database`, where the tables stand that the rows move to",
+        );
+    } else if plan
+        .services
+        .values()
+        .all(|service| service.database.is_none())
+    {
+        wants.push("the `database` of the service, where the tables stand that the rows move to");
+    }
+    wants.push(
+        "under `extractions:` its name, with the `service`, the `routes` that move, and `data:` \
+         with the tables that move. `banyan check` then says of each what stands in the way, which \
+         grants are missing, and which tables are written together with them",
+    );
+    wants
+}
+
+/// The last line about findings, in every case.
+fn conclusion(findings: &[Finding], moves: bool) -> String {
     let count = |severity| {
         findings
             .iter()
@@ -73,7 +124,8 @@ fn conclusion(findings: &[Finding]) -> String {
         format!(" More on each: `banyan check --explain {}`.", one.id)
     });
     if refused == 0 {
-        format!("Passed{warned}. Next: `banyan serve`, then `banyan start`.{explained}")
+        let next = if moves { ", then `banyan start`" } else { "" };
+        format!("Passed{warned}. Next: `banyan serve`{next}.{explained}")
     } else {
         format!("Refused ({refused}){warned}. Nothing was touched.{explained}")
     }
@@ -112,8 +164,34 @@ mod tests {
             ),
         ];
         for (findings, expected) in cases {
-            let line = conclusion(&findings);
+            let line = conclusion(&findings, true);
             assert!(line.starts_with(expected), "{line}");
         }
+        assert_eq!(conclusion(&[], false), "Passed. Next: `banyan serve`.");
+    }
+
+    #[test]
+    fn the_smallest_plan_is_told_what_a_first_extraction_wants() {
+        let plan = |database: &str, services: &str| {
+            let text = format!(
+                "monolith: {{ url: http://127.0.0.1:8000 {database} }}\n\
+                 gateway: {{ listen: 127.0.0.1:8080 }}\n{services}"
+            );
+            Plan::parse(&text, |_| None).unwrap()
+        };
+        let all = wants(&plan("", ""));
+        assert_eq!(all.len(), 3, "{all:?}");
+        for (want, names) in all
+            .iter()
+            .zip(["monolith.database", "services:", "extractions:"])
+        {
+            assert!(want.contains(names), "{want}");
+        }
+        let (database, services) = (
+            ", database: 'postgres://banyan:p@127.0.0.1/shop'",
+            "services: { orders: { url: http://127.0.0.1:8001, \
+             database: 'postgres://banyan:p@127.0.0.1/orders' } }",
+        );
+        assert_eq!(wants(&plan(database, services)).len(), 1);
     }
 }

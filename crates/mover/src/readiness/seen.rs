@@ -40,6 +40,13 @@ impl Mover {
         read(self, &monolith, &mut Some(service)).await
     }
 
+    /// The same without the service's part where that does not answer: nothing
+    /// to decide by.
+    pub async fn seen_by_the_monolith(&self) -> Result<Observations, MoverError> {
+        let monolith = Session::open(Side::Monolith, self.database(Side::Monolith)).await?;
+        read(self, &monolith, &mut None).await
+    }
+
     /// Forgets the writers of this `application_name`; says how many there were.
     /// One that writes again is seen again.
     pub async fn forget_writer(&self, application: &str) -> Result<u64, MoverError> {
