@@ -1,7 +1,7 @@
 //! Names, checked once, so that the rest can rely on their shape.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// PostgreSQL cuts identifiers off after this many bytes, silently.
 const IDENTIFIER_BYTES: usize = 63;
@@ -111,20 +111,69 @@ impl TableName {
         })
     }
 
-    /// Parses `schema.table`.
+    /// Parses `schema.table`; a part with a dot in it is written in double
+    /// quotes, as in SQL.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match text.split_once('.') {
-            Some((schema, table)) if !table.contains('.') => Self::new(schema, table),
+        match parts(text).as_deref() {
+            Some([schema, table]) => Self::new(schema, table),
             _ => Err(format!(
-                "`{text}` is no table: write schema.table, such as public.{text}"
+                "`{text}` is no table: write schema.table, such as public.{text}; a name with a \
+                 dot in it stands in double quotes"
             )),
         }
     }
 }
 
+/// As it is parsed.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema, self.table)
+        write!(f, "{}.{}", part(&self.schema), part(&self.table))
+    }
+}
+
+/// The parts of a name between its dots. One that begins with a double quote
+/// goes to the next that is not doubled, and may have dots in it; all others are
+/// as they stand, capitals too. `None` where a quote does not end a part.
+pub(crate) fn parts(text: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted_part(quoted)?
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            (rest[..end].to_owned(), &rest[end..])
+        };
+        parts.push(part);
+        match after.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Some(parts),
+            None => return None,
+        }
+    }
+}
+
+/// Up to the closing quote, and what comes after it.
+fn quoted_part(text: &str) -> Option<(String, &str)> {
+    let mut part = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        part.push_str(before);
+        let Some(next) = after.strip_prefix('"') else {
+            return Some((part, after));
+        };
+        part.push('"');
+        rest = next;
+    }
+}
+
+/// One part of a name as it is parsed: quoted where it has to be.
+pub(crate) fn part(name: &str) -> Cow<'_, str> {
+    if name.contains('.') || name.starts_with('"') {
+        Cow::Owned(format!("\"{}\"", name.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(name)
     }
 }
 
@@ -141,4 +190,37 @@ pub(crate) fn http_token(text: &str) -> Result<String, String> {
 /// A header's name, lower case.
 pub(crate) fn header_name(text: &str) -> Result<String, String> {
     http_token(text).map(|name| name.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_table_is_called_it_can_be_written() {
+        let cases = [
+            ("public.orders", Some(("public", "orders"))),
+            ("Sales.Order Items", Some(("Sales", "Order Items"))),
+            ("public.\"v1.orders\"", Some(("public", "v1.orders"))),
+            ("\"a.b\".\"c\"\"d.\"", Some(("a.b", "c\"d."))),
+            ("public.a\"b", Some(("public", "a\"b"))),
+            ("public.\"\"\"x\"", Some(("public", "\"x"))),
+            ("orders", None),
+            ("a.b.c", None),
+            ("public.", None),
+            ("public.\"a", None),
+            ("public.\"a\"b", None),
+            ("public.\"\"", None),
+        ];
+        for (text, expected) in cases {
+            let found = TableName::parse(text).ok();
+            let names = found
+                .as_ref()
+                .map(|one| (one.schema.as_str(), one.table.as_str()));
+            assert_eq!(names, expected, "{text}");
+            if let Some(found) = found {
+                assert_eq!(TableName::parse(&found.to_string()), Ok(found), "{text}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod resolve;
 pub(super) use resolve::{DataContext, data};
 
 use crate::{
-    base::{ColumnName, DatabaseUrl, TableName},
+    base::{ColumnName, DatabaseUrl, TableName, part},
     extraction::{read_your_writes::ReadYourWrites, switch::Switch},
 };
 use std::{collections::BTreeMap, fmt};
@@ -152,6 +152,6 @@ pub enum ForeignKeyRule {
 
 impl fmt::Display for ForeignColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.table, self.column)
+        write!(f, "{}.{}", self.table, part(self.column.as_str()))
     }
 }

@@ -19,7 +19,8 @@ pub struct DataFile {
     /// Schema of the tables in the service's database.
     #[serde(default)]
     pub(crate) schema: Option<Text>,
-    /// Tables by their name in the monolith, `schema.table`.
+    /// Tables by their name in the monolith, `schema.table`; a name with a dot in it
+    /// stands in double quotes, `public."v1.orders"`.
     #[serde(default)]
     pub(crate) tables: Option<Located<BTreeMap<String, Located<TableFile>>>>,
     /// `application_name`s of the sessions that may write these tables.

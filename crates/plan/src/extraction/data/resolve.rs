@@ -8,7 +8,7 @@ use super::{
 use crate::{
     base::{
         ColumnName, Environment, ExtractionName, Located, PlanError, Position, ServiceName,
-        TableName, parse, plain,
+        TableName, parse, parts, plain,
     },
     extraction::{
         read_your_writes::ReadYourWrites,
@@ -203,11 +203,14 @@ fn table(
 }
 
 fn foreign_column(text: &str) -> Result<ForeignColumn, String> {
-    let wrong = || format!("`{text}` is no column: write schema.table.column");
-    let (table, column) = text.rsplit_once('.').ok_or_else(wrong)?;
-    let table = TableName::parse(table).map_err(|_| wrong())?;
-    Ok(ForeignColumn {
-        table,
-        column: ColumnName::new(column)?,
-    })
+    match parts(text).as_deref() {
+        Some([schema, table, column]) => Ok(ForeignColumn {
+            table: TableName::new(schema, table)?,
+            column: ColumnName::new(column)?,
+        }),
+        _ => Err(format!(
+            "`{text}` is no column: write schema.table.column; a name with a dot in it stands in \
+             double quotes"
+        )),
+    }
 }
