@@ -29,6 +29,8 @@ mod settings;
 mod shared_facts;
 mod shared_tables;
 pub mod sharing;
+mod staying;
+mod staying_facts;
 mod tables;
 
 use crate::{database::session::Session, error::MoverError, extraction::Mover};
@@ -69,6 +71,7 @@ impl Mover {
         }
         if let Ok(monolith) = &monolith {
             findings.extend(shared_tables::proposals(monolith));
+            findings.extend(staying::of_monolith(&monolith.staying));
         }
         findings.sort_by_key(|finding| finding.severity);
         Ok(findings)

@@ -4,6 +4,7 @@ use super::{
     relations::{self, BoundaryFacts, TableFacts},
     settings::{self, Retention},
     shared_facts::{self, SharedFacts},
+    staying_facts::{self, StayingFacts},
 };
 use crate::{
     catalog::sequences::{self, Sequence},
@@ -87,6 +88,7 @@ pub(super) struct SideFacts {
     pub(super) tables: Vec<Option<TableFacts>>,
     pub(super) boundary: BoundaryFacts,
     pub(super) shared: SharedFacts,
+    pub(super) staying: StayingFacts,
     /// Behind the moved columns.
     pub(super) sequences: Vec<Sequence>,
     /// The one that bears the name of ours.
@@ -170,6 +172,7 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
     let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
     let shared = shared_facts::gather(session, &mover.extraction, &tables).await?;
+    let staying = staying_facts::gather(session, &mover.extraction, &tables).await?;
     let sequences = sequences::read(session, mover.tables(side)).await?;
     let name = mover.layout().publication();
     let publication = publication::read(&**session, side, &name).await?;
@@ -184,6 +187,7 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
         tables,
         boundary,
         shared,
+        staying,
         sequences,
         publication,
         retention,

@@ -5,6 +5,7 @@ use super::{
     relations::{BoundaryFacts, Emptiness, TableFacts},
     settings::Retention,
     shared_facts::SharedFacts,
+    staying_facts::StayingFacts,
 };
 use crate::catalog::{Column, Identity, Table, definition::TypeDefinition};
 use plan::TableName;
@@ -90,6 +91,7 @@ pub(super) fn side() -> SideFacts {
         tables: Vec::new(),
         boundary: BoundaryFacts::default(),
         shared: SharedFacts::default(),
+        staying: StayingFacts::default(),
         sequences: Vec::new(),
         publication: None,
         retention: Retention::default(),

@@ -44,7 +44,10 @@ pub(super) fn of_both(
 
 /// Tables that stay and look as if every write added a row to them.
 pub(super) fn proposals(monolith: &SideFacts) -> Vec<Finding> {
-    let logs = monolith.shared.logs.iter();
+    // One that is known to be written together is told of in `staying`.
+    let together = &monolith.staying.together;
+    let unknown = |log: &&TableName| together.iter().all(|one| one.table != **log);
+    let logs = monolith.shared.logs.iter().filter(unknown);
     logs.map(|table| {
         Finding::warn(
             Id::LooksLikeLog,

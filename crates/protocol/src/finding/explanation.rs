@@ -21,7 +21,10 @@ pub const GROUPS: &[(&str, &[Explanation])] = &[
     ("Columns", columns::EXPLANATIONS),
     ("Constraints", constraints::EXPLANATIONS),
     ("The boundary, and sequences", boundary::EXPLANATIONS),
-    ("Tables that both sides write", shared_tables::EXPLANATIONS),
+    (
+        "Tables that both sides write, or should",
+        shared_tables::EXPLANATIONS,
+    ),
 ];
 
 /// The explanation of a finding; none of one that is not known.

@@ -125,6 +125,8 @@ ids! {
     ReferenceToSplit = 114,
     ReferenceFromShared = 115,
     LooksLikeLog = 116,
+    WrittenTogether = 117,
+    IdempotencyKeys = 118,
 }
 
 impl fmt::Display for FindingId {

@@ -2,6 +2,7 @@
 
 mod cases;
 mod definitions;
+mod staying;
 
 use crate::extraction::databases::{APP, MOVER, Pair, clusters, pair, roles, show};
 use crate::plans::mover;

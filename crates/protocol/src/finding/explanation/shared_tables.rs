@@ -1,4 +1,4 @@
-//! Tables that both sides write, and those that look so.
+//! Tables that both sides write, and those that stay but are written with them.
 
 use super::entry::{Explanation, explain};
 use crate::finding::id::FindingId as Id;
@@ -53,6 +53,20 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "a table that stays looks like a log of every write",
         "A transaction that writes a table that moves and this one cannot be one transaction after the switch, so a switch is refused for it.",
         "List it under `tables:` with `writes: append`.",
+        SHARED,
+    ),
+    explain(
+        Id::WrittenTogether,
+        "transactions write a table that stays together with tables that move",
+        "Rows of both were written by the same transactions, as the rows themselves say (xmin). After the switch no transaction can write both sides, so a switch is refused. What is found is past and proven, but not all: deletions leave no trace, and only the newest pages are read.",
+        "Move the table as well, let both sides write it (`writes: append` or `split`), or split the transaction.",
+        SHARED,
+    ),
+    explain(
+        Id::IdempotencyKeys,
+        "a table that stays looks like idempotency keys",
+        "It is by its rows that a repeated request is recognised. A request that the monolith executed before the switch, and whose answer was lost, is repeated by its client after it: the service has no such row, and executes it again.",
+        "Keep the keys of the routes that move in a table that moves with them, or switch when clients repeat nothing (no retries under way for as long as they may come). Nothing, if those routes take no such keys.",
         SHARED,
     ),
 ];
