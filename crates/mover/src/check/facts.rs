@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     catalog::sequences::{self, Sequence},
-    database::{replication::ReplicationConnection, session::Session},
+    database::{replication::ReplicationConnection, session::Session, sql},
     error::MoverError,
     extraction::Mover,
     objects::{
@@ -71,6 +71,9 @@ const OTHER_SESSIONS: &str = "select distinct coalesce(nullif(application_name, 
     from pg_stat_activity \
     where usename = session_user and datname = current_database() \
       and backend_type = 'client backend' and application_name not like 'banyan%' order by 1";
+
+const OUR_SCHEMA: &str = "select quote_ident(pg_get_userbyid(nspowner)) from pg_namespace \
+    where nspname = 'banyan' and not pg_has_role(nspowner, 'USAGE')";
 
 /// Everything that is known of one side.
 #[derive(Debug, Clone)]
@@ -168,6 +171,7 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
         server.replication_refused = replication_refusal(side, mover.database(side)).await;
     }
     let other_sessions = session.query(OTHER_SESSIONS, &[]).await.map_err(wrap())?;
+    our_schema(session, &role.name).await?;
     let owner = owner::read(&**session, side, &mover.extraction.name).await?;
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
     let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
@@ -191,6 +195,26 @@ pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts
         sequences,
         publication,
         retention,
+    })
+}
+
+/// Where another role has made our schema, what is in it is that role's, and
+/// preparing would end at the first statement.
+async fn our_schema(session: &Session, role: &str) -> Result<(), MoverError> {
+    let side = session.side();
+    let row = session
+        .query_opt(OUR_SCHEMA, &[])
+        .await
+        .map_err(MoverError::sql(side, "looking for our schema"))?;
+    let Some(row) = row else { return Ok(()) };
+    let owner: String = row.get(0);
+    Err(MoverError::Data {
+        object: format!("schema banyan in the {side}'s database"),
+        problem: format!("it belongs to {owner}, and role {role} may not do as its owner"),
+        remedy: format!(
+            "Give the plan the role that made it, or run as a superuser: grant {owner} to {}",
+            sql::identifier(role)
+        ),
     })
 }
 

@@ -46,6 +46,7 @@ pub(super) fn table(columns: Vec<Column>) -> TableFacts {
         inherits: false,
         deferrable_key: false,
         owned: true,
+        not_inherited: false,
         empty: Emptiness::Empty,
         rules: Vec::new(),
         triggers: Vec::new(),

@@ -29,7 +29,8 @@ const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \
             join pg_subscription s on s.oid = r.srsubid where r.srrelid = c.oid order by 1), \
         quote_ident(pg_get_userbyid(c.relowner)), \
         case when not has_schema_privilege(c.relnamespace, 'USAGE') \
-            then quote_ident(pg_get_userbyid(n.nspowner)) end \
+            then quote_ident(pg_get_userbyid(n.nspowner)) end, \
+        pg_has_role(c.relowner, 'MEMBER') and not pg_has_role(c.relowner, 'USAGE') \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2";
 
@@ -60,6 +61,8 @@ pub(super) struct TableFacts {
     pub(super) deferrable_key: bool,
     /// Whether our role may do as its owner.
     pub(super) owned: bool,
+    /// Whether our role has been granted its owner's and does not inherit it.
+    pub(super) not_inherited: bool,
     pub(super) empty: Emptiness,
     pub(super) rules: Vec<String>,
     pub(super) triggers: Vec<Trigger>,
@@ -164,6 +167,7 @@ async fn table(
         inherits: row.get(2),
         deferrable_key: row.get(3),
         owned: row.get(4),
+        not_inherited: row.get(11),
         empty,
         rules: row.get(6),
         triggers: triggers

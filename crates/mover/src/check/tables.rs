@@ -242,7 +242,16 @@ fn access(
 /// What makes our role one that may do as the owner, who is named.
 fn grants(facts: &SideFacts, table: &TableFacts) -> String {
     let role = sql::identifier(&facts.role.name);
-    let grant = format!("Run as a superuser: grant {} to {role}", table.owner);
+    let grant = match (table.not_inherited, facts.server.version_number) {
+        (false, _) => format!("Run as a superuser: grant {} to {role}", table.owner),
+        // From version 16 on each grant says whether it is inherited, before
+        // that the role.
+        (true, ..160_000) => format!("Run as a superuser: alter role {role} inherit"),
+        (true, _) => format!(
+            "Run as a superuser: grant {} to {role} with inherit true",
+            table.owner
+        ),
+    };
     match &table.closed_schema {
         None => grant,
         Some(owner) => format!(

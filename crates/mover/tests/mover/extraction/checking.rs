@@ -2,6 +2,8 @@
 
 mod cases;
 mod definitions;
+mod grants;
+mod naming;
 mod staying;
 
 use crate::extraction::databases::{APP, MOVER, Pair, clusters, pair, roles, show};

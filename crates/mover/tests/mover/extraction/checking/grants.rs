@@ -1,0 +1,155 @@
+//! Each right that the mover's role needs, taken away in turn: `check` names it,
+//! and what it prints gives it back.
+
+use super::{MONOLITH, SERVICE, TABLES, findings};
+use crate::extraction::databases::{pair, show};
+use anyhow::{Context, Result, ensure};
+use protocol::{
+    Side::{self, Monolith, Service},
+    finding::{Finding, Severity},
+};
+
+/// What takes a right away, in `{database}`, and what is said then.
+struct Right {
+    sides: &'static [Side],
+    take: &'static str,
+    said: &'static str,
+}
+
+/// A schema of somebody else's, with our name.
+const SCHEMA: Right = right(
+    BOTH,
+    "create schema banyan",
+    "belongs to testbed, and role banyan_mover may not do as its owner",
+);
+
+/// What its remedy is undone by, which gives the role every other right.
+const SCHEMA_AGAIN: &str = "drop schema banyan; revoke testbed from banyan_mover";
+
+const BOTH: &[Side] = &[Monolith, Service];
+
+const fn right(sides: &'static [Side], take: &'static str, said: &'static str) -> Right {
+    Right { sides, take, said }
+}
+
+const RIGHTS: &[Right] = &[
+    right(BOTH, "alter role banyan_mover noreplication", "REPLICATION"),
+    right(
+        BOTH,
+        "alter role banyan_mover noinherit",
+        "may not do as its owner",
+    ),
+    right(
+        BOTH,
+        "revoke app from banyan_mover",
+        "may not do as its owner",
+    ),
+    right(
+        BOTH,
+        "alter database {database} owner to current_user; \
+         revoke create on database {database} from banyan_mover",
+        "may not create",
+    ),
+    right(
+        BOTH,
+        "revoke set on parameter session_replication_role from banyan_mover",
+        "session_replication_role",
+    ),
+    right(
+        &[Monolith],
+        "alter table stays owner to current_user",
+        "role banyan_mover may not read it",
+    ),
+    right(
+        &[Service],
+        "alter schema svc owner to current_user; \
+         revoke usage on schema svc from app, banyan_mover",
+        "may not do as its owner",
+    ),
+];
+
+/// Those that only a superuser may call unless they are granted; the same on
+/// both sides.
+const FUNCTIONS: &[&str] = &[
+    "pg_replication_origin_create(text)",
+    "pg_replication_origin_drop(text)",
+    "pg_replication_origin_oid(text)",
+    "pg_replication_origin_session_setup(text)",
+    "pg_replication_origin_session_reset()",
+    "pg_replication_origin_xact_setup(pg_lsn,timestamp with time zone)",
+    "pg_replication_origin_xact_reset()",
+    "pg_control_system()",
+];
+
+fn refusals(findings: Vec<Finding>) -> Vec<Finding> {
+    let refuse = |one: &Finding| one.severity == Severity::Refuse;
+    findings.into_iter().filter(refuse).collect()
+}
+
+/// The statements of a remedy.
+fn statements(remedy: &str) -> Result<String> {
+    let (_, statements) = remedy
+        .split_once("un: ")
+        .map_or_else(
+            || {
+                remedy
+                    .split_once("un as ")
+                    .and_then(|(_, rest)| rest.split_once(": "))
+            },
+            Some,
+        )
+        .with_context(|| remedy.to_owned())?;
+    let statements = statements
+        .split(" (before version")
+        .next()
+        .unwrap_or_default();
+    let mut all = Vec::new();
+    for statement in statements.split("; ") {
+        all.push(match statement.strip_prefix("and as ") {
+            Some(rest) => rest.split_once(": ").context("no statement")?.1,
+            None => statement,
+        });
+    }
+    Ok(all.join("; "))
+}
+
+#[tokio::test]
+async fn each_right_that_is_missing_is_named_and_given_back_by_what_is_printed() -> Result<()> {
+    let pair = pair("check_rights", MONOLITH, SERVICE, TABLES).await?;
+    let rights = RIGHTS.iter().chain([&SCHEMA]).map(|right| {
+        let take = right.take.replace("{database}", &pair.database);
+        (right.sides, take, right.said)
+    });
+    let functions = FUNCTIONS.iter().map(|function| {
+        let take = format!("revoke execute on function {function} from public, banyan_mover");
+        (&[Monolith][..], take, *function)
+    });
+    ensure!(refusals(findings(&pair).await?).is_empty());
+    for (sides, take, said) in functions.chain(rights) {
+        for side in sides {
+            let admin = pair.superuser(*side).await?;
+            admin
+                .batch_execute(&take)
+                .await
+                .with_context(|| take.clone())?;
+            let found = refusals(findings(&pair).await?);
+            let case = format!("{side}: {take}: {}", show(&found));
+            ensure!(found.iter().any(|one| one.problem.contains(said)), "{case}");
+            for one in &found {
+                let mend = statements(&one.remedy)?;
+                admin
+                    .batch_execute(&mend)
+                    .await
+                    .with_context(|| format!("{case}: {mend}"))?;
+            }
+            let found = refusals(findings(&pair).await?);
+            ensure!(found.is_empty(), "after {case}: {}", show(&found));
+            if take == SCHEMA.take {
+                admin.batch_execute(SCHEMA_AGAIN).await?;
+            }
+        }
+    }
+    // What was given back is enough: nothing else is found when it begins.
+    pair.prepare_and_copy().await?;
+    Ok(())
+}
