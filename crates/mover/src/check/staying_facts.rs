@@ -24,6 +24,10 @@ const PAGES_MAX: i64 = 256;
 /// The most tables that stay which are read, those with the most writes first.
 const TABLES_MAX: i64 = 200;
 
+/// The most transactions that each of them is asked for, the latest: the numbers
+/// are sent with each question.
+const WRITERS_MAX: usize = 20_000;
+
 /// Fewer transactions together may be a migration or a restored dump.
 const FEWEST_TRANSACTIONS: usize = 3;
 
@@ -154,7 +158,7 @@ async fn shared(
     if writers.is_empty() {
         return Ok(None);
     }
-    let numbers: Vec<i64> = writers.keys().copied().collect();
+    let numbers: Vec<i64> = writers.keys().rev().copied().take(WRITERS_MAX).collect();
     let query = format!(
         "select writer from ({}) newest where writer = any($3)",
         newest(&table)
