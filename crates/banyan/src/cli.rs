@@ -197,6 +197,14 @@ enum Verb {
     /// most. Once the cause is mended this spares the wait. Exit code 1 if it
     /// fails again, with the reason.
     Resume(ExtractionArgument),
+    /// Go on where a change stream has lost changes, as `status` then says.
+    ///
+    /// A slot was dropped, advanced or lost its log, a publication was edited, a
+    /// server was restored or promoted. Makes the rows of the side that does not own
+    /// the owner's: what differs is changed in one transaction, what only that side
+    /// has is deleted. Then both streams go on. Where only the stream to the owner
+    /// has lost changes, no row is touched.
+    Recopy(Dangerous),
     /// Let a running `serve` go by the plan as it now is.
     ///
     /// Routes, rollout, policies, limits, upstreams, listeners and their
@@ -314,6 +322,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Resume(ExtractionArgument { extraction }) => {
             commands::resume(state, &extraction, json).await
         }
+        Verb::Recopy(Dangerous { extraction, yes }) => {
+            let name = &extraction.extraction;
+            confirm(yes, &commands::recopy_question(state, name).await?)?;
+            commands::recopy(state, name, json).await
+        }
         Verb::Verify(ExtractionArgument { extraction }) => {
             commands::verify(state, &extraction, json).await
         }
@@ -346,13 +359,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             which: Dangerous { extraction, yes },
             empty,
         } => {
-            let tables = if empty {
-                "The service's tables of it are emptied, whoever wrote them."
-            } else {
-                "Tables that were copied into the service are emptied; rows of a time in which \
-                 the service owned them stay (--empty)."
-            };
-            confirm(yes, &format!("End `{}`? {tables}", extraction.extraction))?;
+            confirm(yes, &cancel_question(&extraction.extraction, empty))?;
             commands::cancel(state, &extraction.extraction, empty, json).await
         }
         Verb::Finish(Dangerous { extraction, yes }) => {
@@ -362,6 +369,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             finish::run(&plan, state, name, json).await
         }
     }
+}
+
+fn cancel_question(extraction: &str, empty: bool) -> String {
+    let tables = if empty {
+        "The service's tables of it are emptied, whoever wrote them."
+    } else {
+        "Tables that were copied into the service are emptied; rows of a time in which the service \
+         owned them stay (--empty)."
+    };
+    format!("End `{extraction}`? {tables}")
 }
 
 async fn switch(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failure> {

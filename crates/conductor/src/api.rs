@@ -14,7 +14,7 @@
 //! Verbs: `start`, `shift` (body `{"reads": "10%"}`; `"writes"`, too, where both
 //! sides share the data), `withdraw`, `verify`, `switch`, `rollback` (body
 //! `{"unverified": true}`: without a proof that both sides agree), `resume`,
-//! `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the bearer
+//! `recopy`, `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the bearer
 //! token of the state directory. Giving up waiting stops nothing.
 
 mod exposition;

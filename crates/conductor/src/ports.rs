@@ -64,6 +64,20 @@ pub struct Cancellation {
     pub left_because: Option<String>,
 }
 
+/// What was copied again, and which streams have begun anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recopied {
+    /// The owner's rows that were compared; `None` where the stream from the owner
+    /// had lost nothing.
+    pub rows: Option<u64>,
+    /// How many of them were written to the other side.
+    pub written: u64,
+    /// Rows that were deleted there, or replaced.
+    pub deleted: u64,
+    /// Whether the stream to the owner has begun anew.
+    pub begun_anew: bool,
+}
+
 /// Where copy and streams are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
@@ -203,6 +217,10 @@ pub trait Mover: Send + Sync + 'static {
     /// Has both followers try now what they wait to try again, and waits until
     /// they stream; the error says which does not, and why.
     async fn resume(&self) -> Result<(), WorkError>;
+    /// Stops both followers, and has the streams that have lost changes begin
+    /// anew: where it is the one from the owner, the other side's rows become the
+    /// owner's.
+    async fn recopy(&self, owner: Side) -> Result<Recopied, WorkError>;
     /// Compares both sides while `owner`'s changes flow to the other.
     async fn verify(&self, owner: Side) -> Result<Verification, WorkError>;
     /// What stands in the way of a hand-over, in words.

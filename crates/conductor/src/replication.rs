@@ -174,6 +174,11 @@ impl Replication {
                 self.remaining(),
                 !self.waits_for(Request::RollBackUnverified),
             ))),
+            Lifecycle::Owned(owned)
+                if self.waits_for(Request::Recopy) && self.recopied.is_none() =>
+            {
+                Some(Work::Recopy(owned.by))
+            }
             Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
             Lifecycle::Owned(_) if self.waits_for(Request::Resume) => Some(Work::Resume),
             Lifecycle::Owned(_) if self.report_due => Some(Work::Report),

@@ -1,7 +1,7 @@
 //! What an operator requests of an extraction, and what comes back.
 
 use crate::{
-    ports::{Cancellation, Verification},
+    ports::{Cancellation, Recopied, Verification},
     status::ExtractionStatus,
 };
 use plan::Percent;
@@ -32,6 +32,9 @@ pub enum Request {
     Finish,
     /// Try now what is tried again by itself.
     Resume,
+    /// Have the streams that have lost changes begin anew, the other side's rows
+    /// made the owner's.
+    Recopy,
 }
 
 impl Request {
@@ -85,6 +88,9 @@ pub struct Reply {
     /// What a cancel left.
     #[serde(default)]
     pub cancelled: Option<Cancellation>,
+    /// What was copied again.
+    #[serde(default)]
+    pub recopied: Option<Recopied>,
 }
 
 impl Reply {
@@ -94,6 +100,7 @@ impl Reply {
             status,
             verification: None,
             cancelled: None,
+            recopied: None,
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod change;
 mod execution;
 mod pairing;
 mod statements;
+pub(crate) mod staying;
 pub mod table;
 pub mod tables;
 
@@ -311,6 +312,17 @@ impl Applier {
         Ok(places
             .filter_map(|place| these.get(place).copied())
             .collect())
+    }
+
+    /// Writes a note into the stream's row, in a transaction of its own.
+    pub(crate) async fn note(&mut self, note: stream::Note<'_>) -> Result<(), MoverError> {
+        self.begin().await?;
+        let side = self.session.side();
+        stream::note(&*self.session, side, &self.extraction, note).await?;
+        let committed = self.session.batch_execute("commit").await;
+        committed.map_err(MoverError::sql(side, "writing the stream's row"))?;
+        self.transaction = Transaction::None;
+        Ok(())
     }
 
     /// Moves the stream's row on and commits, beginning a transaction if none

@@ -18,15 +18,20 @@
 //! stream `copying`. A table that has rows while there is no stream's row is
 //! not a copy of ours, and refused.
 //!
+//! Later, where the change stream of a direction has lost changes, *recopy* makes
+//! the side that does not own equal to the owner again, in one transaction.
+//!
 //! Each worker loads under an origin of its own (only one session can use an
 //! origin), so nothing that we write is taken for the service's.
 
 mod progress;
+mod recopy;
 mod snapshot;
 mod target;
 mod worker;
 
 pub use progress::CopyProgress;
+pub use recopy::Recopied;
 
 use crate::{
     catalog::{self, MovedTable},
@@ -35,6 +40,7 @@ use crate::{
     extraction::Mover,
     layout::COPY_WORKERS,
     objects::{
+        continuity,
         owner::{Claims, RowLock},
         sessions, slots,
     },
@@ -44,7 +50,7 @@ use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
 use snapshot::ExportedSnapshot;
 use std::sync::atomic::AtomicUsize;
-use target::Begun;
+use target::{Begun, CopiedFrom};
 use tokio::sync::watch;
 use worker::CopyWorker;
 
@@ -98,9 +104,12 @@ impl Mover {
         });
 
         let layout = self.layout();
+        // Before the slot: whatever is edited after this is noticed.
+        let published = continuity::published(&monolith, &layout.publication()).await?;
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
+        let database = self.database(Side::Monolith);
         let exported =
-            ExportedSnapshot::open(self.database(Side::Monolith), &monolith, &layout).await?;
+            ExportedSnapshot::open(database, &monolith, &layout, Direction::Forward).await?;
         let next = AtomicUsize::new(0);
         let workers = (0..COPY_WORKERS.min(tables.len())).map(|number| {
             let worker = CopyWorker {
@@ -118,7 +127,12 @@ impl Mover {
             let wrap = MoverError::sql(Side::Service, "gathering statistics after the copy");
             service.batch_execute(&analyze).await.map_err(wrap)?;
         }
-        self.finish_copy(&monolith, &mut service, claims.service, &tables, &exported)
+        let source = CopiedFrom {
+            monolith: &monolith,
+            exported: &exported,
+            published: &published,
+        };
+        self.finish_copy(&source, &mut service, claims.service, &tables)
             .await?;
         let (rows, bytes) = copied
             .iter()

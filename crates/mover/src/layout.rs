@@ -215,8 +215,10 @@ create table if not exists {SCHEMA}.stream (
     position pg_lsn not null,
     system_identifier text not null,
     timeline integer not null,
+    published text not null default '',
     changed_at timestamptz not null default now()
 );
+alter table {SCHEMA}.stream add column if not exists published text not null default '';
 {notes}
 {SHAPE_TABLE};
 create or replace function {SCHEMA}.fence() returns trigger

@@ -3,6 +3,7 @@
 //! fence, and the schema that holds the rows. Their names and definitions are in
 //! [`crate::layout`].
 
+pub(crate) mod continuity;
 pub(crate) mod fence;
 pub(crate) mod key_range;
 pub mod notes;

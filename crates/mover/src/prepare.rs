@@ -27,7 +27,7 @@ use crate::{
     extraction::Mover,
     layout::{FenceScope, SCHEMA},
     objects::{
-        fence, origins,
+        continuity, fence, origins,
         owner::{self, Claims},
         publication, schema, sessions, slots,
     },
@@ -56,7 +56,7 @@ fn first_fence(side: Side, writes: TableWrites) -> Option<FenceScope> {
 /// A new slot moves a stream that was there, but never one that was read.
 const MOVE_UNREAD: &str = "update set position = excluded.position, \
     system_identifier = excluded.system_identifier, timeline = excluded.timeline, \
-    changed_at = now() where found.state = 'waiting'";
+    published = excluded.published, changed_at = now() where found.state = 'waiting'";
 
 impl Mover {
     /// Makes what the extraction needs on both sides and claims both rows.
@@ -199,6 +199,8 @@ impl Mover {
         row: &OwnerRow,
     ) -> Result<(), MoverError> {
         let name = self.layout().slot(Direction::Reverse);
+        // Before the slot: whatever is edited after this is noticed.
+        let published = continuity::published(service, &self.layout().publication()).await?;
         let mut slot = slots::find(service, &name).await?;
         if slot.as_ref().is_none_or(|slot| slot.lost) {
             if row.epoch > Epoch::default() {
@@ -218,11 +220,11 @@ impl Mover {
         }
         if let Some(slot) = slot {
             return self
-                .write_reverse(monolith, service, slot.confirmed, "nothing")
+                .write_reverse(monolith, service, slot.confirmed, &published, "nothing")
                 .await;
         }
         let position = slots::create(service, &name).await?;
-        self.write_reverse(monolith, service, position, MOVE_UNREAD)
+        self.write_reverse(monolith, service, position, &published, MOVE_UNREAD)
             .await
     }
 
@@ -231,6 +233,7 @@ impl Mover {
         monolith: &mut Session,
         service: &Session,
         position: Lsn,
+        published: &str,
         on_conflict: &str,
     ) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Monolith, "writing the reverse stream's row");
@@ -238,8 +241,8 @@ impl Mover {
         let transaction = lock_retry::begin(monolith).await?;
         let write = format!(
             "insert into {SCHEMA}.stream as found \
-             (extraction, state, epoch, position, system_identifier, timeline) \
-             values ($1, 'waiting', 0, $2::text::pg_lsn, $3, $4) \
+             (extraction, state, epoch, position, system_identifier, timeline, published) \
+             values ($1, 'waiting', 0, $2::text::pg_lsn, $3, $4, $5) \
              on conflict (extraction) do {on_conflict}"
         );
         let position = position.to_string();
@@ -252,6 +255,7 @@ impl Mover {
                     &position,
                     &cluster.system_identifier,
                     &cluster.timeline,
+                    &published,
                 ],
             )
             .await

@@ -131,7 +131,8 @@ impl Lifecycle {
         }
     }
 
-    fn rejection(&self) -> Rejection {
+    /// Why a command that asks for data with an owner is refused in another state.
+    pub fn rejection(&self) -> Rejection {
         let remedy = match self {
             Self::Finishing(_) | Self::Finished(_) => return Rejection::Finished(self.name()),
             Self::Planned => "Begin with `banyan start`",

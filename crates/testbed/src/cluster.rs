@@ -98,6 +98,14 @@ impl Rights {
     }
 }
 
+/// With owners and modes, which a server insists on.
+fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    command::run_to_end(
+        std::process::Command::new("cp").arg("-a").arg(from).arg(to),
+        from,
+    )
+}
+
 /// A cluster of our own. Dropping it stops it.
 #[derive(Debug)]
 pub struct Cluster {
@@ -240,6 +248,37 @@ impl Cluster {
         self.stop().await;
         self.configure(options)?;
         self.start().await
+    }
+
+    /// Stops it and keeps a copy of its data, as a backup of the files does, and
+    /// starts it again.
+    pub async fn back_up(&mut self, to: &Path) -> Result<()> {
+        self.stop().await;
+        copy_directory(&self.data, to)?;
+        self.start().await
+    }
+
+    /// Stops it and starts it with the data that were kept. `recovers`: through
+    /// archive recovery, at whose end it is on another timeline.
+    pub async fn restore(&mut self, from: &Path, recovers: bool) -> Result<()> {
+        self.stop().await;
+        fs::remove_dir_all(&self.data)?;
+        copy_directory(from, &self.data)?;
+        if recovers {
+            let settings = self.data.join(template::SETTINGS_FILE);
+            let text = fs::read_to_string(&settings)? + "restore_command = '/bin/false'\n";
+            fs::write(&settings, text)?;
+            fs::write(self.data.join("recovery.signal"), "")?;
+            self.installation
+                .take_private(&self.data.join("recovery.signal"))?;
+        }
+        self.start().await?;
+        let client = self.superuser("postgres").await?;
+        deadline::until("the end of recovery", START_LIMIT, async || {
+            let row = client.query_one("select pg_is_in_recovery()", &[]).await?;
+            Ok((!row.get::<_, bool>(0)).then_some(()))
+        })
+        .await
     }
 
     /// Makes a role that may log in, with a random password.

@@ -5,7 +5,7 @@ use crate::{client::Client, exit::Failure};
 use conductor::{
     Reply,
     api::{ErrorKind, ErrorReply, Parameters},
-    ports::Cancellation,
+    ports::{Cancellation, Recopied},
     status::ExtractionStatus,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -177,6 +177,46 @@ pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result
         "`{extraction}` is {}; nothing waits to be tried again.",
         reply.status.phase
     );
+    Ok(())
+}
+
+/// Says which side's rows are replaced.
+pub(super) async fn recopy_question(state: &Path, extraction: &str) -> Result<String, Failure> {
+    let status = Client::find(state)?.status().await?;
+    let found = status.extractions.iter().find(|one| one.name == extraction);
+    let sides = match found.map(|one| one.owner.as_str()) {
+        Some("service") => "the monolith's rows of it those of the service",
+        _ => "the service's rows of it those of the monolith",
+    };
+    Ok(format!(
+        "Make {sides}, which owns them? What only the other side has is deleted."
+    ))
+}
+
+pub(super) async fn recopy(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    let reply = done(
+        ask(state, extraction, "recopy", &Parameters::default()).await?,
+        json,
+    )?;
+    if json {
+        return render::json(&reply);
+    }
+    let Recopied {
+        rows,
+        written,
+        deleted,
+        begun_anew,
+    } = reply.recopied.unwrap_or_default();
+    if let Some(rows) = rows {
+        say!(
+            "{rows} rows of the owner compared; on the other side {deleted} deleted, {written} \
+             written."
+        );
+    }
+    if begun_anew {
+        say!("The stream to the owner has begun anew.");
+    }
+    say!("Next: `banyan verify {extraction}`.");
     Ok(())
 }
 

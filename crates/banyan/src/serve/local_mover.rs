@@ -13,7 +13,8 @@ use applied::AppliedPositions;
 use async_trait::async_trait;
 use claims::ClaimStore;
 use conductor::ports::{
-    self, Cancellation, CopyProgress, Progress, Rows, SharedTable, Verification, WorkError,
+    self, Cancellation, CopyProgress, Progress, Recopied, Rows, SharedTable, Verification,
+    WorkError,
 };
 use errors::work_error;
 use followers::Followers;
@@ -234,6 +235,21 @@ impl ports::Mover for LocalMover {
 
     async fn resume(&self) -> Result<(), WorkError> {
         self.followers.resume().await
+    }
+
+    async fn recopy(&self, owner: Side) -> Result<Recopied, WorkError> {
+        self.followers.stop();
+        let claims = self.claims(&Side::BOTH).await?;
+        let recopied = self.mover.recopy(&claims, owner).await;
+        let recopied = recopied.map_err(work_error)?;
+        // Positions of the log before mean nothing if its server was replaced.
+        self.applied.reset();
+        Ok(Recopied {
+            rows: recopied.rows,
+            written: recopied.written,
+            deleted: recopied.deleted,
+            begun_anew: recopied.begun_anew,
+        })
     }
 
     async fn verify(&self, owner: Side) -> Result<Verification, WorkError> {

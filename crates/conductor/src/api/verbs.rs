@@ -17,6 +17,7 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
             empty: parameters.empty,
         }),
         "finish" => Ok(Request::Finish),
+        "recopy" => Ok(Request::Recopy),
         "resume" => Ok(Request::Resume),
         "withdraw" => Ok(Request::Withdraw),
         "shift" => shift(parameters).map(Request::Shift),

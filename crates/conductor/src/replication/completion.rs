@@ -54,6 +54,14 @@ impl Replication {
             Finished::Following => {
                 self.following = true;
                 self.reply_done(|request| request == Request::Start);
+                self.reply_recopied();
+            }
+            Finished::Recopied(recopied) => {
+                self.following = false;
+                self.recopied = Some(recopied);
+                self.last_verify = None;
+                // What was proven was proven of other rows.
+                self.feed(Command::Verified(Verified::Never)).await?;
             }
             Finished::Resumed => {
                 self.trouble = None;
@@ -109,9 +117,21 @@ impl Replication {
             status: self.snapshot(),
             verification: Some(verification),
             cancelled: None,
+            recopied: None,
         });
         self.reply(|request| request == Request::Verify, &done);
         Ok(())
+    }
+
+    /// The rows were copied again, and are followed from there.
+    fn reply_recopied(&mut self) {
+        if let Some(recopied) = self.recopied.take() {
+            let done = Ok(Reply {
+                recopied: Some(recopied),
+                ..Reply::with(self.snapshot())
+            });
+            self.reply(|request| request == Request::Recopy, &done);
+        }
     }
 
     /// The gateways have released what they held: the report is complete.
@@ -167,6 +187,12 @@ impl Replication {
         if *work == Work::Resume {
             // The stream's own trouble says it for as long as it lasts.
             self.reply(|request| request == Request::Resume, &failed);
+            return Ok(());
+        }
+        if matches!(work, Work::Recopy(_)) {
+            // Nothing has changed; the streams say again what is wrong with them.
+            self.following = false;
+            self.reply(|request| request == Request::Recopy, &failed);
             return Ok(());
         }
         self.trouble = Some(error.to_string());

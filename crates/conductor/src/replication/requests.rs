@@ -58,6 +58,13 @@ impl Replication {
                 self.waiting.push(pending);
                 return Ok(());
             }
+            Request::Recopy => {
+                match &self.lifecycle {
+                    Lifecycle::Owned(_) => self.waiting.push(pending),
+                    state => pending.reply(Err(state.rejection().into())),
+                }
+                return Ok(());
+            }
             Request::Resume => {
                 pending.reply(Ok(Reply::with(self.snapshot())));
                 return Ok(());

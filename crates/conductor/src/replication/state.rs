@@ -4,7 +4,7 @@
 use super::{context::Context, retry::Retry, staleness::Staleness, timeline::Timeline};
 use crate::{
     journal::JournalError,
-    ports::Cancellation,
+    ports::{Cancellation, Recopied},
     request::{Reply, Request, RequestError},
     status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
     worker::PendingRequest,
@@ -32,6 +32,8 @@ pub(super) struct Replication {
     pub(super) last_handover: Option<HandoverStatus>,
     /// What the cancel that is ending did.
     pub(super) cancelled: Option<Cancellation>,
+    /// What was copied again, until it is followed.
+    pub(super) recopied: Option<Recopied>,
     /// Whether the gateways are still to say how long they held.
     pub(super) report_due: bool,
     /// Whether the followers have been started.
@@ -119,6 +121,7 @@ impl Replication {
             timeline: None,
             last_handover: last_handover(history, reports.handover),
             cancelled: None,
+            recopied: None,
             report_due: false,
             following: false,
             unfenced: None,
@@ -189,6 +192,7 @@ impl Replication {
             }
             Event::CancelBegan => {
                 self.following = false;
+                self.recopied = None;
                 let cancelled = Err(RequestError::Failed("it was cancelled".to_owned()));
                 self.reply(|request| !request.is_cancel(), &cancelled);
             }

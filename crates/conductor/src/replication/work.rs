@@ -1,7 +1,7 @@
 //! The pieces of work that a state asks for, and how each is begun.
 
 use super::{context::Context, effect::DueEffect};
-use crate::ports::{Cancellation, HoldReport, Rows, Verification, WorkError};
+use crate::ports::{Cancellation, HoldReport, Recopied, Rows, Verification, WorkError};
 use futures_util::{FutureExt, future::BoxFuture};
 use protocol::{InstanceId, Side, finding::Finding, handover::Input};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(super) enum Work {
     Follow,
     /// Try the streams again now.
     Resume,
+    /// Have the streams begin anew, from this owner.
+    Recopy(Side),
     /// Whether the service's tables are to be emptied in any case.
     Cancel(bool),
     Finish,
@@ -40,6 +42,7 @@ pub(super) enum Finished {
     Copied,
     Following,
     Resumed,
+    Recopied(Recopied),
     Cancelled(Cancellation),
     Kept,
     Verified(Verification),
@@ -59,6 +62,7 @@ impl Work {
             Self::Copy => "copy",
             Self::Follow => "follow",
             Self::Resume => "resume",
+            Self::Recopy(_) => "recopy",
             Self::Cancel(_) => "cancel",
             Self::Finish => "finish",
             Self::Verify(_) => "verify",
@@ -93,6 +97,9 @@ impl Work {
             }
             Self::Resume => {
                 Box::pin(async move { mover.resume().await.map(|()| Finished::Resumed) })
+            }
+            Self::Recopy(owner) => {
+                Box::pin(async move { mover.recopy(owner).await.map(Finished::Recopied) })
             }
             Self::Cancel(empty) => Box::pin(async move {
                 mover.stop_following().await;

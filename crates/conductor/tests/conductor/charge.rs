@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use conductor::{
     Conductor, JournalError, Publisher, Request, RequestError,
-    ports::{Cancellation, Gateways, HoldReport, Mover, Progress, Rows, Verification, WorkError},
+    ports::{
+        Cancellation, Gateways, HoldReport, Mover, Progress, Recopied, Rows, Verification,
+        WorkError,
+    },
 };
 use plan::{ExtractionName, Plan};
 use protocol::{
@@ -104,6 +107,9 @@ impl Mover for Scripted {
 
     async fn stop_following(&self) {}
 
+    async fn recopy(&self, _: Side) -> Result<Recopied, WorkError> {
+        Ok(Recopied::default())
+    }
     async fn resume(&self) -> Result<(), WorkError> {
         Ok(())
     }

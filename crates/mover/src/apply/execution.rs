@@ -27,7 +27,12 @@ const COPY_PORTION_BYTES: usize = 64 << 10;
 /// Why a change was not applied.
 pub(super) enum ApplyConflict {
     /// It violates a constraint of the target.
-    Refused { table: usize, constraint: String },
+    Refused {
+        table: usize,
+        constraint: String,
+        /// What drops it, where that is certain: what comes after `alter table`.
+        dropped: Option<String>,
+    },
     /// It matched fewer or more rows than it should.
     Missed { table: usize, verb: &'static str },
     /// No conflict: the statement failed.
@@ -41,15 +46,29 @@ impl ApplyConflict {
         let name = |table: usize| tables.get(table).moved.name(side);
         let (table, problem, remedy) = match self {
             Self::Other(error) => return error,
-            Self::Refused { table, constraint } => (
+            Self::Refused {
                 table,
-                format!("a change violates {constraint} in the {side}'s table"),
-                format!(
-                    "Drop the constraint if only this table has it, or correct the row that is in \
-                     the way: {}",
-                    by_hand(name(table))
-                ),
-            ),
+                constraint,
+                dropped,
+            } => {
+                let name = name(table);
+                let drop = match dropped {
+                    Some(dropped) => format!(
+                        "In the {side}'s database run `alter table {} {dropped}` if only this table \
+                         has it",
+                        sql::table(name)
+                    ),
+                    None => "Drop the constraint if only this table has it".to_owned(),
+                };
+                (
+                    table,
+                    format!("a change violates {constraint} in the {side}'s table"),
+                    format!(
+                        "{drop}, or correct the row that is in the way: {}",
+                        by_hand(name)
+                    ),
+                )
+            }
             Self::Missed { table, verb } => {
                 let moved = &tables.get(table).moved;
                 let key = moved.key_names(side).join(", ");
@@ -140,15 +159,28 @@ async fn execute(
         }),
         Err(error) => match error.as_db_error() {
             Some(refusal) if refusal.code().code().starts_with("23") => {
-                let constraint = refusal.constraint().map_or_else(
-                    || {
-                        refusal
-                            .column()
-                            .map_or("a constraint".to_owned(), |name| format!("column {name}"))
-                    },
-                    |name| format!("constraint {name}"),
-                );
-                Err(ApplyConflict::Refused { table, constraint })
+                let code = refusal.code().code();
+                let (constraint, dropped) = match (refusal.constraint(), refusal.column()) {
+                    // A unique one may be an index without a constraint.
+                    (Some(name), _) if code == "23505" => (format!("constraint {name}"), None),
+                    (Some(name), _) => (
+                        format!("constraint {name}"),
+                        Some(format!("drop constraint {}", sql::identifier(name))),
+                    ),
+                    (None, Some(column)) => (
+                        format!("column {column}"),
+                        Some(format!(
+                            "alter column {} drop not null",
+                            sql::identifier(column)
+                        )),
+                    ),
+                    (None, None) => ("a constraint".to_owned(), None),
+                };
+                Err(ApplyConflict::Refused {
+                    table,
+                    constraint,
+                    dropped,
+                })
             }
             _ => Err(ApplyConflict::Other(MoverError::sql(
                 session.side(),

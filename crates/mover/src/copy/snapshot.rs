@@ -1,4 +1,4 @@
-//! The forward slot and the snapshot that belongs to it.
+//! The slot of a direction and the snapshot that belongs to it.
 
 use crate::{
     database::{replication::ReplicationConnection, session::Session, sql},
@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use plan::DatabaseUrl;
-use protocol::{Lsn, Side, stream::Direction};
+use protocol::{Lsn, stream::Direction};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
@@ -39,8 +39,10 @@ impl ExportedSnapshot {
         database: &DatabaseUrl,
         session: &Session,
         layout: &Layout,
+        direction: Direction,
     ) -> Result<Self, MoverError> {
-        let made = tokio::time::timeout(CREATE_LIMIT + GRACE, Self::make(database, layout)).await;
+        let making = Self::make(database, layout, direction);
+        let made = tokio::time::timeout(CREATE_LIMIT + GRACE, making).await;
         match made {
             Ok(Err(MoverError::Stream {
                 source: ReplicationError::Server { code, .. },
@@ -54,10 +56,14 @@ impl ExportedSnapshot {
         }
     }
 
-    async fn make(database: &DatabaseUrl, layout: &Layout) -> Result<Self, MoverError> {
-        let side = Side::Monolith;
+    async fn make(
+        database: &DatabaseUrl,
+        layout: &Layout,
+        direction: Direction,
+    ) -> Result<Self, MoverError> {
+        let side = direction.source();
         let mut session = ReplicationConnection::open(side, database).await?;
-        Self::export(&mut session, layout)
+        Self::export(&mut session, layout, direction)
             .await
             .map(|(name, position, cluster)| Self {
                 name,
@@ -71,6 +77,7 @@ impl ExportedSnapshot {
     async fn export(
         session: &mut ReplicationConnection,
         layout: &Layout,
+        direction: Direction,
     ) -> Result<(String, Lsn, ClusterIdentity), ReplicationError> {
         let system = session.identify_system().await?;
         let limit = format!("set lock_timeout = {}", CREATE_LIMIT.as_millis());
@@ -79,7 +86,7 @@ impl ExportedSnapshot {
         // The spelling that all versions from 14 on know.
         let create = format!(
             "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT",
-            sql::identifier(&layout.slot(Direction::Forward))
+            sql::identifier(&layout.slot(direction))
         );
         let rows = session.command(&create).await?;
         let made = rows.first().map(Vec::as_slice).unwrap_or_default();

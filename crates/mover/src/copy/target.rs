@@ -31,6 +31,14 @@ pub(super) enum Begun {
     AlreadyCopied,
 }
 
+/// What was copied, and from where it is followed.
+pub(super) struct CopiedFrom<'a> {
+    pub(super) monolith: &'a Session,
+    pub(super) exported: &'a ExportedSnapshot,
+    /// What the publication was made of before the slot was made.
+    pub(super) published: &'a str,
+}
+
 impl Mover {
     /// Locks a side's row for a step of the copy, which is made from the
     /// monolith as the owner only.
@@ -121,15 +129,14 @@ impl Mover {
     /// the tables that both sides insert into, with keys of its own.
     pub(super) async fn finish_copy(
         &self,
-        monolith: &Session,
+        source: &CopiedFrom<'_>,
         service: &mut Session,
         claim: Claim,
         tables: &[MovedTable],
-        exported: &ExportedSnapshot,
     ) -> Result<(), MoverError> {
         let mut retry = LockRetry::new("finishing the copy");
         loop {
-            let finished = self.try_finish_copy(monolith, service, claim, tables, exported);
+            let finished = self.try_finish_copy(source, service, claim, tables);
             match finished.await {
                 Ok(()) => return Ok(()),
                 Err(error) => retry.wait_after(service, error).await?,
@@ -139,11 +146,10 @@ impl Mover {
 
     async fn try_finish_copy(
         &self,
-        monolith: &Session,
+        source: &CopiedFrom<'_>,
         service: &mut Session,
         claim: Claim,
         tables: &[MovedTable],
-        exported: &ExportedSnapshot,
     ) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Service, "finishing the copy");
         let transaction = lock_retry::begin(service).await?;
@@ -160,7 +166,7 @@ impl Mover {
         self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
             .await?;
         for table in &appended {
-            key_range::move_service(table, monolith, &transaction).await?;
+            key_range::move_service(table, source.monolith, &transaction).await?;
             let name = table.name(Side::Service);
             let fence = self
                 .layout()
@@ -175,12 +181,12 @@ impl Mover {
         let update = format!(
             "update {SCHEMA}.stream set state = 'applying', epoch = 0, \
                 position = $2::text::pg_lsn, system_identifier = $3, timeline = $4, \
-                changed_at = now() \
+                published = $5, changed_at = now() \
              where extraction = $1 and state = 'copying'"
         );
         let name = self.extraction.name.as_str();
-        let position = exported.position.to_string();
-        let cluster = &exported.cluster;
+        let position = source.exported.position.to_string();
+        let cluster = &source.exported.cluster;
         let changed = transaction
             .execute(
                 &update,
@@ -189,6 +195,7 @@ impl Mover {
                     &position,
                     &cluster.system_identifier,
                     &cluster.timeline,
+                    &source.published,
                 ],
             )
             .await

@@ -169,16 +169,32 @@ impl CopyWorker<'_> {
     }
 }
 
-fn copy_statement(table: &MovedTable, side: Side, direction: &str, binary: bool) -> String {
+pub(super) fn copy_statement(
+    table: &MovedTable,
+    side: Side,
+    direction: &str,
+    binary: bool,
+) -> String {
+    let name = sql::table(table.name(side));
+    copy_columns(&name, table, side, direction, binary)
+}
+
+/// `name`: quoted.
+pub(super) fn copy_columns(
+    name: &str,
+    table: &MovedTable,
+    side: Side,
+    direction: &str,
+    binary: bool,
+) -> String {
     format!(
-        "copy {} ({}) {direction} (format {})",
-        sql::table(table.name(side)),
+        "copy {name} ({}) {direction} (format {})",
         sql::identifiers(table.column_names(side)),
         if binary { "binary" } else { "text" },
     )
 }
 
-async fn is_binary(session: &Session, table: &MovedTable) -> Result<bool, MoverError> {
+pub(super) async fn is_binary(session: &Session, table: &MovedTable) -> Result<bool, MoverError> {
     let side = session.side();
     let name = sql::table(table.name(side));
     let row = session

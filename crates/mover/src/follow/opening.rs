@@ -7,8 +7,8 @@
 //! 3. The replication connection, told to wait. On it the server says which
 //!    cluster and timeline it is: the very server that streams is compared
 //!    with the row.
-//! 4. The slot: its confirmed position must not be past the row's. PostgreSQL
-//!    would go on from the slot's without a word, and changes would be lost.
+//! 4. Whether anything is missing between the row and what the source would send
+//!    ([`continuity`]): the slot, the log, the publication.
 //! 5. The stream, from the row's position.
 
 use super::{feed::Feed, status::Reporter};
@@ -16,10 +16,13 @@ use crate::{
     apply::{Applier, tables::Tables},
     database::{replication::ReplicationConnection, session::Session, settings},
     error::{MoverError, ReplicationError},
-    extraction::Mover,
-    objects::{slots, stream::StreamRow},
+    extraction::{Mover, ReplicatedExtraction},
+    objects::{
+        continuity::{self, Gap},
+        slots::ClusterIdentity,
+        stream::{Note, StreamRow},
+    },
 };
-use plan::ExtractionName;
 use protocol::{
     Side,
     owner::{Claim, Owner},
@@ -46,6 +49,7 @@ pub(super) struct Opened {
     /// For the source's catalogue.
     pub(super) source: Session,
     pub(super) feed: Feed,
+    pub(super) publication: Publication,
     /// The origins of what we write at the source: the other direction's rows,
     /// and the copy's.
     pub(super) own_origins: Vec<String>,
@@ -61,7 +65,7 @@ pub(super) async fn open(
         claim,
     } = assignment;
     let side = direction.source();
-    let (mut applier, row) = Applier::open(mover, *direction, *claim).await?;
+    let (mut applier, mut row) = Applier::open(mover, *direction, *claim).await?;
     reporter.stored(&row);
     let source = Session::open(side, mover.database(side)).await?;
     let mappings = &mover.extraction().data.tables;
@@ -70,66 +74,104 @@ pub(super) async fn open(
     applier.check_cross_boundary_keys(mover, &tables).await?;
 
     let mut connection = connect(mover, side).await?;
-    let remedy = way_out(applier.owner(), extraction);
-    let lost = |problem: String| MoverError::Data {
-        object: format!(
-            "the {} stream of extraction `{extraction}`",
-            direction.as_str()
-        ),
-        problem,
-        remedy: remedy.clone(),
-    };
     let system = bounded(side, connection.identify_system()).await?;
-    if system.system_identifier != row.system_identifier || system.timeline != row.timeline {
-        return Err(lost(format!(
-            "the {side}'s server is not the one that it was: system identifier {} timeline {}, \
-             but {} timeline {} before. It was restored, promoted or replaced",
-            system.system_identifier, system.timeline, row.system_identifier, row.timeline
-        )));
+    let cluster = ClusterIdentity {
+        system_identifier: system.system_identifier,
+        timeline: system.timeline,
+    };
+    let layout = mover.layout();
+    if let Some(gap) = continuity::gap(&source, &layout, &row, &cluster).await? {
+        if gap.passes_from_sight() {
+            applier.note(Note::WentBack).await?;
+        }
+        return Err(lost(mover, *direction, applier.owner(), &gap));
     }
-    let name = mover.layout().slot(*direction);
-    match slots::find(&source, &name).await? {
-        Some(slot) if slot.lost => {
-            return Err(lost(format!(
-                "the log that slot {name} needs was removed by the server"
-            )));
-        }
-        Some(slot) if slot.confirmed > row.position => {
-            return Err(lost(format!(
-                "slot {name} is at {}, ahead of {}, up to which changes are stored",
-                slot.confirmed, row.position
-            )));
-        }
-        Some(_) => {}
-        None => {
-            return Err(lost(format!(
-                "there is no slot {name} in the {side}'s database"
-            )));
-        }
+    if row.published.is_empty() {
+        row.published = continuity::published(&source, &layout.publication()).await?;
+        applier.note(Note::Published(&row.published)).await?;
     }
-    let publication = mover.layout().publication();
+    let (name, publication) = (layout.slot(*direction), layout.publication());
     let stream = bounded(side, connection.stream(&name, &publication, row.position)).await?;
     Ok(Opened {
+        publication: Publication {
+            mover: mover.clone(),
+            direction: *direction,
+            owner: applier.owner(),
+            published: row.published.clone(),
+        },
         applier,
         row,
         tables,
         source,
         feed: Feed::new(stream, side),
-        own_origins: mover.layout().origins(side),
+        own_origins: layout.origins(side),
     })
 }
 
-/// What is left to do where changes of the log are lost. What does not work
-/// once the service owns is not proposed then.
-fn way_out(owner: Owner, extraction: &ExtractionName) -> String {
-    match owner {
-        Owner::Monolith => format!(
-            "Changes in between cannot be had any more: run `banyan cancel {extraction}`, then \
-             `banyan start {extraction}`"
+/// The source's publication, looked at while it is followed.
+pub(super) struct Publication {
+    mover: Mover,
+    direction: Direction,
+    owner: Owner,
+    published: String,
+}
+
+impl Publication {
+    /// Fails where it was edited: changes may have been left out from then on.
+    pub(super) async fn check(&self, source: &Session) -> Result<(), MoverError> {
+        let edited = continuity::edited(source, &self.mover.layout(), &self.published).await?;
+        match edited {
+            Some(gap) => Err(lost(&self.mover, self.direction, self.owner, &gap)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Changes are lost: what is left to do.
+fn lost(mover: &Mover, direction: Direction, owner: Owner, gap: &Gap) -> MoverError {
+    let extraction = mover.extraction();
+    MoverError::Data {
+        object: format!(
+            "the {} stream of extraction `{}`",
+            direction.as_str(),
+            extraction.name
         ),
-        Owner::Service | Owner::Nobody => "Changes in between cannot be had any more. The service \
-             owns the data and goes on; a rollback is not possible without them"
-            .to_owned(),
+        problem: gap.to_string(),
+        remedy: way_out(direction, owner, extraction),
+    }
+}
+
+/// What is printed exists and works in the phase in which it is.
+fn way_out(direction: Direction, owner: Owner, extraction: &ReplicatedExtraction) -> String {
+    let name = &extraction.name;
+    let (source, target) = (direction.source(), direction.target());
+    // Rows that one side added and the other has not yet cannot be told from
+    // rows that the other has deleted.
+    let whole = match owner {
+        Owner::Monolith => format!(
+            "run `banyan cancel {name} --empty`, then `banyan start {name}` (this empties the \
+             service's tables)"
+        ),
+        Owner::Service | Owner::Nobody => format!(
+            "the service keeps the data: run `banyan finish {name}` (there is no rollback then)"
+        ),
+    };
+    if extraction.appends() {
+        return format!(
+            "What is missing cannot be had any more, and both sides insert into a table of it: {whole}"
+        );
+    }
+    let again = format!("run `banyan recopy {name}`");
+    if owner == source.into() {
+        format!(
+            "What is missing cannot be had any more: {again} (it makes the {target}'s rows those of \
+             the {source}; what only the {target} has is deleted)"
+        )
+    } else {
+        format!(
+            "The {source} does not own the data, so no row is missing: {again} (it begins the stream \
+             anew)"
+        )
     }
 }
 

@@ -8,7 +8,7 @@
 use super::{
     assembler::{Action, TransactionAssembler},
     feed::{Feed, FeedEvent, Portion},
-    opening::Opened,
+    opening::{Opened, Publication},
     status::Reporter,
 };
 use crate::{
@@ -36,6 +36,10 @@ const LONGEST_BATCH: Duration = Duration::from_millis(50);
 /// its log. It costs a commit on the target, and log there.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The publication is looked at this often, and at each mark and opening: what
+/// comes before one of them was published as it should be, or the stream fails.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Streams until asked to stop (`Ok`) or until something fails.
 pub(super) async fn stream(
     opened: Opened,
@@ -49,6 +53,7 @@ pub(super) async fn stream(
         tables,
         source,
         feed,
+        publication,
         own_origins,
     } = opened;
     let assembler = TransactionAssembler::new(
@@ -68,6 +73,8 @@ pub(super) async fn stream(
         tables,
         source,
         feed,
+        publication,
+        looked_at: began,
         assembler,
         reporter,
         stored_at: began,
@@ -89,6 +96,9 @@ struct Stream {
     tables: Tables,
     source: Session,
     feed: Feed,
+    publication: Publication,
+    /// When the publication was looked at last.
+    looked_at: Instant,
     assembler: TransactionAssembler,
     reporter: Arc<Reporter>,
     stored_at: Instant,
@@ -225,6 +235,10 @@ impl Stream {
             return Ok(());
         }
         let (state, position) = (self.assembler.state, self.assembler.position);
+        if state != self.row_state || self.looked_at.elapsed() >= LOOK_INTERVAL {
+            self.publication.check(&self.source).await?;
+            self.looked_at = Instant::now();
+        }
         let overdue =
             position > self.applier.stored() && self.stored_at.elapsed() >= STORE_INTERVAL;
         if self.assembler.dirty || overdue {

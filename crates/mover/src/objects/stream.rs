@@ -19,8 +19,11 @@ pub struct StreamRow {
     pub position: Lsn,
     /// The source's cluster.
     pub system_identifier: String,
-    /// The source's timeline.
+    /// The source's timeline; 0 once its log was found to end before `position`.
     pub timeline: i32,
+    /// The source's publication as it was when following began, by
+    /// [`super::continuity`]; empty until it has been looked at.
+    pub published: String,
     /// How long ago it was changed last.
     pub unchanged: Duration,
 }
@@ -37,8 +40,9 @@ pub async fn read(
 ) -> Result<Option<StreamRow>, MoverError> {
     let select = format!(
         "select state, epoch, position, system_identifier, timeline, \
-         greatest(extract(epoch from clock_timestamp() - changed_at), 0)::float8 \
-         from {SCHEMA}.stream where extraction = $1"
+         greatest(extract(epoch from clock_timestamp() - changed_at), 0)::float8, \
+         coalesce(to_jsonb(s) ->> 'published', '') \
+         from {SCHEMA}.stream s where extraction = $1"
     );
     let row = client
         .query_opt(&select, &[&extraction.as_str()])
@@ -73,6 +77,7 @@ pub async fn read(
         position: Lsn(row.get::<_, PgLsn>(2).into()),
         system_identifier: row.get(3),
         timeline: row.get(4),
+        published: row.get(6),
         unchanged: Duration::try_from_secs_f64(row.get(5)).unwrap_or_default(),
     }))
 }
@@ -93,4 +98,78 @@ pub(crate) fn advance() -> String {
         "update {SCHEMA}.stream set state = $3, epoch = $4, position = $5, changed_at = now() \
          where extraction = $1 and position = $2"
     )
+}
+
+/// What is written into a stream's row beside its position.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Note<'a> {
+    /// The source's publication, the first time that it is looked at.
+    Published(&'a str),
+    /// The source's log ends before the position: nothing of it is to be
+    /// followed from here, whatever it grows to.
+    WentBack,
+}
+
+/// Writes a note. The caller has locked the ownership row in this transaction.
+pub(crate) async fn note(
+    client: &impl GenericClient,
+    target: Side,
+    extraction: &ExtractionName,
+    note: Note<'_>,
+) -> Result<(), MoverError> {
+    let name = extraction.as_str();
+    let written = match note {
+        Note::Published(text) => {
+            let update = format!("update {SCHEMA}.stream set published = $2 where extraction = $1");
+            client.execute(&update, &[&name, &text]).await
+        }
+        Note::WentBack => {
+            let update = format!("update {SCHEMA}.stream set timeline = 0 where extraction = $1");
+            client.execute(&update, &[&name]).await
+        }
+    };
+    written
+        .map(drop)
+        .map_err(MoverError::sql(target, "writing the stream's row"))
+}
+
+/// Where a stream begins anew.
+pub(crate) struct Beginning<'a> {
+    pub(crate) state: StreamState,
+    pub(crate) position: Lsn,
+    pub(crate) system_identifier: &'a str,
+    pub(crate) timeline: i32,
+    pub(crate) published: &'a str,
+}
+
+/// Has a stream begin anew. The caller has locked the ownership row in this
+/// transaction. False: there is no such stream.
+pub(crate) async fn begin_anew(
+    client: &impl GenericClient,
+    target: Side,
+    extraction: &ExtractionName,
+    beginning: &Beginning<'_>,
+) -> Result<bool, MoverError> {
+    let update = format!(
+        "update {SCHEMA}.stream set state = $2, epoch = $3, position = $4, \
+            system_identifier = $5, timeline = $6, published = $7, changed_at = now() \
+         where extraction = $1"
+    );
+    let (word, epoch) = words(beginning.state);
+    let changed = client
+        .execute(
+            &update,
+            &[
+                &extraction.as_str(),
+                &word,
+                &epoch,
+                &PgLsn::from(beginning.position.0),
+                &beginning.system_identifier,
+                &beginning.timeline,
+                &beginning.published,
+            ],
+        )
+        .await
+        .map_err(MoverError::sql(target, "writing the stream's row"))?;
+    Ok(changed == 1)
 }

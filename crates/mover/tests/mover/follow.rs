@@ -7,6 +7,7 @@ mod handing_over;
 mod past_the_fence;
 mod promptness;
 mod proof;
+mod recopying;
 mod refusals;
 mod reshaping;
 mod resuming;

@@ -21,7 +21,7 @@ async fn a_slot_ahead_of_the_row() -> Result<()> {
     .await?;
     let error = failed(&scene.follow(Direction::Forward)).await?;
     ensure!(
-        error.contains("ahead of") && error.contains("banyan cancel big-contracts"),
+        error.contains("ahead of") && error.contains("`banyan recopy big-contracts`"),
         "{error}"
     );
 

@@ -1,0 +1,422 @@
+//! Makes the side that does not own equal to the owner again, where the change
+//! stream from the owner has lost changes and so cannot go on.
+//!
+//! As in the first copy a slot is made with an exported snapshot. But people may
+//! read the target's rows meanwhile, and rows that stay may refer to them. So
+//! the snapshot goes into temporary tables, and only what differs is changed, in
+//! one transaction with the stream's row: until it commits, the target is as it
+//! was. What is true after each step:
+//!
+//! | killed after | slot | target's tables | stream's row | a repeat |
+//! |---|---|---|---|---|
+//! | nothing yet | as it was found | as they were | as it was | begins |
+//! | slot made | ahead of the row, which is a gap as well | as they were | as it was | begins |
+//! | commit | there | as the snapshot | `applying` at the slot's position | finds no row that differs |
+//!
+//! The stream of the other direction has nothing to bring: its source does not
+//! own. Where that one is broken its slot is made again, and no row is touched.
+//!
+//! Refused where both sides insert into a table: a row that only the target has
+//! may be its own or one that the owner has deleted.
+
+use super::{
+    snapshot::ExportedSnapshot,
+    worker::{copy_columns, copy_statement, is_binary},
+};
+use crate::{
+    apply::staying,
+    catalog::{self, MovedTable},
+    database::{
+        lock_retry::{self, LockRetry},
+        session::Session,
+        sql,
+    },
+    error::MoverError,
+    extraction::Mover,
+    objects::{
+        continuity,
+        owner::{self, Claims, RowLock},
+        publication, sessions, slots,
+        stream::{self, Beginning, StreamRow},
+    },
+};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use plan::TableWrites;
+use protocol::{
+    Epoch, Side,
+    owner::{Owner, OwnerRow},
+    stream::{Direction, StreamState},
+};
+use serde::Serialize;
+
+/// What was made good.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Recopied {
+    /// Rows that were compared with the owner's; `None` where the stream from the
+    /// owner had lost nothing.
+    pub rows: Option<u64>,
+    /// How many of them were inserted or written again.
+    pub written: u64,
+    /// Rows that the owner does not have, or has with other values.
+    pub deleted: u64,
+    /// Whether the stream to the owner was begun anew.
+    pub begun_anew: bool,
+}
+
+/// Rows are written as the applier does: no triggers, no foreign keys.
+const SESSION: &str = "set session_replication_role = replica";
+
+const BEGIN: &str = "begin isolation level read committed read write; \
+    set local synchronous_commit = on";
+
+impl Mover {
+    /// Makes the other side's rows the owner's, and has the stream from the owner
+    /// begin anew there. Where only the stream to the owner has lost changes, that
+    /// one begins anew and no row is touched. Nobody may follow meanwhile. May be repeated; dropping the future leaves what a kill would.
+    pub async fn recopy(&self, claims: &Claims, owner: Side) -> Result<Recopied, MoverError> {
+        let (mut monolith, mut service) = tokio::try_join!(
+            Session::open(Side::Monolith, self.database(Side::Monolith)),
+            Session::open(Side::Service, self.database(Side::Service)),
+        )?;
+        for session in [&monolith, &service] {
+            sessions::mark_at_work(session, &self.layout()).await?;
+        }
+        self.refuse_appended()?;
+        let moved =
+            catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
+        // Of a table of which each side keeps its own nothing is brought over.
+        let split = owner::is_split(&*service, &self.extraction.name).await?;
+        let (source, target) = match owner {
+            Side::Monolith => (&mut monolith, &mut service),
+            Side::Service => (&mut service, &mut monolith),
+        };
+        let from_owner = Direction::from_source(owner);
+        let to_owner = Direction::from_source(owner.other());
+        let mut done = Recopied::default();
+        let back = self.is_broken(target, source, to_owner).await?;
+        if !back || self.is_broken(source, target, from_owner).await? {
+            self.bring_over(source, target, &moved, split, claims, &mut done)
+                .await?;
+        }
+        if back {
+            self.begin_anew(target, source, &moved, claims).await?;
+            done.begun_anew = true;
+        }
+        tracing::info!(extraction = %self.extraction.name, ?done, "copied again");
+        Ok(done)
+    }
+
+    fn refuse_appended(&self) -> Result<(), MoverError> {
+        if !self.extraction.appends() {
+            return Ok(());
+        }
+        let name = &self.extraction.name;
+        Err(MoverError::Data {
+            object: format!("extraction `{name}`"),
+            problem: "both sides insert into a table of it, so that a row which only one has may \
+                      be its own or one that the other has deleted"
+                .to_owned(),
+            remedy: format!(
+                "While the monolith owns, `banyan cancel {name} --empty` and start again; after \
+                 the switch `banyan finish {name}`"
+            ),
+        })
+    }
+
+    /// The owner's rows, and the stream from where they were read.
+    async fn bring_over(
+        &self,
+        source: &mut Session,
+        target: &Session,
+        moved: &[MovedTable],
+        split: bool,
+        claims: &Claims,
+        done: &mut Recopied,
+    ) -> Result<(), MoverError> {
+        let (owner, side) = (source.side(), target.side());
+        let direction = Direction::from_source(owner);
+        let layout = self.layout();
+        let published = self.publish_anew(source, moved, owner, claims).await?;
+        slots::drop_if_exists(source, &layout.slot(direction)).await?;
+        let exported =
+            ExportedSnapshot::open(self.database(owner), source, &layout, direction).await?;
+        let wrap = || MoverError::sql(side, "writing the rows again");
+        self.take_origin(target).await?;
+        target.batch_execute(SESSION).await.map_err(wrap())?;
+        let begin = format!(
+            "begin isolation level repeatable read read only; set transaction snapshot {}",
+            sql::literal(&exported.name)
+        );
+        let snapshot = MoverError::sql(owner, "taking the snapshot");
+        source.batch_execute(&begin).await.map_err(snapshot)?;
+        target.batch_execute(BEGIN).await.map_err(wrap())?;
+        self.locked_for_recopy(&**target, side, owner, claims)
+            .await?;
+        let tables: Vec<&MovedTable> = moved
+            .iter()
+            .filter(|table| !(split && table.mapping.writes == TableWrites::Split))
+            .collect();
+        let mut rows = 0;
+        for (at, table) in tables.iter().enumerate() {
+            rows += fetched(source, target, table, at).await?;
+        }
+        // All that goes before all that comes: they may share unique values.
+        for (at, table) in tables.iter().enumerate() {
+            let delete = other_rows_deleted(table, side, at);
+            done.deleted += target.execute(&delete, &[]).await.map_err(wrap())?;
+        }
+        for (at, table) in tables.iter().enumerate() {
+            let insert = missing_rows_inserted(table, side, at);
+            done.written += target.execute(&insert, &[]).await.map_err(wrap())?;
+        }
+        staying::check(self, direction, target).await?;
+        let beginning = Beginning {
+            state: StreamState::Applying(self.epoch_of(source).await?),
+            position: exported.position,
+            system_identifier: &exported.cluster.system_identifier,
+            timeline: exported.cluster.timeline,
+            published: &published,
+        };
+        if !stream::begin_anew(&**target, side, &self.extraction.name, &beginning).await? {
+            return Err(no_stream(self, side, direction));
+        }
+        target.batch_execute("commit").await.map_err(wrap())?;
+        done.rows = Some(rows);
+        // As sessions end, later, which the follower would have to wait for.
+        let leave = "select pg_replication_origin_session_reset()";
+        target.batch_execute(leave).await.map_err(wrap())?;
+        let end = MoverError::sql(owner, "ending the snapshot");
+        source.batch_execute("commit").await.map_err(end)
+    }
+
+    async fn take_origin(&self, target: &Session) -> Result<(), MoverError> {
+        let doing = "taking the replication origin";
+        let origin = self.layout().origin(target.side());
+        let mut retry = LockRetry::new(doing);
+        loop {
+            let taken = target
+                .execute("select pg_replication_origin_session_setup($1)", &[&origin])
+                .await
+                .map_err(MoverError::sql(target.side(), doing));
+            match taken {
+                Ok(_) => return Ok(()),
+                Err(error) => retry.wait_after(target, error).await?,
+            }
+        }
+    }
+
+    /// The decision that made this side the owner.
+    async fn epoch_of(&self, owner: &Session) -> Result<Epoch, MoverError> {
+        let name = &self.extraction.name;
+        let row = owner::read(&**owner, owner.side(), name).await?;
+        Ok(row.map(|row| row.epoch).unwrap_or_default())
+    }
+
+    /// Whether a direction has lost changes.
+    async fn is_broken(
+        &self,
+        source: &Session,
+        target: &Session,
+        direction: Direction,
+    ) -> Result<bool, MoverError> {
+        let row = self.stream_row(target, direction).await?;
+        let cluster = slots::cluster(source).await?;
+        let gap = continuity::gap(source, &self.layout(), &row, &cluster).await?;
+        Ok(gap.is_some())
+    }
+
+    async fn stream_row(
+        &self,
+        target: &Session,
+        direction: Direction,
+    ) -> Result<StreamRow, MoverError> {
+        let name = &self.extraction.name;
+        let row = stream::read(&**target, target.side(), name).await?;
+        row.ok_or_else(|| no_stream(self, target.side(), direction))
+    }
+
+    /// The stream of the side that does not own, from a slot made now.
+    async fn begin_anew(
+        &self,
+        source: &mut Session,
+        target: &mut Session,
+        moved: &[MovedTable],
+        claims: &Claims,
+    ) -> Result<(), MoverError> {
+        let direction = Direction::from_source(source.side());
+        let slot = self.layout().slot(direction);
+        let published = self
+            .publish_anew(source, moved, target.side(), claims)
+            .await?;
+        slots::drop_if_exists(source, &slot).await?;
+        let position = slots::create(source, &slot).await?;
+        let cluster = slots::cluster(source).await?;
+        let row = self.stream_row(target, direction).await?;
+        let side = target.side();
+        let transaction = lock_retry::begin(target).await?;
+        self.locked_for_recopy(&transaction, side, side, claims)
+            .await?;
+        let beginning = Beginning {
+            // Nothing is applied before the source is opened.
+            state: match row.state {
+                StreamState::Applying(epoch) => StreamState::Stopped(epoch),
+                state => state,
+            },
+            position,
+            system_identifier: &cluster.system_identifier,
+            timeline: cluster.timeline,
+            published: &published,
+        };
+        let name = &self.extraction.name;
+        if !stream::begin_anew(&transaction, side, name, &beginning).await? {
+            return Err(no_stream(self, side, direction));
+        }
+        let wrap = MoverError::sql(side, "beginning the stream anew");
+        transaction.commit().await.map_err(wrap)
+    }
+
+    /// The publication as it is to be, whatever somebody made of it, and what it
+    /// is made of. It comes before the slot, whose snapshots must have it.
+    async fn publish_anew(
+        &self,
+        source: &mut Session,
+        moved: &[MovedTable],
+        owner: Side,
+        claims: &Claims,
+    ) -> Result<String, MoverError> {
+        let layout = self.layout();
+        let side = source.side();
+        let name = layout.publication();
+        let doing = "making the publication again";
+        let mut retry = LockRetry::new(doing);
+        loop {
+            let published = async {
+                let transaction = lock_retry::begin(source).await?;
+                self.locked_for_recopy(&transaction, side, owner, claims)
+                    .await?;
+                let drop = format!("drop publication if exists {}", sql::identifier(&name));
+                let dropped = transaction.batch_execute(&drop).await;
+                dropped.map_err(MoverError::sql(side, doing))?;
+                publication::publish(&transaction, side, &layout, moved).await?;
+                let committed = transaction.commit().await;
+                committed.map_err(MoverError::sql(side, doing))
+            };
+            match published.await {
+                Ok(()) => return continuity::published(source, &name).await,
+                Err(error) => retry.wait_after(source, error).await?,
+            }
+        }
+    }
+
+    /// Locks a side's row; it must name the owner.
+    async fn locked_for_recopy(
+        &self,
+        client: &impl tokio_postgres::GenericClient,
+        side: Side,
+        owner: Side,
+        claims: &Claims,
+    ) -> Result<Epoch, MoverError> {
+        let name = &self.extraction.name;
+        let claim = claims.of(side);
+        let OwnerRow {
+            owner: found,
+            epoch,
+            ..
+        } = owner::locked(client, side, name, claim, RowLock::Share).await?;
+        if found == Owner::from(owner) {
+            return Ok(epoch);
+        }
+        Err(MoverError::Row {
+            extraction: name.clone(),
+            side,
+            epoch,
+            problem: format!("rows are copied again from the {owner}, but the owner is {found}"),
+        })
+    }
+}
+
+fn no_stream(mover: &Mover, target: Side, direction: Direction) -> MoverError {
+    MoverError::Row {
+        extraction: mover.extraction.name.clone(),
+        side: target,
+        epoch: Epoch::default(),
+        problem: format!("there is no {} stream", direction.as_str()),
+    }
+}
+
+/// A table's rows in the snapshot, in a temporary table of the target. Returns
+/// how many there are.
+async fn fetched(
+    source: &Session,
+    target: &Session,
+    table: &MovedTable,
+    at: usize,
+) -> Result<u64, MoverError> {
+    let (owner, side) = (source.side(), target.side());
+    let wrap = || MoverError::sql(side, "reading the owner's rows into a temporary table");
+    let create = format!(
+        "create temporary table {} on commit drop as select {} from {} with no data",
+        fetched_name(at),
+        sql::identifiers(table.column_names(side)),
+        sql::table(table.name(side)),
+    );
+    target.batch_execute(&create).await.map_err(wrap())?;
+    let binary = is_binary(source, table).await? && is_binary(target, table).await?;
+    let out = copy_statement(table, owner, "to stdout", binary);
+    let from = source.copy_out(&out).await;
+    let from = from.map_err(MoverError::sql(owner, "reading the owner's rows"))?;
+    let into = copy_columns(&fetched_name(at), table, side, "from stdin", binary);
+    let to = target.copy_in::<_, Bytes>(&into).await.map_err(wrap())?;
+    let (mut from, mut to) = (Box::pin(from), Box::pin(to));
+    while let Some(message) = from.next().await {
+        let message = message.map_err(MoverError::sql(owner, "reading the owner's rows"))?;
+        to.feed(message).await.map_err(wrap())?;
+    }
+    let rows = to.as_mut().finish().await.map_err(wrap())?;
+    let analyze = format!("analyze {}", fetched_name(at));
+    target.batch_execute(&analyze).await.map_err(wrap())?;
+    Ok(rows)
+}
+
+fn fetched_name(at: usize) -> String {
+    format!("pg_temp.banyan_recopy_{at}")
+}
+
+/// Joins the table, `t`, with what was fetched, `f`, by the key.
+fn by_key(table: &MovedTable, side: Side) -> String {
+    let names = table.key_names(side);
+    let equal = names.into_iter().map(|name| {
+        let name = sql::identifier(name);
+        format!("t.{name} = f.{name}")
+    });
+    equal.collect::<Vec<_>>().join(" and ")
+}
+
+/// Deletes what the owner does not have, or has with other values. As texts: some
+/// types know no equality, some call values equal that are not the same.
+fn other_rows_deleted(table: &MovedTable, side: Side, at: usize) -> String {
+    let same = table.column_names(side).into_iter().map(|name| {
+        let name = sql::identifier(name);
+        format!("t.{name}::text is not distinct from f.{name}::text")
+    });
+    format!(
+        "delete from {} t where not exists (select from {} f where {} and {})",
+        sql::table(table.name(side)),
+        fetched_name(at),
+        by_key(table, side),
+        same.collect::<Vec<_>>().join(" and ")
+    )
+}
+
+/// Inserts what is not there, or not any more.
+fn missing_rows_inserted(table: &MovedTable, side: Side, at: usize) -> String {
+    let columns = sql::identifiers(table.column_names(side));
+    let name = sql::table(table.name(side));
+    format!(
+        "insert into {name} ({columns}) overriding system value \
+         select {columns} from {} f where not exists (select from {name} t where {})",
+        fetched_name(at),
+        by_key(table, side),
+    )
+}

@@ -1,0 +1,187 @@
+//! Whether a stream can go on from where it stands, with nothing left out.
+//!
+//! PostgreSQL does not say so by itself: asked from a position before that of
+//! the slot it begins at the slot's, asked from one that its log has not reached
+//! it waits for it, and a table that is not published for a while is simply not
+//! in the stream. So the source is compared with what the stream's row says of
+//! it, before each start of the stream; the publication also while it streams.
+//!
+//! Whatever is found stays found: a slot does not go back, what a publication is
+//! made of has numbers that are not used again, and of a log that ended too early
+//! the row takes a note before the log can grow.
+
+use super::{
+    slots::{self, ClusterIdentity},
+    stream::StreamRow,
+};
+use crate::{database::session::Session, error::MoverError, layout::Layout};
+use postgres_types::PgLsn;
+use protocol::{Lsn, Side, stream::Direction};
+use std::fmt;
+
+/// Why changes are missing, or may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    source: Side,
+    what: Missing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Missing {
+    OtherServer {
+        now: ClusterIdentity,
+        before: ClusterIdentity,
+    },
+    LogEnds {
+        end: Lsn,
+        position: Lsn,
+    },
+    /// It was seen earlier to end before a position.
+    LogEnded,
+    NoSlot(String),
+    LogRemoved(String),
+    SlotAhead {
+        slot: String,
+        at: Lsn,
+        stored: Lsn,
+    },
+    PublicationEdited(String),
+}
+
+impl Gap {
+    /// Whether it shows for a while only, so that the row must keep it.
+    pub(crate) fn passes_from_sight(&self) -> bool {
+        matches!(self.what, Missing::LogEnds { .. })
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = self.source;
+        match &self.what {
+            Missing::OtherServer { now, before } => write!(
+                f,
+                "the {side}'s server is not the one that it was: system identifier {} timeline {}, \
+                 but {} timeline {} before. It was restored, promoted or replaced",
+                now.system_identifier, now.timeline, before.system_identifier, before.timeline
+            ),
+            Missing::LogEnds { end, position } => write!(
+                f,
+                "the {side}'s log ends at {end}, before {position}, up to which it was followed: its \
+                 server was restored from an older backup"
+            ),
+            Missing::LogEnded => write!(
+                f,
+                "the {side}'s log was seen to end before the position up to which it had been \
+                 followed: its server was restored from an older backup"
+            ),
+            Missing::NoSlot(slot) => {
+                write!(f, "there is no slot {slot} in the {side}'s database")
+            }
+            Missing::LogRemoved(slot) => write!(
+                f,
+                "the log that slot {slot} needs was removed by the server, as \
+                 `max_slot_wal_keep_size` has it"
+            ),
+            Missing::SlotAhead { slot, at, stored } => write!(
+                f,
+                "slot {slot} is at {at}, ahead of {stored}, up to which changes are stored: it was \
+                 made again or advanced by somebody, or the other side was restored"
+            ),
+            Missing::PublicationEdited(publication) => write!(
+                f,
+                "publication {publication} in the {side}'s database was edited or made again, so \
+                 that it may have left out changes"
+            ),
+        }
+    }
+}
+
+/// Compares a stream's source with its row. `cluster`: as the server says it
+/// that is read from.
+pub(crate) async fn gap(
+    source: &Session,
+    layout: &Layout,
+    row: &StreamRow,
+    cluster: &ClusterIdentity,
+) -> Result<Option<Gap>, MoverError> {
+    let side = source.side();
+    let found = |what| Ok(Some(Gap { source: side, what }));
+    if row.timeline == 0 {
+        return found(Missing::LogEnded);
+    }
+    let before = ClusterIdentity {
+        system_identifier: row.system_identifier.clone(),
+        timeline: row.timeline,
+    };
+    if *cluster != before {
+        return found(Missing::OtherServer {
+            now: cluster.clone(),
+            before,
+        });
+    }
+    let end = log_end(source).await?;
+    if end < row.position {
+        return found(Missing::LogEnds {
+            end,
+            position: row.position,
+        });
+    }
+    let slot = layout.slot(Direction::from_source(side));
+    match slots::find(source, &slot).await? {
+        None => return found(Missing::NoSlot(slot)),
+        Some(one) if one.lost => return found(Missing::LogRemoved(slot)),
+        Some(one) if one.confirmed > row.position => {
+            return found(Missing::SlotAhead {
+                slot,
+                at: one.confirmed,
+                stored: row.position,
+            });
+        }
+        Some(_) => {}
+    }
+    edited(source, layout, &row.published).await
+}
+
+/// Whether the publication is another than it was when following began.
+pub(crate) async fn edited(
+    source: &Session,
+    layout: &Layout,
+    published: &str,
+) -> Result<Option<Gap>, MoverError> {
+    let publication = layout.publication();
+    let now = self::published(source, &publication).await?;
+    let edited = now.is_empty() || !published.is_empty() && now != published;
+    Ok(edited.then(|| Gap {
+        source: source.side(),
+        what: Missing::PublicationEdited(publication),
+    }))
+}
+
+/// What a publication is made of, by numbers that change with each edit and
+/// never come back; empty where there is none.
+pub(crate) async fn published(source: &Session, publication: &str) -> Result<String, MoverError> {
+    let row = source
+        .query_opt(
+            "select concat(p.oid, '/', p.xmin, ':', (\
+                select string_agg(concat(r.oid, '/', r.xmin), ',' order by r.oid) \
+                from pg_publication_rel r where r.prpubid = p.oid)) \
+             from pg_publication p where p.pubname = $1",
+            &[&publication],
+        )
+        .await
+        .map_err(MoverError::sql(source.side(), "reading the publication"))?;
+    Ok(row.map(|row| row.get(0)).unwrap_or_default())
+}
+
+/// Where the log ends, as far as anything has been written.
+async fn log_end(source: &Session) -> Result<Lsn, MoverError> {
+    let row = source
+        .query_one("select pg_current_wal_insert_lsn()", &[])
+        .await
+        .map_err(MoverError::sql(
+            source.side(),
+            "asking for the end of the log",
+        ))?;
+    Ok(Lsn(row.get::<_, PgLsn>(0).into()))
+}
