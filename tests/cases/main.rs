@@ -14,6 +14,7 @@ mod bad_input;
 mod begun_is_guarded;
 mod cancel_leaves_no_trace;
 mod dashboards;
+mod drills;
 mod environment_overrides;
 mod finished;
 mod first_extraction;

@@ -11,7 +11,7 @@ use testbed::story::{self, STEPS, Screen, Settings, StoryOutcome};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// As a shell says it for a process that Ctrl-C ended.
-const EXIT_INTERRUPTED: u8 = 130;
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// What the caller wants to see.
 #[derive(clap::Args)]

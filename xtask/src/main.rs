@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod checks;
 mod demo;
+mod drill;
 mod fuzz;
 mod new;
 mod up;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Task {
     /// Watch contracts leave a running monolith, come back, and leave again
     Demo(demo::Arguments),
+    /// Provoke one failure after the other, follow only what Banyan prints
+    Drill(drill::Arguments),
     /// Start the whole set: gateway, services, monolith, Prometheus
     Up(up::Arguments),
     /// Begin something new
@@ -55,6 +58,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Drill(arguments) => drill::run(&arguments),
         Task::Up(arguments) => up::run(&arguments),
         Task::New { what } => new::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),

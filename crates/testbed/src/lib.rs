@@ -1,6 +1,7 @@
 //! Everything that stands around Banyan when it is shown or tested: private
 //! PostgreSQL clusters, the example monolith and service, a workload, an
-//! auditor that takes no part in the work, and the story that ties them.
+//! auditor that takes no part in the work, and the story and the
+//! drills that tie them.
 //!
 //! Development only; nothing that ships depends on it. The binaries under test
 //! are black boxes here: this crate starts them, speaks HTTP and SQL, and reads
@@ -22,6 +23,7 @@ pub mod cluster;
 pub mod deadline;
 pub mod directory;
 pub mod document;
+pub mod drill;
 pub mod http_client;
 mod made_once;
 pub mod mail;

@@ -5,7 +5,7 @@ use crate::http_client;
 use crate::ports;
 use crate::process::{Exit, Process, Spec};
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -18,6 +18,8 @@ pub const HEALTH_PATH: &str = "/health/ready";
 pub struct Service {
     url: String,
     process: Process,
+    spec: Spec,
+    logs: PathBuf,
 }
 
 impl Service {
@@ -41,12 +43,25 @@ impl Service {
         for (name, value) in variables {
             spec = spec.env(name, value);
         }
-        let mut process = Process::start(&spec, logs)?;
         let url = format!("http://127.0.0.1:{port}");
-        http_client::until_healthy(&url, HEALTH_PATH, START_LIMIT, || process.ensure_running())
-            .await
-            .with_context(|| process.log_tail())?;
-        Ok(Self { url, process })
+        let process = started(&spec, &url, logs).await?;
+        Ok(Self {
+            url,
+            process,
+            spec,
+            logs: logs.to_owned(),
+        })
+    }
+
+    /// Kills it; its address stays.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Starts it anew where it was, and waits until it is ready.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.process = started(&self.spec, &self.url, &self.logs).await?;
+        Ok(())
     }
 
     /// Its address.
@@ -63,4 +78,12 @@ impl Service {
     pub async fn stop(mut self) -> Exit {
         self.process.stop().await
     }
+}
+
+async fn started(spec: &Spec, url: &str, logs: &Path) -> Result<Process> {
+    let mut process = Process::start(spec, logs)?;
+    http_client::until_healthy(url, HEALTH_PATH, START_LIMIT, || process.ensure_running())
+        .await
+        .with_context(|| process.log_tail())?;
+    Ok(process)
 }

@@ -87,7 +87,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "testbed",
         &[
-            &["story"],
+            &["story", "drill"],
             &["auditor", "scene", "set"],
             &[
                 "workload",
