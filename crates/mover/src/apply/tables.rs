@@ -16,9 +16,10 @@ use crate::{
     objects::shape::{self, Shape},
     pgoutput::{LogicalMessage, OldTuple, Relation, Tuple, Value},
 };
-use plan::{ExtractionName, TableMapping, TableWrites};
+use plan::{ExtractionName, TableMapping, TableName, TableWrites};
 use protocol::{Side, stream::Direction};
 use std::collections::{HashMap, HashSet};
+use tokio_postgres::error::SqlState;
 
 /// The tables of one direction.
 #[derive(Debug)]
@@ -134,6 +135,7 @@ impl Tables {
         let again = !self.seen.insert(relation.id);
         if again || !exact || !identified {
             let name = table.moved.name(side);
+            changed_by_now(name, source).await?;
             let now = shape::current(source, &[name]).await?.pop().flatten();
             // Another storage is a rewrite or a truncation: the columns stay.
             let same =
@@ -304,6 +306,20 @@ async fn types(relation: &Relation, source: &Session) -> Result<Vec<Option<Strin
 
 /// Whether the source's table now names its rows by the primary key, whatever
 /// the log says of when its rows were written.
+/// Waits until a transaction that changes a table is over. A commit is in the
+/// change stream before the catalogue shows it, but it keeps its lock until then.
+async fn changed_by_now(table: &TableName, source: &Session) -> Result<(), MoverError> {
+    let read = format!("select from only {} limit 0", sql::table(table));
+    match source.batch_execute(&read).await {
+        // Then it has another name, as the catalogue will show.
+        Err(error) if error.code() != Some(&SqlState::UNDEFINED_TABLE) => Err(MoverError::sql(
+            source.side(),
+            "waiting for a change of a table",
+        )(error)),
+        _ => Ok(()),
+    }
+}
+
 async fn is_identified_now(table: &ApplyTable, source: &Session) -> Result<bool, MoverError> {
     let row = source
         .query_opt(IDENTITY, &[&table.source.oid])
