@@ -27,6 +27,12 @@ pub(super) fn of_error(side: Side, database: &impl fmt::Display, error: &MoverEr
             problem.as_str(),
             remedy.as_str(),
         ),
+        MoverError::Blocked { .. } => Finding::refuse(
+            Id::Unreadable,
+            object,
+            error.to_string(),
+            "Let it end, then check again",
+        ),
         error => Finding::refuse(
             Id::Unreadable,
             object,

@@ -8,7 +8,12 @@ use super::{
 };
 use crate::{
     catalog::sequences::{self, Sequence},
-    database::{replication::ReplicationConnection, session::Session, sql},
+    database::{
+        lock_retry::{self, LockRetry},
+        replication::ReplicationConnection,
+        session::Session,
+        sql,
+    },
     error::MoverError,
     extraction::Mover,
     objects::{
@@ -159,12 +164,31 @@ pub(super) struct RoleFacts {
     pub(super) functions_missing: Vec<String>,
 }
 
-/// Gathers all of one side, in a read-only transaction.
+/// Gathers all of one side, in a read-only transaction. It has read some tables
+/// when it comes to the next, so it may stand in the way of a migration that
+/// changes several: it waits for no lock longer than a moment, and begins again.
 pub(super) async fn gather(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError> {
+    let mut retry = LockRetry::new("looking at the tables");
+    loop {
+        let error = match look(session, mover).await {
+            Ok(facts) => return Ok(facts),
+            Err(error) => error,
+        };
+        if session.batch_execute("rollback").await.is_err() {
+            return Err(error);
+        }
+        retry.wait_after(session, error).await?;
+    }
+}
+
+async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError> {
     let side = session.side();
     let wrap = || MoverError::sql(side, "looking at the server");
-    let begin = "begin isolation level repeatable read read only";
-    session.batch_execute(begin).await.map_err(wrap())?;
+    let begin = format!(
+        "begin isolation level repeatable read read only; {}",
+        lock_retry::LOCK_TIMEOUT
+    );
+    session.batch_execute(&begin).await.map_err(wrap())?;
     let role = role(session).await?;
     let mut server = server(session, mover, &role).await?;
     if role.may_replicate && server.version_number >= OLDEST_VERSION {

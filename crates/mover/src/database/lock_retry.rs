@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Transaction, error::SqlState};
 
 /// How long one try may block the statements that queue behind it.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '100ms'";
+pub(crate) const LOCK_TIMEOUT: &str = "set local lock_timeout = '100ms'";
 
 /// The longest that a weak lock may wait; it displaces autovacuum, which takes a
 /// `deadlock_timeout` to notice.

@@ -3,6 +3,7 @@
 mod cases;
 mod definitions;
 mod grants;
+mod migrating;
 mod naming;
 mod staying;
 
