@@ -21,6 +21,12 @@
 //! Later, where the change stream of a direction has lost changes, *recopy* makes
 //! the side that does not own equal to the owner again, in one transaction.
 //!
+//! What a snapshot shows of a table that was truncated or rewritten after it was
+//! taken is an empty table (see PostgreSQL's manual, "Caveats" of concurrency
+//! control), and a rewrite writes no change into the log. So the files of each
+//! table are compared: before the slot is made, and behind the table's copy,
+//! whose lock is still held. Where they differ, the copy is started over.
+//!
 //! Each worker loads under an origin of its own (only one session can use an
 //! origin), so nothing that we write is taken for the service's.
 
@@ -49,10 +55,14 @@ use futures_util::future::try_join_all;
 use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
 use snapshot::ExportedSnapshot;
-use std::sync::atomic::AtomicUsize;
+use std::{collections::BTreeMap, sync::atomic::AtomicUsize};
 use target::{Begun, CopiedFrom};
 use tokio::sync::watch;
 use worker::CopyWorker;
+
+/// How often the copy is started over because a table was truncated or rewritten
+/// meanwhile. Who does that all the time is to rest, or the table to stay.
+const MOST_REWRITES: u32 = 5;
 
 /// How the copy ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,6 +87,34 @@ impl Mover {
     /// ready to be followed from there. May be repeated; dropping the future
     /// leaves what a kill would.
     pub async fn copy(
+        &self,
+        claims: &Claims,
+        progress: &watch::Sender<CopyProgress>,
+    ) -> Result<CopyDone, MoverError> {
+        for rewrites in 1.. {
+            let table = match Box::pin(self.copy_once(claims, progress)).await {
+                Err(MoverError::Reshaped { table, .. }) => table,
+                done => return done,
+            };
+            tracing::warn!(extraction = %self.extraction.name, %table, "rewritten while it was copied");
+            if rewrites == MOST_REWRITES {
+                return Err(MoverError::Data {
+                    object: table.to_string(),
+                    problem: format!(
+                        "{MOST_REWRITES} copies in a row were void, because a table was truncated \
+                         or rewritten while they were made"
+                    ),
+                    remedy:
+                        "Let whoever does that rest until the copy is done, or leave the table \
+                             out of the plan"
+                            .to_owned(),
+                });
+            }
+        }
+        unreachable!("the loop ends by itself")
+    }
+
+    async fn copy_once(
         &self,
         claims: &Claims,
         progress: &watch::Sender<CopyProgress>,
@@ -108,6 +146,11 @@ impl Mover {
         let published = continuity::published(&monolith, &layout.publication()).await?;
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
         let database = self.database(Side::Monolith);
+        let mut files = BTreeMap::new();
+        for table in &tables {
+            let name = table.name(Side::Monolith);
+            files.insert(name.clone(), worker::files(&monolith, name).await?);
+        }
         let exported =
             ExportedSnapshot::open(database, &monolith, &layout, Direction::Forward).await?;
         let next = AtomicUsize::new(0);
@@ -117,6 +160,7 @@ impl Mover {
                 number,
                 claim: claims.service,
                 snapshot: &exported.name,
+                files: &files,
                 progress,
             };
             Box::pin(worker.run(&tables, &next))

@@ -21,7 +21,7 @@
 
 use super::{
     snapshot::ExportedSnapshot,
-    worker::{copy_columns, copy_statement, is_binary},
+    worker::{copy_columns, copy_statement, files, is_binary},
 };
 use crate::{
     apply::staying,
@@ -42,7 +42,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use plan::TableWrites;
+use plan::{TableName, TableWrites};
 use protocol::{
     Epoch, Side,
     owner::{Owner, OwnerRow},
@@ -139,6 +139,14 @@ impl Mover {
         let layout = self.layout();
         let published = self.publish_anew(source, moved, owner, claims).await?;
         slots::drop_if_exists(source, &layout.slot(direction)).await?;
+        let tables: Vec<&MovedTable> = moved
+            .iter()
+            .filter(|table| !(split && table.mapping.writes == TableWrites::Split))
+            .collect();
+        let mut before = Vec::with_capacity(tables.len());
+        for table in &tables {
+            before.push(files(source, table.name(owner)).await?);
+        }
         let exported =
             ExportedSnapshot::open(self.database(owner), source, &layout, direction).await?;
         let wrap = || MoverError::sql(side, "writing the rows again");
@@ -153,13 +161,15 @@ impl Mover {
         target.batch_execute(BEGIN).await.map_err(wrap())?;
         self.locked_for_recopy(&**target, side, owner, claims)
             .await?;
-        let tables: Vec<&MovedTable> = moved
-            .iter()
-            .filter(|table| !(split && table.mapping.writes == TableWrites::Split))
-            .collect();
         let mut rows = 0;
         for (at, table) in tables.iter().enumerate() {
             rows += fetched(source, target, table, at).await?;
+        }
+        // All that was read is locked: nobody rewrites it after this.
+        for (table, before) in tables.iter().zip(before) {
+            if files(source, table.name(owner)).await? != before {
+                return Err(rewritten(table.name(owner)));
+            }
         }
         // All that goes before all that comes: they may share unique values.
         for (at, table) in tables.iter().enumerate() {
@@ -342,6 +352,16 @@ fn no_stream(mover: &Mover, target: Side, direction: Direction) -> MoverError {
         side: target,
         epoch: Epoch::default(),
         problem: format!("there is no {} stream", direction.as_str()),
+    }
+}
+
+/// To the snapshot it may look empty.
+fn rewritten(table: &TableName) -> MoverError {
+    MoverError::Data {
+        object: table.to_string(),
+        problem: "it was truncated or rewritten while it was read, so nothing was changed"
+            .to_owned(),
+        remedy: "Do the same again, while nobody truncates or rewrites tables that move".to_owned(),
     }
 }
 

@@ -11,8 +11,12 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use plan::TableName;
 use protocol::{Side, owner::Claim};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 use tokio::sync::watch;
 
 /// Rows between two reports of progress.
@@ -36,6 +40,8 @@ pub(super) struct CopyWorker<'a> {
     pub(super) number: usize,
     pub(super) claim: Claim,
     pub(super) snapshot: &'a str,
+    /// The tables' files before the snapshot was taken.
+    pub(super) files: &'a BTreeMap<TableName, String>,
     pub(super) progress: &'a watch::Sender<CopyProgress>,
 }
 
@@ -129,6 +135,14 @@ impl CopyWorker<'_> {
             .await
             .map_err(wrap())?;
         let copied = self.pipe(from, to).await?;
+        // What was read has the table locked, so that nobody rewrites it before this.
+        let name = table.name(Side::Monolith);
+        if self.files.get(name) != Some(&files(monolith, name).await?) {
+            return Err(MoverError::Reshaped {
+                side: Side::Monolith,
+                table: name.clone(),
+            });
+        }
         transaction.commit().await.map_err(wrap())?;
         Ok(copied)
     }
@@ -167,6 +181,21 @@ impl CopyWorker<'_> {
         });
         *reported = copied;
     }
+}
+
+/// What a table is stored in: another one after a truncation, a rewrite, or when
+/// it was made again. The newest, whatever the session's snapshot.
+pub(super) async fn files(session: &Session, table: &TableName) -> Result<String, MoverError> {
+    let query = "select concat(oid, '/', pg_relation_filenode(oid)) \
+                 from (select $1::text::regclass::oid) t (oid)";
+    let row = session
+        .query_one(query, &[&sql::table(table)])
+        .await
+        .map_err(MoverError::sql(
+            session.side(),
+            "looking at a table's storage",
+        ))?;
+    Ok(row.get(0))
 }
 
 pub(super) fn copy_statement(

@@ -1,5 +1,7 @@
 //! The copy: odd values, interruption, and that it is made once.
 
+mod rewriting;
+
 use crate::{
     extraction::databases::{Pair, pair},
     plans::conductor,
