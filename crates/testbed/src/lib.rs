@@ -33,6 +33,7 @@ pub mod pooler;
 pub mod ports;
 pub mod process;
 pub mod python;
+pub mod random_schema;
 pub mod raw_http;
 pub mod scene;
 pub mod schemathesis;

@@ -103,6 +103,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "raw_http",
                 "ports",
                 "process",
+                "random_schema",
                 "silent_network",
             ],
             &[

@@ -5,5 +5,6 @@ mod findings;
 mod follow;
 mod plans;
 mod queries;
+mod random_schemas;
 mod repairs;
 mod tls;

@@ -1,0 +1,56 @@
+//! Random schemas, moved out and back while random transactions run on both
+//! sides, processes die, sessions end and networks fall silent. At the end of
+//! each step an oracle compares both sides by SQL of its own, and what the
+//! writers were told with what is there.
+//!
+//! The seed of each round is printed. `BANYAN_SEED=n` begins with that one,
+//! `BANYAN_ROUNDS=n` runs so many of them:
+//!
+//! ```text
+//! BANYAN_SEED=17 BANYAN_ROUNDS=1 cargo nextest run --workspace --no-capture \
+//!     -E 'test(random_schemas)'
+//! ```
+
+mod conductor;
+mod faults;
+mod round;
+
+use crate::extraction::databases::clusters_with;
+use anyhow::{Context, Result};
+use faults::Networks;
+use round::Summary;
+use testbed::cluster::Options;
+
+/// A few, of which each has shown something: hundreds are for who looks for more.
+const ROUNDS: u64 = 2;
+
+fn number(variable: &str, otherwise: u64) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
+        Err(_) => Ok(otherwise),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn move_out_and_back_through_faults() -> Result<()> {
+    // Transactions leave the decoder's memory early, as large ones do.
+    let options = Options::fast()
+        .setting("logical_decoding_work_mem", "64kB")
+        .setting("max_prepared_transactions", "20")
+        .setting("autovacuum_naptime", "1s");
+    let clusters = clusters_with(&options).await?;
+    let networks = Networks::before(&clusters).await?;
+    let first = number("BANYAN_SEED", 1)?;
+    let mut total = Summary::default();
+    for seed in first..first + number("BANYAN_ROUNDS", ROUNDS)? {
+        println!("BANYAN_SEED={seed}");
+        let round = round::run(&clusters, &networks, seed);
+        let summary = Box::pin(round)
+            .await
+            .with_context(|| format!("run it again with BANYAN_SEED={seed} BANYAN_ROUNDS=1"))?;
+        println!("  {summary:?}");
+        total.add(&summary);
+    }
+    println!("{total:?}");
+    total.ensure_something_happened()
+}

@@ -1,0 +1,252 @@
+//! One round: a schema, its writers, out and back.
+
+use super::{conductor::Conductor, faults::Networks};
+use crate::extraction::databases::{APP, Clusters, Pair, pair_in, show};
+use anyhow::{Context, Result, ensure};
+use mover::positions::Sampler;
+use protocol::{Side, finding::Severity, stream::Direction};
+use rand::RngExt;
+use std::{sync::Arc, time::Duration};
+use testbed::{
+    deadline,
+    random_schema::{
+        Dice, Schema, Size, Writer, acknowledge, dice,
+        oracle::{self, Place},
+    },
+};
+use tokio::sync::watch;
+use tokio_postgres::Client;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Writers of each side. Each works all the time; those of the side that does
+/// not own are refused.
+const WRITERS: u32 = 2;
+
+/// The schemas of both sides.
+const PLACES: [&str; 2] = ["public", "svc"];
+
+/// What happened in rounds.
+#[derive(Debug, Default)]
+pub struct Summary {
+    rounds: u64,
+    rows: u64,
+    acknowledged: usize,
+    fenced: u64,
+    undone: u64,
+    hand_overs: u64,
+    deaths: u64,
+    faults: u64,
+    aborted: u64,
+}
+
+impl Summary {
+    pub fn add(&mut self, other: &Self) {
+        self.rounds += other.rounds;
+        self.rows += other.rows;
+        self.acknowledged += other.acknowledged;
+        self.fenced += other.fenced;
+        self.undone += other.undone;
+        self.hand_overs += other.hand_overs;
+        self.deaths += other.deaths;
+        self.faults += other.faults;
+        self.aborted += other.aborted;
+    }
+
+    /// Rounds in which nothing happens prove nothing.
+    pub fn ensure_something_happened(&self) -> Result<()> {
+        ensure!(
+            self.rows > 0 && self.acknowledged > 0 && self.fenced > 0 && self.faults > 0,
+            "{self:?}"
+        );
+        Ok(())
+    }
+}
+
+struct Round<'a> {
+    schema: Arc<Schema>,
+    pair: &'a Pair,
+    conductor: Conductor<'a>,
+    writers: Vec<Writer>,
+    /// Sessions that see everything, the monolith's first.
+    judges: [Client; 2],
+    rows: u64,
+}
+
+pub async fn run(clusters: &Clusters, networks: &Networks, seed: u64) -> Result<Summary> {
+    let mut random = dice(seed, 0);
+    let tables = random.random_range(2..8);
+    let size = Size {
+        tables,
+        foreign_keys: tables + random.random_range(0..4_usize),
+        all_deferrable: random.random_bool(0.3),
+    };
+    let schema = Arc::new(Schema::draw(&mut random, size));
+    let name = format!("random_{seed}");
+    let made = [
+        schema.statements(PLACES[0], 0, true),
+        format!(
+            "create schema svc; {}",
+            schema.statements(PLACES[1], seed, false)
+        ),
+    ];
+    let mapped: Vec<String> = schema
+        .names()
+        .map(|name| {
+            format!(
+                "{}: {{}}",
+                serde_json::Value::from(format!("public.{name}"))
+            )
+        })
+        .collect();
+    let mapped: Vec<&str> = mapped.iter().map(String::as_str).collect();
+    let address = |url| networks.through(url);
+    let pair = pair_in(clusters, &name, &made[0], &made[1], &mapped, address).await?;
+    let judges = [
+        clusters.monolith.superuser(&name).await?,
+        clusters.service.superuser(&name).await?,
+    ];
+    let mut round = Round {
+        conductor: Conductor::new(clusters, networks, &pair, dice(seed, 1)),
+        schema,
+        pair: &pair,
+        writers: Vec::new(),
+        judges,
+        rows: 0,
+    };
+    round.start_writers(clusters, seed, Side::Monolith).await?;
+    let moved = round.there_and_back(clusters, seed, &mut random).await;
+    // A writer that failed is the better reason.
+    let mut told = Vec::new();
+    for writer in round.writers.drain(..) {
+        told.push(writer.stop().await?);
+    }
+    let owner = moved?;
+    round.caught_up(owner).await?;
+    let [old, new] = round.places();
+    oracle::compare(&round.schema, old, new).await?;
+    let acknowledged = oracle::ensure_as_told(old, &told).await?;
+    oracle::ensure_as_told(new, &told).await?;
+    round.conductor.stop().await;
+    match owner {
+        Side::Monolith => drop(pair.mover.cancel().await?),
+        Side::Service => pair.mover.finish().await?,
+    }
+    let summary = Summary {
+        rounds: 1,
+        rows: round.rows,
+        acknowledged,
+        fenced: told.iter().map(|told| told.fenced).sum(),
+        undone: told.iter().map(|told| told.undone).sum(),
+        hand_overs: round.conductor.hand_overs,
+        deaths: round.conductor.deaths,
+        faults: round.conductor.faults,
+        aborted: round.conductor.aborted,
+    };
+    drop(round);
+    drop(pair);
+    remove(clusters, &name).await?;
+    Ok(summary)
+}
+
+/// Nothing of ours is left, and the databases go.
+async fn remove(clusters: &Clusters, name: &str) -> Result<()> {
+    for side in Side::BOTH {
+        let superuser = clusters.of(side).superuser("postgres").await?;
+        let left = "select count(*) from pg_replication_slots where database = $1";
+        let left: i64 = superuser.query_one(left, &[&name]).await?.get(0);
+        ensure!(left == 0, "a slot is left at the {side}");
+        superuser
+            .batch_execute(&format!("drop database {name} with (force)"))
+            .await?;
+    }
+    Ok(())
+}
+
+impl Round<'_> {
+    fn places(&self) -> [Place<'_>; 2] {
+        let [old, new] = &self.judges;
+        [(old, PLACES[0]), (new, PLACES[1])].map(|(client, schema)| Place { client, schema })
+    }
+
+    async fn start_writers(&mut self, clusters: &Clusters, seed: u64, side: Side) -> Result<()> {
+        let (place, first) = match side {
+            Side::Monolith => (PLACES[0], 1),
+            Side::Service => (PLACES[1], 1 + WRITERS),
+        };
+        for number in first..first + WRITERS {
+            let client = clusters.of(side).client(APP, &self.pair.database).await?;
+            let schema = Arc::clone(&self.schema);
+            self.writers
+                .push(Writer::start(client, schema, place, seed, number));
+        }
+        Ok(())
+    }
+
+    async fn there_and_back(
+        &mut self,
+        clusters: &Clusters,
+        seed: u64,
+        random: &mut Dice,
+    ) -> Result<Side> {
+        acknowledge(&self.writers, 30).await?;
+        let mut found = self.pair.mover.check().await?;
+        found.retain(|finding| finding.severity == Severity::Refuse);
+        ensure!(found.is_empty(), "{}", show(&found));
+        self.conductor.copy().await.context("copying")?;
+        // Before, nothing is fenced at the service.
+        self.start_writers(clusters, seed, Side::Service).await?;
+        self.write_and_compare(Side::Monolith).await?;
+        let hand_overs = random.random_range(2..4_u32);
+        let mut from = Side::Monolith;
+        for _ in 0..hand_overs {
+            let what = format!("handing over from the {from}");
+            self.conductor.hand_over(from).await.context(what)?;
+            from = from.other();
+            self.conductor.unfence(from).await?;
+            self.write_and_compare(from)
+                .await
+                .with_context(|| format!("while the {from} owned"))?;
+        }
+        Ok(from)
+    }
+
+    async fn write_and_compare(&mut self, owner: Side) -> Result<()> {
+        let more = self.conductor.dice.random_range(10..60);
+        let writing = acknowledge(&self.writers, more);
+        self.conductor.follow_through_faults(writing).await?;
+        for writer in &mut self.writers {
+            writer.pause().await?;
+        }
+        self.caught_up(owner).await?;
+        let [old, new] = self.places();
+        self.rows += oracle::compare(&self.schema, old, new).await?;
+        // The mover's own proof comes to the same.
+        let follower = self.conductor.follower(Direction::from_source(owner))?;
+        let report = self
+            .pair
+            .mover
+            .verify(owner, follower.applied(), &watch::Sender::default())
+            .await?;
+        ensure!(report.differences_total == 0, "{:?}", report.differences);
+        for writer in &self.writers {
+            writer.resume();
+        }
+        Ok(())
+    }
+
+    async fn caught_up(&self, owner: Side) -> Result<()> {
+        let sampler = Sampler::start(owner, self.pair.mover.database(owner));
+        let position = deadline::until("a position", LIMIT, async || Ok(sampler.sample().await));
+        let position = position.await?;
+        let direction = Direction::from_source(owner);
+        let mut applied = self.conductor.follower(direction)?.applied();
+        let waiting = applied.wait_for(|applied| *applied >= position);
+        ensure!(
+            matches!(tokio::time::timeout(LIMIT, waiting).await, Ok(Ok(_))),
+            "{position} was not reached: {:#?}",
+            self.conductor.statuses()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,292 @@
+//! A session that runs random transactions until it is told to stop.
+
+use super::{
+    Schema, dice,
+    transaction::{Drawer, End, Step, Transaction},
+};
+use crate::deadline;
+use anyhow::{Context, Result, bail, ensure};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_postgres::{Client, Error, error::SqlState};
+
+/// Longer than any transaction waits.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// After a refusal, so that a side that is fenced is not asked all the time.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What a writer was told of its transactions, by their names in the ledger.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Committed.
+    pub acknowledged: BTreeSet<String>,
+    /// Not committed: refused, failed or rolled back.
+    pub refused: BTreeSet<String>,
+    /// How many met a fence.
+    pub fenced: u64,
+    /// How many statements failed, each undone by its savepoint.
+    pub undone: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Work,
+    Pause,
+    Stop,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    acknowledged: u64,
+    is_idle: bool,
+}
+
+/// A writer at work.
+#[derive(Debug)]
+pub struct Writer {
+    order: watch::Sender<Order>,
+    seen: watch::Receiver<Seen>,
+    task: JoinHandle<Result<Told>>,
+}
+
+impl Writer {
+    /// Starts one over a session of the application, in a schema of its
+    /// database. `number` tells the writers of one seed apart.
+    pub fn start(
+        client: Client,
+        schema: Arc<Schema>,
+        place: &'static str,
+        seed: u64,
+        number: u32,
+    ) -> Self {
+        let (order, ordered) = watch::channel(Order::Work);
+        let (progress, view) = watch::channel(Seen::default());
+        let task = tokio::spawn(async move {
+            let drawer = Drawer {
+                schema: &schema,
+                place,
+                dice: dice(seed, u64::from(number) + 100),
+                writer: number,
+                number: 0,
+            };
+            work(&client, drawer, ordered, &progress).await
+        });
+        Self {
+            order,
+            seen: view,
+            task,
+        }
+    }
+
+    /// How many transactions were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.seen.borrow().acknowledged
+    }
+
+    /// Lets it end its transaction and begin no other; returns when it has.
+    pub async fn pause(&mut self) -> Result<()> {
+        self.order.send_replace(Order::Pause);
+        self.until("it is idle", |seen| seen.is_idle).await
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.order.send_replace(Order::Work);
+    }
+
+    /// Waits until so many more transactions were acknowledged.
+    pub async fn acknowledges(&mut self, more: u64) -> Result<()> {
+        let goal = self.acknowledged() + more;
+        let what = format!("{more} more transactions are acknowledged");
+        self.until(&what, |seen| seen.acknowledged >= goal).await
+    }
+
+    /// Ends it, and says what it was told.
+    pub async fn stop(self) -> Result<Told> {
+        self.order.send_replace(Order::Stop);
+        tokio::time::timeout(LIMIT, self.task)
+            .await
+            .context("a writer does not end")??
+    }
+
+    async fn until(&mut self, what: &str, holds: impl FnMut(&Seen) -> bool) -> Result<()> {
+        match tokio::time::timeout(LIMIT, self.seen.wait_for(holds)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => match (&mut self.task).await? {
+                Ok(_) => bail!("a writer has ended before {what}"),
+                Err(error) => Err(error),
+            },
+            Err(_) => bail!("a writer waits for more than a minute until {what}"),
+        }
+    }
+}
+
+/// What became of a transaction.
+enum Ended {
+    Acknowledged,
+    Refused { by_fence: bool },
+}
+
+async fn work(
+    client: &Client,
+    mut drawer: Drawer<'_>,
+    mut ordered: watch::Receiver<Order>,
+    progress: &watch::Sender<Seen>,
+) -> Result<Told> {
+    let mut told = Told::default();
+    loop {
+        let order = *ordered.borrow_and_update();
+        match order {
+            Order::Stop => return Ok(told),
+            Order::Pause => {
+                progress.send_modify(|seen| seen.is_idle = true);
+                ordered.changed().await.context("nobody gives orders")?;
+                progress.send_modify(|seen| seen.is_idle = false);
+                continue;
+            }
+            Order::Work => {}
+        }
+        let transaction = drawer.draw();
+        let ended = run(client, &drawer, &transaction, &mut told.undone).await;
+        let ended = ended.with_context(|| format!("{transaction:?}"))?;
+        match (transaction.id, ended) {
+            (Some(id), Ended::Acknowledged) => {
+                told.acknowledged.insert(id);
+                progress.send_modify(|seen| seen.acknowledged += 1);
+            }
+            (Some(id), Ended::Refused { by_fence }) => {
+                told.refused.insert(id);
+                told.fenced += u64::from(by_fence);
+                if by_fence {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+/// Runs a transaction; an error is one that no application should meet.
+async fn run(
+    client: &Client,
+    drawer: &Drawer<'_>,
+    transaction: &Transaction,
+    undone: &mut u64,
+) -> Result<Ended> {
+    client.batch_execute("begin").await?;
+    if let Some(id) = &transaction.id
+        && let Err(error) = client.batch_execute(&drawer.ledger(id)).await
+    {
+        return refused(client, &error).await;
+    }
+    for step in &transaction.steps {
+        let (text, owns_key) = match step {
+            Step::Try {
+                statement,
+                owns_key,
+            } => (format!("savepoint s; {statement}; release s"), *owns_key),
+            Step::Undone(statement) => {
+                let text = format!("savepoint s; {statement}; rollback to s; release s");
+                (text, false)
+            }
+        };
+        let Err(error) = client.batch_execute(&text).await else {
+            continue;
+        };
+        ensure!(
+            !(owns_key && is_taken(&error)),
+            "a key that a default gave out was taken: {error:?}"
+        );
+        match class(&error) {
+            Class::Fence | Class::Transaction => return refused(client, &error).await,
+            Class::Statement => {
+                *undone += 1;
+                client.batch_execute("rollback to s; release s").await?;
+            }
+            Class::Unexpected => return Err(error).context(text),
+        }
+    }
+    let committed = match (transaction.end, &transaction.id) {
+        (End::Prepared, Some(id)) => {
+            let name = format!("{}-{id}", drawer.place);
+            let prepare = format!("prepare transaction '{name}'");
+            match client.batch_execute(&prepare).await {
+                Ok(()) => {
+                    let commit = format!("commit prepared '{name}'");
+                    return Ok(client
+                        .batch_execute(&commit)
+                        .await
+                        .map(|()| Ended::Acknowledged)?);
+                }
+                Err(error) => Err(error),
+            }
+        }
+        (End::Rollback, _) => {
+            client.batch_execute("rollback").await?;
+            return Ok(Ended::Refused { by_fence: false });
+        }
+        (End::Commit | End::Prepared, _) => client.batch_execute("commit").await,
+    };
+    match committed {
+        Ok(()) => Ok(Ended::Acknowledged),
+        Err(error) => refused(client, &error).await,
+    }
+}
+
+async fn refused(client: &Client, error: &Error) -> Result<Ended> {
+    let class = class(error);
+    ensure!(class != Class::Unexpected, "{error:?}");
+    client.batch_execute("rollback").await?;
+    let by_fence = class == Class::Fence;
+    Ok(Ended::Refused { by_fence })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// The other side owns the data.
+    Fence,
+    /// It was chosen to give way.
+    Transaction,
+    /// What it wrote is against a constraint.
+    Statement,
+    Unexpected,
+}
+
+fn class(error: &Error) -> Class {
+    let Some(code) = error.code() else {
+        return Class::Unexpected;
+    };
+    match code.code() {
+        "25006" => Class::Fence,
+        code if code.starts_with("40") => Class::Transaction,
+        // A table with deferred checks to come is not truncated.
+        "55006" => Class::Statement,
+        code if code.starts_with("23") => Class::Statement,
+        _ => Class::Unexpected,
+    }
+}
+
+/// Whether a primary key was there already.
+fn is_taken(error: &Error) -> bool {
+    let Some(error) = error.as_db_error() else {
+        return false;
+    };
+    *error.code() == SqlState::UNIQUE_VIOLATION
+        && error
+            .constraint()
+            .is_some_and(|name| name.ends_with("_pkey"))
+}
+
+/// Waits until so many transactions more were acknowledged by all of these.
+pub async fn acknowledge(writers: &[Writer], more: u64) -> Result<()> {
+    let all = || writers.iter().map(Writer::acknowledged).sum::<u64>();
+    let goal = all() + more;
+    let what = format!("{more} more transactions to be acknowledged");
+    deadline::poll(&what, LIMIT, || {
+        let ended = writers.iter().any(|writer| writer.task.is_finished());
+        ensure!(!ended, "a writer has ended: stop it to learn why");
+        Ok((all() >= goal).then_some(()))
+    })
+    .await
+}
