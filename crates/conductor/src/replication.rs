@@ -41,7 +41,7 @@ pub(crate) use state::Reports;
 use crate::{
     journal::JournalError,
     ports::WorkError,
-    request::Request,
+    request::{Request, RequestError},
     worker::{PendingRequest, Worker},
 };
 use effect::DueEffect;
@@ -73,6 +73,11 @@ pub(crate) fn start(
     let (worker, requests, status) = Worker::new(Some(Arc::clone(&context.mover)));
     let replication = Replication::new(context, history, reports, status);
     (worker, replication.run(requests, stop))
+}
+
+/// What whoever waits for it is told.
+fn unwritten_text(error: &JournalError) -> String {
+    format!("{error}. Make room in the state directory; what was under way goes on then")
 }
 
 /// Work that has been begun and has not ended.
@@ -133,8 +138,24 @@ impl Replication {
                 Some(pending) = requests.recv() => self.requested(pending).await,
                 () = tokio::time::sleep(tick) => self.tick().await,
             };
-            result?;
+            match result {
+                Err(error @ JournalError::Storage { .. }) => self.unwritten(&error),
+                result => result?,
+            }
         }
+    }
+
+    /// The journal could not be written: its disk is full, most likely. What is not
+    /// written down has not happened, so the state is what it was, and the same work
+    /// is due again; the gateways route on.
+    fn unwritten(&mut self, error: &JournalError) {
+        let text = unwritten_text(error);
+        if self.trouble.as_ref() != Some(&text) {
+            tracing::error!(extraction = %self.name, %error, "the journal cannot be written");
+        }
+        self.trouble = Some(text.clone());
+        self.retry.failed();
+        self.reply(|_| true, &Err(RequestError::Failed(text)));
     }
 
     /// Has the work that is due running, and no other.

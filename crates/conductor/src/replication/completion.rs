@@ -136,7 +136,6 @@ impl Replication {
 
     /// The gateways have released what they held: the report is complete.
     async fn reported(&mut self, hold: HoldReport) -> Result<(), JournalError> {
-        self.report_due = false;
         let split_tables = self.split_tables();
         if let Some(handover) = &mut self.last_handover {
             // One that was aborted before it held: these are an earlier one's.
@@ -151,6 +150,7 @@ impl Replication {
                 .keep_report(&self.name, ReportKind::Handover, handover)
                 .await?;
         }
+        self.report_due = false;
         self.reply_done(|request| {
             matches!(request, Request::HandOver(_) | Request::RollBackUnverified)
         });

@@ -1,6 +1,9 @@
 //! What becomes of a request: a command now, work first, or a refusal.
 
-use super::state::{Charge, Replication};
+use super::{
+    state::{Charge, Replication},
+    unwritten_text,
+};
 use crate::{
     journal::JournalError,
     request::{Reply, Request, RequestError, Shift},
@@ -78,7 +81,14 @@ impl Replication {
                 return Ok(());
             }
         };
-        match self.apply(command).await? {
+        let applied = match self.apply(command).await {
+            Err(error @ JournalError::Storage { .. }) => {
+                pending.reply(Err(RequestError::Failed(unwritten_text(&error))));
+                return Ok(());
+            }
+            applied => applied?,
+        };
+        match applied {
             Err(rejection) => pending.reply(Err(rejection.into())),
             Ok(())
                 if matches!(pending.request, Request::Shift(_) | Request::Withdraw)

@@ -306,6 +306,47 @@ async fn who_is_superseded_has_the_gateways_refuse_and_ends() {
     process.told.until(&[MONOLITH, Writes::Refuse]).await;
 }
 
+/// As a full disk has it. The gateways route on, and nothing has happened.
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_ends_nothing() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let first = process.conductor(&mover).await;
+    process.told.until(&[MONOLITH]).await;
+    first.stop().await;
+    let file = process.state.path().join("journal.db");
+    // Whoever writes the journal has it alone.
+    let edited = async |statement: &'static str| {
+        let address = format!("sqlite://{}", file.display());
+        let journal = sqlx::SqlitePool::connect(&address).await.unwrap();
+        sqlx::query(statement).execute(&journal).await.unwrap();
+        journal.close().await;
+    };
+    edited(
+        "create trigger full before insert on journal begin \
+         select raise(abort, 'database or disk is full'); end",
+    )
+    .await;
+    let mut conductor = process.conductor(&mover).await;
+    let worker = conductor.workers()[&name()].clone();
+    for _ in 0..2 {
+        let refused = tokio::select! {
+            ended = conductor.failed() => panic!("it ended: {ended:?}"),
+            refused = tokio::time::timeout(LIMIT, worker.request(Request::Start)) => refused,
+        };
+        let refused = refused.unwrap().unwrap_err().to_string();
+        assert!(refused.contains("Make room"), "{refused}");
+        assert_eq!(worker.status().phase, "planned");
+    }
+    conductor.stop().await;
+    edited("drop trigger full").await;
+    let conductor = process.conductor(&mover).await;
+    let worker = conductor.workers()[&name()].clone();
+    let started = tokio::time::timeout(LIMIT, worker.request(Request::Start)).await;
+    started.unwrap().unwrap();
+    conductor.stop().await;
+}
+
 /// Nothing is claimed, and the gateways are told nothing.
 #[tokio::test]
 async fn who_finds_another_in_charge_ends() {
