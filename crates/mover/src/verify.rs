@@ -15,7 +15,7 @@
 //! begin and end open and each ends where the next begins. So if the rows of
 //! every range are the same on both sides, each side's rows are among the
 //! other's. Where the collations are different by name the order would have
-//! nothing in common, and bytes are compared instead ([`table_side::KeyOrder`]).
+//! nothing in common, and bytes are compared instead ([`key_columns::KeyOrder`]).
 //!
 //! **Suspects.** Both digests are of different moments, so a row that moved is
 //! suspect without being wrong. Suspects are checked ([`suspects`]): the owner's
@@ -29,6 +29,7 @@
 //! no snapshot is older than one statement.
 
 mod comparison;
+mod key_columns;
 mod report;
 mod shapes;
 mod suspects;

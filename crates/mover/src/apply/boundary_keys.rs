@@ -259,13 +259,15 @@ impl CrossBoundaryKey {
     ) -> Result<bool, MoverError> {
         let table = tables.get(self.table);
         let column = sql::identifier(self.staying.column.as_str());
+        let referenced = table.moved.columns[self.column].name(target.side());
+        let equals = table.operators.between(referenced, "=");
         let select = |condition: &str| {
             format!(
                 "select exists (select from {} s where s.{column} {condition} \
-                 and not exists (select from {} m where m.{} = s.{column}))",
+                 and not exists (select from {} m where m.{} {equals} s.{column}))",
                 sql::table(&self.staying.table),
                 sql::table(table.moved.name(target.side())),
-                sql::identifier(table.moved.columns[self.column].name(target.side())),
+                sql::identifier(referenced),
             )
         };
         let wrap = MoverError::sql(target.side(), "checking rows that stay");
@@ -273,7 +275,9 @@ impl CrossBoundaryKey {
             DeletedKeys::These(values) if values.is_empty() => return Ok(false),
             DeletedKeys::These(values) => {
                 let cast = &table.casts[self.column];
-                let select = select(&format!("in (select v::{cast} from unnest($1::text[]) v)"));
+                let select = select(&format!(
+                    "{equals} any (select v::{cast} from unnest($1::text[]) v)"
+                ));
                 let values: Texts<'_> = values.iter().map(|value| Some(Text(value))).collect();
                 target.query_one(&select, &[&values]).await.map_err(wrap)?
             }

@@ -328,7 +328,10 @@ pub(super) fn key_rows(table: &ApplyTable) -> String {
 /// Whether row `t` has the key `s`.
 pub(super) fn key_matches(table: &ApplyTable, side: Side) -> String {
     let names = table.moved.key_names(side);
-    let equal = |(at, name): (usize, &&str)| format!("t.{} = s.k{at}", sql::identifier(name));
+    let equal = |(at, name): (usize, &&str)| {
+        let equals = table.operators.between(name, "=");
+        format!("t.{} {equals} s.k{at}", sql::identifier(name))
+    };
     names
         .iter()
         .enumerate()

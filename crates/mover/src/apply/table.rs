@@ -3,7 +3,7 @@
 
 use super::pairing::{self, Described, Pair};
 use crate::{
-    catalog::{self, MovedTable},
+    catalog::{self, MovedTable, operators::KeyOperators},
     database::session::Session,
     error::MoverError,
     objects::shape::{self, Kept, Shape},
@@ -25,6 +25,8 @@ pub struct ApplyTable {
     pub fixed: Vec<bool>,
     /// Columns of the target's table that get no value from the source.
     pub own: Vec<String>,
+    /// How the target compares keys.
+    pub operators: KeyOperators,
     /// The source's table when this was opened.
     pub(super) source: Shape,
     /// What was kept of the source's table.
@@ -176,6 +178,7 @@ impl ApplyTable {
             .query(TARGET, &[&name.schema, &name.table])
             .await
             .map_err(MoverError::sql(target.side(), "reading the catalogue"))?;
+        let operators = KeyOperators::of(target, name).await?;
         let mut casts = Vec::with_capacity(moved.columns.len());
         let mut fixed = Vec::with_capacity(moved.columns.len());
         for column in moved.column_names(target.side()) {
@@ -197,6 +200,7 @@ impl ApplyTable {
             casts,
             fixed,
             own,
+            operators,
             source: shape,
             kept,
             ignored,

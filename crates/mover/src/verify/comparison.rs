@@ -1,9 +1,10 @@
 //! Compares a table chunk by chunk, and lists the chunks that differ.
 
 use super::{
+    key_columns::Key,
     report::{Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, VerifyProgress, VerifyReport},
     suspects::SuspectChecker,
-    table_side::{CHUNK_ROWS, Digest, Key, Range, TableSides},
+    table_side::{CHUNK_ROWS, Digest, Range, TableSides},
 };
 use crate::{catalog::MovedTable, error::MoverError};
 use protocol::Side;

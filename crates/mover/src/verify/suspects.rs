@@ -17,8 +17,9 @@
 //!   still confirmed.
 
 use super::{
+    key_columns::Key,
     report::DifferenceKind,
-    table_side::{Key, ObservedRow, TableSides},
+    table_side::{ObservedRow, TableSides},
 };
 use crate::{error::MoverError, positions::Sampler};
 use protocol::{Lsn, Side};

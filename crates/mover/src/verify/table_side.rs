@@ -1,13 +1,13 @@
 //! The queries of one table on one side. All SQL of the verification is here.
 
+use super::key_columns::{Bound, Key, KeyColumns, KeyOrder};
 use crate::{
-    catalog::{MovedColumn, MovedTable},
+    catalog::{MovedTable, operators::KeyOperators},
     database::{session::Session, sql},
     error::MoverError,
 };
 use plan::TableWrites;
 use postgres_types::ToSql;
-use protocol::Side;
 use std::fmt::Write as _;
 
 /// Rows of one chunk: some 10 ms of work, so that little moves meanwhile.
@@ -33,18 +33,6 @@ const LOCALES: &str = "select case \
 
 const ESTIMATE: &str =
     "select greatest(reltuples, 0)::float8 from pg_class where oid = $1::text::regclass";
-
-/// A primary key's values as text, in the key's order.
-pub(super) type Key = Vec<String>;
-
-/// In which order keys are compared, on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyOrder {
-    /// The columns' own: the key's index serves.
-    Native,
-    /// Text by its bytes, because the sides' collations differ.
-    Bytes,
-}
 
 /// Keys after `after`, up to and with `to`; open where there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,15 +79,35 @@ impl<'a> TableSides<'a> {
         } else {
             KeyOrder::Bytes
         };
+        let (here, there) = tokio::try_join!(
+            KeyOperators::of(owner, table.name(owner.side())),
+            KeyOperators::of(other, table.name(other.side())),
+        )?;
         let rows_estimated = estimate(table, owner).await?;
         let chunk_rows = match order {
             KeyOrder::Native => CHUNK_ROWS,
             KeyOrder::Bytes => CHUNK_ROWS.max(rows_estimated / MOST_SCANS),
         };
         let text: Vec<bool> = ours.iter().map(Option::is_some).collect();
+        let columns = |side| {
+            let names = table.column_names(side).into_iter();
+            let all: Vec<String> = names
+                .map(|name| format!("t.{}", sql::identifier(name)))
+                .collect();
+            all.join(", ")
+        };
+        let side = |session: &'a Session, operators| TableSide {
+            session,
+            name: sql::table(table.name(session.side())),
+            hash: format!(
+                "hashtextextended(row({})::text, 0)",
+                columns(session.side())
+            ),
+            key: KeyColumns::new(table, session.side(), order, &text, operators),
+        };
         Ok(Self {
-            owner: TableSide::new(table, owner, order, &text),
-            other: TableSide::new(table, other, order, &text),
+            owner: side(owner, &here),
+            other: side(other, &there),
             chunk_rows,
             rows_estimated,
             both_append: table.mapping.writes == TableWrites::Append,
@@ -113,50 +121,10 @@ pub(super) struct TableSide<'a> {
     name: String,
     /// The hash of a row, as SQL.
     hash: String,
-    key: Vec<KeyColumn>,
+    key: KeyColumns,
 }
 
-struct KeyColumn {
-    /// As it is compared.
-    ordered: String,
-    /// Without a collation.
-    plain: String,
-    /// What its text is cast to.
-    cast: String,
-}
-
-impl<'a> TableSide<'a> {
-    fn new(table: &MovedTable, session: &'a Session, order: KeyOrder, text: &[bool]) -> Self {
-        let side = session.side();
-        let key = table.key.iter().zip(text).map(|(&at, &is_text)| {
-            let column = &table.columns[at];
-            let plain = format!("t.{}", sql::identifier(column.name(side)));
-            let collate = if is_text && order == KeyOrder::Bytes {
-                " collate \"C\""
-            } else {
-                ""
-            };
-            let cast = unbounded(column, side);
-            KeyColumn {
-                ordered: format!("{plain}{collate}"),
-                plain,
-                cast,
-            }
-        });
-        let columns = table
-            .column_names(side)
-            .into_iter()
-            .map(|name| format!("t.{}", sql::identifier(name)))
-            .collect::<Vec<_>>()
-            .join(", ");
-        Self {
-            session,
-            name: sql::table(table.name(side)),
-            hash: format!("hashtextextended(row({columns})::text, 0)"),
-            key: key.collect(),
-        }
-    }
-
+impl TableSide<'_> {
     /// Number and hashes of the rows in a range.
     pub(super) async fn digest(&self, range: &Range) -> Result<Digest, MoverError> {
         let (filter, values) = self.filter(range);
@@ -181,9 +149,9 @@ impl<'a> TableSide<'a> {
         let (filter, values) = self.filter(range);
         let select = format!(
             "select {} from {} t {filter} order by {} offset {} limit 1",
-            self.key_texts(),
+            self.key.texts(),
             self.name,
-            self.ordered(),
+            self.key.ordered(),
             rows.saturating_sub(1),
         );
         let found = self.query(&select, &values).await?;
@@ -197,7 +165,7 @@ impl<'a> TableSide<'a> {
         let (filter, values) = self.filter(range);
         let select = format!(
             "select {}, {} from {} t {filter}",
-            self.key_texts(),
+            self.key.texts(),
             self.hash,
             self.name
         );
@@ -220,18 +188,12 @@ impl<'a> TableSide<'a> {
         };
         let arrays = names(&|at| format!("${}::text[]", at + 1));
         let texts = names(&|at| format!("k{at}"));
-        let on: Vec<String> = self
-            .key
-            .iter()
-            .enumerate()
-            .map(|(at, column)| format!("{} = w.k{at}::{}", column.plain, column.cast))
-            .collect();
         let select = format!(
             "select w.n, {}, t.xmin::text || t.ctid::text \
              from unnest({arrays}) with ordinality w({texts}, n) join {} t on {}",
             self.hash,
             self.name,
-            on.join(" and "),
+            self.key.matches(),
         );
         let parameters: Vec<&(dyn ToSql + Sync)> = columns
             .iter()
@@ -259,37 +221,15 @@ impl<'a> TableSide<'a> {
     fn filter<'r>(&self, range: &'r Range) -> (String, Vec<&'r str>) {
         let mut values: Vec<&str> = Vec::new();
         let mut filter = String::new();
-        for (operator, bound) in [(">", &range.after), ("<=", &range.to)] {
-            let Some(bound) = bound else { continue };
-            let casts: Vec<String> = self
-                .key
-                .iter()
-                .enumerate()
-                .map(|(at, column)| format!("${}::text::{}", values.len() + at + 1, column.cast))
-                .collect();
-            values.extend(bound.iter().map(String::as_str));
+        for (bound, key) in [(Bound::After, &range.after), (Bound::UpTo, &range.to)] {
+            let Some(key) = key else { continue };
+            let condition = self.key.within(bound, values.len() + 1);
+            values.extend(key.iter().map(String::as_str));
             let word = if filter.is_empty() { "where" } else { " and" };
-            let (columns, casts) = (self.ordered(), casts.join(", "));
             // Writing to a string cannot fail.
-            let _ = write!(filter, "{word} ({columns}) {operator} ({casts})");
+            let _ = write!(filter, "{word} {condition}");
         }
         (filter, values)
-    }
-
-    fn ordered(&self) -> String {
-        self.key
-            .iter()
-            .map(|column| column.ordered.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    fn key_texts(&self) -> String {
-        let texts = self
-            .key
-            .iter()
-            .map(|column| format!("{}::text", column.plain));
-        texts.collect::<Vec<_>>().join(", ")
     }
 
     async fn query(
@@ -313,18 +253,6 @@ impl<'a> TableSide<'a> {
             problem: "an aggregate gave no row".to_owned(),
             remedy: "Use a server of PostgreSQL's".to_owned(),
         }
-    }
-}
-
-/// The type without a length, by which a cast would cut a longer value off.
-fn unbounded(column: &MovedColumn, side: Side) -> String {
-    let name = column.type_name(side);
-    if name.starts_with("character varying(") {
-        "character varying".to_owned()
-    } else if name.starts_with("character(") {
-        "bpchar".to_owned()
-    } else {
-        name.to_owned()
     }
 }
 
