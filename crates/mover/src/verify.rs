@@ -31,6 +31,7 @@
 mod comparison;
 mod key_columns;
 mod report;
+mod row_hash;
 mod shapes;
 mod suspects;
 mod table_side;

@@ -3,15 +3,16 @@
 
 use super::{
     change::{Job, Row, RowOperation},
-    statements::{self, FEWEST_COPIED, Texts},
+    statements::{self, Texts, is_copied},
     tables::Tables,
 };
 use crate::{
     database::{session::Session, sql},
     error::MoverError,
     layout::FENCE_TRIGGER,
+    pgoutput::Value,
 };
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use futures_util::{SinkExt as _, future::join_all};
 use plan::TableName;
 use postgres_types::ToSql;
@@ -21,7 +22,7 @@ use tokio_postgres::Statement;
 /// `join_all`, and so sent in it.
 const MOST_SENT: usize = 16;
 
-/// Rows are copied in portions of about this size.
+/// Rows are copied in portions of about this size, whatever theirs is.
 const COPY_PORTION_BYTES: usize = 64 << 10;
 
 /// Why a change was not applied.
@@ -117,7 +118,7 @@ pub(super) async fn execute_all(
         .filter_map(|(job, one)| Some((job, one.as_ref()?)))
         .collect();
     // A `COPY` cannot be pipelined: what is before it is sent before.
-    let copied = |job: &Job| matches!(&job.operation, RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED);
+    let copied = |job: &Job| is_copied(&job.operation);
     let groups = jobs.chunk_by(|(one, _), (other, _)| !copied(one) && !copied(other));
     for some in groups.flat_map(|group| group.chunks(MOST_SENT)) {
         let running = some
@@ -139,7 +140,7 @@ async fn execute(
 ) -> Result<(), ApplyConflict> {
     let table = job.table;
     let done = match &job.operation {
-        RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED => {
+        RowOperation::Insert(rows) if is_copied(&job.operation) => {
             copy(session, statement, rows).await
         }
         operation => {
@@ -199,10 +200,23 @@ async fn copy(
     tokio::pin!(sink);
     let mut portion = BytesMut::with_capacity(COPY_PORTION_BYTES);
     for row in rows {
-        statements::copy_row(&mut portion, row);
-        if portion.len() >= COPY_PORTION_BYTES {
-            sink.send(std::mem::take(&mut portion)).await?;
+        let present = row.iter().filter(|value| **value != Value::Unchanged);
+        for (at, value) in present.enumerate() {
+            if at > 0 {
+                portion.put_u8(b'\t');
+            }
+            let Some(text) = value.text() else {
+                portion.put_slice(b"\\N");
+                continue;
+            };
+            for part in text.chunks(COPY_PORTION_BYTES) {
+                statements::copy_text(&mut portion, part);
+                if portion.len() >= COPY_PORTION_BYTES {
+                    sink.send(std::mem::take(&mut portion)).await?;
+                }
+            }
         }
+        portion.put_u8(b'\n');
     }
     if !portion.is_empty() {
         sink.send(portion).await?;

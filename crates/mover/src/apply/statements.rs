@@ -26,7 +26,23 @@ const MOST_PREPARED: usize = 256;
 
 /// From this many rows on, an insert is a `COPY`: it cannot be sent together
 /// with other statements.
-pub(super) const FEWEST_COPIED: usize = 50;
+const FEWEST_COPIED: usize = 50;
+
+/// So is one with a row of more bytes: a parameter is held once more by each
+/// buffer on its way, a `COPY` is sent in parts.
+const LARGEST_PARAMETERS_BYTES: usize = 1 << 20;
+
+/// Whether an operation is a `COPY`.
+pub(super) fn is_copied(operation: &RowOperation) -> bool {
+    let large = |row: &Row| {
+        let bytes: usize = row.iter().map(Value::len_bytes).sum();
+        bytes > LARGEST_PARAMETERS_BYTES
+    };
+    match operation {
+        RowOperation::Insert(rows) => rows.len() >= FEWEST_COPIED || rows.iter().any(large),
+        _ => false,
+    }
+}
 
 /// One text of an array, not copied.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +101,7 @@ impl Statements {
         job: &Job,
     ) -> Result<Option<Statement>, MoverError> {
         let (kind, set) = match &job.operation {
-            RowOperation::Insert(rows) if rows.len() >= FEWEST_COPIED => {
+            RowOperation::Insert(_) if is_copied(&job.operation) => {
                 (Kind::Copy, columns_set(table, &job.operation))
             }
             RowOperation::Insert(_) => (Kind::Insert, columns_set(table, &job.operation)),
@@ -152,22 +168,8 @@ pub(super) fn parameters<'a>(table: &ApplyTable, operation: &'a RowOperation) ->
     }
 }
 
-/// Rows as `COPY` reads them, appended.
-pub(super) fn copy_row(out: &mut BytesMut, row: &Row) {
-    let present = row.iter().filter(|value| **value != Value::Unchanged);
-    for (at, value) in present.enumerate() {
-        if at > 0 {
-            out.put_u8(b'\t');
-        }
-        match value.text() {
-            None => out.put_slice(b"\\N"),
-            Some(text) => copy_text(out, text),
-        }
-    }
-    out.put_u8(b'\n');
-}
-
-fn copy_text(out: &mut BytesMut, mut text: &[u8]) {
+/// A text as `COPY` reads it, appended. It may be a part of one.
+pub(super) fn copy_text(out: &mut BytesMut, mut text: &[u8]) {
     let special = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'\r' | b'\t');
     while let Some(at) = text.iter().position(special) {
         out.put_slice(&text[..at]);

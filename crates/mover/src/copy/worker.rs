@@ -22,6 +22,9 @@ use tokio::sync::watch;
 /// Rows between two reports of progress.
 const REPORT_ROWS: u64 = 1000;
 
+/// A longer row goes on in parts: what takes it whole holds it once more.
+const PART_BYTES: usize = 64 << 10;
+
 /// Whether the columns' binary forms mean the same in another database: not
 /// so where they hold OIDs (arrays and composites of own types), or where a
 /// type has no binary form. Enums are sent by label.
@@ -159,9 +162,14 @@ impl CopyWorker<'_> {
         let mut copied = Copied::default();
         let mut reported = Copied::default();
         while let Some(message) = from.next().await {
-            let message = message.map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
+            let mut message =
+                message.map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
             copied.rows += 1;
             copied.bytes += message.len() as u64;
+            while message.len() > PART_BYTES {
+                let part = message.split_to(PART_BYTES);
+                to.feed(part).await.map_err(wrap())?;
+            }
             to.feed(message).await.map_err(wrap())?;
             if copied.rows - reported.rows >= REPORT_ROWS {
                 self.report(&mut reported, copied);

@@ -1,6 +1,9 @@
 //! The queries of one table on one side. All SQL of the verification is here.
 
-use super::key_columns::{Bound, Key, KeyColumns, KeyOrder};
+use super::{
+    key_columns::{Bound, Key, KeyColumns, KeyOrder},
+    row_hash::row_hash,
+};
 use crate::{
     catalog::{MovedTable, operators::KeyOperators},
     database::{session::Session, sql},
@@ -89,20 +92,10 @@ impl<'a> TableSides<'a> {
             KeyOrder::Bytes => CHUNK_ROWS.max(rows_estimated / MOST_SCANS),
         };
         let text: Vec<bool> = ours.iter().map(Option::is_some).collect();
-        let columns = |side| {
-            let names = table.column_names(side).into_iter();
-            let all: Vec<String> = names
-                .map(|name| format!("t.{}", sql::identifier(name)))
-                .collect();
-            all.join(", ")
-        };
         let side = |session: &'a Session, operators| TableSide {
             session,
             name: sql::table(table.name(session.side())),
-            hash: format!(
-                "hashtextextended(row({})::text, 0)",
-                columns(session.side())
-            ),
+            hash: row_hash(table, session.side()),
             key: KeyColumns::new(table, session.side(), order, &text, operators),
         };
         Ok(Self {
