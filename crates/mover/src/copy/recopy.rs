@@ -382,7 +382,7 @@ async fn fetched(
         sql::table(table.name(side)),
     );
     target.batch_execute(&create).await.map_err(wrap())?;
-    let binary = is_binary(source, table).await? && is_binary(target, table).await?;
+    let binary = is_binary(source, target, table).await?;
     let out = copy_statement(table, owner, "to stdout", binary);
     let from = source.copy_out(&out).await;
     let from = from.map_err(MoverError::sql(owner, "reading the owner's rows"))?;

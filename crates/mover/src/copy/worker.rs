@@ -117,7 +117,7 @@ impl CopyWorker<'_> {
         let wrap = || MoverError::sql(Side::Service, "writing the copy");
         self.progress
             .send_modify(|progress| progress.table = Some(table.mapping.monolith.clone()));
-        let binary = is_binary(monolith, table).await? && is_binary(service, table).await?;
+        let binary = is_binary(monolith, service, table).await?;
         let out = copy_statement(table, Side::Monolith, "to stdout", binary);
         let into = copy_statement(table, Side::Service, "from stdin", binary);
 
@@ -231,7 +231,35 @@ pub(super) fn copy_columns(
     )
 }
 
-pub(super) async fn is_binary(session: &Session, table: &MovedTable) -> Result<bool, MoverError> {
+/// Whether rows go from one side to the other in binary: in a form that both read
+/// alike.
+pub(super) async fn is_binary(
+    source: &Session,
+    target: &Session,
+    table: &MovedTable,
+) -> Result<bool, MoverError> {
+    // An older server may take a newer one's bytes for another value, as it does
+    // with an infinite interval. Texts it refuses.
+    Ok(version(target).await? >= version(source).await?
+        && means_the_same(source, table).await?
+        && means_the_same(target, table).await?)
+}
+
+async fn version(session: &Session) -> Result<i32, MoverError> {
+    let row = session
+        .query_one(
+            "select current_setting('server_version_num')::integer / 10000",
+            &[],
+        )
+        .await
+        .map_err(MoverError::sql(
+            session.side(),
+            "asking for the server's version",
+        ))?;
+    Ok(row.get(0))
+}
+
+async fn means_the_same(session: &Session, table: &MovedTable) -> Result<bool, MoverError> {
     let side = session.side();
     let name = sql::table(table.name(side));
     let row = session
