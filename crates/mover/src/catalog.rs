@@ -8,6 +8,7 @@
 
 pub(crate) mod constraints;
 pub mod definition;
+pub mod labels;
 pub mod operators;
 pub(crate) mod sequences;
 pub(crate) mod text;

@@ -8,7 +8,10 @@
 //! from the one that it was.
 
 use crate::{
-    catalog::{Column, MovedColumn, MovedTable, Table},
+    catalog::{
+        Column, MovedColumn, MovedTable, Table,
+        labels::{self, MissingLabels},
+    },
     database::sql,
     error::MoverError,
     objects::shape::{ColumnIdentity, Kept, Shape},
@@ -43,6 +46,11 @@ pub(super) enum Unpaired {
     Computed { column: String, there: String },
     /// The types do not fit.
     Types { column: String, there: String },
+    /// The target's enum lacks labels of the source's.
+    Labels {
+        column: String,
+        missing: Vec<MissingLabels>,
+    },
     /// The source calls it otherwise now, the target does not.
     Renamed {
         before: String,
@@ -165,10 +173,22 @@ impl<'a> Pairing<'a> {
             });
         }
         if !column.fits(twin) {
-            return Err(Unpaired::Types {
-                column: here,
-                there,
-            });
+            match labels::missing(&column.definition, &twin.definition) {
+                // The target knows all that can come.
+                Some(missing) if missing.is_empty() => {}
+                Some(missing) => {
+                    return Err(Unpaired::Labels {
+                        column: here,
+                        missing,
+                    });
+                }
+                None => {
+                    return Err(Unpaired::Types {
+                        column: here,
+                        there,
+                    });
+                }
+            }
         }
         let anew = |described: &Described, name: &str| {
             let kept = described
@@ -331,6 +351,18 @@ impl Unpaired {
                     quoted(&there)
                 );
                 (column, problem, remedy)
+            }
+            Self::Labels { column, missing } => {
+                let statements: Vec<String> =
+                    missing.iter().map(MissingLabels::statements).collect();
+                let problem =
+                    format!("its type has labels in the {from} that it lacks in the {to}");
+                let statements = statements.join("; ");
+                (
+                    column,
+                    problem,
+                    format!("In the {to}'s database run `{statements}`"),
+                )
             }
             Self::Renamed {
                 before,
