@@ -18,6 +18,7 @@ mod error_finding;
 mod facts;
 #[cfg(test)]
 mod fixtures;
+mod functions;
 mod large_objects;
 mod pooler;
 mod publication;
@@ -56,6 +57,7 @@ impl Mover {
                     findings.extend(server::of_side(side, facts));
                     findings.extend(retention::of_side(side, facts));
                     findings.extend(tables::of_side(side, facts, &self.extraction));
+                    findings.extend(functions::of_side(side, &facts.functions));
                     findings.extend(boundary::of_side(side, facts, &self.extraction));
                     findings.extend(publication::of_side(side, facts, self));
                 }
@@ -90,10 +92,13 @@ impl Mover {
         }
         let found = async {
             let session = Session::open(side, database).await?;
-            facts::gather(&session, self).await
+            if let Some(finding) = server::too_old(&session).await? {
+                return Ok(Err(finding));
+            }
+            facts::gather(&session, self).await.map(Ok)
         };
         found
             .await
-            .map_err(|error| error_finding::of_error(side, database, &error))
+            .unwrap_or_else(|error| Err(error_finding::of_error(side, database, &error)))
     }
 }

@@ -1,6 +1,7 @@
 //! The facts of a side's server and role, as the rules of `check` need them.
 
 use super::{
+    functions::{self, CalledFunction},
     relations::{self, BoundaryFacts, TableFacts},
     settings::{self, Retention},
     shared_facts::{self, SharedFacts},
@@ -27,9 +28,6 @@ use protocol::{
     stream::{Direction, is_split},
 };
 use std::time::Duration;
-
-/// The first version whose change stream carries messages.
-pub(super) const OLDEST_VERSION: i32 = 140_000;
 
 /// How long the probe of a replication connection may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
@@ -94,6 +92,8 @@ pub(super) struct SideFacts {
     pub(super) split: bool,
     /// In the plan's order; `None` where there is no such relation.
     pub(super) tables: Vec<Option<TableFacts>>,
+    /// Called by them, without a `search_path` of their own.
+    pub(super) functions: Vec<CalledFunction>,
     pub(super) boundary: BoundaryFacts,
     pub(super) shared: SharedFacts,
     pub(super) staying: StayingFacts,
@@ -191,13 +191,14 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
     session.batch_execute(&begin).await.map_err(wrap())?;
     let role = role(session).await?;
     let mut server = server(session, mover, &role).await?;
-    if role.may_replicate && server.version_number >= OLDEST_VERSION {
+    if role.may_replicate {
         server.replication_refused = replication_refusal(side, mover.database(side)).await;
     }
     let other_sessions = session.query(OTHER_SESSIONS, &[]).await.map_err(wrap())?;
     our_schema(session, &role.name).await?;
     let owner = owner::read(&**session, side, &mover.extraction.name).await?;
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
+    let functions = functions::read(session, mover.extraction.tables(side)).await?;
     let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
     let shared = shared_facts::gather(session, &mover.extraction, &tables).await?;
     let staying = staying_facts::gather(session, &mover.extraction, &tables).await?;
@@ -213,6 +214,7 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
         prepared: owner.is_some(),
         split: side == Side::Service && owner.as_ref().is_some_and(is_split),
         tables,
+        functions,
         boundary,
         shared,
         staying,

@@ -90,6 +90,7 @@ pub(super) fn side() -> SideFacts {
         prepared: false,
         split: false,
         tables: Vec::new(),
+        functions: Vec::new(),
         boundary: BoundaryFacts::default(),
         shared: SharedFacts::default(),
         staying: StayingFacts::default(),

@@ -1,7 +1,11 @@
 //! Rules about the servers and the roles.
 
-use super::facts::{Capacity, OLDEST_VERSION, OwnSlot, ServerFacts, SideFacts, server_name};
-use crate::{database::sql, layout::COPY_WORKERS};
+use super::facts::{Capacity, OwnSlot, ServerFacts, SideFacts, server_name};
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+    layout::COPY_WORKERS,
+};
 use protocol::{
     Side,
     finding::{Finding, FindingId as Id},
@@ -20,6 +24,32 @@ fn origins_needed(side: Side) -> i64 {
     }
 }
 
+/// The first version whose change stream carries messages.
+const OLDEST_VERSION: i32 = 140_000;
+
+/// Of an older server nothing else is asked: its catalogues are others.
+pub(super) async fn too_old(session: &Session) -> Result<Option<Finding>, MoverError> {
+    let side = session.side();
+    let row = session
+        .query_one(
+            "select current_setting('server_version_num')::integer, \
+                current_setting('server_version')",
+            &[],
+        )
+        .await
+        .map_err(MoverError::sql(side, "asking for the server's version"))?;
+    let version: String = row.get(1);
+    let old = row.get::<_, i32>(0) < OLDEST_VERSION;
+    Ok(old.then(|| {
+        Finding::refuse(
+            Id::VersionTooOld,
+            server_name(side),
+            format!("it is PostgreSQL {version}; marks in the change stream need 14"),
+            "Upgrade it",
+        )
+    }))
+}
+
 /// Rules about one side.
 pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -31,17 +61,6 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
 
 fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
     let object = server_name(side);
-    if server.version_number < OLDEST_VERSION {
-        findings.push(Finding::refuse(
-            Id::VersionTooOld,
-            &object,
-            format!(
-                "it is PostgreSQL {}; marks in the change stream need 14",
-                server.version
-            ),
-            "Upgrade it",
-        ));
-    }
     if server.wal_level != "logical" {
         findings.push(Finding::refuse(
             Id::WalLevel,
@@ -273,11 +292,6 @@ mod tests {
     fn each_fact_about_a_side_has_its_finding() {
         type Spoil = fn(&mut SideFacts);
         let cases: &[(Spoil, Severity, &str)] = &[
-            (
-                |f| f.server.version_number = 130_009,
-                Severity::Refuse,
-                "need 14",
-            ),
             (
                 |f| f.server.wal_level = "replica".into(),
                 Severity::Refuse,

@@ -10,6 +10,9 @@ use protocol::{
     finding::{Finding, FindingId as Id},
 };
 
+/// As `server_version_num` says it.
+const UNPUBLISHED_REFUSED: i32 = 180_000;
+
 /// Rules about one side's tables.
 pub(super) fn of_side(
     side: Side,
@@ -34,6 +37,7 @@ pub(super) fn of_side(
             )),
             Some(table) => {
                 shape(&object, table, &mut findings);
+                computed_identity(facts.server.version_number, &object, table, &mut findings);
                 triggers(side, &object, table, &mut findings);
                 access(side, facts, &object, table, &mut findings);
             }
@@ -127,6 +131,30 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
                 "Give it another type, or leave the table out of the plan",
             ));
         }
+    }
+}
+
+/// From version 18 on PostgreSQL refuses updates and deletes of a published table
+/// whose replica identity has a column that is not published.
+fn computed_identity(version: i32, object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
+    let computed = facts.table.columns.iter().find(|column| column.generated);
+    if let Some(column) = computed
+        && version >= UNPUBLISHED_REFUSED
+        && facts.table.replica_identity == 'f'
+    {
+        findings.push(Finding::refuse(
+            Id::ReplicaIdentity,
+            object,
+            format!(
+                "it has REPLICA IDENTITY FULL, and {} is computed and so not published: the \
+                 application's own updates and deletes would fail",
+                column.name
+            ),
+            format!(
+                "Run: alter table {} replica identity default",
+                sql::table(&facts.table.name)
+            ),
+        ));
     }
 }
 
@@ -269,6 +297,22 @@ mod tests {
 
     fn facts() -> TableFacts {
         fixtures::table(vec![fixtures::column("id", "bigint")])
+    }
+
+    #[test]
+    fn computed_columns_of_the_whole_row_are_refused_where_the_server_refuses_them() {
+        let found = |version, identity, generated| {
+            let mut table = facts();
+            table.table.replica_identity = identity;
+            table.table.columns[0].generated = generated;
+            let mut found = Vec::new();
+            computed_identity(version, "t", &table, &mut found);
+            found.len()
+        };
+        assert_eq!(found(180_000, 'f', true), 1);
+        assert_eq!(found(179_999, 'f', true), 0);
+        assert_eq!(found(180_000, 'd', true), 0);
+        assert_eq!(found(180_000, 'f', false), 0);
     }
 
     #[test]

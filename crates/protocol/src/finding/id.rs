@@ -98,6 +98,7 @@ ids! {
     DefaultsDiffer = 76,
     CollationsDiffer = 77,
     EnumOrderDiffers = 78,
+    FunctionPath = 79,
     UniqueAtService = 80,
     UniqueAtMonolith = 81,
     DeferrabilityDiffers = 82,

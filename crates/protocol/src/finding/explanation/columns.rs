@@ -137,4 +137,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Make the type again with the labels in the monolith's order; the finding has the statements.",
         "https://www.postgresql.org/docs/current/datatype-enum.html",
     ),
+    explain(
+        Id::FunctionPath,
+        "a function looks for names where Banyan's sessions do not",
+        "An index, a computed column or a check calls it for each row. Banyan's sessions look for names in pg_catalog only, so that nobody's function stands in for PostgreSQL's: what the function names without a schema is not found, and the copy or the stream fails.",
+        "As its owner, in a session with the application's search_path: alter function ... set search_path from current.",
+        "https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY",
+    ),
 ];

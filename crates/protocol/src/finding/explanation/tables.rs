@@ -49,7 +49,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::ReplicaIdentity,
         "its replica identity is not its primary key",
-        "Updates and deletes come without the key by which the row is found.",
+        "Updates and deletes come without the key by which the row is found. And where it is the whole row, from PostgreSQL 18 on, a computed column makes the application's own updates fail once the table is published.",
         "Run: alter table ... replica identity default.",
         "https://www.postgresql.org/docs/current/sql-altertable.html",
     ),
