@@ -8,6 +8,7 @@ mod drill;
 mod fuzz;
 mod new;
 mod up;
+mod versions;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -47,6 +48,12 @@ enum Task {
     },
     /// Check formatting, lints, licences and dependencies
     Lint,
+    /// Move data between servers of other versions, downloaded by npm
+    Versions {
+        /// Majors of the monolith's and the service's server, such as 14:17
+        #[arg(default_values = versions::PAIRS)]
+        pairs: Vec<versions::Pair>,
+    },
     /// Look for inputs that break the readers of outside input
     Fuzz {
         /// How long, for each reader
@@ -64,6 +71,7 @@ fn main() -> ExitCode {
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
         Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
+        Task::Versions { pairs } => Ok(versions::run(&pairs)),
         Task::Fuzz { seconds } => fuzz::run(seconds).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -28,6 +28,9 @@ use tokio_postgres::{Client, Config, NoTls};
 /// Recovery after a kill may take longer than a usual start.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
+/// From this version on replication origins are not bounded by the slots' number.
+const ORIGINS_APART: u32 = 18;
+
 /// How a cluster differs from the usual.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -138,7 +141,7 @@ impl Cluster {
         name: &str,
         options: &Options,
     ) -> Result<Self> {
-        let installation = Installation::find()?;
+        let installation = Installation::of(name)?;
         let home = directory.path().join(name);
         installation.make_directory(&home)?;
         let sockets = home.join("s");
@@ -182,6 +185,9 @@ impl Cluster {
             ("log_timezone", "UTC"),
             ("log_line_prefix", "%m %a %p "),
         ]);
+        if self.installation.major() >= ORIGINS_APART {
+            settings.insert("max_active_replication_origins", "60");
+        }
         if let Some(tls) = &options.tls {
             tls.write(&self.installation, &self.data)?;
             settings.extend(tls.settings());
@@ -352,9 +358,14 @@ impl Cluster {
         self.logs.join(format!("postgres-{}.log", self.name))
     }
 
-    /// The major version.
+    /// The version.
     pub fn version(&self) -> &str {
         self.installation.version()
+    }
+
+    /// The major version.
+    pub fn major(&self) -> u32 {
+        self.installation.major()
     }
 
     fn socket_config(&self, database: &str) -> Config {

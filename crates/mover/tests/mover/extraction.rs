@@ -11,5 +11,6 @@ mod handing_over;
 mod settings;
 mod shared_tables;
 mod verifying;
+mod versions;
 mod waiting;
 mod writing;

@@ -16,7 +16,11 @@ const SYSTEM_USER: &str = "postgres";
 /// Where Debian and Ubuntu put the programs, one directory per version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
-/// The newest installed PostgreSQL.
+/// `TESTBED_POSTGRES_MONOLITH` is the directory of the programs of all clusters
+/// that are called `monolith`: those of another version.
+const PROGRAMS_VARIABLE: &str = "TESTBED_POSTGRES_";
+
+/// A PostgreSQL with its server.
 #[derive(Debug, Clone)]
 pub struct Installation {
     programs: PathBuf,
@@ -25,12 +29,25 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Looks in Debian's directories first, because the server's programs are
-    /// not in PATH there, then asks pg_config.
+    /// The newest that is installed. Looks in Debian's directories first, because
+    /// the server's programs are not in PATH there, then asks pg_config.
     pub fn find() -> Result<Self> {
         let Some(programs) = newest_in(Path::new(VERSIONS)).or_else(by_pg_config) else {
             bail!("no PostgreSQL server found in {VERSIONS} or by pg_config; install postgresql");
         };
+        Self::at(programs)
+    }
+
+    /// The one for clusters of a name: what the environment says, or the newest.
+    pub fn of(cluster: &str) -> Result<Self> {
+        let variable = format!("{PROGRAMS_VARIABLE}{}", cluster.to_uppercase());
+        match std::env::var_os(&variable) {
+            Some(programs) => Self::at(programs.into()).context(variable),
+            None => Self::find(),
+        }
+    }
+
+    fn at(programs: PathBuf) -> Result<Self> {
         let version = version_of(&programs.join("postgres"))?;
         Ok(Self {
             programs,
@@ -47,6 +64,12 @@ impl Installation {
     /// The version, such as `15.18`.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The major version.
+    pub fn major(&self) -> u32 {
+        let major = self.version.split(|c: char| !c.is_ascii_digit()).next();
+        major.and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 
     /// What stands in front of a command that must not run as root.

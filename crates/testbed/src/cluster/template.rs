@@ -44,7 +44,7 @@ fn ensure(installation: &Installation) -> Result<PathBuf> {
     }
     installation.make_directory(&home)?;
     let place = data.to_string_lossy();
-    let arguments = [
+    let mut arguments = vec![
         "--pgdata",
         &place,
         "--username",
@@ -54,8 +54,10 @@ fn ensure(installation: &Installation) -> Result<PathBuf> {
         "--encoding=UTF8",
         "--locale=C",
         "--no-sync",
-        "--no-instructions",
     ];
+    if installation.major() >= 14 {
+        arguments.push("--no-instructions");
+    }
     installation.run("initdb", &arguments, &home)?;
     let path = data.join("postgresql.conf");
     let settings = fs::read_to_string(&path)?;

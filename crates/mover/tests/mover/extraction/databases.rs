@@ -78,17 +78,23 @@ pub async fn clusters_with(options: &Options) -> Result<Clusters> {
     })
 }
 
+/// From this version on the right to set `session_replication_role` can be
+/// granted; before, only a superuser has it.
+pub const GRANTS_OF_PARAMETERS: u32 = 15;
+
 /// The two roles, the mover's with the rights that a cluster holds.
 pub async fn roles(cluster: &mut Cluster) -> Result<()> {
+    let (rights, right_to_be_replica) = if cluster.major() < GRANTS_OF_PARAMETERS {
+        (Rights::Superuser, "")
+    } else {
+        let grant = "grant set on parameter session_replication_role to banyan_mover;";
+        (Rights::Replication, grant)
+    };
     cluster.create_role(APP, Rights::Plain).await?;
-    cluster.create_role(MOVER, Rights::Replication).await?;
-    let grants = "grant set on parameter session_replication_role to banyan_mover; \
-                  grant app to banyan_mover";
-    Ok(cluster
-        .superuser("postgres")
-        .await?
-        .batch_execute(grants)
-        .await?)
+    cluster.create_role(MOVER, rights).await?;
+    let superuser = cluster.superuser("postgres").await?;
+    let grants = format!("{right_to_be_replica} grant app to banyan_mover");
+    Ok(superuser.batch_execute(&grants).await?)
 }
 
 /// Two databases and the plan that ties them.

@@ -126,7 +126,9 @@ const HARMLESS: &[(&str, &str)] = &[
         "what is loaded decides for itself",
     ),
     ("log_btree_build_stats", "the server's log"),
+    ("md5_password_warnings", "no password is set"),
     ("password_encryption", "no password is set"),
+    ("scram_iterations", "no password is set"),
     (
         "session_preload_libraries",
         "what is loaded decides for itself",
