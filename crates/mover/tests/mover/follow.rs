@@ -11,4 +11,4 @@ mod recopying;
 mod refusals;
 mod reshaping;
 mod resuming;
-mod scene;
+pub(crate) mod scene;

@@ -1,6 +1,7 @@
 //! The mover against real PostgreSQL.
 
 mod extraction;
+mod field_reports;
 mod findings;
 mod follow;
 mod plans;
