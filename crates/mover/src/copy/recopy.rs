@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     apply::staying,
-    catalog::{self, MovedTable},
+    catalog::{self, MovedTable, operators::KeyOperators},
     database::{
         lock_retry::{self, LockRetry},
         session::Session,
@@ -173,11 +173,13 @@ impl Mover {
         }
         // All that goes before all that comes: they may share unique values.
         for (at, table) in tables.iter().enumerate() {
-            let delete = other_rows_deleted(table, side, at);
+            let operators = KeyOperators::of(target, table.name(side)).await?;
+            let delete = other_rows_deleted(table, &operators, side, at);
             done.deleted += target.execute(&delete, &[]).await.map_err(wrap())?;
         }
         for (at, table) in tables.iter().enumerate() {
-            let insert = missing_rows_inserted(table, side, at);
+            let operators = KeyOperators::of(target, table.name(side)).await?;
+            let insert = missing_rows_inserted(table, &operators, side, at);
             done.written += target.execute(&insert, &[]).await.map_err(wrap())?;
         }
         staying::check(self, direction, target).await?;
@@ -404,18 +406,24 @@ fn fetched_name(at: usize) -> String {
 }
 
 /// Joins the table, `t`, with what was fetched, `f`, by the key.
-fn by_key(table: &MovedTable, side: Side) -> String {
+fn by_key(table: &MovedTable, operators: &KeyOperators, side: Side) -> String {
     let names = table.key_names(side);
     let equal = names.into_iter().map(|name| {
+        let equals = operators.between(name, "=");
         let name = sql::identifier(name);
-        format!("t.{name} = f.{name}")
+        format!("t.{name} {equals} f.{name}")
     });
     equal.collect::<Vec<_>>().join(" and ")
 }
 
 /// Deletes what the owner does not have, or has with other values. As texts: some
 /// types know no equality, some call values equal that are not the same.
-fn other_rows_deleted(table: &MovedTable, side: Side, at: usize) -> String {
+fn other_rows_deleted(
+    table: &MovedTable,
+    operators: &KeyOperators,
+    side: Side,
+    at: usize,
+) -> String {
     let same = table.column_names(side).into_iter().map(|name| {
         let name = sql::identifier(name);
         format!("t.{name}::text is not distinct from f.{name}::text")
@@ -424,19 +432,24 @@ fn other_rows_deleted(table: &MovedTable, side: Side, at: usize) -> String {
         "delete from {} t where not exists (select from {} f where {} and {})",
         sql::table(table.name(side)),
         fetched_name(at),
-        by_key(table, side),
+        by_key(table, operators, side),
         same.collect::<Vec<_>>().join(" and ")
     )
 }
 
 /// Inserts what is not there, or not any more.
-fn missing_rows_inserted(table: &MovedTable, side: Side, at: usize) -> String {
+fn missing_rows_inserted(
+    table: &MovedTable,
+    operators: &KeyOperators,
+    side: Side,
+    at: usize,
+) -> String {
     let columns = sql::identifiers(table.column_names(side));
     let name = sql::table(table.name(side));
     format!(
         "insert into {name} ({columns}) overriding system value \
          select {columns} from {} f where not exists (select from {name} t where {})",
         fetched_name(at),
-        by_key(table, side),
+        by_key(table, operators, side),
     )
 }
