@@ -18,6 +18,7 @@ mod drills;
 mod environment_overrides;
 mod finished;
 mod first_extraction;
+mod generated_monolith;
 mod hold_bounds_503;
 mod identity_moves;
 mod killed_after_commit_point;

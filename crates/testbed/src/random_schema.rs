@@ -19,7 +19,7 @@ mod writer;
 pub use column::TYPES;
 pub use table::{Table, quoted};
 pub use transaction::{Step, Transaction};
-pub use writer::{Told, Writer, acknowledge};
+pub use writer::{Clerk, Ended, Told, Writer, acknowledge};
 
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -43,12 +43,22 @@ pub const LEDGER: &str = "ledger";
 /// How large a schema is.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
+    /// The number of its first table, which is part of the tables' names.
+    pub first: usize,
     /// How many tables, besides the ledger.
     pub tables: usize,
     /// How many foreign keys among them, about.
     pub foreign_keys: usize,
     /// Whether all foreign keys are deferrable, and none cascades.
     pub all_deferrable: bool,
+}
+
+/// What makes the ledger in a database's schema.
+pub fn ledger(schema: &str) -> String {
+    format!(
+        "create table {schema}.{LEDGER} \
+         (id uuid primary key, at timestamptz not null default now());"
+    )
 }
 
 /// A schema.
@@ -62,7 +72,7 @@ impl Schema {
     /// Draws one.
     pub fn draw(dice: &mut Dice, size: Size) -> Self {
         let mut tables: Vec<Table> = (0..size.tables)
-            .map(|number| Table::draw(dice, number))
+            .map(|number| Table::draw(dice, size.first + number))
             .collect();
         for number in 0..size.foreign_keys {
             // A ring through all of them first, so that there is a cycle; a table
@@ -85,10 +95,11 @@ impl Schema {
         names.chain([LEDGER])
     }
 
-    /// What makes them in a database's schema, which is there. `seed` orders
-    /// the columns; with `triggers` those that an application has are there.
+    /// What makes them in a database's schema, which is there, as [`TYPES`] are.
+    /// `seed` orders the columns; with `triggers` those that an application has
+    /// are there.
     pub fn statements(&self, schema: &str, seed: u64, triggers: bool) -> String {
-        let mut text = TYPES.to_owned();
+        let mut text = String::new();
         let mut dice = dice(seed, 7);
         for table in &self.tables {
             let mut shape = Shape::of(table);
@@ -111,10 +122,6 @@ impl Schema {
                 let _ = writeln!(text, "{}", table.foreign_key(schema, reference, &target));
             }
         }
-        let _ = writeln!(
-            text,
-            "create table {schema}.{LEDGER} (id text primary key, at timestamptz not null default now());"
-        );
         text
     }
 }

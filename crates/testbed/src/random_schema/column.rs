@@ -220,7 +220,7 @@ const KINDS: &[Kind] = &[
 
 /// Out of line, and not compressed to nothing.
 const LARGE: &str = "(select string_agg(md5((# + n)::text), '') from generate_series(1, 300) n)";
-const HUGE: &str = "(select string_agg(md5((# + n)::text), '') from generate_series(1, 5000) n)";
+const HUGE: &str = "(select string_agg(md5((# + n)::text), '') from generate_series(1, 2000) n)";
 const LARGE_BYTES: &str =
     "(select string_agg(decode(md5((# + n)::text), 'hex'), '') from generate_series(1, 300) n)";
 const LARGE_JSON: &str =

@@ -64,7 +64,7 @@ pub async fn compare(schema: &Schema, one: Place<'_>, other: Place<'_>) -> Resul
 
 /// The ledger has each transaction that was acknowledged, and no other.
 pub async fn ensure_as_told(place: Place<'_>, told: &[Told]) -> Result<usize> {
-    let select = format!("select id from {}.{LEDGER}", place.schema);
+    let select = format!("select id::text from {}.{LEDGER}", place.schema);
     let rows = place.client.query(&select, &[]).await?;
     let found: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
     let told: BTreeSet<String> = told

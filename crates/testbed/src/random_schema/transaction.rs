@@ -6,6 +6,8 @@ use super::{
     table::{Slot, quoted},
 };
 use rand::{RngExt, seq::IndexedRandom};
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// A part of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,23 +42,25 @@ pub struct Transaction {
 }
 
 /// How many rows a transaction has whose changes do not fit into memory.
-const MANY: u32 = 400;
+const MANY: u32 = 200;
 
 /// Draws transactions for one writer.
-pub(super) struct Drawer<'a> {
-    pub(super) schema: &'a Schema,
+pub(super) struct Drawer {
+    pub(super) schema: Arc<Schema>,
     /// In which schema of the database.
-    pub(super) place: &'a str,
+    pub(super) place: &'static str,
+    /// Whether it does what only few do: truncations, two phases.
+    pub(super) rare: bool,
     pub(super) dice: Dice,
     /// Starts what it writes, and no other.
     pub(super) writer: u32,
     pub(super) number: u32,
 }
 
-impl Drawer<'_> {
+impl Drawer {
     pub(super) fn draw(&mut self) -> Transaction {
         self.number += 1;
-        let id = format!("{}-{}", self.writer, self.number);
+        let id = Uuid::from_u128(self.dice.random()).to_string();
         if self.dice.random_bool(0.05) {
             let end = End::Commit;
             return Transaction {
@@ -73,7 +77,7 @@ impl Drawer<'_> {
         }
         let end = match self.dice.random_range(0..20_u32) {
             0 => End::Rollback,
-            1 => End::Prepared,
+            1 if self.rare => End::Prepared,
             _ => End::Commit,
         };
         Transaction {
@@ -89,7 +93,7 @@ impl Drawer<'_> {
     }
 
     fn step(&mut self, at: usize) -> Step {
-        let schema = self.schema;
+        let schema = Arc::clone(&self.schema);
         let table = &schema.tables[at];
         let (statement, owns_key) = match self.dice.random_range(0..100_u32) {
             0..35 => {
@@ -102,11 +106,11 @@ impl Drawer<'_> {
             70..76 => (self.slots(table), false),
             76..80 => (self.nothing(table), false),
             80..92 => (self.delete(table), false),
-            92..93 => {
+            92..93 if self.rare => {
                 let name = table.qualified(self.place);
                 (format!("truncate {name} cascade"), false)
             }
-            93..96 => (self.upsert(table), false),
+            92..96 => (self.upsert(table), false),
             96..97 => (
                 "select pg_logical_emit_message(true, 'strangers', 'x')".to_owned(),
                 false,
@@ -154,7 +158,7 @@ impl Drawer<'_> {
         for column in &table.columns {
             // Whole tables of the largest values prove nothing more.
             let value = column.value(&mut self.dice);
-            let value = if rows >= MANY && value.contains("generate_series(1, 5000)") {
+            let value = if rows >= MANY && value.contains("generate_series(1, 2000)") {
                 format!("('short')::{}", column.type_name())
             } else {
                 value
@@ -184,7 +188,8 @@ impl Drawer<'_> {
     /// The columns of a foreign key, and the key of some row that is there.
     fn reference(&mut self, table: &Table, at: usize) -> (Vec<String>, Vec<String>) {
         let reference = &table.references[at];
-        let target = &self.schema.tables[reference.to];
+        let schema = Arc::clone(&self.schema);
+        let target = &schema.tables[reference.to];
         let (share, dangles) = (self.dice.random::<f64>(), self.dice.random_bool(0.2));
         let names = reference.columns.iter().map(|(name, _)| quoted(name));
         let values = reference.key.iter().map(|key| {

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Error, error::SqlState};
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// After a refusal, so that a side that is fenced is not asked all the time.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a writer was told of its transactions, by their names in the ledger.
 #[derive(Debug, Clone, Default)]
@@ -62,16 +62,8 @@ impl Writer {
     ) -> Self {
         let (order, ordered) = watch::channel(Order::Work);
         let (progress, view) = watch::channel(Seen::default());
-        let task = tokio::spawn(async move {
-            let drawer = Drawer {
-                schema: &schema,
-                place,
-                dice: dice(seed, u64::from(number) + 100),
-                writer: number,
-                number: 0,
-            };
-            work(&client, drawer, ordered, &progress).await
-        });
+        let clerk = Clerk::new(client, schema, place, seed, number);
+        let task = tokio::spawn(work(clerk, ordered, progress));
         Self {
             order,
             seen: view,
@@ -123,22 +115,30 @@ impl Writer {
 }
 
 /// What became of a transaction.
-enum Ended {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is committed.
     Acknowledged,
-    Refused { by_fence: bool },
+    /// It is not.
+    Refused {
+        /// Because the other side owns the data.
+        by_fence: bool,
+    },
 }
 
 async fn work(
-    client: &Client,
-    mut drawer: Drawer<'_>,
+    mut clerk: Clerk,
     mut ordered: watch::Receiver<Order>,
-    progress: &watch::Sender<Seen>,
+    progress: watch::Sender<Seen>,
 ) -> Result<Told> {
     let mut told = Told::default();
     loop {
         let order = *ordered.borrow_and_update();
         match order {
-            Order::Stop => return Ok(told),
+            Order::Stop => {
+                told.undone = clerk.undone;
+                return Ok(told);
+            }
             Order::Pause => {
                 progress.send_modify(|seen| seen.is_idle = true);
                 ordered.changed().await.context("nobody gives orders")?;
@@ -147,10 +147,7 @@ async fn work(
             }
             Order::Work => {}
         }
-        let transaction = drawer.draw();
-        let ended = run(client, &drawer, &transaction, &mut told.undone).await;
-        let ended = ended.with_context(|| format!("{transaction:?}"))?;
-        match (transaction.id, ended) {
+        match clerk.transact().await? {
             (Some(id), Ended::Acknowledged) => {
                 told.acknowledged.insert(id);
                 progress.send_modify(|seen| seen.acknowledged += 1);
@@ -167,70 +164,129 @@ async fn work(
     }
 }
 
-/// Runs a transaction; an error is one that no application should meet.
-async fn run(
-    client: &Client,
-    drawer: &Drawer<'_>,
-    transaction: &Transaction,
-    undone: &mut u64,
-) -> Result<Ended> {
-    client.batch_execute("begin").await?;
-    if let Some(id) = &transaction.id
-        && let Err(error) = client.batch_execute(&drawer.ledger(id)).await
-    {
-        return refused(client, &error).await;
-    }
-    for step in &transaction.steps {
-        let (text, owns_key) = match step {
-            Step::Try {
-                statement,
-                owns_key,
-            } => (format!("savepoint s; {statement}; release s"), *owns_key),
-            Step::Undone(statement) => {
-                let text = format!("savepoint s; {statement}; rollback to s; release s");
-                (text, false)
-            }
+/// A session of an application, and what it will do next.
+pub struct Clerk {
+    client: Client,
+    drawer: Drawer,
+    undone: u64,
+}
+
+impl Clerk {
+    /// One over a session, in a schema of its database. `number` tells those of
+    /// one seed apart.
+    pub fn new(
+        client: Client,
+        schema: Arc<Schema>,
+        place: &'static str,
+        seed: u64,
+        number: u32,
+    ) -> Self {
+        let drawer = Drawer {
+            schema,
+            place,
+            rare: true,
+            dice: dice(seed, u64::from(number) + 100),
+            writer: number,
+            number: 0,
         };
-        let Err(error) = client.batch_execute(&text).await else {
-            continue;
-        };
-        ensure!(
-            !(owns_key && is_taken(&error)),
-            "a key that a default gave out was taken: {error:?}"
-        );
-        match class(&error) {
-            Class::Fence | Class::Transaction => return refused(client, &error).await,
-            Class::Statement => {
-                *undone += 1;
-                client.batch_execute("rollback to s; release s").await?;
-            }
-            Class::Unexpected => return Err(error).context(text),
+        Self {
+            client,
+            drawer,
+            undone: 0,
         }
     }
-    let committed = match (transaction.end, &transaction.id) {
-        (End::Prepared, Some(id)) => {
-            let name = format!("{}-{id}", drawer.place);
-            let prepare = format!("prepare transaction '{name}'");
-            match client.batch_execute(&prepare).await {
-                Ok(()) => {
-                    let commit = format!("commit prepared '{name}'");
-                    return Ok(client
-                        .batch_execute(&commit)
-                        .await
-                        .map(|()| Ended::Acknowledged)?);
+
+    /// The same without what only few applications do.
+    #[must_use]
+    pub fn usual(mut self) -> Self {
+        self.drawer.rare = false;
+        self
+    }
+
+    /// Its session.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// One of its tables.
+    pub fn table(&self) -> String {
+        let table = self.drawer.schema.tables.first();
+        table.map_or_else(String::new, |table| table.qualified(self.drawer.place))
+    }
+
+    /// Runs its next transaction. Says its name in the ledger, none for one that
+    /// writes nothing, and what became of it; an error is one that no application
+    /// should meet.
+    pub async fn transact(&mut self) -> Result<(Option<String>, Ended)> {
+        let transaction = self.drawer.draw();
+        let ended = self.run(&transaction).await;
+        let ended = ended.with_context(|| format!("{transaction:?}"))?;
+        Ok((transaction.id, ended))
+    }
+
+    async fn run(&mut self, transaction: &Transaction) -> Result<Ended> {
+        let Self {
+            client,
+            drawer,
+            undone,
+        } = self;
+        client.batch_execute("begin").await?;
+        if let Some(id) = &transaction.id
+            && let Err(error) = client.batch_execute(&drawer.ledger(id)).await
+        {
+            return refused(client, &error).await;
+        }
+        for step in &transaction.steps {
+            let (text, owns_key) = match step {
+                Step::Try {
+                    statement,
+                    owns_key,
+                } => (format!("savepoint s; {statement}; release s"), *owns_key),
+                Step::Undone(statement) => {
+                    let text = format!("savepoint s; {statement}; rollback to s; release s");
+                    (text, false)
                 }
-                Err(error) => Err(error),
+            };
+            let Err(error) = client.batch_execute(&text).await else {
+                continue;
+            };
+            ensure!(
+                !(owns_key && is_taken(&error)),
+                "a key that a default gave out was taken: {error:?}"
+            );
+            match class(&error) {
+                Class::Fence | Class::Transaction => return refused(client, &error).await,
+                Class::Statement => {
+                    *undone += 1;
+                    client.batch_execute("rollback to s; release s").await?;
+                }
+                Class::Unexpected => return Err(error).context(text),
             }
         }
-        (End::Rollback, _) => {
-            client.batch_execute("rollback").await?;
-            return Ok(Ended::Refused { by_fence: false });
+        let committed = match (transaction.end, &transaction.id) {
+            (End::Prepared, Some(id)) => {
+                // Of all databases of a server.
+                let name = format!("{}-{id}", drawer.place);
+                let prepare = format!("prepare transaction '{name}'");
+                match client.batch_execute(&prepare).await {
+                    Ok(()) => {
+                        let commit = format!("commit prepared '{name}'");
+                        client.batch_execute(&commit).await?;
+                        return Ok(Ended::Acknowledged);
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            (End::Rollback, _) => {
+                client.batch_execute("rollback").await?;
+                return Ok(Ended::Refused { by_fence: false });
+            }
+            (End::Commit | End::Prepared, _) => client.batch_execute("commit").await,
+        };
+        match committed {
+            Ok(()) => Ok(Ended::Acknowledged),
+            Err(error) => refused(client, &error).await,
         }
-        (End::Commit | End::Prepared, _) => client.batch_execute("commit").await,
-    };
-    match committed {
-        Ok(()) => Ok(Ended::Acknowledged),
-        Err(error) => refused(client, &error).await,
     }
 }
 

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use testbed::{
     deadline,
     random_schema::{
-        Dice, Schema, Size, Writer, acknowledge, dice,
+        Dice, Schema, Size, TYPES, Writer, acknowledge, dice, ledger,
         oracle::{self, Place},
     },
 };
@@ -77,6 +77,7 @@ pub async fn run(clusters: &Clusters, networks: &Networks, seed: u64) -> Result<
     let mut random = dice(seed, 0);
     let tables = random.random_range(2..8);
     let size = Size {
+        first: 0,
         tables,
         foreign_keys: tables + random.random_range(0..4_usize),
         all_deferrable: random.random_bool(0.3),
@@ -84,10 +85,15 @@ pub async fn run(clusters: &Clusters, networks: &Networks, seed: u64) -> Result<
     let schema = Arc::new(Schema::draw(&mut random, size));
     let name = format!("random_{seed}");
     let made = [
-        schema.statements(PLACES[0], 0, true),
         format!(
-            "create schema svc; {}",
-            schema.statements(PLACES[1], seed, false)
+            "{TYPES} {} {}",
+            schema.statements(PLACES[0], 0, true),
+            ledger(PLACES[0])
+        ),
+        format!(
+            "{TYPES} create schema svc; {} {}",
+            schema.statements(PLACES[1], seed, false),
+            ledger(PLACES[1])
         ),
     ];
     let mapped: Vec<String> = schema
