@@ -10,6 +10,7 @@
 //! writers were told with what is there.
 
 mod column;
+mod dice;
 mod key;
 pub mod oracle;
 mod table;
@@ -17,24 +18,14 @@ mod transaction;
 mod writer;
 
 pub use column::TYPES;
+pub use dice::{Dice, dice};
 pub use table::{Table, quoted};
 pub use transaction::{Step, Transaction};
-pub use writer::{Clerk, Ended, Told, Writer, acknowledge};
+pub use writer::{Acknowledged, Clerk, Ended, Writer, acknowledge};
 
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
+use rand::{RngExt, seq::SliceRandom};
 use std::fmt::Write as _;
 use table::{Reference, Shape};
-
-/// The dice.
-pub type Dice = ChaCha8Rng;
-
-/// Dice of a seed, and of a number that tells several of one seed apart.
-pub fn dice(seed: u64, stream: u64) -> Dice {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    dice.set_stream(stream);
-    dice
-}
 
 /// Every transaction adds a row here, so that what was acknowledged can be
 /// compared with what is there.

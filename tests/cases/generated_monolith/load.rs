@@ -12,7 +12,7 @@ use std::{
 use testbed::{
     deadline,
     http_client::{Call, Connection},
-    random_schema::Told,
+    random_schema::Acknowledged,
 };
 use tokio::task::JoinHandle;
 
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// What they saw.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    pub told: Told,
+    pub told: Acknowledged,
     pub requests: u64,
     /// Answers that no application gives.
     pub failed: Vec<String>,
@@ -89,9 +89,9 @@ async fn client(
     stopping: &AtomicBool,
 ) -> Result<Seen> {
     let mut seen = Seen {
-        told: Told {
+        told: Acknowledged {
             acknowledged: BTreeSet::new(),
-            ..Told::default()
+            ..Acknowledged::default()
         },
         ..Seen::default()
     };

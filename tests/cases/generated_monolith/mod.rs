@@ -25,7 +25,7 @@ use testbed::{
     directory::PrivateDirectory,
     ports,
     random_schema::{
-        Clerk, LEDGER, Schema, Size, TYPES, Told, dice, ledger,
+        Acknowledged, Clerk, LEDGER, Schema, Size, TYPES, dice, ledger,
         oracle::{self, Place},
     },
 };
@@ -289,7 +289,11 @@ async fn generated_monolith() -> Result<()> {
 }
 
 /// Both sides hold the same, and what the clients were told.
-async fn judge(tables: &Tables, [monolith, service]: [&Cluster; 2], told: Told) -> Result<()> {
+async fn judge(
+    tables: &Tables,
+    [monolith, service]: [&Cluster; 2],
+    told: Acknowledged,
+) -> Result<()> {
     let judges: [Client; 2] = [
         monolith.superuser(DATABASE).await?,
         service.superuser(DATABASE).await?,

@@ -1,6 +1,6 @@
 //! The types of columns, and values of each that were trouble to somebody.
 
-use super::Dice;
+use super::dice::Dice;
 use rand::{RngExt, seq::IndexedRandom};
 
 /// The types that both sides have; what an application's migrations make.

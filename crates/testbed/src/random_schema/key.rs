@@ -1,6 +1,6 @@
 //! The kinds of primary keys.
 
-use super::Dice;
+use super::dice::Dice;
 use rand::{RngExt, seq::IndexedRandom};
 
 /// Where a new row's value of a key's column comes from.

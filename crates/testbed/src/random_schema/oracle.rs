@@ -1,7 +1,7 @@
 //! The judge: compares two databases by SQL of its own, and what writers were
 //! told with what is there. It knows nothing of how the rows came.
 
-use super::{LEDGER, Schema, Told, quoted};
+use super::{Acknowledged, LEDGER, Schema, quoted};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
@@ -63,7 +63,7 @@ pub async fn compare(schema: &Schema, one: Place<'_>, other: Place<'_>) -> Resul
 }
 
 /// The ledger has each transaction that was acknowledged, and no other.
-pub async fn ensure_as_told(place: Place<'_>, told: &[Told]) -> Result<usize> {
+pub async fn ensure_as_told(place: Place<'_>, told: &[Acknowledged]) -> Result<usize> {
     let select = format!("select id::text from {}.{LEDGER}", place.schema);
     let rows = place.client.query(&select, &[]).await?;
     let found: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();

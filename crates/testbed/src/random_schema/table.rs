@@ -1,8 +1,8 @@
 //! A table, and the statements that make it.
 
 use super::{
-    Dice,
     column::Column,
+    dice::Dice,
     key::{self, KeyColumn, SERIAL},
 };
 use rand::{RngExt, seq::IndexedRandom};

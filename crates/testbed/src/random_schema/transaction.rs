@@ -1,7 +1,8 @@
 //! Transactions as applications have them, and some that only few have.
 
 use super::{
-    Dice, LEDGER, Schema, Table,
+    LEDGER, Schema, Table,
+    dice::Dice,
     key::Fresh,
     table::{Slot, quoted},
 };

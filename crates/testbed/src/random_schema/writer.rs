@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a writer was told of its transactions, by their names in the ledger.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct Acknowledged {
     /// Committed.
     pub acknowledged: BTreeSet<String>,
     /// Not committed: refused, failed or rolled back.
@@ -37,7 +37,7 @@ enum Order {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct WriterProgress {
     acknowledged: u64,
     is_idle: bool,
 }
@@ -46,8 +46,8 @@ struct Seen {
 #[derive(Debug)]
 pub struct Writer {
     order: watch::Sender<Order>,
-    seen: watch::Receiver<Seen>,
-    task: JoinHandle<Result<Told>>,
+    seen: watch::Receiver<WriterProgress>,
+    task: JoinHandle<Result<Acknowledged>>,
 }
 
 impl Writer {
@@ -61,7 +61,7 @@ impl Writer {
         number: u32,
     ) -> Self {
         let (order, ordered) = watch::channel(Order::Work);
-        let (progress, view) = watch::channel(Seen::default());
+        let (progress, view) = watch::channel(WriterProgress::default());
         let clerk = Clerk::new(client, schema, place, seed, number);
         let task = tokio::spawn(work(clerk, ordered, progress));
         Self {
@@ -95,14 +95,18 @@ impl Writer {
     }
 
     /// Ends it, and says what it was told.
-    pub async fn stop(self) -> Result<Told> {
+    pub async fn stop(self) -> Result<Acknowledged> {
         self.order.send_replace(Order::Stop);
         tokio::time::timeout(LIMIT, self.task)
             .await
             .context("a writer does not end")??
     }
 
-    async fn until(&mut self, what: &str, holds: impl FnMut(&Seen) -> bool) -> Result<()> {
+    async fn until(
+        &mut self,
+        what: &str,
+        holds: impl FnMut(&WriterProgress) -> bool,
+    ) -> Result<()> {
         match tokio::time::timeout(LIMIT, self.seen.wait_for(holds)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => match (&mut self.task).await? {
@@ -129,9 +133,9 @@ pub enum Ended {
 async fn work(
     mut clerk: Clerk,
     mut ordered: watch::Receiver<Order>,
-    progress: watch::Sender<Seen>,
-) -> Result<Told> {
-    let mut told = Told::default();
+    progress: watch::Sender<WriterProgress>,
+) -> Result<Acknowledged> {
+    let mut told = Acknowledged::default();
     loop {
         let order = *ordered.borrow_and_update();
         match order {
