@@ -304,8 +304,6 @@ async fn types(relation: &Relation, source: &Session) -> Result<Vec<Option<Strin
     Ok(types.iter().map(|row| row.get(0)).collect())
 }
 
-/// Whether the source's table now names its rows by the primary key, whatever
-/// the log says of when its rows were written.
 /// Waits until a transaction that changes a table is over. A commit is in the
 /// change stream before the catalogue shows it, but it keeps its lock until then.
 async fn changed_by_now(table: &TableName, source: &Session) -> Result<(), MoverError> {
@@ -320,6 +318,8 @@ async fn changed_by_now(table: &TableName, source: &Session) -> Result<(), Mover
     }
 }
 
+/// Whether the source's table now names its rows by the primary key, whatever
+/// the log says of when its rows were written.
 async fn is_identified_now(table: &ApplyTable, source: &Session) -> Result<bool, MoverError> {
     let row = source
         .query_opt(IDENTITY, &[&table.source.oid])

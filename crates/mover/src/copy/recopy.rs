@@ -73,7 +73,8 @@ const BEGIN: &str = "begin isolation level read committed read write; \
 impl Mover {
     /// Makes the other side's rows the owner's, and has the stream from the owner
     /// begin anew there. Where only the stream to the owner has lost changes, that
-    /// one begins anew and no row is touched. Nobody may follow meanwhile. May be repeated; dropping the future leaves what a kill would.
+    /// one begins anew and no row is touched. Nobody may follow meanwhile. May be
+    /// repeated; dropping the future leaves what a kill would.
     pub async fn recopy(&self, claims: &Claims, owner: Side) -> Result<Recopied, MoverError> {
         let (mut monolith, mut service) = tokio::try_join!(
             Session::open(Side::Monolith, self.database(Side::Monolith)),
