@@ -215,10 +215,14 @@ create table if not exists {SCHEMA}.stream (
     position pg_lsn not null,
     system_identifier text not null,
     timeline integer not null,
-    published text not null default '',
     changed_at timestamptz not null default now()
 );
-alter table {SCHEMA}.stream add column if not exists published text not null default '';
+-- The source's publication as it was when following began. A column of `stream`
+-- would wait for whoever dumps that, where an earlier version has made it.
+create table if not exists {SCHEMA}.published (
+    extraction text primary key,
+    parts text not null
+);
 {notes}
 {SHAPE_TABLE};
 create or replace function {SCHEMA}.fence() returns trigger

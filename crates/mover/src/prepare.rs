@@ -29,7 +29,7 @@ use crate::{
     objects::{
         continuity, fence, origins,
         owner::{self, Claims},
-        publication, schema, sessions, slots,
+        publication, schema, sessions, slots, stream,
     },
 };
 use plan::TableWrites;
@@ -56,7 +56,7 @@ fn first_fence(side: Side, writes: TableWrites) -> Option<FenceScope> {
 /// A new slot moves a stream that was there, but never one that was read.
 const MOVE_UNREAD: &str = "update set position = excluded.position, \
     system_identifier = excluded.system_identifier, timeline = excluded.timeline, \
-    published = excluded.published, changed_at = now() where found.state = 'waiting'";
+    changed_at = now() where found.state = 'waiting'";
 
 impl Mover {
     /// Makes what the extraction needs on both sides and claims both rows.
@@ -210,7 +210,9 @@ impl Mover {
                     epoch: row.epoch,
                     problem: format!(
                         "replication slot {name} is gone or has lost its log, so the way back is \
-                         closed: what the service wrote meanwhile is not in the monolith"
+                         closed: what the service wrote meanwhile is not in the monolith. Run \
+                         `banyan recopy {}`",
+                        self.extraction.name
                     ),
                 });
             }
@@ -241,13 +243,13 @@ impl Mover {
         let transaction = lock_retry::begin(monolith).await?;
         let write = format!(
             "insert into {SCHEMA}.stream as found \
-             (extraction, state, epoch, position, system_identifier, timeline, published) \
-             values ($1, 'waiting', 0, $2::text::pg_lsn, $3, $4, $5) \
+             (extraction, state, epoch, position, system_identifier, timeline) \
+             values ($1, 'waiting', 0, $2::text::pg_lsn, $3, $4) \
              on conflict (extraction) do {on_conflict}"
         );
         let position = position.to_string();
         let extraction = self.extraction.name.as_str();
-        transaction
+        let written = transaction
             .execute(
                 &write,
                 &[
@@ -255,11 +257,14 @@ impl Mover {
                     &position,
                     &cluster.system_identifier,
                     &cluster.timeline,
-                    &published,
                 ],
             )
             .await
             .map_err(wrap())?;
+        if written == 1 {
+            let name = &self.extraction.name;
+            stream::keep_published(&transaction, Side::Monolith, name, published).await?;
+        }
         transaction.commit().await.map_err(wrap())
     }
 

@@ -14,6 +14,7 @@ use crate::{
     objects::{
         key_range, origins,
         owner::{self, RowLock},
+        stream,
     },
 };
 use plan::TableWrites;
@@ -181,7 +182,7 @@ impl Mover {
         let update = format!(
             "update {SCHEMA}.stream set state = 'applying', epoch = 0, \
                 position = $2::text::pg_lsn, system_identifier = $3, timeline = $4, \
-                published = $5, changed_at = now() \
+                changed_at = now() \
              where extraction = $1 and state = 'copying'"
         );
         let name = self.extraction.name.as_str();
@@ -195,7 +196,6 @@ impl Mover {
                     &position,
                     &cluster.system_identifier,
                     &cluster.timeline,
-                    &source.published,
                 ],
             )
             .await
@@ -208,6 +208,8 @@ impl Mover {
                 problem: "the copy's row was taken away while it ran; start it again".to_owned(),
             });
         }
+        let name = &self.extraction.name;
+        stream::keep_published(&transaction, Side::Service, name, source.published).await?;
         transaction.commit().await.map_err(wrap())
     }
 }

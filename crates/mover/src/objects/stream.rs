@@ -41,8 +41,8 @@ pub async fn read(
     let select = format!(
         "select state, epoch, position, system_identifier, timeline, \
          greatest(extract(epoch from clock_timestamp() - changed_at), 0)::float8, \
-         coalesce(to_jsonb(s) ->> 'published', '') \
-         from {SCHEMA}.stream s where extraction = $1"
+         to_regclass('{SCHEMA}.published') is not null \
+         from {SCHEMA}.stream where extraction = $1"
     );
     let row = client
         .query_opt(&select, &[&extraction.as_str()])
@@ -72,14 +72,52 @@ pub async fn read(
             ));
         }
     };
+    // An earlier version's schema has no such table.
+    let published = if row.get(6) {
+        published(client, target, extraction).await?
+    } else {
+        String::new()
+    };
     Ok(Some(StreamRow {
         state,
         position: Lsn(row.get::<_, PgLsn>(2).into()),
         system_identifier: row.get(3),
         timeline: row.get(4),
-        published: row.get(6),
+        published,
         unchanged: Duration::try_from_secs_f64(row.get(5)).unwrap_or_default(),
     }))
+}
+
+async fn published(
+    client: &impl GenericClient,
+    target: Side,
+    extraction: &ExtractionName,
+) -> Result<String, MoverError> {
+    let select = format!("select parts from {SCHEMA}.published where extraction = $1");
+    let row = client
+        .query_opt(&select, &[&extraction.as_str()])
+        .await
+        .map_err(MoverError::sql(target, "reading what was published"))?;
+    Ok(row.map(|row| row.get(0)).unwrap_or_default())
+}
+
+/// Keeps what the source publishes as a stream begins, in the transaction that
+/// writes the stream's row.
+pub(crate) async fn keep_published(
+    client: &impl GenericClient,
+    target: Side,
+    extraction: &ExtractionName,
+    parts: &str,
+) -> Result<(), MoverError> {
+    let keep = format!(
+        "insert into {SCHEMA}.published values ($1, $2) \
+         on conflict (extraction) do update set parts = excluded.parts"
+    );
+    client
+        .execute(&keep, &[&extraction.as_str(), &parts])
+        .await
+        .map(drop)
+        .map_err(MoverError::sql(target, "keeping what is published"))
 }
 
 /// The words of a state in the row.
@@ -117,20 +155,17 @@ pub(crate) async fn note(
     extraction: &ExtractionName,
     note: Note<'_>,
 ) -> Result<(), MoverError> {
-    let name = extraction.as_str();
-    let written = match note {
-        Note::Published(text) => {
-            let update = format!("update {SCHEMA}.stream set published = $2 where extraction = $1");
-            client.execute(&update, &[&name, &text]).await
-        }
+    match note {
+        Note::Published(parts) => keep_published(client, target, extraction, parts).await,
         Note::WentBack => {
             let update = format!("update {SCHEMA}.stream set timeline = 0 where extraction = $1");
-            client.execute(&update, &[&name]).await
+            client
+                .execute(&update, &[&extraction.as_str()])
+                .await
+                .map(drop)
+                .map_err(MoverError::sql(target, "writing the stream's row"))
         }
-    };
-    written
-        .map(drop)
-        .map_err(MoverError::sql(target, "writing the stream's row"))
+    }
 }
 
 /// Where a stream begins anew.
@@ -152,7 +187,7 @@ pub(crate) async fn begin_anew(
 ) -> Result<bool, MoverError> {
     let update = format!(
         "update {SCHEMA}.stream set state = $2, epoch = $3, position = $4, \
-            system_identifier = $5, timeline = $6, published = $7, changed_at = now() \
+            system_identifier = $5, timeline = $6, changed_at = now() \
          where extraction = $1"
     );
     let (word, epoch) = words(beginning.state);
@@ -166,10 +201,10 @@ pub(crate) async fn begin_anew(
                 &PgLsn::from(beginning.position.0),
                 &beginning.system_identifier,
                 &beginning.timeline,
-                &beginning.published,
             ],
         )
         .await
         .map_err(MoverError::sql(target, "writing the stream's row"))?;
+    keep_published(client, target, extraction, beginning.published).await?;
     Ok(changed == 1)
 }
