@@ -168,6 +168,10 @@ impl Replication {
         if self.retry.waits() {
             return;
         }
+        if matches!(due, Some(Work::Recopy(_))) {
+            // It ends the followers, whatever becomes of it.
+            self.following = false;
+        }
         *running = due.map(|work| RunningWork {
             future: work.begin(&self.context),
             work,

@@ -240,10 +240,11 @@ impl ports::Mover for LocalMover {
     async fn recopy(&self, owner: Side) -> Result<Recopied, WorkError> {
         self.followers.stop();
         let claims = self.claims(&Side::BOTH).await?;
+        // Positions of the log before mean nothing if its server was replaced,
+        // whatever becomes of this.
+        self.applied.reset();
         let recopied = self.mover.recopy(&claims, owner).await;
         let recopied = recopied.map_err(work_error)?;
-        // Positions of the log before mean nothing if its server was replaced.
-        self.applied.reset();
         Ok(Recopied {
             rows: recopied.rows,
             written: recopied.written,

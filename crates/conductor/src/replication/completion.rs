@@ -190,8 +190,7 @@ impl Replication {
             return Ok(());
         }
         if matches!(work, Work::Recopy(_)) {
-            // Nothing has changed; the streams say again what is wrong with them.
-            self.following = false;
+            // No row has changed; the streams say again what is wrong with them.
             self.reply(|request| request == Request::Recopy, &failed);
             return Ok(());
         }
@@ -205,6 +204,8 @@ impl Replication {
             }
             Work::Check => self.reply(|request| request == Request::Start, &failed),
             Work::Verify(_) => self.reply(|request| request == Request::Verify, &failed),
+            // The rows were copied; what is wrong with the streams, the status says.
+            Work::Follow => self.reply_recopied(),
             // Tried again until it works; those who wait are told why not
             // when it is not the network's fault.
             Work::Prepare(_) | Work::Copy if matches!(error, WorkError::Permanent(_)) => {

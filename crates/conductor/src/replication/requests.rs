@@ -46,6 +46,15 @@ impl Replication {
                 return Ok(());
             }
             Request::Withdraw => Command::Withdraw,
+            // It would throw away what was read so far.
+            Request::HandOver(_) | Request::RollBackUnverified
+                if self.waits_for(Request::Recopy) =>
+            {
+                let text =
+                    "its rows are being copied again (`banyan recopy`): wait until that ends";
+                pending.reply(Err(RequestError::Failed(text.to_owned())));
+                return Ok(());
+            }
             Request::HandOver(to) => Command::HandOver {
                 to,
                 nonce: Nonce(Uuid::new_v4()),

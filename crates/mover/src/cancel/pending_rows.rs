@@ -8,7 +8,7 @@ use crate::{
     },
     error::MoverError,
     extraction::Mover,
-    follow::Follower,
+    follow::{FollowPhase, Follower},
     layout::FenceScope,
     objects::{
         fence,
@@ -89,11 +89,12 @@ impl Mover {
         let arriving = async {
             let sampler = Sampler::start(Side::Service, self.database(Side::Service));
             let position = sampler.sample().await?;
-            let mut applied = follower.applied();
-            applied
-                .wait_for(|applied| *applied >= position)
-                .await
-                .ok()?;
+            // A stored position says nothing before the stream runs: its server may
+            // have been restored, and its log begun anew.
+            let mut status = follower.status();
+            let arrived = status
+                .wait_for(|now| now.phase == FollowPhase::Streaming && now.applied >= position);
+            arrived.await.ok()?;
             Some(())
         };
         let arrived = tokio::time::timeout(LIMIT, arriving).await;

@@ -306,6 +306,9 @@ impl Mover {
         loop {
             let published = async {
                 let transaction = lock_retry::begin(source).await?;
+                let names = sql::tables(moved.iter().map(|table| table.name(side)));
+                let displaced = lock_retry::displace_autovacuum(&transaction, &names).await;
+                displaced.map_err(MoverError::sql(side, doing))?;
                 self.locked_for_recopy(&transaction, side, owner, claims)
                     .await?;
                 let drop = format!("drop publication if exists {}", sql::identifier(&name));
@@ -418,7 +421,8 @@ fn by_key(table: &MovedTable, operators: &KeyOperators, side: Side) -> String {
 }
 
 /// Deletes what the owner does not have, or has with other values. As texts: some
-/// types know no equality, some call values equal that are not the same.
+/// types know no equality, some types and collations call values equal that are
+/// not the same.
 fn other_rows_deleted(
     table: &MovedTable,
     operators: &KeyOperators,
@@ -427,7 +431,7 @@ fn other_rows_deleted(
 ) -> String {
     let same = table.column_names(side).into_iter().map(|name| {
         let name = sql::identifier(name);
-        format!("t.{name}::text is not distinct from f.{name}::text")
+        format!("t.{name}::text collate \"C\" is not distinct from f.{name}::text collate \"C\"")
     });
     format!(
         "delete from {} t where not exists (select from {} f where {} and {})",

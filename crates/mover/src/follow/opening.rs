@@ -153,7 +153,8 @@ fn way_out(direction: Direction, owner: Owner, extraction: &ReplicatedExtraction
              service's tables)"
         ),
         Owner::Service | Owner::Nobody => format!(
-            "the service keeps the data: run `banyan finish {name}` (there is no rollback then)"
+            "the service keeps the data: carry over by hand what only the monolith has, then run \
+             `banyan finish {name}` (there is no rollback then)"
         ),
     };
     if extraction.appends() {

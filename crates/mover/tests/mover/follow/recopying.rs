@@ -14,15 +14,17 @@ use tokio_postgres::Client;
 const FORWARD: &str = "banyan_big_contracts_forward";
 const REVERSE: &str = "banyan_big_contracts_reverse";
 
-const SEED: &str = "insert into contracts (title, slot, u) \
-        select 'seed ' || n, n, gen_random_uuid() from generate_series(1, 50) n; \
+const SEED: &str = "insert into contracts (title, slot, u, word) \
+        select 'seed ' || n, n, gen_random_uuid(), 'word' from generate_series(1, 50) n; \
     insert into lines select id, 1, title from contracts";
 
-/// Of each kind, and two rows that exchange unique values.
+/// Of each kind, two rows that exchange unique values, and a value that the
+/// column's collation calls equal.
 const CHANGES: &str = "insert into contracts (title, amount, terms, raw) \
         values ('new', 1.50, '{\"a\": [1, null]}', '\\x00ff'); \
     delete from lines where contract_id = 2; delete from contracts where id = 2; \
     update contracts set title = 'changed', tags = array['x', null] where id = 3; \
+    update contracts set word = 'WORD' where id = 6; \
     update contracts set slot = -1 where id = 4; update contracts set slot = 4 where id = 5; \
     update contracts set slot = 5 where id = 4";
 

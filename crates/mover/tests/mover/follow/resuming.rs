@@ -83,28 +83,31 @@ async fn a_failed_stream_is_failed_until_it_is_past_the_cause() -> Result<()> {
     Ok(())
 }
 
-/// As a target says that is being failed over.
+/// What a target says that is being failed over, and one whose disk is full.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_is_read_only_is_waited_for() -> Result<()> {
+async fn a_target_that_takes_no_writes_is_waited_for() -> Result<()> {
     let scene = Scene::new("").await?;
     let (user, target) = (
         scene.user(Side::Monolith).await?,
         scene.user(Side::Service).await?,
     );
-    target.batch_execute(&trap("25006")).await?;
-    user.batch_execute("insert into contracts (title) values ('bad')")
-        .await?;
     let forward = scene.follow(Direction::Forward);
-    let now = status(&forward, "several attempts", |now| now.attempts > 3).await?;
-    ensure!(
-        matches!(
-            now.phase,
-            FollowPhase::Retrying { .. } | FollowPhase::Streaming
-        ),
-        "{now:?}"
-    );
-    target.batch_execute(RELEASE).await?;
-    scene.caught_up(&forward, Side::Monolith).await?;
-    ensure!(scene.same().await? == 1);
+    for (code, rows) in [("25006", 1), ("53100", 2)] {
+        target.batch_execute(&trap(code)).await?;
+        user.batch_execute("insert into contracts (title) values ('bad')")
+            .await?;
+        let before = forward.status().borrow().attempts;
+        let now = status(&forward, code, |now| now.attempts > before + 3).await?;
+        ensure!(
+            matches!(
+                now.phase,
+                FollowPhase::Retrying { .. } | FollowPhase::Streaming
+            ),
+            "{code}: {now:?}"
+        );
+        target.batch_execute(RELEASE).await?;
+        scene.caught_up(&forward, Side::Monolith).await?;
+        ensure!(scene.same().await? == rows);
+    }
     Ok(())
 }

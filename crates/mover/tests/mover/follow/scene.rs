@@ -27,6 +27,7 @@ use uuid::Uuid;
 pub const LIMIT: Duration = Duration::from_mins(1);
 
 pub const MONOLITH: &str = "
+create collation public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 create type public.mood as enum ('sad', 'it''s ok', 'happy');
 create domain public.code as text check (value <> 'never');
 create table public.contracts (
@@ -34,7 +35,7 @@ create table public.contracts (
     title varchar(40), amount numeric, price numeric(10,2), mood public.mood, code public.code,
     terms jsonb, tags text[], raw bytea, note text, fixed character(5), bits bit(4),
     at timestamptz, day date, span interval, score double precision, flag boolean,
-    u uuid unique, numbers integer[], slot integer unique
+    u uuid unique, numbers integer[], slot integer unique, word text collate public.ci
 );
 create table public.lines (
     contract_id bigint not null references public.contracts deferrable initially deferred,
@@ -49,6 +50,7 @@ create table public.unrelated (id bigint generated always as identity primary ke
 
 const SERVICE: &str = "
 create schema svc;
+create collation public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 create type public.mood as enum ('happy', 'sad', 'it''s ok');
 create domain public.code as text check (value <> 'never');
 create table svc.agreements (
@@ -56,7 +58,7 @@ create table svc.agreements (
     name text, amount numeric, price numeric(10,2), mood public.mood, code public.code,
     terms jsonb, tags text[], raw bytea, note text, fixed character(5), bits bit(4),
     at timestamptz, day date, span interval, score double precision, flag boolean,
-    u uuid unique, numbers integer[], slot integer unique
+    u uuid unique, numbers integer[], slot integer unique, word text collate public.ci
 );
 create table svc.lines (
     agreement bigint not null references svc.agreements deferrable initially deferred,
