@@ -211,11 +211,6 @@ impl Reporter {
             }
             mended
         });
-        self.applied.send_if_modified(|applied| {
-            let further = position > *applied;
-            *applied = position.max(*applied);
-            further
-        });
         self.status.send_modify(|status| {
             if mended {
                 status.phase = FollowPhase::Streaming;
@@ -230,6 +225,12 @@ impl Reporter {
             if status.lag_bytes == 0 && status.phase == FollowPhase::Streaming {
                 status.lag_seconds = 0.0;
             }
+        });
+        // Last: who waits for it finds the status as it then is.
+        self.applied.send_if_modified(|applied| {
+            let further = position > *applied;
+            *applied = position.max(*applied);
+            further
         });
     }
 
