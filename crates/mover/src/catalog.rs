@@ -216,15 +216,15 @@ const TABLE: &str = "select c.oid, c.relkind::text, c.relreplident::text, c.relr
 const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypmod), \
         a.attnotnull, a.attgenerated <> '', a.atthasdef or a.attidentity <> '', \
         coalesce( \
+            (select d.refobjid::regclass::text from pg_attrdef f \
+                join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid \
+                join pg_class q on q.oid = d.refobjid and q.relkind = 'S' \
+                where f.adrelid = a.attrelid and f.adnum = a.attnum order by d.refobjid limit 1), \
             (select s.refseq::regclass::text from (select d.objid as refseq from pg_depend d \
                 join pg_class q on q.oid = d.objid and q.relkind = 'S' \
                 where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
                   and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
-                  and d.deptype in ('a', 'i') limit 1) s), \
-            (select d.refobjid::regclass::text from pg_attrdef f \
-                join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid \
-                join pg_class q on q.oid = d.refobjid and q.relkind = 'S' \
-                where f.adrelid = a.attrelid and f.adnum = a.attnum limit 1)), \
+                  and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1) s)), \
         a.attnum, a.atttypid, coalesce(pg_get_expr(e.adbin, e.adrelid), ''), a.attidentity::text, \
         coalesce((select c.collname || case when c.collisdeterministic then '' \
                 else ' (not deterministic)' end from pg_collation c join pg_type t on t.oid = a.atttypid \

@@ -24,7 +24,8 @@ const UNIQUE: &str = "select x.relname::text, \
         quote_ident(n.nspname) \
     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid \
     join pg_namespace n on n.oid = c.relnamespace \
-    where n.nspname = $1 and c.relname = $2 and i.indisunique and not i.indisprimary order by 1";
+    where n.nspname = $1 and c.relname = $2 and i.indisunique and i.indisvalid \
+      and not i.indisprimary order by 1";
 
 const RULES: &str = "select k.conname::text, pg_get_constraintdef(k.oid), k.contype = 'x', \
         k.condeferrable, quote_ident(n.nspname) \

@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 const BUILT_IN: &str = "pg_catalog";
 
 /// Of each column in a unique index, where the index's operator for equality
-/// is: the others of its class are beside it.
-const SCHEMAS: &str = "select distinct a.attname::text, n.nspname::text \
+/// is: the others of its class are beside it. The primary key's comes last, and is
+/// the one that counts.
+const SCHEMAS: &str = "select a.attname::text, n.nspname::text \
     from pg_index i join pg_class c on c.oid = i.indrelid \
     join pg_namespace s on s.oid = c.relnamespace \
     cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) k(attnum, class) \
@@ -27,7 +28,8 @@ const SCHEMAS: &str = "select distinct a.attname::text, n.nspname::text \
     join pg_amop e on e.amopfamily = p.opcfamily and e.amoplefttype = p.opcintype \
         and e.amoprighttype = p.opcintype and e.amopstrategy = 3 \
     join pg_operator o on o.oid = e.amopopr join pg_namespace n on n.oid = o.oprnamespace \
-    where s.nspname = $1 and c.relname = $2 and i.indisunique";
+    where s.nspname = $1 and c.relname = $2 and i.indisunique \
+    order by i.indisprimary";
 
 /// The operators of one table on one side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use plan::{TableMapping, TableName, TableWrites};
 use protocol::Side;
 use sequence::{Position, Range};
 
-/// Moved columns with the sequence that they draw from, their own first. What
+/// Moved columns with the sequence that they draw from: the default's, which need
+/// not be the one that belongs to them, an identity's, their own. What
 /// the column's type cannot hold is out of the sequence's bounds.
 const SEQUENCES: &str = "select n.nspname::text, c.relname::text, a.attname::text, \
         q.oid::regclass::text, s.seqincrement, \
@@ -32,14 +33,14 @@ const SEQUENCES: &str = "select n.nspname::text, c.relname::text, a.attname::tex
     join pg_class c on c.relnamespace = n.oid and c.relname = t.name \
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
     cross join lateral (select coalesce( \
-        (select d.objid from pg_depend d join pg_class o on o.oid = d.objid and o.relkind = 'S' \
-            where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
-              and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
-              and d.deptype in ('a', 'i') limit 1), \
         (select d.refobjid from pg_attrdef f \
             join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid \
             join pg_class o on o.oid = d.refobjid and o.relkind = 'S' \
-            where f.adrelid = a.attrelid and f.adnum = a.attnum limit 1))) found(oid) \
+            where f.adrelid = a.attrelid and f.adnum = a.attnum order by 1 limit 1), \
+        (select d.objid from pg_depend d join pg_class o on o.oid = d.objid and o.relkind = 'S' \
+            where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
+              and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
+              and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1))) found(oid) \
     join pg_class q on q.oid = found.oid join pg_sequence s on s.seqrelid = q.oid \
     order by t.at, a.attnum";
 

@@ -6,6 +6,7 @@ use crate::{
         Column, Identity,
         constraints::common_names,
         definition::{Effect, Shape, TypeDefinition},
+        text::unqualified,
     },
     database::sql,
 };
@@ -39,7 +40,9 @@ pub(super) fn computed(
     findings: &mut Vec<Finding>,
 ) {
     let (old, new) = expressions(mapping, column, twin);
-    if old == new {
+    // What both sides have in the monolith's schema is not in that of the service's
+    // table, where it is printed with it.
+    if old == without_schemas(mapping, new.clone()) {
         return;
     }
     let (table, name) = (sql::table(&mapping.service), sql::identifier(&twin.name));
@@ -64,6 +67,14 @@ fn expressions(mapping: &TableMapping, column: &Column, twin: &Column) -> (Strin
         common_names(mapping, Side::Monolith, &column.expression),
         common_names(mapping, Side::Service, &twin.expression),
     )
+}
+
+/// The text without the schemas of the pair, as they may be spelled.
+fn without_schemas(mapping: &TableMapping, text: String) -> String {
+    let schemas = [&mapping.monolith.schema, &mapping.service.schema];
+    schemas.into_iter().fold(text, |text, schema| {
+        unqualified(&unqualified(&text, schema), &sql::identifier(schema))
+    })
 }
 
 fn types(mapping: &TableMapping, column: &Column, twin: &Column, findings: &mut Vec<Finding>) {

@@ -35,11 +35,12 @@ const FEWEST_TRANSACTIONS: usize = 3;
 /// numbers come again.
 const AGE_MAX: i32 = 100_000_000;
 
-/// Tables that our role may read whole, in a schema that is no one's of ours.
+/// Tables that our role may read whole, and whose rows have addresses, in a schema that is no one's of ours.
 const STAYING: &str = "select n.nspname::text, c.relname::text \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     left join pg_stat_user_tables s on s.relid = c.oid \
     where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' \
+      and c.relam = (select oid from pg_am where amname = 'heap') \
       and n.nspname not in ('information_schema', 'banyan') \
       and c.oid <> all($1::text[]::regclass[]) \
       and has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') \
@@ -185,7 +186,7 @@ fn newest(table: &TableName) -> String {
     let table = sql::table(table);
     let name = sql::literal(&table);
     format!(
-        "select distinct xmin::text::bigint as writer from {table} \
+        "select distinct xmin::text::bigint as writer from only {table} \
          where ctid >= (select format('(%s,0)', greatest(0, \
              pg_relation_size({name}::regclass) / current_setting('block_size')::bigint \
              - $1::bigint))::tid) \

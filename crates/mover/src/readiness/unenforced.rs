@@ -5,17 +5,28 @@
 //! fire then. Those that the source has alike were enforced there. The others
 //! are compared with the rows: one query for each, which tells how many rows
 //! break it, and the primary key of one.
+//!
+//! Nothing is held meanwhile, but a large table takes its time. A switch waits for
+//! it up to a bound; a rollback hardly at all, since who goes back at night has no
+//! time, and what was not enforced there is a broken dump, no lost row.
 
 use crate::{
     catalog::{
         self, MovedTable,
         constraints::{self, ForeignKey, UniqueIndex},
+        operators::KeyOperators,
     },
     database::{session::Session, sql},
     error::MoverError,
 };
 use plan::{TableMapping, TableName};
 use protocol::Side;
+use std::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
+
+/// How long all queries together may take before a switch, and before a rollback.
+const SWITCH_LIMIT: Duration = Duration::from_mins(5);
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A constraint that rows of the target break.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +48,17 @@ pub(super) async fn look(
     };
     let tables = catalog::moved_tables(mappings, monolith, service).await?;
     let mut found = Vec::new();
+    let deadline = Instant::now() + limit(target.side());
     for key in only_at_target(mappings, monolith, service, target.side()).await? {
         if let Some(table) = tables
             .iter()
             .find(|table| *table.name(target.side()) == key.from)
         {
             let problem = "refer to nothing";
-            let condition = orphans(&key);
+            let operators = KeyOperators::of(target, &key.to).await?;
+            let condition = orphans(&key, &operators);
             let name = &key.name;
-            found.extend(broken(target, table, name, &condition, problem).await?);
+            found.extend(broken(target, table, name, &condition, problem, deadline).await?);
         }
     }
     for table in &tables {
@@ -61,9 +74,11 @@ pub(super) async fn look(
             &new
         };
         for index in own.iter().filter(|index| index.deferrable).filter(alone) {
-            let condition = duplicates(table.name(target.side()), index);
+            let name = table.name(target.side());
+            let operators = KeyOperators::of(target, name).await?;
+            let condition = duplicates(name, index, &operators);
             let problem = "are there more than once";
-            found.extend(broken(target, table, &index.name, &condition, problem).await?);
+            found.extend(broken(target, table, &index.name, &condition, problem, deadline).await?);
         }
     }
     Ok(found)
@@ -106,16 +121,18 @@ async fn only_at_target(
     Ok(found.cloned().collect())
 }
 
-fn orphans(key: &ForeignKey) -> String {
+fn orphans(key: &ForeignKey, operators: &KeyOperators) -> String {
     let names = key.columns.iter().map(|name| sql::identifier(name));
     let given: Vec<String> = names
         .clone()
         .map(|name| format!("r.{name} is not null"))
         .collect();
-    let others = key.to_columns.iter().map(|name| sql::identifier(name));
     let same: Vec<String> = names
-        .zip(others)
-        .map(|(name, other)| format!("o.{other} = r.{name}"))
+        .zip(&key.to_columns)
+        .map(|(name, other)| {
+            let equals = operators.between(other, "=");
+            format!("o.{} {equals} r.{name}", sql::identifier(other))
+        })
         .collect();
     format!(
         "{} and not exists (select from {} o where {})",
@@ -125,7 +142,7 @@ fn orphans(key: &ForeignKey) -> String {
     )
 }
 
-fn duplicates(table: &TableName, index: &UniqueIndex) -> String {
+fn duplicates(table: &TableName, index: &UniqueIndex, operators: &KeyOperators) -> String {
     let columns = sql::identifiers(index.columns.iter().map(String::as_str));
     let own: Vec<String> = index
         .columns
@@ -141,10 +158,20 @@ fn duplicates(table: &TableName, index: &UniqueIndex) -> String {
     } else {
         format!("{} and ", given.join(" and "))
     };
+    let same: Vec<String> = index
+        .columns
+        .iter()
+        .zip(&own)
+        .map(|(column, own)| {
+            let equals = operators.between(column, "=");
+            format!("d.{} {equals} {own}", sql::identifier(column))
+        })
+        .collect();
     format!(
-        "{nulls}({}) in (select {columns} from {} group by {columns} having count(*) > 1)",
-        own.join(", "),
-        sql::table(table)
+        "{nulls}exists (select from (select {columns} from {} group by {columns} \
+         having count(*) > 1) d where {})",
+        sql::table(table),
+        same.join(" and ")
     )
 }
 
@@ -154,9 +181,11 @@ async fn broken(
     constraint: &str,
     condition: &str,
     problem: &str,
+    deadline: Instant,
 ) -> Result<Option<Broken>, MoverError> {
     let side = target.side();
     let name = table.name(side);
+    let wrap = || MoverError::sql(side, "looking for rows that break a constraint");
     let key: Vec<String> = table
         .key_names(side)
         .iter()
@@ -167,13 +196,18 @@ async fn broken(
         key.join(", "),
         sql::table(name)
     );
-    let row = target
-        .query_one(&query, &[])
-        .await
-        .map_err(MoverError::sql(
-            side,
-            "looking for rows that break a constraint",
-        ))?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let bound = format!("set statement_timeout = {}", left.as_millis().max(1));
+    target.batch_execute(&bound).await.map_err(wrap())?;
+    let looked = target.query_one(&query, &[]).await;
+    let unbound = target.batch_execute("set statement_timeout = 0").await;
+    let row = match looked {
+        Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
+            return Ok(not_looked_through(side, name, constraint));
+        }
+        looked => looked.map_err(wrap())?,
+    };
+    unbound.map_err(wrap())?;
     let (count, first): (i64, String) = (row.get(0), row.get(1));
     Ok((count > 0).then(|| Broken {
         object: format!("constraint {constraint} of {name} in the {side}'s database"),
@@ -190,4 +224,34 @@ async fn broken(
             sql::identifier(constraint)
         ),
     }))
+}
+
+fn limit(target: Side) -> Duration {
+    match target {
+        Side::Service => SWITCH_LIMIT,
+        Side::Monolith => ROLLBACK_LIMIT,
+    }
+}
+
+/// The time was over.
+fn not_looked_through(side: Side, table: &TableName, constraint: &str) -> Option<Broken> {
+    if side == Side::Monolith {
+        tracing::warn!(%table, constraint, "not looked through before a rollback, which has no time");
+        return None;
+    }
+    Some(Broken {
+        object: format!("constraint {constraint} of {table} in the {side}'s database"),
+        problem: format!(
+            "it was not enforced while rows were applied, and they could not be looked through in \
+             {:?}",
+            limit(side)
+        ),
+        remedy: format!(
+            "Give the {}'s table one like it, or run in the {side}'s database: alter table {} drop \
+             constraint {}",
+            side.other(),
+            sql::table(table),
+            sql::identifier(constraint)
+        ),
+    })
 }

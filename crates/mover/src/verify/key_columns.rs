@@ -178,10 +178,11 @@ fn lexicographic(key: &[KeyColumn], values: &[String], bound: Bound) -> String {
 /// The type without a length, by which a cast would cut a longer value off.
 fn unbounded(column: &MovedColumn, side: Side) -> String {
     let name = column.type_name(side);
+    let array = if name.ends_with("[]") { "[]" } else { "" };
     if name.starts_with("character varying(") {
-        "character varying".to_owned()
+        format!("character varying{array}")
     } else if name.starts_with("character(") {
-        "bpchar".to_owned()
+        format!("bpchar{array}")
     } else {
         name.to_owned()
     }

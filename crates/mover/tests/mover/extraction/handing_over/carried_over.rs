@@ -27,7 +27,8 @@ async fn switched(pair: &Pair, claims: &Claims) -> Result<()> {
     Ok(pair.mover.open(claims, &handover(1)).await?)
 }
 
-/// Also sequences that go down, in steps, or are used by a default only.
+/// Also sequences that go down, in steps, or are used by a default only, though
+/// another one belongs to the column.
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_of_any_kind_move_past_the_old_owners() -> Result<()> {
     let tables = |schema: &str, more: &str| {
@@ -35,7 +36,9 @@ async fn sequences_of_any_kind_move_past_the_old_owners() -> Result<()> {
             "{more} create sequence {schema}.down increment -1; \
              create sequence {schema}.steps increment 10 start 3; \
              create table {schema}.a (id bigint default nextval('{schema}.down') primary key, \
-                 n bigint default nextval('{schema}.steps'), v text)"
+                 n bigint default nextval('{schema}.steps'), m bigserial, v text); \
+             create sequence {schema}.of_many start 5000; \
+             alter table {schema}.a alter m set default nextval('{schema}.of_many')"
         )
     };
     let pair = pair(
@@ -51,12 +54,13 @@ async fn sequences_of_any_kind_move_past_the_old_owners() -> Result<()> {
     let claims = pair.prepare_and_copy().await?;
     ensure!(blockers(&pair, Side::Monolith).await?.is_empty());
     switched(&pair, &claims).await?;
-    let new = "insert into svc.a (v) values ('n') returning id, n";
+    let new = "insert into svc.a (v) values ('n') returning id, n, m";
     let row = pair.service.query_one(new, &[]).await?;
-    let (id, n): (i64, i64) = (row.get(0), row.get(1));
+    let (id, n, m): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     ensure!(id == -450 - 1000 - 1, "{id}");
     // 3, 13, 23 and so on, past the last of 450 by at least 1000.
     ensure!(n == 3 + 449 * 10 + 1000 + 10, "{n}");
+    ensure!(m == 5000 + 449 + 1000 + 1, "{m}");
     Ok(())
 }
 
@@ -99,15 +103,16 @@ async fn sequences_in_the_way_are_found_before_anything_is_held() -> Result<()> 
 }
 
 /// Foreign keys and deferrable unique constraints are not enforced while rows
-/// are applied.
+/// are applied. Their columns' types may be an extension's, with operators in its
+/// schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_the_targets_constraints_forbid_stand_in_the_way() -> Result<()> {
-    let monolith = "create table a (id bigint primary key, v text); \
+    let monolith = "create extension ltree; create table a (id bigint primary key, v ltree); \
          create table b (id bigint primary key, a bigint); \
          insert into a values (1, 'same'), (2, 'same'), (3, null), (4, null); \
          insert into b values (1, 1), (2, null), (7, 70), (8, 80)";
-    let service = "create schema svc; \
-         create table svc.a (id bigint primary key, v text unique deferrable); \
+    let service = "create extension ltree; create schema svc; \
+         create table svc.a (id bigint primary key, v ltree unique deferrable); \
          create table svc.b (id bigint primary key, a bigint references svc.a)";
     let pair = pair("unenforced", monolith, service, super::TABLES).await?;
     pair.prepare_and_copy().await?;
