@@ -36,8 +36,9 @@ const LOG_FILTER: &str = "info";
 /// its data together, with no failed request and no lost write, and with a way
 /// back that loses nothing either.
 ///
-/// The usual order: check, serve, start, verify, shift, switch; and rollback,
-/// if need be. `banyan VERB --help` says what each does.
+/// The usual order: check, serve, start, verify, shift, switch, finish. Back:
+/// withdraw before a switch, rollback after it; cancel ends what the monolith
+/// owns. When something fails: status. `banyan COMMAND --help` says what each does.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80)]
 pub(crate) struct Arguments {
@@ -75,9 +76,9 @@ struct SharedArguments {
 enum Verb {
     /// Look whether the plan can be carried out. Touches nothing.
     ///
-    /// Reads the plan and both databases, and lists everything that cannot be
-    /// moved safely, each with its id and its remedy. Exit code 2 if there is
-    /// any.
+    /// Reads the plan and both databases, and lists what it finds, each with its
+    /// id and its remedy. `refused` stands in the way of `start`, and the exit
+    /// code is 2; `warning` does not.
     Check {
         /// Explain one finding by its id (BN-012) instead.
         #[arg(long, value_name = "ID")]
@@ -110,6 +111,12 @@ enum Verb {
     /// goes on as before; undo it with `cancel`.
     Start(ExtractionArgument),
     /// Show where every extraction is.
+    ///
+    /// Phases: planned, preparing, copying, following (the monolith owns),
+    /// switching, switched (the service owns), rolling-back, cancelling,
+    /// finishing, finished; shared. Streams: applying; waiting (the way back
+    /// before the first switch); stopped (from the side that does not own);
+    /// connecting, retrying; failed (somebody has to do something); ended.
     Status,
     /// Show who was seen to write an extraction's tables in the monolith.
     ///
@@ -127,7 +134,8 @@ enum Verb {
     },
     /// Compare both sides row by row, while they are in use.
     ///
-    /// Prints every differing key. Exit code 1 if there is any.
+    /// Prints the keys that differ, the first 1000 of them. Exit code 1 if there
+    /// is any.
     Verify(ExtractionArgument),
     /// Send a share of the clients' reads to the service.
     ///
@@ -173,11 +181,12 @@ enum Verb {
         #[arg(long)]
         unverified: bool,
     },
-    /// End an extraction that has not switched, without a trace.
+    /// End an extraction that the monolith owns: nothing of Banyan's stays.
     ///
     /// Removes everything of Banyan's from both databases, and the rows it
     /// copied from the service's tables. Shared data are not touched. Where the
-    /// service owned the data for a while, its rows stay, and are told.
+    /// service owned the data for a while, its rows stay, and
+    /// their tables are named.
     Cancel {
         #[command(flatten)]
         which: Dangerous,
@@ -200,8 +209,8 @@ enum Verb {
     /// Go on where a change stream has lost changes, as `status` then says.
     ///
     /// A slot was dropped, advanced or lost its log, a publication was edited, a
-    /// server was restored or promoted. Makes the rows of the side that does not own
-    /// the owner's: what differs is changed in one transaction, what only that side
+    /// server was restored or promoted. Makes the other side's rows equal to the
+    /// owner's: what differs is changed in one transaction, what only that side
     /// has is deleted. Then both streams go on. Where only the stream to the owner
     /// has lost changes, no row is touched.
     Recopy(Dangerous),
@@ -446,7 +455,7 @@ fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
         let text = "this asks before it acts, and there is no terminal to ask on. Add --yes";
         return Err(Failure::Refused(text.to_owned()));
     }
-    eprint!("{question} [y/N] ");
+    eprint!("{} ", render::wrapped(&format!("{question} [y/N]")));
     let mut line = String::new();
     std::io::stderr().flush().map_err(Failure::refused)?;
     input

@@ -136,11 +136,11 @@ impl Mover {
             found.push(blocker(table.to_string(), problem, &remedy));
         }
         if let Some(difference) = edited {
+            let extraction = &self.extraction.name;
             let remedy = format!(
-                "Changes may be missing on the other side. Run `{}{}`, and prove it with `banyan \
-                 verify`",
-                published.map_or_else(String::new, |_| publication::drop_statement(&name) + "; "),
-                publication::create_statement(&name, self.tables(side))
+                "Changes may be missing on the other side. Run `banyan recopy {extraction}`: it \
+                 makes the publication again and brings over what is missing. Then `banyan verify \
+                 {extraction}`"
             );
             let object = format!("publication {name} in the {side}'s database");
             found.push(blocker(object, difference, &remedy));

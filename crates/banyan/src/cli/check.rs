@@ -121,11 +121,20 @@ fn conclusion(findings: &[Finding], moves: bool) -> String {
         _ => format!(" with {warnings} warnings"),
     };
     let explained = findings.first().map_or_else(String::new, |one| {
-        format!(" More on each: `banyan check --explain {}`.", one.id)
+        format!(
+            "\nWhat a finding means: `banyan check --explain {}`.",
+            one.id
+        )
     });
     if refused == 0 {
-        let next = if moves { ", then `banyan start`" } else { "" };
-        format!("Passed{warned}. Next: `banyan serve`{next}.{explained}")
+        let next = if moves {
+            ", then `banyan start NAME`"
+        } else {
+            ""
+        };
+        format!(
+            "Passed{warned}. Next: `banyan serve` (`--take-over` where one runs){next}.{explained}"
+        )
     } else {
         format!("Refused ({refused}){warned}. Nothing was touched.{explained}")
     }
@@ -152,8 +161,8 @@ mod tests {
     fn every_outcome_has_its_last_line() {
         let warning = Finding::warn(FindingId::ColumnAtService, "o", "p", "r");
         let refusal = Finding::refuse(FindingId::NoTable, "o", "p", "r");
-        let explained = "Refused (1). Nothing was touched. More on each: `banyan check --explain \
-                         BN-040`.";
+        let explained = "Refused (1). Nothing was touched.\nWhat a finding means: `banyan check \
+                         --explain BN-040`.";
         let cases = [
             (Vec::new(), "Passed. Next:"),
             (vec![warning.clone()], "Passed with 1 warning. Next:"),
@@ -167,7 +176,10 @@ mod tests {
             let line = conclusion(&findings, true);
             assert!(line.starts_with(expected), "{line}");
         }
-        assert_eq!(conclusion(&[], false), "Passed. Next: `banyan serve`.");
+        assert_eq!(
+            conclusion(&[], false),
+            "Passed. Next: `banyan serve` (`--take-over` where one runs)."
+        );
     }
 
     #[test]

@@ -33,10 +33,11 @@ pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<
         return render::json(&reply.status);
     }
     if reply.status.writes_percent.is_some() {
-        say!(
+        let begun = format!(
             "`{extraction}` has begun. Both sides share its data, so nothing is copied. Next: \
              `banyan shift {extraction} --reads 5% --writes 5%`."
         );
+        say!("{}", render::wrapped(&begun));
         return Ok(());
     }
     say!(
@@ -61,6 +62,13 @@ pub(super) async fn verify(state: &Path, extraction: &str, json: bool) -> Result
             found.differences
         );
         render::differences(&found.report);
+        if found.differences > 0 {
+            let next = format!(
+                "Look at them first. `banyan recopy {extraction}` makes the other side's rows as \
+                 the owner's."
+            );
+            say!("{}", render::wrapped(&next));
+        }
     }
     if found.differences == 0 {
         Ok(())
@@ -119,10 +127,11 @@ pub(super) async fn hand_over(
         } else {
             "monolith"
         };
-        say!(
+        let all = format!(
             "All reads and writes of `{extraction}` go to the {side}. Both sides share its data, so \
              nothing was handed over."
         );
+        say!("{}", render::wrapped(&all));
     } else {
         render::handover(&last);
     }
@@ -157,7 +166,8 @@ pub(super) async fn cancel(
             Some(why) => format!("they could not be emptied: {why}"),
             None => "the service owned them for a while".to_owned(),
         };
-        say!("Rows stay in the service's {tables}, since {why}.");
+        let left = format!("Rows stay in the service's {tables}, since {why}.");
+        say!("{}", render::wrapped(&left));
         say!(
             "To start again, see whether somebody needs them, then empty them: `truncate {tables}`"
         );
@@ -184,12 +194,13 @@ pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result
 pub(super) async fn recopy_question(state: &Path, extraction: &str) -> Result<String, Failure> {
     let status = Client::find(state)?.status().await?;
     let found = status.extractions.iter().find(|one| one.name == extraction);
-    let sides = match found.map(|one| one.owner.as_str()) {
-        Some("service") => "the monolith's rows of it those of the service",
-        _ => "the service's rows of it those of the monolith",
+    let (other, owner) = match found.map(|one| one.owner.as_str()) {
+        Some("service") => ("monolith", "service"),
+        _ => ("service", "monolith"),
     };
     Ok(format!(
-        "Make {sides}, which owns them? What only the other side has is deleted."
+        "Make the {other}'s rows of `{extraction}` as the {owner}'s? What only the {other} has is \
+         deleted. Where only the stream to the owner has lost changes, no row is touched."
     ))
 }
 

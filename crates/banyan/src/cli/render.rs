@@ -92,6 +92,15 @@ pub(super) fn status(status: &Status) {
     }
     say!("{rows}");
     for one in &status.extractions {
+        // Not wrapped: what mends it is to be copied.
+        for (direction, stream) in [
+            ("forward", &one.progress.forward),
+            ("reverse", &one.progress.reverse),
+        ] {
+            if let Some(trouble) = stream.as_ref().and_then(|it| it.trouble.as_ref()) {
+                say!("{}: the {direction} stream: {trouble}", one.name);
+            }
+        }
         if let Some(trouble) = &one.trouble {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", trouble));
         }
@@ -168,7 +177,7 @@ fn shares(one: &ExtractionStatus) -> String {
 fn streams(one: &ExtractionStatus) -> String {
     let word = |name: &str, stream: &Option<StreamProgress>| {
         stream.as_ref().map(|stream| match &stream.trouble {
-            Some(trouble) => format!("{name}: {trouble}"),
+            Some(_) => format!("{name} {}, see below", stream.state),
             None => format!("{name} {}, {} B behind", stream.state, stream.lag_bytes),
         })
     };

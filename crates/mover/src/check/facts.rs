@@ -59,7 +59,10 @@ const SERVER: &str = "select current_setting('server_version_num')::integer, \
         (select count(*) from pg_prepared_xacts where database = current_database()), \
         pg_postmaster_start_time()::text";
 
-const ROLE: &str = "select r.rolname::text, r.rolsuper, r.rolreplication, \
+/// Amazon RDS and Aurora give the right to replicate by a role of theirs.
+const ROLE: &str = "select r.rolname::text, r.rolsuper, \
+        r.rolreplication or exists (select from pg_roles m \
+            where m.rolname = 'rds_replication' and pg_has_role(r.oid, m.oid, 'member')), \
         has_database_privilege(current_database(), 'CREATE'), \
         array(select f from unnest($1::text[]) f \
             where to_regprocedure('pg_catalog.' || f) is not null \

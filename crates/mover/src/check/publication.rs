@@ -14,7 +14,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts, mover: &Mover) -> Vec<Findi
     let tables = mover.tables(side).collect();
     let Some(found) = &facts.publication else {
         return if facts.prepared {
-            vec![edited(mover, side, object, "it is gone", "")]
+            vec![edited(mover, object, "it is gone")]
         } else {
             Vec::new()
         };
@@ -30,8 +30,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts, mover: &Mover) -> Vec<Findi
     };
     let drop = publication::drop_statement(&name);
     if facts.prepared {
-        let drop = format!("{drop}; ");
-        vec![edited(mover, side, object, &difference, &drop)]
+        vec![edited(mover, object, &difference)]
     } else if found.ours {
         // It is made again when the extraction is prepared.
         Vec::new()
@@ -51,15 +50,15 @@ pub(super) fn of_side(side: Side, facts: &SideFacts, mover: &Mover) -> Vec<Findi
     }
 }
 
-fn edited(mover: &Mover, side: Side, object: String, difference: &str, drop: &str) -> Finding {
-    let name = mover.layout().publication();
+fn edited(mover: &Mover, object: String, difference: &str) -> Finding {
+    let extraction = &mover.extraction().name;
     Finding::refuse(
         Id::PublicationEdited,
         object,
         format!("{difference}: changes may be missing on the other side"),
         format!(
-            "Run `{drop}{}`, and prove it with `banyan verify`",
-            publication::create_statement(&name, mover.tables(side))
+            "Run `banyan recopy {extraction}`: it makes the publication again and brings over what \
+             is missing. Then `banyan verify {extraction}`"
         ),
     )
 }

@@ -29,7 +29,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
             Id::SlotMayBeLost,
             format!(
                 "max_slot_wal_keep_size is {} MB: a stream that is down for longer than it takes to \
-                 write that loses its slot, and the way back with it",
+                 write that loses its slot, and needs `banyan recopy`",
                 retention.slot_keeps
             ),
             "Run: alter system set max_slot_wal_keep_size = -1; select pg_reload_conf(); and watch \
@@ -77,8 +77,8 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                  and may lack what a switch has decided",
                 retention.standbys
             ),
-            "Keep from failing over while an extraction lives, or cancel it before; make a standby \
-             that may be promoted synchronous during a switch",
+            "Keep from failing over while an extraction lives; after one run `banyan recopy`. Make a \
+             standby that may be promoted synchronous during a switch",
         );
     }
     let (slots, senders) = (facts.server.slots.free(), facts.server.senders.free());

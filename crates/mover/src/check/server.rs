@@ -174,7 +174,8 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
         findings.push(Finding::refuse(
             Id::NoReplicationRight,
             &object,
-            "it has not the REPLICATION right",
+            "it has not the REPLICATION right (on Amazon RDS and Aurora: it is no member of \
+             rds_replication)",
             format!("Run: alter role {quoted} replication"),
         ));
     }

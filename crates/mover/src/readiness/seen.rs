@@ -138,9 +138,9 @@ impl Observations {
                     one.rows, one.first_seen, one.last_seen
                 ),
                 &format!(
-                    "Run `banyan verify {extraction}`: it lists the rows that differ. Make the \
-                     {side}'s as the {other}'s, then verify again: once it finds none, this is \
-                     cleared"
+                    "Run `banyan verify {extraction}`: it lists the rows that differ. Save what is \
+                     to be kept; `banyan recopy {extraction}` makes the {side}'s as the {other}'s. \
+                     Then verify again: once it finds none, this is cleared"
                 ),
             )
         };

@@ -8,7 +8,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         Id::NoReplicationRight,
         "the role may not replicate",
         "Slots are made and read by roles with REPLICATION only.",
-        "Run as a superuser: alter role ... replication. On a managed database grant its replication role.",
+        "Run as a superuser: alter role ... replication. On Amazon RDS and Aurora: grant rds_replication to ...",
         "https://www.postgresql.org/docs/current/role-attributes.html",
     ),
     explain(
@@ -35,7 +35,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::RoleIsShared,
         "other applications use the role",
-        "The writers of a database must be told apart from Banyan.",
+        "The fence stops them as it stops everybody else, but they have Banyan's rights.",
         "Give Banyan a role of its own.",
         "https://www.postgresql.org/docs/current/ddl-priv.html",
     ),

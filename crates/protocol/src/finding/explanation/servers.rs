@@ -126,7 +126,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::SlotMayBeLost,
         "max_slot_wal_keep_size bounds what a slot may keep",
-        "A stream that is down while more than this is written loses its slot: before the switch all is copied again, after it the way back is closed.",
+        "A stream that is down while more than this is written loses its slot, and with it changes: `banyan recopy` compares all rows again. Where both sides insert into a table (`writes: append`) it cannot, and there is no way back.",
         "Set it to -1, or to more than the server writes in the longest outage that is to be survived, and watch the disk.",
         "https://www.postgresql.org/docs/current/runtime-config-replication.html",
     ),
@@ -155,7 +155,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         Id::StandbyFeedback,
         "a standby may lose what the primary has promised",
         "A standby that is promoted knows nothing of our slots, unless they are synchronized; and without hot_standby_feedback its long queries are cancelled by what is applied.",
-        "Before a failover, cancel the extraction or move its slots (version 17: failover slots). Prefer a synchronous standby during a switch.",
+        "Before a failover that is planned, move the slots (version 17: failover slots). After one, `status` asks for `banyan recopy`. Prefer a synchronous standby during a switch.",
         "https://www.postgresql.org/docs/current/logicaldecoding-explanation.html",
     ),
     explain(

@@ -127,7 +127,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         Id::PublicationEdited,
         "our publication was changed",
         "Changes that it did not publish are missing on the other side.",
-        "Run the statements of the finding, then `banyan verify`.",
+        "Run `banyan recopy NAME`: it makes the publication again and brings over what is missing. Then `banyan verify NAME`.",
         "https://www.postgresql.org/docs/current/sql-alterpublication.html",
     ),
     explain(

@@ -6,7 +6,7 @@ use crate::extraction::databases::{pair, show};
 use anyhow::{Context, Result, ensure};
 use protocol::{
     Side::{self, Monolith, Service},
-    finding::{Finding, Severity},
+    finding::{Finding, FindingId, Severity},
 };
 
 /// What takes a right away, in `{database}`, and what is said then.
@@ -149,6 +149,22 @@ async fn each_right_that_is_missing_is_named_and_given_back_by_what_is_printed()
             }
         }
     }
+    // Amazon gives the right by a role of its own. This server goes by the attribute,
+    // and refuses the connection.
+    let admin = pair.superuser(Monolith).await?;
+    let amazon = "create role rds_replication; alter role banyan_mover noreplication; \
+                  grant rds_replication to banyan_mover";
+    admin.batch_execute(amazon).await?;
+    let found = findings(&pair).await?;
+    ensure!(
+        found
+            .iter()
+            .all(|one| one.id != FindingId::NoReplicationRight),
+        "{}",
+        show(&found)
+    );
+    let ours = "alter role banyan_mover replication; drop role rds_replication";
+    admin.batch_execute(ours).await?;
     // What was given back is enough: nothing else is found when it begins.
     pair.prepare_and_copy().await?;
     Ok(())
