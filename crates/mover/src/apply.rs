@@ -60,7 +60,8 @@ const SESSION: &str = "set session_replication_role = replica; set statement_tim
     set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; \
     set enable_hashjoin = off; set enable_mergejoin = off";
 
-const BEGIN: &str = "begin isolation level read committed read write; \
+/// What is applied is told as durable.
+pub(crate) const BEGIN: &str = "begin isolation level read committed read write; \
     set local synchronous_commit = on";
 
 /// The places of those of these tables that a table which is not among them
@@ -258,9 +259,8 @@ impl Applier {
         let name = |&at: &usize| sql::table(tables.get(at).moved.name(side));
         // A table that others refer to cannot be truncated.
         let referred = self.referred_to(tables, &these).await?;
-        let (touched, free): (Vec<usize>, Vec<usize>) = these
-            .iter()
-            .partition(|&&at| self.cross_boundary.refer_to(at) || referred.contains(&at));
+        let (touched, free): (Vec<usize>, Vec<usize>) =
+            these.iter().partition(|at| referred.contains(at));
         let mut statements: Vec<String> = touched
             .iter()
             .map(|at| format!("delete from {}", name(at)))
@@ -391,6 +391,7 @@ impl Applier {
                 problem: "it was cancelled and begun anew by another `banyan serve`".to_owned(),
             });
         }
+        self.owner = owner.owner;
         self.split = keeps_own(side, &owner);
         self.transaction = Transaction::Begun;
         Ok(())

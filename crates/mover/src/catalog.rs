@@ -3,8 +3,7 @@
 //! [`MovedTable`] is what the rest of the mover works with: columns in one
 //! order for both sides, names by side, the key as positions in that order.
 //!
-//! A [`Column`] has its type down to the parts ([`definition`]), and prints as
-//! one line that is the same for as long as the column is what it was.
+//! A [`Column`] has its type down to the parts ([`definition`]).
 
 pub(crate) mod constraints;
 pub mod definition;
@@ -18,7 +17,6 @@ use crate::{database::session::Session, error::MoverError};
 use definition::{Difference, Effect, TypeDefinition};
 use plan::{TableMapping, TableName};
 use protocol::Side;
-use std::fmt;
 use tokio_postgres::GenericClient;
 use types::Types;
 
@@ -114,8 +112,6 @@ pub struct Table {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// `pg_attribute.attnum`: another one is another column, whatever its name.
-    pub number: i16,
     /// `format_type`.
     pub type_name: String,
     /// The type down to its parts.
@@ -170,42 +166,21 @@ impl Column {
     }
 }
 
-/// All that makes the column what it is, as one line: where it is the same at
-/// two moments, rows of then can be read as rows of now.
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.number, self.name, self.type_name)?;
-        if self.definition.to_string() != self.type_name {
-            write!(f, " = {}", self.definition)?;
-        }
-        if !self.collation.is_empty() {
-            write!(f, " collate {}", self.collation)?;
-        }
-        if self.not_null {
-            f.write_str(" not null")?;
-        }
-        if !self.expression.is_empty() {
-            let word = if self.generated {
-                "generated"
-            } else {
-                "default"
-            };
-            write!(f, " {word} {}", self.expression)?;
-        }
-        match self.identity {
-            Identity::No => Ok(()),
-            Identity::ByDefault => f.write_str(" identity by default"),
-            Identity::Always => f.write_str(" identity always"),
-        }
-    }
-}
-
 /// Types whose binary and text forms are the same, so that a column may be
 /// one here and the other there.
 pub fn binary_compatible(one: &str, other: &str) -> bool {
-    let text =
-        |name: &str| name == "text" || name.starts_with("character varying") || name == "citext";
-    one == other || (text(one) && text(other))
+    // Arrays carry the number of their element's type: those of `text` are others.
+    let array = |name: &str| is_varchar(name) && name.ends_with("[]");
+    one == other || (is_text(one) && is_text(other)) || (array(one) && array(other))
+}
+
+/// Whether a type is `text`, or `varchar` of any length; not an array of them.
+pub(crate) fn is_text(name: &str) -> bool {
+    name == "text" || (is_varchar(name) && !name.ends_with("[]"))
+}
+
+fn is_varchar(name: &str) -> bool {
+    name.starts_with("character varying")
 }
 
 const TABLE: &str = "select c.oid, c.relkind::text, c.relreplident::text, c.relrowsecurity, \
@@ -225,7 +200,7 @@ const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypm
                 where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
                   and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
                   and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1) s)), \
-        a.attnum, a.atttypid, coalesce(pg_get_expr(e.adbin, e.adrelid), ''), a.attidentity::text, \
+        a.atttypid, coalesce(pg_get_expr(e.adbin, e.adrelid), ''), a.attidentity::text, \
         coalesce((select c.collname || case when c.collisdeterministic then '' \
                 else ' (not deterministic)' end from pg_collation c join pg_type t on t.oid = a.atttypid \
             where c.oid = a.attcollation and c.oid <> t.typcollation), '') \
@@ -260,7 +235,7 @@ pub(crate) async fn table_of(
     let letter = |at: usize| row.get::<_, String>(at).chars().next().unwrap_or(' ');
     let columns = session.query(COLUMNS, &[&oid]).await.map_err(wrap())?;
     let key = session.query(KEY, &[&oid]).await.map_err(wrap())?;
-    let type_oids: Vec<u32> = columns.iter().map(|column| column.get(7)).collect();
+    let type_oids: Vec<u32> = columns.iter().map(|column| column.get(6)).collect();
     let types = Types::read(session, side, &type_oids).await?;
     let schema: String = row.get(4);
     Ok(Some(Table {
@@ -277,15 +252,14 @@ pub(crate) async fn table_of(
                 generated: column.get(3),
                 has_default: column.get(4),
                 sequence: column.get(5),
-                number: column.get(6),
-                definition: types.define(column.get(7), column.get(1)),
-                expression: text::unqualified(column.get(8), &schema),
-                identity: match column.get(9) {
+                definition: types.define(column.get(6), column.get(1)),
+                expression: text::unqualified(column.get(7), &schema),
+                identity: match column.get(8) {
                     "d" => Identity::ByDefault,
                     "a" => Identity::Always,
                     _ => Identity::No,
                 },
-                collation: column.get(10),
+                collation: column.get(9),
             })
             .collect(),
         key: key.iter().map(|row| row.get(0)).collect(),

@@ -143,7 +143,7 @@ impl Mover {
 
         let layout = self.layout();
         // Before the slot: whatever is edited after this is noticed.
-        let published = continuity::published(&monolith, &layout.publication()).await?;
+        let published = continuity::fingerprint(&monolith, &layout.publication()).await?;
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
         let database = self.database(Side::Monolith);
         let mut files = BTreeMap::new();
@@ -193,8 +193,14 @@ impl Mover {
     /// A copy is made from the owner only.
     async fn check_monolith(&self, monolith: &mut Session, claim: Claim) -> Result<(), MoverError> {
         let transaction = lock_retry::begin(monolith).await?;
-        self.locked_for_copy(&transaction, Side::Monolith, claim, RowLock::Share)
-            .await
+        self.locked_for_copy(
+            &transaction,
+            Side::Monolith,
+            Side::Monolith,
+            claim,
+            RowLock::Share,
+        )
+        .await
     }
 }
 

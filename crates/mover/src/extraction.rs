@@ -86,6 +86,24 @@ impl ReplicatedExtraction {
             .map(move |mapping| name(mapping, side))
     }
 
+    /// What makes the sides equal again where changes were lost: a sentence.
+    pub(crate) fn made_equal(&self) -> String {
+        let name = &self.name;
+        if self.appends() {
+            // A row that one side lacks may be new, or one that it has deleted.
+            format!(
+                "Both sides insert into a table of it, so `banyan recopy` is refused. While the \
+                 monolith owns, `banyan cancel {name} --empty` and start again; after the switch \
+                 carry over by hand what only the monolith has, then `banyan finish {name}`"
+            )
+        } else {
+            format!(
+                "Run `banyan recopy {name}`: it brings over what is missing. Then `banyan verify \
+                 {name}`"
+            )
+        }
+    }
+
     /// Whether both sides insert into some of its tables.
     pub(crate) fn appends(&self) -> bool {
         let mut tables = self.data.tables.iter();

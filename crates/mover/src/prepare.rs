@@ -200,7 +200,7 @@ impl Mover {
     ) -> Result<(), MoverError> {
         let name = self.layout().slot(Direction::Reverse);
         // Before the slot: whatever is edited after this is noticed.
-        let published = continuity::published(service, &self.layout().publication()).await?;
+        let published = continuity::fingerprint(service, &self.layout().publication()).await?;
         let mut slot = slots::find(service, &name).await?;
         if slot.as_ref().is_none_or(|slot| slot.lost) {
             if row.epoch > Epoch::default() {
@@ -210,9 +210,8 @@ impl Mover {
                     epoch: row.epoch,
                     problem: format!(
                         "replication slot {name} is gone or has lost its log, so the way back is \
-                         closed: what the service wrote meanwhile is not in the monolith. Run \
-                         `banyan recopy {}`",
-                        self.extraction.name
+                         closed: what the service wrote meanwhile is not in the monolith. {}",
+                        self.extraction.made_equal()
                     ),
                 });
             }

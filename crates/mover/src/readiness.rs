@@ -4,10 +4,13 @@
 //! a single request is held.
 
 pub mod begun;
+mod blocker;
 mod proof;
 pub mod seen;
 mod unenforced;
 pub mod writers;
+
+pub use blocker::Blocker;
 
 use crate::{
     catalog::sequences,
@@ -18,35 +21,9 @@ use crate::{
     layout::FenceScope,
     objects::{fence, owner, publication},
 };
-use plan::{TableMapping, TableWrites};
+use blocker::blocker;
+use plan::{TableMapping, TableName, TableWrites};
 use protocol::{Side, stream::Direction};
-use serde::Serialize;
-use std::fmt;
-
-/// A reason not to begin a hand-over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Blocker {
-    /// What prevents it: a table, a stream, a writer.
-    pub object: String,
-    /// Why it does.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl fmt::Display for Blocker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}. {}", self.object, self.problem, self.remedy)
-    }
-}
-
-fn blocker(object: impl Into<String>, problem: impl Into<String>, remedy: &str) -> Blocker {
-    Blocker {
-        object: object.into(),
-        problem: problem.into(),
-        remedy: remedy.to_owned(),
-    }
-}
 
 /// Sessions whose transaction holds a writer's lock on a moved table for
 /// longer than the drain may take.
@@ -107,8 +84,9 @@ impl Mover {
         Ok(found)
     }
 
-    /// Looks for tables that were dropped and made again under their names: the
-    /// new one is in no publication and has no fence, and nothing else shows it.
+    /// Looks for tables that were dropped and made again under their names (the new
+    /// one is in no publication and has no fence, and nothing else shows it), and for
+    /// a publication that is not what it was.
     async fn recreated(
         &self,
         source: &Session,
@@ -118,32 +96,26 @@ impl Mover {
     ) -> Result<(), MoverError> {
         let (name, side) = (self.layout().publication(), source.side());
         let published = publication::read(&**source, side, &name).await?;
-        let has = |table| published.as_ref().is_some_and(|it| it.has(table));
-        let mut edited = match &published {
-            Some(published) => published.difference(&self.tables(side).collect()),
-            None => Some("it is gone".to_owned()),
+        let made_equal = self.extraction.made_equal();
+        let lacking: Vec<&TableName> = match &published {
+            Some(published) => self.tables(side).filter(|it| !published.has(it)).collect(),
+            None => Vec::new(),
         };
-        for table in self.tables(side).filter(|table| !has(table)) {
-            edited = published.is_none().then(|| "it is gone".to_owned());
-            let remedy = format!(
-                "It was dropped and made again. Before the switch cancel, and start anew. After it \
-                 run `alter publication {} add table {}`, bring over by hand what was written since, \
-                 and prove it with `banyan verify`",
-                sql::identifier(&name),
-                sql::table(table)
-            );
+        let edited = match &published {
+            None => Some("it is gone".to_owned()),
+            // Each of these is told by itself.
+            Some(_) if !lacking.is_empty() => None,
+            Some(published) => published.difference(&self.tables(side).collect()),
+        };
+        for table in lacking {
             let problem = "its changes are not published, so the other side lacks them";
+            let remedy = format!("It was dropped and made again. {made_equal}");
             found.push(blocker(table.to_string(), problem, &remedy));
         }
         if let Some(difference) = edited {
-            let extraction = &self.extraction.name;
-            let remedy = format!(
-                "Changes may be missing on the other side. Run `banyan recopy {extraction}`: it \
-                 makes the publication again and brings over what is missing. Then `banyan verify \
-                 {extraction}`"
-            );
             let object = format!("publication {name} in the {side}'s database");
-            found.push(blocker(object, difference, &remedy));
+            let problem = format!("{difference}, so the other side may lack changes");
+            found.push(blocker(object, problem, &made_equal));
         }
         let side = target.side();
         for mapping in &self.extraction.data.tables {
@@ -206,12 +178,7 @@ impl Mover {
         // Rows of a split table are each side's own, which enforces all of it.
         let flows = |mapping: &&TableMapping| mapping.writes != TableWrites::Split || !split;
         let flowing: Vec<TableMapping> = data.tables.iter().filter(flows).cloned().collect();
-        let broken = unenforced::look(&flowing, source, target).await?;
-        found.extend(broken.into_iter().map(|one| Blocker {
-            object: one.object,
-            problem: one.problem,
-            remedy: one.remedy,
-        }));
+        found.extend(unenforced::look(&flowing, source, target).await?);
         Ok(())
     }
 

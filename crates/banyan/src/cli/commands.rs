@@ -65,7 +65,7 @@ pub(super) async fn verify(state: &Path, extraction: &str, json: bool) -> Result
         if found.differences > 0 {
             let next = format!(
                 "Look at them first. `banyan recopy {extraction}` makes the other side's rows as \
-                 the owner's."
+                 the owner's (not where both sides insert into a table)."
             );
             say!("{}", render::wrapped(&next));
         }

@@ -158,13 +158,6 @@ impl CrossBoundaryKeys {
         }
     }
 
-    /// Whether any of them refers to this table.
-    pub(super) fn refer_to(&self, table: usize) -> bool {
-        self.foreign_keys
-            .iter()
-            .any(|foreign_key| foreign_key.table == table)
-    }
-
     /// Checks the open transaction, and clears the values noted in it.
     pub(super) async fn check(
         &mut self,

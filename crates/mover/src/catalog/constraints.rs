@@ -47,7 +47,7 @@ const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname:
         k.convalidated and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true), \
         has_schema_privilege(f.relnamespace, 'USAGE') and has_table_privilege(f.oid, 'SELECT'), \
         quote_ident(pg_get_userbyid(f.relowner)), \
-        k.confmatchtype = 's', row_security_active(k.conrelid) \
+        row_security_active(k.conrelid) \
     from pg_constraint k join pg_class f on f.oid = k.conrelid \
     join pg_namespace fn on fn.oid = f.relnamespace \
     join pg_class t on t.oid = k.confrelid join pg_namespace tn on tn.oid = t.relnamespace \
@@ -106,8 +106,6 @@ pub(crate) struct ForeignKey {
     pub(crate) readable: bool,
     /// Whose the referring table is, quoted.
     pub(crate) owner: String,
-    /// Whether a row with any null refers to nothing (`match simple`).
-    pub(crate) simple: bool,
     /// Whether policies of the table that it begins at hide rows from us.
     pub(crate) from_hides_rows: bool,
 }
@@ -183,8 +181,7 @@ pub(crate) async fn foreign_keys(
         proven: row.get(11),
         readable: row.get(12),
         owner: row.get(13),
-        simple: row.get(14),
-        from_hides_rows: row.get(15),
+        from_hides_rows: row.get(14),
     };
     Ok(rows.iter().map(key).collect())
 }

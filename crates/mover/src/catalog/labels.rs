@@ -1,8 +1,9 @@
 //! Labels of enums that one side's type has and the other's lacks.
 //!
 //! Where the source has none of its own, every value of it is one of the
-//! target's: a label that only the target has is in nobody's way, so that a
-//! migration may add it there first.
+//! target's: a label that only the target has is in nobody's way of a stream, so
+//! that a migration may add it there first. Until the other side has it, too,
+//! `verify` and a hand-over refuse ([`super::join`]): the way back would stop.
 
 use super::definition::{Effect, Shape, TypeDefinition};
 use crate::database::sql;

@@ -345,7 +345,6 @@ mod tests {
             proven: true,
             readable: true,
             owner: "app".into(),
-            simple: true,
         };
         BoundaryFacts {
             foreign_keys: vec![key],

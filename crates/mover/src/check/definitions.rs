@@ -6,6 +6,7 @@ use crate::{
         Column, Identity,
         constraints::common_names,
         definition::{Effect, Shape, TypeDefinition},
+        labels::{self, MissingLabels},
         text::unqualified,
     },
     database::sql,
@@ -205,20 +206,14 @@ fn collations(mapping: &TableMapping, column: &Column, twin: &Column, findings: 
 fn mend(table: &TableName, twin: &Column, column: &Column) -> String {
     let (here, name) = (sql::table(table), sql::identifier(&twin.name));
     let wanted = &column.definition;
-    if let (Shape::Enum(old), Shape::Enum(new)) = (&wanted.shape, &twin.definition.shape) {
-        if let Some(label) = old.iter().find(|label| !new.contains(label)) {
-            return format!(
-                "Run at the service: alter type {} add value {}",
-                twin.type_name,
-                sql::literal(label)
-            );
-        }
-        if let Some(label) = new.iter().find(|label| !old.contains(label)) {
-            return format!(
-                "Run in the monolith's database: alter type {} add value {}",
-                column.type_name,
-                sql::literal(label)
-            );
+    for (from, to, place) in [
+        (wanted, &twin.definition, "at the service"),
+        (&twin.definition, wanted, "in the monolith's database"),
+    ] {
+        let lacking = labels::missing(from, to).unwrap_or_default();
+        if !lacking.is_empty() {
+            let all: Vec<String> = lacking.iter().map(MissingLabels::statements).collect();
+            return format!("Run {place}: {}", all.join("; "));
         }
     }
     let retype = |type_name: &str| {

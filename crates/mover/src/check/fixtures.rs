@@ -14,7 +14,6 @@ use plan::TableName;
 pub(super) fn column(name: &str, type_name: &str) -> Column {
     Column {
         name: name.into(),
-        number: 1,
         type_name: type_name.into(),
         definition: TypeDefinition::built_in(type_name),
         collation: String::new(),

@@ -20,11 +20,11 @@
 //! may be its own or one that the owner has deleted.
 
 use super::{
-    snapshot::ExportedSnapshot,
-    worker::{copy_columns, copy_statement, files, is_binary},
+    snapshot::{self, ExportedSnapshot},
+    worker::{copy_columns, copy_statement, files, is_binary, pass},
 };
 use crate::{
-    apply::staying,
+    apply::{BEGIN, staying},
     catalog::{self, MovedTable, operators::KeyOperators},
     database::{
         lock_retry::{self, LockRetry},
@@ -34,18 +34,17 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     objects::{
-        continuity,
+        continuity, origins,
         owner::{self, Claims, RowLock},
         publication, sessions, slots,
         stream::{self, Beginning, StreamRow},
     },
 };
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use plan::{TableName, TableWrites};
 use protocol::{
     Epoch, Side,
-    owner::{Owner, OwnerRow},
     stream::{Direction, StreamState},
 };
 use serde::Serialize;
@@ -66,9 +65,6 @@ pub struct Recopied {
 
 /// Rows are written as the applier does: no triggers, no foreign keys.
 const SESSION: &str = "set session_replication_role = replica";
-
-const BEGIN: &str = "begin isolation level read committed read write; \
-    set local synchronous_commit = on";
 
 impl Mover {
     /// Makes the other side's rows the owner's, and has the stream from the owner
@@ -118,10 +114,7 @@ impl Mover {
             problem: "both sides insert into a table of it, so that a row which only one has may \
                       be its own or one that the other has deleted"
                 .to_owned(),
-            remedy: format!(
-                "While the monolith owns, `banyan cancel {name} --empty` and start again; after \
-                 the switch `banyan finish {name}`"
-            ),
+            remedy: self.extraction.made_equal(),
         })
     }
 
@@ -151,16 +144,12 @@ impl Mover {
         let exported =
             ExportedSnapshot::open(self.database(owner), source, &layout, direction).await?;
         let wrap = || MoverError::sql(side, "writing the rows again");
-        self.take_origin(target).await?;
+        let origin = self.layout().origin(side);
+        origins::take(target, &origin, "taking the replication origin").await?;
         target.batch_execute(SESSION).await.map_err(wrap())?;
-        let begin = format!(
-            "begin isolation level repeatable read read only; set transaction snapshot {}",
-            sql::literal(&exported.name)
-        );
-        let snapshot = MoverError::sql(owner, "taking the snapshot");
-        source.batch_execute(&begin).await.map_err(snapshot)?;
+        snapshot::take(source, &exported.name).await?;
         target.batch_execute(BEGIN).await.map_err(wrap())?;
-        self.locked_for_recopy(&**target, side, owner, claims)
+        self.locked_for_copy(&**target, side, owner, claims.of(side), RowLock::Share)
             .await?;
         let mut rows = 0;
         for (at, table) in tables.iter().enumerate() {
@@ -173,14 +162,15 @@ impl Mover {
             }
         }
         // All that goes before all that comes: they may share unique values.
+        let mut operators = Vec::new();
         for (at, table) in tables.iter().enumerate() {
-            let operators = KeyOperators::of(target, table.name(side)).await?;
-            let delete = other_rows_deleted(table, &operators, side, at);
+            let own = KeyOperators::of(target, table.name(side)).await?;
+            let delete = other_rows_deleted(table, &own, side, at);
+            operators.push(own);
             done.deleted += target.execute(&delete, &[]).await.map_err(wrap())?;
         }
-        for (at, table) in tables.iter().enumerate() {
-            let operators = KeyOperators::of(target, table.name(side)).await?;
-            let insert = missing_rows_inserted(table, &operators, side, at);
+        for (at, (table, own)) in tables.iter().zip(&operators).enumerate() {
+            let insert = missing_rows_inserted(table, own, side, at);
             done.written += target.execute(&insert, &[]).await.map_err(wrap())?;
         }
         staying::check(self, direction, target).await?;
@@ -196,27 +186,9 @@ impl Mover {
         }
         target.batch_execute("commit").await.map_err(wrap())?;
         done.rows = Some(rows);
-        // As sessions end, later, which the follower would have to wait for.
-        let leave = "select pg_replication_origin_session_reset()";
-        target.batch_execute(leave).await.map_err(wrap())?;
+        origins::leave(target).await?;
         let end = MoverError::sql(owner, "ending the snapshot");
         source.batch_execute("commit").await.map_err(end)
-    }
-
-    async fn take_origin(&self, target: &Session) -> Result<(), MoverError> {
-        let doing = "taking the replication origin";
-        let origin = self.layout().origin(target.side());
-        let mut retry = LockRetry::new(doing);
-        loop {
-            let taken = target
-                .execute("select pg_replication_origin_session_setup($1)", &[&origin])
-                .await
-                .map_err(MoverError::sql(target.side(), doing));
-            match taken {
-                Ok(_) => return Ok(()),
-                Err(error) => retry.wait_after(target, error).await?,
-            }
-        }
     }
 
     /// The decision that made this side the owner.
@@ -235,7 +207,9 @@ impl Mover {
     ) -> Result<bool, MoverError> {
         let row = self.stream_row(target, direction).await?;
         let cluster = slots::cluster(source).await?;
-        let gap = continuity::gap(source, &self.layout(), &row, &cluster).await?;
+        let name = &self.extraction.name;
+        let published = stream::published(&**target, target.side(), name).await?;
+        let gap = continuity::gap(source, &self.layout(), &row, &published, &cluster).await?;
         Ok(gap.is_some())
     }
 
@@ -268,7 +242,7 @@ impl Mover {
         let row = self.stream_row(target, direction).await?;
         let side = target.side();
         let transaction = lock_retry::begin(target).await?;
-        self.locked_for_recopy(&transaction, side, side, claims)
+        self.locked_for_copy(&transaction, side, side, claims.of(side), RowLock::Share)
             .await?;
         let beginning = Beginning {
             // Nothing is applied before the source is opened.
@@ -309,7 +283,7 @@ impl Mover {
                 let names = sql::tables(moved.iter().map(|table| table.name(side)));
                 let displaced = lock_retry::displace_autovacuum(&transaction, &names).await;
                 displaced.map_err(MoverError::sql(side, doing))?;
-                self.locked_for_recopy(&transaction, side, owner, claims)
+                self.locked_for_copy(&transaction, side, owner, claims.of(side), RowLock::Share)
                     .await?;
                 let drop = format!("drop publication if exists {}", sql::identifier(&name));
                 let dropped = transaction.batch_execute(&drop).await;
@@ -319,36 +293,10 @@ impl Mover {
                 committed.map_err(MoverError::sql(side, doing))
             };
             match published.await {
-                Ok(()) => return continuity::published(source, &name).await,
+                Ok(()) => return continuity::fingerprint(source, &name).await,
                 Err(error) => retry.wait_after(source, error).await?,
             }
         }
-    }
-
-    /// Locks a side's row; it must name the owner.
-    async fn locked_for_recopy(
-        &self,
-        client: &impl tokio_postgres::GenericClient,
-        side: Side,
-        owner: Side,
-        claims: &Claims,
-    ) -> Result<Epoch, MoverError> {
-        let name = &self.extraction.name;
-        let claim = claims.of(side);
-        let OwnerRow {
-            owner: found,
-            epoch,
-            ..
-        } = owner::locked(client, side, name, claim, RowLock::Share).await?;
-        if found == Owner::from(owner) {
-            return Ok(epoch);
-        }
-        Err(MoverError::Row {
-            extraction: name.clone(),
-            side,
-            epoch,
-            problem: format!("rows are copied again from the {owner}, but the owner is {found}"),
-        })
     }
 }
 
@@ -397,7 +345,7 @@ async fn fetched(
     let (mut from, mut to) = (Box::pin(from), Box::pin(to));
     while let Some(message) = from.next().await {
         let message = message.map_err(MoverError::sql(owner, "reading the owner's rows"))?;
-        to.feed(message).await.map_err(wrap())?;
+        pass(&mut to, message).await.map_err(wrap())?;
     }
     let rows = to.as_mut().finish().await.map_err(wrap())?;
     let analyze = format!("analyze {}", fetched_name(at));

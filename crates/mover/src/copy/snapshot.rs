@@ -104,3 +104,15 @@ impl ExportedSnapshot {
         Ok((text(2)?, text(1)?.parse().map_err(|_| wrong())?, cluster))
     }
 }
+
+/// Begins a transaction that reads what an exported snapshot sees.
+pub(super) async fn take(session: &Session, name: &str) -> Result<(), MoverError> {
+    let begin = format!(
+        "begin isolation level repeatable read read only; set transaction snapshot {}",
+        sql::literal(name)
+    );
+    session.batch_execute(&begin).await.map_err(MoverError::sql(
+        session.side(),
+        "taking the copy's snapshot",
+    ))
+}

@@ -20,9 +20,9 @@ use crate::{
 use plan::TableWrites;
 use protocol::{
     Side,
-    owner::{Claim, Owner, OwnerRow},
+    owner::{Claim, Owner},
 };
-use tokio_postgres::Transaction;
+use tokio_postgres::{GenericClient, Transaction};
 
 /// What *begin* found.
 pub(super) enum Begun {
@@ -41,26 +41,27 @@ pub(super) struct CopiedFrom<'a> {
 }
 
 impl Mover {
-    /// Locks a side's row for a step of the copy, which is made from the
-    /// monolith as the owner only.
+    /// Locks a side's row for a step of a copy, which is made from the owner only.
     pub(super) async fn locked_for_copy(
         &self,
-        transaction: &Transaction<'_>,
+        client: &impl GenericClient,
         side: Side,
+        owner: Side,
         claim: Claim,
         lock: RowLock,
     ) -> Result<(), MoverError> {
-        let OwnerRow { owner, epoch, .. } =
-            owner::locked(transaction, side, &self.extraction.name, claim, lock).await?;
-        if owner == Owner::Monolith {
+        let row = owner::locked(client, side, &self.extraction.name, claim, lock).await?;
+        if row.owner == Owner::from(owner) {
             return Ok(());
         }
-        let problem = format!("a copy is made while the monolith owns the data; now it is {owner}");
         Err(MoverError::Row {
             extraction: self.extraction.name.clone(),
             side,
-            epoch,
-            problem,
+            epoch: row.epoch,
+            problem: format!(
+                "a copy is made from the {owner} while it owns the data; now the owner is {}",
+                row.owner
+            ),
         })
     }
 
@@ -91,8 +92,14 @@ impl Mover {
         let name = self.extraction.name.as_str();
         let layout = self.layout();
         let transaction = lock_retry::begin(service).await?;
-        self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
-            .await?;
+        self.locked_for_copy(
+            &transaction,
+            Side::Service,
+            Side::Monolith,
+            claim,
+            RowLock::Update,
+        )
+        .await?;
         let state = transaction
             .query_opt(
                 &format!("select state from {SCHEMA}.stream where extraction = $1"),
@@ -164,8 +171,14 @@ impl Mover {
             let lock = format!("lock table {names} in share row exclusive mode");
             transaction.batch_execute(&lock).await.map_err(wrap())?;
         }
-        self.locked_for_copy(&transaction, Side::Service, claim, RowLock::Update)
-            .await?;
+        self.locked_for_copy(
+            &transaction,
+            Side::Service,
+            Side::Monolith,
+            claim,
+            RowLock::Update,
+        )
+        .await?;
         for table in &appended {
             key_range::move_service(table, source.monolith, &transaction).await?;
             let name = table.name(Side::Service);

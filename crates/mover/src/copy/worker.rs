@@ -1,13 +1,13 @@
 //! One worker of the copy: a session on each side, and the rows' bytes passed
 //! from `COPY TO` to `COPY FROM` undecoded.
 
-use super::progress::CopyProgress;
+use super::{progress::CopyProgress, snapshot};
 use crate::{
     catalog::MovedTable,
-    database::{lock_retry::LockRetry, session::Session, sql},
+    database::{session::Session, sql},
     error::MoverError,
     extraction::Mover,
-    objects::{owner::RowLock, sessions},
+    objects::{origins, owner::RowLock, sessions},
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -15,9 +15,11 @@ use plan::TableName;
 use protocol::{Side, owner::Claim};
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::watch;
+use tokio_postgres::CopyInSink;
 
 /// Rows between two reports of progress.
 const REPORT_ROWS: u64 = 1000;
@@ -70,22 +72,14 @@ impl CopyWorker<'_> {
             total.rows += copied.rows;
             total.bytes += copied.bytes;
         }
-        // The origin is dropped soon; a closed session lets go of it later.
-        service
-            .batch_execute("select pg_replication_origin_session_reset()")
-            .await
-            .map_err(MoverError::sql(Side::Service, "leaving the copy's origin"))?;
+        // It is dropped soon.
+        origins::leave(&service).await?;
         Ok(total)
     }
 
     async fn open_source(&self) -> Result<Session, MoverError> {
         let session = Session::open(Side::Monolith, self.mover.database(Side::Monolith)).await?;
-        let begin = format!(
-            "begin isolation level repeatable read read only; set transaction snapshot {}",
-            sql::literal(self.snapshot)
-        );
-        let wrap = MoverError::sql(Side::Monolith, "taking the copy's snapshot");
-        session.batch_execute(&begin).await.map_err(wrap)?;
+        snapshot::take(&session, self.snapshot).await?;
         Ok(session)
     }
 
@@ -94,17 +88,8 @@ impl CopyWorker<'_> {
         sessions::mark_at_work(&session, &self.mover.layout()).await?;
         let origin = self.mover.layout().copy_origin(self.number);
         let doing = "taking the copy's origin (another copy may be running)";
-        let mut retry = LockRetry::new(doing);
-        loop {
-            let setup = session
-                .execute("select pg_replication_origin_session_setup($1)", &[&origin])
-                .await
-                .map_err(MoverError::sql(Side::Service, doing));
-            match setup {
-                Ok(_) => return Ok(session),
-                Err(error) => retry.wait_after(&session, error).await?,
-            }
-        }
+        origins::take(&session, &origin, doing).await?;
+        Ok(session)
     }
 
     /// One table, in one transaction of the target.
@@ -123,7 +108,13 @@ impl CopyWorker<'_> {
 
         let transaction = service.client_mut().transaction().await.map_err(wrap())?;
         self.mover
-            .locked_for_copy(&transaction, Side::Service, self.claim, RowLock::Share)
+            .locked_for_copy(
+                &transaction,
+                Side::Service,
+                Side::Monolith,
+                self.claim,
+                RowLock::Share,
+            )
             .await?;
         transaction
             .batch_execute("set local session_replication_role = replica")
@@ -162,15 +153,10 @@ impl CopyWorker<'_> {
         let mut copied = Copied::default();
         let mut reported = Copied::default();
         while let Some(message) = from.next().await {
-            let mut message =
-                message.map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
+            let message = message.map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
             copied.rows += 1;
             copied.bytes += message.len() as u64;
-            while message.len() > PART_BYTES {
-                let part = message.split_to(PART_BYTES);
-                to.feed(part).await.map_err(wrap())?;
-            }
-            to.feed(message).await.map_err(wrap())?;
+            pass(&mut to, message).await.map_err(wrap())?;
             if copied.rows - reported.rows >= REPORT_ROWS {
                 self.report(&mut reported, copied);
             }
@@ -189,6 +175,17 @@ impl CopyWorker<'_> {
         });
         *reported = copied;
     }
+}
+
+/// Hands a message on, a long one in parts.
+pub(super) async fn pass(
+    to: &mut Pin<Box<CopyInSink<Bytes>>>,
+    mut message: Bytes,
+) -> Result<(), tokio_postgres::Error> {
+    while message.len() > PART_BYTES {
+        to.feed(message.split_to(PART_BYTES)).await?;
+    }
+    to.feed(message).await
 }
 
 /// What a table is stored in: another one after a truncation, a rewrite, or when

@@ -3,7 +3,7 @@
 //! Asked for after the wait was given up, so whoever has ended meanwhile is not
 //! named: the oldest that are still there are.
 
-use super::session::Session;
+use super::{session::Session, sql};
 use std::fmt;
 use tokio_postgres::Row;
 
@@ -71,12 +71,12 @@ impl fmt::Display for Holder {
         let (role, database) = (&self.role, &self.database);
         match (self.pid, &self.gid) {
             (_, Some(gid)) => {
-                let literal = gid.replace('\'', "''");
+                let literal = sql::literal(gid);
+                let literal = literal.trim_start();
                 write!(
                     f,
                     "the prepared transaction `{gid}` of role {role} in {database}, {age} (in \
-                     {database}, `commit prepared '{literal}'` or `rollback prepared '{literal}'` \
-                     ends it)"
+                     {database}, `commit prepared {literal}` or `rollback prepared {literal}` ends it)"
                 )
             }
             (Some(pid), None) if self.autovacuum && self.wraparound => {

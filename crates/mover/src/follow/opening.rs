@@ -20,7 +20,7 @@ use crate::{
     objects::{
         continuity::{self, Gap},
         slots::ClusterIdentity,
-        stream::{Note, StreamRow},
+        stream::{self, Note, StreamRow},
     },
 };
 use protocol::{
@@ -49,7 +49,7 @@ pub(super) struct Opened {
     /// For the source's catalogue.
     pub(super) source: Session,
     pub(super) feed: Feed,
-    pub(super) publication: Publication,
+    pub(super) publication: PublishedThen,
     /// The origins of what we write at the source: the other direction's rows,
     /// and the copy's.
     pub(super) own_origins: Vec<String>,
@@ -65,7 +65,7 @@ pub(super) async fn open(
         claim,
     } = assignment;
     let side = direction.source();
-    let (mut applier, mut row) = Applier::open(mover, *direction, *claim).await?;
+    let (mut applier, row) = Applier::open(mover, *direction, *claim).await?;
     reporter.stored(&row);
     let source = Session::open(side, mover.database(side)).await?;
     let mappings = &mover.extraction().data.tables;
@@ -80,48 +80,48 @@ pub(super) async fn open(
         timeline: system.timeline,
     };
     let layout = mover.layout();
-    if let Some(gap) = continuity::gap(&source, &layout, &row, &cluster).await? {
+    let target = direction.target();
+    let mut published = stream::published(&**applier.session(), target, extraction).await?;
+    if let Some(gap) = continuity::gap(&source, &layout, &row, &published, &cluster).await? {
         if gap.passes_from_sight() {
             applier.note(Note::WentBack).await?;
         }
         return Err(lost(mover, *direction, applier.owner(), &gap));
     }
-    if row.published.is_empty() {
-        row.published = continuity::published(&source, &layout.publication()).await?;
-        applier.note(Note::Published(&row.published)).await?;
+    if published.is_empty() {
+        published = continuity::fingerprint(&source, &layout.publication()).await?;
+        applier.note(Note::Published(&published)).await?;
     }
     let (name, publication) = (layout.slot(*direction), layout.publication());
-    let stream = bounded(side, connection.stream(&name, &publication, row.position)).await?;
+    let changes = bounded(side, connection.stream(&name, &publication, row.position)).await?;
     Ok(Opened {
-        publication: Publication {
+        publication: PublishedThen {
             mover: mover.clone(),
             direction: *direction,
-            owner: applier.owner(),
-            published: row.published.clone(),
+            published,
         },
         applier,
         row,
         tables,
         source,
-        feed: Feed::new(stream, side),
+        feed: Feed::new(changes, side),
         own_origins: layout.origins(side),
     })
 }
 
-/// The source's publication, looked at while it is followed.
-pub(super) struct Publication {
+/// What the source published when following began, compared while it is followed.
+pub(super) struct PublishedThen {
     mover: Mover,
     direction: Direction,
-    owner: Owner,
     published: String,
 }
 
-impl Publication {
+impl PublishedThen {
     /// Fails where it was edited: changes may have been left out from then on.
-    pub(super) async fn check(&self, source: &Session) -> Result<(), MoverError> {
+    pub(super) async fn check(&self, source: &Session, owner: Owner) -> Result<(), MoverError> {
         let edited = continuity::edited(source, &self.mover.layout(), &self.published).await?;
         match edited {
-            Some(gap) => Err(lost(&self.mover, self.direction, self.owner, &gap)),
+            Some(gap) => Err(lost(&self.mover, self.direction, owner, &gap)),
             None => Ok(()),
         }
     }

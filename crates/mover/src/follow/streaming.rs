@@ -8,7 +8,7 @@
 use super::{
     assembler::{Action, TransactionAssembler},
     feed::{Feed, FeedEvent, Portion},
-    opening::{Opened, Publication},
+    opening::{Opened, PublishedThen},
     status::Reporter,
 };
 use crate::{
@@ -96,7 +96,7 @@ struct Stream {
     tables: Tables,
     source: Session,
     feed: Feed,
-    publication: Publication,
+    publication: PublishedThen,
     /// When the publication was looked at last.
     looked_at: Instant,
     assembler: TransactionAssembler,
@@ -236,7 +236,8 @@ impl Stream {
         }
         let (state, position) = (self.assembler.state, self.assembler.position);
         if state != self.row_state || self.looked_at.elapsed() >= LOOK_INTERVAL {
-            self.publication.check(&self.source).await?;
+            let owner = self.applier.owner();
+            self.publication.check(&self.source, owner).await?;
             self.looked_at = Instant::now();
         }
         let overdue =

@@ -97,12 +97,13 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Compares a stream's source with its row. `cluster`: as the server says it
-/// that is read from.
+/// Compares a stream's source with its row, and with what it published then.
+/// `cluster`: as the server says it that is read from.
 pub(crate) async fn gap(
     source: &Session,
     layout: &Layout,
     row: &StreamRow,
+    published: &str,
     cluster: &ClusterIdentity,
 ) -> Result<Option<Gap>, MoverError> {
     let side = source.side();
@@ -140,7 +141,7 @@ pub(crate) async fn gap(
         }
         Some(_) => {}
     }
-    edited(source, layout, &row.published).await
+    edited(source, layout, published).await
 }
 
 /// Whether the publication is another than it was when following began.
@@ -150,7 +151,7 @@ pub(crate) async fn edited(
     published: &str,
 ) -> Result<Option<Gap>, MoverError> {
     let publication = layout.publication();
-    let now = self::published(source, &publication).await?;
+    let now = self::fingerprint(source, &publication).await?;
     let edited = now.is_empty() || !published.is_empty() && now != published;
     Ok(edited.then(|| Gap {
         source: source.side(),
@@ -160,7 +161,7 @@ pub(crate) async fn edited(
 
 /// What a publication is made of, by numbers that change with each edit and
 /// never come back; empty where there is none.
-pub(crate) async fn published(source: &Session, publication: &str) -> Result<String, MoverError> {
+pub(crate) async fn fingerprint(source: &Session, publication: &str) -> Result<String, MoverError> {
     let row = source
         .query_opt(
             "select concat(p.oid, '/', p.xmin, ':', (\

@@ -2,6 +2,7 @@
 //! our writes from the users'.
 
 use crate::{
+    database::{lock_retry::LockRetry, session::Session},
     error::MoverError,
     layout::{COPY_WORKERS, Layout},
 };
@@ -21,6 +22,38 @@ pub(crate) async fn create(
         )
         .await
         .map(drop)
+}
+
+/// Has a session write under an origin. Only one can at a time: an earlier one may
+/// be just ending.
+pub(crate) async fn take(
+    session: &Session,
+    name: &str,
+    doing: &'static str,
+) -> Result<(), MoverError> {
+    let mut retry = LockRetry::new(doing);
+    loop {
+        let taken = session
+            .execute("select pg_replication_origin_session_setup($1)", &[&name])
+            .await
+            .map_err(MoverError::sql(session.side(), doing));
+        match taken {
+            Ok(_) => return Ok(()),
+            Err(error) => retry.wait_after(session, error).await?,
+        }
+    }
+}
+
+/// Lets go of it now: a closed session does so later, for which the next to take it
+/// or drop it would have to wait.
+pub(crate) async fn leave(session: &Session) -> Result<(), MoverError> {
+    session
+        .batch_execute("select pg_replication_origin_session_reset()")
+        .await
+        .map_err(MoverError::sql(
+            session.side(),
+            "leaving the replication origin",
+        ))
 }
 
 /// Drops a side's origin, if it exists.

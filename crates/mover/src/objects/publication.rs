@@ -184,12 +184,17 @@ pub(crate) async fn publish(
         // Changes that it left out before now are in no stream.
         tracing::error!(
             %side, publication, difference,
-            "the publication was changed by somebody; it is made again: run `banyan verify`"
+            "the publication was changed by somebody; it is made again: a stream that was begun says what to do"
         );
         let drop = drop_statement(&publication);
         transaction.batch_execute(&drop).await.map_err(wrap())?;
     }
-    let create = create_statement(&publication, names.iter().copied());
+    let create = format!(
+        "create publication {} for table {} \
+         with (publish = 'insert, update, delete, truncate')",
+        sql::identifier(&publication),
+        sql::tables(names)
+    );
     transaction.batch_execute(&create).await.map_err(wrap())
 }
 
@@ -202,19 +207,6 @@ pub(crate) async fn published(
     let found = read(client, side, publication).await?;
     let tables = found.into_iter().flat_map(|publication| publication.tables);
     Ok(tables.map(|table| table.name).collect())
-}
-
-/// The statement that makes the publication of these tables.
-pub(crate) fn create_statement<'a>(
-    publication: &str,
-    tables: impl IntoIterator<Item = &'a TableName>,
-) -> String {
-    format!(
-        "create publication {} for table {} \
-         with (publish = 'insert, update, delete, truncate')",
-        sql::identifier(publication),
-        sql::tables(tables)
-    )
 }
 
 /// The statement that takes a publication away.

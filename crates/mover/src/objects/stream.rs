@@ -21,9 +21,6 @@ pub struct StreamRow {
     pub system_identifier: String,
     /// The source's timeline; 0 once its log was found to end before `position`.
     pub timeline: i32,
-    /// The source's publication as it was when following began, by
-    /// [`super::continuity`]; empty until it has been looked at.
-    pub published: String,
     /// How long ago it was changed last.
     pub unchanged: Duration,
 }
@@ -40,8 +37,7 @@ pub async fn read(
 ) -> Result<Option<StreamRow>, MoverError> {
     let select = format!(
         "select state, epoch, position, system_identifier, timeline, \
-         greatest(extract(epoch from clock_timestamp() - changed_at), 0)::float8, \
-         to_regclass('{SCHEMA}.published') is not null \
+         greatest(extract(epoch from clock_timestamp() - changed_at), 0)::float8 \
          from {SCHEMA}.stream where extraction = $1"
     );
     let row = client
@@ -72,23 +68,19 @@ pub async fn read(
             ));
         }
     };
-    // An earlier version's schema has no such table.
-    let published = if row.get(6) {
-        published(client, target, extraction).await?
-    } else {
-        String::new()
-    };
     Ok(Some(StreamRow {
         state,
         position: Lsn(row.get::<_, PgLsn>(2).into()),
         system_identifier: row.get(3),
         timeline: row.get(4),
-        published,
         unchanged: Duration::try_from_secs_f64(row.get(5)).unwrap_or_default(),
     }))
 }
 
-async fn published(
+/// The source's publication as it was when following began, by
+/// [`super::continuity`]; empty until it has been looked at. For whoever has
+/// claimed the target, which brings its schema up to date.
+pub(crate) async fn published(
     client: &impl GenericClient,
     target: Side,
     extraction: &ExtractionName,

@@ -1,6 +1,6 @@
 //! Whether the tables are still those that both sides were proven to agree on.
 
-use super::{Blocker, blocker};
+use super::blocker::{Blocker, blocker};
 use crate::{
     apply::table,
     catalog::MovedTable,

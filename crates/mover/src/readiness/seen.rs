@@ -1,7 +1,7 @@
 //! What was seen while following, as the databases keep it, and what of it
 //! stands in the way of a hand-over.
 
-use super::{Blocker, blocker};
+use super::blocker::{Blocker, blocker};
 use crate::{
     database::session::Session,
     error::MoverError,
@@ -139,8 +139,8 @@ impl Observations {
                 ),
                 &format!(
                     "Run `banyan verify {extraction}`: it lists the rows that differ. Save what is \
-                     to be kept; `banyan recopy {extraction}` makes the {side}'s as the {other}'s. \
-                     Then verify again: once it finds none, this is cleared"
+                     to be kept; `banyan recopy {extraction}` makes the {side}'s as the {other}'s (not \
+                     where both sides insert into a table). Then verify again: once it finds none, this is cleared"
                 ),
             )
         };

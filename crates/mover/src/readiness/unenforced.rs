@@ -10,6 +10,7 @@
 //! it up to a bound; a rollback hardly at all, since who goes back at night has no
 //! time, and what was not enforced there is a broken dump, no lost row.
 
+use super::blocker::Blocker;
 use crate::{
     catalog::{
         self, MovedTable,
@@ -28,20 +29,12 @@ use tokio_postgres::error::SqlState;
 const SWITCH_LIMIT: Duration = Duration::from_mins(5);
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(10);
 
-/// A constraint that rows of the target break.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Broken {
-    pub(super) object: String,
-    pub(super) problem: String,
-    pub(super) remedy: String,
-}
-
 /// Looks at the target's rows for all constraints that only it has.
 pub(super) async fn look(
     mappings: &[TableMapping],
     source: &Session,
     target: &Session,
-) -> Result<Vec<Broken>, MoverError> {
+) -> Result<Vec<Blocker>, MoverError> {
     let (monolith, service) = match target.side() {
         Side::Monolith => (target, source),
         Side::Service => (source, target),
@@ -105,10 +98,8 @@ async fn only_at_target(
     let quoted = |side| names(side).into_iter().map(sql::table).collect::<Vec<_>>();
     let old = constraints::foreign_keys(monolith, &quoted(Side::Monolith)).await?;
     let new = constraints::foreign_keys(service, &quoted(Side::Service)).await?;
-    let (own, moved) = match target {
-        Side::Monolith => (&old, names(target)),
-        Side::Service => (&new, names(target)),
-    };
+    let own = if target == Side::Monolith { &old } else { &new };
+    let moved = names(target);
     let proven = |key: &ForeignKey| match target {
         Side::Monolith => new
             .iter()
@@ -182,7 +173,7 @@ async fn broken(
     condition: &str,
     problem: &str,
     deadline: Instant,
-) -> Result<Option<Broken>, MoverError> {
+) -> Result<Option<Blocker>, MoverError> {
     let side = target.side();
     let name = table.name(side);
     let wrap = || MoverError::sql(side, "looking for rows that break a constraint");
@@ -209,7 +200,7 @@ async fn broken(
     };
     unbound.map_err(wrap())?;
     let (count, first): (i64, String) = (row.get(0), row.get(1));
-    Ok((count > 0).then(|| Broken {
+    Ok((count > 0).then(|| Blocker {
         object: format!("constraint {constraint} of {name} in the {side}'s database"),
         problem: format!(
             "{count} rows {problem}, the first with the key ({first}): it was not enforced while \
@@ -234,12 +225,12 @@ fn limit(target: Side) -> Duration {
 }
 
 /// The time was over.
-fn not_looked_through(side: Side, table: &TableName, constraint: &str) -> Option<Broken> {
+fn not_looked_through(side: Side, table: &TableName, constraint: &str) -> Option<Blocker> {
     if side == Side::Monolith {
         tracing::warn!(%table, constraint, "not looked through before a rollback, which has no time");
         return None;
     }
-    Some(Broken {
+    Some(Blocker {
         object: format!("constraint {constraint} of {table} in the {side}'s database"),
         problem: format!(
             "it was not enforced while rows were applied, and they could not be looked through in \

@@ -6,7 +6,7 @@
 //! long value is replaced by its own hash before.
 
 use crate::{
-    catalog::{MovedColumn, MovedTable},
+    catalog::{self, MovedColumn, MovedTable},
     database::sql,
 };
 use protocol::Side;
@@ -50,9 +50,8 @@ fn value(column: &MovedColumn, side: Side) -> String {
 
 /// Decided by both sides' types alike.
 fn long(column: &MovedColumn) -> Long {
-    let is_text = |name: &str| name == "text" || name.starts_with("character varying");
     let types = [&column.monolith_type, &column.service_type];
-    if types.iter().all(|name| is_text(name)) {
+    if types.iter().all(|name| catalog::is_text(name)) {
         Long::Text
     } else if types.iter().all(|name| *name == "bytea") {
         Long::Bytes

@@ -15,9 +15,12 @@ pub fn markdown() -> String {
     for (heading, group) in GROUPS {
         let _ = write!(page, "\n## {heading}\n");
         for one in *group {
+            // As it is found from where the page is.
+            let from_root = !one.source.starts_with("http");
+            let up = if from_root { "../../" } else { "" };
             let _ = write!(
                 page,
-                "\n### {}: {}\n\n{}\n\n**Mend it**: {}\n\nSource: {}\n",
+                "\n### {}: {}\n\n{}\n\n**Mend it**: {}\n\nSource: {up}{}\n",
                 one.id, one.title, one.why, one.mend, one.source
             );
         }

@@ -162,6 +162,10 @@ const KINDS: &[Kind] = &[
         ],
     ),
     (
+        "character varying(20)[]",
+        &["'{}'", "array['#', null, 'a,b', '']", "null"],
+    ),
+    (
         "integer[]",
         &["'[0:2]={1,NULL,3}'", "array[#, null]", "null"],
     ),

@@ -47,7 +47,6 @@ fn table(at: &str, columns: &[&str]) -> Described {
             generated: false,
             has_default: false,
             sequence: None,
-            number,
             definition: TypeDefinition::built_in(type_name),
             collation: String::new(),
             expression: String::new(),

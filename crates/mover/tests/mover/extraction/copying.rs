@@ -245,7 +245,10 @@ async fn a_copy_needs_the_claim_and_the_monolith_as_owner() -> Result<()> {
             .copy(&new, &watch::Sender::default())
             .await
             .unwrap_err();
-        ensure!(error.to_string().contains("now it is service"), "{error}");
+        ensure!(
+            error.to_string().contains("now the owner is service"),
+            "{error}"
+        );
         admin
             .batch_execute("update banyan.owner set owner = 'monolith'")
             .await?;

@@ -143,6 +143,28 @@ async fn each_planted_difference_is_found_with_its_key() -> Result<()> {
 }
 
 #[tokio::test]
+async fn arrays_of_bounded_texts_are_compared() -> Result<()> {
+    let table = "(words character varying(9)[] primary key, bits bit varying(3)[])";
+    let monolith = format!(
+        "create table v {table}; insert into v values ('{{}}', null), \
+         ('{{\"a,b\",null,\"NULL\"}}', '{{101,null}}')"
+    );
+    let service = format!("create schema svc; create table svc.v {table}");
+    let pair = pair("arrays", &monolith, &service, &["public.v: { }"]).await?;
+    pair.prepare_and_copy().await?;
+    ensure!(verify(&pair, Side::Monolith).await?.differences_total == 0);
+    let change = "alter table svc.v disable trigger all; update svc.v set bits = '{}' \
+                  where bits is null";
+    pair.superuser(Side::Service)
+        .await?
+        .batch_execute(change)
+        .await?;
+    let report = verify(&pair, Side::Monolith).await?;
+    assert_eq!(shown(&report), ["public.v words={}: changed"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_empty_side_is_all_missing_and_counted() -> Result<()> {
     let pair = pair("all_missing", MONOLITH, SERVICE, TABLES).await?;
     pair.prepare_and_copy().await?;

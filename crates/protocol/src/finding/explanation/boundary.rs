@@ -16,7 +16,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "a table that stays refers to one that moves",
         "After a switch nothing stops the service from deleting a row that it refers to.",
         "Declare it under `references:`, or move the table as well.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::ActionInwards,
@@ -37,7 +37,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "the plan declares a reference that is no foreign key",
         "Nothing would be checked.",
         "Correct it under `references:`, or take it out.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::ServiceRefersOutwards,

@@ -9,21 +9,21 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "the plan renames a column that is not there",
         "The name is probably misspelt, and the column meant would not be renamed.",
         "Correct it under `columns:`.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::TwoColumnsForOne,
         "two columns map to one",
         "One of them would be lost.",
         "Map them to different columns under `columns:`.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::NoCounterpart,
         "the service has no such column",
         "Its values would be lost.",
         "Add it there by the statement of the finding, or map it under `columns:`.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::TypesDiffer,
@@ -93,7 +93,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "only the service has a column",
         "What it writes there does not come back in a rollback.",
         "Nothing, if that may be lost; else add it to the monolith.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::KeyOrderDiffers,

@@ -3,7 +3,7 @@
 use super::entry::{Explanation, explain};
 use crate::finding::id::FindingId as Id;
 
-const SHARED: &str = "../shared-tables.md";
+const SHARED: &str = "docs/shared-tables.md";
 
 pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(

@@ -9,7 +9,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "there is no such table",
         "The plan names a table that the database has not.",
         "Create it, or correct its name in the plan.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::NotOrdinaryTable,
@@ -100,7 +100,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "another extraction has it as well",
         "A table has one owner.",
         "Take it out of one plan, or cancel the other extraction.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::Subscribed,
@@ -114,7 +114,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "the service's table is not empty",
         "A copy starts from nothing: rows that are there would be mixed with those that come.",
         "Empty it, or name another table in the plan.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::PublicationNotOurs,
@@ -127,7 +127,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         Id::PublicationEdited,
         "our publication was changed",
         "Changes that it did not publish are missing on the other side.",
-        "Run `banyan recopy NAME`: it makes the publication again and brings over what is missing. Then `banyan verify NAME`.",
+        "Run `banyan recopy NAME`: it makes the publication again and brings over what is missing. Then `banyan verify NAME`. Where both sides insert into a table (`writes: append`) the finding says what else.",
         "https://www.postgresql.org/docs/current/sql-alterpublication.html",
     ),
     explain(
@@ -135,7 +135,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "the extraction has begun with other tables, or is not in the plan",
         "Its streams and its copy lack what the plan adds, and nobody would be told.",
         "Write the plan as it was, or end the extraction by the command of the finding.",
-        "../../README.md",
+        "README.md",
     ),
     explain(
         Id::SeenWriting,
@@ -144,6 +144,6 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
          transaction that writes moved and staying tables would be torn apart.",
         "Declare the writer or send it through the gateway; split the transaction, or move the \
          table as well.",
-        "../../README.md",
+        "README.md",
     ),
 ];
