@@ -368,7 +368,8 @@ impl Cluster {
         self.installation.major()
     }
 
-    fn socket_config(&self, database: &str) -> Config {
+    /// How one connects as the superuser: through the socket.
+    pub fn socket_config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config
             .host_path(&self.sockets)

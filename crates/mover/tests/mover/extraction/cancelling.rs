@@ -174,7 +174,7 @@ async fn what_has_switched_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn a_conductor_that_was_cancelled_changes_nothing_any_more() -> Result<()> {
-    let pair = pair("superseded", MONOLITH, SERVICE, TABLES).await?;
+    let pair = pair("superseded_copy", MONOLITH, SERVICE, TABLES).await?;
     let claims = pair.prepare_and_copy().await?;
     pair.mover.cancel().await?;
     let error = pair

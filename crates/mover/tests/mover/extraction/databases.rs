@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 use mover::{Claims, Mover};
 use protocol::{InstanceId, Side, finding::Finding};
 use testbed::{
-    cluster::{Cluster, Options, Rights},
+    cluster::{self, Cluster, Options, Rights},
     directory::PrivateDirectory,
 };
 use tokio::sync::{OnceCell, watch};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 use uuid::Uuid;
 
 /// The role that the plan names.
@@ -50,17 +50,23 @@ impl Clusters {
 
 static CLUSTERS: OnceCell<Clusters> = OnceCell::const_new();
 
-/// The clusters of this test binary; they end with its process.
+/// The clusters of all tests of this process, and they end with it. `cargo test` runs the
+/// whole binary in one: what a test changes of more than its own database (roles, settings,
+/// transactions that slots wait for) belongs into clusters of its own.
 pub async fn clusters() -> Result<&'static Clusters> {
-    CLUSTERS.get_or_try_init(create).await
+    CLUSTERS.get_or_try_init(own_clusters).await
 }
 
-async fn create() -> Result<Clusters> {
-    let options = Options::fast()
+fn usual() -> Options {
+    Options::fast()
         .setting("max_prepared_transactions", "5")
         .setting("max_replication_slots", "60")
-        .setting("max_wal_senders", "60");
-    clusters_with(&options).await
+        .setting("max_wal_senders", "60")
+}
+
+/// Two clusters of a test's own, like those of all.
+pub async fn own_clusters() -> Result<Clusters> {
+    clusters_with(&usual()).await
 }
 
 /// Two clusters with the two roles.
@@ -104,6 +110,8 @@ pub struct Pair {
     /// Sessions of the application.
     pub monolith: Client,
     pub service: Client,
+    /// How the superuser connects, at the monolith and at the service.
+    superusers: [Config; 2],
 }
 
 /// A pair of databases with what `monolith` and `service` make in them, and
@@ -144,6 +152,7 @@ pub async fn pair_in(
         mover: mover(name, &urls.0, &urls.1, tables)?,
         monolith: clusters.monolith.client(APP, name).await?,
         service: clusters.service.client(APP, name).await?,
+        superusers: [&clusters.monolith, &clusters.service].map(|one| one.socket_config(name)),
     })
 }
 
@@ -156,7 +165,12 @@ impl Pair {
     }
 
     pub async fn superuser(&self, side: Side) -> Result<Client> {
-        clusters().await?.of(side).superuser(&self.database).await
+        let [monolith, service] = &self.superusers;
+        let config = match side {
+            Side::Monolith => monolith,
+            Side::Service => service,
+        };
+        cluster::connect(config).await
     }
 
     pub async fn prepare(&self) -> Result<Claims> {

@@ -1,6 +1,6 @@
 //! What others hold: how long it is waited for, who is named, what is left.
 
-use super::databases::{APP, clusters, pair};
+use super::databases::{APP, own_clusters, pair_in};
 use crate::{plans::conductor, queries::lines};
 use anyhow::{Result, ensure};
 use mover::MoverError;
@@ -18,10 +18,11 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A slot waits for every transaction of the cluster, of other databases too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_names_whom_it_waits_for_and_leaves_nothing() -> Result<()> {
-    let copied = pair("slot_forward", MONOLITH, SERVICE, TABLES).await?;
-    let prepared = pair("slot_reverse", MONOLITH, SERVICE, TABLES).await?;
+    let clusters = own_clusters().await?;
+    let pair = async |name| pair_in(&clusters, name, MONOLITH, SERVICE, TABLES, |url| url).await;
+    let (copied, prepared) = (pair("slot_forward").await?, pair("slot_reverse").await?);
     let claims = copied.prepare().await?;
-    let nightly = clusters().await?.monolith.client(APP, "postgres").await?;
+    let nightly = clusters.monolith.client(APP, "postgres").await?;
     nightly
         .batch_execute("set application_name = 'nightly'; begin; select pg_current_xact_id()")
         .await?;
@@ -77,7 +78,16 @@ fn blocked<T>(result: Result<T, MoverError>) -> Result<String> {
 /// the server restarts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prepared_transaction_stands_in_the_way_at_once() -> Result<()> {
-    let pair = pair("prepared_now", MONOLITH, SERVICE, TABLES).await?;
+    let clusters = own_clusters().await?;
+    let pair = pair_in(
+        &clusters,
+        "prepared_now",
+        MONOLITH,
+        SERVICE,
+        TABLES,
+        |url| url,
+    )
+    .await?;
     pair.prepare_and_copy().await?;
     pair.monolith
         .batch_execute("begin; insert into a values (1); prepare transaction 'batch 7'")
@@ -102,7 +112,8 @@ async fn preparing_displaces_autovacuum() -> Result<()> {
          insert into a (v) select repeat('x', 1000) from generate_series(1, 3000); \
          update a set v = v || 'y'"
     );
-    let pair = pair("displacing", &slow, SERVICE, TABLES).await?;
+    let clusters = own_clusters().await?;
+    let pair = pair_in(&clusters, "displacing", &slow, SERVICE, TABLES, |url| url).await?;
     let superuser = pair.superuser(Side::Monolith).await?;
     superuser
         .batch_execute("alter system set autovacuum_naptime = '1s'")
@@ -114,5 +125,11 @@ async fn preparing_displaces_autovacuum() -> Result<()> {
         Ok((!lines(&superuser, workers).await?.is_empty()).then_some(()))
     })
     .await?;
-    pair.prepare().await.map(drop)
+    pair.prepare().await?;
+    let log = clusters.monolith.log();
+    testbed::deadline::until("autovacuum to be told of it", LIMIT, async || {
+        let log = std::fs::read_to_string(&log)?;
+        Ok(log.contains("canceling autovacuum task").then_some(()))
+    })
+    .await
 }
