@@ -115,10 +115,9 @@ async fn drill(ground: &mut Ground, fault: &Fault, round: u32, workload: &Worklo
     ground.followed.clear();
     let done = async {
         ground.own(fault.owner).await.context("getting there")?;
-        let before = workload.view().total().writes_acknowledged;
         fault.provoke(ground).await.context("provoking it")?;
         ground.healthy(fault.name).await?;
-        ground.work_goes_on(workload, before).await
+        ground.work_goes_on(workload).await
     }
     .await;
     Verdict {

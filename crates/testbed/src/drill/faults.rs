@@ -205,16 +205,19 @@ async fn service_down(ground: &mut Ground) -> Result<()> {
     ground.hand_over(MONOLITH).await
 }
 
+/// A writer that the plan declares.
+const UNFINISHED: &str = "land-contracts-cron";
+
 async fn unfinished(ground: &mut Ground) -> Result<()> {
     let cluster = &ground.scene.monolith_cluster;
     let client = cluster.client(MONOLITH_ROLE, MONOLITH_DATABASE).await?;
-    run(
-        &client,
-        "set application_name = 'land-contracts-cron'; begin; \
-         lock table contracts_contract in row exclusive mode",
-    )
-    .await?;
-    ground.refused(SERVICE).await?;
+    let begin = format!(
+        "set application_name = '{UNFINISHED}'; begin; \
+         lock table contracts_contract in row exclusive mode"
+    );
+    run(&client, &begin).await?;
+    let reason = ground.refused(SERVICE).await?;
+    ensure!(reason.contains(UNFINISHED), "{reason}");
     run(&client, "rollback").await?;
     ground.hand_over(SERVICE).await?;
     ground.hand_over(MONOLITH).await

@@ -187,9 +187,10 @@ impl Ground {
         .await
     }
 
-    /// The clients' writes are acknowledged.
-    pub(super) async fn work_goes_on(&self, workload: &Workload, before: u64) -> Result<()> {
+    /// Writes that clients send from now on are acknowledged.
+    pub(super) async fn work_goes_on(&self, workload: &Workload) -> Result<()> {
         let view = workload.view();
+        let before = view.total().writes_acknowledged;
         deadline::poll("acknowledged writes", HEALTHY_LIMIT, || {
             Ok((view.total().writes_acknowledged > before).then_some(()))
         })
