@@ -10,6 +10,7 @@ mod installation;
 mod template;
 mod tls;
 
+use command::copy_directory;
 pub use installation::{Installation, SUPERUSER};
 pub use tls::ServerTls;
 
@@ -99,14 +100,6 @@ impl Rights {
             Self::Superuser => "SUPERUSER REPLICATION",
         }
     }
-}
-
-/// With owners and modes, which a server insists on.
-fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    command::run_to_end(
-        std::process::Command::new("cp").arg("-a").arg(from).arg(to),
-        from,
-    )
 }
 
 /// A cluster of our own. Dropping it stops it.
@@ -394,7 +387,6 @@ pub async fn connect_url(url: &str) -> Result<Client> {
     connect(&url.parse()?).await
 }
 
-/// Whether this process is root, whom PostgreSQL refuses.
 #[cfg(test)]
 mod tests {
     use super::*;

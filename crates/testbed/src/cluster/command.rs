@@ -10,6 +10,12 @@ pub(super) fn is_root() -> Result<bool> {
     Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
 }
 
+/// With owners and modes, which a server insists on.
+pub(super) fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    let mut command = Command::new("cp");
+    run_to_end(command.args(["-a", "--"]).arg(from).arg(to), from)
+}
+
 /// Runs a command; an error with what it said if it fails.
 pub(super) fn run_to_end(command: &mut Command, what: &Path) -> Result<()> {
     let output = command

@@ -25,6 +25,7 @@ const PROGRAMS_VARIABLE: &str = "TESTBED_POSTGRES_";
 pub struct Installation {
     programs: PathBuf,
     version: String,
+    major: u32,
     as_root: bool,
 }
 
@@ -48,10 +49,14 @@ impl Installation {
     }
 
     fn at(programs: PathBuf) -> Result<Self> {
-        let version = version_of(&programs.join("postgres"))?;
+        let postgres = programs.join("postgres");
+        let version = version_of(&postgres)?;
+        let major = major_of(&version)
+            .with_context(|| format!("{} has the version {version}", postgres.display()))?;
         Ok(Self {
             programs,
             version,
+            major,
             as_root: is_root()?,
         })
     }
@@ -68,8 +73,7 @@ impl Installation {
 
     /// The major version.
     pub fn major(&self) -> u32 {
-        let major = self.version.split(|c: char| !c.is_ascii_digit()).next();
-        major.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        self.major
     }
 
     /// What stands in front of a command that must not run as root.
@@ -148,6 +152,13 @@ fn by_pg_config() -> Option<PathBuf> {
     programs.join("postgres").is_file().then_some(programs)
 }
 
+/// Of `15.18`, and of `19beta1`.
+fn major_of(version: &str) -> Result<u32> {
+    let end = version.find(|c: char| !c.is_ascii_digit());
+    let (digits, _) = version.split_at(end.unwrap_or(version.len()));
+    digits.parse().context("no number begins it")
+}
+
 fn version_of(postgres: &Path) -> Result<String> {
     let output = Command::new(postgres).arg("--version").output()?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -157,4 +168,18 @@ fn version_of(postgres: &Path) -> Result<String> {
         .nth(2)
         .context("no version from postgres --version")?;
     Ok(version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_begins_with_a_number() {
+        assert_eq!(major_of("15.18").unwrap(), 15);
+        assert_eq!(major_of("19beta1").unwrap(), 19);
+        assert_eq!(major_of("18").unwrap(), 18);
+        assert!(major_of("devel").is_err());
+        assert!(major_of("").is_err());
+    }
 }

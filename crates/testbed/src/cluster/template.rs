@@ -1,13 +1,13 @@
-//! A fresh data directory, made once per user and version and then copied:
+//! A fresh data directory, made once per user and installation and then copied:
 //! a copy takes a tenth of the time of initdb.
 
-use super::command::run_to_end;
+use super::command::copy_directory;
 use super::installation::{Installation, SUPERUSER};
 use crate::directory;
 use anyhow::{Context, Result};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Included at the end of postgresql.conf, so that it wins.
 pub(super) const SETTINGS_FILE: &str = "testbed.conf";
@@ -20,18 +20,20 @@ pub(super) async fn copy(installation: &Installation, data: &Path) -> Result<()>
     let (installation, data) = (installation.clone(), data.to_owned());
     tokio::task::spawn_blocking(move || {
         let template = ensure(&installation)?;
-        // As root this keeps the owner; else the owner is oneself anyway.
-        let mut command = Command::new("cp");
-        run_to_end(
-            command.args(["-a", "--"]).arg(&template).arg(&data),
-            &template,
-        )
+        copy_directory(&template, &data)
     })
     .await?
 }
 
 fn ensure(installation: &Installation) -> Result<PathBuf> {
-    let name = format!("initdb-{}-{FORMAT}", installation.version());
+    // Two builds of one version may differ in what they lay down and understand.
+    let mut programs = DefaultHasher::new();
+    installation.program("initdb").hash(&mut programs);
+    let name = format!(
+        "initdb-{}-{FORMAT}-{:016x}",
+        installation.version(),
+        programs.finish()
+    );
     let lock = directory::lock_file(&format!("{name}.lock"))?;
     lock.lock()?;
     let home = directory::shared()?.join(&name);
