@@ -1,6 +1,9 @@
 //! `./x demo`: the story at full size.
 
-use crate::cargo;
+use crate::{
+    cargo,
+    interruption::{EXIT_INTERRUPTED, interrupted},
+};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +11,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use testbed::binaries;
 use testbed::story::{self, STEPS, Screen, Settings, StoryOutcome};
-use tokio::signal::unix::{SignalKind, signal};
-
-/// As a shell says it for a process that Ctrl-C ended.
-pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// What the caller wants to see.
 #[derive(clap::Args)]
@@ -100,16 +99,5 @@ fn show_how_to_go_on(told: &StoryOutcome) {
     );
     for verb in ["status", "verify contracts", "rollback contracts"] {
         println!("  banyan {verb}");
-    }
-}
-
-/// Ctrl-C in the terminal, or SIGTERM.
-pub(crate) async fn interrupted() {
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
     }
 }

@@ -1,6 +1,9 @@
 //! `./x drill`: one failure after the other, mended by what Banyan prints.
 
-use crate::{cargo, demo};
+use crate::{
+    cargo,
+    interruption::{EXIT_INTERRUPTED, interrupted},
+};
 use anyhow::{Context, Result};
 use std::fs;
 use std::process::ExitCode;
@@ -40,9 +43,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     runtime.block_on(async {
         tokio::select! {
             code = hold(arguments) => code,
-            () = demo::interrupted() => {
+            () = interrupted() => {
                 eprintln!("\nStopping everything.");
-                Ok(ExitCode::from(demo::EXIT_INTERRUPTED))
+                Ok(ExitCode::from(EXIT_INTERRUPTED))
             }
         }
     })

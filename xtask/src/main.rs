@@ -6,6 +6,7 @@ mod checks;
 mod demo;
 mod drill;
 mod fuzz;
+mod interruption;
 mod new;
 mod up;
 mod versions;

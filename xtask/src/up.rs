@@ -1,7 +1,7 @@
 //! `./x up`: the whole set on this machine, and what proves that it works.
 
 use crate::cargo;
-use crate::demo::interrupted;
+use crate::interruption::interrupted;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::PathBuf;
