@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Runs cargo in the repository and shows what it prints.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
@@ -17,6 +17,25 @@ pub(crate) fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result
 /// The same in another workspace.
 pub(crate) fn run_in(workspace: &Path, arguments: &[&str]) -> Result<()> {
     show(workspace, &[], arguments)
+}
+
+/// Whether one of cargo's subcommands, `cargo-deny` for instance, is installed.
+pub(crate) fn has(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Installs one where it is not.
+pub(crate) fn ensure_installed(program: &str) -> Result<()> {
+    if has(program) {
+        return Ok(());
+    }
+    println!("{program} is not installed: building it, which takes some minutes.");
+    run(&["install", "--locked", program])
 }
 
 fn show(workspace: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {

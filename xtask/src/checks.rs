@@ -2,11 +2,7 @@
 
 use crate::{cargo, fuzz};
 use anyhow::Result;
-use std::{
-    num::NonZero,
-    process::{Command, Stdio},
-    thread,
-};
+use std::{num::NonZero, thread};
 
 /// Threads of the fallback runner: each case runs two database servers.
 const TEST_THREADS: &str = "--test-threads=2";
@@ -37,7 +33,7 @@ const FUZZ_SECONDS: u32 = 3;
 pub(crate) fn test(filters: &[String]) -> Result<()> {
     if filters.is_empty() {
         format_and_clippy()?;
-        if has("cargo-deny") {
+        if cargo::has("cargo-deny") {
             deny()?;
         } else {
             println!("cargo-deny is not installed: licences and sources are not checked here;");
@@ -52,7 +48,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     cargo::run(&BUILD)?;
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
     let everything = [(SKIP_NOTHING, "1")];
-    if has("cargo-nextest") {
+    if cargo::has("cargo-nextest") {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = format!("--test-threads={}", TESTS_PER_PROCESSOR * processors);
         let run = [&RUN[..], &[threads.as_str()], &filters].concat();
@@ -67,10 +63,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
 /// The checks that start nothing.
 pub(crate) fn lint() -> Result<()> {
     format_and_clippy()?;
-    if !has("cargo-deny") {
-        println!("cargo-deny is not installed: building it, which takes some minutes.");
-        cargo::run(&["install", "--locked", "cargo-deny"])?;
-    }
+    cargo::ensure_installed("cargo-deny")?;
     deny()
 }
 
@@ -89,13 +82,4 @@ fn format_and_clippy() -> Result<()> {
 fn deny() -> Result<()> {
     // Not advisories: their database cannot be reached from everywhere.
     cargo::run(&["deny", "check", "bans", "licenses", "sources"])
-}
-
-fn has(program: &str) -> bool {
-    let mut command = Command::new(program);
-    command
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }

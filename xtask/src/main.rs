@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
         Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
-        Task::Versions { pairs } => Ok(versions::run(&pairs)),
+        Task::Versions { pairs } => versions::run(&pairs),
         Task::Fuzz { seconds } => fuzz::run(seconds).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
