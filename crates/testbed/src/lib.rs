@@ -35,6 +35,7 @@ pub mod process;
 pub mod python;
 pub mod random_schema;
 pub mod raw_http;
+pub mod remedy;
 pub mod scene;
 pub mod schemathesis;
 pub mod service;

@@ -28,6 +28,7 @@ use testbed::{
         Acknowledged, Clerk, LEDGER, Schema, Size, TYPES, dice, ledger,
         oracle::{self, Place},
     },
+    remedy,
 };
 use tokio_postgres::Client;
 
@@ -128,15 +129,6 @@ async fn clerks(
     Ok(clerks)
 }
 
-/// The statements of a remedy, without who runs them.
-fn statements(remedy: &str) -> Option<String> {
-    let by_anybody = remedy.split_once("un: ");
-    let (_, text) = by_anybody.or_else(|| remedy.split_once("un as ")?.1.split_once(": "))?;
-    // What is said of older versions is not for this one.
-    let (text, _) = text.split_once(" (before").unwrap_or((text, ""));
-    Some(text.replace(&format!("; and as {APPLICATION}: "), "; "))
-}
-
 /// Runs what `check` prints, as a superuser, until it finds nothing.
 async fn granted(banyan: &CommandLine, clusters: [&Cluster; 2]) -> Result<()> {
     for _ in 0..MOST_CHECKS {
@@ -147,8 +139,7 @@ async fn granted(banyan: &CommandLine, clusters: [&Cluster; 2]) -> Result<()> {
         }
         let mut done = Vec::new();
         for finding in check.findings.iter().filter(|one| one.severity == "refuse") {
-            let statement = statements(&finding.remedy)
-                .with_context(|| format!("nothing to run in {finding:?}"))?;
+            let statement = remedy::statements(&finding.remedy)?;
             let at_service = finding.object.contains("service");
             let cluster = clusters[usize::from(at_service)];
             let grant = (at_service, statement.clone());

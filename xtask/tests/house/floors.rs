@@ -113,6 +113,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "deadline",
                 "directory",
                 "document",
+                "remedy",
             ],
         ],
     ),

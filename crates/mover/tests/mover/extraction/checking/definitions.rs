@@ -11,6 +11,7 @@ use protocol::{
         Severity::{Refuse, Warn},
     },
 };
+use testbed::remedy;
 
 const MONOLITH: &str = "
     create type pair as (a integer, b integer);
@@ -44,12 +45,9 @@ async fn mend(pair: &Pair, ids: &[FindingId]) -> Result<()> {
             .iter()
             .find(|one| one.id == *id)
             .context(id.to_string())?;
-        let (_, statement) = one
-            .remedy
-            .split_once("un at the service: ")
-            .context(one.remedy.clone())?;
+        let statement = remedy::statements(&one.remedy)?;
         pair.service
-            .batch_execute(statement)
+            .batch_execute(&statement)
             .await
             .with_context(|| format!("{id}: {statement}"))?;
     }
@@ -269,8 +267,8 @@ async fn mend_direction(pair: &Pair) -> Result<()> {
         .iter()
         .find(|one| one.id == FindingId::SequenceDirection)
         .context("no direction")?;
-    let statement = one.remedy.strip_prefix("Run: ").context("no statement")?;
-    Ok(pair.service.batch_execute(statement).await?)
+    let statement = remedy::statements(&one.remedy)?;
+    Ok(pair.service.batch_execute(&statement).await?)
 }
 
 #[tokio::test]
@@ -345,12 +343,8 @@ async fn publications_of_our_name_that_are_not_ours() -> Result<()> {
         error.to_string().contains("it has the name of ours"),
         "{error}"
     );
-    let drop = found[0]
-        .remedy
-        .split_once("run as app: ")
-        .context("no statement")?
-        .1;
-    pair.monolith.batch_execute(drop).await?;
+    let drop = remedy::statements(&found[0].remedy)?;
+    pair.monolith.batch_execute(&drop).await?;
     pair.prepare().await?;
     expect("ours", &findings(&pair).await?, &[])?;
 

@@ -8,6 +8,7 @@ use protocol::{
     Side::{self, Monolith, Service},
     finding::{Finding, FindingId, Severity},
 };
+use testbed::remedy;
 
 /// What takes a right away, in `{database}`, and what is said then.
 struct Right {
@@ -86,33 +87,6 @@ fn refusals(findings: Vec<Finding>) -> Vec<Finding> {
     findings.into_iter().filter(refuse).collect()
 }
 
-/// The statements of a remedy.
-fn statements(remedy: &str) -> Result<String> {
-    let (_, statements) = remedy
-        .split_once("un: ")
-        .map_or_else(
-            || {
-                remedy
-                    .split_once("un as ")
-                    .and_then(|(_, rest)| rest.split_once(": "))
-            },
-            Some,
-        )
-        .with_context(|| remedy.to_owned())?;
-    let statements = statements
-        .split(" (before version")
-        .next()
-        .unwrap_or_default();
-    let mut all = Vec::new();
-    for statement in statements.split("; ") {
-        all.push(match statement.strip_prefix("and as ") {
-            Some(rest) => rest.split_once(": ").context("no statement")?.1,
-            None => statement,
-        });
-    }
-    Ok(all.join("; "))
-}
-
 #[tokio::test]
 async fn each_right_that_is_missing_is_named_and_given_back_by_what_is_printed() -> Result<()> {
     // Roles are those of all databases of a cluster.
@@ -146,7 +120,7 @@ async fn each_right_that_is_missing_is_named_and_given_back_by_what_is_printed()
             let case = format!("{side}: {take}: {}", show(&found));
             ensure!(found.iter().any(|one| one.problem.contains(said)), "{case}");
             for one in &found {
-                let mend = statements(&one.remedy)?;
+                let mend = remedy::statements(&one.remedy)?;
                 admin
                     .batch_execute(&mend)
                     .await
