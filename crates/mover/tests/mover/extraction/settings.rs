@@ -3,16 +3,16 @@
 
 use crate::{
     extraction::databases::{MOVER, Pair, clusters, pair},
+    follow::scene::{LIMIT, caught_up},
     queries::lines,
 };
 use anyhow::{Context, Result, ensure};
 use mover::{
     database::{session::Session, settings},
     follow::Follower,
-    positions::Sampler,
 };
 use protocol::{Side, stream::Direction};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use tokio::sync::watch;
 
 /// A value for each setting of ours that is neither ours nor the default.
@@ -347,15 +347,7 @@ async fn rows_arrive_as_they_are_whatever_the_databases_set() -> Result<()> {
             "update odd set words = words || array[null, 'NULL'], f = f / 3 where id < 5",
         )
         .await?;
-    let sampler = Sampler::start(Side::Monolith, pair.mover.database(Side::Monolith));
-    let position = sampler.sample().await.context("no position")?;
-    let mut applied = follower.applied();
-    let waiting = applied.wait_for(|applied| *applied >= position);
-    // What it gives keeps the value locked: only whether it came is kept.
-    let reached = tokio::time::timeout(Duration::from_mins(1), waiting)
-        .await
-        .is_ok_and(|reached| reached.is_ok());
-    ensure!(reached, "{:?}", follower.status().borrow().clone());
+    caught_up(&pair.mover, Side::Monolith, &follower, LIMIT).await?;
     let now = held(&pair, Side::Service, "svc.odd").await?;
     ensure!(now.len() == 213);
     assert_eq!(now, held(&pair, Side::Monolith, "public.odd").await?);

@@ -5,12 +5,14 @@ mod checked;
 mod ending;
 mod splitting;
 
-use crate::extraction::databases::{Pair, pair};
+use crate::{
+    extraction::databases::{Pair, pair},
+    follow::scene::caught_up,
+};
 use anyhow::{Context, Result, bail, ensure};
 use mover::{
     Claims,
     follow::{FollowPhase, Follower},
-    positions::Sampler,
     verify::{AppliedStreams, VerifyReport},
 };
 use protocol::{
@@ -102,17 +104,8 @@ impl Stage {
     /// Waits until what either side has now is on the other.
     async fn caught_up(&self) -> Result<()> {
         for source in Side::BOTH {
-            let sampler = Sampler::start(source, self.pair.mover.database(source));
-            let position = sampler.sample().await.context("no position")?;
-            let follower = self.follower(source);
-            let mut applied = follower.applied();
-            let waiting = applied.wait_for(|applied| *applied >= position);
-            if !matches!(tokio::time::timeout(LONG, waiting).await, Ok(Ok(_))) {
-                bail!(
-                    "from the {source}: {:?}",
-                    follower.status().borrow().clone()
-                );
-            }
+            let reached = caught_up(&self.pair.mover, source, self.follower(source), LONG).await;
+            reached.with_context(|| format!("from the {source}"))?;
         }
         Ok(())
     }

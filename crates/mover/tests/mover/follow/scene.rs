@@ -145,7 +145,7 @@ impl Scene {
 
     /// Waits until all that the source has now is in the target.
     pub async fn caught_up(&self, follower: &Follower, source: Side) -> Result<()> {
-        sampled_and_reached(&self.sampler(source), follower, LIMIT).await
+        caught_up(&self.mover, source, follower, LIMIT).await
     }
 
     /// Changes a side's owner as a hand-over does, with its message.
@@ -222,6 +222,19 @@ async fn digest(client: &Client, table: &str) -> Result<(i64, String)> {
         )
         .await?;
     Ok((row.get(0), row.get(1)))
+}
+
+/// Waits until a follower has applied all that its source has now. Faults may strike the
+/// sampling.
+pub async fn caught_up(
+    mover: &Mover,
+    source: Side,
+    follower: &Follower,
+    limit: Duration,
+) -> Result<()> {
+    let sampler = Sampler::start(source, mover.database(source));
+    let position = deadline::until("a position", limit, async || Ok(sampler.sample().await));
+    reached(follower, position.await?, limit).await
 }
 
 /// Samples a position, and waits until a follower has applied up to it.

@@ -2,10 +2,11 @@
 
 use crate::{
     extraction::databases::{Clusters, clusters_with, pair_in},
+    follow::scene::sampled_and_reached,
     queries::lines,
     tls::file,
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use mover::{follow::Follower, positions::Sampler};
 use protocol::{Epoch, HandoverId, InstanceId, Nonce, Side, owner::Outcome, stream::Direction};
 use std::time::Duration;
@@ -52,18 +53,6 @@ async fn encrypted(clusters: &Clusters) -> Result<i64> {
     Ok(all)
 }
 
-async fn reach(follower: &Follower, sampler: &Sampler) -> Result<()> {
-    let position = sampler.sample().await.context("no position")?;
-    let mut applied = follower.applied();
-    let waiting = applied.wait_for(|applied| *applied >= position);
-    ensure!(
-        matches!(tokio::time::timeout(LIMIT, waiting).await, Ok(Ok(_))),
-        "{:?}",
-        follower.status().borrow().clone()
-    );
-    Ok(())
-}
-
 /// Until a session of ours waits for a lock, or none does.
 async fn waiting(watcher: &Client, wanted: bool) -> Result<()> {
     deadline::until("the wait for a lock", LIMIT, async || {
@@ -103,7 +92,7 @@ async fn an_extraction_moves_over_tls_and_on_no_other_way() -> Result<()> {
     pair.monolith
         .batch_execute("insert into a (v) values ('followed'); update a set v = 'u' where id < 9")
         .await?;
-    reach(&forward, &sampler).await?;
+    sampled_and_reached(&sampler, &forward, LIMIT).await?;
     // Both followers' sessions, those that apply, and the sampler's.
     ensure!(encrypted(&clusters).await? >= 5);
     let report = mover
@@ -138,7 +127,7 @@ async fn an_extraction_moves_over_tls_and_on_no_other_way() -> Result<()> {
     let mut lock = mover.lock_weakly(Side::Monolith).await?;
     mover.fence(&mut lock, &claims, &id, LIMIT).await?;
     ensure!(encrypted(&clusters).await? >= 6);
-    reach(&forward, &sampler).await?;
+    sampled_and_reached(&sampler, &forward, LIMIT).await?;
     mover.advance_sequences(&claims, &id).await?;
     let outcome = mover
         .decide(Some(lock), &claims, &id, Outcome::Committed)
@@ -150,7 +139,7 @@ async fn an_extraction_moves_over_tls_and_on_no_other_way() -> Result<()> {
         .batch_execute("insert into svc.a (v) values ('at the service')")
         .await?;
     let back = Sampler::start(Side::Service, mover.database(Side::Service));
-    reach(&reverse, &back).await?;
+    sampled_and_reached(&back, &reverse, LIMIT).await?;
     let held = lines(
         &pair.monolith,
         "select count(*) from a where v = 'at the service'",

@@ -3,10 +3,11 @@
 
 use crate::{
     extraction::databases::{Pair, pair},
+    follow::scene::caught_up,
     queries::lines,
 };
-use anyhow::{Context, Result, ensure};
-use mover::{copy::CopyDone, follow::Follower, positions::Sampler};
+use anyhow::{Result, ensure};
+use mover::{copy::CopyDone, follow::Follower};
 use protocol::{Side, stream::Direction};
 use std::time::Duration;
 use testbed::deadline;
@@ -70,15 +71,7 @@ async fn copied_while(name: &str, statements: &str) -> Result<(Pair, usize)> {
     ensure!(matches!(done?, CopyDone::Copied { .. }));
 
     let follower = Follower::start(&pair.mover, Direction::Forward, &claims);
-    let sampler = Sampler::start(Side::Monolith, pair.mover.database(Side::Monolith));
-    let position = sampler.sample().await.context("no position")?;
-    let mut applied = follower.applied();
-    let waiting = applied.wait_for(|applied| *applied >= position);
-    ensure!(
-        matches!(tokio::time::timeout(LIMIT, waiting).await, Ok(Ok(_))),
-        "{:?}",
-        follower.status().borrow().clone()
-    );
+    caught_up(&pair.mover, Side::Monolith, &follower, LIMIT).await?;
     let (old, new) = (
         lines(&pair.monolith, "select * from last order by id").await?,
         lines(&pair.service, "select * from svc.last order by id").await?,
