@@ -6,6 +6,10 @@
 
 use anyhow::{Context, Result};
 use std::io;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +22,7 @@ pub struct SilentNetwork {
     port: u16,
     target: u16,
     silent: watch::Sender<bool>,
+    kept_back: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -27,17 +32,23 @@ impl SilentNetwork {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let (silent, listening) = watch::channel(false);
+        let kept_back = Arc::default();
+        let way = Way {
+            silent: listening,
+            kept_back: Arc::clone(&kept_back),
+        };
         let accepting = tokio::spawn(async move {
             // They end with this task.
             let mut relays = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                relays.spawn(relay(client, target, listening.clone()));
+                relays.spawn(relay(client, target, way.clone()));
             }
         });
         Ok(Self {
             port,
             target,
             silent,
+            kept_back,
             accepting,
         })
     }
@@ -59,6 +70,11 @@ impl SilentNetwork {
         self.silent.send_replace(true);
     }
 
+    /// How often something came that had to wait for the end of a silence.
+    pub fn kept_back(&self) -> u64 {
+        self.kept_back.load(Ordering::Relaxed)
+    }
+
     /// Everything goes on, with what was sent meanwhile.
     pub fn come_back(&self) {
         self.silent.send_replace(false);
@@ -71,16 +87,26 @@ impl Drop for SilentNetwork {
     }
 }
 
-async fn speaking(silent: &mut watch::Receiver<bool>) -> io::Result<()> {
-    silent
-        .wait_for(|silent| !silent)
-        .await
-        .map(drop)
-        .map_err(io::Error::other)
+/// What a relay is told of its network, and tells.
+#[derive(Debug, Clone)]
+struct Way {
+    silent: watch::Receiver<bool>,
+    kept_back: Arc<AtomicU64>,
 }
 
-async fn relay(client: TcpStream, target: u16, mut silent: watch::Receiver<bool>) {
-    if speaking(&mut silent).await.is_err() {
+impl Way {
+    /// What has come may pass on from here.
+    async fn open(&mut self) -> io::Result<()> {
+        if *self.silent.borrow() {
+            self.kept_back.fetch_add(1, Ordering::Relaxed);
+        }
+        let open = self.silent.wait_for(|silent| !silent).await;
+        open.map(drop).map_err(io::Error::other)
+    }
+}
+
+async fn relay(client: TcpStream, target: u16, mut way: Way) {
+    if way.open().await.is_err() {
         return;
     }
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
@@ -91,21 +117,17 @@ async fn relay(client: TcpStream, target: u16, mut silent: watch::Receiver<bool>
         (client.into_split(), server.into_split());
     // How a connection ends is its ends' matter.
     let _ = tokio::join!(
-        pass(from_client, to_server, silent.clone()),
-        pass(from_server, to_client, silent),
+        pass(from_client, to_server, way.clone()),
+        pass(from_server, to_client, way),
     );
 }
 
-async fn pass(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut silent: watch::Receiver<bool>,
-) -> io::Result<()> {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: Way) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = from.read(&mut buffer).await;
         // The end is not passed on either.
-        speaking(&mut silent).await?;
+        way.open().await?;
         match read? {
             0 => return to.shutdown().await,
             length => to.write_all(&buffer[..length]).await?,
@@ -134,11 +156,13 @@ mod tests {
         let (mut accepted, _) = server.accept().await.unwrap();
         client.write_all(b"a").await.unwrap();
         assert_eq!(accepted.read_u8().await.unwrap(), b'a');
+        assert_eq!(network.kept_back(), 0);
         network.vanish();
         client.write_all(b"b").await.unwrap();
         drop(client);
         let silence = timeout(Duration::from_millis(50), accepted.read_u8()).await;
         assert!(silence.is_err(), "{silence:?}");
+        assert!(network.kept_back() > 0);
         network.come_back();
         assert_eq!(accepted.read_u8().await.unwrap(), b'b');
         assert!(accepted.read_u8().await.is_err());

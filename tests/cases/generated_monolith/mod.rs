@@ -85,7 +85,7 @@ impl Tables {
     fn mapped(&self) -> String {
         let mut text = String::new();
         for table in &self.moved.tables {
-            let name = serde_json::Value::from(format!("public.{}", table.name));
+            let name = serde_json::Value::from(table.qualified("public"));
             let _ = writeln!(text, "        {name}: {{}}");
         }
         let _ = writeln!(text, "        public.{LEDGER}: {{ writes: append }}");

@@ -109,7 +109,7 @@ impl Table {
         let columns = (0..dice.random_range(2..9_u32))
             .map(|at| {
                 let name = if dice.random_bool(0.3) {
-                    format!("Col \"{at}\"")
+                    format!("Col.\"{at}\"")
                 } else {
                     format!("c{at}")
                 };
@@ -120,8 +120,7 @@ impl Table {
         let has_slot = dice.random_bool(0.5);
         let slot = slots.choose(dice).copied().filter(|_| has_slot);
         let name = NAMES.choose(dice).unwrap_or(&"t");
-        // The plan's `schema.table` has no way to write a name with a dot.
-        let name = format!("{}{number}", name.replace('.', "_"));
+        let name = format!("{name}{number}");
         Self {
             name,
             key: key::draw(dice),

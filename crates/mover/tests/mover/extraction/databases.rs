@@ -117,10 +117,7 @@ pub struct Pair {
 /// A pair of databases with what `monolith` and `service` make in them, and
 /// the plan's `data:` with these tables (YAML, one per line).
 pub async fn pair(name: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Pair> {
-    pair_in(clusters().await?, name, monolith, service, tables, |url| {
-        url
-    })
-    .await
+    pair_in(clusters().await?, name, monolith, service, tables, Ok).await
 }
 
 /// The same in these clusters, where the mover's addresses are made of the
@@ -131,7 +128,7 @@ pub async fn pair_in(
     monolith: &str,
     service: &str,
     tables: &[&str],
-    address: impl Fn(String) -> String,
+    address: impl Fn(String) -> Result<String>,
 ) -> Result<Pair> {
     for (side, make) in [(Side::Monolith, monolith), (Side::Service, service)] {
         let cluster = clusters.of(side);
@@ -144,8 +141,8 @@ pub async fn pair_in(
             .with_context(|| format!("making the {side}'s tables"))?;
     }
     let urls = (
-        address(clusters.monolith.url(MOVER, name)?),
-        address(clusters.service.url(MOVER, name)?),
+        address(clusters.monolith.url(MOVER, name)?)?,
+        address(clusters.service.url(MOVER, name)?)?,
     );
     Ok(Pair {
         database: name.to_owned(),

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_names_whom_it_waits_for_and_leaves_nothing() -> Result<()> {
     let clusters = own_clusters().await?;
-    let pair = async |name| pair_in(&clusters, name, MONOLITH, SERVICE, TABLES, |url| url).await;
+    let pair = async |name| pair_in(&clusters, name, MONOLITH, SERVICE, TABLES, Ok).await;
     let (copied, prepared) = (pair("slot_forward").await?, pair("slot_reverse").await?);
     let claims = copied.prepare().await?;
     let nightly = clusters.monolith.client(APP, "postgres").await?;
@@ -79,15 +79,7 @@ fn blocked<T>(result: Result<T, MoverError>) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prepared_transaction_stands_in_the_way_at_once() -> Result<()> {
     let clusters = own_clusters().await?;
-    let pair = pair_in(
-        &clusters,
-        "prepared_now",
-        MONOLITH,
-        SERVICE,
-        TABLES,
-        |url| url,
-    )
-    .await?;
+    let pair = pair_in(&clusters, "prepared_now", MONOLITH, SERVICE, TABLES, Ok).await?;
     pair.prepare_and_copy().await?;
     pair.monolith
         .batch_execute("begin; insert into a values (1); prepare transaction 'batch 7'")
@@ -113,7 +105,7 @@ async fn preparing_displaces_autovacuum() -> Result<()> {
          update a set v = v || 'y'"
     );
     let clusters = own_clusters().await?;
-    let pair = pair_in(&clusters, "displacing", &slow, SERVICE, TABLES, |url| url).await?;
+    let pair = pair_in(&clusters, "displacing", &slow, SERVICE, TABLES, Ok).await?;
     let superuser = pair.superuser(Side::Monolith).await?;
     superuser
         .batch_execute("alter system set autovacuum_naptime = '1s'")

@@ -39,7 +39,7 @@ impl Life {
         monolith: &str,
         service: &str,
         tables: &[&str],
-        address: impl Fn(String) -> String,
+        address: impl Fn(String) -> Result<String>,
     ) -> Result<Self> {
         let clusters = clusters().await?;
         Self::of(pair_in(clusters, name, monolith, service, tables, address).await?).await

@@ -4,7 +4,7 @@ use crate::{
     extraction::databases::{GRANTS_OF_PARAMETERS, MOVER, Pair, clusters, pair},
     field_reports::life::Life,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use protocol::{
     Side,
     finding::{Finding, FindingId},
@@ -59,8 +59,12 @@ async fn names() -> Result<()> {
     let tables = ["select", first.as_str(), second.as_str(), "new\nline;--"].map(table);
     let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
     let address = |url: String| {
-        let (_, at) = url.rsplit_once('@').unwrap_or_default();
-        format!("postgres://{}:{}@{at}", encoded(ROLE), encoded(PASSWORD))
+        let (_, at) = url.rsplit_once('@').context("no host")?;
+        Ok(format!(
+            "postgres://{}:{}@{at}",
+            encoded(ROLE),
+            encoded(PASSWORD)
+        ))
     };
     let mut life = Life::begin_at(EXTRACTION, &monolith, &service, &tables, address).await?;
     names_that_need_quotes(&mut life, &first, &second).await?;

@@ -46,7 +46,8 @@ pub struct Conductor<'a> {
     pub dice: Dice,
     pub hand_overs: u64,
     pub deaths: u64,
-    pub faults: u64,
+    /// How often sessions were ended.
+    pub endings: u64,
     pub aborted: u64,
     instance: InstanceId,
     claims: Option<Claims>,
@@ -63,7 +64,7 @@ impl<'a> Conductor<'a> {
             dice,
             hand_overs: 0,
             deaths: 0,
-            faults: 0,
+            endings: 0,
             aborted: 0,
             instance: InstanceId(Uuid::new_v4()),
             claims: None,
@@ -165,11 +166,12 @@ impl<'a> Conductor<'a> {
 
     /// Something goes wrong, and the operation under way is given up.
     async fn strike(&mut self) -> Result<()> {
-        self.faults += 1;
         match Fault::draw(&mut self.dice) {
             Fault::Death => self.die().await,
             Fault::SessionsEnd(side) => {
-                end_sessions(self.clusters, side, &self.pair.database).await
+                let ended = end_sessions(self.clusters, side, &self.pair.database).await?;
+                self.endings += u64::from(ended > 0);
+                Ok(())
             }
             Fault::Silence(side, length) => {
                 self.networks.fall_silent(side, length);

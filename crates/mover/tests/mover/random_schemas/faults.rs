@@ -4,13 +4,20 @@ use crate::extraction::databases::Clusters;
 use anyhow::{Context, Result};
 use protocol::Side;
 use rand::RngExt;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use testbed::{random_schema::Dice, silent_network::SilentNetwork};
 
 /// The relays between the mover and both servers.
 pub struct Networks {
     monolith: Arc<SilentNetwork>,
     service: Arc<SilentNetwork>,
+    silences: Arc<AtomicU64>,
 }
 
 impl Networks {
@@ -18,6 +25,7 @@ impl Networks {
         Ok(Self {
             monolith: Arc::new(SilentNetwork::before(clusters.monolith.port()).await?),
             service: Arc::new(SilentNetwork::before(clusters.service.port()).await?),
+            silences: Arc::default(),
         })
     }
 
@@ -29,20 +37,26 @@ impl Networks {
     }
 
     /// The mover's way to a server.
-    pub fn through(&self, url: String) -> String {
-        Side::BOTH
-            .into_iter()
-            .find_map(|side| self.of(side).through(&url).ok())
-            .unwrap_or(url)
+    pub fn through(&self, url: &str) -> Result<String> {
+        let by = |side| self.of(side).through(url);
+        by(Side::Monolith).or_else(|_| by(Side::Service))
+    }
+
+    /// How many silences have kept something back.
+    pub fn silences(&self) -> u64 {
+        self.silences.load(Ordering::Relaxed)
     }
 
     /// Nothing passes for a while; the caller goes on meanwhile.
     pub fn fall_silent(&self, side: Side, length: Duration) {
-        let network = Arc::clone(self.of(side));
+        let (network, silences) = (Arc::clone(self.of(side)), Arc::clone(&self.silences));
         tokio::spawn(async move {
+            let before = network.kept_back();
             network.vanish();
             tokio::time::sleep(length).await;
             network.come_back();
+            let met = u64::from(network.kept_back() > before);
+            silences.fetch_add(met, Ordering::Relaxed);
         });
     }
 }
@@ -73,8 +87,8 @@ impl Fault {
     }
 }
 
-/// Ends all sessions of the mover in a database, those that replicate too.
-pub async fn end_sessions(clusters: &Clusters, side: Side, database: &str) -> Result<()> {
+/// Ends all sessions of the mover in a database, those that replicate too; how many.
+pub async fn end_sessions(clusters: &Clusters, side: Side, database: &str) -> Result<u64> {
     let superuser = clusters.of(side).superuser("postgres").await?;
     superuser
         .execute(
@@ -83,6 +97,5 @@ pub async fn end_sessions(clusters: &Clusters, side: Side, database: &str) -> Re
             &[&database],
         )
         .await
-        .context("ending sessions")?;
-    Ok(())
+        .context("ending sessions")
 }

@@ -79,7 +79,12 @@ async fn an_extraction_moves_over_tls_and_on_no_other_way() -> Result<()> {
         "sslmode=verify-full&sslrootcert={}&channel_binding=require",
         root.display()
     );
-    let address = |url: String| format!("{}?{query}", url.replace("@127.0.0.1", "@localhost"));
+    let address = |url: String| {
+        Ok(format!(
+            "{}?{query}",
+            url.replace("@127.0.0.1", "@localhost")
+        ))
+    };
     let pair = pair_in(&clusters, "over_tls", MONOLITH, SERVICE, TABLES, address).await?;
     let mover = &pair.mover;
 

@@ -91,15 +91,7 @@ fn refusals(findings: Vec<Finding>) -> Vec<Finding> {
 async fn each_right_that_is_missing_is_named_and_given_back_by_what_is_printed() -> Result<()> {
     // Roles are those of all databases of a cluster.
     let clusters = own_clusters().await?;
-    let pair = pair_in(
-        &clusters,
-        "check_rights",
-        MONOLITH,
-        SERVICE,
-        TABLES,
-        |url| url,
-    )
-    .await?;
+    let pair = pair_in(&clusters, "check_rights", MONOLITH, SERVICE, TABLES, Ok).await?;
     let rights = RIGHTS.iter().chain([&SCHEMA]).map(|right| {
         let take = right.take.replace("{database}", &pair.database);
         (right.sides, take, right.said)
