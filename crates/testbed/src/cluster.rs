@@ -178,9 +178,6 @@ impl Cluster {
             ("log_timezone", "UTC"),
             ("log_line_prefix", "%m %a %p "),
         ]);
-        if self.installation.major() >= ORIGINS_APART {
-            settings.insert("max_active_replication_origins", "60");
-        }
         if let Some(tls) = &options.tls {
             tls.write(&self.installation, &self.data)?;
             settings.extend(tls.settings());
@@ -192,6 +189,13 @@ impl Cluster {
                 .iter()
                 .map(|(n, v)| (n.as_str(), v.as_str())),
         );
+        if self.installation.major() >= ORIGINS_APART {
+            // As many as before, where one number bounded both.
+            let slots = settings["max_replication_slots"];
+            settings
+                .entry("max_active_replication_origins")
+                .or_insert(slots);
+        }
         let mut text = String::new();
         for (name, value) in settings {
             writeln!(text, "{name} = '{}'", value.replace('\'', "''"))?;

@@ -60,7 +60,8 @@ pub async fn clusters() -> Result<&'static Clusters> {
 fn usual() -> Options {
     Options::fast()
         .setting("max_prepared_transactions", "5")
-        .setting("max_replication_slots", "60")
+        // Each test leaves its own, and origins, whose number is bounded by it too.
+        .setting("max_replication_slots", "600")
         .setting("max_wal_senders", "60")
 }
 
@@ -118,6 +119,18 @@ pub struct Pair {
 /// the plan's `data:` with these tables (YAML, one per line).
 pub async fn pair(name: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Pair> {
     pair_in(clusters().await?, name, monolith, service, tables, Ok).await
+}
+
+/// The same in clusters of a test's own, which last as long as they are kept.
+pub async fn pair_alone(
+    name: &str,
+    monolith: &str,
+    service: &str,
+    tables: &[&str],
+) -> Result<(Clusters, Pair)> {
+    let clusters = own_clusters().await?;
+    let pair = pair_in(&clusters, name, monolith, service, tables, Ok).await?;
+    Ok((clusters, pair))
 }
 
 /// The same in these clusters, where the mover's addresses are made of the

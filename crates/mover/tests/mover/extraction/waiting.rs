@@ -1,6 +1,6 @@
 //! What others hold: how long it is waited for, who is named, what is left.
 
-use super::databases::{APP, own_clusters, pair_in};
+use super::databases::{APP, own_clusters, pair_alone, pair_in};
 use crate::{plans::conductor, queries::lines};
 use anyhow::{Result, ensure};
 use mover::MoverError;
@@ -78,8 +78,7 @@ fn blocked<T>(result: Result<T, MoverError>) -> Result<String> {
 /// the server restarts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prepared_transaction_stands_in_the_way_at_once() -> Result<()> {
-    let clusters = own_clusters().await?;
-    let pair = pair_in(&clusters, "prepared_now", MONOLITH, SERVICE, TABLES, Ok).await?;
+    let (_clusters, pair) = pair_alone("prepared_now", MONOLITH, SERVICE, TABLES).await?;
     pair.prepare_and_copy().await?;
     pair.monolith
         .batch_execute("begin; insert into a values (1); prepare transaction 'batch 7'")
@@ -104,8 +103,7 @@ async fn preparing_displaces_autovacuum() -> Result<()> {
          insert into a (v) select repeat('x', 1000) from generate_series(1, 3000); \
          update a set v = v || 'y'"
     );
-    let clusters = own_clusters().await?;
-    let pair = pair_in(&clusters, "displacing", &slow, SERVICE, TABLES, Ok).await?;
+    let (clusters, pair) = pair_alone("displacing", &slow, SERVICE, TABLES).await?;
     let superuser = pair.superuser(Side::Monolith).await?;
     superuser
         .batch_execute("alter system set autovacuum_naptime = '1s'")
