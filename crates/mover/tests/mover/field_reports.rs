@@ -4,6 +4,5 @@
 
 mod keys;
 mod large;
-mod life;
 mod names;
 mod transactions;

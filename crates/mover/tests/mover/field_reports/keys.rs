@@ -1,6 +1,6 @@
 //! Primary keys of every type that can be one, and long ones.
 
-use crate::field_reports::life::Life;
+use crate::life::Life;
 use anyhow::{Context, Result, ensure};
 use protocol::Side;
 use std::{fmt::Write as _, time::Duration};

@@ -5,7 +5,7 @@
 //! `bytea` is left out of what is followed: PostgreSQL itself cannot write its text,
 //! which is twice as long and may have a gibibyte.
 
-use crate::{field_reports::life::Life, repairs::past_the_fence};
+use crate::{life::Life, repairs::past_the_fence};
 use anyhow::{Context, Result, ensure};
 use mover::verify::DifferenceKind;
 use protocol::{Lsn, Side};

@@ -2,7 +2,7 @@
 
 use crate::{
     extraction::databases::{GRANTS_OF_PARAMETERS, MOVER, Pair, clusters, pair},
-    field_reports::life::Life,
+    life::Life,
 };
 use anyhow::{Context, Result, ensure};
 use protocol::{

@@ -1,6 +1,6 @@
 //! What transactions and definitions do to a stream.
 
-use crate::field_reports::life::Life;
+use crate::life::Life;
 use anyhow::{Context, Result, ensure};
 use protocol::Side;
 use std::fmt::Write as _;

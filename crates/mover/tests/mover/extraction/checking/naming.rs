@@ -2,19 +2,13 @@
 //! pass goes there and back.
 
 use super::findings;
-use crate::extraction::databases::{Pair, pair, show};
-use anyhow::{Context, Result, ensure};
-use mover::{Claims, follow::Follower, positions::Sampler, verify::AppliedStreams};
-use protocol::{
-    Epoch, HandoverId, InstanceId, Nonce, Side,
-    owner::Outcome,
-    stream::{Direction, StreamState},
+use crate::{
+    extraction::databases::{pair, show},
+    life::Life,
 };
-use std::{fmt::Write as _, time::Duration};
-use tokio::sync::watch;
-use uuid::Uuid;
-
-const LONG: Duration = Duration::from_mins(1);
+use anyhow::{Result, ensure};
+use protocol::Side;
+use std::fmt::Write as _;
 
 /// As PostgreSQL stores them: quotes, dots, capitals, the longest, other scripts,
 /// words of SQL, and what an escape or a placeholder could be taken for.
@@ -75,82 +69,16 @@ fn plan() -> Result<Vec<String>> {
     NAMES.iter().map(line).collect()
 }
 
-struct Moved {
-    pair: Pair,
-    claims: Claims,
-    followers: Vec<Follower>,
+async fn write(life: &Life, side: Side, schema: &str, value: &str) -> Result<()> {
+    let written = life.app(side).batch_execute(&writes(schema, value)).await;
+    Ok(written?)
 }
 
-impl Moved {
-    fn follower(&self, source: Side) -> &Follower {
-        &self.followers[usize::from(source == Side::Service)]
-    }
-
-    async fn hand_over(&self, from: Side, epoch: u64) -> Result<()> {
-        let (mover, claims) = (&self.pair.mover, &self.claims);
-        let id = HandoverId {
-            instance: InstanceId(Uuid::from_u128(1)),
-            epoch: Epoch(epoch),
-            from,
-            nonce: Nonce(Uuid::from_u128(epoch.into())),
-        };
-        let blockers = mover.blockers(from).await?;
-        ensure!(blockers.is_empty(), "{blockers:?}");
-        let mut lock = mover.lock_weakly(from).await?;
-        mover.fence(&mut lock, claims, &id, LONG).await?;
-        self.reach(from, StreamState::Stopped(Epoch(epoch))).await?;
-        mover.advance_sequences(claims, &id).await?;
-        let outcome = mover
-            .decide(Some(lock), claims, &id, Outcome::Committed)
-            .await?;
-        ensure!(outcome == Outcome::Committed);
-        mover.open(claims, &id).await?;
-        self.reach(from.other(), StreamState::Applying(Epoch(epoch)))
-            .await
-    }
-
-    async fn reach(&self, source: Side, state: StreamState) -> Result<()> {
-        let mut status = self.follower(source).status();
-        let reached = status.wait_for(|now| now.state == Some(state));
-        let found = tokio::time::timeout(LONG, reached)
-            .await
-            .map(|found| found.is_ok());
-        ensure!(
-            found == Ok(true),
-            "{:?}",
-            self.follower(source).status().borrow().clone()
-        );
-        Ok(())
-    }
-
-    /// Both sides have the same rows, once the owner's have come over.
-    async fn same(&self, owner: Side) -> Result<()> {
-        let sampler = Sampler::start(owner, self.pair.mover.database(owner));
-        let position = sampler.sample().await.context("no position")?;
-        let follower = self.follower(owner);
-        let mut applied = follower.applied();
-        let waiting = applied.wait_for(|applied| *applied >= position);
-        let found = tokio::time::timeout(LONG, waiting)
-            .await
-            .map(|found| found.is_ok());
-        ensure!(
-            found == Ok(true),
-            "{:?}",
-            follower.status().borrow().clone()
-        );
-        let streams = AppliedStreams {
-            of_owner: self.follower(owner).applied(),
-            of_other: Some(self.follower(owner.other()).applied()),
-        };
-        let report = self
-            .pair
-            .mover
-            .verify(owner, streams, &watch::Sender::default())
-            .await?;
-        let text = serde_json::to_string(&report)?;
-        ensure!(report.rows > 0 && report.differences.is_empty(), "{text}");
-        Ok(())
-    }
+/// Both sides have the same rows, once the owner's have come over.
+async fn proven(life: &Life, owner: Side) -> Result<()> {
+    life.caught_up(owner).await?;
+    ensure!(life.verified(owner).await? > 0);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,34 +92,16 @@ async fn whatever_they_are_called_they_go_there_and_back() -> Result<()> {
         .await?;
     let found = findings(&pair).await?;
     ensure!(found.is_empty(), "{}", show(&found));
-    let claims = pair.prepare_and_copy().await?;
-    let followers = Direction::BOTH.map(|to| Follower::start(&pair.mover, to, &claims));
-    let moved = Moved {
-        pair,
-        claims,
-        followers: followers.into(),
-    };
-    let pair = &moved.pair;
-    pair.monolith
-        .batch_execute(&writes(&here, "following"))
-        .await?;
-    moved.same(Side::Monolith).await?;
-    moved.hand_over(Side::Monolith, 1).await?;
-    pair.service
-        .batch_execute(&writes("svc", "switched"))
-        .await?;
-    moved.same(Side::Service).await?;
-    moved.hand_over(Side::Service, 2).await?;
-    pair.monolith.batch_execute(&writes(&here, "back")).await?;
-    moved.same(Side::Monolith).await?;
-    let found = findings(pair).await?;
+    let mut life = Life::of(pair).await?;
+    write(&life, Side::Monolith, &here, "following").await?;
+    proven(&life, Side::Monolith).await?;
+    life.hand_over(Side::Monolith).await?;
+    write(&life, Side::Service, "svc", "switched").await?;
+    proven(&life, Side::Service).await?;
+    life.hand_over(Side::Service).await?;
+    write(&life, Side::Monolith, &here, "back").await?;
+    proven(&life, Side::Monolith).await?;
+    let found = findings(&life.pair).await?;
     ensure!(found.is_empty(), "{}", show(&found));
-    let Moved {
-        pair, followers, ..
-    } = moved;
-    for follower in followers {
-        follower.stop().await;
-    }
-    pair.mover.cancel().await?;
-    Ok(())
+    life.cancel().await
 }

@@ -2,13 +2,15 @@
 
 use crate::{
     extraction::databases::{Pair, clusters, pair, pair_in},
-    follow::scene::{failed, sampled_and_reached},
+    follow::scene::{failed, sampled_and_reached, state},
 };
 use anyhow::{Result, ensure};
 use mover::{Claims, follow::Follower, positions::Sampler};
 use protocol::{
-    Epoch, HandoverId, InstanceId, Nonce, Side, finding::Severity, owner::Outcome,
-    stream::Direction,
+    Epoch, HandoverId, InstanceId, Nonce, Side,
+    finding::Severity,
+    owner::Outcome,
+    stream::{Direction, StreamState},
 };
 use std::time::Duration;
 use testbed::deadline;
@@ -45,7 +47,7 @@ impl Life {
         Self::of(pair_in(clusters, name, monolith, service, tables, address).await?).await
     }
 
-    async fn of(pair: Pair) -> Result<Self> {
+    pub async fn of(pair: Pair) -> Result<Self> {
         let found = pair.mover.check().await?;
         let refused = found.iter().find(|one| one.severity == Severity::Refuse);
         ensure!(refused.is_none(), "{refused:?}");
@@ -124,15 +126,27 @@ impl Life {
             nonce: Nonce(Uuid::from_u128(self.epoch.into())),
         };
         let (mover, claims) = (&self.pair.mover, &self.claims);
+        let blockers = mover.blockers(from).await?;
+        ensure!(blockers.is_empty(), "{blockers:?}");
         let mut lock = mover.lock_weakly(from).await?;
         mover.fence(&mut lock, claims, &id, LIMIT).await?;
-        self.caught_up(from).await?;
+        state(self.follower(from), StreamState::Stopped(id.epoch)).await?;
         mover.advance_sequences(claims, &id).await?;
         let outcome = mover
             .decide(Some(lock), claims, &id, Outcome::Committed)
             .await?;
         ensure!(outcome == Outcome::Committed);
         mover.open(claims, &id).await?;
+        let other = self.follower(from.other());
+        state(other, StreamState::Applying(id.epoch)).await?;
         Ok(())
+    }
+
+    /// Ends it where it is; its data stays.
+    pub async fn cancel(self) -> Result<()> {
+        for follower in [self.forward, self.reverse] {
+            follower.stop().await;
+        }
+        Ok(self.pair.mover.cancel().await.map(drop)?)
     }
 }
