@@ -174,6 +174,10 @@ fn reset(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
+/// Longer than any client waits. Not until the gateway closes the connection: a write's
+/// end it waits for a minute.
+const STALL: Duration = Duration::from_secs(5);
+
 /// Answers; whether the connection goes on.
 async fn act(stream: &mut TcpStream, mischief: Mischief, id: &str) -> bool {
     let fine = answer(id, id.len());
@@ -190,7 +194,7 @@ async fn act(stream: &mut TcpStream, mischief: Mischief, id: &str) -> bool {
                 && stream.write_all(body.as_bytes()).await.is_ok()
         }
         Mischief::Stall => {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(STALL).await;
             false
         }
         Mischief::Reset => {
@@ -199,6 +203,7 @@ async fn act(stream: &mut TcpStream, mischief: Mischief, id: &str) -> bool {
         }
         Mischief::ResetInBody => {
             let _ = stream.write_all(&fine[..half]).await;
+            // For the half to be read before the reset, which else overtakes it.
             tokio::time::sleep(Duration::from_millis(5)).await;
             reset(stream);
             false
@@ -208,13 +213,14 @@ async fn act(stream: &mut TcpStream, mischief: Mischief, id: &str) -> bool {
                 if stream.write_all(&[byte]).await.is_err() {
                     return false;
                 }
+                // Its pace is the mischief.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             true
         }
         Mischief::StallInBody => {
             let _ = stream.write_all(&fine[..half]).await;
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(STALL).await;
             false
         }
         Mischief::Short => {

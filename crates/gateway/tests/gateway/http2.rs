@@ -19,12 +19,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
     process::Command,
+    sync::Notify,
 };
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -35,13 +35,22 @@ fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed_unsync()
 }
 
+/// What the upstream and the test share with the suite.
+#[derive(Clone, Default)]
+struct Suite {
+    /// Requests whose bodies never came whole.
+    cut_off: Arc<AtomicUsize>,
+    /// It has been told that the gateway goes.
+    goodbye: Arc<Notify>,
+}
+
 /// What the suite asks for, by path.
-async fn answer(request: Request<Incoming>, cut_off: Arc<AtomicUsize>) -> Response<Body> {
+async fn answer(request: Request<Incoming>, suite: Suite) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let path = path.strip_prefix("/api/contracts").unwrap_or(path);
     assert!(!path.contains("smuggled"), "{path}");
-    let unread = Unread(cut_off);
+    let unread = Unread(suite.cut_off);
     let collected = match path {
         "/stall" => pending().await,
         _ => body.collect().await,
@@ -61,7 +70,7 @@ async fn answer(request: Request<Incoming>, cut_off: Arc<AtomicUsize>) -> Respon
             response
         }
         "/slow" => {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            suite.goodbye.notified().await;
             Response::new(full("at last"))
         }
         "/hop" => Response::builder()
@@ -132,16 +141,15 @@ impl Drop for Unread {
     }
 }
 
-async fn upstream() -> SocketAddr {
+async fn upstream(suite: Suite) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let cut_off = Arc::new(AtomicUsize::new(0));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let cut_off = Arc::clone(&cut_off);
+            let suite = suite.clone();
             let service = service_fn(move |request| {
-                let cut_off = Arc::clone(&cut_off);
-                async move { Ok::<_, Infallible>(answer(request, cut_off).await) }
+                let suite = suite.clone();
+                async move { Ok::<_, Infallible>(answer(request, suite).await) }
             });
             tokio::spawn(
                 hyper::server::conn::http1::Builder::new()
@@ -189,20 +197,21 @@ fn python(suite: &Path) -> Option<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite() {
-    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/h2_suite");
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/h2_suite");
     let made = tokio::task::spawn_blocking({
-        let suite = suite.clone();
-        move || python(&suite)
+        let files = files.clone();
+        move || python(&files)
     });
     let Some(python) = made.await.unwrap() else {
         skip("the HTTP/2 suite needs python3 with venv, and PyPI");
         return;
     };
-    let upstream = upstream().await;
+    let suite = Suite::default();
+    let upstream = upstream(suite.clone()).await;
     let gateway = between(Knobs::default(), upstream, upstream);
     let address = gateway.local_addr();
     let mut checks = Command::new(python)
-        .arg(suite.join("suite.py"))
+        .arg(files.join("suite.py"))
         .args([address.ip().to_string(), address.port().to_string()])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -214,6 +223,8 @@ async fn the_suite() {
         if line == "drain" {
             let gateway = gateway.clone();
             tokio::spawn(async move { gateway.shutdown(DEADLINE).await });
+        } else if line == "goodbye" {
+            suite.goodbye.notify_one();
         } else {
             said.push(line);
         }

@@ -345,7 +345,8 @@ async fn a_proxy_in_front_names_the_client() {
         (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
     ] {
         let mut stream = TcpStream::connect(plain).await.unwrap();
-        // In two parts, and the request with the second.
+        // In two parts, and the request with the second. The pause lets the first be read
+        // alone; that it has been, nobody outside can see.
         stream.write_all(&header[..7]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(2)).await;
         stream

@@ -151,10 +151,12 @@ async fn clients(
     tasks.join_all().await.into_iter().flatten().collect()
 }
 
-/// Waits until a figure stays as it is.
+/// Waits until a figure stays as it is for a while.
 async fn settled(process: &Process) -> u64 {
+    let end = std::time::Instant::now() + DEADLINE;
     let mut last = process.resident_bytes();
     loop {
+        assert!(std::time::Instant::now() < end, "it never settles: {last}");
         tokio::time::sleep(Duration::from_millis(300)).await;
         let now = process.resident_bytes();
         if now == last {

@@ -138,6 +138,7 @@ async fn a_rotated_log_goes_on_under_its_name() {
         assert!(std::time::Instant::now() < end, "never opened anew");
         ask(&bed, "GET", "/after", &[]).await;
         sent += 1;
+        // Each look has sent a line, and all of them are counted.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(lines(&old, "/before").len(), 1);

@@ -716,6 +716,9 @@ def a_drain_says_goodbye_and_lets_requests_end():
             answer = PingFrame(0, opaque_data=frame.opaque_data)
             answer.flags.add("ACK")
             peer.write(answer)
+        if type(frame).__name__ == "GoAwayFrame":
+            # Only now is the request answered.
+            print("goodbye", flush=True)
 
     assert peer.read(note) is None
     names = [type(frame).__name__ for frame in seen]
