@@ -237,12 +237,7 @@ impl Traffic {
     pub async fn finish(self) -> Result<(Finished, Audit)> {
         let background = self.writer.stop().await?;
         let finished = self.workload.stop().await?;
-        let claims: Vec<Claim> = finished
-            .writes
-            .iter()
-            .map(Claim::from)
-            .chain(background.iter().map(Claim::from))
-            .collect();
+        let claims = Claim::all(&finished.writes, &background);
         let audit = self.auditor.audit(&claims).await?;
         println!(
             "{} requests, {} failed; writes: {} acknowledged, {} unknown, {} refused",

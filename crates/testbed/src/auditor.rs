@@ -34,6 +34,14 @@ pub struct Claim {
     pub outcome: Outcome,
 }
 
+impl Claim {
+    /// Those of the workload's writes, and of a background writer's.
+    pub fn all(writes: &[Write], background: &[BackgroundWrite]) -> Vec<Self> {
+        let background = background.iter().map(Self::from);
+        writes.iter().map(Self::from).chain(background).collect()
+    }
+}
+
 impl From<&Write> for Claim {
     fn from(write: &Write) -> Self {
         let Write {

@@ -85,12 +85,7 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
     tell("audit");
     let background = writer.stop().await?;
     let finished = workload.stop().await?;
-    let claims: Vec<Claim> = finished
-        .writes
-        .iter()
-        .map(Claim::from)
-        .chain(background.iter().map(Claim::from))
-        .collect();
+    let claims = Claim::all(&finished.writes, &background);
     let whole = verdicts.iter().all(|verdict| verdict.failure.is_none());
     let mut problems = Vec::new();
     if whole && let Err(error) = ground.healthy("the end").await {

@@ -20,7 +20,6 @@ mod writer;
 pub use column::TYPES;
 pub use dice::{Dice, dice};
 pub use table::{Table, quoted};
-pub use transaction::{Step, Transaction};
 pub use writer::{Acknowledged, Clerk, Ended, Writer, acknowledge};
 
 use rand::{RngExt, seq::SliceRandom};

@@ -124,12 +124,7 @@ pub async fn tell(settings: &Settings, screen: Arc<Screen>) -> Result<StoryOutco
     report.verify_rows = verification.rows;
     report.verify_differences += verification.count();
     report.rows_followed = observer.finish(&banyan.status().await?);
-    let claims: Vec<Claim> = finished
-        .writes
-        .iter()
-        .map(Claim::from)
-        .chain(background.iter().map(Claim::from))
-        .collect();
+    let claims = Claim::all(&finished.writes, &background);
     let audit = auditor.audit(&claims).await?;
     screen.end(&format!(
         "{} writes looked for, {} rows compared",

@@ -37,7 +37,6 @@ const SERVICE_KEYS: i64 = 4_500_000_000_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn audit_log() -> Result<()> {
-    // What arrives is looked at here, not how fast.
     let tables = |plan: Plan| plan.replace("      # Whoever else", TABLES);
     let mut stage = Stage::set(tables).await?;
     let monolith = client(&stage, "monolith").await?;

@@ -45,8 +45,7 @@ async fn auditor_finds_planted_faults() -> Result<()> {
     let finished = workload.stop().await?;
     println!("{:?}", finished.total);
     ensure!(finished.failures.is_empty(), "{:#?}", finished.failures);
-    let mut claims: Vec<Claim> = finished.writes.iter().map(Claim::from).collect();
-    claims.extend(background.iter().map(Claim::from));
+    let claims = Claim::all(&finished.writes, &background);
 
     let audit = auditor.audit(&claims).await?;
     println!("{} acknowledged writes", audit.acknowledged);

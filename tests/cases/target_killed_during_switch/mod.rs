@@ -12,7 +12,6 @@ const SWITCHING_LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn target_killed_during_switch() -> Result<()> {
-    // A transaction as old as the drain is refused before the hold.
     let mut stage = Stage::following().await?;
     let traffic = stage.traffic().await?;
     // Keeps the switch waiting for its lock while the target is killed.

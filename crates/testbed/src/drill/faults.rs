@@ -46,10 +46,7 @@ macro_rules! fault {
 pub const FAULTS: &[Fault] = &[
     fault!("banyan killed", MONOLITH, ground => killed(ground).await),
     fault!("journal lost", MONOLITH, ground => journal_lost(ground).await),
-    fault!("monolith's database killed", MONOLITH, ground => {
-        ground.scene.monolith_cluster.kill().await;
-        ground.scene.monolith_cluster.start().await
-    }),
+    fault!("monolith's database killed", MONOLITH, ground => monolith_killed(ground).await),
     fault!("service's database killed", MONOLITH, ground => {
         ground.scene.contracts_cluster.kill().await;
         ground.scene.contracts_cluster.start().await
@@ -117,8 +114,7 @@ pub const FAULTS: &[Fault] = &[
     fault!("banyan killed after the switch", SERVICE, ground => killed(ground).await),
     fault!("journal lost after the switch", SERVICE, ground => journal_lost(ground).await),
     fault!("monolith's database killed after it", SERVICE, ground => {
-        ground.scene.monolith_cluster.kill().await;
-        ground.scene.monolith_cluster.start().await
+        monolith_killed(ground).await
     }),
     fault!("column on the service's side only", SERVICE, ground => {
         let (_, service) = ground.scene.superusers().await?;
@@ -159,6 +155,12 @@ async fn killed(ground: &mut Ground) -> Result<()> {
         serve.process().kill().await;
     }
     ground.serve().await
+}
+
+async fn monolith_killed(ground: &mut Ground) -> Result<()> {
+    let cluster = &mut ground.scene.monolith_cluster;
+    cluster.kill().await;
+    cluster.start().await
 }
 
 async fn journal_lost(ground: &mut Ground) -> Result<()> {

@@ -87,13 +87,6 @@ impl Writer {
         self.order.send_replace(Order::Work);
     }
 
-    /// Waits until so many more transactions were acknowledged.
-    pub async fn acknowledges(&mut self, more: u64) -> Result<()> {
-        let goal = self.acknowledged() + more;
-        let what = format!("{more} more transactions are acknowledged");
-        self.until(&what, |seen| seen.acknowledged >= goal).await
-    }
-
     /// Ends it, and says what it was told.
     pub async fn stop(self) -> Result<Acknowledged> {
         self.order.send_replace(Order::Stop);

@@ -128,7 +128,7 @@ async fn each_planted_difference_is_found_with_its_key() -> Result<()> {
     );
     ensure!(report.differences_total == 15);
 
-    // Observations from the service, what was missing is extra, under the same names.
+    // From the service's side what was missing is extra, under the same names.
     let back = verify(&pair, Side::Service).await?;
     let turned: Vec<String> = expected
         .iter()
