@@ -331,11 +331,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Resume(ExtractionArgument { extraction }) => {
             commands::resume(state, &extraction, json).await
         }
-        Verb::Recopy(Dangerous { extraction, yes }) => {
-            let name = &extraction.extraction;
-            confirm(yes, &commands::recopy_question(state, name).await?)?;
-            commands::recopy(state, name, json).await
-        }
+        Verb::Recopy(asked) => recopy(state, asked, json).await,
         Verb::Verify(ExtractionArgument { extraction }) => {
             commands::verify(state, &extraction, json).await
         }
@@ -368,8 +364,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             which: Dangerous { extraction, yes },
             empty,
         } => {
-            confirm(yes, &cancel_question(&extraction.extraction, empty))?;
-            commands::cancel(state, &extraction.extraction, empty, json).await
+            let name = &extraction.extraction;
+            commands::under_way(state, name).await?;
+            confirm(yes, &cancel_question(name, empty))?;
+            commands::cancel(state, name, empty, json).await
         }
         Verb::Finish(Dangerous { extraction, yes }) => {
             let plan = read_plan(&shared.plan)?;
@@ -390,8 +388,16 @@ fn cancel_question(extraction: &str, empty: bool) -> String {
     format!("End `{extraction}`? {tables}")
 }
 
+async fn recopy(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failure> {
+    let name = &asked.extraction.extraction;
+    let shown = commands::shown_owner(state, name).await?;
+    confirm(asked.yes, &commands::recopy_question(name, &shown))?;
+    commands::recopy(state, name, &shown, json).await
+}
+
 async fn switch(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failure> {
     let name = &asked.extraction.extraction;
+    commands::under_way(state, name).await?;
     let question = format!("Hand the writes of `{name}` over to the service?");
     confirm(asked.yes, &question)?;
     commands::hand_over(state, name, "switch", Parameters::default(), json).await
@@ -404,6 +410,7 @@ async fn rollback(
     json: bool,
 ) -> Result<(), Failure> {
     let name = &asked.extraction.extraction;
+    commands::under_way(state, name).await?;
     let without = if unverified {
         ", without a proof that both sides agree"
     } else {

@@ -14,8 +14,9 @@
 //! Verbs: `start`, `shift` (body `{"reads": "10%"}`; `"writes"`, too, where both
 //! sides share the data), `withdraw`, `verify`, `switch`, `rollback` (body
 //! `{"unverified": true}`: without a proof that both sides agree), `resume`,
-//! `recopy`, `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the bearer
-//! token of the state directory. Giving up waiting stops nothing.
+//! `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
+//! stay), `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the
+//! bearer token of the state directory. Giving up waiting stops nothing.
 
 mod exposition;
 mod messages;
@@ -203,7 +204,10 @@ async fn verb(
         Err(refused) => {
             let error = refused.to_string();
             match refused {
-                RequestError::State(_) | RequestError::SharedData(_) | RequestError::NotShared => {
+                RequestError::State(_)
+                | RequestError::SharedData(_)
+                | RequestError::NotShared
+                | RequestError::OwnerChanged { .. } => {
                     failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new())
                 }
                 RequestError::Findings(findings) => failure(

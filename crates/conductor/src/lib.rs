@@ -39,7 +39,7 @@ mod worker;
 
 pub use journal::{History, Journal, JournalError};
 pub use publisher::Publisher;
-pub use request::{Reply, Request, RequestError, Shift};
+pub use request::{Reply, Request, RequestError, Shift, ShownOwner};
 pub use worker::Worker;
 
 use journal::ReportKind;

@@ -199,10 +199,8 @@ impl Replication {
                 self.remaining(),
                 !self.waits_for(Request::RollBackUnverified),
             ))),
-            Lifecycle::Owned(owned)
-                if self.waits_for(Request::Recopy) && self.recopied.is_none() =>
-            {
-                Some(Work::Recopy(owned.by))
+            Lifecycle::Owned(_) if self.recopied.is_none() && self.agreed_recopy().is_some() => {
+                self.agreed_recopy().map(|shown| Work::Recopy(shown.owner))
             }
             Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
             Lifecycle::Owned(_) if self.waits_for(Request::Resume) => Some(Work::Resume),

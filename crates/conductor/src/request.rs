@@ -5,7 +5,7 @@ use crate::{
     status::ExtractionStatus,
 };
 use plan::Percent;
-use protocol::{Side, finding::Finding, lifecycle, shared_data};
+use protocol::{Epoch, Side, finding::Finding, lifecycle, shared_data};
 use serde::{Deserialize, Serialize};
 
 /// What can be requested of an extraction.
@@ -33,14 +33,28 @@ pub enum Request {
     /// Try now what is tried again by itself.
     Resume,
     /// Have the streams that have lost changes begin anew, the other side's rows
-    /// made the owner's.
-    Recopy,
+    /// made the owner's. Refused where another one owns by now.
+    Recopy(ShownOwner),
+}
+
+/// Who owns, as it was shown to the operator who then agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownOwner {
+    /// Which side.
+    pub owner: Side,
+    /// Since which decision.
+    pub epoch: Epoch,
 }
 
 impl Request {
     /// Whether it ends the extraction without a trace.
     pub(crate) fn is_cancel(self) -> bool {
         matches!(self, Self::Cancel { .. })
+    }
+
+    /// Whether it has rows copied again.
+    pub(crate) fn is_recopy(self) -> bool {
+        matches!(self, Self::Recopy(_))
     }
 }
 
@@ -121,6 +135,20 @@ pub enum RequestError {
          sides work on the same tables"
     )]
     NotShared,
+    /// There was a hand-over since the operator was asked. Nothing was touched.
+    #[error(
+        "it was agreed to while the {} owned the data (epoch {}), and now the {now} does (epoch \
+         {epoch}): the other side's rows would be replaced. Nothing was touched; run it again to be \
+         asked anew", shown.owner, shown.epoch
+    )]
+    OwnerChanged {
+        /// What was shown.
+        shown: ShownOwner,
+        /// Who owns now.
+        now: Side,
+        /// Since which decision.
+        epoch: Epoch,
+    },
     /// `check` says no. Nothing was touched.
     #[error("it cannot be moved as it is: see `banyan check`")]
     Findings(Vec<Finding>),

@@ -96,7 +96,9 @@ impl SharedData {
             Request::RollBackUnverified => Command::SendAll(Side::Monolith),
             // Nothing follows, so nothing waits to be tried again.
             Request::Resume => return Ok(Ok(Reply::with(self.snapshot()))),
-            Request::Recopy | Request::Verify => return Ok(Err(Rejection::NothingToVerify.into())),
+            Request::Recopy(_) | Request::Verify => {
+                return Ok(Err(Rejection::NothingToVerify.into()));
+            }
         };
         let began = Instant::now();
         match self.lifecycle.decide(command) {

@@ -190,25 +190,55 @@ pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result
     Ok(())
 }
 
+/// How it stands: nobody is asked to agree to what could not be done anyway.
+pub(super) async fn under_way(state: &Path, extraction: &str) -> Result<ExtractionStatus, Failure> {
+    let extractions = Client::find(state)?.status().await?.extractions;
+    let known: Vec<_> = extractions.iter().map(|one| one.name.clone()).collect();
+    let mut found = extractions.into_iter();
+    found.find(|one| one.name == extraction).ok_or_else(|| {
+        let known = known.join(", ");
+        Failure::Refused(format!(
+            "the plan has no extraction `{extraction}`; it has {known}"
+        ))
+    })
+}
+
+/// Who owns, to be agreed to and sent along: it may change while somebody thinks.
+pub(super) async fn shown_owner(state: &Path, extraction: &str) -> Result<Parameters, Failure> {
+    let one = under_way(state, extraction).await?;
+    if !matches!(one.owner.as_str(), "monolith" | "service") {
+        return Err(Failure::Refused(format!(
+            "whose rows of `{extraction}` are to stay is not known now, since its owner is {}: see \
+             `banyan status`",
+            one.owner
+        )));
+    }
+    Ok(Parameters {
+        owner: Some(one.owner),
+        epoch: Some(one.epoch),
+        ..Parameters::default()
+    })
+}
+
 /// Says which side's rows are replaced.
-pub(super) async fn recopy_question(state: &Path, extraction: &str) -> Result<String, Failure> {
-    let status = Client::find(state)?.status().await?;
-    let found = status.extractions.iter().find(|one| one.name == extraction);
-    let (other, owner) = match found.map(|one| one.owner.as_str()) {
+pub(super) fn recopy_question(extraction: &str, shown: &Parameters) -> String {
+    let (other, owner) = match shown.owner.as_deref() {
         Some("service") => ("monolith", "service"),
         _ => ("service", "monolith"),
     };
-    Ok(format!(
+    format!(
         "Make the {other}'s rows of `{extraction}` as the {owner}'s? What only the {other} has is \
          deleted. Where only the stream to the owner has lost changes, no row is touched."
-    ))
+    )
 }
 
-pub(super) async fn recopy(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
-    let reply = done(
-        ask(state, extraction, "recopy", &Parameters::default()).await?,
-        json,
-    )?;
+pub(super) async fn recopy(
+    state: &Path,
+    extraction: &str,
+    shown: &Parameters,
+    json: bool,
+) -> Result<(), Failure> {
+    let reply = done(ask(state, extraction, "recopy", shown).await?, json)?;
     if json {
         return render::json(&reply);
     }
@@ -299,7 +329,21 @@ fn show(bar: &ProgressBar, one: &ExtractionStatus) {
                 copy.rows_total,
             )
         }
-        (None, phase) => (phase.to_owned(), 0, 0),
+        // A switch waits for a stream that is behind.
+        (None, phase) => match one
+            .progress
+            .forward
+            .iter()
+            .chain(&one.progress.reverse)
+            .max_by_key(|stream| stream.lag_bytes)
+        {
+            Some(stream) if stream.lag_bytes > 0 => (
+                format!("{phase}, a stream is {} bytes behind", stream.lag_bytes),
+                0,
+                0,
+            ),
+            _ => (phase.to_owned(), 0, 0),
+        },
     };
     bar.set_length(all.max(1));
     bar.set_position(done.min(all));

@@ -60,4 +60,10 @@ pub struct Parameters {
     /// For `rollback`: without a proof that both sides agree.
     #[serde(default)]
     pub unverified: bool,
+    /// For `recopy`: who owns, as the status says it; refused where it changed.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// For `recopy`: since which decision, likewise.
+    #[serde(default)]
+    pub epoch: Option<u64>,
 }

@@ -1,9 +1,9 @@
 //! A verb of the API and its parameters, as a request.
 
 use super::messages::Parameters;
-use crate::request::{Request, Shift};
+use crate::request::{Request, Shift, ShownOwner};
 use plan::Percent;
-use protocol::Side;
+use protocol::{Epoch, Side};
 
 /// The request that a call of this verb makes.
 pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, String> {
@@ -17,11 +17,30 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
             empty: parameters.empty,
         }),
         "finish" => Ok(Request::Finish),
-        "recopy" => Ok(Request::Recopy),
+        "recopy" => shown_owner(parameters).map(Request::Recopy),
         "resume" => Ok(Request::Resume),
         "withdraw" => Ok(Request::Withdraw),
         "shift" => shift(parameters).map(Request::Shift),
         other => Err(format!("there is no verb `{other}`")),
+    }
+}
+
+/// Whose rows replace the other side's is not left to when the call arrives.
+fn shown_owner(parameters: &Parameters) -> Result<ShownOwner, String> {
+    let owner = parameters.owner.as_deref();
+    let owner = Side::BOTH
+        .into_iter()
+        .find(|side| Some(side.as_str()) == owner);
+    match (owner, parameters.epoch) {
+        (Some(owner), Some(epoch)) => Ok(ShownOwner {
+            owner,
+            epoch: Epoch(epoch),
+        }),
+        _ => Err(
+            "`recopy` needs `owner` and `epoch`, as the status has them: the other side's rows are \
+             replaced, and that is refused where there was a hand-over since"
+                .to_owned(),
+        ),
     }
 }
 
@@ -38,6 +57,30 @@ fn shift(parameters: &Parameters) -> Result<Shift, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recopy_says_whose_rows_stay() {
+        let asked = |owner: Option<&str>, epoch| {
+            let parameters = Parameters {
+                owner: owner.map(str::to_owned),
+                epoch,
+                ..Parameters::default()
+            };
+            request("recopy", &parameters)
+        };
+        let shown = ShownOwner {
+            owner: Side::Service,
+            epoch: Epoch(3),
+        };
+        assert_eq!(asked(Some("service"), Some(3)), Ok(Request::Recopy(shown)));
+        for (owner, epoch) in [
+            (None, Some(3)),
+            (Some("service"), None),
+            (Some("nobody"), Some(3)),
+        ] {
+            assert!(asked(owner, epoch).unwrap_err().contains("as the status"));
+        }
+    }
 
     #[test]
     fn a_shift_names_at_least_one_share() {

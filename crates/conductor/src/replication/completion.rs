@@ -130,7 +130,7 @@ impl Replication {
                 recopied: Some(recopied),
                 ..Reply::with(self.snapshot())
             });
-            self.reply(|request| request == Request::Recopy, &done);
+            self.reply(Request::is_recopy, &done);
         }
     }
 
@@ -191,7 +191,7 @@ impl Replication {
         }
         if matches!(work, Work::Recopy(_)) {
             // No row has changed; the streams say again what is wrong with them.
-            self.reply(|request| request == Request::Recopy, &failed);
+            self.reply(Request::is_recopy, &failed);
             return Ok(());
         }
         self.trouble = Some(error.to_string());

@@ -48,7 +48,7 @@ impl Replication {
             Request::Withdraw => Command::Withdraw,
             // It would throw away what was read so far.
             Request::HandOver(_) | Request::RollBackUnverified
-                if self.waits_for(Request::Recopy) =>
+                if self.agreed_recopy().is_some() =>
             {
                 let text =
                     "its rows are being copied again (`banyan recopy`): wait until that ends";
@@ -70,9 +70,18 @@ impl Replication {
                 self.waiting.push(pending);
                 return Ok(());
             }
-            Request::Recopy => {
+            Request::Recopy(shown) => {
                 match &self.lifecycle {
-                    Lifecycle::Owned(_) => self.waiting.push(pending),
+                    Lifecycle::Owned(owned)
+                        if (owned.by, owned.epoch) == (shown.owner, shown.epoch) =>
+                    {
+                        self.waiting.push(pending);
+                    }
+                    Lifecycle::Owned(owned) => pending.reply(Err(RequestError::OwnerChanged {
+                        shown,
+                        now: owned.by,
+                        epoch: owned.epoch,
+                    })),
                     state => pending.reply(Err(state.rejection().into())),
                 }
                 return Ok(());

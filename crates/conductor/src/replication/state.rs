@@ -5,7 +5,7 @@ use super::{context::Context, retry::Retry, staleness::Staleness, timeline::Time
 use crate::{
     journal::JournalError,
     ports::{Cancellation, Recopied},
-    request::{Reply, Request, RequestError},
+    request::{Reply, Request, RequestError, ShownOwner},
     status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
     worker::PendingRequest,
 };
@@ -229,6 +229,16 @@ impl Replication {
         self.waiting
             .iter()
             .any(|pending| pending.request == request)
+    }
+
+    /// What was agreed to by whoever waits for rows to be copied again.
+    pub(super) fn agreed_recopy(&self) -> Option<ShownOwner> {
+        self.waiting
+            .iter()
+            .find_map(|pending| match pending.request {
+                Request::Recopy(shown) => Some(shown),
+                _ => None,
+            })
     }
 
     /// Replies to those who wait for something.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use conductor::{
-    Conductor, JournalError, Publisher, Request, RequestError,
+    Conductor, JournalError, Publisher, Request, RequestError, ShownOwner,
     ports::{
         Cancellation, Gateways, HoldReport, Mover, Progress, Recopied, Rows, Verification,
         WorkError,
@@ -46,6 +46,12 @@ struct Scripted {
     prepared: Result<(), WorkError>,
     looks: watch::Sender<u32>,
     claimed_by: Mutex<Option<ConductorId>>,
+    /// The rows that preparing makes.
+    instance: Mutex<Option<InstanceId>>,
+    /// What comes of copying again, one after the other; then it works.
+    recopies: Mutex<Vec<WorkError>>,
+    /// From whom it was copied again.
+    recopied: Mutex<Vec<Side>>,
 }
 
 impl Scripted {
@@ -55,6 +61,9 @@ impl Scripted {
             prepared,
             looks: watch::Sender::new(0),
             claimed_by: Mutex::new(None),
+            instance: Mutex::new(None),
+            recopies: Mutex::new(Vec::new()),
+            recopied: Mutex::new(Vec::new()),
         })
     }
 
@@ -93,7 +102,8 @@ impl Mover for Scripted {
         self.rows.lock().unwrap().clone()
     }
 
-    async fn prepare(&self, _: InstanceId, _: ConductorId) -> Result<(), WorkError> {
+    async fn prepare(&self, instance: InstanceId, _: ConductorId) -> Result<(), WorkError> {
+        *self.instance.lock().unwrap() = Some(instance);
         self.prepared.clone()
     }
 
@@ -107,9 +117,14 @@ impl Mover for Scripted {
 
     async fn stop_following(&self) {}
 
-    async fn recopy(&self, _: Side) -> Result<Recopied, WorkError> {
-        Ok(Recopied::default())
+    async fn recopy(&self, owner: Side) -> Result<Recopied, WorkError> {
+        self.recopied.lock().unwrap().push(owner);
+        match self.recopies.lock().unwrap().pop() {
+            Some(error) => Err(error),
+            None => Ok(Recopied::default()),
+        }
     }
+
     async fn resume(&self) -> Result<(), WorkError> {
         Ok(())
     }
@@ -304,6 +319,35 @@ async fn who_is_superseded_has_the_gateways_refuse_and_ends() {
         "{error:?}"
     );
     process.told.until(&[MONOLITH, Writes::Refuse]).await;
+}
+
+/// Somebody agrees to lose what only one side has, and a switch comes in between.
+#[tokio::test]
+async fn rows_are_copied_again_only_from_the_owner_that_was_shown() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let conductor = process.conductor(&mover).await;
+    let worker = &conductor.workers()[&name()];
+    worker.request(Request::Start).await.unwrap();
+    for (owner, epoch) in [(Side::Service, 0), (Side::Monolith, 1)] {
+        let shown = ShownOwner {
+            owner,
+            epoch: Epoch(epoch),
+        };
+        let refused = worker.request(Request::Recopy(shown)).await;
+        assert!(
+            matches!(refused, Err(RequestError::OwnerChanged { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(*mover.recopied.lock().unwrap(), []);
+    let shown = ShownOwner {
+        owner: Side::Monolith,
+        epoch: Epoch(0),
+    };
+    worker.request(Request::Recopy(shown)).await.unwrap();
+    assert_eq!(*mover.recopied.lock().unwrap(), [Side::Monolith]);
+    conductor.stop().await;
 }
 
 /// As a full disk has it. The gateways route on, and nothing has happened.
