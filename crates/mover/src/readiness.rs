@@ -5,6 +5,7 @@
 
 pub mod begun;
 mod blocker;
+pub mod keeping_up;
 mod proof;
 pub mod seen;
 mod unenforced;
@@ -17,13 +18,12 @@ use crate::{
     database::{session::Session, sql},
     error::MoverError,
     extraction::Mover,
-    follow::FollowStatus,
     layout::FenceScope,
     objects::{fence, owner, publication},
 };
 use blocker::blocker;
 use plan::{TableMapping, TableName, TableWrites};
-use protocol::{Side, stream::Direction};
+use protocol::Side;
 
 /// Sessions whose transaction holds a writer's lock on a moved table for
 /// longer than the drain may take.
@@ -236,27 +236,4 @@ async fn in_recovery(session: &Session) -> Result<bool, MoverError> {
             "asking whether it is a primary",
         ))?;
     Ok(row.get(0))
-}
-
-/// Whether a stream is fit for a hand-over that relies on it.
-pub fn stream_blocker(
-    direction: Direction,
-    status: &FollowStatus,
-    lag_limit: u64,
-) -> Option<Blocker> {
-    let object = format!("the {} stream", direction.as_str());
-    if let Some(problem) = status.problem() {
-        return Some(blocker(object, problem, "See `banyan status`"));
-    }
-    (status.lag_bytes > lag_limit).then(|| {
-        let problem = format!(
-            "it is {} bytes behind, the limit is {lag_limit}",
-            status.lag_bytes
-        );
-        blocker(
-            object,
-            problem,
-            "Wait until it has caught up, or raise `switch.lag`",
-        )
-    })
 }

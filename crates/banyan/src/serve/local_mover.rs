@@ -291,8 +291,9 @@ impl ports::Mover for LocalMover {
 
     async fn blockers(&self, from: Side) -> Result<Vec<String>, WorkError> {
         let plan = self.current.get();
-        let mut found = blockers::of_streams(&self.mover, &self.followers).await;
         let planned = self.planned();
+        let mut found =
+            blockers::of_streams(&self.followers, &self.samplers, &planned.switch).await;
         let (seen, more) =
             blockers::of_seen(&self.mover, from, &planned.writers, planned.switch.observe)
                 .await

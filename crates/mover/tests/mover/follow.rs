@@ -4,6 +4,7 @@
 mod changes;
 mod exactly_once;
 mod handing_over;
+mod keeping_up;
 mod past_the_fence;
 mod promptness;
 mod proof;

@@ -28,7 +28,8 @@ pub struct SwitchFile {
     /// (default 10s). Long enough for every job to have run once is best.
     #[serde(default)]
     pub(crate) observe: Option<Text>,
-    /// Lag above which a switch is not begun (default 1MiB).
+    /// Lag with which a switch is begun in any case (default 1MiB). With more it is
+    /// begun where the stream catches up within `hold` less `drain`.
     #[serde(default)]
     pub(crate) lag: Option<Text>,
 }
@@ -48,7 +49,7 @@ pub struct Switch {
     pub block: u32,
     /// How long it must have been looked who writes, before a switch.
     pub observe: Duration,
-    /// The lag above which a switch is not begun.
+    /// The lag with which a switch is begun in any case.
     pub lag: ByteSize,
 }
 

@@ -4,57 +4,43 @@
 use super::followers::Followers;
 use mover::{
     Mover, MoverError,
-    follow::FollowPhase,
-    readiness::{self, seen::Observations},
+    positions::Sampler,
+    readiness::{
+        keeping_up::{self, LagLimits},
+        seen::Observations,
+    },
 };
-use plan::{HostAddresses, Upstream};
+use plan::{HostAddresses, Switch, Upstream};
 use protocol::{Side, stream::Direction};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
-
-/// How long a stream that is only behind is waited for, as one is that has just
-/// begun.
-const CATCH_UP: Duration = Duration::from_secs(5);
-
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// How long is waited for the least time of looking who writes; a longer one is
 /// the operator's to wait for.
 const OBSERVE_WAIT: Duration = Duration::from_secs(15);
 
-/// Streams that are not followed, or too far behind after a moment.
-pub(super) async fn of_streams(mover: &Mover, followers: &Followers) -> Vec<String> {
-    let until = Instant::now() + CATCH_UP;
-    loop {
-        let found = streams(mover, followers);
-        if found.is_empty() || Instant::now() > until || has_failed(followers) {
-            return found;
-        }
-        sleep(LOOK).await;
-    }
-}
-
-fn streams(mover: &Mover, followers: &Followers) -> Vec<String> {
-    let limit = mover.extraction().data.switch.lag.0;
-    let blocked = |direction: Direction| match followers.status(direction) {
-        Some(status) => readiness::stream_blocker(direction, &status.borrow(), limit)
-            .map(|blocker| blocker.to_string()),
-        None => Some(format!(
-            "the {} stream is not followed yet",
-            direction.as_str()
-        )),
+/// Streams that are not followed, or do not keep up. `samplers`: of the
+/// monolith, of the service.
+pub(super) async fn of_streams(
+    followers: &Followers,
+    samplers: &[Sampler; 2],
+    switch: &Switch,
+) -> Vec<String> {
+    let limits = LagLimits::of(switch);
+    let of = async |direction: Direction| {
+        let Some(status) = followers.status(direction) else {
+            return Some(format!(
+                "the {} stream is not followed yet",
+                direction.as_str()
+            ));
+        };
+        let source = &samplers[usize::from(direction.source() == Side::Service)];
+        let patience = keeping_up::PATIENCE;
+        let found = keeping_up::stream_blocker(direction, status, source, limits, patience).await;
+        found.map(|blocker| blocker.to_string())
     };
-    Direction::BOTH.into_iter().filter_map(blocked).collect()
-}
-
-/// Waiting does not help where a person is needed.
-fn has_failed(followers: &Followers) -> bool {
-    let failed = |direction| {
-        let status = followers.status(direction);
-        status.is_some_and(|status| matches!(status.borrow().phase, FollowPhase::Failed { .. }))
-    };
-    Direction::BOTH.into_iter().any(failed)
+    let (forward, reverse) = tokio::join!(of(Direction::Forward), of(Direction::Reverse));
+    forward.into_iter().chain(reverse).collect()
 }
 
 /// What was seen and stands in the way, as the databases say now. Of writers
