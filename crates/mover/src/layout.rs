@@ -4,6 +4,7 @@
 //! | object | where | from | to |
 //! |---|---|---|---|
 //! | schema `banyan` with `owner`, `stream`, `shape`, `fence()` | both | prepare | cancel, finish |
+//! | in it `published`, `declared`: what was begun with | both | prepare | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
 //! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end; cancel where both sides append |
@@ -222,6 +223,13 @@ create table if not exists {SCHEMA}.stream (
 create table if not exists {SCHEMA}.published (
     extraction text primary key,
     parts text not null
+);
+-- How the plan had each table written when the extraction began.
+create table if not exists {SCHEMA}.declared (
+    extraction text not null,
+    relation text not null,
+    writes text not null,
+    primary key (extraction, relation)
 );
 {notes}
 {SHAPE_TABLE};

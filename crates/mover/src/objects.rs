@@ -4,6 +4,7 @@
 //! [`crate::layout`].
 
 pub(crate) mod continuity;
+pub(crate) mod declared;
 pub(crate) mod fence;
 pub(crate) mod key_range;
 pub mod notes;

@@ -27,7 +27,7 @@ use crate::{
     extraction::Mover,
     layout::{FenceScope, SCHEMA},
     objects::{
-        continuity, fence, origins,
+        continuity, declared, fence, origins,
         owner::{self, Claims},
         publication, schema, sessions, slots, stream,
     },
@@ -124,6 +124,7 @@ impl Mover {
             .map_err(wrap())?;
         schema::ensure(&transaction).await.map_err(wrap())?;
         let row = self.own(&transaction, side, instance, conductor).await?;
+        declared::keep(&transaction, side, &layout, tables).await?;
         publication::publish(&transaction, side, &layout, tables).await?;
         origins::create(&transaction, &layout.origin(side))
             .await

@@ -16,6 +16,13 @@ const FENCED: &str = "select n.nspname::text, c.relname::text \
       and position(convert_to($1, 'UTF8') || '\\x00'::bytea in t.tgargs) = 1 \
     order by 1, 2";
 
+/// Those of them with their arguments.
+const DECLARED: &str = "select n.nspname::text, c.relname::text, t.tgargs \
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid \
+    join pg_namespace n on n.oid = c.relnamespace \
+    where t.tgname = $2 and not t.tgisinternal \
+      and position(convert_to($1, 'UTF8') || '\\x00'::bytea in t.tgargs) = 1";
+
 /// Those of them on tables that both sides insert into: their last argument
 /// says so.
 const APPENDED: &str = "select n.nspname::text, c.relname::text \
@@ -62,6 +69,29 @@ pub(crate) async fn appended_tables(
     layout: &Layout,
 ) -> Result<Vec<TableName>, MoverError> {
     tables(client, side, layout, APPENDED).await
+}
+
+/// The tables of a side that have a fence, and how they are written by its last
+/// argument.
+pub(crate) async fn declared(
+    client: &impl GenericClient,
+    side: Side,
+    layout: &Layout,
+) -> Result<Vec<(TableName, String)>, MoverError> {
+    let rows = client
+        .query(DECLARED, &[&layout.extraction(), &FENCE_TRIGGER])
+        .await
+        .map_err(MoverError::sql(side, "looking for fences"))?;
+    let declared = |row: &tokio_postgres::Row| {
+        let table = TableName {
+            schema: row.get(0),
+            table: row.get(1),
+        };
+        let arguments: &[u8] = row.get(2);
+        let last = arguments.split(|byte| *byte == 0).nth(3)?;
+        Some((table, String::from_utf8_lossy(last).into_owned()))
+    };
+    Ok(rows.iter().filter_map(declared).collect())
 }
 
 async fn tables(

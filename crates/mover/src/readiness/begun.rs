@@ -1,14 +1,16 @@
-//! Whether an extraction that has begun moves the tables that the plan says.
+//! Whether an extraction that has begun moves the tables that the plan says, and
+//! as it says.
 //!
 //! What was begun is what the databases hold: the row, and the publication with
 //! the tables. A plan that adds, drops or renames some would go on with streams
-//! that lack them, and nobody would be told.
+//! that lack them, and nobody would be told. One that has other `writes` would mix
+//! rows that each side keeps, or fence tables that both insert into.
 
 use crate::{
     database::session::Session,
     error::MoverError,
     extraction::Mover,
-    objects::{owner, publication},
+    objects::{declared, owner, publication},
 };
 use plan::TableName;
 use protocol::{
@@ -33,7 +35,9 @@ impl Mover {
             let begun = publication::published(&*session, side, &publication).await?;
             let begun: BTreeSet<TableName> = begun.into_iter().collect();
             let planned: BTreeSet<TableName> = self.tables(side).cloned().collect();
+            let differs = self.written_otherwise(&session).await?;
             if begun.is_empty() || begun == planned {
+                found.extend(self.otherwise(side, &row, &differs));
                 continue;
             }
             let mut added = Vec::new();
@@ -46,31 +50,45 @@ impl Mover {
                 }
             }
             let left_out = names(begun.difference(&planned));
-            if added.is_empty() && left_out.len() == gone {
-                // Renamed in the database, not in the plan: another finding's.
-                continue;
+            let mut all = Vec::new();
+            // Renamed in the database, not in the plan: another finding's.
+            if !added.is_empty() || left_out.len() != gone {
+                if !added.is_empty() {
+                    all.push(format!("adds {}", added.join(", ")));
+                }
+                if !left_out.is_empty() {
+                    all.push(format!("leaves out {}", left_out.join(", ")));
+                }
             }
-            found.push(self.otherwise(side, &row, &added, &left_out));
+            all.extend(differs);
+            found.extend(self.otherwise(side, &row, &all));
         }
         Ok(found)
     }
 
-    fn otherwise(
-        &self,
-        side: Side,
-        row: &OwnerRow,
-        added: &[String],
-        left_out: &[String],
-    ) -> Finding {
+    /// Tables that the plan has written otherwise than it did when it began.
+    async fn written_otherwise(&self, session: &Session) -> Result<Vec<String>, MoverError> {
+        let side = session.side();
+        let begun = declared::read(&**session, side, &self.layout()).await?;
+        let mappings = self.tables(side).zip(&self.extraction.data.tables);
+        let differs = mappings.filter_map(|(table, mapping)| {
+            let writes = mapping.writes;
+            let before = begun
+                .get(&declared::key(table))
+                .filter(|it| **it != writes)?;
+            Some(format!(
+                "has `writes: {writes}` for {table}, which was `{before}`"
+            ))
+        });
+        Ok(differs.collect())
+    }
+
+    fn otherwise(&self, side: Side, row: &OwnerRow, differs: &[String]) -> Option<Finding> {
+        if differs.is_empty() {
+            return None;
+        }
         let name = &self.extraction.name;
-        let mut differs = Vec::new();
-        if !added.is_empty() {
-            differs.push(format!("adds {}", added.join(", ")));
-        }
-        if !left_out.is_empty() {
-            differs.push(format!("leaves out {}", left_out.join(", ")));
-        }
-        Finding::refuse(
+        Some(Finding::refuse(
             FindingId::BegunOtherwise,
             format!("the extraction `{name}`"),
             format!(
@@ -81,7 +99,7 @@ impl Mover {
                 "Write them as they were, or {}",
                 how_to_end(name.as_str(), row.owner)
             ),
-        )
+        ))
     }
 
     /// Whether it has begun, by the monolith's row: with how to end it, if so.

@@ -132,8 +132,9 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     ),
     explain(
         Id::BegunOtherwise,
-        "the extraction has begun with other tables, or is not in the plan",
-        "Its streams and its copy lack what the plan adds, and nobody would be told.",
+        "the extraction has begun with other tables or `writes`, or is not in the plan",
+        "Its streams and its copy lack what the plan adds, and nobody would be told. With other `writes` \
+         rows that each side keeps would be mixed, or a table fenced that both insert into.",
         "Write the plan as it was, or end the extraction by the command of the finding.",
         "README.md",
     ),

@@ -2,7 +2,33 @@
 
 use super::Stage;
 use anyhow::{Result, ensure};
+use mover::Mover;
+use plan::TableWrites;
 use protocol::{Side, owner::Outcome};
+
+/// Whoever owns: a plan that has a table written otherwise than it began is refused.
+async fn guarded(stage: &Stage) -> Result<()> {
+    let began = stage.pair.mover.extraction();
+    let found = stage.pair.mover.begun_otherwise().await?;
+    ensure!(found.is_empty(), "{found:?}");
+    for at in 0..began.data.tables.len() {
+        for writes in [TableWrites::Owner, TableWrites::Append, TableWrites::Split] {
+            let mut data = began.data.clone();
+            let table = &mut data.tables[at];
+            let before = std::mem::replace(&mut table.writes, writes);
+            let name = table.monolith.to_string();
+            let found = Mover::new(&began.name, &data).begun_otherwise().await?;
+            if writes == before {
+                continue;
+            }
+            ensure!(found.len() == 2, "{found:?}");
+            let text = found[0].to_string();
+            let says = format!("has `writes: {writes}` for {name}, which was `{before}`");
+            ensure!(text.contains(&says), "{text}");
+        }
+    }
+    Ok(())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_flows_until_the_first_switch_and_never_again() -> Result<()> {
@@ -26,6 +52,7 @@ async fn it_flows_until_the_first_switch_and_never_again() -> Result<()> {
     stage
         .write(Monolith, "insert into visits values ('aborted', 1)")
         .await?;
+    guarded(&stage).await?;
     let all = ["(aborted,1)", "(before,2)", "(seed,1)"];
     ensure!(stage.visits(Service).await? == all);
     ensure!(stage.verify(Monolith).await?.left_out.is_empty());
@@ -61,6 +88,7 @@ async fn it_flows_until_the_first_switch_and_never_again() -> Result<()> {
             _ => stage.pair.mover.unfence(&stage.claims, Service).await?,
         }
     }
+    guarded(&stage).await?;
     let own = |count: u32| {
         move |line: &String| line.starts_with("(\"at ") && line.ends_with(&format!(",{count})"))
     };
