@@ -9,7 +9,9 @@
 //!    with the row.
 //! 4. Whether anything is missing between the row and what the source would send
 //!    ([`continuity`]): the slot, the log, the publication.
-//! 5. The stream, from the row's position.
+//! 5. The stream, from the row's position. From here on the slot is this connection's:
+//!    nobody can drop it, make it again or advance it.
+//! 6. The same comparison again: somebody may have done so since the first.
 
 use super::{feed::Feed, status::Reporter};
 use crate::{
@@ -82,18 +84,16 @@ pub(super) async fn open(
     let layout = mover.layout();
     let target = direction.target();
     let mut published = stream::published(&**applier.session(), target, extraction).await?;
-    if let Some(gap) = continuity::gap(&source, &layout, &row, &published, &cluster).await? {
-        if gap.passes_from_sight() {
-            applier.note(Note::WentBack).await?;
-        }
-        return Err(lost(mover, *direction, applier.owner(), &gap));
-    }
+    let gap = continuity::gap(&source, &layout, &row, &published, &cluster).await?;
+    no_gap(mover, *direction, &mut applier, gap).await?;
     if published.is_empty() {
         published = continuity::fingerprint(&source, &layout.publication()).await?;
         applier.note(Note::Published(&published)).await?;
     }
     let (name, publication) = (layout.slot(*direction), layout.publication());
     let changes = bounded(side, connection.stream(&name, &publication, row.position)).await?;
+    let gap = continuity::gap(&source, &layout, &row, &published, &cluster).await?;
+    no_gap(mover, *direction, &mut applier, gap).await?;
     Ok(Opened {
         publication: PublishedThen {
             mover: mover.clone(),
@@ -125,6 +125,20 @@ impl PublishedThen {
             None => Ok(()),
         }
     }
+}
+
+/// Fails where changes are lost.
+async fn no_gap(
+    mover: &Mover,
+    direction: Direction,
+    applier: &mut Applier,
+    gap: Option<Gap>,
+) -> Result<(), MoverError> {
+    let Some(gap) = gap else { return Ok(()) };
+    if gap.passes_from_sight() {
+        applier.note(Note::WentBack).await?;
+    }
+    Err(lost(mover, direction, applier.owner(), &gap))
 }
 
 /// Changes are lost: what is left to do.
