@@ -31,6 +31,7 @@
 //! origin), so nothing that we write is taken for the service's.
 
 mod progress;
+mod publishing;
 mod recopy;
 mod snapshot;
 mod target;
@@ -54,7 +55,7 @@ use crate::{
 use futures_util::future::try_join_all;
 use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
-use snapshot::ExportedSnapshot;
+use snapshot::{ExportedSnapshot, SnapshotSlot};
 use std::{collections::BTreeMap, sync::atomic::AtomicUsize};
 use target::{Begun, CopiedFrom};
 use tokio::sync::watch;
@@ -143,7 +144,9 @@ impl Mover {
 
         let layout = self.layout();
         // Before the slot: whatever is edited after this is noticed.
-        let published = continuity::fingerprint(&monolith, &layout.publication()).await?;
+        let published = self
+            .published_as_ours(&mut monolith, &tables, claims)
+            .await?;
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
         let database = self.database(Side::Monolith);
         let mut files = BTreeMap::new();
@@ -151,8 +154,14 @@ impl Mover {
             let name = table.name(Side::Monolith);
             files.insert(name.clone(), worker::files(&monolith, name).await?);
         }
-        let exported =
-            ExportedSnapshot::open(database, &monolith, &layout, Direction::Forward).await?;
+        let exported = ExportedSnapshot::open(
+            database,
+            &monolith,
+            &layout,
+            Direction::Forward,
+            SnapshotSlot::OfStream,
+        )
+        .await?;
         let next = AtomicUsize::new(0);
         let workers = (0..COPY_WORKERS.min(tables.len())).map(|number| {
             let worker = CopyWorker {
@@ -176,6 +185,13 @@ impl Mover {
             exported: &exported,
             published: &published,
         };
+        // What was left out while it was made is in no stream.
+        if continuity::edited(&monolith, &layout, &published)
+            .await?
+            .is_some()
+        {
+            return Err(publishing::edited_meanwhile(&layout));
+        }
         self.finish_copy(&source, &mut service, claims.service, &tables)
             .await?;
         let (rows, bytes) = copied

@@ -11,7 +11,11 @@
 //! |---|---|---|---|---|
 //! | nothing yet | as it was found | as they were | as it was | begins |
 //! | slot made | ahead of the row, which is a gap as well | as they were | as it was | begins |
-//! | commit | there | as the snapshot | `applying` at the slot's position | finds no row that differs |
+//! | commit | there | as the snapshot | `applying` at the snapshot's position | finds no row that differs |
+//!
+//! A slot is made only where the stream has lost changes. One that is well stays,
+//! with its publication, and the snapshot comes from a slot that passes with its
+//! session: whatever fails then, the stream goes on from where it was.
 //!
 //! The stream of the other direction has nothing to bring: its source does not
 //! own. Where that one is broken its slot is made again, and no row is touched.
@@ -20,23 +24,19 @@
 //! may be its own or one that the owner has deleted.
 
 use super::{
-    snapshot::{self, ExportedSnapshot},
+    snapshot::{self, ExportedSnapshot, SnapshotSlot},
     worker::{copy_columns, copy_statement, files, is_binary, pass},
 };
 use crate::{
     apply::{BEGIN, staying},
     catalog::{self, MovedTable, operators::KeyOperators},
-    database::{
-        lock_retry::{self, LockRetry},
-        session::Session,
-        sql,
-    },
+    database::{lock_retry, session::Session, sql},
     error::MoverError,
     extraction::Mover,
     objects::{
         continuity, origins,
         owner::{self, Claims, RowLock},
-        publication, sessions, slots,
+        sessions, slots,
         stream::{self, Beginning, StreamRow},
     },
 };
@@ -92,8 +92,15 @@ impl Mover {
         let to_owner = Direction::from_source(owner.other());
         let mut done = Recopied::default();
         let back = self.is_broken(target, source, to_owner).await?;
-        if !back || self.is_broken(source, target, from_owner).await? {
-            self.bring_over(source, target, &moved, split, claims, &mut done)
+        let broken = self.is_broken(source, target, from_owner).await?;
+        if !back || broken {
+            let slot = if broken {
+                SnapshotSlot::OfStream
+            } else {
+                SnapshotSlot::Passing
+            };
+            done = self
+                .bring_over(source, target, &moved, split, slot, claims)
                 .await?;
         }
         if back {
@@ -125,14 +132,24 @@ impl Mover {
         target: &Session,
         moved: &[MovedTable],
         split: bool,
+        slot: SnapshotSlot,
         claims: &Claims,
-        done: &mut Recopied,
-    ) -> Result<(), MoverError> {
+    ) -> Result<Recopied, MoverError> {
+        let mut done = Recopied::default();
         let (owner, side) = (source.side(), target.side());
         let direction = Direction::from_source(owner);
         let layout = self.layout();
-        let published = self.publish_anew(source, moved, owner, claims).await?;
-        slots::drop_if_exists(source, &layout.slot(direction)).await?;
+        let published = match slot {
+            SnapshotSlot::OfStream => {
+                let published = self.publish_anew(source, moved, owner, claims).await?;
+                slots::drop_if_exists(source, &layout.slot(direction)).await?;
+                published
+            }
+            // As it was when the stream was found to be well.
+            SnapshotSlot::Passing => {
+                stream::published(&**target, side, &self.extraction.name).await?
+            }
+        };
         let tables: Vec<&MovedTable> = moved
             .iter()
             .filter(|table| !(split && table.mapping.writes == TableWrites::Split))
@@ -142,7 +159,7 @@ impl Mover {
             before.push(files(source, table.name(owner)).await?);
         }
         let exported =
-            ExportedSnapshot::open(self.database(owner), source, &layout, direction).await?;
+            ExportedSnapshot::open(self.database(owner), source, &layout, direction, slot).await?;
         let wrap = || MoverError::sql(side, "writing the rows again");
         let origin = self.layout().origin(side);
         origins::take(target, &origin, "taking the replication origin").await?;
@@ -188,7 +205,8 @@ impl Mover {
         done.rows = Some(rows);
         origins::leave(target).await?;
         let end = MoverError::sql(owner, "ending the snapshot");
-        source.batch_execute("commit").await.map_err(end)
+        source.batch_execute("commit").await.map_err(end)?;
+        Ok(done)
     }
 
     /// The decision that made this side the owner.
@@ -210,7 +228,7 @@ impl Mover {
         let name = &self.extraction.name;
         let published = stream::published(&**target, target.side(), name).await?;
         let gap = continuity::gap(source, &self.layout(), &row, &published, &cluster).await?;
-        Ok(gap.is_some())
+        Ok(gap.is_some() || self.publishes_otherwise(source).await?)
     }
 
     async fn stream_row(
@@ -261,42 +279,6 @@ impl Mover {
         }
         let wrap = MoverError::sql(side, "beginning the stream anew");
         transaction.commit().await.map_err(wrap)
-    }
-
-    /// The publication as it is to be, whatever somebody made of it, and what it
-    /// is made of. It comes before the slot, whose snapshots must have it.
-    async fn publish_anew(
-        &self,
-        source: &mut Session,
-        moved: &[MovedTable],
-        owner: Side,
-        claims: &Claims,
-    ) -> Result<String, MoverError> {
-        let layout = self.layout();
-        let side = source.side();
-        let name = layout.publication();
-        let doing = "making the publication again";
-        let mut retry = LockRetry::new(doing);
-        loop {
-            let published = async {
-                let transaction = lock_retry::begin(source).await?;
-                let names = sql::tables(moved.iter().map(|table| table.name(side)));
-                let displaced = lock_retry::displace_autovacuum(&transaction, &names).await;
-                displaced.map_err(MoverError::sql(side, doing))?;
-                self.locked_for_copy(&transaction, side, owner, claims.of(side), RowLock::Share)
-                    .await?;
-                let drop = format!("drop publication if exists {}", sql::identifier(&name));
-                let dropped = transaction.batch_execute(&drop).await;
-                dropped.map_err(MoverError::sql(side, doing))?;
-                publication::publish(&transaction, side, &layout, moved).await?;
-                let committed = transaction.commit().await;
-                committed.map_err(MoverError::sql(side, doing))
-            };
-            match published.await {
-                Ok(()) => return continuity::fingerprint(source, &name).await,
-                Err(error) => retry.wait_after(source, error).await?,
-            }
-        }
     }
 }
 

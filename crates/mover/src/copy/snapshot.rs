@@ -14,9 +14,19 @@ use plan::DatabaseUrl;
 use protocol::{Lsn, stream::Direction};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 /// What the server may take longer than each wait, before it is taken for gone.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// The slot that a snapshot is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SnapshotSlot {
+    /// The direction's own, which its stream is read from then.
+    OfStream,
+    /// One that goes with the session: the direction's own is there, and well.
+    Passing,
+}
 
 /// A snapshot that others may use, as long as this is alive.
 pub(super) struct ExportedSnapshot {
@@ -40,8 +50,9 @@ impl ExportedSnapshot {
         session: &Session,
         layout: &Layout,
         direction: Direction,
+        slot: SnapshotSlot,
     ) -> Result<Self, MoverError> {
-        let making = Self::make(database, layout, direction);
+        let making = Self::make(database, layout, direction, slot);
         let made = tokio::time::timeout(CREATE_LIMIT + GRACE, making).await;
         match made {
             Ok(Err(MoverError::Stream {
@@ -60,10 +71,11 @@ impl ExportedSnapshot {
         database: &DatabaseUrl,
         layout: &Layout,
         direction: Direction,
+        slot: SnapshotSlot,
     ) -> Result<Self, MoverError> {
         let side = direction.source();
         let mut session = ReplicationConnection::open(side, database).await?;
-        Self::export(&mut session, layout, direction)
+        Self::export(&mut session, layout, direction, slot)
             .await
             .map(|(name, position, cluster)| Self {
                 name,
@@ -78,16 +90,19 @@ impl ExportedSnapshot {
         session: &mut ReplicationConnection,
         layout: &Layout,
         direction: Direction,
+        slot: SnapshotSlot,
     ) -> Result<(String, Lsn, ClusterIdentity), ReplicationError> {
         let system = session.identify_system().await?;
         let limit = format!("set lock_timeout = {}", CREATE_LIMIT.as_millis());
         session.command(&limit).await?;
         session.command(&sessions::at_work(layout)).await?;
         // The spelling that all versions from 14 on know.
-        let create = format!(
-            "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT",
-            sql::identifier(&layout.slot(direction))
-        );
+        let slot = match slot {
+            SnapshotSlot::OfStream => sql::identifier(&layout.slot(direction)),
+            // Of its own name: an earlier one may be just ending.
+            SnapshotSlot::Passing => format!("banyan_recopy_{} TEMPORARY", Uuid::new_v4().simple()),
+        };
+        let create = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput EXPORT_SNAPSHOT");
         let rows = session.command(&create).await?;
         let made = rows.first().map(Vec::as_slice).unwrap_or_default();
         let wrong = || ReplicationError::Protocol("a new slot without position or snapshot");

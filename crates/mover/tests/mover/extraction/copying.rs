@@ -1,5 +1,6 @@
 //! The copy: odd values, interruption, and that it is made once.
 
+mod publishing;
 mod rewriting;
 
 use crate::{
