@@ -26,6 +26,9 @@ pub enum WorkError {
     /// Another conductor has taken charge; this one must stop.
     #[error("{0}")]
     Superseded(String),
+    /// A row is older than our claim on it: its database was restored.
+    #[error("{0}")]
+    WentBack(String),
     /// Another conductor is in charge; this one has changed nothing, and must stop.
     #[error("{0}")]
     InCharge(String),

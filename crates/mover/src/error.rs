@@ -87,6 +87,22 @@ pub enum MoverError {
         /// Our claim's.
         ours: u64,
     },
+    /// The ownership row is older than our claim on it.
+    #[error(
+        "the {side}'s ownership row of extraction `{extraction}` is older than the claim on it \
+         (generation {found}, ours {ours}): its database was restored from a backup. Run `banyan \
+         recopy {extraction}`, which takes charge anew where the owner is the same"
+    )]
+    WentBack {
+        /// Which extraction.
+        extraction: ExtractionName,
+        /// On which side.
+        side: Side,
+        /// The row's generation.
+        found: u64,
+        /// Our claim's.
+        ours: u64,
+    },
     /// Another conductor is at work; nothing was changed.
     #[error(
         "extraction `{extraction}` is in charge of another `banyan serve`, which is alive: {who}. \

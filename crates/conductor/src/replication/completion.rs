@@ -164,12 +164,29 @@ impl Replication {
         split.map(|table| table.table).collect()
     }
 
+    /// A database was restored, with a row that is older than our claim. Nobody has
+    /// come after us, so this one does not end: it takes charge as after a restart,
+    /// where the rows go with the journal, and whoever waits goes on waiting.
+    async fn went_back(&mut self, text: String) {
+        tracing::error!(extraction = %self.name, trouble = text, "taking charge anew");
+        self.context.mover.stop_following().await;
+        self.following = false;
+        self.unfenced = None;
+        self.charge = Charge::Unknown;
+        self.trouble = Some(text);
+        self.retry.failed();
+    }
+
     async fn failed(&mut self, work: &Work, error: WorkError) -> Result<(), JournalError> {
         tracing::warn!(extraction = %self.name, work = work.name(), trouble = %error, "did not get done");
+        if let WorkError::WentBack(text) = error {
+            self.went_back(text).await;
+            return Ok(());
+        }
         let ends: Option<fn(String) -> JournalError> = match error {
             WorkError::Superseded(_) => Some(JournalError::Superseded),
             WorkError::InCharge(_) => Some(JournalError::InCharge),
-            WorkError::Transient(_) | WorkError::Permanent(_) => None,
+            WorkError::Transient(_) | WorkError::Permanent(_) | WorkError::WentBack(_) => None,
         };
         if let Some(ended) = ends {
             // Somebody else is in charge: claim nothing, route nothing.

@@ -321,6 +321,32 @@ async fn who_is_superseded_has_the_gateways_refuse_and_ends() {
     process.told.until(&[MONOLITH, Writes::Refuse]).await;
 }
 
+/// The owner's database was restored: its row is older than the claim on it, and no
+/// other conductor has come.
+#[tokio::test]
+async fn who_meets_a_restored_row_takes_charge_anew() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let conductor = process.conductor(&mover).await;
+    let worker = &conductor.workers()[&name()];
+    worker.request(Request::Start).await.unwrap();
+    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
+    let rows = rows_of([instance, instance], mover.claimed_by().unwrap());
+    *mover.rows.lock().unwrap() = Ok(rows);
+    let older = WorkError::WentBack("the row is older".to_owned());
+    mover.recopies.lock().unwrap().push(older);
+    let looks = *mover.looks.borrow();
+    let shown = ShownOwner {
+        owner: Side::Monolith,
+        epoch: Epoch(0),
+    };
+    let reply = worker.request(Request::Recopy(shown)).await.unwrap();
+    assert!(reply.recopied.is_some(), "{reply:?}");
+    assert!(*mover.looks.borrow() > looks);
+    process.told.until(&[MONOLITH]).await;
+    conductor.stop().await;
+}
+
 /// Somebody agrees to lose what only one side has, and a switch comes in between.
 #[tokio::test]
 async fn rows_are_copied_again_only_from_the_owner_that_was_shown() {

@@ -199,7 +199,7 @@ impl MoverError {
             Self::Blocked { .. } => &LOCKS,
             Self::Reshaped { .. } => &RESHAPED,
             Self::Superseded { .. } => &SUPERSEDED,
-            Self::Row { .. } | Self::InCharge { .. } => &ROW,
+            Self::Row { .. } | Self::WentBack { .. } | Self::InCharge { .. } => &ROW,
             Self::Data { .. } => &DIFFERENCE,
             Self::Sql { source, .. } => match source.code() {
                 Some(code) if !source.is_closed() => by_code(code.code()),
@@ -224,6 +224,7 @@ impl MoverError {
             | Self::Blocked { .. }
             | Self::Reshaped { .. }
             | Self::Superseded { .. }
+            | Self::WentBack { .. }
             | Self::InCharge { .. }
             | Self::Row { .. }
             | Self::Data { .. } => None,

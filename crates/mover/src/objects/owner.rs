@@ -148,14 +148,24 @@ pub async fn locked(
             });
         }
     };
-    if row.conductor == claim.conductor && row.generation == claim.generation {
+    let extraction = extraction.clone();
+    let (found, ours) = (row.generation.0, claim.generation.0);
+    if row.conductor == claim.conductor && found == ours {
         Ok(row)
+    } else if found < ours {
+        // It never goes down by itself, whoever claims.
+        Err(MoverError::WentBack {
+            extraction,
+            side,
+            found,
+            ours,
+        })
     } else {
         Err(MoverError::Superseded {
-            extraction: extraction.clone(),
+            extraction,
             side,
-            found: row.generation.0,
-            ours: claim.generation.0,
+            found,
+            ours,
         })
     }
 }

@@ -1,14 +1,15 @@
 //! A change stream that has lost changes: it is noticed before a row goes wrong,
 //! it stays noticed, and copying again is the way out, before a switch and after.
 
-use crate::follow::scene::{Scene, failed, idle_slot, state, status};
-use anyhow::{Result, bail, ensure};
-use mover::{copy::Recopied, follow::FollowPhase};
+use crate::follow::scene::{LIMIT, Scene, failed, idle_slot, state, status};
+use crate::plans::conductor;
+use anyhow::{Context, Result, bail, ensure};
+use mover::{Claims, MoverError, copy::Recopied, follow::FollowPhase};
 use protocol::{
     Epoch, Side,
     stream::{Direction, MessageKind, StreamState},
 };
-use testbed::cluster::Options;
+use testbed::{cluster::Options, deadline};
 use tokio_postgres::Client;
 
 const FORWARD: &str = "banyan_big_contracts_forward";
@@ -29,6 +30,18 @@ const CHANGES: &str = "insert into contracts (title, amount, terms, raw) \
     update contracts set slot = 5 where id = 4";
 
 impl Scene {
+    /// As a conductor that begins.
+    async fn claimed(&self) -> Result<Claims> {
+        let claim = async |side| {
+            let claimed = self.mover.claim_row(side, conductor()).await?;
+            anyhow::Ok(claimed.context("no row")?.1)
+        };
+        Ok(Claims {
+            monolith: claim(Side::Monolith).await?,
+            service: claim(Side::Service).await?,
+        })
+    }
+
     /// What the message says to run.
     async fn recopied(&self, owner: Side, error: &str) -> Result<Recopied> {
         ensure!(error.contains("`banyan recopy big-contracts`"), "{error}");
@@ -61,6 +74,28 @@ async fn a_gap_is_never_skipped() -> Result<()> {
     let drop_slot = format!("select pg_drop_replication_slot('{FORWARD}')");
     let make_slot = format!("select pg_create_logical_replication_slot('{FORWARD}', 'pgoutput')");
     let advance = format!("select pg_replication_slot_advance('{FORWARD}', pg_current_wal_lsn())");
+    // After the look at it, which ends with what is published, and before the stream.
+    let mut holder = scene.user(Side::Monolith).await?;
+    let held = holder.transaction().await?;
+    held.batch_execute("lock table pg_publication in access exclusive mode")
+        .await?;
+    let forward = scene.follow(Direction::Forward);
+    deadline::until("the follower to look", LIMIT, async || {
+        let waits = "select exists (select from pg_locks where not granted \
+            and relation = 'pg_publication'::regclass)";
+        let row = user.query_one(waits, &[]).await?;
+        Ok(row.get::<_, bool>(0).then_some(()))
+    })
+    .await?;
+    user.batch_execute("insert into contracts (title) values ('between')")
+        .await?;
+    user.batch_execute(&advance).await?;
+    held.commit().await?;
+    let error = failed(&forward).await?;
+    ensure!(error.contains("ahead of"), "{error}");
+    forward.stop().await;
+    scene.recopied(Side::Monolith, &error).await?;
+    scene.follows(Direction::Forward).await?;
     let fill = "select pg_logical_emit_message(false, 'x', repeat('x', 1000000)) \
         from generate_series(1, 40); select pg_switch_wal(); checkpoint";
     for (faults, words) in [
@@ -116,7 +151,19 @@ async fn a_gap_is_never_skipped() -> Result<()> {
     scene.follows(Direction::Forward).await?;
     let nothing = scene.mover.recopy(&scene.claims, Side::Monolith).await?;
     ensure!(nothing.written == 0 && nothing.deleted == 0, "{nothing:?}");
-    Ok(())
+    // And a stream that was well is so afterwards, also where it comes to nothing.
+    let service = scene.user(Side::Service).await?;
+    service
+        .batch_execute("alter table svc.agreements add constraint never check (id <> 1) not valid")
+        .await?;
+    user.batch_execute("update contracts set note = 'late' where id = 1")
+        .await?;
+    let refused = scene.mover.recopy(&scene.claims, Side::Monolith).await;
+    ensure!(refused.is_err(), "{refused:?}");
+    service
+        .batch_execute("alter table svc.agreements drop constraint never")
+        .await?;
+    scene.follows(Direction::Forward).await
 }
 
 /// The stream runs, and a table is left out of the publication for a while.
@@ -160,6 +207,7 @@ async fn a_restored_server_is_not_followed() -> Result<()> {
     ] {
         let backup = backups.path().join(words.replace(' ', "-"));
         scene.monolith.back_up(&backup).await?;
+        scene.claims = scene.claimed().await?;
         let user = scene.user(Side::Monolith).await?;
         user.batch_execute("insert into contracts (title) values ('gone with the restore')")
             .await?;
@@ -179,6 +227,13 @@ async fn a_restored_server_is_not_followed() -> Result<()> {
         status(&forward, "tried again", |now| now.attempts > attempts).await?;
         let error = failed(&forward).await?;
         forward.stop().await;
+        // Its ownership row is as old as the backup, and nobody else has come.
+        let older = scene.mover.recopy(&scene.claims, Side::Monolith).await;
+        ensure!(
+            matches!(older, Err(MoverError::WentBack { .. })),
+            "{older:?}"
+        );
+        scene.claims = scene.claimed().await?;
         scene.recopied(Side::Monolith, &error).await?;
         scene.follows(Direction::Forward).await?;
     }
