@@ -33,13 +33,19 @@ const fn right(sides: &'static [Side], take: &'static str, said: &'static str) -
     Right { sides, take, said }
 }
 
+/// From version 16 on each membership says whether it is inherited, before that the role.
+const NOT_INHERITED: &str = "
+    do $$ begin
+        if current_setting('server_version_num')::integer >= 160000 then
+            execute 'revoke inherit option for app from banyan_mover';
+        else
+            alter role banyan_mover noinherit;
+        end if;
+    end $$";
+
 const RIGHTS: &[Right] = &[
     right(BOTH, "alter role banyan_mover noreplication", "REPLICATION"),
-    right(
-        BOTH,
-        "alter role banyan_mover noinherit",
-        "may not do as its owner",
-    ),
+    right(BOTH, NOT_INHERITED, "may not do as its owner"),
     right(
         BOTH,
         "revoke app from banyan_mover",
