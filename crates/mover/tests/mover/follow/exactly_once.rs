@@ -1,6 +1,6 @@
 //! Each change once, whatever is killed and whenever.
 
-use crate::follow::scene::{Scene, status};
+use crate::follow::scene::{LIMIT, Scene, status};
 use anyhow::{Result, ensure};
 use mover::follow::FollowPhase;
 use protocol::{Side, stream::Direction};
@@ -118,6 +118,7 @@ async fn over_lost_replies_of_commits() -> Result<()> {
             "begin; insert into contracts (id, title) values ({round} + 100, 'x'); insert into lines values ({round} + 100, 1, 'l'); commit"
         ))
         .await?;
+        // Another moment of the commit each time.
         tokio::time::sleep(Duration::from_millis(10 + round % 5 * 10)).await;
         drop(forward);
     }
@@ -138,10 +139,19 @@ async fn over_crashes_of_both_servers() -> Result<()> {
     for round in 0..4 {
         let stop = Arc::new(AtomicBool::new(false));
         let mut writers = writers(&scene, &stop).await?;
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        let target = scene.user(Side::Service).await?;
+        deadline::until("what they write to be applied", LIMIT, async || {
+            let rows = "select count(*) from svc.agreements";
+            let rows: i64 = target.query_one(rows, &[]).await?.get(0);
+            Ok((rows > 50).then_some(()))
+        })
+        .await?;
         if round % 2 == 0 {
             scene.service.kill().await;
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            status(&forward, "retrying", |status| {
+                matches!(status.phase, FollowPhase::Retrying { .. })
+            })
+            .await?;
             scene.service.start().await?;
         } else {
             scene.monolith.kill().await;
