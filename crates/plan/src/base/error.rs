@@ -19,11 +19,19 @@ impl PlanError {
             line: at.line(),
             column: at.column(),
         });
+        let mut message = first_line(&error.without_snippet().to_string());
+        let mut remedy = "`banyan schema` prints all that a plan may say";
+        // The parser names a setting of its own as the way out.
+        let twice = message.strip_prefix("duplicate mapping key: ");
+        if let Some((key, _)) = twice.and_then(|rest| rest.split_once(", set ")) {
+            message = format!("`{key}` is written twice in one place");
+            remedy = "Keep one of them: a table, for one, moves to one place";
+        }
         Self {
             file: None,
             position,
-            message: first_line(&error.without_snippet().to_string()),
-            remedy: Some("`banyan schema` prints all that a plan may say".to_owned()),
+            message,
+            remedy: Some(remedy.to_owned()),
         }
     }
 

@@ -28,6 +28,21 @@ fn shared_data_need_no_database() {
 }
 
 #[test]
+fn a_table_that_is_written_twice_is_named() {
+    let text = SHARED.replace(
+        "data: { mode: shared }",
+        "data: { mode: replicate, schema: s, tables: { public.a: {}, public.a: { to: b } } }",
+    );
+    let error = error(&text);
+    assert!(error.contains("line 9"), "{error}");
+    assert!(
+        error.contains("`public.a` is written twice in one place"),
+        "{error}"
+    );
+    assert!(!error.contains("Policy"), "{error}");
+}
+
+#[test]
 fn what_only_moving_data_have_is_refused_for_shared_ones() {
     let data = "data: { mode: shared }";
     let key = "rollout: { key: { header: x-user-id } }";
