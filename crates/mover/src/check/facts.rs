@@ -204,7 +204,6 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
     let functions = functions::read(session, mover.extraction.tables(side)).await?;
     let boundary = relations::boundary(session, &mover.extraction, &tables).await?;
     let shared = shared_facts::gather(session, &mover.extraction, &tables).await?;
-    let staying = staying_facts::gather(session, &mover.extraction, &tables).await?;
     let sequences = sequences::read(session, mover.tables(side)).await?;
     let name = mover.layout().publication();
     let publication = publication::read(&**session, side, &name).await?;
@@ -212,6 +211,9 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
     session.batch_execute("rollback").await.map_err(wrap())?;
     Ok(SideFacts {
         server,
+    // Up to hundreds of tables that are none of ours: none is held while the next
+    // is read.
+    let staying = staying_facts::gather(session, &mover.extraction, &tables).await?;
         role,
         other_sessions: other_sessions.iter().map(|row| row.get(0)).collect(),
         prepared: owner.is_some(),

@@ -36,8 +36,11 @@ const FEWEST_TRANSACTIONS: usize = 3;
 const AGE_MAX: i32 = 100_000_000;
 
 /// Tables that our role may read whole, and whose rows have addresses, in a schema that is no one's of ours.
-const STAYING: &str = "select n.nspname::text, c.relname::text \
+/// A partition comes with the table that it belongs to, by whose name all write it.
+const STAYING: &str = "select n.nspname::text, c.relname::text, rn.nspname::text, r.relname::text \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    join pg_class r on r.oid = coalesce(pg_partition_root(c.oid)::oid, c.oid) \
+    join pg_namespace rn on rn.oid = r.relnamespace \
     left join pg_stat_user_tables s on s.relid = c.oid \
     where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' \
       and c.relam = (select oid from pg_am where amname = 'heap') \
@@ -115,20 +118,30 @@ pub(super) async fn gather(
         .filter(|(table, writes)| *writes == TableWrites::Owner && is_read(table))
         .map(|(table, _)| &table.table.name);
     let writers = writers(session, moved).await?;
-    let mut together = Vec::new();
-    for table in staying.iter().map(name) {
-        together.extend(shared(session, table, &writers).await?);
+    let mut together: Vec<Together> = Vec::new();
+    for row in &staying {
+        let Some(found) = shared(session, &name(row, 0), name(row, 2), &writers).await? else {
+            continue;
+        };
+        match together.iter_mut().find(|one| one.table == found.table) {
+            Some(one) => {
+                // One transaction may have written several partitions.
+                one.transactions = one.transactions.max(found.transactions);
+                one.with.extend(found.with);
+            }
+            None => together.push(found),
+        }
     }
     Ok(StayingFacts {
         together,
-        idempotency_keys: keys.iter().map(name).collect(),
+        idempotency_keys: keys.iter().map(|row| name(row, 0)).collect(),
     })
 }
 
-fn name(row: &tokio_postgres::Row) -> TableName {
+fn name(row: &tokio_postgres::Row, at: usize) -> TableName {
     TableName {
-        schema: row.get(0),
-        table: row.get(1),
+        schema: row.get(at),
+        table: row.get(at + 1),
     }
 }
 
@@ -150,10 +163,12 @@ async fn writers<'a>(
     Ok(found)
 }
 
-/// Those of the transactions that wrote this table as well.
+/// Those of the transactions that wrote this table as well, `within` another one
+/// or by itself.
 async fn shared(
     session: &Session,
-    table: TableName,
+    table: &TableName,
+    within: TableName,
     writers: &BTreeMap<i64, BTreeSet<&TableName>>,
 ) -> Result<Option<Together>, MoverError> {
     if writers.is_empty() {
@@ -162,7 +177,7 @@ async fn shared(
     let numbers: Vec<i64> = writers.keys().rev().copied().take(WRITERS_MAX).collect();
     let query = format!(
         "select writer from ({}) newest where writer = any($3)",
-        newest(&table)
+        newest(table)
     );
     let rows = session
         .query(&query, &[&PAGES_MAX, &AGE_MAX, &numbers])
@@ -173,7 +188,7 @@ async fn shared(
     }
     let with = rows.iter().filter_map(|row| writers.get(&row.get(0)));
     Ok(Some(Together {
-        table,
+        table: within,
         with: with.flatten().copied().cloned().collect(),
         transactions: rows.len(),
     }))

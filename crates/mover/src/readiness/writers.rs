@@ -63,7 +63,8 @@ const WRITERS: &str = "with held as ( \
     select coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
         coalesce(host(a.client_addr), ''), \
         array(select h.relation::regclass::text from held h where h.pid = w.pid and h.moved), \
-        array(select h.relation::regclass::text from held h where h.pid = w.pid and not h.moved) \
+        array(select distinct coalesce(pg_partition_root(h.relation)::oid, h.relation)::regclass::text \
+            from held h where h.pid = w.pid and not h.moved order by 1) \
     from (select distinct pid from held where moved) w \
     join pg_stat_activity a on a.pid = w.pid and a.usename is not null \
     where not (a.usename = session_user \
