@@ -78,7 +78,9 @@ const OTHER_SESSIONS: &str = "select distinct coalesce(nullif(application_name, 
     where usename = session_user and datname = current_database() \
       and backend_type = 'client backend' and application_name not like 'banyan%' order by 1";
 
-const OUR_SCHEMA: &str = "select quote_ident(pg_get_userbyid(nspowner)) from pg_namespace \
+const OUR_SCHEMA: &str = "select quote_ident(pg_get_userbyid(nspowner)), \
+        exists (select from pg_roles r where r.rolsuper and pg_has_role(nspowner, r.oid, 'MEMBER')) \
+    from pg_namespace \
     where nspname = 'banyan' and not pg_has_role(nspowner, 'USAGE')";
 
 /// Everything that is known of one side.
@@ -209,11 +211,11 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
     let publication = publication::read(&**session, side, &name).await?;
     let retention = settings::read(session).await?;
     session.batch_execute("rollback").await.map_err(wrap())?;
-    Ok(SideFacts {
-        server,
     // Up to hundreds of tables that are none of ours: none is held while the next
     // is read.
     let staying = staying_facts::gather(session, &mover.extraction, &tables).await?;
+    Ok(SideFacts {
+        server,
         role,
         other_sessions: other_sessions.iter().map(|row| row.get(0)).collect(),
         prepared: owner.is_some(),
@@ -239,13 +241,22 @@ async fn our_schema(session: &Session, role: &str) -> Result<(), MoverError> {
         .map_err(MoverError::sql(side, "looking for our schema"))?;
     let Some(row) = row else { return Ok(()) };
     let owner: String = row.get(0);
+    let ours = sql::identifier(role);
+    let remedy = if row.get(1) {
+        // Whoever has its rights has those of a superuser.
+        format!(
+            "Give the plan the role that made it, or, if nothing else is in it, run as a superuser: \
+             alter schema banyan owner to {ours}"
+        )
+    } else {
+        format!(
+            "Give the plan the role that made it, or run as a superuser: grant {owner} to {ours}"
+        )
+    };
     Err(MoverError::Data {
         object: format!("schema banyan in the {side}'s database"),
         problem: format!("it belongs to {owner}, and role {role} may not do as its owner"),
-        remedy: format!(
-            "Give the plan the role that made it, or run as a superuser: grant {owner} to {}",
-            sql::identifier(role)
-        ),
+        remedy,
     })
 }
 

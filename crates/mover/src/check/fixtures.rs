@@ -52,6 +52,7 @@ pub(super) fn table(columns: Vec<Column>) -> TableFacts {
         unique: Vec::new(),
         row_rules: Vec::new(),
         owner: "app".into(),
+        owner_is_superuser: false,
         closed_schema: None,
         oid_columns: Vec::new(),
         publications: Vec::new(),

@@ -30,7 +30,8 @@ const PROPERTIES: &str = "select c.relpersistence = 'u', c.relispartition, \
         quote_ident(pg_get_userbyid(c.relowner)), \
         case when not has_schema_privilege(c.relnamespace, 'USAGE') \
             then quote_ident(pg_get_userbyid(n.nspowner)) end, \
-        pg_has_role(c.relowner, 'MEMBER') and not pg_has_role(c.relowner, 'USAGE') \
+        pg_has_role(c.relowner, 'MEMBER') and not pg_has_role(c.relowner, 'USAGE'), \
+        exists (select from pg_roles r where r.rolsuper and pg_has_role(c.relowner, r.oid, 'MEMBER')) \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2";
 
@@ -72,6 +73,8 @@ pub(super) struct TableFacts {
     pub(super) row_rules: Vec<RuleConstraint>,
     /// Whose it is, quoted.
     pub(super) owner: String,
+    /// Whether that one is a superuser, or may become one.
+    pub(super) owner_is_superuser: bool,
     /// Its schema's owner, where our role may not use that schema, quoted.
     pub(super) closed_schema: Option<String>,
     /// Columns of type `oid` or `lo`, with the evidence that they hold large
@@ -180,6 +183,7 @@ async fn table(
         unique,
         row_rules,
         owner: row.get(9),
+        owner_is_superuser: row.get(12),
         closed_schema: row.get(10),
         oid_columns,
         publications: row.get(7),

@@ -271,6 +271,13 @@ fn access(
 fn grants(facts: &SideFacts, table: &TableFacts) -> String {
     let role = sql::identifier(&facts.role.name);
     let grant = match (table.not_inherited, facts.server.version_number) {
+        // Who has its rights has those of a superuser: it is the table that moves.
+        _ if table.owner_is_superuser => format!(
+            "Its owner {owner} is a superuser, or may become one, whose rights are not to be given \
+             away. Run as a superuser: alter table {} owner to {role}; grant {role} to {owner}",
+            sql::table(&table.table.name),
+            owner = table.owner
+        ),
         (false, _) => format!("Run as a superuser: grant {} to {role}", table.owner),
         // From version 16 on each grant says whether it is inherited, before
         // that the role.
