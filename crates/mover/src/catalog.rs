@@ -201,8 +201,12 @@ const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypm
                   and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
                   and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1) s)), \
         a.atttypid, coalesce(pg_get_expr(e.adbin, e.adrelid), ''), a.attidentity::text, \
-        coalesce((select c.collname || case when c.collisdeterministic then '' \
-                else ' (not deterministic)' end from pg_collation c join pg_type t on t.oid = a.atttypid \
+        coalesce((select concat(c.collname, case when c.oid >= 16384 then concat(' (', \
+                case c.collprovider when 'i' then 'icu ' when 'c' then 'libc ' end, \
+                coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', \
+                    c.collcollate::text), to_jsonb(c) ->> 'collicurules', ')') end, \
+                case when not c.collisdeterministic then ' (not deterministic)' end) \
+            from pg_collation c join pg_type t on t.oid = a.atttypid \
             where c.oid = a.attcollation and c.oid <> t.typcollation), '') \
     from pg_attribute a left join pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum \
     where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum";

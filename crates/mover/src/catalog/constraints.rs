@@ -47,7 +47,8 @@ const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname:
         k.convalidated and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true), \
         has_schema_privilege(f.relnamespace, 'USAGE') and has_table_privilege(f.oid, 'SELECT'), \
         quote_ident(pg_get_userbyid(f.relowner)), \
-        row_security_active(k.conrelid) \
+        row_security_active(k.conrelid), \
+        k.confmatchtype = 'f' and cardinality(k.conkey) > 1 \
     from pg_constraint k join pg_class f on f.oid = k.conrelid \
     join pg_namespace fn on fn.oid = f.relnamespace \
     join pg_class t on t.oid = k.confrelid join pg_namespace tn on tn.oid = t.relnamespace \
@@ -108,6 +109,8 @@ pub(crate) struct ForeignKey {
     pub(crate) owner: String,
     /// Whether policies of the table that it begins at hide rows from us.
     pub(crate) from_hides_rows: bool,
+    /// `match full`, over several columns: of them none is null, or all are.
+    pub(crate) match_full: bool,
 }
 
 /// The unique indexes of a table besides its primary key's.
@@ -182,6 +185,7 @@ pub(crate) async fn foreign_keys(
         readable: row.get(12),
         owner: row.get(13),
         from_hides_rows: row.get(14),
+        match_full: row.get(15),
     };
     Ok(rows.iter().map(key).collect())
 }
@@ -235,6 +239,12 @@ impl UniqueIndex {
 }
 
 impl ForeignKey {
+    /// Whether rows that this one allows are allowed by another over the same
+    /// columns, too.
+    pub(crate) fn proves_as_much(&self, other: &Self) -> bool {
+        self.match_full || !other.match_full
+    }
+
     /// Whether this one of the monolith's proves what one of the service's
     /// would: the same columns refer to the same.
     pub(crate) fn is_like(&self, service: &Self, mappings: &[TableMapping]) -> bool {

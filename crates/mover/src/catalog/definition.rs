@@ -213,6 +213,15 @@ fn compare(part: &str, old: &TypeDefinition, new: &TypeDefinition, found: &mut V
         ) if extension == twin && own == twins => {}
         (Shape::Foreign { own }, Shape::Foreign { own: twins }) if own == twins => {}
         (Shape::BuiltIn, Shape::BuiltIn) if old.name == new.name => {}
+        // Within an array or a composite its number would stand in the bytes.
+        (Shape::Domain(domain), _) if part.is_empty() => {
+            compare("its base type", &domain.base, new, found);
+            ruled(domain, |text| (text, "nothing"), found);
+        }
+        (_, Shape::Domain(domain)) if part.is_empty() => {
+            compare("its base type", old, &domain.base, found);
+            ruled(domain, |text| ("nothing", text), found);
+        }
         // Of the same kind, or of different kinds: named by what they are.
         (one, other) => {
             let same_kind = std::mem::discriminant(one) == std::mem::discriminant(other);
@@ -286,6 +295,36 @@ fn domains(part: &str, old: &Domain, new: &Domain, found: &mut Vec<Difference>) 
             part,
             only(old, new),
             only(new, old),
+        ));
+    }
+}
+
+/// What a domain refuses, where the other side has a type that refuses nothing.
+fn ruled<'a>(
+    domain: &'a Domain,
+    sides: impl Fn(&'a str) -> (&'a str, &'a str),
+    found: &mut Vec<Difference>,
+) {
+    let not_null = domain.not_null.then_some("not null");
+    for rule in not_null
+        .into_iter()
+        .chain(domain.checks.iter().map(String::as_str))
+    {
+        let (old, new) = sides(rule);
+        found.push(difference(
+            Effect::Rules,
+            "what it refuses".to_owned(),
+            old,
+            new,
+        ));
+    }
+    if !domain.collation.is_empty() {
+        let (old, new) = sides(&domain.collation);
+        found.push(difference(
+            Effect::Order,
+            "its collation".to_owned(),
+            old,
+            new,
         ));
     }
 }

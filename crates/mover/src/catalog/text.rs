@@ -24,6 +24,88 @@ pub(crate) fn renamed(text: &str, rename: impl Fn(&str) -> Option<String>) -> St
     })
 }
 
+/// The text without casts between types of text, which PostgreSQL adds to a
+/// `varchar` where it needs a `text`: a column may be one here and the other there.
+/// Of columns only those are looked at that `is_text` says; any other cast means
+/// something. What is looked up in `pg_catalog` is so with its name or without.
+pub(crate) fn without_text_casts(text: &str, is_text: impl Fn(&str) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some((of_array, after)) = text_cast(rest)
+            && uncast(&mut out, of_array, &is_text)
+        {
+            rest = after;
+            continue;
+        }
+        let end = match first {
+            '\'' | '"' => quoted_end(rest, first),
+            c => c.len_utf8(),
+        };
+        let (token, after) = rest.split_at(end);
+        rest = after;
+        match token.strip_prefix("'pg_catalog.") {
+            Some(bare) if after.starts_with("::reg") => {
+                out.push('\'');
+                out.push_str(bare);
+            }
+            _ => out.push_str(token),
+        }
+    }
+    out
+}
+
+/// A cast to a type of text of any length, or to an array of it, and what follows.
+fn text_cast(text: &str) -> Option<(bool, &str)> {
+    let cast = text.strip_prefix("::")?;
+    let after = ["text", "character varying"]
+        .into_iter()
+        .find_map(|name| cast.strip_prefix(name))?;
+    let (of_array, after) = match after.strip_prefix("[]") {
+        Some(after) => (true, after),
+        None => (false, after),
+    };
+    let goes_on = |c: char| c == '(' || c == '[' || c == '_' || c.is_alphanumeric();
+    (!after.starts_with(goes_on)).then_some((of_array, after))
+}
+
+/// Whether what stands last is text without the cast, too; its parentheses are
+/// taken off then.
+fn uncast(out: &mut String, of_array: bool, is_text: impl Fn(&str) -> bool) -> bool {
+    if out.ends_with('\'') {
+        return true;
+    }
+    let Some(open) = out.strip_suffix(')').and_then(|before| before.rfind('(')) else {
+        return false;
+    };
+    let is_name = |c: char| c == '_' || c == '"' || c == '$' || c.is_alphanumeric();
+    let inner = &out[open + 1..out.len() - 1];
+    let elements = inner
+        .strip_prefix("ARRAY[")
+        .and_then(|inner| inner.strip_suffix(']'));
+    let fits = match elements {
+        Some(elements) => of_array && are_literals(elements),
+        None => !of_array && is_text(inner),
+    };
+    // A function's arguments are no parentheses.
+    if !fits || out[..open].ends_with(is_name) {
+        return false;
+    }
+    let inner = inner.to_owned();
+    out.truncate(open);
+    out.push_str(&inner);
+    true
+}
+
+fn are_literals(list: &str) -> bool {
+    let mut rest = list;
+    while rest.starts_with('\'') {
+        rest = &rest[quoted_end(rest, '\'')..];
+        rest = rest.strip_prefix(", ").unwrap_or(rest);
+    }
+    rest.is_empty()
+}
+
 /// Replaces identifiers outside of literals; an empty replacement takes the
 /// dot behind it along.
 fn rewrite(text: &str, replace: impl Fn(&str, Option<char>) -> Option<String>) -> String {
@@ -73,6 +155,42 @@ fn quoted_end(text: &str, quote: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn casts_of_texts_make_no_difference_and_others_do() {
+        let is_text = |name: &str| matches!(name, "v" | "\"V\"");
+        let plain = |text: &str| without_text_casts(text, is_text);
+        for (one, other) in [
+            ("upper((v)::text)", "upper(v)"),
+            (
+                "((v)::text || 'x::text'::text)",
+                "(v || 'x::text'::character varying)",
+            ),
+            ("upper((\"V\")::text)", "upper(\"V\")"),
+            (
+                "((v)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))",
+                "(v = ANY (ARRAY['a'::text, 'b'::text]))",
+            ),
+            (
+                "to_tsvector('pg_catalog.english'::regconfig, v)",
+                "to_tsvector('english'::regconfig, (v)::text)",
+            ),
+        ] {
+            assert_eq!(plain(one), plain(other));
+        }
+        // These are other values.
+        for text in [
+            "(n)::text",
+            "(v)::character varying(3)",
+            "f(v)::text",
+            "'5'::integer",
+            "(ARRAY[1, 2])::text[]",
+            "(v || n)::text",
+            "'pg_catalog.english'",
+        ] {
+            assert_eq!(plain(text), text);
+        }
+    }
 
     #[test]
     fn only_names_outside_of_literals_change() {

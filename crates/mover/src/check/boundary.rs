@@ -332,6 +332,7 @@ mod tests {
 
     fn key(from: &str, to: &str, on_delete: char) -> BoundaryFacts {
         let key = ForeignKey {
+            match_full: false,
             name: "k".into(),
             from: name(from),
             columns: vec!["x".into()],

@@ -1,6 +1,11 @@
 //! Rules about how the tables of both sides fit together.
 
-use super::{constraints, definitions, facts::SideFacts, relations::TableFacts};
+use super::{
+    constraints,
+    definitions::{self, Texts},
+    facts::SideFacts,
+    relations::TableFacts,
+};
 use crate::{catalog::Column, database::sql, extraction::ReplicatedExtraction};
 use plan::TableMapping;
 use protocol::finding::{Finding, FindingId as Id};
@@ -31,7 +36,8 @@ fn pair(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &m
         let name = mapping.service_column(&column.name);
         let twin = new.table.columns.iter().find(|twin| twin.name == name);
         if column.generated {
-            generated(mapping, column, twin, findings);
+            let texts = Texts::of(mapping, &old.table, &new.table);
+            generated(mapping, column, twin, &texts, findings);
         } else {
             let in_key = old.table.key.contains(&column.name);
             counterpart(mapping, column, name, twin, in_key, findings);
@@ -82,10 +88,11 @@ fn generated(
     mapping: &TableMapping,
     column: &Column,
     twin: Option<&Column>,
+    texts: &Texts<'_>,
     findings: &mut Vec<Finding>,
 ) {
     if let Some(twin) = twin.filter(|twin| twin.generated) {
-        definitions::computed(mapping, column, twin, findings);
+        definitions::computed(mapping, column, twin, texts, findings);
     } else if twin.is_some() {
         findings.push(Finding::refuse(
             Id::GeneratedOnOneSide,

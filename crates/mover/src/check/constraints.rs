@@ -6,7 +6,7 @@
 //! that are deferrable, are triggers, and are not: those that only the service
 //! has are refused, as nothing else would show what they forbid.
 
-use super::{facts::SideFacts, relations::TableFacts};
+use super::{definitions::Texts, facts::SideFacts, relations::TableFacts};
 use crate::{
     catalog::constraints::{ForeignKey, RuleConstraint, UniqueIndex, common_names},
     database::sql,
@@ -143,6 +143,7 @@ fn add_unique(mapping: &TableMapping, index: &UniqueIndex) -> Option<String> {
 
 fn rules(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
     let text = |side: Side, rule: &RuleConstraint| common_names(mapping, side, &rule.definition);
+    let texts = Texts::of(mapping, &old.table, &new.table);
     let here: Vec<String> = old
         .row_rules
         .iter()
@@ -154,7 +155,10 @@ fn rules(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &
         .map(|rule| text(Side::Service, rule))
         .collect();
     for (rule, definition) in new.row_rules.iter().zip(&there) {
-        if here.contains(definition) {
+        if here
+            .iter()
+            .any(|twin| texts.same(mapping, twin, definition))
+        {
             continue;
         }
         let object = format!("constraint {} on {}", rule.name, mapping.service);
@@ -175,7 +179,10 @@ fn rules(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &
         });
     }
     for (rule, definition) in old.row_rules.iter().zip(&here) {
-        if there.contains(definition) {
+        if there
+            .iter()
+            .any(|twin| texts.same(mapping, definition, twin))
+        {
             continue;
         }
         let id = if rule.is_exclusion {
@@ -213,7 +220,10 @@ pub(super) fn of_both(
     };
     let mut findings = Vec::new();
     for key in new.iter().filter(|key| moved(Side::Service, key)) {
-        if !old.iter().any(|twin| twin.is_like(key, mappings)) {
+        let is_twin = |twin: &&ForeignKey| twin.is_like(key, mappings) && twin.proves_as_much(key);
+        if let Some(twin) = old.iter().find(is_twin) {
+            findings.extend(actions(twin, key, mappings));
+        } else {
             findings.push(Finding::refuse(
                 Id::ForeignKeyAtService,
                 format!("foreign key {} of {} in the service's database", key.name, key.from),
@@ -230,38 +240,81 @@ pub(super) fn of_both(
         .iter()
         .filter(|key| moved(Side::Monolith, key) && key.proven)
     {
-        if !new.iter().any(|twin| key.is_like(twin, mappings)) {
+        let is_twin = |twin: &ForeignKey| key.is_like(twin, mappings) && twin.proves_as_much(key);
+        if !new.iter().any(is_twin) {
             findings.push(Finding::warn(
                 Id::ForeignKeyAtMonolith,
                 format!("foreign key {} of {}", key.name, key.from),
                 "the service has none like it, and it is not enforced for what comes back: rows \
                  that refer to nothing would close the way back",
-                add_foreign_key(key, mappings),
+                format!("Run at the service: {}", add_foreign_key(key, mappings)),
             ));
         }
     }
     findings
 }
 
-/// What makes a foreign key of the monolith's at the service.
-fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> String {
-    let of = |name: &TableName| mappings.iter().find(|mapping| mapping.monolith == *name);
-    let (Some(from), Some(to)) = (of(&key.from), of(&key.to)) else {
-        return "Add it to the service".to_owned();
+/// What is done with rows that refer, and when it is looked, beside what is proven.
+fn behaviour(key: &ForeignKey) -> String {
+    let action = |letter| match letter {
+        'r' => "restrict",
+        'c' => "cascade",
+        'n' => "set null",
+        'd' => "set default",
+        _ => "no action",
     };
-    let columns = key.columns.iter().map(|name| from.service_column(name));
-    let others = key.to_columns.iter().map(|name| to.service_column(name));
     let when = match (key.deferrable, key.deferred) {
         (false, _) => "",
         (true, false) => " deferrable",
         (true, true) => " deferrable initially deferred",
     };
     format!(
-        "Run at the service: alter table {} add foreign key ({}) references {} ({}){when}",
+        "on delete {} on update {}{when}",
+        action(key.on_delete),
+        action(key.on_update)
+    )
+}
+
+/// Both sides have it, and a deletion does other things.
+fn actions(old: &ForeignKey, new: &ForeignKey, mappings: &[TableMapping]) -> Option<Finding> {
+    let (here, there) = (behaviour(old), behaviour(new));
+    (here != there).then(|| {
+        Finding::warn(
+            Id::ForeignKeyActionsDiffer,
+            format!(
+                "foreign key {} of {} in the service's database",
+                new.name, new.from
+            ),
+            format!(
+                "it is {there}, the monolith's {} is {here}: after a switch the same deletion does \
+                 something else",
+                old.name
+            ),
+            format!(
+                "If that is not meant, run at the service: {}; {}",
+                drop_constraint(&new.from, &new.name),
+                add_foreign_key(old, mappings)
+            ),
+        )
+    })
+}
+
+/// What makes a foreign key of the monolith's at the service.
+fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> String {
+    let of = |name: &TableName| mappings.iter().find(|mapping| mapping.monolith == *name);
+    let (Some(from), Some(to)) = (of(&key.from), of(&key.to)) else {
+        return "add it there".to_owned();
+    };
+    let columns = key.columns.iter().map(|name| from.service_column(name));
+    let others = key.to_columns.iter().map(|name| to.service_column(name));
+    let full = if key.match_full { "match full " } else { "" };
+    format!(
+        "alter table {} add foreign key ({}) references {} ({}) {full}{}",
         sql::table(&from.service),
         sql::identifiers(columns),
         sql::table(&to.service),
-        sql::identifiers(others)
+        sql::identifiers(others),
+        behaviour(key)
     )
 }
 

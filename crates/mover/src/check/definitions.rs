@@ -3,11 +3,12 @@
 
 use crate::{
     catalog::{
-        Column, Identity,
+        Column, Identity, Table,
         constraints::common_names,
         definition::{Effect, Shape, TypeDefinition},
+        is_text,
         labels::{self, MissingLabels},
-        text::unqualified,
+        text::{unqualified, without_text_casts},
     },
     database::sql,
 };
@@ -16,6 +17,7 @@ use protocol::{
     Side,
     finding::{Finding, FindingId as Id},
 };
+use std::collections::BTreeSet;
 
 /// Rules about a column that both sides store.
 pub(super) fn stored(
@@ -38,12 +40,13 @@ pub(super) fn computed(
     mapping: &TableMapping,
     column: &Column,
     twin: &Column,
+    texts: &Texts<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let (old, new) = expressions(mapping, column, twin);
     // What both sides have in the monolith's schema is not in that of the service's
     // table, where it is printed with it.
-    if old == without_schemas(mapping, new.clone()) {
+    if texts.same(mapping, &old, &new) {
         return;
     }
     let (table, name) = (sql::table(&mapping.service), sql::identifier(&twin.name));
@@ -60,6 +63,29 @@ pub(super) fn computed(
             twin.type_name
         ),
     ));
+}
+
+/// The columns of a pair of tables that hold text, by the service's names.
+pub(super) struct Texts<'a>(BTreeSet<&'a str>);
+
+impl<'a> Texts<'a> {
+    pub(super) fn of(mapping: &'a TableMapping, old: &'a Table, new: &'a Table) -> Self {
+        let texts = |table: &'a Table| {
+            let columns = table.columns.iter();
+            columns.filter(|column| is_text(&column.type_name))
+        };
+        let there: BTreeSet<&str> = texts(new).map(|column| column.name.as_str()).collect();
+        let here = texts(old).map(|column| mapping.service_column(&column.name));
+        Self(here.filter(|name| there.contains(name)).collect())
+    }
+
+    /// Whether SQL of both sides, with the service's names, means the same: but for
+    /// casts of text, and for the schemas of the pair.
+    pub(super) fn same(&self, mapping: &TableMapping, old: &str, new: &str) -> bool {
+        let is_text = |name: &str| self.0.contains(name.trim_matches('"'));
+        let plain = |text: &str| without_text_casts(text, is_text);
+        plain(old) == plain(new) || plain(old) == plain(&without_schemas(mapping, new.to_owned()))
+    }
 }
 
 /// What both sides compute or set by default, with the service's names.
@@ -170,9 +196,10 @@ fn defaults(mapping: &TableMapping, column: &Column, twin: &Column, findings: &m
         format!("{}.{}", mapping.service, twin.name),
         format!("{has}, the monolith's is {old}"),
         format!(
-            "If that is not meant, run at the service: alter table {} alter column {} set default {old}",
+            "If that is not meant, run at the service: alter table {} alter column {} set default {}",
             sql::table(&mapping.service),
-            sql::identifier(&twin.name)
+            sql::identifier(&twin.name),
+            literal(&old).unwrap_or(&old)
         ),
     ));
 }
@@ -216,9 +243,19 @@ fn mend(table: &TableName, twin: &Column, column: &Column) -> String {
             return format!("Run {place}: {}", all.join("; "));
         }
     }
+    // A default of the type before has no place in the new one.
+    let value = literal(&twin.expression).filter(|_| twin.identity == Identity::No);
     let retype = |type_name: &str| {
+        let (before, after) = match value {
+            Some(value) => (
+                format!("alter column {name} drop default, "),
+                format!(", alter column {name} set default {value}"),
+            ),
+            None => (String::new(), String::new()),
+        };
         format!(
-            "alter table {here} alter column {name} type {type_name} using {name}::text::{type_name}"
+            "alter table {here} {before}alter column {name} type {type_name} using \
+             {name}::text::{type_name}{after}"
         )
     };
     if wanted.shape == Shape::BuiltIn {
@@ -241,6 +278,14 @@ fn mend(table: &TableName, twin: &Column, column: &Column) -> String {
         twin.type_name,
         retype(&twin.type_name)
     )
+}
+
+/// A default that is one literal of a type, without the type.
+fn literal(expression: &str) -> Option<&str> {
+    let end = expression.strip_prefix('\'')?.find('\'')? + 2;
+    let (literal, cast) = expression.split_at(end);
+    let is_type = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"' | ' ' | ':');
+    (cast.starts_with("::") && cast.chars().all(is_type)).then_some(literal)
 }
 
 /// The statement that makes a type like this one, where its parts are

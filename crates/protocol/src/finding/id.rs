@@ -108,6 +108,7 @@ ids! {
     ExclusionAtMonolith = 86,
     ForeignKeyAtService = 87,
     ForeignKeyAtMonolith = 88,
+    ForeignKeyActionsDiffer = 89,
     SharedSequence = 90,
     UndeclaredReference = 91,
     ActionInwards = 92,

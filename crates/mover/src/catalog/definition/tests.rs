@@ -141,11 +141,48 @@ fn each_difference_names_its_first_part() {
             "",
             "g",
         ),
+    ];
+    for (old, new, effect, part, service) in cases {
+        let found = old.differences(&new);
+        let first = found.first().expect("they differ");
+        assert_eq!(
+            (first.effect, first.part.as_str()),
+            (effect, part),
+            "{found:?}"
+        );
+        assert_eq!(first.service, service);
+        assert_ne!(old.to_string(), new.to_string());
+    }
+}
+
+#[test]
+fn a_domain_is_its_base_but_for_what_it_refuses() {
+    let bare = named("public.code", domain("text", &[]));
+    assert_eq!(bare.differences(&text("text")), []);
+    assert_eq!(text("text").differences(&bare), []);
+    let cases = [
         (
             text("text"),
-            named("svc.d", domain("text", &[])),
+            named("svc.d", domain("text", &["CHECK (x)"])),
+            Effect::Rules,
+            "what it refuses",
+            "CHECK (x)",
+        ),
+        (
+            named("d", domain("integer", &[])),
+            text("text"),
             Effect::Values,
-            "",
+            "its base type",
+            "text",
+        ),
+        (
+            named("p", composite(&[("a", text("text"))])),
+            named(
+                "p",
+                composite(&[("a", named("svc.d", domain("text", &[])))]),
+            ),
+            Effect::Values,
+            "field 1 (a)",
             "svc.d (domain over (text))",
         ),
     ];

@@ -67,4 +67,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Add it to the service by the statement of the finding.",
         "https://www.postgresql.org/docs/current/runtime-config-client.html",
     ),
+    explain(
+        Id::ForeignKeyActionsDiffer,
+        "a foreign key between moved tables does something else on each side",
+        "What a deletion or an update does with the rows that refer, and whether it is looked at once or at the end, is the owner's to do: it changes with a switch.",
+        "Make it again at the service by the statement of the finding, or leave it as it is meant.",
+        "https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK",
+    ),
 ];
