@@ -2,7 +2,10 @@
 
 use crate::follow::scene::{LIMIT, Scene, status};
 use anyhow::{Result, ensure};
-use mover::readiness::keeping_up::{LagLimits, stream_blocker};
+use mover::{
+    follow::FollowPhase,
+    readiness::keeping_up::{LagLimits, stream_blocker},
+};
 use protocol::{Side, stream::Direction};
 use std::time::Duration;
 use testbed::deadline;
@@ -13,6 +16,10 @@ use testbed::deadline;
 async fn a_busy_server_does_not_make_a_stream_unfit() -> Result<()> {
     let scene = Scene::new("insert into contracts (title) values ('a')").await?;
     let forward = scene.follow(Direction::Forward);
+    status(&forward, "streaming", |now| {
+        now.phase == FollowPhase::Streaming
+    })
+    .await?;
     scene.caught_up(&forward, Side::Monolith).await?;
     let busy = scene.user(Side::Monolith).await?;
     let writer = tokio::spawn(async move {
