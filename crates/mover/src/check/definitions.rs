@@ -58,7 +58,8 @@ pub(super) fn computed(
             twin.expression, column.expression
         ),
         format!(
-            "Run at the service: alter table {table} drop column {name}, add column {name} {} \
+            "Its indexes go with it (`pg_indexes` has their definitions). Run at the service: alter \
+             table {table} drop column {name}, add column {name} {} \
              generated always as ({old}) stored",
             twin.type_name
         ),
