@@ -12,6 +12,7 @@
 use super::{
     fence, notes, origins,
     owner::{self, RowLock},
+    schema,
 };
 use crate::{
     database::{
@@ -173,6 +174,8 @@ impl<'a> Removal<'a> {
             .map_err(wrap())?;
         self.locked(&transaction, side, claim, RowLock::Update)
             .await?;
+        // An earlier version's lacks some of the tables that are cleared.
+        schema::ensure(&transaction).await.map_err(wrap())?;
         if side == Side::Service {
             origins::drop_copy_origins(&transaction, &self.layout).await?;
         }

@@ -80,6 +80,14 @@ async fn what_was_left_half_done_is_finished() -> Result<()> {
              select pg_replication_origin_drop('banyan_half_finished_service')",
         )
         .await?;
+    // Begun by an earlier version, and not claimed by this one.
+    let monolith = pair.superuser(Side::Monolith).await?;
+    monolith
+        .batch_execute(
+            "drop table banyan.declared, banyan.published; \
+             comment on schema banyan is 'Made by an earlier version'",
+        )
+        .await?;
     pair.mover.finish().await?;
     ensure!(left(&pair).await?.is_empty());
     Ok(())
