@@ -8,6 +8,7 @@ mod failpoint;
 mod seed;
 mod stage;
 
+mod a_table_joins;
 mod audit_log;
 mod auditor_finds_planted_faults;
 mod bad_input;

@@ -9,10 +9,12 @@ macro_rules! say {
     }};
 }
 
+mod add_table;
 mod begun;
 mod check;
 mod commands;
 mod finish;
+mod freeze;
 mod reference;
 mod render;
 mod routes;
@@ -200,6 +202,30 @@ enum Verb {
     /// of Banyan's in both databases, and prints the routes to write into the
     /// plan instead of the extraction. From then on there is no rollback.
     Finish(Dangerous),
+    /// Have an extraction that has begun move a table more.
+    ///
+    /// Write the table into the plan first. This looks whether it can be moved, and
+    /// lets it join; the next `banyan serve --take-over` copies it while the others
+    /// are followed, and until then a switch is refused. Only while the monolith
+    /// owns the extraction.
+    AddTable(ExtractionArgument),
+    /// Have both databases refuse migrations of an extraction's tables for a while.
+    ///
+    /// For the time around a hand-over: a migration is refused with a reason,
+    /// instead of stopping a stream. Rows are written as before, and indexes,
+    /// comments and grants pass. Needs event triggers, which a superuser makes once:
+    /// where they lack, it says how. It ends by itself.
+    Freeze {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// For how long from now, such as 30m or 2h.
+        #[arg(long = "for", value_name = "TIME", default_value = "1h",
+              value_parser = plan::duration)]
+        lasts: std::time::Duration,
+        /// End it now.
+        #[arg(long, conflicts_with = "lasts")]
+        off: bool,
+    },
     /// Try now what a stream or a step waits to try again.
     ///
     /// A stream that has failed is tried again by itself, after 30 seconds at
@@ -279,32 +305,43 @@ struct Dangerous {
     yes: bool,
 }
 
+async fn serve(
+    shared: SharedArguments,
+    resolve: Vec<String>,
+    takes_over: bool,
+) -> Result<(), Failure> {
+    log();
+    let plan = served_plan(&shared.plan, &resolve)?;
+    let file = shared.plan;
+    let reread = move || served_plan(&file, &resolve).map_err(|wrong| wrong.to_string());
+    let options = serve::Options {
+        reread: Box::new(reread),
+        takes_over,
+        overrides: serve::overrides::read(|name| std::env::var(name).ok())
+            .map_err(Failure::Refused)?,
+    };
+    Box::pin(serve::run(&plan, &shared.state, options)).await
+}
+
+fn schema(as_a_page: bool) -> Result<(), Failure> {
+    let schema = plan::json_schema();
+    if as_a_page {
+        say!("{}", reference::page(&schema).trim_end());
+        return Ok(());
+    }
+    render::json(&schema)
+}
+
 /// Carries out the command line.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { verb, shared } = arguments;
     let state = &shared.state;
     let json = shared.json;
     match verb {
-        Verb::Serve { resolve, take_over } => {
-            log();
-            let plan = served_plan(&shared.plan, &resolve)?;
-            let file = shared.plan.clone();
-            let reread = move || served_plan(&file, &resolve).map_err(|wrong| wrong.to_string());
-            let options = serve::Options {
-                reread: Box::new(reread),
-                takes_over: take_over,
-                overrides: serve::overrides::read(|name| std::env::var(name).ok())
-                    .map_err(Failure::Refused)?,
-            };
-            Box::pin(serve::run(&plan, state, options)).await
-        }
+        Verb::Serve { resolve, take_over } => serve(shared, resolve, take_over).await,
         Verb::Check { explain: Some(id) } => check::explain(&id, json),
         Verb::Check { explain: None } => check::run(&read_plan(&shared.plan)?, state, json).await,
-        Verb::Schema { reference: false } => render::json(&plan::json_schema()),
-        Verb::Schema { reference: true } => {
-            say!("{}", reference::page(&plan::json_schema()).trim_end());
-            Ok(())
-        }
+        Verb::Schema { reference } => schema(reference),
         Verb::Status => commands::status(state, json).await,
         Verb::Writers { extraction, forget } => {
             let plan = read_plan(&shared.plan)?;
@@ -327,6 +364,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Verb::Start(ExtractionArgument { extraction }) => {
             commands::start(state, &extraction, json).await
+        }
+        Verb::AddTable(ExtractionArgument { extraction }) => {
+            add_table::run(&read_plan(&shared.plan)?, &extraction, json).await
+        }
+        Verb::Freeze {
+            extraction: ExtractionArgument { extraction },
+            lasts,
+            off,
+        } => {
+            let lasts = (!off).then_some(lasts);
+            freeze::run(&read_plan(&shared.plan)?, &extraction, lasts, json).await
         }
         Verb::Resume(ExtractionArgument { extraction }) => {
             commands::resume(state, &extraction, json).await

@@ -87,7 +87,12 @@ enum End {
 
 /// Runs until it is told to stop, or another one takes over.
 pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(), Failure> {
-    let refusals = begun::refusals(None, plan).await;
+    let limit = if options.takes_over {
+        begun::SERVED
+    } else {
+        begun::UNSERVED
+    };
+    let refusals = begun::refusals(None, plan, limit).await;
     if !refusals.is_empty() {
         return Err(Failure::Refused(refusals.join("; ")));
     }

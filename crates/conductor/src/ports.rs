@@ -215,6 +215,12 @@ pub trait Mover: Send + Sync + 'static {
     async fn copy(&self) -> Result<(), WorkError>;
     /// Starts both followers, if they do not run.
     async fn follow(&self) -> Result<(), WorkError>;
+    /// The tables that were added and are not copied yet, known since following
+    /// began.
+    fn joining(&self) -> Vec<String>;
+    /// Copies the tables that were added while the others are followed, and stops
+    /// the followers: they are to go on with all of them.
+    async fn join(&self) -> Result<(), WorkError>;
     /// Stops them.
     async fn stop_following(&self);
     /// Has both followers try now what they wait to try again, and waits until

@@ -47,6 +47,7 @@ use crate::{
 use effect::DueEffect;
 use futures_util::future::BoxFuture;
 use protocol::{
+    Side,
     handover::Input,
     lifecycle::{Command, Event, Lifecycle},
 };
@@ -203,6 +204,11 @@ impl Replication {
                 self.agreed_recopy().map(|shown| Work::Recopy(shown.owner))
             }
             Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
+            Lifecycle::Owned(owned)
+                if owned.by == Side::Monolith && !self.context.mover.joining().is_empty() =>
+            {
+                Some(Work::Join)
+            }
             Lifecycle::Owned(_) if self.waits_for(Request::Resume) => Some(Work::Resume),
             Lifecycle::Owned(_) if self.report_due => Some(Work::Report),
             Lifecycle::Owned(owned) if self.waits_for(Request::Verify) => {

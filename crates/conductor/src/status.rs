@@ -35,6 +35,9 @@ pub struct ExtractionStatus {
     pub writes_percent: Option<f64>,
     /// What goes wrong at the moment, and what to do.
     pub trouble: Option<String>,
+    /// Tables that were added and are not copied yet; the copy's progress is theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joining: Vec<String>,
     /// Copy and streams.
     #[serde(flatten)]
     pub progress: Progress,

@@ -30,6 +30,7 @@
 //! Each worker loads under an origin of its own (only one session can use an
 //! origin), so nothing that we write is taken for the service's.
 
+mod join;
 mod progress;
 mod publishing;
 mod recopy;
@@ -53,13 +54,14 @@ use crate::{
     },
 };
 use futures_util::future::try_join_all;
+use plan::TableName;
 use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
 use snapshot::{ExportedSnapshot, SnapshotSlot};
 use std::{collections::BTreeMap, sync::atomic::AtomicUsize};
 use target::{Begun, CopiedFrom};
 use tokio::sync::watch;
-use worker::CopyWorker;
+use worker::{Copied, CopyWorker};
 
 /// How often the copy is started over because a table was truncated or rewritten
 /// meanwhile. Who does that all the time is to rest, or the table to stay.
@@ -92,8 +94,20 @@ impl Mover {
         claims: &Claims,
         progress: &watch::Sender<CopyProgress>,
     ) -> Result<CopyDone, MoverError> {
+        self.unless_rewritten(|| self.copy_once(claims, progress))
+            .await
+    }
+
+    /// Copies, and starts over where a table was truncated or rewritten meanwhile.
+    async fn unless_rewritten<T, Copying>(
+        &self,
+        copy: impl Fn() -> Copying,
+    ) -> Result<T, MoverError>
+    where
+        Copying: Future<Output = Result<T, MoverError>>,
+    {
         for rewrites in 1.. {
-            let table = match Box::pin(self.copy_once(claims, progress)).await {
+            let table = match Box::pin(copy()).await {
                 Err(MoverError::Reshaped { table, .. }) => table,
                 done => return done,
             };
@@ -136,11 +150,7 @@ impl Mover {
         {
             return Ok(CopyDone::AlreadyCopied);
         }
-        let rows_total = largest_first(&monolith, &mut tables).await?;
-        progress.send_replace(CopyProgress {
-            rows_total,
-            ..CopyProgress::default()
-        });
+        largest_first(&monolith, &mut tables, progress).await?;
 
         let layout = self.layout();
         // Before the slot: whatever is edited after this is noticed.
@@ -149,11 +159,7 @@ impl Mover {
             .await?;
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
         let database = self.database(Side::Monolith);
-        let mut files = BTreeMap::new();
-        for table in &tables {
-            let name = table.name(Side::Monolith);
-            files.insert(name.clone(), worker::files(&monolith, name).await?);
-        }
+        let files = files_of(&monolith, &tables).await?;
         let exported = ExportedSnapshot::open(
             database,
             &monolith,
@@ -162,31 +168,17 @@ impl Mover {
             SnapshotSlot::OfStream,
         )
         .await?;
-        let next = AtomicUsize::new(0);
-        let workers = (0..COPY_WORKERS.min(tables.len())).map(|number| {
-            let worker = CopyWorker {
-                mover: self,
-                number,
-                claim: claims.service,
-                snapshot: &exported.name,
-                files: &files,
-                progress,
-            };
-            Box::pin(worker.run(&tables, &next))
-        });
-        let copied = try_join_all(workers).await?;
-        for table in &tables {
-            let analyze = format!("analyze {}", sql::table(table.name(Side::Service)));
-            let wrap = MoverError::sql(Side::Service, "gathering statistics after the copy");
-            service.batch_execute(&analyze).await.map_err(wrap)?;
-        }
+        let Copied { rows, bytes } = self
+            .load(&tables, &files, &exported, claims.service, progress)
+            .await?;
+        analyze(&service, &tables).await?;
         let source = CopiedFrom {
             monolith: &monolith,
             exported: &exported,
             published: &published,
         };
         // What was left out while it was made is in no stream.
-        if continuity::edited(&monolith, &layout, &published)
+        if continuity::edited(&monolith, &layout, &published, &[])
             .await?
             .is_some()
         {
@@ -194,16 +186,42 @@ impl Mover {
         }
         self.finish_copy(&source, &mut service, claims.service, &tables)
             .await?;
-        let (rows, bytes) = copied
-            .iter()
-            .fold((0, 0), |sum, done| (sum.0 + done.rows, sum.1 + done.bytes));
-        progress.send_modify(|progress| progress.rows_total = rows);
         tracing::info!(extraction = %self.extraction.name, rows, bytes, "copied");
         Ok(CopyDone::Copied {
             rows,
             bytes,
             position: exported.position,
         })
+    }
+
+    /// The rows of a snapshot, by several workers at once.
+    async fn load(
+        &self,
+        tables: &[MovedTable],
+        files: &BTreeMap<TableName, String>,
+        exported: &ExportedSnapshot,
+        claim: Claim,
+        progress: &watch::Sender<CopyProgress>,
+    ) -> Result<Copied, MoverError> {
+        let next = AtomicUsize::new(0);
+        let workers = (0..COPY_WORKERS.min(tables.len())).map(|number| {
+            let worker = CopyWorker {
+                mover: self,
+                number,
+                claim,
+                snapshot: &exported.name,
+                files,
+                progress,
+            };
+            Box::pin(worker.run(tables, &next))
+        });
+        let mut all = Copied::default();
+        for copied in try_join_all(workers).await? {
+            all.rows += copied.rows;
+            all.bytes += copied.bytes;
+        }
+        progress.send_modify(|progress| progress.rows_total = all.rows);
+        Ok(all)
     }
 
     /// A copy is made from the owner only.
@@ -220,9 +238,35 @@ impl Mover {
     }
 }
 
+/// What each table is stored in.
+async fn files_of(
+    monolith: &Session,
+    tables: &[MovedTable],
+) -> Result<BTreeMap<TableName, String>, MoverError> {
+    let mut files = BTreeMap::new();
+    for table in tables {
+        let name = table.name(Side::Monolith);
+        files.insert(name.clone(), worker::files(monolith, name).await?);
+    }
+    Ok(files)
+}
+
+async fn analyze(service: &Session, tables: &[MovedTable]) -> Result<(), MoverError> {
+    for table in tables {
+        let analyze = format!("analyze {}", sql::table(table.name(Side::Service)));
+        let wrap = MoverError::sql(Side::Service, "gathering statistics after the copy");
+        service.batch_execute(&analyze).await.map_err(wrap)?;
+    }
+    Ok(())
+}
+
 /// Orders the tables so that no worker ends with the largest one alone, and
-/// estimates all rows.
-async fn largest_first(monolith: &Session, tables: &mut [MovedTable]) -> Result<u64, MoverError> {
+/// begins to report, with all rows estimated.
+async fn largest_first(
+    monolith: &Session,
+    tables: &mut [MovedTable],
+    progress: &watch::Sender<CopyProgress>,
+) -> Result<(), MoverError> {
     let names: Vec<String> = tables
         .iter()
         .map(|table| sql::table(table.name(Side::Monolith)))
@@ -249,6 +293,10 @@ async fn largest_first(monolith: &Session, tables: &mut [MovedTable]) -> Result<
         clippy::cast_sign_loss,
         reason = "an estimate"
     )]
-    let total = rows.iter().map(|row| row.get::<_, f64>(1)).sum::<f64>() as u64;
-    Ok(total)
+    let rows_total = rows.iter().map(|row| row.get::<_, f64>(1)).sum::<f64>() as u64;
+    progress.send_replace(CopyProgress {
+        rows_total,
+        ..CopyProgress::default()
+    });
+    Ok(())
 }

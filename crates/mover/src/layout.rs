@@ -5,6 +5,9 @@
 //! |---|---|---|---|
 //! | schema `banyan` with `owner`, `stream`, `shape`, `fence()` | both | prepare | cancel, finish |
 //! | in it `published`, `declared`: what was begun with | both | prepare | cancel, finish |
+//! | in it `frozen`, `keep_shape()`: tables whose shape stays as it is | both | freeze | cancel, finish |
+//! | event triggers `banyan_freeze`, `banyan_freeze_drop` | both | a superuser | cancel, finish |
+//! | in it `joining`: tables that were added to it | service | add-table | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
 //! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end; cancel where both sides append |
@@ -12,6 +15,7 @@
 //! | the same where both sides append | both | prepare | cancel |
 //! | the same where each side keeps its own | service | prepare | unfence |
 
+mod freeze;
 mod notes;
 
 use crate::database::sql;
@@ -33,6 +37,13 @@ pub const SHAPE_TABLE: &str = "create table if not exists banyan.shape (
     kept_at timestamptz not null default now(),
     primary key (extraction, relation)
 )";
+
+/// The event triggers by which tables are frozen, and their events. A superuser
+/// makes them.
+pub const FREEZE_TRIGGERS: [(&str, &str); 2] = [
+    ("banyan_freeze", "ddl_command_end"),
+    ("banyan_freeze_drop", "sql_drop"),
+];
 
 /// The first half of our advisory locks' keys; the second is the extraction's.
 pub const ADVISORY_CLASS: i32 = 0x0BA9_7A90;
@@ -231,6 +242,23 @@ create table if not exists {SCHEMA}.declared (
     writes text not null,
     primary key (extraction, relation)
 );
+-- Tables that were added when the extraction had begun, in the service's database.
+-- `position`: null while they are only allowed to join, 0/0 while they are copied,
+-- then from where their changes are followed; `others_from`: from where those of
+-- the other tables are, which had been followed further.
+create table if not exists {SCHEMA}.joining (
+    extraction text not null,
+    relation text not null,
+    position pg_lsn,
+    others_from pg_lsn not null default '0/0',
+    primary key (extraction, relation)
+);
+-- Tables whose shape stays as it is for a while.
+create table if not exists {SCHEMA}.frozen (
+    extraction text primary key,
+    relations oid[] not null,
+    until timestamptz not null
+);
 {notes}
 {SHAPE_TABLE};
 create or replace function {SCHEMA}.fence() returns trigger
@@ -270,10 +298,12 @@ begin
     return null;
 end
 $fence$;
+{keep_shape}
 grant usage on schema {SCHEMA} to public;
 grant select on all tables in schema {SCHEMA} to public;
 "#,
             notes = notes::tables(SCHEMA),
+            keep_shape = freeze::keep_shape(SCHEMA),
         )
     }
 

@@ -19,7 +19,7 @@
 //!
 //! ```text
 //! operations   check  claim  prepare  copy  follow  verify  cancel  │ readiness  handover
-//!              finish                                               │
+//!              finish  freeze                                               │
 //!              ─────────────────────────────────────────────────────┴────────────────────
 //! changes      pgoutput  positions                    apply
 //!              ──────────────────────────────────────────────────────────────────────────
@@ -46,6 +46,7 @@ pub mod error;
 pub mod extraction;
 pub mod finish;
 pub mod follow;
+pub mod freeze;
 pub mod handover;
 pub mod layout;
 pub mod objects;

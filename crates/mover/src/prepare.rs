@@ -44,7 +44,7 @@ use uuid::Uuid;
 /// The fence that a table gets before the copy, if any. One that both sides
 /// insert into has it on both sides from here on to the end, so that a hand-over
 /// needs no lock on it, behind which every writer of the monolith might queue.
-fn first_fence(side: Side, writes: TableWrites) -> Option<FenceScope> {
+pub(crate) fn first_fence(side: Side, writes: TableWrites) -> Option<FenceScope> {
     match (side, writes) {
         (Side::Monolith, TableWrites::Append) => Some(FenceScope::Changes),
         (Side::Monolith, TableWrites::Owner | TableWrites::Split) => None,

@@ -19,7 +19,7 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     layout::FenceScope,
-    objects::{fence, owner, publication},
+    objects::{fence, joining, owner, publication},
 };
 use blocker::blocker;
 use plan::{TableMapping, TableName, TableWrites};
@@ -66,6 +66,19 @@ impl Mover {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),
         };
+        let joining = joining::read(&*service, &self.extraction).await?;
+        for table in joining.lacking(&self.extraction, Side::Monolith) {
+            let remedy = format!(
+                "Wait until it is: `banyan status` shows how far it has come, and what hinders it. \
+                 Then `banyan verify {}`",
+                self.extraction.name
+            );
+            let problem = "it was added, and is not copied yet";
+            found.push(blocker(table.to_string(), problem, &remedy));
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
         let split = owner::is_split(&*service, &self.extraction.name).await?;
         self.recreated(source, target, split, &mut found).await?;
         if found.is_empty() {

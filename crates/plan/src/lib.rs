@@ -43,7 +43,7 @@ pub use access::{
 pub use base::{
     ByteSize, ChannelBinding, ClientCertificate, ColumnName, ConnectionParameters, DatabaseUrl,
     ExtractionName, FileLoader, ParseContext, PathPattern, Percent, PlanError, Roots, Secret,
-    ServiceName, SslMode, TableName, UpstreamUrl,
+    ServiceName, SslMode, TableName, UpstreamUrl, duration,
 };
 pub use extraction::{
     CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, ForeignKeyRule,

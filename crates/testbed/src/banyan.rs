@@ -274,7 +274,11 @@ impl CommandLine {
 
     /// Compares both sides; differences are an answer, not an error.
     pub async fn verify(&self) -> Result<Verification> {
-        Ok(self.ask("verify", &[&self.extraction]).await?.1)
+        let (_, found): (_, serde_json::Value) = self.ask("verify", &[&self.extraction]).await?;
+        if let Some(error) = found.get("error") {
+            bail!("nothing was compared: {error}");
+        }
+        Ok(serde_json::from_value(found)?)
     }
 
     /// Sends a share of the clients' reads to the service.

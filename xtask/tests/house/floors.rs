@@ -37,6 +37,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "verify",
                 "cancel",
                 "finish",
+                "freeze",
                 "readiness",
                 "handover",
             ],

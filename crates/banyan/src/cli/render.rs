@@ -104,6 +104,16 @@ pub(super) fn status(status: &Status) {
         if let Some(trouble) = &one.trouble {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", trouble));
         }
+        if !one.joining.is_empty() {
+            let copy = &one.progress.copy;
+            let joining = format!(
+                "added, and being copied: {} ({} of {} rows)",
+                one.joining.join(", "),
+                copy.rows_copied,
+                copy.rows_total
+            );
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &joining));
+        }
         seen(one);
         for table in &one.progress.shared_tables {
             let what = shared_table(table, one.owner == Side::Service.as_str());

@@ -6,16 +6,19 @@ use mover::Mover;
 use plan::Plan;
 use std::time::Duration;
 
-/// The longest that it is looked. A database that does not answer refuses
-/// nothing: it must not keep the gateway from what it can serve.
-const LIMIT: Duration = Duration::from_secs(3);
+/// The longest that it is looked where nothing is served yet. A database that does
+/// not answer refuses nothing: it must not keep the gateway from what it can serve.
+pub(super) const UNSERVED: Duration = Duration::from_secs(3);
+
+/// The same where another process, or the plan before, serves meanwhile.
+pub(super) const SERVED: Duration = Duration::from_secs(30);
 
 /// What stands in the way of going by this plan; from `old`, if another one is
-/// gone by now.
-pub(super) async fn refusals(old: Option<&Plan>, new: &Plan) -> Vec<String> {
+/// gone by now. It is looked for so long at most.
+pub(super) async fn refusals(old: Option<&Plan>, new: &Plan, limit: Duration) -> Vec<String> {
     let tables = new.replicated().map(|(extraction, data)| async {
         let mover = Mover::new(&extraction.name, data);
-        match tokio::time::timeout(LIMIT, mover.begun_otherwise()).await {
+        match tokio::time::timeout(limit, mover.begun_otherwise()).await {
             Ok(Ok(found)) => found.iter().map(ToString::to_string).collect(),
             Ok(Err(error)) => {
                 tracing::warn!(extraction = %extraction.name, %error, "what has begun is not known");
@@ -35,7 +38,7 @@ pub(super) async fn refusals(old: Option<&Plan>, new: &Plan) -> Vec<String> {
             continue;
         }
         let mover = Mover::new(name, data);
-        if let Ok(Ok(Some(end))) = tokio::time::timeout(LIMIT, mover.begun()).await {
+        if let Ok(Ok(Some(end))) = tokio::time::timeout(limit, mover.begun()).await {
             found.push(format!(
                 "the extraction `{name}`: it has begun, and the plan leaves it out. Put it back, or \
                  {end}"

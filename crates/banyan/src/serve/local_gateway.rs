@@ -68,7 +68,7 @@ impl LocalGateway {
         let now = current.get();
         if !now.needs_restart(&plan).is_empty() {
             // It is refused in any case: by what has begun, if that is why.
-            let refusals = begun::refusals(Some(&now), &plan).await;
+            let refusals = begun::refusals(Some(&now), &plan, begun::SERVED).await;
             if !refusals.is_empty() {
                 return Err(refusals.join("; "));
             }

@@ -51,6 +51,8 @@ pub(super) struct LocalMover {
     copy: watch::Sender<copy::CopyProgress>,
     verify: watch::Sender<verify::VerifyProgress>,
     verifying: AtomicBool,
+    /// Tables that were added and are not copied yet.
+    joining: watch::Sender<Vec<String>>,
     presences: Presences,
     claims: ClaimStore,
     lock: Mutex<Option<SourceLock>>,
@@ -69,6 +71,7 @@ impl LocalMover {
             copy: watch::Sender::new(copy::CopyProgress::default()),
             verify: watch::Sender::new(verify::VerifyProgress::default()),
             verifying: AtomicBool::new(false),
+            joining: watch::Sender::new(Vec::new()),
             presences: Presences::default(),
             claims: ClaimStore::default(),
             lock: Mutex::new(None),
@@ -222,10 +225,31 @@ impl ports::Mover for LocalMover {
 
     async fn follow(&self) -> Result<(), WorkError> {
         let claims = self.claims(&Side::BOTH).await?;
+        // Before the streams open, which must know of each of these.
+        let lacking = self.mover.lacking().await.map_err(work_error)?;
+        self.joining
+            .send_replace(lacking.iter().map(ToString::to_string).collect());
         self.followers.start(&self.mover, &claims, &self.applied);
         for direction in Direction::BOTH {
             self.followers.streams(direction).await?;
         }
+        Ok(())
+    }
+
+    fn joining(&self) -> Vec<String> {
+        self.joining.borrow().clone()
+    }
+
+    async fn join(&self) -> Result<(), WorkError> {
+        let claims = self.claims(&Side::BOTH).await?;
+        let stop = || {
+            self.followers.stop();
+            // The stream may go on from an earlier position.
+            self.applied.reset();
+        };
+        let joined = self.mover.join(&claims, &self.copy, &stop).await;
+        joined.map_err(work_error)?;
+        self.joining.send_replace(Vec::new());
         Ok(())
     }
 
@@ -387,6 +411,7 @@ impl ports::Mover for LocalMover {
         };
         let cancelled = cancelled.map_err(work_error)?;
         self.claims.forget();
+        self.joining.send_replace(Vec::new());
         self.copy.send_replace(copy::CopyProgress::default());
         self.verify.send_replace(verify::VerifyProgress::default());
         self.applied.reset();

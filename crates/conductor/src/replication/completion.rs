@@ -56,6 +56,12 @@ impl Replication {
                 self.reply_done(|request| request == Request::Start);
                 self.reply_recopied();
             }
+            Finished::Joined => {
+                self.following = false;
+                self.last_verify = None;
+                // What was proven was proven of the tables before.
+                self.feed(Command::Verified(Verified::Never)).await?;
+            }
             Finished::Recopied(recopied) => {
                 self.following = false;
                 self.recopied = Some(recopied);
@@ -221,6 +227,8 @@ impl Replication {
             }
             Work::Check => self.reply(|request| request == Request::Start, &failed),
             Work::Verify(_) => self.reply(|request| request == Request::Verify, &failed),
+            // It may have ended the followers.
+            Work::Join => self.following = false,
             // The rows were copied; what is wrong with the streams, the status says.
             Work::Follow => self.reply_recopied(),
             // Tried again until it works; those who wait are told why not

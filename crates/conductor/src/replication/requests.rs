@@ -33,6 +33,10 @@ impl Replication {
             }
             return Ok(());
         }
+        if let Some(text) = self.joins_before(pending.request) {
+            pending.reply(Err(RequestError::Failed(text)));
+            return Ok(());
+        }
         let command = match pending.request {
             // Looked at first; the command follows when `check` is content.
             Request::Start if self.lifecycle == Lifecycle::Planned => {
@@ -117,6 +121,29 @@ impl Replication {
             Ok(()) => self.waiting.push(pending),
         }
         Ok(())
+    }
+
+    /// Why a request has to wait for tables that are being added: it would end their
+    /// copy, or need it.
+    fn joins_before(&self, request: Request) -> Option<String> {
+        let waits = matches!(
+            request,
+            Request::HandOver(_) | Request::RollBackUnverified | Request::Verify | Request::Resume
+        );
+        let joining = self.context.mover.joining();
+        (waits && !joining.is_empty()).then(|| {
+            format!(
+                "{} being added to it: wait until `banyan status` shows that the copy is done{}",
+                match joining.as_slice() {
+                    [one] => format!("{one} is"),
+                    more => format!("{} are", more.join(", ")),
+                },
+                match &self.trouble {
+                    Some(trouble) => format!(". It is not, because {trouble}"),
+                    None => String::new(),
+                }
+            )
+        })
     }
 
     /// The databases have been looked at: early requests are taken or refused.

@@ -329,6 +329,7 @@ impl Replication {
             reads_withdrawn: self.reads_withdrawn,
             writes_percent: None,
             trouble: self.trouble.clone(),
+            joining: self.context.mover.joining(),
             progress: self.context.mover.progress(),
             last_verify: self.last_verify.clone(),
             last_handover: self

@@ -19,6 +19,8 @@ pub(super) enum Work {
     Prepare(InstanceId),
     Copy,
     Follow,
+    /// Copy the tables that were added.
+    Join,
     /// Try the streams again now.
     Resume,
     /// Have the streams begin anew, from this owner.
@@ -41,6 +43,7 @@ pub(super) enum Finished {
     Prepared,
     Copied,
     Following,
+    Joined,
     Resumed,
     Recopied(Recopied),
     Cancelled(Cancellation),
@@ -61,6 +64,7 @@ impl Work {
             Self::Prepare(_) => "prepare",
             Self::Copy => "copy",
             Self::Follow => "follow",
+            Self::Join => "join",
             Self::Resume => "resume",
             Self::Recopy(_) => "recopy",
             Self::Cancel(_) => "cancel",
@@ -95,6 +99,7 @@ impl Work {
             Self::Follow => {
                 Box::pin(async move { mover.follow().await.map(|()| Finished::Following) })
             }
+            Self::Join => Box::pin(async move { mover.join().await.map(|()| Finished::Joined) }),
             Self::Resume => {
                 Box::pin(async move { mover.resume().await.map(|()| Finished::Resumed) })
             }

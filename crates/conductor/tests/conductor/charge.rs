@@ -115,6 +115,14 @@ impl Mover for Scripted {
         Ok(())
     }
 
+    fn joining(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn join(&self) -> Result<(), WorkError> {
+        Ok(())
+    }
+
     async fn stop_following(&self) {}
 
     async fn recopy(&self, owner: Side) -> Result<Recopied, WorkError> {

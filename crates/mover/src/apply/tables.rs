@@ -13,11 +13,14 @@ use super::{
 use crate::{
     database::{session::Session, sql},
     error::{MoverError, damaged},
-    objects::shape::{self, Shape},
+    objects::{
+        joining::Joining,
+        shape::{self, Shape},
+    },
     pgoutput::{LogicalMessage, OldTuple, Relation, Tuple, Value},
 };
 use plan::{ExtractionName, TableMapping, TableName, TableWrites};
-use protocol::{Side, stream::Direction};
+use protocol::{Lsn, Side, stream::Direction};
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::error::SqlState;
 
@@ -32,6 +35,8 @@ pub struct Tables {
     relations: HashMap<u32, Mapped>,
     /// Relations that were looked at before: described again, they have changed.
     seen: HashSet<u32>,
+    /// Changes of a table that were committed before this are there already.
+    has_until: HashMap<usize, Lsn>,
 }
 
 /// How a relation's tuples become rows.
@@ -65,7 +70,32 @@ impl Tables {
             announced: HashMap::new(),
             relations: HashMap::new(),
             seen: HashSet::new(),
+            has_until: HashMap::new(),
         })
+    }
+
+    /// Has nothing applied that is there already because tables were added. The
+    /// other way nothing of such a table comes before it has joined.
+    pub(crate) fn join(&mut self, joining: &Joining) {
+        if self.direction == Direction::Reverse {
+            return;
+        }
+        let all = self.all.iter().enumerate();
+        self.has_until = all
+            .map(|(at, table)| (at, joining.has_until(&table.moved.mapping)))
+            .filter(|(_, until)| *until > Lsn::default())
+            .collect();
+    }
+
+    /// Whether a relation's table has what was committed at a position, or gets it
+    /// by its copy. A copy has what was committed before its slot's position, as in
+    /// PostgreSQL's synchronisation of single tables.
+    pub fn has(&self, relation: u32, committed: Lsn) -> bool {
+        if self.has_until.is_empty() {
+            return false;
+        }
+        let until = self.at(relation).and_then(|at| self.has_until.get(&at));
+        until.is_some_and(|until| committed < *until)
     }
 
     /// Which way its changes go.
@@ -85,17 +115,19 @@ impl Tables {
 
     /// Who writes a relation, whether it has been looked at or not.
     pub fn writes(&self, relation: u32) -> TableWrites {
-        let table = match self.relations.get(&relation) {
-            Some(mapped) => self.all.get(mapped.table),
-            None => self
-                .announced
-                .get(&relation)
-                .and_then(|relation| self.means(relation).ok())
-                .map(|at| &self.all[at]),
-        };
+        let table = self.at(relation).and_then(|at| self.all.get(at));
         table
             .map(|table| table.moved.mapping.writes)
             .unwrap_or_default()
+    }
+
+    /// Which table a relation is, whether it has been looked at or not.
+    fn at(&self, relation: u32) -> Option<usize> {
+        if let Some(mapped) = self.relations.get(&relation) {
+            return Some(mapped.table);
+        }
+        let announced = self.announced.get(&relation)?;
+        self.means(announced).ok()
     }
 
     fn is_named(&self, table: &ApplyTable, relation: &Relation) -> bool {

@@ -17,6 +17,7 @@ use crate::{
         publication,
     },
 };
+use plan::TableName;
 use protocol::Side;
 
 impl Mover {
@@ -30,7 +31,7 @@ impl Mover {
     ) -> Result<String, MoverError> {
         // In this order: what is edited in between is noticed by the numbers.
         let published = continuity::fingerprint(monolith, &self.layout().publication()).await?;
-        if self.publishes_otherwise(monolith).await? {
+        if self.publishes_otherwise(monolith, &[]).await? {
             return self
                 .publish_anew(monolith, moved, Side::Monolith, claims)
                 .await;
@@ -38,12 +39,20 @@ impl Mover {
         Ok(published)
     }
 
-    /// Whether a side's publication is gone or is not what we make.
-    pub(super) async fn publishes_otherwise(&self, session: &Session) -> Result<bool, MoverError> {
+    /// Whether a side's publication is gone or is not what we make; the tables that
+    /// are only being added may be in it or not.
+    pub(super) async fn publishes_otherwise(
+        &self,
+        session: &Session,
+        joining: &[TableName],
+    ) -> Result<bool, MoverError> {
         let side = session.side();
         let found = publication::read(&**session, side, &self.layout().publication()).await?;
-        let tables = self.tables(side).collect();
-        Ok(found.is_none_or(|found| found.difference(&tables).is_some()))
+        Ok(found.is_none_or(|found| {
+            let there = |name: &&TableName| found.has(name) || !joining.contains(name);
+            let tables = self.tables(side).filter(there).collect();
+            found.difference(&tables).is_some()
+        }))
     }
 
     /// The publication as it is to be, whatever somebody made of it, and what it

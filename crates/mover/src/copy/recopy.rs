@@ -34,7 +34,9 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     objects::{
-        continuity, origins,
+        continuity,
+        joining::{self, Joining},
+        origins,
         owner::{self, Claims, RowLock},
         sessions, slots,
         stream::{self, Beginning, StreamRow},
@@ -82,8 +84,15 @@ impl Mover {
         self.refuse_appended()?;
         let moved =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
-        // Of a table of which each side keeps its own nothing is brought over.
+        // Of a table of which each side keeps its own nothing is brought over, and of
+        // one that is being added its own copy brings it.
         let split = owner::is_split(&*service, &self.extraction.name).await?;
+        let joining = joining::read(&*service, &self.extraction).await?;
+        let flows = |table: &MovedTable| {
+            let own = split && table.mapping.writes == TableWrites::Split;
+            !own && !joining.lacks(&table.mapping)
+        };
+        let brought: Vec<&MovedTable> = moved.iter().filter(|table| flows(table)).collect();
         let (source, target) = match owner {
             Side::Monolith => (&mut monolith, &mut service),
             Side::Service => (&mut service, &mut monolith),
@@ -91,8 +100,8 @@ impl Mover {
         let from_owner = Direction::from_source(owner);
         let to_owner = Direction::from_source(owner.other());
         let mut done = Recopied::default();
-        let back = self.is_broken(target, source, to_owner).await?;
-        let broken = self.is_broken(source, target, from_owner).await?;
+        let back = self.is_broken(target, source, to_owner, &joining).await?;
+        let broken = self.is_broken(source, target, from_owner, &joining).await?;
         if !back || broken {
             let slot = if broken {
                 SnapshotSlot::OfStream
@@ -100,7 +109,7 @@ impl Mover {
                 SnapshotSlot::Passing
             };
             done = self
-                .bring_over(source, target, &moved, split, slot, claims)
+                .bring_over(source, target, &moved, &brought, slot, claims)
                 .await?;
         }
         if back {
@@ -131,7 +140,7 @@ impl Mover {
         source: &mut Session,
         target: &Session,
         moved: &[MovedTable],
-        split: bool,
+        tables: &[&MovedTable],
         slot: SnapshotSlot,
         claims: &Claims,
     ) -> Result<Recopied, MoverError> {
@@ -150,12 +159,8 @@ impl Mover {
                 stream::published(&**target, side, &self.extraction.name).await?
             }
         };
-        let tables: Vec<&MovedTable> = moved
-            .iter()
-            .filter(|table| !(split && table.mapping.writes == TableWrites::Split))
-            .collect();
         let mut before = Vec::with_capacity(tables.len());
-        for table in &tables {
+        for table in tables {
             before.push(files(source, table.name(owner)).await?);
         }
         let exported =
@@ -201,6 +206,9 @@ impl Mover {
         if !stream::begin_anew(&**target, side, &self.extraction.name, &beginning).await? {
             return Err(no_stream(self, side, direction));
         }
+        if side == Side::Service {
+            joining::forget_joined(&**target, &self.extraction.name).await?;
+        }
         target.batch_execute("commit").await.map_err(wrap())?;
         done.rows = Some(rows);
         origins::leave(target).await?;
@@ -222,13 +230,16 @@ impl Mover {
         source: &Session,
         target: &Session,
         direction: Direction,
+        joining: &Joining,
     ) -> Result<bool, MoverError> {
         let row = self.stream_row(target, direction).await?;
         let cluster = slots::cluster(source).await?;
         let name = &self.extraction.name;
         let published = stream::published(&**target, target.side(), name).await?;
-        let gap = continuity::gap(source, &self.layout(), &row, &published, &cluster).await?;
-        Ok(gap.is_some() || self.publishes_otherwise(source).await?)
+        let lacking = joining.lacking(&self.extraction, source.side());
+        let layout = self.layout();
+        let gap = continuity::gap(source, &layout, &row, &published, &lacking, &cluster).await?;
+        Ok(gap.is_some() || self.publishes_otherwise(source, &lacking).await?)
     }
 
     async fn stream_row(

@@ -24,7 +24,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) enum SnapshotSlot {
     /// The direction's own, which its stream is read from then.
     OfStream,
-    /// One that goes with the session: the direction's own is there, and well.
+    /// One that goes with the session: only the snapshot is wanted, and that the
+    /// transactions have ended that ran before it.
     Passing,
 }
 
@@ -100,7 +101,9 @@ impl ExportedSnapshot {
         let slot = match slot {
             SnapshotSlot::OfStream => sql::identifier(&layout.slot(direction)),
             // Of its own name: an earlier one may be just ending.
-            SnapshotSlot::Passing => format!("banyan_recopy_{} TEMPORARY", Uuid::new_v4().simple()),
+            SnapshotSlot::Passing => {
+                format!("banyan_snapshot_{} TEMPORARY", Uuid::new_v4().simple())
+            }
         };
         let create = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput EXPORT_SNAPSHOT");
         let rows = session.command(&create).await?;

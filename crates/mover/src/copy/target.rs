@@ -161,16 +161,7 @@ impl Mover {
     ) -> Result<(), MoverError> {
         let wrap = || MoverError::sql(Side::Service, "finishing the copy");
         let transaction = lock_retry::begin(service).await?;
-        let appended: Vec<&MovedTable> = tables
-            .iter()
-            .filter(|table| table.mapping.writes == TableWrites::Append)
-            .collect();
-        if !appended.is_empty() {
-            // As writers do: the table first, then the row.
-            let names = sql::tables(appended.iter().map(|table| table.name(Side::Service)));
-            let lock = format!("lock table {names} in share row exclusive mode");
-            transaction.batch_execute(&lock).await.map_err(wrap())?;
-        }
+        self.lock_appended(&transaction, tables).await?;
         self.locked_for_copy(
             &transaction,
             Side::Service,
@@ -179,17 +170,11 @@ impl Mover {
             RowLock::Update,
         )
         .await?;
-        for table in &appended {
-            key_range::move_service(table, source.monolith, &transaction).await?;
-            let name = table.name(Side::Service);
-            let fence = self
-                .layout()
-                .create_fence(name, Side::Service, FenceScope::Changes);
-            transaction.batch_execute(&fence).await.map_err(wrap())?;
-        }
+        self.open_for_appends(&transaction, source.monolith, tables)
+            .await?;
         // A server tells nothing of an origin that has been dropped: the copied
         // rows would look like the service's own, and flow back.
-        if appended.is_empty() {
+        if !self.extraction.appends() {
             origins::drop_copy_origins(&transaction, &self.layout()).await?;
         }
         let update = format!(
@@ -227,8 +212,51 @@ impl Mover {
     }
 }
 
+impl Mover {
+    /// Locks those of these tables that both sides insert into, as writers do: the
+    /// table first, then the row.
+    pub(super) async fn lock_appended(
+        &self,
+        transaction: &Transaction<'_>,
+        tables: &[MovedTable],
+    ) -> Result<(), MoverError> {
+        let mut appended = appended(tables).peekable();
+        if appended.peek().is_none() {
+            return Ok(());
+        }
+        let names = sql::tables(appended.map(|table| table.name(Side::Service)));
+        let lock = format!("lock table {names} in share row exclusive mode");
+        let wrap = MoverError::sql(Side::Service, "locking tables that both sides insert into");
+        transaction.batch_execute(&lock).await.map_err(wrap)
+    }
+
+    /// Lets the service insert into them, with keys of its own.
+    pub(super) async fn open_for_appends(
+        &self,
+        transaction: &Transaction<'_>,
+        monolith: &Session,
+        tables: &[MovedTable],
+    ) -> Result<(), MoverError> {
+        let wrap = || MoverError::sql(Side::Service, "letting the service insert");
+        for table in appended(tables) {
+            key_range::move_service(table, monolith, transaction).await?;
+            let name = table.name(Side::Service);
+            let fence = self
+                .layout()
+                .create_fence(name, Side::Service, FenceScope::Changes);
+            transaction.batch_execute(&fence).await.map_err(wrap())?;
+        }
+        Ok(())
+    }
+}
+
+fn appended(tables: &[MovedTable]) -> impl Iterator<Item = &MovedTable> {
+    let appended = |table: &&MovedTable| table.mapping.writes == TableWrites::Append;
+    tables.iter().filter(appended)
+}
+
 /// Refuses tables with rows: no copy of ours has written them.
-async fn refuse_rows(
+pub(super) async fn refuse_rows(
     transaction: &Transaction<'_>,
     tables: &[MovedTable],
 ) -> Result<(), MoverError> {

@@ -10,7 +10,6 @@ use crate::{
     error::MoverError,
     pgoutput::LogicalMessage,
 };
-use plan::TableWrites;
 use protocol::{
     InstanceId, Lsn,
     stream::{Direction, MESSAGE_PREFIX, Message, RowChange, StreamState, Treatment},
@@ -32,6 +31,8 @@ pub(super) struct TransactionAssembler {
     pub(super) changes: Vec<Change>,
     bytes: usize,
     writer: TransactionWriter,
+    /// Where the transaction was committed whose messages are read.
+    committed: Lsn,
     /// Everything before has come, in whole transactions.
     pub(super) position: Lsn,
     /// Whether something is to be committed before the position may be told.
@@ -81,6 +82,7 @@ impl TransactionAssembler {
             changes: Vec::new(),
             bytes: 0,
             writer: TransactionWriter::None,
+            committed: Lsn::default(),
             position,
             dirty: false,
             counts: BatchCounts::default(),
@@ -99,9 +101,10 @@ impl TransactionAssembler {
         self.is_whole() && !self.dirty
     }
 
-    /// A transaction begins.
-    pub(super) fn begin(&mut self) {
+    /// A transaction begins, which was committed at a position.
+    pub(super) fn begin(&mut self, committed: Lsn) {
         self.writer = TransactionWriter::Application;
+        self.committed = committed;
     }
 
     /// It was written by a replication.
@@ -147,23 +150,25 @@ impl TransactionAssembler {
                 mut relations,
                 options,
             } => {
-                relations.retain(|&relation| {
-                    self.flows(tables.writes(relation), RowChange::Other, split)
-                });
+                relations.retain(|&relation| self.flows(tables, relation, RowChange::Other, split));
                 (!relations.is_empty()).then_some(LogicalMessage::Truncate { relations, options })
             }
             LogicalMessage::Insert { relation, .. } => self
-                .flows(tables.writes(relation), RowChange::Insert, split)
+                .flows(tables, relation, RowChange::Insert, split)
                 .then_some(message),
             LogicalMessage::Update { relation, .. } | LogicalMessage::Delete { relation, .. } => {
-                self.flows(tables.writes(relation), RowChange::Other, split)
+                self.flows(tables, relation, RowChange::Other, split)
                     .then_some(message)
             }
             _ => None,
         }
     }
 
-    fn flows(&mut self, writes: TableWrites, change: RowChange, split: bool) -> bool {
+    fn flows(&mut self, tables: &Tables, relation: u32, change: RowChange, split: bool) -> bool {
+        if tables.has(relation, self.committed) {
+            return false;
+        }
+        let writes = tables.writes(relation);
         match self.state.treatment(self.direction, writes, change, split) {
             Treatment::Apply => true,
             // Expected, such as the copy's rows in `Waiting`.

@@ -21,10 +21,12 @@ use crate::{
     extraction::{Mover, ReplicatedExtraction},
     objects::{
         continuity::{self, Gap},
-        slots::ClusterIdentity,
+        joining,
+        slots::{self, ClusterIdentity},
         stream::{self, Note, StreamRow},
     },
 };
+use plan::TableName;
 use protocol::{
     Side,
     owner::{Claim, Owner},
@@ -51,6 +53,8 @@ pub(super) struct Opened {
     /// For the source's catalogue.
     pub(super) source: Session,
     pub(super) feed: Feed,
+    /// Whether the source is not to forget what is stored.
+    pub(super) keeps_log: bool,
     pub(super) publication: PublishedThen,
     /// The origins of what we write at the source: the other direction's rows,
     /// and the copy's.
@@ -72,7 +76,13 @@ pub(super) async fn open(
     let source = Session::open(side, mover.database(side)).await?;
     let mappings = &mover.extraction().data.tables;
     let extraction = &mover.extraction().name;
-    let tables = Tables::load(*direction, extraction, mappings, &source, applier.session()).await?;
+    let joining = match direction {
+        Direction::Forward => joining::read(&**applier.session(), mover.extraction()).await?,
+        Direction::Reverse => joining::read(&*source, mover.extraction()).await?,
+    };
+    let mut tables =
+        Tables::load(*direction, extraction, mappings, &source, applier.session()).await?;
+    tables.join(&joining);
     applier.check_cross_boundary_keys(mover, &tables).await?;
 
     let mut connection = connect(mover, side).await?;
@@ -83,28 +93,39 @@ pub(super) async fn open(
     };
     let layout = mover.layout();
     let target = direction.target();
+    let lacking = joining.lacking(mover.extraction(), side);
     let mut published = stream::published(&**applier.session(), target, extraction).await?;
-    let gap = continuity::gap(&source, &layout, &row, &published, &cluster).await?;
+    let gap = continuity::gap(&source, &layout, &row, &published, &lacking, &cluster).await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
     if published.is_empty() {
         published = continuity::fingerprint(&source, &layout.publication()).await?;
         applier.note(Note::Published(&published)).await?;
     }
     let (name, publication) = (layout.slot(*direction), layout.publication());
-    let changes = bounded(side, connection.stream(&name, &publication, row.position)).await?;
-    let gap = continuity::gap(&source, &layout, &row, &published, &cluster).await?;
+    // What is not copied yet will be followed from a position that may be earlier
+    // than that to which the others have come: the log is kept.
+    let keeps_log = *direction == Direction::Forward && !lacking.is_empty();
+    let stored = match slots::find(&source, &name).await? {
+        Some(slot) if keeps_log => slot.confirmed.min(row.position),
+        _ => row.position,
+    };
+    let changes = connection.stream(&name, &publication, row.position, stored);
+    let changes = bounded(side, changes).await?;
+    let gap = continuity::gap(&source, &layout, &row, &published, &lacking, &cluster).await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
     Ok(Opened {
         publication: PublishedThen {
             mover: mover.clone(),
             direction: *direction,
             published,
+            joining: lacking,
         },
         applier,
         row,
         tables,
         source,
         feed: Feed::new(changes, side),
+        keeps_log,
         own_origins: layout.origins(side),
     })
 }
@@ -114,12 +135,17 @@ pub(super) struct PublishedThen {
     mover: Mover,
     direction: Direction,
     published: String,
+    /// Tables that are only being added.
+    joining: Vec<TableName>,
 }
 
 impl PublishedThen {
     /// Fails where it was edited: changes may have been left out from then on.
     pub(super) async fn check(&self, source: &Session, owner: Owner) -> Result<(), MoverError> {
-        let edited = continuity::edited(source, &self.mover.layout(), &self.published).await?;
+        let edited = {
+            let layout = self.mover.layout();
+            continuity::edited(source, &layout, &self.published, &self.joining).await?
+        };
         match edited {
             Some(gap) => Err(lost(&self.mover, self.direction, owner, &gap)),
             None => Ok(()),

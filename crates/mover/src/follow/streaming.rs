@@ -53,6 +53,7 @@ pub(super) async fn stream(
         tables,
         source,
         feed,
+        keeps_log,
         publication,
         own_origins,
     } = opened;
@@ -73,6 +74,7 @@ pub(super) async fn stream(
         tables,
         source,
         feed,
+        keeps_log,
         publication,
         looked_at: began,
         assembler,
@@ -96,6 +98,7 @@ struct Stream {
     tables: Tables,
     source: Session,
     feed: Feed,
+    keeps_log: bool,
     publication: PublishedThen,
     /// When the publication was looked at last.
     looked_at: Instant,
@@ -164,7 +167,7 @@ impl Stream {
                     self.batch_began = Instant::now();
                 }
                 self.reporter.pending(commit_time, final_lsn);
-                self.assembler.begin();
+                self.assembler.begin(final_lsn);
                 Action::Nothing
             }
             LogicalMessage::Commit { lsn, end_lsn, .. } => {
@@ -254,7 +257,9 @@ impl Stream {
             self.stored_at = Instant::now();
             self.reporter.split(self.applier.is_split());
             // Only now: the source forgets what it is told.
-            self.feed.acknowledge(position);
+            if !self.keeps_log {
+                self.feed.acknowledge(position);
+            }
         }
         let counts = self.assembler.committed();
         self.reporter.applied(state, position, counts);

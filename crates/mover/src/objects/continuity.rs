@@ -15,9 +15,10 @@ use super::{
     stream::StreamRow,
 };
 use crate::{database::session::Session, error::MoverError, layout::Layout};
+use plan::TableName;
 use postgres_types::PgLsn;
 use protocol::{Lsn, Side, stream::Direction};
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// Why changes are missing, or may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,12 +99,14 @@ impl fmt::Display for Gap {
 }
 
 /// Compares a stream's source with its row, and with what it published then.
-/// `cluster`: as the server says it that is read from.
+/// `joining`: tables that are only being added to the publication. `cluster`: as
+/// the server says it that is read from.
 pub(crate) async fn gap(
     source: &Session,
     layout: &Layout,
     row: &StreamRow,
     published: &str,
+    joining: &[TableName],
     cluster: &ClusterIdentity,
 ) -> Result<Option<Gap>, MoverError> {
     let side = source.side();
@@ -141,18 +144,22 @@ pub(crate) async fn gap(
         }
         Some(_) => {}
     }
-    edited(source, layout, published).await
+    edited(source, layout, published, joining).await
 }
 
-/// Whether the publication is another than it was when following began.
+/// Whether the publication is another than it was when following began, but for
+/// the tables that are being added.
 pub(crate) async fn edited(
     source: &Session,
     layout: &Layout,
     published: &str,
+    joining: &[TableName],
 ) -> Result<Option<Gap>, MoverError> {
     let publication = layout.publication();
-    let now = self::fingerprint(source, &publication).await?;
-    let edited = now.is_empty() || !published.is_empty() && now != published;
+    let now = fingerprint(source, &publication).await?;
+    let new = parts_of(source, &publication, joining).await?;
+    let edited =
+        now.is_empty() || !published.is_empty() && without(&now, &new) != without(published, &new);
     Ok(edited.then(|| Gap {
         source: source.side(),
         what: Missing::PublicationEdited(publication),
@@ -175,6 +182,48 @@ pub(crate) async fn fingerprint(source: &Session, publication: &str) -> Result<S
     Ok(row.map(|row| row.get(0)).unwrap_or_default())
 }
 
+/// A fingerprint's parts, but for some.
+fn without<'a>(fingerprint: &'a str, parts: &[String]) -> (&'a str, BTreeSet<&'a str>) {
+    let (publication, tables) = fingerprint.split_once(':').unwrap_or((fingerprint, ""));
+    let kept = tables
+        .split(',')
+        .filter(|part| !part.is_empty() && !parts.iter().any(|one| one == part));
+    (publication, kept.collect())
+}
+
+/// A fingerprint with these parts as well.
+pub(crate) fn with(fingerprint: &str, parts: &[String]) -> String {
+    let (publication, mut tables) = without(fingerprint, parts);
+    tables.extend(parts.iter().map(String::as_str));
+    let tables: Vec<&str> = tables.into_iter().collect();
+    format!("{publication}:{}", tables.join(","))
+}
+
+/// What a publication's fingerprint has of these tables.
+pub(crate) async fn parts_of(
+    source: &Session,
+    publication: &str,
+    tables: &[TableName],
+) -> Result<Vec<String>, MoverError> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
+    let names: Vec<&str> = tables.iter().map(|table| table.table.as_str()).collect();
+    let rows = source
+        .query(
+            "select concat(r.oid, '/', r.xmin) from pg_publication p \
+             join pg_publication_rel r on r.prpubid = p.oid join pg_class c on c.oid = r.prrelid \
+             join pg_namespace n on n.oid = c.relnamespace \
+             where p.pubname = $1 and (n.nspname::text, c.relname::text) in \
+                (select * from unnest($2::text[], $3::text[]))",
+            &[&publication, &schemas, &names],
+        )
+        .await
+        .map_err(MoverError::sql(source.side(), "reading the publication"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// Where the log ends, as far as anything has been written.
 async fn log_end(source: &Session) -> Result<Lsn, MoverError> {
     let row = source
@@ -185,4 +234,25 @@ async fn log_end(source: &Session) -> Result<Lsn, MoverError> {
             "asking for the end of the log",
         ))?;
     Ok(Lsn(row.get::<_, PgLsn>(0).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_are_added_are_no_edit_and_then_part_of_it() {
+        let (before, new) = ("16/700:20/701,21/702", ["22/710".to_owned()]);
+        let after = "16/700:20/701,21/702,22/710";
+        assert_eq!(without(after, &new), without(before, &new));
+        assert_eq!(with(before, &new), after);
+        assert_eq!(with(after, &new), after);
+        for edited in [
+            "16/700:20/701",
+            "16/700:20/701,21/703,22/710",
+            "17/9:20/701,21/702",
+        ] {
+            assert_ne!(without(edited, &new), without(before, &new), "{edited}");
+        }
+    }
 }

@@ -256,6 +256,20 @@ pub(crate) async fn add_looking(
     Ok(())
 }
 
+/// Begins to look anew: other tables may be written by others.
+pub(crate) async fn look_anew(
+    client: &impl GenericClient,
+    extraction: &ExtractionName,
+) -> Result<(), MoverError> {
+    let update =
+        format!("update {SCHEMA}.observation set seconds = 0, since = now() where extraction = $1");
+    client
+        .execute(&update, &[&extraction.as_str()])
+        .await
+        .map(drop)
+        .map_err(MoverError::sql(Side::Monolith, "looking anew who writes"))
+}
+
 /// For how long it was looked.
 pub(crate) async fn looking(
     client: &impl GenericClient,

@@ -198,6 +198,28 @@ pub(crate) async fn publish(
     transaction.batch_execute(&create).await.map_err(wrap())
 }
 
+/// Adds tables to the publication, but for those that it has.
+pub(crate) async fn add(
+    transaction: &Transaction<'_>,
+    side: Side,
+    layout: &Layout,
+    tables: &[TableName],
+) -> Result<(), MoverError> {
+    let name = layout.publication();
+    let there = published(transaction, side, &name).await?;
+    let lacking: Vec<&TableName> = tables.iter().filter(|it| !there.contains(it)).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let add = format!(
+        "alter publication {} add table {}",
+        sql::identifier(&name),
+        sql::tables(lacking)
+    );
+    let wrap = MoverError::sql(side, "adding tables to the publication");
+    transaction.batch_execute(&add).await.map_err(wrap)
+}
+
 /// The tables of a publication.
 pub(crate) async fn published(
     client: &impl GenericClient,

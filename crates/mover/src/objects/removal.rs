@@ -186,7 +186,15 @@ impl<'a> Removal<'a> {
         let drop = format!("drop publication if exists {publication}");
         transaction.batch_execute(&drop).await.map_err(wrap())?;
         notes::clear(&transaction, side, self.extraction).await?;
-        for table in ["shape", "published", "declared", "stream", "owner"] {
+        for table in [
+            "frozen",
+            "joining",
+            "shape",
+            "published",
+            "declared",
+            "stream",
+            "owner",
+        ] {
             let delete = format!("delete from {SCHEMA}.{table} where extraction = $1");
             transaction
                 .execute(&delete, &[&name])

@@ -160,6 +160,33 @@ pub(crate) async fn note(
     }
 }
 
+/// Has a stream go on from an earlier position. The caller has locked the
+/// ownership row in this transaction; `None`: there is no such stream that applies.
+/// Returns where it stood.
+pub(crate) async fn go_back(
+    client: &impl GenericClient,
+    target: Side,
+    extraction: &ExtractionName,
+    earlier: Lsn,
+) -> Result<Option<Lsn>, MoverError> {
+    let wrap = || MoverError::sql(target, "moving the stream's position back");
+    let find = format!(
+        "select position from {SCHEMA}.stream \
+         where extraction = $1 and state <> 'copying' for update"
+    );
+    let name = extraction.as_str();
+    let found = client.query_opt(&find, &[&name]).await.map_err(wrap())?;
+    let Some(found) = found else { return Ok(None) };
+    let stood = Lsn(found.get::<_, PgLsn>(0).into());
+    let update = format!("update {SCHEMA}.stream set position = $2 where extraction = $1");
+    let position = PgLsn::from(earlier.min(stood).0);
+    client
+        .execute(&update, &[&name, &position])
+        .await
+        .map_err(wrap())?;
+    Ok(Some(stood))
+}
+
 /// Where a stream begins anew.
 pub(crate) struct Beginning<'a> {
     pub(crate) state: StreamState,

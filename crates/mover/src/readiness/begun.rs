@@ -10,7 +10,7 @@ use crate::{
     database::session::Session,
     error::MoverError,
     extraction::Mover,
-    objects::{declared, owner, publication},
+    objects::{declared, joining, owner, publication},
 };
 use plan::TableName;
 use protocol::{
@@ -25,25 +25,34 @@ impl Mover {
     /// with; nothing where it has not begun.
     pub async fn begun_otherwise(&self) -> Result<Vec<Finding>, MoverError> {
         let mut found = Vec::new();
-        for side in Side::BOTH {
-            let session = Session::open(side, self.database(side)).await?;
+        let (monolith, service) = tokio::try_join!(
+            Session::open(Side::Monolith, self.database(Side::Monolith)),
+            Session::open(Side::Service, self.database(Side::Service)),
+        )?;
+        let joining = joining::read(&*service, &self.extraction).await?;
+        for session in [&monolith, &service] {
+            let side = session.side();
+            let joining = joining.lacking(&self.extraction, side);
             let name = &self.extraction.name;
-            let Some(row) = owner::read(&*session, side, name).await? else {
+            let Some(row) = owner::read(&**session, side, name).await? else {
                 continue;
             };
             let publication = self.layout().publication();
-            let begun = publication::published(&*session, side, &publication).await?;
+            let begun = publication::published(&**session, side, &publication).await?;
             let begun: BTreeSet<TableName> = begun.into_iter().collect();
             let planned: BTreeSet<TableName> = self.tables(side).cloned().collect();
-            let differs = self.written_otherwise(&session).await?;
+            let differs = self.written_otherwise(session).await?;
             if begun.is_empty() || begun == planned {
-                found.extend(self.otherwise(side, &row, &differs));
+                found.extend(self.otherwise(side, &row, &differs, false));
                 continue;
             }
             let mut added = Vec::new();
             let mut gone = 0;
             for table in planned.difference(&begun) {
-                if exists(&session, table).await? {
+                if joining.contains(table) {
+                    continue;
+                }
+                if exists(session, table).await? {
                     added.push(table.to_string());
                 } else {
                     gone += 1;
@@ -60,8 +69,9 @@ impl Mover {
                     all.push(format!("leaves out {}", left_out.join(", ")));
                 }
             }
+            let may_join = left_out.is_empty() && differs.is_empty();
             all.extend(differs);
-            found.extend(self.otherwise(side, &row, &all));
+            found.extend(self.otherwise(side, &row, &all, may_join));
         }
         Ok(found)
     }
@@ -83,7 +93,14 @@ impl Mover {
         Ok(differs.collect())
     }
 
-    fn otherwise(&self, side: Side, row: &OwnerRow, differs: &[String]) -> Option<Finding> {
+    /// `may_join`: it only adds some.
+    fn otherwise(
+        &self,
+        side: Side,
+        row: &OwnerRow,
+        differs: &[String],
+        may_join: bool,
+    ) -> Option<Finding> {
         if differs.is_empty() {
             return None;
         }
@@ -95,10 +112,15 @@ impl Mover {
                 "it has begun with other tables: of the {side}'s, the plan {}",
                 differs.join(" and ")
             ),
-            format!(
-                "Write them as they were, or {}",
-                how_to_end(name.as_str(), row.owner)
-            ),
+            if may_join && row.owner == Owner::Monolith {
+                format!(
+                    "Run `banyan add-table {name}`, which lets them join it; or write the tables as \
+                     they were"
+                )
+            } else {
+                let end = how_to_end(name.as_str(), row.owner);
+                format!("Write them as they were, or {end}")
+            },
         ))
     }
 

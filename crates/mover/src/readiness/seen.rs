@@ -94,9 +94,18 @@ pub(super) async fn read(
     if let Some(session) = service {
         discarded.extend(notes::discarded(&**session, Side::Service, name).await?);
     }
+    let mut writers = notes::writers(&**monolith, name).await?;
+    let tables: BTreeSet<String> = mover
+        .tables(Side::Monolith)
+        .map(ToString::to_string)
+        .collect();
+    for writer in &mut writers {
+        // One that stayed when that was seen may have joined.
+        writer.together_with.retain(|table| !tables.contains(table));
+    }
     Ok(Observations {
         looking: notes::looking(&**monolith, name).await?,
-        writers: notes::writers(&**monolith, name).await?,
+        writers,
         discarded,
     })
 }

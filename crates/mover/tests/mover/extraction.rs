@@ -7,6 +7,7 @@ mod copying;
 pub(crate) mod databases;
 mod dumping;
 mod finishing;
+mod freezing;
 mod handing_over;
 mod settings;
 mod shared_tables;

@@ -5,7 +5,7 @@ use crate::{
     follow::scene::{failed, sampled_and_reached, state},
 };
 use anyhow::{Result, ensure};
-use mover::{Claims, follow::Follower, positions::Sampler};
+use mover::{Claims, Mover, follow::Follower, positions::Sampler};
 use protocol::{
     Epoch, HandoverId, InstanceId, Nonce, Side,
     finding::Severity,
@@ -61,6 +61,21 @@ impl Life {
             claims,
             pair,
         })
+    }
+
+    /// Goes by another plan, as a successor does.
+    pub async fn go_by(&mut self, mover: Mover) {
+        let begin = |direction| Follower::start(&mover, direction, &self.claims);
+        let forward = std::mem::replace(&mut self.forward, begin(Direction::Forward));
+        let reverse = std::mem::replace(&mut self.reverse, begin(Direction::Reverse));
+        forward.stop().await;
+        reverse.stop().await;
+        self.pair.mover = mover;
+    }
+
+    /// The mover and the claims it works with.
+    pub fn claimed(&self) -> (Mover, Claims) {
+        (self.pair.mover.clone(), self.claims)
     }
 
     pub fn app(&self, side: Side) -> &Client {

@@ -4,6 +4,7 @@ mod extraction;
 mod field_reports;
 mod findings;
 mod follow;
+mod joining;
 mod life;
 mod plans;
 mod queries;

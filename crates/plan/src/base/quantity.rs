@@ -25,7 +25,7 @@ impl ByteSize {
 }
 
 /// Parses `500ms`, `2s`, `5m`, `24h`, `14d`; longer than nothing.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time: write 500ms, 2s, 5m, 24h or 14d");
     let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(end);

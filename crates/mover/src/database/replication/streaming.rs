@@ -59,13 +59,15 @@ pub struct ChangeStream {
 }
 
 impl ReplicationConnection {
-    /// Begins to stream a publication's changes from a position on. Once this
-    /// returns, the slot is this connection's.
+    /// Begins to stream a publication's changes from a position on, and tells that
+    /// everything up to another is stored. Once this returns, the slot is this
+    /// connection's.
     pub async fn stream(
         mut self,
         slot: &str,
         publication: &str,
         from: Lsn,
+        stored: Lsn,
     ) -> Result<ChangeStream, ReplicationError> {
         let start = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', \
@@ -82,7 +84,7 @@ impl ReplicationConnection {
             }
         }
         let (send, events) = mpsc::channel(EVENTS_MAX);
-        let (stored, heard) = watch::channel(from);
+        let (stored, heard) = watch::channel(stored);
         let mut reader = Reader {
             connection: self,
             events: send,

@@ -101,7 +101,7 @@ async fn a_slot_that_is_read_from_is_dropped_and_its_reader_ended() -> Result<()
     let slot = layout.slot(protocol::stream::Direction::Forward);
     let reader = ReplicationConnection::open(Side::Monolith, database).await?;
     let _stream = reader
-        .stream(&slot, &layout.publication(), Lsn::default())
+        .stream(&slot, &layout.publication(), Lsn::default(), Lsn::default())
         .await?;
     pair.mover.cancel().await?;
     assert_eq!(traces(&pair).await?, before);

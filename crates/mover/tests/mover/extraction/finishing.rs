@@ -182,16 +182,32 @@ async fn a_plan_with_other_tables_is_refused_once_it_has_begun() -> Result<()> {
         &["public.a: {}", "public.b: {}"],
     )?;
     ensure!(more.begun_otherwise().await?.is_empty());
+    let refused = async || match more.let_tables_join().await {
+        Ok(joining) => anyhow::bail!("{joining:?} may join"),
+        Err(error) => Ok(error.to_string()),
+    };
+    let text = refused().await?;
+    ensure!(text.contains("`banyan start begun`"), "{text}");
     pair.prepare_and_copy().await?;
+    let filled = pair.superuser(Side::Service).await?;
+    filled.batch_execute("insert into svc.b values (1)").await?;
+    let text = refused().await?;
+    ensure!(
+        text.contains("svc.b") && text.contains("not empty"),
+        "{text}"
+    );
+    filled.batch_execute("delete from svc.b").await?;
     ensure!(pair.mover.begun_otherwise().await?.is_empty());
     let found = more.begun_otherwise().await?;
     ensure!(found.len() == 2, "{found:?}");
     let text = found[0].to_string();
     ensure!(
-        text.contains("adds public.b") && text.contains("banyan cancel begun"),
+        text.contains("adds public.b") && text.contains("banyan add-table begun"),
         "{text}"
     );
     owned(&pair, "service", 1).await?;
+    let text = refused().await?;
+    ensure!(text.contains("`banyan rollback begun`"), "{text}");
     let text = more.begun_otherwise().await?[1].to_string();
     ensure!(
         text.contains("adds svc.b") && text.contains("banyan finish begun"),

@@ -1,0 +1,51 @@
+//! `banyan add-table`: lets the tables join an extraction that the plan has more
+//! than it was begun with. Needs no `serve`; the next one copies them.
+
+use super::render;
+use crate::exit::Failure;
+use mover::Mover;
+use plan::{Data, ExtractionName, Plan};
+use protocol::finding::{Finding, Severity};
+use serde_json::json;
+
+pub(super) async fn run(plan: &Plan, extraction: &str, json: bool) -> Result<(), Failure> {
+    let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
+    let Some(found) = plan.extractions.get(&name) else {
+        return Err(Failure::Refused(format!(
+            "the plan has no extraction `{name}`"
+        )));
+    };
+    let Data::Replicate(data) = &found.data else {
+        return Err(Failure::Refused(format!(
+            "the data of `{name}` do not move (`mode: shared`): no table joins it"
+        )));
+    };
+    let mover = Mover::new(&name, data);
+    let mut findings = mover.check().await.map_err(Failure::refused)?;
+    findings.retain(|finding: &Finding| finding.severity == Severity::Refuse);
+    if !findings.is_empty() {
+        if json {
+            render::json(&json!({ "joining": [], "findings": findings }))?;
+        } else {
+            render::findings(&findings);
+        }
+        return Err(Failure::Reported(2));
+    }
+    let tables = mover.let_tables_join().await.map_err(Failure::refused)?;
+    let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    if json {
+        return render::json(&json!({ "joining": tables, "findings": [] }));
+    }
+    if tables.is_empty() {
+        say!("The plan has no table that `{name}` was not begun with: nothing to add.");
+        return Ok(());
+    }
+    say!(
+        "{} may join `{name}`. Nothing is copied yet:",
+        tables.join(", ")
+    );
+    say!("  banyan serve --take-over    goes by the plan as it is now, and copies");
+    say!("  banyan status               shows how far that has come");
+    say!("  banyan verify {name}");
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! `banyan freeze`: has both databases refuse migrations of an extraction's tables
+//! for a while. Needs no `serve`.
+
+use super::render;
+use crate::exit::Failure;
+use mover::Mover;
+use plan::{Data, ExtractionName, Plan};
+use serde_json::json;
+use std::time::Duration;
+
+pub(super) async fn run(
+    plan: &Plan,
+    extraction: &str,
+    lasts: Option<Duration>,
+    json: bool,
+) -> Result<(), Failure> {
+    let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
+    let data = plan.extractions.get(&name).map(|one| &one.data);
+    let Some(Data::Replicate(data)) = data else {
+        return Err(Failure::Refused(format!(
+            "the plan has no extraction `{name}` whose data move"
+        )));
+    };
+    let mover = Mover::new(&name, data);
+    let Some(lasts) = lasts else {
+        let ended = mover.unfreeze().await.map_err(Failure::refused)?;
+        if json {
+            return render::json(&json!({ "frozen_until": null, "ended": ended }));
+        }
+        if ended {
+            say!("The tables of `{name}` may be changed again.");
+        } else {
+            say!("The tables of `{name}` are not frozen.");
+        }
+        return Ok(());
+    };
+    let until = mover.freeze(lasts).await.map_err(Failure::refused)?;
+    if json {
+        return render::json(&json!({ "frozen_until": until }));
+    }
+    say!("Until {until} both databases refuse to change the tables of `{name}`");
+    say!("(rows are written as before). `banyan freeze {name} --off` ends it.");
+    Ok(())
+}
