@@ -24,6 +24,7 @@ mod pooler;
 mod publication;
 mod relations;
 mod retention;
+mod rights;
 mod sequences;
 mod server;
 mod settings;

@@ -52,6 +52,16 @@ pub enum MoverError {
         /// The bound.
         limit: Duration,
     },
+    /// Our role lacks rights.
+    #[error("{problem}. As a superuser, run in the {side}'s database `{grants}`")]
+    Rights {
+        /// Whose database.
+        side: Side,
+        /// What failed for it.
+        problem: String,
+        /// What gives them.
+        grants: String,
+    },
     /// Somebody holds what a step of ours needs.
     #[error("{doing} at the {side} was not possible for {limit:?}, because of {by}")]
     Blocked {

@@ -163,6 +163,7 @@ async fn run(
         let suspect = reporter.interrupted();
         if began.elapsed() > SOUND_ATTEMPT {
             pauses = Pauses::default();
+        let error = assignment.mover.with_grants(error).await;
         }
         let text = worded(&error, &assignment);
         let pause = match mends {

@@ -19,7 +19,7 @@ use conductor::ports::{
 use errors::work_error;
 use followers::Followers;
 use mover::{
-    Claims, Mover, copy,
+    Claims, Mover, MoverError, copy,
     handover::SourceLock,
     objects::notes::{DiscardedRows, Writer},
     positions::Sampler,
@@ -130,6 +130,14 @@ impl LocalMover {
         self.claims.on(&self.mover, sides).await
     }
 
+    /// What came of something; where a right was missing, with what gives it.
+    async fn told<T>(&self, done: Result<T, MoverError>) -> Result<T, WorkError> {
+        match done {
+            Ok(done) => Ok(done),
+            Err(error) => Err(work_error(self.mover.with_grants(error).await)),
+        }
+    }
+
     /// One side's row; a database that is down is not an error.
     async fn look_at(&self, side: Side) -> Result<RowRead, WorkError> {
         let looked = async {
@@ -205,22 +213,16 @@ impl ports::Mover for LocalMover {
     }
 
     async fn prepare(&self, instance: InstanceId, conductor: ConductorId) -> Result<(), WorkError> {
-        let claims = self
-            .mover
-            .prepare(instance, conductor)
-            .await
-            .map_err(work_error)?;
+        let prepared = self.mover.prepare(instance, conductor).await;
+        let claims = self.told(prepared).await?;
         self.claims.keep(conductor, claims);
         Ok(())
     }
 
     async fn copy(&self) -> Result<(), WorkError> {
         let claims = self.claims(&Side::BOTH).await?;
-        self.mover
-            .copy(&claims, &self.copy)
-            .await
-            .map(drop)
-            .map_err(work_error)
+        let copied = self.mover.copy(&claims, &self.copy).await;
+        self.told(copied.map(drop)).await
     }
 
     async fn follow(&self) -> Result<(), WorkError> {
@@ -268,7 +270,7 @@ impl ports::Mover for LocalMover {
         // whatever becomes of this.
         self.applied.reset();
         let recopied = self.mover.recopy(&claims, owner).await;
-        let recopied = recopied.map_err(work_error)?;
+        let recopied = self.told(recopied).await?;
         Ok(Recopied {
             rows: recopied.rows,
             written: recopied.written,
@@ -297,7 +299,7 @@ impl ports::Mover for LocalMover {
                     direction.as_str()
                 )));
             }
-            report = verifying => report.map_err(work_error)?,
+            report = verifying => self.told(report).await?,
         };
         if report.differences_total == 0 && !noticed.is_empty() {
             let claims = self.claims(&Side::BOTH).await?;
@@ -333,18 +335,18 @@ impl ports::Mover for LocalMover {
             let resolve = &plan.gateway.host_addresses;
             found.extend(blockers::of_health(from.other(), upstream, resolve).await);
         }
-        let more = self.mover.blockers(from).await.map_err(work_error)?;
+        let more = self.told(self.mover.blockers(from).await).await?;
         found.extend(more.iter().map(ToString::to_string));
         Ok(found)
     }
 
     async fn unproven(&self) -> Result<Vec<String>, WorkError> {
-        let found = self.mover.unproven().await.map_err(work_error)?;
+        let found = self.told(self.mover.unproven().await).await?;
         Ok(found.iter().map(ToString::to_string).collect())
     }
 
     async fn lock_weakly(&self, from: Side) -> Result<(), WorkError> {
-        let lock = self.mover.lock_weakly(from).await.map_err(work_error)?;
+        let lock = self.told(self.mover.lock_weakly(from).await).await?;
         *self.lock.lock().await = Some(lock);
         Ok(())
     }
@@ -355,10 +357,8 @@ impl ports::Mover for LocalMover {
         let Some(lock) = lock.as_mut() else {
             return Err(WorkError::Permanent("the weak lock is not held".to_owned()));
         };
-        self.mover
-            .fence(lock, &claims, id, limit)
-            .await
-            .map_err(work_error)
+        let fenced = self.mover.fence(lock, &claims, id, limit).await;
+        self.told(fenced).await
     }
 
     async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), WorkError> {
@@ -378,10 +378,8 @@ impl ports::Mover for LocalMover {
             }
         }
         let claims = self.claims(&[id.from.other()]).await?;
-        self.mover
-            .advance_sequences(&claims, id)
-            .await
-            .map_err(work_error)
+        let advanced = self.mover.advance_sequences(&claims, id).await;
+        self.told(advanced).await
     }
 
     async fn decide(&self, id: &HandoverId, wanted: Outcome) -> Result<Outcome, WorkError> {
@@ -400,7 +398,7 @@ impl ports::Mover for LocalMover {
 
     async fn unfence(&self, side: Side) -> Result<(), WorkError> {
         let claims = self.claims(&[side]).await?;
-        self.mover.unfence(&claims, side).await.map_err(work_error)
+        self.told(self.mover.unfence(&claims, side).await).await
     }
 
     async fn cancel(&self, empty: bool) -> Result<Cancellation, WorkError> {

@@ -33,7 +33,7 @@ use std::time::Duration;
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Functions that only a superuser may call unless they are granted.
-const FUNCTIONS: [&str; 8] = [
+pub(super) const FUNCTIONS: [&str; 8] = [
     "pg_replication_origin_create(text)",
     "pg_replication_origin_drop(text)",
     "pg_replication_origin_oid(text)",

@@ -12,6 +12,7 @@ pub use incoming::Row;
 pub use streaming::{ChangeStream, StreamEvent};
 
 use super::{
+    connect_error::ConnectError,
     settings,
     transport::{self, Transport},
 };
@@ -22,6 +23,7 @@ use plan::DatabaseUrl;
 use postgres_protocol::message::frontend;
 use protocol::Side;
 use tokio::io::AsyncWriteExt;
+use tokio_postgres::error::SqlState;
 
 /// A connection that may be given commands. Dropping it ends it.
 #[derive(Debug)]
@@ -50,9 +52,24 @@ impl ReplicationConnection {
                 incoming,
             })
         };
-        let mut connection = transport::open(database, log_in)
-            .await
-            .map_err(|error| error.explain(side, database))?;
+        let mut connection =
+            transport::open(database, log_in)
+                .await
+                .map_err(|error| match error {
+                    // A role without the right to it: not the network's matter.
+                    ConnectError::Refused(refusal)
+                        if refusal.code == SqlState::INSUFFICIENT_PRIVILEGE =>
+                    {
+                        MoverError::Stream {
+                            side,
+                            source: ReplicationError::Server {
+                                code: refusal.code.code().to_owned(),
+                                message: refusal.message,
+                            },
+                        }
+                    }
+                    error => error.explain(side, database),
+                })?;
         connection
             .command(&settings::statements())
             .await

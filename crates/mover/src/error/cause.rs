@@ -3,6 +3,7 @@
 //! The page docs/reference/stream-errors.md is this table; a test compares them.
 
 use super::{MoverError, ReplicationError};
+use protocol::Side;
 
 /// Who mends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,14 @@ const RESHAPED: Cause = Cause {
     remedy: "Nothing: both sides' tables are looked at again",
 };
 
+const RIGHTS: Cause = Cause {
+    name: "rights",
+    codes: &["28", "42501"],
+    what: "the role may not, or may not log in",
+    mends: Mends::ByPerson,
+    remedy: "Grant it what the message names, or what `banyan check` asks for",
+};
+
 const DIFFERENCE: Cause = Cause {
     name: "difference",
     codes: &[],
@@ -141,13 +150,7 @@ pub const CAUSES: &[Cause] = &[
     LOCKS,
     TIME,
     RESHAPED,
-    Cause {
-        name: "rights",
-        codes: &["28", "42501"],
-        what: "the role may not, or may not log in",
-        mends: Mends::ByPerson,
-        remedy: "Grant it what `banyan check` asks for",
-    },
+    RIGHTS,
     Cause {
         name: "definitions",
         codes: &["42", "3D", "3F", "0A"],
@@ -199,6 +202,7 @@ impl MoverError {
             Self::Blocked { .. } => &LOCKS,
             Self::Reshaped { .. } => &RESHAPED,
             Self::Superseded { .. } => &SUPERSEDED,
+            Self::Rights { .. } => &RIGHTS,
             Self::Row { .. } | Self::WentBack { .. } | Self::InCharge { .. } => &ROW,
             Self::Data { .. } => &DIFFERENCE,
             Self::Sql { source, .. } => match source.code() {
@@ -206,6 +210,16 @@ impl MoverError {
                 _ => &NETWORK,
             },
             Self::Stream { source, .. } => of_stream(source),
+        }
+    }
+
+    /// Where our role lacks rights, if that is what is behind it.
+    pub(crate) fn lacks_rights(&self) -> Option<Side> {
+        match self {
+            Self::Sql { side, .. } | Self::Stream { side, .. } if *self.cause() == RIGHTS => {
+                Some(*side)
+            }
+            _ => None,
         }
     }
 
@@ -225,6 +239,7 @@ impl MoverError {
             | Self::Reshaped { .. }
             | Self::Superseded { .. }
             | Self::WentBack { .. }
+            | Self::Rights { .. }
             | Self::InCharge { .. }
             | Self::Row { .. }
             | Self::Data { .. } => None,

@@ -12,4 +12,5 @@ mod recopying;
 mod refusals;
 mod reshaping;
 mod resuming;
+mod rights;
 pub(crate) mod scene;
