@@ -204,6 +204,11 @@ pub trait Mover: Send + Sync + 'static {
     async fn look(&self) -> Result<Rows, WorkError>;
     /// Whether that place was lost, and a living conductor has it now.
     fn is_displaced(&self) -> bool;
+    /// Ends, with an error, when a database has not answered for long: for beside
+    /// work that waits for it.
+    async fn unanswered(&self) -> WorkError {
+        std::future::pending().await
+    }
     /// Gives that place up: another conductor may take it.
     async fn leave(&self);
     /// Takes charge of the rows that there are, on the sides that answer. The

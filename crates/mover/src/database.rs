@@ -2,6 +2,7 @@
 //! short waits for locks, and the quoting of names. Knows nothing of what is ours
 //! in a database.
 
+pub(crate) mod answering;
 pub(crate) mod connect_error;
 pub(crate) mod holders;
 pub(crate) mod lock_retry;

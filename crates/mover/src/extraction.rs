@@ -1,7 +1,7 @@
 //! What one mover moves: an extraction whose tables are replicated between two
 //! databases.
 
-use crate::layout::Layout;
+use crate::{database::answering, error::MoverError, layout::Layout};
 use plan::{DatabaseUrl, ExtractionName, Replicate, TableMapping, TableName, TableWrites};
 use protocol::Side;
 
@@ -43,6 +43,13 @@ impl Mover {
             Side::Monolith => &self.extraction.data.databases.monolith,
             Side::Service => &self.extraction.data.databases.service,
         }
+    }
+
+    /// Ends, with an error, when one of both databases has not answered for about
+    /// half a minute; for beside what waits for them.
+    pub async fn unanswered(&self) -> MoverError {
+        let [monolith, service] = Side::BOTH.map(|side| self.database(side));
+        answering::unanswered(monolith, service).await
     }
 
     /// The names of everything that is ours.

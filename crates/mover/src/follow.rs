@@ -223,6 +223,7 @@ async fn attempt(
     let opened = tokio::select! {
         () = stopping.cancelled() => return Ok(()),
         opened = Box::pin(opening::open(assignment, reporter)) => opened?,
+        silence = assignment.mover.unanswered() => return Err(silence),
     };
     Box::pin(streaming::stream(opened, reporter, one_by_one, stopping)).await
 }

@@ -201,6 +201,10 @@ impl ports::Mover for LocalMover {
         self.presences.is_displaced()
     }
 
+    async fn unanswered(&self) -> WorkError {
+        work_error(self.mover.unanswered().await)
+    }
+
     async fn leave(&self) {
         self.presences.leave().await;
     }

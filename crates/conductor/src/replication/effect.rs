@@ -82,6 +82,11 @@ impl DueEffect {
         }
     }
 
+    /// Whether it waits for gateways, and for no database.
+    pub(super) fn asks_gateways(&self) -> bool {
+        matches!(self.effect, Effect::Hold { .. })
+    }
+
     /// Begins it; what comes of it is the hand-over's next input.
     pub(super) fn begin(self, context: &Context) -> BoxFuture<'static, Result<Input, WorkError>> {
         let mover = Arc::clone(&context.mover);

@@ -76,11 +76,31 @@ impl Work {
         }
     }
 
-    /// Begins it.
+    /// Begins it. What asks databases ends when one of them no longer answers.
     pub(super) fn begin(
         &self,
         context: &Context,
     ) -> BoxFuture<'static, Result<Finished, WorkError>> {
+        let work = self.begin_waiting(context);
+        let asks_nothing = match self {
+            Self::Report => true,
+            Self::Effect(due) => due.asks_gateways(),
+            _ => false,
+        };
+        if asks_nothing {
+            return work;
+        }
+        let mover = Arc::clone(&context.mover);
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                done = work => done,
+                silence = mover.unanswered() => Err(silence),
+            }
+        })
+    }
+
+    fn begin_waiting(&self, context: &Context) -> BoxFuture<'static, Result<Finished, WorkError>> {
         let mover = Arc::clone(&context.mover);
         let conductor = context.conductor;
         match self.clone() {

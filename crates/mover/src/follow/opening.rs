@@ -148,6 +148,11 @@ impl PublishedThen {
         };
         match edited {
             Some(gap) => Err(lost(&self.mover, self.direction, owner, &gap)),
+    /// Whose it is.
+    pub(super) fn mover(&self) -> &Mover {
+        &self.mover
+    }
+
             None => Ok(()),
         }
     }

@@ -261,7 +261,7 @@ impl Reporter {
                 status.measure();
             }
             current = row_read && end.is_some() && status.lag_bytes == 0;
-            status.lag_seconds = if streams {
+            status.lag_seconds = if streams && end.is_some() {
                 age.as_secs_f64()
             } else if current {
                 0.0
@@ -269,7 +269,7 @@ impl Reporter {
                 current_at.elapsed().as_secs_f64().max(age.as_secs_f64())
             };
         });
-        if current || (age.is_zero() && self.is_streaming()) {
+        if current || (end.is_some() && age.is_zero() && self.is_streaming()) {
             self.marks(|marks| marks.current_at = Instant::now());
         }
     }

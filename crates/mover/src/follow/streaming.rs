@@ -83,13 +83,18 @@ pub(super) async fn stream(
         batch_began: began,
         row_state: row.state,
     };
+    let mover = stream.publication.mover().clone();
     loop {
         let portion = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(()),
             portion = stream.next() => portion?,
         };
-        stream.process(portion).await?;
+        tokio::select! {
+            biased;
+            processed = Box::pin(stream.process(portion)) => processed?,
+            silence = mover.unanswered() => return Err(silence),
+        }
     }
 }
 

@@ -7,7 +7,11 @@ use crate::{
     plans::conductor,
 };
 use anyhow::{Context, Result, ensure};
-use mover::{MoverError, follow::Follower, handover::SourceLock};
+use mover::{
+    MoverError,
+    follow::{FollowPhase, Follower},
+    handover::SourceLock,
+};
 use protocol::{
     Side,
     owner::{Outcome, Owner},
@@ -128,6 +132,14 @@ async fn vanished_while_it_follows() -> Result<()> {
         Ok((rows == ["(51)"]).then_some(()))
     })
     .await?;
+    // And the first one says that it does not get on, though what swallows its bytes
+    // acknowledges them.
+    let mut far_applier = followers[0].status();
+    let noticed = far_applier.wait_for(|now| now.phase != FollowPhase::Streaming);
+    let half_a_minute_and_more = 2 * BOUND;
+    timeout(half_a_minute_and_more, noticed)
+        .await
+        .context("not noticed")??;
     drop((followers, place));
     Ok(())
 }
