@@ -154,16 +154,20 @@ async fn run(
     let mut pauses = Pauses::default();
     // Up to here the source's transactions are committed one by one.
     let mut one_by_one = Lsn::default();
+    // Before the first attempt the row says how long ago that was.
+    let mut looked = Instant::now();
     loop {
         let began = Instant::now();
-        let Err(error) = attempt(&assignment, &reporter, one_by_one, &stopping).await else {
+        let attempted = attempt(&assignment, &reporter, looked, one_by_one, &stopping).await;
+        looked = began;
+        let Err(error) = attempted else {
             break;
         };
+        let error = assignment.mover.with_grants(error).await;
         let mends = error.cause().mends;
         let suspect = reporter.interrupted();
         if began.elapsed() > SOUND_ATTEMPT {
             pauses = Pauses::default();
-        let error = assignment.mover.with_grants(error).await;
         }
         let text = worded(&error, &assignment);
         let pause = match mends {
@@ -217,12 +221,13 @@ fn worded(error: &MoverError, assignment: &Assignment) -> String {
 async fn attempt(
     assignment: &Assignment,
     reporter: &Arc<Reporter>,
+    looked: Instant,
     one_by_one: Lsn,
     stopping: &CancellationToken,
 ) -> Result<(), MoverError> {
     let opened = tokio::select! {
         () = stopping.cancelled() => return Ok(()),
-        opened = Box::pin(opening::open(assignment, reporter)) => opened?,
+        opened = Box::pin(opening::open(assignment, reporter, looked)) => opened?,
         silence = assignment.mover.unanswered() => return Err(silence),
     };
     Box::pin(streaming::stream(opened, reporter, one_by_one, stopping)).await

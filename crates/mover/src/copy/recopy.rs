@@ -236,9 +236,13 @@ impl Mover {
         let cluster = slots::cluster(source).await?;
         let name = &self.extraction.name;
         let published = stream::published(&**target, target.side(), name).await?;
+        let unseen = row.unchanged;
         let lacking = joining.lacking(&self.extraction, source.side());
         let layout = self.layout();
-        let gap = continuity::gap(source, &layout, &row, &published, &lacking, &cluster).await?;
+        let gap = continuity::gap(
+            source, &layout, &row, &published, &lacking, &cluster, unseen,
+        )
+        .await?;
         Ok(gap.is_some() || self.publishes_otherwise(source, &lacking).await?)
     }
 

@@ -32,7 +32,7 @@ use protocol::{
     owner::{Claim, Owner},
     stream::Direction,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// The longest that connecting or starting the stream may take.
@@ -61,9 +61,11 @@ pub(super) struct Opened {
     pub(super) own_origins: Vec<String>,
 }
 
+/// Opens it; `looked`: when the source was compared with the row last.
 pub(super) async fn open(
     assignment: &Assignment,
     reporter: &Reporter,
+    looked: Instant,
 ) -> Result<Opened, MoverError> {
     let Assignment {
         mover,
@@ -95,7 +97,12 @@ pub(super) async fn open(
     let target = direction.target();
     let lacking = joining.lacking(mover.extraction(), side);
     let mut published = stream::published(&**applier.session(), target, extraction).await?;
-    let gap = continuity::gap(&source, &layout, &row, &published, &lacking, &cluster).await?;
+    // What was read before the server ended may have been stored after it was back.
+    let unseen = row.unchanged.max(looked.elapsed());
+    let gap = continuity::gap(
+        &source, &layout, &row, &published, &lacking, &cluster, unseen,
+    )
+    .await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
     if published.is_empty() {
         published = continuity::fingerprint(&source, &layout.publication()).await?;
@@ -111,7 +118,11 @@ pub(super) async fn open(
     };
     let changes = connection.stream(&name, &publication, row.position, stored);
     let changes = bounded(side, changes).await?;
-    let gap = continuity::gap(&source, &layout, &row, &published, &lacking, &cluster).await?;
+    let unseen = row.unchanged.max(looked.elapsed());
+    let gap = continuity::gap(
+        &source, &layout, &row, &published, &lacking, &cluster, unseen,
+    )
+    .await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
     Ok(Opened {
         publication: PublishedThen {
@@ -140,6 +151,11 @@ pub(super) struct PublishedThen {
 }
 
 impl PublishedThen {
+    /// Whose it is.
+    pub(super) fn mover(&self) -> &Mover {
+        &self.mover
+    }
+
     /// Fails where it was edited: changes may have been left out from then on.
     pub(super) async fn check(&self, source: &Session, owner: Owner) -> Result<(), MoverError> {
         let edited = {
@@ -148,11 +164,6 @@ impl PublishedThen {
         };
         match edited {
             Some(gap) => Err(lost(&self.mover, self.direction, owner, &gap)),
-    /// Whose it is.
-    pub(super) fn mover(&self) -> &Mover {
-        &self.mover
-    }
-
             None => Ok(()),
         }
     }

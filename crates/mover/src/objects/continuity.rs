@@ -18,7 +18,7 @@ use crate::{database::session::Session, error::MoverError, layout::Layout};
 use plan::TableName;
 use postgres_types::PgLsn;
 use protocol::{Lsn, Side, stream::Direction};
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// Why changes are missing, or may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl fmt::Display for Gap {
 
 /// Compares a stream's source with its row, and with what it published then.
 /// `joining`: tables that are only being added to the publication. `cluster`: as
-/// the server says it that is read from.
+/// the server says it that is read from. `unseen`: for how long, at least, nobody has
+/// compared them.
 pub(crate) async fn gap(
     source: &Session,
     layout: &Layout,
@@ -108,6 +109,7 @@ pub(crate) async fn gap(
     published: &str,
     joining: &[TableName],
     cluster: &ClusterIdentity,
+    unseen: Duration,
 ) -> Result<Option<Gap>, MoverError> {
     let side = source.side();
     let found = |what| Ok(Some(Gap { source: side, what }));
@@ -124,8 +126,7 @@ pub(crate) async fn gap(
             before,
         });
     }
-    let end = log_end(source).await?;
-    if end < row.position {
+    if let Some(end) = log_ends_before(source, row.position, unseen).await? {
         return found(Missing::LogEnds {
             end,
             position: row.position,
@@ -224,16 +225,52 @@ pub(crate) async fn parts_of(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Where the log ends, as far as anything has been written.
-async fn log_end(source: &Session) -> Result<Lsn, MoverError> {
-    let row = source
-        .query_one("select pg_current_wal_insert_lsn()", &[])
-        .await
-        .map_err(MoverError::sql(
-            source.side(),
-            "asking for the end of the log",
-        ))?;
-    Ok(Lsn(row.get::<_, PgLsn>(0).into()))
+/// Where the log ends now; how long the server has run; and where its log ended when
+/// it was started. The last is known where it was recovered then, after a crash or from
+/// a copy of its files, and after a clean start until the next checkpoint: the one of
+/// the clean end is the last record.
+const LOG: &str = "select pg_current_wal_insert_lsn(), \
+    extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8, \
+    pg_last_wal_replay_lsn()";
+
+const LAST_CHECKPOINT: &str = "select checkpoint_lsn from pg_control_checkpoint() \
+    where checkpoint_time < pg_postmaster_start_time()";
+
+/// A checkpoint's record, with a page's header in it, and room for what later
+/// versions add.
+const CHECKPOINT_BYTES: u64 = 256;
+
+/// Where the log ends or ended, if that is before a position up to which it was
+/// followed: now, or when the server was started after anybody looked. Since then it
+/// may have grown past the position, with other changes.
+async fn log_ends_before(
+    source: &Session,
+    position: Lsn,
+    unseen: Duration,
+) -> Result<Option<Lsn>, MoverError> {
+    let wrap = || MoverError::sql(source.side(), "asking for the end of the log");
+    let row = source.query_one(LOG, &[]).await.map_err(wrap())?;
+    let now = Lsn(row.get::<_, PgLsn>(0).into());
+    if now < position {
+        return Ok(Some(now));
+    }
+    let run = Duration::try_from_secs_f64(row.get(1)).unwrap_or_default();
+    if run > unseen {
+        return Ok(None);
+    }
+    let mut then = row.get::<_, Option<PgLsn>>(2).map(|at| Lsn(at.into()));
+    if then.is_none() {
+        // Its right can be taken from everybody.
+        let right = "select has_function_privilege('pg_control_checkpoint()', 'EXECUTE')";
+        if source.query_one(right, &[]).await.map_err(wrap())?.get(0) {
+            let last = source.query_opt(LAST_CHECKPOINT, &[]).await;
+            then = last.map_err(wrap())?.map(|row| {
+                let at: u64 = row.get::<_, PgLsn>(0).into();
+                Lsn(at + CHECKPOINT_BYTES)
+            });
+        }
+    }
+    Ok(then.filter(|then| *then < position))
 }
 
 #[cfg(test)]

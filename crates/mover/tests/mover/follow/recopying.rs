@@ -201,11 +201,12 @@ async fn a_restored_server_is_not_followed() -> Result<()> {
     let mut scene = Scene::new(SEED).await?;
     scene.follows(Direction::Forward).await?;
     let backups = testbed::directory::PrivateDirectory::new()?;
-    for (recovers, words) in [
-        (false, "restored from an older backup"),
-        (true, "timeline 2"),
+    for (recovers, grows_unseen, words) in [
+        (false, false, "restored from an older backup"),
+        (false, true, "restored from an older backup"),
+        (true, false, "timeline 2"),
     ] {
-        let backup = backups.path().join(words.replace(' ', "-"));
+        let backup = backups.path().join(format!("{recovers}-{grows_unseen}"));
         scene.monolith.back_up(&backup).await?;
         scene.claims = scene.claimed().await?;
         let user = scene.user(Side::Monolith).await?;
@@ -213,11 +214,16 @@ async fn a_restored_server_is_not_followed() -> Result<()> {
             .await?;
         scene.follows(Direction::Forward).await?;
         scene.monolith.restore(&backup, recovers).await?;
+        let user = scene.user(Side::Monolith).await?;
+        if grows_unseen {
+            let more = "insert into contracts (title) select 'meanwhile' \
+                from generate_series(1, 3000)";
+            user.batch_execute(more).await?;
+        }
         let forward = scene.follow(Direction::Forward);
         let error = failed(&forward).await?;
         ensure!(error.contains(words), "{error}");
         // The log grows past where it was, and it is noticed all the same.
-        let user = scene.user(Side::Monolith).await?;
         user.batch_execute(
             "insert into contracts (title) select 'other' from generate_series(1, 3000)",
         )
