@@ -2,6 +2,7 @@
 //! each a process of its own.
 
 pub mod answers;
+mod grants;
 
 pub use answers::EXTRACTION;
 

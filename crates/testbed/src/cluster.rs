@@ -6,6 +6,7 @@
 //! may enter.
 
 mod command;
+mod fail_over;
 mod installation;
 mod template;
 mod tls;
@@ -18,6 +19,7 @@ use crate::deadline;
 use crate::directory::PrivateDirectory;
 use crate::ports;
 use crate::process::{Process, Signal, Spec};
+use crate::small_disk::SmallDisk;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +44,8 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// TLS, which is then the only way in over the network.
     pub tls: Option<ServerTls>,
+    /// The size of a disk of its own, where one can be mounted.
+    pub disk_bytes: Option<u64>,
 }
 
 impl Options {
@@ -51,6 +55,7 @@ impl Options {
             durable: true,
             settings: Vec::new(),
             tls: None,
+            disk_bytes: None,
         }
     }
 
@@ -60,6 +65,7 @@ impl Options {
             durable: false,
             settings: Vec::new(),
             tls: None,
+            disk_bytes: None,
         }
     }
 
@@ -67,6 +73,13 @@ impl Options {
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Has a disk of its own, which can be full.
+    #[must_use]
+    pub fn disk(mut self, bytes: u64) -> Self {
+        self.disk_bytes = Some(bytes);
         self
     }
 
@@ -114,6 +127,8 @@ pub struct Cluster {
     passwords: BTreeMap<String, String>,
     demands_tls: bool,
     server: Option<Process>,
+    /// Under all of its files. Goes after the server.
+    disk: Option<SmallDisk>,
 }
 
 impl Cluster {
@@ -137,6 +152,13 @@ impl Cluster {
         let installation = Installation::of(name)?;
         let home = directory.path().join(name);
         installation.make_directory(&home)?;
+        let disk = match options.disk_bytes {
+            Some(bytes) => SmallDisk::mount(&home, bytes, logs).await?,
+            None => None,
+        };
+        if disk.is_some() {
+            installation.take_directory(&home)?;
+        }
         let sockets = home.join("s");
         installation.make_directory(&sockets)?;
         let data = home.join("data");
@@ -151,6 +173,7 @@ impl Cluster {
             passwords: BTreeMap::new(),
             demands_tls: false,
             server: None,
+            disk,
         };
         cluster.configure(options)?;
         cluster.start().await?;
@@ -206,16 +229,7 @@ impl Cluster {
 
     /// Starts a stopped cluster and waits until it accepts connections.
     pub async fn start(&mut self) -> Result<()> {
-        let spec = Spec::new(
-            format!("postgres-{}", self.name),
-            self.installation.program("postgres"),
-        )
-        .prefix(&self.installation.prefix())
-        .arg("-D")
-        .arg(&self.data)
-        .directory(&self.data)
-        .stop_with(Signal::Interrupt);
-        let mut server = Process::start(&spec, &self.logs)?;
+        let mut server = Process::start(&self.spec(&self.data), &self.logs)?;
         let config = self.socket_config("postgres");
         let what = format!("the cluster {} to accept connections", self.name);
         deadline::until(&what, START_LIMIT, async || {
@@ -225,6 +239,32 @@ impl Cluster {
         .await?;
         self.server = Some(server);
         Ok(())
+    }
+
+    fn spec(&self, data: &Path) -> Spec {
+        Spec::new(
+            format!("postgres-{}", self.name),
+            self.installation.program("postgres"),
+        )
+        .prefix(&self.installation.prefix())
+        .arg("-D")
+        .arg(data)
+        .directory(data)
+        .stop_with(Signal::Interrupt)
+    }
+
+    /// Starts it where it has ended by itself, and waits until it accepts
+    /// connections.
+    pub async fn revive(&mut self) -> Result<()> {
+        let what = format!("the cluster {} to be back", self.name);
+        deadline::until(&what, START_LIMIT, async || {
+            let ended = |server: &mut Process| server.exited().is_some();
+            if self.server.as_mut().is_none_or(ended) {
+                self.start().await?;
+            }
+            Ok(self.superuser("postgres").await.ok().map(drop))
+        })
+        .await
     }
 
     /// Stops it the fast way: sessions are ended, the data is left clean.
@@ -338,6 +378,11 @@ impl Cluster {
         connect(&config)
             .await
             .with_context(|| format!("connecting to {database}"))
+    }
+
+    /// Its own disk, where it has one.
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
     }
 
     /// The port on 127.0.0.1.

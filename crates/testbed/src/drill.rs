@@ -5,19 +5,22 @@
 //! Nothing here knows how a failure is mended: `status` and the errors of verbs
 //! are read, the first command or statement in each is run ([`printed`]).
 
+mod blocker;
 mod faults;
 mod ground;
 mod outcome;
 mod printed;
+mod site;
 
 pub use faults::{FAULTS, Fault};
 pub use outcome::{DrillOutcome, Verdict};
 
 use crate::auditor::{Auditor, Claim};
-use crate::scene::{self, Scene};
+use crate::scene;
 use crate::workload::{self, Workload};
 use anyhow::{Context, Result, ensure};
 use ground::Ground;
+use site::Site;
 use std::time::Instant;
 
 /// How much is drilled.
@@ -52,11 +55,11 @@ impl Settings {
 /// Provokes the failures in turn. An error: it could not even be begun or
 /// audited; a drill that fails is a verdict, and ends the round.
 pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<DrillOutcome> {
-    let scene = Scene::set(&settings.scene, tell).await?;
-    let banyan = scene.command_line(&scene.plan()?)?;
+    let site = Site::set(&settings.scene, tell).await?;
+    let scene = &site.scene;
     tell("banyan serve");
-    let serve = banyan.serve(scene.logs()).await?;
-    banyan.start().await?;
+    let serve = site.banyan.serve(scene.logs()).await?;
+    site.banyan.start().await?;
     let (monolith, service) = (scene.monolith_database()?, scene.contracts_database()?);
     let work = workload::Settings {
         rate: settings.rate,
@@ -66,7 +69,7 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
     let run = work.run.clone();
     let workload = Workload::start(serve.gateway(), work, "drills").await?;
     let writer = scene.project.start_writer(5, &format!("{run}-cron"))?;
-    let mut ground = Ground::new(scene, banyan, serve);
+    let mut ground = Ground::new(site, serve);
     ground.healthy("the beginning").await?;
     ground.banyan.shift("100%").await?;
     let mut verdicts = Vec::new();
@@ -74,6 +77,9 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
         for fault in FAULTS.iter().filter(|fault| settings.picks(fault.name)) {
             tell(fault.name);
             let verdict = drill(&mut ground, fault, round, &workload).await;
+            if let Some(why) = &verdict.skipped {
+                tell(&format!("SKIPPED: {why}"));
+            }
             let failed = verdict.failure.is_some();
             verdicts.push(verdict);
             if failed {
@@ -108,6 +114,7 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
 async fn drill(ground: &mut Ground, fault: &Fault, round: u32, workload: &Workload) -> Verdict {
     let began = Instant::now();
     ground.followed.clear();
+    ground.skipped = None;
     let done = async {
         ground.own(fault.owner).await.context("getting there")?;
         fault.provoke(ground).await.context("provoking it")?;
@@ -120,6 +127,7 @@ async fn drill(ground: &mut Ground, fault: &Fault, round: u32, workload: &Worklo
         round,
         followed: std::mem::take(&mut ground.followed),
         seconds: began.elapsed().as_secs_f64(),
+        skipped: ground.skipped.take(),
         failure: done.err().map(|error| format!("{error:#}")),
     }
 }

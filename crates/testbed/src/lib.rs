@@ -42,5 +42,6 @@ pub mod service;
 pub mod service_bed;
 pub mod set;
 pub mod silent_network;
+pub mod small_disk;
 pub mod story;
 pub mod workload;

@@ -10,15 +10,12 @@
 mod application;
 mod load;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use application::Application;
 use load::Load;
 use std::{fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
 use testbed::{
-    banyan::{
-        CommandLine, EXTRACTION, Plan,
-        answers::{Check, Handover},
-    },
+    banyan::{CommandLine, EXTRACTION, Plan, answers::Handover},
     certificates::Authority,
     cluster::{Cluster, Options, Rights, ServerTls},
     deadline,
@@ -28,7 +25,6 @@ use testbed::{
         Acknowledged, Clerk, LEDGER, Schema, Size, TYPES, dice, ledger,
         oracle::{self, Place},
     },
-    remedy,
 };
 use tokio_postgres::Client;
 
@@ -41,9 +37,6 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// Those of one path.
 const CLERKS: u32 = 4;
-
-/// The rounds of a check that grants what the last one asked for.
-const MOST_CHECKS: usize = 5;
 
 /// Attempts of a hand-over on a machine that has other things to do.
 const MOST_ATTEMPTS: usize = 5;
@@ -127,32 +120,6 @@ async fn clerks(
         clerks.push(clerk.usual());
     }
     Ok(clerks)
-}
-
-/// Runs what `check` prints, as a superuser, until it finds nothing.
-async fn granted(banyan: &CommandLine, clusters: [&Cluster; 2]) -> Result<()> {
-    for _ in 0..MOST_CHECKS {
-        let printed = banyan.run("check", &["--json"]).await?;
-        let check: Check = serde_json::from_str(&printed.stdout).context(printed.stderr)?;
-        if check.ok {
-            return Ok(());
-        }
-        let mut done = Vec::new();
-        for finding in check.findings.iter().filter(|one| one.severity == "refuse") {
-            let statement = remedy::statements(&finding.remedy)?;
-            let at_service = finding.object.contains("service");
-            let cluster = clusters[usize::from(at_service)];
-            let grant = (at_service, statement.clone());
-            if !done.contains(&grant) {
-                let superuser = cluster.superuser(DATABASE).await?;
-                let ran = superuser.batch_execute(&statement).await;
-                ran.with_context(|| format!("{finding:?}"))?;
-                done.push(grant);
-            }
-        }
-        println!("{} grants", done.len());
-    }
-    anyhow::bail!("`check` is never content")
 }
 
 /// A hand-over that succeeds, if not at once; how long the hold was is printed.
@@ -250,7 +217,11 @@ async fn generated_monolith() -> Result<()> {
     let file = directory.path().join("plan.yaml");
     fs::write(&file, &text)?;
     let banyan = CommandLine::new(&Plan::read(&file)?, &directory.path().join("banyan"))?;
-    granted(&banyan, [&monolith, &service]).await?;
+    let (at_monolith, at_service) =
+        tokio::try_join!(monolith.superuser(DATABASE), service.superuser(DATABASE))?;
+    banyan
+        .grant_what_check_asks(&at_monolith, &at_service)
+        .await?;
 
     let logs = directory.path().join("logs");
     let serve = banyan.serve(&logs).await?;

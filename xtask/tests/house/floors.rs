@@ -106,6 +106,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "process",
                 "random_schema",
                 "silent_network",
+                "small_disk",
             ],
             &[
                 "binaries",

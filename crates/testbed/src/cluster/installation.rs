@@ -91,6 +91,11 @@ impl Installation {
             .mode(0o700)
             .create(path)
             .with_context(|| format!("making {}", path.display()))?;
+        self.take_directory(path)
+    }
+
+    /// Makes a directory the server's, closed to others.
+    pub(super) fn take_directory(&self, path: &Path) -> Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
         self.give(path)
     }

@@ -1,18 +1,21 @@
 //! The failures, in the order in which they are provoked.
 
-use super::ground::Ground;
+mod deaths;
+mod disks;
+mod networks;
+mod rights;
+mod servers;
+mod sessions;
+
+use super::ground::{Ground, LIMIT, MONOLITH, SERVICE, run};
 use crate::deadline;
 use crate::scene::{MONOLITH_DATABASE, MONOLITH_ROLE};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::future::LocalBoxFuture;
-use std::time::Duration;
 use tokio_postgres::Client;
 
 const FORWARD: &str = "banyan_contracts_forward";
 const REVERSE: &str = "banyan_contracts_reverse";
-
-/// Until sessions are gone that were ended.
-const LIMIT: Duration = Duration::from_mins(1);
 
 /// One failure.
 pub struct Fault {
@@ -28,9 +31,6 @@ impl Fault {
         (self.provoke)(ground).await
     }
 }
-
-const MONOLITH: &str = "monolith";
-const SERVICE: &str = "service";
 
 macro_rules! fault {
     ($name:literal, $owner:ident, $ground:ident => $body:expr) => {
@@ -95,6 +95,41 @@ pub const FAULTS: &[Fault] = &[
             set (publish = 'insert, update, delete, truncate')").await?;
         ground.seen_to_fail().await
     }),
+    fault!("silence before the monolith's database", MONOLITH, ground =>
+        networks::silent(ground, MONOLITH).await),
+    fault!("silence before the service's database", MONOLITH, ground =>
+        networks::silent(ground, SERVICE).await),
+    fault!("silence at a switch", MONOLITH, ground =>
+        networks::silent_at_a_hand_over(ground, SERVICE, SERVICE).await),
+    fault!("silence during a switch", MONOLITH, ground =>
+        networks::silent_during_a_hand_over(ground, MONOLITH, SERVICE).await),
+    fault!("all sessions ended", MONOLITH, ground => sessions::ended(ground).await),
+    fault!("sessions ended during a switch", MONOLITH, ground =>
+        sessions::ended_during_a_hand_over(ground, SERVICE).await),
+    fault!("owner's role taken away at the monolith", MONOLITH, ground =>
+        rights::revoked(ground, MONOLITH, "revoke monolith_app from banyan").await),
+    fault!("select on a moved table taken away", MONOLITH, ground =>
+        rights::unreadable(ground).await),
+    fault!("usage of the service's schema taken away", MONOLITH, ground =>
+        rights::schema_closed(ground).await),
+    fault!("replication taken away", MONOLITH, ground =>
+        rights::revoked(ground, MONOLITH, "alter role banyan noreplication").await),
+    fault!("service's disk full", MONOLITH, ground => disks::of_cluster(ground, SERVICE).await),
+    fault!("state directory's disk full", MONOLITH, ground => disks::of_state(ground).await),
+    fault!("service restored from a backup", MONOLITH, ground =>
+        servers::other_side_restored(ground, SERVICE).await),
+    fault!("monolith restored from a backup", MONOLITH, ground =>
+        servers::owner_restored(ground, MONOLITH).await),
+    fault!("monolith's standby promoted", MONOLITH, ground =>
+        ground.scene.monolith_cluster.fail_over().await),
+    fault!("service's standby promoted", MONOLITH, ground =>
+        ground.scene.contracts_cluster.fail_over().await),
+    fault!("banyan killed during a switch", MONOLITH, ground =>
+        deaths::during_a_hand_over(ground, SERVICE).await),
+    fault!("banyan dead after a switch's fence", MONOLITH, ground =>
+        deaths::at(ground, "after-fence", SERVICE).await),
+    fault!("banyan dead after a switch's commit point", MONOLITH, ground =>
+        deaths::at(ground, "after-commit-point", SERVICE).await),
     fault!("service down at a switch", MONOLITH, ground => service_down(ground).await),
     fault!("unfinished transaction at a switch", MONOLITH, ground => unfinished(ground).await),
     fault!("undeclared writer before a switch", MONOLITH, ground => {
@@ -134,6 +169,38 @@ pub const FAULTS: &[Fault] = &[
             "select pg_replication_slot_advance($1, pg_current_wal_lsn())").await?;
         ground.seen_to_fail().await
     }),
+    fault!("silence before the monolith's database after it", SERVICE, ground =>
+        networks::silent(ground, MONOLITH).await),
+    fault!("silence before the service's database after it", SERVICE, ground =>
+        networks::silent(ground, SERVICE).await),
+    fault!("silence at a rollback", SERVICE, ground =>
+        networks::silent_at_a_hand_over(ground, MONOLITH, MONOLITH).await),
+    fault!("silence during a rollback", SERVICE, ground =>
+        networks::silent_during_a_hand_over(ground, SERVICE, MONOLITH).await),
+    fault!("all sessions ended after it", SERVICE, ground => sessions::ended(ground).await),
+    fault!("sessions ended during a rollback", SERVICE, ground =>
+        sessions::ended_during_a_hand_over(ground, MONOLITH).await),
+    fault!("owner's role taken away at the service", SERVICE, ground =>
+        rights::unprovable(ground, SERVICE, "revoke contracts_app from banyan").await),
+    fault!("right to be a replica taken away", SERVICE, ground =>
+        rights::revoked(ground, MONOLITH,
+            "revoke set on parameter session_replication_role from banyan").await),
+    fault!("replication taken away at the service", SERVICE, ground =>
+        rights::revoked(ground, SERVICE, "alter role banyan noreplication").await),
+    fault!("monolith's disk full after the switch", SERVICE, ground =>
+        disks::of_cluster(ground, MONOLITH).await),
+    fault!("monolith restored after the switch", SERVICE, ground =>
+        servers::other_side_restored(ground, MONOLITH).await),
+    fault!("service restored after the switch", SERVICE, ground =>
+        servers::owner_restored(ground, SERVICE).await),
+    fault!("service's standby promoted after the switch", SERVICE, ground =>
+        ground.scene.contracts_cluster.fail_over().await),
+    fault!("banyan killed during a rollback", SERVICE, ground =>
+        deaths::during_a_hand_over(ground, MONOLITH).await),
+    fault!("banyan dead after a rollback's fence", SERVICE, ground =>
+        deaths::at(ground, "after-fence", MONOLITH).await),
+    fault!("banyan dead after a rollback's commit point", SERVICE, ground =>
+        deaths::at(ground, "after-commit-point", MONOLITH).await),
     fault!("rewrite at the service, then back", SERVICE, ground => {
         let (_, service) = ground.scene.superusers().await?;
         run(&service, "vacuum full contract_service.contracts").await?;
@@ -142,13 +209,6 @@ pub const FAULTS: &[Fault] = &[
         ground.hand_over(MONOLITH).await
     }),
 ];
-
-async fn run(client: &Client, statements: &str) -> Result<()> {
-    client
-        .batch_execute(statements)
-        .await
-        .with_context(|| statements.to_owned())
-}
 
 async fn killed(ground: &mut Ground) -> Result<()> {
     if let Some(mut serve) = ground.serve.take() {

@@ -1,13 +1,20 @@
 //! Where drills are held, and following what is printed there.
 
 use super::printed::{self, Printed};
+use super::site::{Networks, Site};
 use crate::banyan::answers::{Extraction, Stream};
 use crate::banyan::{CommandLine, Serve};
+use crate::cluster::Cluster;
 use crate::deadline;
-use crate::scene::{MONOLITH_DATABASE, Scene};
+use crate::process::Finished;
+use crate::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE, Scene};
+use crate::silent_network::SilentNetwork;
+use crate::small_disk::SmallDisk;
 use crate::workload::Workload;
 use anyhow::{Context, Result, bail, ensure};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 /// Within this time a person who follows what is printed has everything healthy.
 const HEALTHY_LIMIT: Duration = Duration::from_mins(2);
@@ -18,23 +25,75 @@ const MOST_REPEATS: usize = 3;
 /// How often a hand-over that is refused is tried again.
 const MOST_HANDOVERS: usize = 8;
 
+/// The sides, as commands name them.
+pub(super) const MONOLITH: &str = "monolith";
+pub(super) const SERVICE: &str = "service";
+
+/// Until what a drill waits for is there.
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
+
 /// What stands.
 pub struct Ground {
     pub(super) serve: Option<Serve>,
     pub(super) banyan: CommandLine,
     pub(super) scene: Scene,
+    /// Under the state directory, where one can be mounted.
+    pub(super) state_disk: Option<SmallDisk>,
+    networks: Networks,
+    /// Why the present drill could not be held here.
+    pub(super) skipped: Option<String>,
     /// What was run because it was printed, since this was cleared last.
     pub(super) followed: Vec<String>,
 }
 
 impl Ground {
-    pub(super) fn new(scene: Scene, banyan: CommandLine, serve: Serve) -> Self {
+    pub(super) fn new(site: Site, serve: Serve) -> Self {
         Self {
             serve: Some(serve),
-            banyan,
-            scene,
+            banyan: site.banyan,
+            scene: site.scene,
+            state_disk: site.state_disk,
+            networks: site.networks,
+            skipped: None,
             followed: Vec::new(),
         }
+    }
+
+    pub(super) fn cluster(&self, side: &str) -> &Cluster {
+        match side {
+            "service" => &self.scene.contracts_cluster,
+            _ => &self.scene.monolith_cluster,
+        }
+    }
+
+    pub(super) fn cluster_mut(&mut self, side: &str) -> &mut Cluster {
+        match side {
+            "service" => &mut self.scene.contracts_cluster,
+            _ => &mut self.scene.monolith_cluster,
+        }
+    }
+
+    /// What lies between banyan and a side's database.
+    pub(super) fn network(&self, side: &str) -> &SilentNetwork {
+        match side {
+            "service" => &self.networks.service,
+            _ => &self.networks.monolith,
+        }
+    }
+
+    pub(super) async fn superuser(&self, side: &str) -> Result<Client> {
+        let database = match side {
+            "service" => CONTRACTS_DATABASE,
+            _ => MONOLITH_DATABASE,
+        };
+        self.cluster(side).superuser(database).await
+    }
+
+    /// The drill cannot be held here, which is said.
+    #[expect(clippy::unnecessary_wraps, reason = "the last word of a drill")]
+    pub(super) fn skip(&mut self, why: &str) -> Result<()> {
+        self.skipped = Some(why.to_owned());
+        Ok(())
     }
 
     /// Starts `banyan serve` where it does not run.
@@ -91,6 +150,11 @@ impl Ground {
             Printed::Sql { database, text } => format!("{database}: {text}"),
         };
         let times = self.followed.iter().filter(|one| **one == line).count();
+        if times > 0 && matches!(printed, Printed::Sql { .. }) {
+            // It is done; what is printed is from before, until the next attempt.
+            self.banyan.run("resume", &["contracts"]).await?;
+            return Ok(());
+        }
         ensure!(
             times < MOST_REPEATS,
             "`{line}` was run {times} times and it still says: {message}"
@@ -149,15 +213,30 @@ impl Ground {
             if done.is_committed() {
                 return Ok(());
             }
-            let reason = done.reason().to_owned();
-            if printed::first(&reason).is_some_and(|one| one != see_status()) {
-                self.follow(&reason).await?;
-            }
+            self.follow_refusal(done.reason()).await?;
         }
         bail!(
             "no hand-over to the {to} was committed: {:?}",
             self.status().await?.last_handover
         );
+    }
+
+    /// Asks for a hand-over, without waiting for what comes of it.
+    pub(super) fn begin(&self, to: &str) -> JoinHandle<Result<Finished>> {
+        let verb = match to {
+            "service" => "switch",
+            _ => "rollback",
+        };
+        let banyan = self.banyan.clone();
+        tokio::spawn(async move { banyan.run(verb, &["contracts", "--yes"]).await })
+    }
+
+    /// Does what a refusal says, where it says something.
+    pub(super) async fn follow_refusal(&mut self, reason: &str) -> Result<()> {
+        if printed::first(reason).is_some_and(|one| one != see_status()) {
+            self.follow(reason).await?;
+        }
+        Ok(())
     }
 
     /// A hand-over that must be refused; says why.
@@ -187,6 +266,16 @@ impl Ground {
         .await
     }
 
+    /// Waits until a stream does not run, as everybody can see.
+    pub(super) async fn seen_in_trouble(&self) -> Result<()> {
+        deadline::until("a stream in trouble", HEALTHY_LIMIT, async || {
+            let now = self.status().await?;
+            let mut streams = now.streams();
+            Ok(streams.any(|stream| stream.trouble.is_some()).then_some(()))
+        })
+        .await
+    }
+
     /// Writes that clients send from now on are acknowledged.
     pub(super) async fn work_goes_on(&self, workload: &Workload) -> Result<()> {
         let view = workload.view();
@@ -212,4 +301,11 @@ fn is_well(now: &Extraction) -> bool {
         && trouble.is_none_or(|trouble| trouble.contains(HARMLESS))
         && now.streams().count() == 2
         && now.streams_run()
+}
+
+pub(super) async fn run(client: &Client, statements: &str) -> Result<()> {
+    client
+        .batch_execute(statements)
+        .await
+        .with_context(|| statements.to_owned())
 }

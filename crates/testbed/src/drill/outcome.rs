@@ -16,6 +16,8 @@ pub struct Verdict {
     pub followed: Vec<String>,
     /// Until all was healthy again.
     pub seconds: f64,
+    /// Why it could not be held here, if so.
+    pub skipped: Option<String>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
 }
@@ -50,16 +52,18 @@ impl DrillOutcome {
             .set_width(WIDTH);
         table.set_header(["drill", "what was printed and run", "s", ""].map(Cell::new));
         for one in &self.verdicts {
-            let verdict = match one.failure {
-                None => Cell::new("ok").fg(Color::Green),
-                Some(_) => Cell::new("FAILED").fg(Color::Red),
+            let verdict = match (&one.failure, &one.skipped) {
+                (Some(_), _) => Cell::new("FAILED").fg(Color::Red),
+                (None, Some(_)) => Cell::new("SKIPPED").fg(Color::Yellow),
+                (None, None) => Cell::new("ok").fg(Color::Green),
             };
             let seconds = format!("{:.0}", one.seconds);
             table.add_row(vec![
                 Cell::new(&one.drill),
-                Cell::new(match one.followed.as_slice() {
-                    [] => "nothing had to be".to_owned(),
-                    all => all.join("; "),
+                Cell::new(match (&one.skipped, one.followed.as_slice()) {
+                    (Some(why), _) => why.clone(),
+                    (None, []) => "nothing had to be".to_owned(),
+                    (None, all) => all.join("; "),
                 }),
                 Cell::new(seconds).set_alignment(CellAlignment::Right),
                 verdict,
