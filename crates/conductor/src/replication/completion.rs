@@ -2,6 +2,7 @@
 //! command, its failure a reason to try again or to give up.
 
 use super::{
+    retry::Retry,
     state::{Charge, Replication},
     work::{Finished, Work},
 };
@@ -25,7 +26,18 @@ impl Replication {
         result: Result<Finished, WorkError>,
     ) -> Result<(), JournalError> {
         match result {
-            Ok(finished) => self.done(finished).await,
+            Ok(finished) => {
+                if self
+                    .failed_work
+                    .take_if(|failed| *failed == work.name())
+                    .is_some()
+                {
+                    // Not all that gets done is an event, which would say so.
+                    self.trouble = None;
+                    self.retry = Retry::default();
+                }
+                self.done(finished).await
+            }
             Err(error) => self.failed(work, error).await,
         }
     }
@@ -218,6 +230,7 @@ impl Replication {
             return Ok(());
         }
         self.trouble = Some(error.to_string());
+        self.failed_work = Some(work.name());
         self.retry.failed();
         self.take_early().await?;
         match work {

@@ -26,6 +26,8 @@ pub(super) struct Replication {
     pub(super) lifecycle: Lifecycle,
     pub(super) charge: Charge,
     pub(super) trouble: Option<String>,
+    /// The work whose failure it is, by its name.
+    pub(super) failed_work: Option<&'static str>,
     pub(super) last_verify: Option<VerifyStatus>,
     /// Of the hand-over under way.
     timeline: Option<Timeline>,
@@ -116,6 +118,7 @@ impl Replication {
             lifecycle: history.iter().fold(Lifecycle::Planned, Lifecycle::evolve),
             charge: Charge::Unknown,
             trouble: None,
+            failed_work: None,
             early: Vec::new(),
             last_verify: reports.verify,
             timeline: None,

@@ -52,6 +52,14 @@ struct Scripted {
     recopies: Mutex<Vec<WorkError>>,
     /// From whom it was copied again.
     recopied: Mutex<Vec<Side>>,
+    /// How often dropping the triggers fails, and was tried.
+    unfencing: Mutex<Unfencing>,
+}
+
+#[derive(Default)]
+struct Unfencing {
+    fails: u32,
+    tried: u32,
 }
 
 impl Scripted {
@@ -64,6 +72,7 @@ impl Scripted {
             instance: Mutex::new(None),
             recopies: Mutex::new(Vec::new()),
             recopied: Mutex::new(Vec::new()),
+            unfencing: Mutex::default(),
         })
     }
 
@@ -170,6 +179,11 @@ impl Mover for Scripted {
     }
 
     async fn unfence(&self, _: Side) -> Result<(), WorkError> {
+        let mut unfencing = self.unfencing.lock().unwrap();
+        unfencing.tried += 1;
+        if unfencing.tried <= unfencing.fails {
+            return Err(WorkError::Transient("the session was ended".to_owned()));
+        }
         Ok(())
     }
 
@@ -422,6 +436,30 @@ async fn a_journal_that_cannot_be_written_ends_nothing() {
     let worker = conductor.workers()[&name()].clone();
     let started = tokio::time::timeout(LIMIT, worker.request(Request::Start)).await;
     started.unwrap().unwrap();
+    conductor.stop().await;
+}
+
+/// The session is ended while the triggers are dropped after a switch; the next attempt
+/// succeeds, and no event tells of it.
+#[tokio::test]
+async fn what_has_been_done_after_all_is_no_trouble() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    mover.unfencing.lock().unwrap().fails = 1;
+    let conductor = process.conductor(&mover).await;
+    let worker = &conductor.workers()[&name()];
+    worker.request(Request::Start).await.unwrap();
+    worker
+        .request(Request::HandOver(Side::Service))
+        .await
+        .unwrap();
+    let well = async {
+        while mover.unfencing.lock().unwrap().tried < 2 || worker.status().trouble.is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, well).await.unwrap();
+    assert_eq!(worker.status().phase, "switched");
     conductor.stop().await;
 }
 
