@@ -211,7 +211,7 @@ async fn the_slot_follows_the_row() -> Result<()> {
     ensure!(settled != begun);
     user.batch_execute("insert into unrelated (x) select n from generate_series(1, 1000) n")
         .await?;
-    deadline::until("progress without rows to be stored", Duration::from_secs(25), async || {
+    deadline::until("progress without rows to be stored", LIMIT, async || {
         let slot: bool = user
             .query_one(
                 "select confirmed_flush_lsn > $1::text::pg_lsn from pg_replication_slots where slot_name like '%forward'",
