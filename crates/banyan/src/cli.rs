@@ -208,13 +208,19 @@ enum Verb {
     /// lets it join; the next `banyan serve --take-over` copies it while the others
     /// are followed, and until then a switch is refused. Only while the monolith
     /// owns the extraction.
-    AddTable(ExtractionArgument),
+    AddTable {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// Take that back, where no `serve` has gone by such a plan yet.
+        #[arg(long)]
+        undo: bool,
+    },
     /// Have both databases refuse migrations of an extraction's tables for a while.
     ///
     /// For the time around a hand-over: a migration is refused with a reason,
     /// instead of stopping a stream. Rows are written as before, and indexes,
-    /// comments and grants pass. Needs event triggers, which a superuser makes once:
-    /// where they lack, it says how. It ends by itself.
+    /// comments and grants pass. Needs event triggers, which a superuser makes once
+    /// (`--sql`). It ends by itself.
     Freeze {
         #[command(flatten)]
         extraction: ExtractionArgument,
@@ -225,6 +231,9 @@ enum Verb {
         /// End it now.
         #[arg(long, conflicts_with = "lasts")]
         off: bool,
+        /// Print what a superuser runs in each of the two databases, once.
+        #[arg(long, conflicts_with_all = ["lasts", "off"])]
+        sql: bool,
     },
     /// Try now what a stream or a step waits to try again.
     ///
@@ -365,14 +374,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Start(ExtractionArgument { extraction }) => {
             commands::start(state, &extraction, json).await
         }
-        Verb::AddTable(ExtractionArgument { extraction }) => {
-            add_table::run(&read_plan(&shared.plan)?, &extraction, json).await
-        }
+        Verb::AddTable {
+            extraction: ExtractionArgument { extraction },
+            undo,
+        } => add_table::run(&read_plan(&shared.plan)?, &extraction, undo, json).await,
         Verb::Freeze {
             extraction: ExtractionArgument { extraction },
             lasts,
             off,
+            sql,
         } => {
+            if sql {
+                say!("{}", mover::objects::freeze::script().trim_end());
+                return Ok(());
+            }
             let lasts = (!off).then_some(lasts);
             freeze::run(&read_plan(&shared.plan)?, &extraction, lasts, json).await
         }

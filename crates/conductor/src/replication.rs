@@ -204,18 +204,18 @@ impl Replication {
                 self.agreed_recopy().map(|shown| Work::Recopy(shown.owner))
             }
             Lifecycle::Owned(_) if !self.following => Some(Work::Follow),
+            Lifecycle::Owned(_) if self.waits_for(Request::Resume) => Some(Work::Resume),
+            Lifecycle::Owned(_) if self.report_due => Some(Work::Report),
+            Lifecycle::Owned(owned) if self.unfenced != Some(owned.by) => {
+                Some(Work::Unfence(owned.by))
+            }
             Lifecycle::Owned(owned)
                 if owned.by == Side::Monolith && !self.context.mover.joining().is_empty() =>
             {
                 Some(Work::Join)
             }
-            Lifecycle::Owned(_) if self.waits_for(Request::Resume) => Some(Work::Resume),
-            Lifecycle::Owned(_) if self.report_due => Some(Work::Report),
             Lifecycle::Owned(owned) if self.waits_for(Request::Verify) => {
                 Some(Work::Verify(owned.by))
-            }
-            Lifecycle::Owned(owned) if self.unfenced != Some(owned.by) => {
-                Some(Work::Unfence(owned.by))
             }
             Lifecycle::Owned(_) | Lifecycle::Finished(_) => None,
         }

@@ -25,20 +25,27 @@ impl Mover {
     /// returns.
     pub async fn freeze(&self, lasts: Duration) -> Result<String, MoverError> {
         let (mut monolith, mut service) = self.begun_sessions().await?;
-        let mut wanted = Vec::new();
+        let mut unready = Vec::new();
         for session in [&mut monolith, &mut service] {
             schema::bring_up_to_date(session).await?;
             let side = session.side();
-            if let Some(statements) = freeze::wanted(&**session, side).await? {
-                wanted.push(format!("in the {side}'s database: {statements}"));
+            if !freeze::is_possible(&**session, side).await? {
+                unready.push(format!("the {side}'s"));
             }
         }
-        if !wanted.is_empty() {
+        if !unready.is_empty() {
+            let name = &self.extraction.name;
             return Err(MoverError::Data {
-                object: format!("extraction `{}`", self.extraction.name),
-                problem: "its tables can only be frozen by event triggers, which a superuser makes"
-                    .to_owned(),
-                remedy: format!("Run as one, {}", wanted.join(" and ")),
+                object: format!("extraction `{name}`"),
+                problem:
+                    "its tables can only be frozen by event triggers, which a superuser makes \
+                          once a database"
+                        .to_owned(),
+                remedy: format!(
+                    "Have one run in {} database what `banyan freeze {name} --sql` prints (`... | \
+                     psql DATABASE`)",
+                    unready.join(" and ")
+                ),
             });
         }
         let mut until = String::new();

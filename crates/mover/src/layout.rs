@@ -5,8 +5,9 @@
 //! |---|---|---|---|
 //! | schema `banyan` with `owner`, `stream`, `shape`, `fence()` | both | prepare | cancel, finish |
 //! | in it `published`, `declared`: what was begun with | both | prepare | cancel, finish |
-//! | in it `frozen`, `keep_shape()`: tables whose shape stays as it is | both | freeze | cancel, finish |
-//! | event triggers `banyan_freeze`, `banyan_freeze_drop` | both | a superuser | cancel, finish |
+//! | in it `frozen`: tables whose shape stays as it is | both | freeze | cancel, finish |
+//! | in it `keep_shape()`, event triggers `banyan_freeze`, `banyan_freeze_drop` | both | a superuser | cancel, finish |
+//! | role `banyan_freeze` | both | a superuser | a superuser |
 //! | in it `joining`: tables that were added to it | service | add-table | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
@@ -15,7 +16,6 @@
 //! | the same where both sides append | both | prepare | cancel |
 //! | the same where each side keeps its own | service | prepare | unfence |
 
-mod freeze;
 mod notes;
 
 use crate::database::sql;
@@ -37,13 +37,6 @@ pub const SHAPE_TABLE: &str = "create table if not exists banyan.shape (
     kept_at timestamptz not null default now(),
     primary key (extraction, relation)
 )";
-
-/// The event triggers by which tables are frozen, and their events. A superuser
-/// makes them.
-pub const FREEZE_TRIGGERS: [(&str, &str); 2] = [
-    ("banyan_freeze", "ddl_command_end"),
-    ("banyan_freeze_drop", "sql_drop"),
-];
 
 /// The first half of our advisory locks' keys; the second is the extraction's.
 pub const ADVISORY_CLASS: i32 = 0x0BA9_7A90;
@@ -298,12 +291,10 @@ begin
     return null;
 end
 $fence$;
-{keep_shape}
 grant usage on schema {SCHEMA} to public;
 grant select on all tables in schema {SCHEMA} to public;
 "#,
             notes = notes::tables(SCHEMA),
-            keep_shape = freeze::keep_shape(SCHEMA),
         )
     }
 

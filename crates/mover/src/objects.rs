@@ -6,7 +6,7 @@
 pub(crate) mod continuity;
 pub(crate) mod declared;
 pub(crate) mod fence;
-pub(crate) mod freeze;
+pub mod freeze;
 pub(crate) mod joining;
 pub(crate) mod key_range;
 pub mod notes;

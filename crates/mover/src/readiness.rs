@@ -66,15 +66,8 @@ impl Mover {
             Side::Monolith => (&monolith, &service),
             Side::Service => (&service, &monolith),
         };
-        let joining = joining::read(&*service, &self.extraction).await?;
-        for table in joining.lacking(&self.extraction, Side::Monolith) {
-            let remedy = format!(
-                "Wait until it is: `banyan status` shows how far it has come, and what hinders it. \
-                 Then `banyan verify {}`",
-                self.extraction.name
-            );
-            let problem = "it was added, and is not copied yet";
-            found.push(blocker(table.to_string(), problem, &remedy));
+        if from == Side::Monolith {
+            self.joining(&service, &mut found).await?;
         }
         if !found.is_empty() {
             return Ok(found);
@@ -95,6 +88,34 @@ impl Mover {
             }
         }
         Ok(found)
+    }
+
+    /// Tables that were let join and are not copied yet, also those that this plan
+    /// does not have: who goes by one that has them would find another owner.
+    async fn joining(&self, service: &Session, found: &mut Vec<Blocker>) -> Result<(), MoverError> {
+        let name = &self.extraction.name;
+        let planned = joining::read(&**service, &self.extraction).await?;
+        let planned = planned.lacking(&self.extraction, Side::Monolith);
+        for table in joining::all_lacking(&**service, name).await? {
+            let (problem, remedy) = match planned.iter().find(|one| sql::table(one) == table) {
+                Some(_) => (
+                    "it was added, and is not copied yet",
+                    format!(
+                        "Wait until it is: `banyan status` shows how far it has come, and what \
+                         hinders it. Then `banyan verify {name}`"
+                    ),
+                ),
+                None => (
+                    "it may join, and the plan that is gone by does not have it",
+                    format!(
+                        "Go by the plan that has it (`banyan serve --take-over`), or take that back: \
+                         `banyan add-table {name} --undo`"
+                    ),
+                ),
+            };
+            found.push(blocker(table, problem, &remedy));
+        }
+        Ok(())
     }
 
     /// Looks for tables that were dropped and made again under their names (the new

@@ -59,9 +59,9 @@ async fn a_forgotten_table_joins_under_load() -> Result<()> {
     }
     stage.serve(None).await?;
     deadline::until("the table to be copied", TRAFFIC_LIMIT, async || {
-        let status = stage.banyan.run("status", &["--json"]).await?.stdout;
         // Who does not follow yet does not know.
         let follows = stage.status().await?.forward.is_some();
+        let status = stage.banyan.run("status", &["--json"]).await?.stdout;
         Ok((follows && !status.contains("\"joining\"")).then_some(()))
     })
     .await?;

@@ -8,7 +8,12 @@ use plan::{Data, ExtractionName, Plan};
 use protocol::finding::{Finding, Severity};
 use serde_json::json;
 
-pub(super) async fn run(plan: &Plan, extraction: &str, json: bool) -> Result<(), Failure> {
+pub(super) async fn run(
+    plan: &Plan,
+    extraction: &str,
+    undo: bool,
+    json: bool,
+) -> Result<(), Failure> {
     let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
     let Some(found) = plan.extractions.get(&name) else {
         return Err(Failure::Refused(format!(
@@ -21,6 +26,17 @@ pub(super) async fn run(plan: &Plan, extraction: &str, json: bool) -> Result<(),
         )));
     };
     let mover = Mover::new(&name, data);
+    if undo {
+        let taken = mover.let_no_tables_join().await.map_err(Failure::refused)?;
+        if json {
+            return render::json(&json!({ "taken_back": taken }));
+        }
+        match taken.as_slice() {
+            [] => say!("No table may join `{name}` that is not being copied already."),
+            tables => say!("{} may not join `{name}` any more.", tables.join(", ")),
+        }
+        return Ok(());
+    }
     let mut findings = mover.check().await.map_err(Failure::refused)?;
     findings.retain(|finding: &Finding| finding.severity == Severity::Refuse);
     if !findings.is_empty() {

@@ -235,6 +235,10 @@ impl ports::Mover for LocalMover {
         let lacking = self.mover.lacking().await.map_err(work_error)?;
         self.joining
             .send_replace(lacking.iter().map(ToString::to_string).collect());
+        if !self.followers.run() {
+            // Whatever a follower of before may have told in its last moment.
+            self.applied.reset();
+        }
         self.followers.start(&self.mover, &claims, &self.applied);
         for direction in Direction::BOTH {
             self.followers.streams(direction).await?;

@@ -65,14 +65,18 @@ impl Replication {
             Finished::Unfenced(side) => self.unfenced = Some(side),
             Finished::Following => {
                 self.following = true;
+                if !self.context.mover.joining().is_empty() {
+                    // What was proven was proven of the tables before.
+                    self.last_verify = None;
+                    self.feed(Command::Verified(Verified::Never)).await?;
+                }
                 self.reply_done(|request| request == Request::Start);
                 self.reply_recopied();
             }
             Finished::Joined => {
+                // The stream may have gone back: nobody reads there before it has come on.
+                self.staleness.withdraw();
                 self.following = false;
-                self.last_verify = None;
-                // What was proven was proven of the tables before.
-                self.feed(Command::Verified(Verified::Never)).await?;
             }
             Finished::Recopied(recopied) => {
                 self.following = false;

@@ -17,6 +17,11 @@ pub(super) struct Staleness {
 }
 
 impl Staleness {
+    /// Reads go to the owner alone until the stream has applied what it lacks.
+    pub(super) fn withdraw(&mut self) {
+        self.withdrawn = true;
+    }
+
     /// Whether reads go to the owner alone. They come back once the stream runs
     /// and has applied what it missed, all but `lag` bytes.
     pub(super) fn withdraws(

@@ -47,7 +47,7 @@ pub(super) struct Replication {
     /// Requested before the first look at the databases had ended.
     pub(super) early: Vec<PendingRequest>,
     pub(super) retry: Retry,
-    staleness: Staleness,
+    pub(super) staleness: Staleness,
     /// Whether reads go to the owner alone because a stream is not well.
     reads_withdrawn: bool,
     status: watch::Sender<ExtractionStatus>,
@@ -309,6 +309,10 @@ impl Replication {
         }
         let lag = self.context.lag;
         let progress = self.context.mover.progress();
+        if !self.context.mover.joining().is_empty() {
+            // Of these the other side has nothing, or not all.
+            self.staleness.withdraw();
+        }
         let withdrawn = self
             .staleness
             .withdraws(&progress, owned.by, lag, Instant::now());

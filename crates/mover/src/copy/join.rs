@@ -31,7 +31,7 @@ use crate::{
     },
     error::MoverError,
     extraction::Mover,
-    layout::COPY_WORKERS,
+    layout::{COPY_WORKERS, SCHEMA},
     objects::{
         continuity, declared, fence,
         joining::{self, Stage},
@@ -41,7 +41,7 @@ use crate::{
     },
     prepare::first_fence,
 };
-use plan::TableName;
+use plan::{TableName, TableWrites};
 use protocol::{
     Lsn, Side,
     owner::{Owner, OwnerRow},
@@ -62,6 +62,13 @@ impl Mover {
             let row = owner::read(&**session, side, &self.extraction.name).await?;
             self.refuse_unless_followed(side, row.as_ref())?;
         }
+        // Refuses where the first copy has not ended.
+        if stream::read(&*service, Side::Service, &self.extraction.name)
+            .await?
+            .is_none()
+        {
+            return Err(self.not_followed());
+        }
         let mut moved =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
         let name = self.layout().publication();
@@ -74,12 +81,21 @@ impl Mover {
         schema::bring_up_to_date(&mut service).await?;
         let wrap = || MoverError::sql(Side::Service, "letting tables join");
         let transaction = lock_retry::begin(&mut service).await?;
+        let lock = format!("select 1 from {SCHEMA}.owner where extraction = $1 for update");
+        let name = &self.extraction.name;
+        transaction
+            .execute(&lock, &[&name.as_str()])
+            .await
+            .map_err(wrap())?;
+        let row = owner::read(&transaction, Side::Service, name).await?;
+        self.refuse_unless_followed(Side::Service, row.as_ref())?;
         let known = joining::read(&transaction, &self.extraction).await?;
         let new: Vec<MovedTable> = moved
             .iter()
             .filter(|table| known.stage(&table.mapping).is_none())
             .cloned()
             .collect();
+        self.refuse_split(&transaction, &new).await?;
         refuse_rows(&transaction, &new).await?;
         for table in &new {
             let monolith = table.name(Side::Monolith);
@@ -88,6 +104,47 @@ impl Mover {
         transaction.commit().await.map_err(wrap())?;
         let names = moved.iter().map(|table| table.name(Side::Monolith).clone());
         Ok(names.collect())
+    }
+
+    /// Takes back that tables may join, where nothing has come of it yet; says which,
+    /// by the monolith's names.
+    pub async fn let_no_tables_join(&self) -> Result<Vec<String>, MoverError> {
+        let mut service = Session::open(Side::Service, self.database(Side::Service)).await?;
+        schema::bring_up_to_date(&mut service).await?;
+        joining::take_back(&*service, &self.extraction.name).await
+    }
+
+    fn not_followed(&self) -> MoverError {
+        MoverError::Row {
+            extraction: self.extraction.name.clone(),
+            side: Side::Service,
+            epoch: protocol::Epoch::default(),
+            problem: "there is no stream that added tables could join".to_owned(),
+        }
+    }
+
+    /// Where each side keeps its own by now, the service could write such a table
+    /// before it is copied, and nothing of it would flow after it.
+    async fn refuse_split(
+        &self,
+        service: &Transaction<'_>,
+        tables: &[MovedTable],
+    ) -> Result<(), MoverError> {
+        let split = |table: &&MovedTable| table.mapping.writes == TableWrites::Split;
+        let Some(table) = tables.iter().find(split) else {
+            return Ok(());
+        };
+        if !owner::is_split(service, &self.extraction.name).await? {
+            return Ok(());
+        }
+        Err(MoverError::Data {
+            object: table.name(Side::Monolith).to_string(),
+            problem:
+                "the service has owned the extraction before, so that each side keeps its own \
+                      of a table with `writes: split`: nothing of it would be copied"
+                    .to_owned(),
+            remedy: "Leave it out of the plan, and fill the service's as you like".to_owned(),
+        })
     }
 
     /// The monolith owns, and its changes are followed: the state in which tables
@@ -112,8 +169,14 @@ impl Mover {
     }
 
     /// The plan's tables that were added and are not copied yet.
+    ///
+    /// None where the service owns: they join when it has been rolled back.
     pub async fn lacking(&self) -> Result<Vec<TableName>, MoverError> {
         let service = Session::open(Side::Service, self.database(Side::Service)).await?;
+        let row = owner::read(&*service, Side::Service, &self.extraction.name).await?;
+        if row.is_none_or(|row| row.owner != Owner::Monolith) {
+            return Ok(Vec::new());
+        }
         let joining = joining::read(&*service, &self.extraction).await?;
         Ok(joining.lacking(&self.extraction, Side::Monolith))
     }
@@ -153,9 +216,16 @@ impl Mover {
         if tables.is_empty() {
             return Ok(Vec::new());
         }
+        let (interrupted, new): (Vec<MovedTable>, Vec<MovedTable>) = tables
+            .iter()
+            .cloned()
+            .partition(|table| joining.stage(&table.mapping) == Some(Stage::Copying));
+        self.looked_at(&mut service, &new).await?;
         for session in [&mut monolith, &mut service] {
             self.admit(session, &tables, claims).await?;
         }
+        self.empty_interrupted(&mut service, &interrupted, claims)
+            .await?;
         self.publish_to_reverse(&mut monolith, &service, &tables, claims)
             .await?;
 
@@ -174,6 +244,43 @@ impl Mover {
         let names: Vec<TableName> = names(&tables, Side::Monolith);
         tracing::info!(extraction = %self.extraction.name, ?names, rows = copied.rows, "added");
         Ok(names)
+    }
+
+    /// Before anything of them is published: what cannot join is not begun.
+    async fn looked_at(&self, service: &mut Session, new: &[MovedTable]) -> Result<(), MoverError> {
+        let transaction = lock_retry::begin(service).await?;
+        self.refuse_split(&transaction, new).await?;
+        refuse_rows(&transaction, new).await
+    }
+
+    /// Takes away what an interrupted copy has left. Under the copy's origin, so that
+    /// it does not look like the service's own; and not truncated, since tables that
+    /// are there from the start may refer to them.
+    async fn empty_interrupted(
+        &self,
+        service: &mut Session,
+        tables: &[MovedTable],
+        claims: &Claims,
+    ) -> Result<(), MoverError> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let side = Side::Service;
+        let doing = "emptying the targets of an interrupted copy";
+        let wrap = || MoverError::sql(side, doing);
+        origins::take(service, &self.layout().copy_origin(0), doing).await?;
+        let transaction = lock_retry::begin(service).await?;
+        let claim = claims.service;
+        self.locked_for_copy(&transaction, side, Side::Monolith, claim, RowLock::Share)
+            .await?;
+        let unchecked = "set local session_replication_role = replica";
+        transaction.batch_execute(unchecked).await.map_err(wrap())?;
+        for table in tables {
+            let delete = format!("delete from {}", sql::table(table.name(side)));
+            transaction.batch_execute(&delete).await.map_err(wrap())?;
+        }
+        transaction.commit().await.map_err(wrap())?;
+        origins::leave(service).await
     }
 
     /// A side's part: the fence, the publication, and at the service empty tables.
@@ -225,12 +332,9 @@ impl Mover {
             notes::look_anew(&transaction, name).await?;
         } else {
             let joining = joining::read(&transaction, &self.extraction).await?;
-            let (ours, new): (Vec<MovedTable>, Vec<MovedTable>) = tables
-                .iter()
-                .cloned()
-                .partition(|table| joining.stage(&table.mapping) == Some(Stage::Copying));
+            let mut new = tables.to_vec();
+            new.retain(|table| joining.stage(&table.mapping) != Some(Stage::Copying));
             refuse_rows(&transaction, &new).await?;
-            emptied(&transaction, &ours).await?;
             for worker in 0..COPY_WORKERS {
                 let origin = layout.copy_origin(worker);
                 origins::create(&transaction, &origin)
@@ -306,7 +410,7 @@ impl Mover {
         parts: &[String],
         claims: &Claims,
     ) -> Result<(), MoverError> {
-        let (side, layout, name) = (Side::Service, self.layout(), &self.extraction.name);
+        let (side, name) = (Side::Service, &self.extraction.name);
         let wrap = || MoverError::sql(side, "finishing the copy of added tables");
         let transaction = lock_retry::begin(service).await?;
         self.lock_appended(&transaction, tables).await?;
@@ -316,17 +420,11 @@ impl Mover {
             .await?;
         self.open_for_appends(&transaction, monolith, tables)
             .await?;
-        if !self.extraction.appends() {
-            origins::drop_copy_origins(&transaction, &layout).await?;
-        }
+        // The copy's origins stay: of one that is dropped the server says nothing, and
+        // its rows would look like the service's own.
         let from = exported.position;
         let Some(others_from) = stream::go_back(&transaction, side, name, from).await? else {
-            return Err(MoverError::Row {
-                extraction: name.clone(),
-                side,
-                epoch: protocol::Epoch::default(),
-                problem: "there is no stream that added tables could join".to_owned(),
-            });
+            return Err(self.not_followed());
         };
         self.refuse_forgotten_log(monolith, from).await?;
         let joined = Stage::Joined { from, others_from };
@@ -355,19 +453,6 @@ impl Mover {
             _ => Ok(()),
         }
     }
-}
-
-/// Not truncated: tables that are there from the start may refer to them.
-async fn emptied(transaction: &Transaction<'_>, tables: &[MovedTable]) -> Result<(), MoverError> {
-    let doing = "emptying the targets of an interrupted copy";
-    let wrap = || MoverError::sql(Side::Service, doing);
-    let unchecked = "set local session_replication_role = replica";
-    transaction.batch_execute(unchecked).await.map_err(wrap())?;
-    for table in tables {
-        let delete = format!("delete from {}", sql::table(table.name(Side::Service)));
-        transaction.batch_execute(&delete).await.map_err(wrap())?;
-    }
-    Ok(())
 }
 
 fn names(tables: &[MovedTable], side: Side) -> Vec<TableName> {

@@ -34,7 +34,7 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     objects::{
-        continuity,
+        continuity::{self, Known},
         joining::{self, Joining},
         origins,
         owner::{self, Claims, RowLock},
@@ -46,7 +46,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use plan::{TableName, TableWrites};
 use protocol::{
-    Epoch, Side,
+    Epoch, Lsn, Side,
     stream::{Direction, StreamState},
 };
 use serde::Serialize;
@@ -207,6 +207,19 @@ impl Mover {
             return Err(no_stream(self, side, direction));
         }
         if side == Side::Service {
+            // A copy of added tables may have ended after all, as this began.
+            let now = joining::read(&**target, &self.extraction).await?;
+            if tables.iter().any(|table| now.lacks(&table.mapping))
+                || moved.iter().any(|table| {
+                    let there = tables.iter().any(|one| one.mapping == table.mapping);
+                    !there
+                        && now.stage(&table.mapping).is_some()
+                        && !now.lacks(&table.mapping)
+                        && table.mapping.writes != TableWrites::Split
+                })
+            {
+                return Err(joined_meanwhile(self));
+            }
             joining::forget_joined(&**target, &self.extraction.name).await?;
         }
         target.batch_execute("commit").await.map_err(wrap())?;
@@ -236,13 +249,19 @@ impl Mover {
         let cluster = slots::cluster(source).await?;
         let name = &self.extraction.name;
         let published = stream::published(&**target, target.side(), name).await?;
-        let unseen = row.unchanged;
         let lacking = joining.lacking(&self.extraction, source.side());
         let layout = self.layout();
-        let gap = continuity::gap(
-            source, &layout, &row, &published, &lacking, &cluster, unseen,
-        )
-        .await?;
+        let known = Known {
+            row: &row,
+            published: &published,
+            joining: &lacking,
+            had: match direction {
+                Direction::Forward => joining.had_until(),
+                Direction::Reverse => Lsn::default(),
+            },
+            unseen: row.unchanged,
+        };
+        let gap = continuity::gap(source, &layout, &known, &cluster).await?;
         Ok(gap.is_some() || self.publishes_otherwise(source, &lacking).await?)
     }
 
@@ -292,6 +311,9 @@ impl Mover {
         if !stream::begin_anew(&transaction, side, name, &beginning).await? {
             return Err(no_stream(self, side, direction));
         }
+        if side == Side::Service {
+            joining::forget_joined(&transaction, name).await?;
+        }
         let wrap = MoverError::sql(side, "beginning the stream anew");
         transaction.commit().await.map_err(wrap)
     }
@@ -303,6 +325,15 @@ fn no_stream(mover: &Mover, target: Side, direction: Direction) -> MoverError {
         side: target,
         epoch: Epoch::default(),
         problem: format!("there is no {} stream", direction.as_str()),
+    }
+}
+
+fn joined_meanwhile(mover: &Mover) -> MoverError {
+    MoverError::Data {
+        object: format!("extraction `{}`", mover.extraction.name),
+        problem: "tables were added to it while its rows were read, so nothing was changed"
+            .to_owned(),
+        remedy: "Do the same again".to_owned(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     error::{MoverError, ReplicationError},
     extraction::{Mover, ReplicatedExtraction},
     objects::{
-        continuity::{self, Gap},
+        continuity::{self, Gap, Known},
         joining,
         slots::{self, ClusterIdentity},
         stream::{self, Note, StreamRow},
@@ -28,7 +28,7 @@ use crate::{
 };
 use plan::TableName;
 use protocol::{
-    Side,
+    Lsn, Side,
     owner::{Claim, Owner},
     stream::Direction,
 };
@@ -98,11 +98,21 @@ pub(super) async fn open(
     let lacking = joining.lacking(mover.extraction(), side);
     let mut published = stream::published(&**applier.session(), target, extraction).await?;
     // What was read before the server ended may have been stored after it was back.
-    let unseen = row.unchanged.max(looked.elapsed());
-    let gap = continuity::gap(
-        &source, &layout, &row, &published, &lacking, &cluster, unseen,
-    )
-    .await?;
+    let known = Known {
+        row: &row,
+        published: "",
+        joining: &lacking,
+        had: match direction {
+            Direction::Forward => joining.had_until(),
+            Direction::Reverse => Lsn::default(),
+        },
+        unseen: row.unchanged.max(looked.elapsed()),
+    };
+    let before = Known {
+        published: &published,
+        ..known
+    };
+    let gap = continuity::gap(&source, &layout, &before, &cluster).await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
     if published.is_empty() {
         published = continuity::fingerprint(&source, &layout.publication()).await?;
@@ -111,18 +121,21 @@ pub(super) async fn open(
     let (name, publication) = (layout.slot(*direction), layout.publication());
     // What is not copied yet will be followed from a position that may be earlier
     // than that to which the others have come: the log is kept.
-    let keeps_log = *direction == Direction::Forward && !lacking.is_empty();
+    let keeps_log = *direction == Direction::Forward
+        && applier.owner() == Owner::Monolith
+        && !lacking.is_empty();
     let stored = match slots::find(&source, &name).await? {
         Some(slot) if keeps_log => slot.confirmed.min(row.position),
         _ => row.position,
     };
     let changes = connection.stream(&name, &publication, row.position, stored);
     let changes = bounded(side, changes).await?;
-    let unseen = row.unchanged.max(looked.elapsed());
-    let gap = continuity::gap(
-        &source, &layout, &row, &published, &lacking, &cluster, unseen,
-    )
-    .await?;
+    let known = Known {
+        published: &published,
+        unseen: row.unchanged.max(looked.elapsed()),
+        ..known
+    };
+    let gap = continuity::gap(&source, &layout, &known, &cluster).await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
     Ok(Opened {
         publication: PublishedThen {

@@ -98,20 +98,30 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Compares a stream's source with its row, and with what it published then.
-/// `joining`: tables that are only being added to the publication. `cluster`: as
-/// the server says it that is read from. `unseen`: for how long, at least, nobody has
-/// compared them.
+/// What a stream's target knows of its source.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) row: &'a StreamRow,
+    /// What was published when following began.
+    pub(crate) published: &'a str,
+    /// Tables that are only being added to the publication.
+    pub(crate) joining: &'a [TableName],
+    /// Up to where the source was followed, if that is further than the row: the
+    /// stream goes back where tables were added.
+    pub(crate) had: Lsn,
+    /// For how long, at least, nobody has compared them.
+    pub(crate) unseen: Duration,
+}
+
+/// Compares a stream's source with what is known of it. `cluster`: as the server
+/// says it that is read from.
 pub(crate) async fn gap(
     source: &Session,
     layout: &Layout,
-    row: &StreamRow,
-    published: &str,
-    joining: &[TableName],
+    known: &Known<'_>,
     cluster: &ClusterIdentity,
-    unseen: Duration,
 ) -> Result<Option<Gap>, MoverError> {
-    let side = source.side();
+    let (side, row) = (source.side(), known.row);
     let found = |what| Ok(Some(Gap { source: side, what }));
     if row.timeline == 0 {
         return found(Missing::LogEnded);
@@ -126,11 +136,9 @@ pub(crate) async fn gap(
             before,
         });
     }
-    if let Some(end) = log_ends_before(source, row.position, unseen).await? {
-        return found(Missing::LogEnds {
-            end,
-            position: row.position,
-        });
+    let position = row.position.max(known.had);
+    if let Some(end) = log_ends_before(source, position, known.unseen).await? {
+        return found(Missing::LogEnds { end, position });
     }
     let slot = layout.slot(Direction::from_source(side));
     match slots::find(source, &slot).await? {
@@ -145,7 +153,7 @@ pub(crate) async fn gap(
         }
         Some(_) => {}
     }
-    edited(source, layout, published, joining).await
+    edited(source, layout, known.published, known.joining).await
 }
 
 /// Whether the publication is another than it was when following began, but for

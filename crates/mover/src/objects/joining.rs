@@ -55,16 +55,39 @@ impl Joining {
         others.max().unwrap_or_default().max(own)
     }
 
+    /// Up to where the tables of the start had been followed, where the stream went
+    /// back for others.
+    pub(crate) fn had_until(&self) -> Lsn {
+        let had = self.0.values().map(|stage| match *stage {
+            Stage::Joined { others_from, .. } => others_from,
+            Stage::Allowed | Stage::Copying => Lsn::default(),
+        });
+        had.max().unwrap_or_default()
+    }
+
     /// The names on a side of the tables that are not copied yet.
     pub(crate) fn lacking(&self, extraction: &ReplicatedExtraction, side: Side) -> Vec<TableName> {
-        let tables = extraction.data.tables.iter();
-        let lacking = tables.filter(|table| self.lacks(table));
-        let name = |table: &TableMapping| match side {
-            Side::Monolith => table.monolith.clone(),
-            Side::Service => table.service.clone(),
-        };
-        lacking.map(name).collect()
+        names(extraction, side, |table| self.lacks(table))
     }
+
+    /// The same of all that were added.
+    pub(crate) fn added(&self, extraction: &ReplicatedExtraction, side: Side) -> Vec<TableName> {
+        names(extraction, side, |table| self.stage(table).is_some())
+    }
+}
+
+fn names(
+    extraction: &ReplicatedExtraction,
+    side: Side,
+    wanted: impl Fn(&TableMapping) -> bool,
+) -> Vec<TableName> {
+    let tables = extraction.data.tables.iter();
+    let wanted = tables.filter(|table| wanted(table));
+    let name = |table: &TableMapping| match side {
+        Side::Monolith => table.monolith.clone(),
+        Side::Service => table.service.clone(),
+    };
+    wanted.map(name).collect()
 }
 
 /// Reads those of the plan's tables that were added.
@@ -73,17 +96,12 @@ pub(crate) async fn read(
     extraction: &ReplicatedExtraction,
 ) -> Result<Joining, MoverError> {
     let wrap = || MoverError::sql(Side::Service, "reading which tables were added");
-    let table = format!("{SCHEMA}.joining");
-    // What an earlier version made has none.
-    let there = service
-        .query_one("select to_regclass($1) is not null", &[&table])
-        .await
-        .map_err(wrap())?;
-    if !there.get::<_, bool>(0) {
+    if !exists(service).await? {
         return Ok(Joining::default());
     }
     let select = format!(
-        "select relation, position::text, others_from::text from {table} where extraction = $1"
+        "select relation, position::text, others_from::text from {SCHEMA}.joining \
+         where extraction = $1"
     );
     let rows = service
         .query(&select, &[&extraction.name.as_str()])
@@ -110,6 +128,48 @@ pub(crate) async fn read(
         Some((table.monolith.clone(), *stage))
     });
     Ok(Joining(found.collect()))
+}
+
+/// The tables that may join, or are being copied, whatever the plan has; by the
+/// monolith's quoted names.
+pub(crate) async fn all_lacking(
+    service: &impl GenericClient,
+    extraction: &ExtractionName,
+) -> Result<Vec<String>, MoverError> {
+    let wrap = || MoverError::sql(Side::Service, "reading which tables were added");
+    if !exists(service).await? {
+        return Ok(Vec::new());
+    }
+    let select = format!(
+        "select relation from {SCHEMA}.joining \
+         where extraction = $1 and (position is null or position = '0/0') order by 1"
+    );
+    let rows = service.query(&select, &[&extraction.as_str()]).await;
+    Ok(rows.map_err(wrap())?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Takes back what was allowed, where nothing has come of it; says of what.
+pub(crate) async fn take_back(
+    service: &impl GenericClient,
+    extraction: &ExtractionName,
+) -> Result<Vec<String>, MoverError> {
+    let delete = format!(
+        "delete from {SCHEMA}.joining where extraction = $1 and position is null \
+         returning relation"
+    );
+    let rows = service.query(&delete, &[&extraction.as_str()]).await;
+    let wrap = MoverError::sql(Side::Service, "taking back which tables may join");
+    Ok(rows.map_err(wrap)?.iter().map(|row| row.get(0)).collect())
+}
+
+/// What an earlier version made has no such table.
+async fn exists(service: &impl GenericClient) -> Result<bool, MoverError> {
+    let table = format!("{SCHEMA}.joining");
+    let row = service
+        .query_one("select to_regclass($1) is not null", &[&table])
+        .await;
+    let wrap = MoverError::sql(Side::Service, "reading which tables were added");
+    Ok(row.map_err(wrap)?.get(0))
 }
 
 /// Lets a table join.

@@ -32,11 +32,16 @@ impl Mover {
         let joining = joining::read(&*service, &self.extraction).await?;
         for session in [&monolith, &service] {
             let side = session.side();
-            let joining = joining.lacking(&self.extraction, side);
             let name = &self.extraction.name;
             let Some(row) = owner::read(&**session, side, name).await? else {
                 continue;
             };
+            // One that was added, and that the publication lacks by now, is the stream's
+            // to tell. None joins while the service owns.
+            let mut joining = joining.added(&self.extraction, side);
+            if row.owner == Owner::Service {
+                joining.clear();
+            }
             let publication = self.layout().publication();
             let begun = publication::published(&**session, side, &publication).await?;
             let begun: BTreeSet<TableName> = begun.into_iter().collect();

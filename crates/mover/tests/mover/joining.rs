@@ -16,7 +16,7 @@ use std::{
     },
     time::Duration,
 };
-use testbed::deadline;
+use testbed::{cluster::Cluster, deadline};
 use tokio::{
     runtime::Handle,
     sync::watch,
@@ -125,6 +125,39 @@ impl Writing {
     }
 }
 
+/// Has the copy of so many added tables killed while it waits for a transaction at the
+/// service, and leaves there what one that came further would have.
+async fn killed(life: &Life, tables: usize) -> Result<()> {
+    let (mover, claims) = life.claimed();
+    let old = life.pair.superuser(Side::Service).await?;
+    old.batch_execute("begin; select txid_current()").await?;
+    {
+        let progress = watch::Sender::default();
+        let joining = mover.join(&claims, &progress, &|| ());
+        let copying = "select relation from banyan.joining where position = '0/0'";
+        let begun = deadline::until("the copy", LIMIT, async || {
+            let copying = life.pair.lines(Side::Service, copying).await?;
+            Ok((copying.len() == tables).then_some(()))
+        });
+        tokio::select! {
+            joined = joining => bail!("it did not wait: {joined:?}"),
+            begun = begun => begun?,
+        }
+    }
+    // Each a transaction, the second one under the copy's origin.
+    for statements in [
+        "commit; select pg_replication_origin_session_setup(roname) from pg_replication_origin \
+            where roname like '%' || current_database() || '%copy_0'",
+        "alter table svc.lines disable trigger all; \
+         insert into svc.lines values (1, 1, 1), (-5, 5, 5); \
+         alter table svc.lines enable always trigger banyan_fence",
+        "select pg_replication_origin_session_reset()",
+    ] {
+        old.batch_execute(statements).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_join_while_the_others_are_followed() -> Result<()> {
     let clusters = own_clusters().await?;
@@ -150,26 +183,7 @@ async fn tables_join_while_the_others_are_followed() -> Result<()> {
     // have been copied.
     let (mover, claims) = life.claimed();
     let progress = watch::Sender::default();
-    let old = life.pair.superuser(Side::Service).await?;
-    old.batch_execute("begin; select txid_current()").await?;
-    {
-        let joining = mover.join(&claims, &progress, &|| ());
-        let copying = "select relation from banyan.joining where position = '0/0'";
-        let begun = deadline::until("the copy", LIMIT, async || {
-            let copying = life.pair.lines(Side::Service, copying).await?;
-            Ok((copying.len() == 2).then_some(()))
-        });
-        tokio::select! {
-            joined = joining => bail!("it did not wait: {joined:?}"),
-            begun = begun => begun?,
-        }
-    }
-    old.batch_execute(
-        "commit; alter table svc.lines disable trigger all; \
-         insert into svc.lines values (1, 1, 1), (-5, 5, 5); \
-         alter table svc.lines enable always trigger banyan_fence",
-    )
-    .await?;
+    killed(&life, 2).await?;
     // The others are followed past the snapshot before the copy ends.
     let far = || {
         let further = async {
@@ -204,4 +218,55 @@ async fn tables_join_while_the_others_are_followed() -> Result<()> {
     life.same(Side::Monolith, &monolith, &service).await?;
     life.verified(Side::Monolith).await?;
     life.cancel().await
+}
+
+/// The service has owned the others before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_joins_after_a_way_back() -> Result<()> {
+    let clusters = own_clusters().await?;
+    let (mut life, _) = begin(&clusters, "returned").await?;
+    let plan = |tables: &[&str]| {
+        let url = |cluster: &Cluster| cluster.url(MOVER, "returned");
+        let (monolith, service) = (url(&clusters.monolith)?, url(&clusters.service)?);
+        plans::mover("returned", &monolith, &service, tables)
+    };
+    life.hand_over(Side::Monolith).await?;
+    life.hand_over(Side::Service).await?;
+
+    let split = plan(&["public.orders: { }", "public.audit: { writes: split }"])?;
+    let refused = split.let_tables_join().await.unwrap_err().to_string();
+    ensure!(refused.contains("keeps its own"), "{refused}");
+
+    // Who goes by the plan as it was does not hand over any more, until that is taken
+    // back.
+    let more = plan(&["public.orders: { }", "public.lines: { }"])?;
+    assert_eq!(more.let_tables_join().await?.len(), 1);
+    let blockers = life.pair.mover.blockers(Side::Monolith).await?;
+    let text = blockers.iter().map(ToString::to_string).collect::<String>();
+    ensure!(text.contains("add-table returned --undo"), "{text}");
+    assert_eq!(more.let_no_tables_join().await?.len(), 1);
+    let blockers = life.pair.mover.blockers(Side::Monolith).await?;
+    ensure!(blockers.is_empty(), "{blockers:?}");
+
+    more.let_tables_join().await?;
+    life.go_by(more).await;
+    killed(&life, 1).await?;
+    let (mover, claims) = life.claimed();
+    mover
+        .join(&claims, &watch::Sender::default(), &|| ())
+        .await?;
+    life.go_by(mover).await;
+    let user = life.pair.superuser(Side::Monolith).await?;
+    user.batch_execute("update lines set n = n + 1 where id < 50")
+        .await?;
+    let of = |schema: &str| format!("select t::text from {schema}.lines t order by 1");
+    life.same(Side::Monolith, &of("public"), &of("svc")).await?;
+    // What the copy wrote and took away is not taken for the service's own.
+    life.caught_up(Side::Service).await?;
+    let seen = life.pair.mover.seen().await?;
+    ensure!(seen.discarded.is_empty(), "{:?}", seen.discarded);
+    life.verified(Side::Monolith).await?;
+    life.hand_over(Side::Monolith).await?;
+    life.same(Side::Service, &of("public"), &of("svc")).await?;
+    Ok(())
 }

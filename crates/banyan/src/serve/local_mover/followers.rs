@@ -70,6 +70,11 @@ impl Followers {
             .get_or_insert_with(|| FollowerPair::start(mover, claims, applied));
     }
 
+    /// Whether they have been started, and not stopped.
+    pub(super) fn run(&self) -> bool {
+        self.running().is_some()
+    }
+
     /// Ends them as a kill would, which they are made for.
     pub(super) fn stop(&self) {
         let stopped = self.running().take();
