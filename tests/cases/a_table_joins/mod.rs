@@ -1,10 +1,13 @@
 //! A table that was forgotten joins an extraction under load, is handed over with the
 //! others and comes back; the process that copies it is replaced, and killed.
 
-use crate::stage::{Stage, TRAFFIC_LIMIT};
+use crate::stage::Stage;
 use anyhow::{Result, ensure};
-use std::fs;
+use std::{fs, time::Duration};
 use testbed::{deadline, scene::CONTRACTS_DATABASE};
+
+/// A join waits for each transaction that runs, of the clients and of the tests beside it.
+const LIMIT: Duration = Duration::from_mins(2);
 
 const TABLE: &str = "        public.contracts_contractevent:
           to: events
@@ -58,7 +61,7 @@ async fn a_forgotten_table_joins_under_load() -> Result<()> {
         serve.process().kill().await;
     }
     stage.serve(None).await?;
-    deadline::until("the table to be copied", TRAFFIC_LIMIT, async || {
+    deadline::until("the table to be copied", LIMIT, async || {
         // Who does not follow yet does not know.
         let follows = stage.status().await?.forward.is_some();
         let status = stage.banyan.run("status", &["--json"]).await?.stdout;

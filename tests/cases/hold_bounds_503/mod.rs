@@ -14,7 +14,7 @@ use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE};
 
 const HELD_REQUESTS: usize = 5;
 const CLIENTS: usize = 40;
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Between a client's requests; a client that was refused tries again soon.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,10 +28,13 @@ struct Sent {
 #[tokio::test(flavor = "multi_thread")]
 async fn hold_bounds_503() -> Result<()> {
     let stage = Stage::following_until(None, |plan| {
-        plan.replace(
-            "held-requests: 1000",
-            &format!("held-requests: {HELD_REQUESTS}"),
-        )
+        // The writer has to be no reason to refuse while it is looked for one.
+        plan.replace("hold: 10s", "hold: 25s")?
+            .replace("drain: 5s", "drain: 18s")?
+            .replace(
+                "held-requests: 1000",
+                &format!("held-requests: {HELD_REQUESTS}"),
+            )
     })
     .await?;
     // Keeps the switch from getting its lock: the hold lasts as long as it may.

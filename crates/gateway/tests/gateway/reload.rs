@@ -108,7 +108,9 @@ async fn what_cannot_be_reloaded_is_named_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_come_and_go_and_connections_stay() {
-    let (first, second) = (unused_address(), unused_address());
+    let (mut first, second) = (unused_address(), unused_address());
+    // Where no other test listens, once this one does not.
+    first.set_ip([127, 0, 0, 3].into());
     let listening = |address| format!("listeners: [{{ listen: \"{address}\" }}]");
     let reloading = Reloading::start(&listening(first), ROUTES).await;
     let mut kept = Client::connect(first).await;
