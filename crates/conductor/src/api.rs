@@ -169,9 +169,13 @@ async fn shadow(State(api): State<ApiState>, Path(name): Path<String>) -> Respon
 
 fn unknown(api: &ApiState, name: &str) -> Response {
     let known: Vec<_> = api.workers.keys().map(ToString::to_string).collect();
+    let known = match known.as_slice() {
+        [] => "it has none".to_owned(),
+        known => format!("it has {}", known.join(", ")),
+    };
     let error = format!(
-        "the plan has no extraction `{name}`; it has {}",
-        known.join(", ")
+        "the plan that the running `banyan serve` goes by has no extraction `{name}`; {known}. If it \
+         is in the file by now: `banyan serve --take-over`"
     );
     failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new())
 }

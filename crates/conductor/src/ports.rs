@@ -259,6 +259,9 @@ pub trait Mover: Send + Sync + 'static {
     async fn cancel(&self, empty: bool) -> Result<Cancellation, WorkError>;
     /// Removes everything of ours; the service keeps the data.
     async fn finish(&self) -> Result<(), WorkError>;
+    /// It is kept at the service: nothing flows to the monolith any more, and no
+    /// request waits for that.
+    fn nothing_flows_back(&self);
     /// Where everything is.
     fn progress(&self) -> Progress;
 }

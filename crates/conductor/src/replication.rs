@@ -94,6 +94,12 @@ impl Replication {
         mut requests: mpsc::Receiver<PendingRequest>,
         stop: CancellationToken,
     ) -> Result<(), JournalError> {
+        if matches!(
+            self.lifecycle,
+            Lifecycle::Finishing(_) | Lifecycle::Finished(_)
+        ) {
+            self.context.mover.nothing_flows_back();
+        }
         let ended = self.work(&mut requests, &stop).await;
         if let Err(error) = &ended {
             // What is not written down has not happened, and who is not in

@@ -136,6 +136,12 @@ pub struct HandoverId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lsn(pub u64);
 
+impl Lsn {
+    /// Behind every position. Of what has been applied: nothing flows any more, and
+    /// nothing is waited for.
+    pub const MAX: Self = Self(u64::MAX);
+}
+
 impl fmt::Display for Lsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)

@@ -85,8 +85,11 @@ async fn refused(stage: &Stage, verb: &str, words: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reads of many clients and a write.
+/// Reads of many clients, and what stays with the monolith, which waits for nothing.
 async fn everything_at_the_service(stage: &Stage) -> Result<()> {
+    let stays = Call::get("/api/parties").by(Some(1));
+    let answer = http_client::call(stage.gateway()?, &stays, TIMEOUT).await?;
+    ensure!(answer.status == 200, "{answer:?}");
     for reader in 1..=20 {
         let read = Call::get("/api/contracts").by(Some(reader));
         let answer = http_client::call(stage.gateway()?, &read, TIMEOUT).await?;

@@ -246,6 +246,10 @@ impl ports::Mover for LocalMover {
         Ok(())
     }
 
+    fn nothing_flows_back(&self) {
+        self.applied.all_of(Side::Service);
+    }
+
     fn joining(&self) -> Vec<String> {
         self.joining.borrow().clone()
     }

@@ -213,6 +213,7 @@ impl Replication {
                 self.reply(Request::is_cancel, &done);
             }
             Event::FinishBegan => {
+                self.context.mover.nothing_flows_back();
                 self.following = false;
                 let finished = Err(RequestError::Failed("it was finished".to_owned()));
                 self.reply(|request| request != Request::Finish, &finished);

@@ -124,6 +124,8 @@ impl Mover for Scripted {
         Ok(())
     }
 
+    fn nothing_flows_back(&self) {}
+
     fn joining(&self) -> Vec<String> {
         Vec::new()
     }

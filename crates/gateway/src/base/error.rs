@@ -9,7 +9,8 @@ pub enum StartError {
     /// Somebody listens there already.
     #[error(
         "the gateway cannot listen on {address}: the address is in use. \
-         Stop what listens there, or change `gateway.listen` or `gateway.listeners` in the plan"
+         If a `banyan serve` has it, take over from it (`banyan serve --take-over`): stopping it \
+         stops all traffic. Else stop what listens there, or change `gateway.listen` or `gateway.listeners` in the plan"
     )]
     AddressInUse {
         /// The address of the plan.

@@ -153,7 +153,10 @@ impl PresentedToken {
             }
             _ => false,
         };
-        let has_seen = || token.position.is_some_and(|position| position <= applied());
+        let has_seen = || {
+            let applied = applied();
+            applied == Lsn::MAX || token.position.is_some_and(|position| position <= applied)
+        };
         (is_written_there && !caught_up && !has_seen()).then_some(token)
     }
 }

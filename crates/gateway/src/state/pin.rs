@@ -107,6 +107,7 @@ impl Pin {
     /// at `applied`; one in flight may not.
     pub(crate) fn binds(&self, owner: Ownership, applied: Lsn) -> bool {
         self.owner == owner
+            && applied != Lsn::MAX
             && (self.in_flight > 0 || self.settled < self.answered || self.position > applied)
     }
 

@@ -246,6 +246,9 @@ impl Pins {
         client: Option<ClientId>,
     ) -> Vec<(Holder, Answered)> {
         let applied = self.applied(owner.side);
+        if applied == Lsn::MAX {
+            return Vec::new();
+        }
         let own = client.map_or(Holder::Keyless, Holder::Client);
         let overflow = client.map(|_| Holder::Overflow);
         let lapsed = self.start_has_lapsed();
@@ -313,7 +316,7 @@ impl Pins {
                     Some(Debt::Until(position)) => until = Some(position),
                 }
             }
-            if until.is_some_and(|position| position <= reached) {
+            if reached == Lsn::MAX || until.is_some_and(|position| position <= reached) {
                 return;
             }
             let lapsed = async {

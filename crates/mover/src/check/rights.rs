@@ -76,16 +76,23 @@ impl Mover {
         let Some(side) = error.lacks_rights() else {
             return error;
         };
-        let looking = tokio::time::timeout(LIMIT, Box::pin(self.missing_rights(side)));
-        match looking.await {
-            Ok(Ok(grants)) if !grants.is_empty() => MoverError::Rights {
-                side,
-                problem: error.to_string(),
-                grants: grants.join("; "),
-            },
-            // What is wrong is known; this only looks for more.
-            Ok(_) | Err(_) => error,
+        // Its session may have been ended with the one that has just failed.
+        for _ in 0..2 {
+            let looking = tokio::time::timeout(LIMIT, Box::pin(self.missing_rights(side)));
+            match looking.await {
+                Ok(Ok(grants)) if !grants.is_empty() => {
+                    return MoverError::Rights {
+                        side,
+                        problem: error.to_string(),
+                        grants: grants.join("; "),
+                    };
+                }
+                Ok(Err(_)) => {}
+                Ok(Ok(_)) | Err(_) => break,
+            }
         }
+        // What is wrong is known; this only looked for more.
+        error
     }
 
     async fn missing_rights(&self, side: Side) -> Result<Vec<String>, MoverError> {

@@ -44,6 +44,11 @@ impl AppliedPositions {
         }
     }
 
+    /// Nothing of a side's log will be applied any more: nobody waits for it.
+    pub(super) fn all_of(&self, source: Side) {
+        self.0[index(source)].send_replace(Lsn::MAX);
+    }
+
     /// Takes a follower's positions, until it ends or the task is aborted.
     pub(super) fn relay(&self, source: Side, follower: &Follower) -> JoinHandle<()> {
         let (mut from, to) = (follower.applied(), self.0[index(source)].clone());
