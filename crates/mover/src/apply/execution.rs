@@ -59,7 +59,9 @@ impl ApplyConflict {
                          has it",
                         sql::table(name)
                     ),
-                    None => "Drop the constraint if only this table has it".to_owned(),
+                    None => "Drop the constraint, or the unique index of that name, if only this \
+                             table has it"
+                        .to_owned(),
                 };
                 (
                     table,
