@@ -61,11 +61,10 @@ async fn a_forgotten_table_joins_under_load() -> Result<()> {
         serve.process().kill().await;
     }
     stage.serve(None).await?;
+    // Refused as long as the table is being added.
     deadline::until("the table to be copied", LIMIT, async || {
-        // Who does not follow yet does not know.
-        let follows = stage.status().await?.forward.is_some();
-        let status = stage.banyan.run("status", &["--json"]).await?.stdout;
-        Ok((follows && !status.contains("\"joining\"")).then_some(()))
+        let verified = stage.banyan.run("verify", &["contracts"]).await?;
+        Ok((verified.code == 0).then_some(()))
     })
     .await?;
     stage.settled("following", "monolith").await?;

@@ -14,7 +14,7 @@ use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE};
 
 const HELD_REQUESTS: usize = 5;
 const CLIENTS: usize = 40;
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Between a client's requests; a client that was refused tries again soon.
 const PAUSE: Duration = Duration::from_millis(50);

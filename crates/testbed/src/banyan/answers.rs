@@ -95,8 +95,11 @@ impl Extraction {
 
     /// Whether every stream there is does its work.
     pub fn streams_run(&self) -> bool {
-        self.streams()
-            .all(|stream| stream.trouble.is_none() && stream.state != "connecting")
+        // Right after a start nothing is followed yet.
+        let follows = matches!(self.phase.as_str(), "following" | "switched");
+        let both = self.forward.is_some() && self.reverse.is_some();
+        let fine = |stream: &Stream| stream.trouble.is_none() && stream.state != "connecting";
+        (both || !follows) && self.streams().all(fine)
     }
 
     /// The largest lag of the streams that are applying, in bytes and seconds.
