@@ -15,6 +15,7 @@ mod check;
 mod commands;
 mod finish;
 mod freeze;
+mod moved;
 mod reference;
 mod render;
 mod routes;

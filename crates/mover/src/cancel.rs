@@ -73,10 +73,7 @@ impl Mover {
     }
 
     async fn end(&self, empty: bool) -> Result<Cancelled, MoverError> {
-        let (mut monolith, mut service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (mut monolith, mut service) = self.sessions().await?;
         let removal = Removal::new(self, Ending::Cancel);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {

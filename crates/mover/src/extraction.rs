@@ -1,7 +1,11 @@
 //! What one mover moves: an extraction whose tables are replicated between two
 //! databases.
 
-use crate::{database::answering, error::MoverError, layout::Layout};
+use crate::{
+    database::{answering, session::Session},
+    error::MoverError,
+    layout::Layout,
+};
 use plan::{DatabaseUrl, ExtractionName, Replicate, TableMapping, TableName, TableWrites};
 use protocol::Side;
 
@@ -43,6 +47,14 @@ impl Mover {
             Side::Monolith => &self.extraction.data.databases.monolith,
             Side::Service => &self.extraction.data.databases.service,
         }
+    }
+
+    /// A session on each side, the monolith's first.
+    pub(crate) async fn sessions(&self) -> Result<(Session, Session), MoverError> {
+        tokio::try_join!(
+            Session::open(Side::Monolith, self.database(Side::Monolith)),
+            Session::open(Side::Service, self.database(Side::Service)),
+        )
     }
 
     /// Ends, with an error, when one of both databases has not answered for about

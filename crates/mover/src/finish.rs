@@ -10,7 +10,6 @@
 //! Killed anywhere, a repeat goes on.
 
 use crate::{
-    database::session::Session,
     error::MoverError,
     extraction::Mover,
     objects::{
@@ -18,17 +17,14 @@ use crate::{
         slots,
     },
 };
-use protocol::{ConductorId, Side, stream::Direction};
+use protocol::{ConductorId, stream::Direction};
 use uuid::Uuid;
 
 impl Mover {
     /// Ends an extraction that has switched. From the first slot that is dropped
     /// there is no way back. May be repeated.
     pub async fn finish(&self) -> Result<(), MoverError> {
-        let (mut monolith, mut service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (mut monolith, mut service) = self.sessions().await?;
         let removal = Removal::new(self, Ending::Finish);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {

@@ -67,10 +67,7 @@ impl Mover {
     }
 
     async fn begun_sessions(&self) -> Result<(Session, Session), MoverError> {
-        let sessions = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let sessions = self.sessions().await?;
         let name = &self.extraction.name;
         for session in [&sessions.0, &sessions.1] {
             if owner::read(&**session, session.side(), name)

@@ -11,7 +11,7 @@
 //! | in it `joining`: tables that were added to it | service | add-table | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
-//! | origins `banyan_<extraction>_copy_<worker>` | service | copy | its end; cancel where both sides append |
+//! | origins `banyan_<extraction>_copy_<worker>` | service | copy, join | the copy's end; cancel, finish where both sides append or tables joined |
 //! | trigger `banyan_fence` on each table | the side that is not the owner | prepare or fence | unfence |
 //! | the same where both sides append | both | prepare | cancel |
 //! | the same where each side keeps its own | service | prepare | unfence |

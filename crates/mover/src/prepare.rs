@@ -69,13 +69,7 @@ impl Mover {
         instance: InstanceId,
         conductor: ConductorId,
     ) -> Result<Claims, MoverError> {
-        let (mut monolith, mut service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
-        for session in [&monolith, &service] {
-            sessions::mark_at_work(session, &self.layout()).await?;
-        }
+        let (mut monolith, mut service) = sessions::both_at_work(self).await?;
         let tables =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
         self.prepare_side(&mut monolith, &tables, instance, conductor)

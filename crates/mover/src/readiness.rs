@@ -56,10 +56,7 @@ const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
 impl Mover {
     /// What prevents taking ownership from `from` now.
     pub async fn blockers(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
-        let (monolith, service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (monolith, service) = self.sessions().await?;
         let mut found = Vec::new();
         self.unpaired(&monolith, &service, &mut found).await?;
         let (source, target) = match from {

@@ -40,10 +40,7 @@ pub use report::{
     Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, TableVerified, VerifyProgress, VerifyReport,
 };
 
-use crate::{
-    catalog, database::session::Session, error::MoverError, extraction::Mover, objects::owner,
-    positions::Sampler,
-};
+use crate::{catalog, error::MoverError, extraction::Mover, objects::owner, positions::Sampler};
 use comparison::Comparison;
 use plan::TableWrites;
 use protocol::{Lsn, Side};
@@ -84,10 +81,7 @@ impl Mover {
         progress: &watch::Sender<VerifyProgress>,
     ) -> Result<VerifyReport, MoverError> {
         let started = Instant::now();
-        let (monolith, service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (monolith, service) = self.sessions().await?;
         let mut mappings = self.extraction.data.tables.clone();
         let mut left_out = Vec::new();
         if owner::is_split(&*service, &self.extraction.name).await? {

@@ -1,10 +1,9 @@
 //! `banyan add-table`: lets the tables join an extraction that the plan has more
 //! than it was begun with. Needs no `serve`; the next one copies them.
 
-use super::render;
+use super::{moved::mover_of, render};
 use crate::exit::Failure;
-use mover::Mover;
-use plan::{Data, ExtractionName, Plan};
+use plan::Plan;
 use protocol::finding::{Finding, Severity};
 use serde_json::json;
 
@@ -14,18 +13,8 @@ pub(super) async fn run(
     undo: bool,
     json: bool,
 ) -> Result<(), Failure> {
-    let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
-    let Some(found) = plan.extractions.get(&name) else {
-        return Err(Failure::Refused(format!(
-            "the plan has no extraction `{name}`"
-        )));
-    };
-    let Data::Replicate(data) = &found.data else {
-        return Err(Failure::Refused(format!(
-            "the data of `{name}` do not move (`mode: shared`): no table joins it"
-        )));
-    };
-    let mover = Mover::new(&name, data);
+    let mover = mover_of(plan, extraction)?;
+    let name = &mover.extraction().name;
     if undo {
         let taken = mover.let_no_tables_join().await.map_err(Failure::refused)?;
         if json {

@@ -1,10 +1,9 @@
 //! `banyan freeze`: has both databases refuse migrations of an extraction's tables
 //! for a while. Needs no `serve`.
 
-use super::render;
+use super::{moved::mover_of, render};
 use crate::exit::Failure;
-use mover::Mover;
-use plan::{Data, ExtractionName, Plan};
+use plan::Plan;
 use serde_json::json;
 use std::time::Duration;
 
@@ -14,14 +13,8 @@ pub(super) async fn run(
     lasts: Option<Duration>,
     json: bool,
 ) -> Result<(), Failure> {
-    let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
-    let data = plan.extractions.get(&name).map(|one| &one.data);
-    let Some(Data::Replicate(data)) = data else {
-        return Err(Failure::Refused(format!(
-            "the plan has no extraction `{name}` whose data move"
-        )));
-    };
-    let mover = Mover::new(&name, data);
+    let mover = mover_of(plan, extraction)?;
+    let name = &mover.extraction().name;
     let Some(lasts) = lasts else {
         let ended = mover.unfreeze().await.map_err(Failure::refused)?;
         if json {

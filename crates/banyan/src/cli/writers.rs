@@ -1,10 +1,10 @@
 //! `banyan writers`: who was seen to write the tables that move. Asks the
 //! monolith's database, so it needs no `serve`.
 
-use super::render;
+use super::{moved::mover_of, render};
 use crate::exit::Failure;
-use mover::{Mover, objects::notes::Writer, readiness::seen::Observations};
-use plan::{ExtractionName, Plan};
+use mover::{objects::notes::Writer, readiness::seen::Observations};
+use plan::Plan;
 
 pub(super) async fn run(
     plan: &Plan,
@@ -12,7 +12,7 @@ pub(super) async fn run(
     forget: Option<&str>,
     json: bool,
 ) -> Result<(), Failure> {
-    let mover = mover(plan, extraction)?;
+    let mover = mover_of(plan, extraction)?;
     if let Some(application) = forget {
         let forgotten = mover.forget_writer(application).await;
         let forgotten = forgotten.map_err(Failure::not_done)?;
@@ -28,19 +28,6 @@ pub(super) async fn run(
     }
     show(&seen, &mover.extraction().data.writers);
     Ok(())
-}
-
-fn mover(plan: &Plan, extraction: &str) -> Result<Mover, Failure> {
-    let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
-    let data = plan
-        .extractions
-        .get(&name)
-        .and_then(|one| one.data.replicate());
-    data.map(|data| Mover::new(&name, data)).ok_or_else(|| {
-        Failure::Refused(format!(
-            "the plan moves no data by an extraction `{extraction}`"
-        ))
-    })
 }
 
 fn show(seen: &Observations, declared: &[String]) {

@@ -55,8 +55,7 @@ impl Mover {
     /// with, and says which. Nothing else is changed: whoever goes by this plan adds
     /// them. May be repeated.
     pub async fn let_tables_join(&self) -> Result<Vec<TableName>, MoverError> {
-        let monolith = Session::open(Side::Monolith, self.database(Side::Monolith)).await?;
-        let mut service = Session::open(Side::Service, self.database(Side::Service)).await?;
+        let (monolith, mut service) = self.sessions().await?;
         for session in [&monolith, &service] {
             let side = session.side();
             let row = owner::read(&**session, side, &self.extraction.name).await?;
@@ -74,6 +73,14 @@ impl Mover {
         let name = self.layout().publication();
         let published = publication::published(&*monolith, Side::Monolith, &name).await?;
         let there = publication::published(&*service, Side::Service, &name).await?;
+        let planned: Vec<&TableName> = self.tables(Side::Monolith).collect();
+        if let Some(table) = published.iter().find(|table| !planned.contains(table)) {
+            return Err(MoverError::Data {
+                object: table.to_string(),
+                problem: "the extraction has begun with it, and the plan leaves it out".to_owned(),
+                remedy: "Write it as it was".to_owned(),
+            });
+        }
         moved.retain(|table| {
             !published.contains(table.name(Side::Monolith))
                 || !there.contains(table.name(Side::Service))
@@ -109,8 +116,7 @@ impl Mover {
     /// Takes back that tables may join, where nothing has come of it yet; says which,
     /// by the monolith's names.
     pub async fn let_no_tables_join(&self) -> Result<Vec<String>, MoverError> {
-        let mut service = Session::open(Side::Service, self.database(Side::Service)).await?;
-        schema::bring_up_to_date(&mut service).await?;
+        let service = Session::open(Side::Service, self.database(Side::Service)).await?;
         joining::take_back(&*service, &self.extraction.name).await
     }
 
@@ -202,13 +208,7 @@ impl Mover {
         progress: &watch::Sender<CopyProgress>,
         stop: &(dyn Fn() + Send + Sync),
     ) -> Result<Vec<TableName>, MoverError> {
-        let (mut monolith, mut service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
-        for session in [&monolith, &service] {
-            sessions::mark_at_work(session, &self.layout()).await?;
-        }
+        let (mut monolith, mut service) = sessions::both_at_work(self).await?;
         let joining = joining::read(&*service, &self.extraction).await?;
         let mut tables =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;

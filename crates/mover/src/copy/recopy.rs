@@ -46,7 +46,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use plan::{TableName, TableWrites};
 use protocol::{
-    Epoch, Lsn, Side,
+    Epoch, Side,
     stream::{Direction, StreamState},
 };
 use serde::Serialize;
@@ -65,6 +65,16 @@ pub struct Recopied {
     pub begun_anew: bool,
 }
 
+/// Which rows are brought over.
+struct Brought<'a> {
+    /// All tables, which are published.
+    moved: &'a [MovedTable],
+    /// Those whose rows flow.
+    tables: Vec<&'a MovedTable>,
+    /// Which were added, as this began.
+    joining: Joining,
+}
+
 /// Rows are written as the applier does: no triggers, no foreign keys.
 const SESSION: &str = "set session_replication_role = replica";
 
@@ -74,13 +84,7 @@ impl Mover {
     /// one begins anew and no row is touched. Nobody may follow meanwhile. May be
     /// repeated; dropping the future leaves what a kill would.
     pub async fn recopy(&self, claims: &Claims, owner: Side) -> Result<Recopied, MoverError> {
-        let (mut monolith, mut service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
-        for session in [&monolith, &service] {
-            sessions::mark_at_work(session, &self.layout()).await?;
-        }
+        let (mut monolith, mut service) = sessions::both_at_work(self).await?;
         self.refuse_appended()?;
         let moved =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
@@ -92,7 +96,7 @@ impl Mover {
             let own = split && table.mapping.writes == TableWrites::Split;
             !own && !joining.lacks(&table.mapping)
         };
-        let brought: Vec<&MovedTable> = moved.iter().filter(|table| flows(table)).collect();
+        let tables = moved.iter().filter(|table| flows(table)).collect();
         let (source, target) = match owner {
             Side::Monolith => (&mut monolith, &mut service),
             Side::Service => (&mut service, &mut monolith),
@@ -108,8 +112,13 @@ impl Mover {
             } else {
                 SnapshotSlot::Passing
             };
+            let brought = Brought {
+                moved: &moved,
+                tables,
+                joining,
+            };
             done = self
-                .bring_over(source, target, &moved, &brought, slot, claims)
+                .bring_over(source, target, &brought, slot, claims)
                 .await?;
         }
         if back {
@@ -139,17 +148,18 @@ impl Mover {
         &self,
         source: &mut Session,
         target: &Session,
-        moved: &[MovedTable],
-        tables: &[&MovedTable],
+        brought: &Brought<'_>,
         slot: SnapshotSlot,
         claims: &Claims,
     ) -> Result<Recopied, MoverError> {
         let mut done = Recopied::default();
+        let tables = brought.tables.as_slice();
         let (owner, side) = (source.side(), target.side());
         let direction = Direction::from_source(owner);
         let layout = self.layout();
         let published = match slot {
             SnapshotSlot::OfStream => {
+                let moved = brought.moved;
                 let published = self.publish_anew(source, moved, owner, claims).await?;
                 slots::drop_if_exists(source, &layout.slot(direction)).await?;
                 published
@@ -208,16 +218,7 @@ impl Mover {
         }
         if side == Side::Service {
             // A copy of added tables may have ended after all, as this began.
-            let now = joining::read(&**target, &self.extraction).await?;
-            if tables.iter().any(|table| now.lacks(&table.mapping))
-                || moved.iter().any(|table| {
-                    let there = tables.iter().any(|one| one.mapping == table.mapping);
-                    !there
-                        && now.stage(&table.mapping).is_some()
-                        && !now.lacks(&table.mapping)
-                        && table.mapping.writes != TableWrites::Split
-                })
-            {
+            if joining::read(&**target, &self.extraction).await? != brought.joining {
                 return Err(joined_meanwhile(self));
             }
             joining::forget_joined(&**target, &self.extraction.name).await?;
@@ -255,10 +256,7 @@ impl Mover {
             row: &row,
             published: &published,
             joining: &lacking,
-            had: match direction {
-                Direction::Forward => joining.had_until(),
-                Direction::Reverse => Lsn::default(),
-            },
+            had: joining.had_until(direction),
             unseen: row.unchanged,
         };
         let gap = continuity::gap(source, &layout, &known, &cluster).await?;

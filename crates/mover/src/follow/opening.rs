@@ -28,7 +28,7 @@ use crate::{
 };
 use plan::TableName;
 use protocol::{
-    Lsn, Side,
+    Side,
     owner::{Claim, Owner},
     stream::Direction,
 };
@@ -102,10 +102,7 @@ pub(super) async fn open(
         row: &row,
         published: "",
         joining: &lacking,
-        had: match direction {
-            Direction::Forward => joining.had_until(),
-            Direction::Reverse => Lsn::default(),
-        },
+        had: joining.had_until(*direction),
         unseen: row.unchanged.max(looked.elapsed()),
     };
     let before = Known {
@@ -171,11 +168,8 @@ impl PublishedThen {
 
     /// Fails where it was edited: changes may have been left out from then on.
     pub(super) async fn check(&self, source: &Session, owner: Owner) -> Result<(), MoverError> {
-        let edited = {
-            let layout = self.mover.layout();
-            continuity::edited(source, &layout, &self.published, &self.joining).await?
-        };
-        match edited {
+        let layout = self.mover.layout();
+        match continuity::edited(source, &layout, &self.published, &self.joining).await? {
             Some(gap) => Err(lost(&self.mover, self.direction, owner, &gap)),
             None => Ok(()),
         }

@@ -4,7 +4,7 @@
 //! extraction that an earlier version began has only its fences, which say it as
 //! long as they are up.
 
-use super::fence;
+use super::{fence, schema};
 use crate::{
     catalog::MovedTable,
     database::sql,
@@ -54,14 +54,7 @@ pub(crate) async fn read(
         .into_iter()
         .filter_map(|(table, word)| Some((sql::table(&table), by_word(&word)?)))
         .collect();
-    let there = client
-        .query_one(
-            "select to_regclass($1) is not null",
-            &[&format!("{SCHEMA}.declared")],
-        )
-        .await
-        .map_err(wrap())?;
-    if !there.get::<_, bool>(0) {
+    if !schema::has(client, side, "declared").await? {
         return Ok(found);
     }
     let select = format!("select relation, writes from {SCHEMA}.declared where extraction = $1");

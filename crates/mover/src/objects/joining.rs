@@ -6,9 +6,10 @@
 //! snapshot, if it had come further: of the added table what was committed since
 //! is applied, of the others what was committed since they had been followed to.
 
+use super::schema;
 use crate::{database::sql, error::MoverError, extraction::ReplicatedExtraction, layout::SCHEMA};
 use plan::{ExtractionName, TableMapping, TableName};
-use protocol::{Lsn, Side};
+use protocol::{Lsn, Side, stream::Direction};
 use std::collections::HashMap;
 use tokio_postgres::GenericClient;
 
@@ -43,7 +44,7 @@ impl Joining {
     /// will be by its copy.
     pub(crate) fn has_until(&self, table: &TableMapping) -> Lsn {
         let own = match self.stage(table) {
-            Some(Stage::Allowed | Stage::Copying) => return Lsn(u64::MAX),
+            Some(Stage::Allowed | Stage::Copying) => return Lsn::MAX,
             Some(Stage::Joined { from, .. }) => from,
             None => Lsn::default(),
         };
@@ -55,9 +56,12 @@ impl Joining {
         others.max().unwrap_or_default().max(own)
     }
 
-    /// Up to where the tables of the start had been followed, where the stream went
-    /// back for others.
-    pub(crate) fn had_until(&self) -> Lsn {
+    /// Up to where the tables of the start had been followed, where a direction's stream
+    /// went back for others: only that to the service does.
+    pub(crate) fn had_until(&self, direction: Direction) -> Lsn {
+        if direction == Direction::Reverse {
+            return Lsn::default();
+        }
         let had = self.0.values().map(|stage| match *stage {
             Stage::Joined { others_from, .. } => others_from,
             Stage::Allowed | Stage::Copying => Lsn::default(),
@@ -96,7 +100,7 @@ pub(crate) async fn read(
     extraction: &ReplicatedExtraction,
 ) -> Result<Joining, MoverError> {
     let wrap = || MoverError::sql(Side::Service, "reading which tables were added");
-    if !exists(service).await? {
+    if !schema::has(service, Side::Service, "joining").await? {
         return Ok(Joining::default());
     }
     let select = format!(
@@ -137,7 +141,7 @@ pub(crate) async fn all_lacking(
     extraction: &ExtractionName,
 ) -> Result<Vec<String>, MoverError> {
     let wrap = || MoverError::sql(Side::Service, "reading which tables were added");
-    if !exists(service).await? {
+    if !schema::has(service, Side::Service, "joining").await? {
         return Ok(Vec::new());
     }
     let select = format!(
@@ -153,6 +157,9 @@ pub(crate) async fn take_back(
     service: &impl GenericClient,
     extraction: &ExtractionName,
 ) -> Result<Vec<String>, MoverError> {
+    if !schema::has(service, Side::Service, "joining").await? {
+        return Ok(Vec::new());
+    }
     let delete = format!(
         "delete from {SCHEMA}.joining where extraction = $1 and position is null \
          returning relation"
@@ -160,16 +167,6 @@ pub(crate) async fn take_back(
     let rows = service.query(&delete, &[&extraction.as_str()]).await;
     let wrap = MoverError::sql(Side::Service, "taking back which tables may join");
     Ok(rows.map_err(wrap)?.iter().map(|row| row.get(0)).collect())
-}
-
-/// What an earlier version made has no such table.
-async fn exists(service: &impl GenericClient) -> Result<bool, MoverError> {
-    let table = format!("{SCHEMA}.joining");
-    let row = service
-        .query_one("select to_regclass($1) is not null", &[&table])
-        .await;
-    let wrap = MoverError::sql(Side::Service, "reading which tables were added");
-    Ok(row.map_err(wrap)?.get(0))
 }
 
 /// Lets a table join.
@@ -270,7 +267,7 @@ mod tests {
         assert_eq!(Joining::default().has_until(&old), Lsn(0));
 
         let copying = of(&[(&first, Stage::Copying)]);
-        assert_eq!(copying.has_until(&first), Lsn(u64::MAX));
+        assert_eq!(copying.has_until(&first), Lsn::MAX);
         assert_eq!(copying.has_until(&old), Lsn(0));
 
         // The others had come to 90 when the copy of 50 was whole.

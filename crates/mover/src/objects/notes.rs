@@ -4,6 +4,7 @@
 //! Durable: it outlasts restarts and take-overs. Rows past a fence are counted
 //! in the transaction that moves the stream past them, so each once.
 
+use super::schema;
 use crate::{error::MoverError, layout::SCHEMA};
 use plan::ExtractionName;
 use protocol::Side;
@@ -63,18 +64,6 @@ pub struct Looking {
     pub seconds: f64,
 }
 
-/// Whether this side has been prepared, and since there is such a table.
-async fn exists(client: &impl GenericClient, side: Side, table: &str) -> Result<bool, MoverError> {
-    let row = client
-        .query_one(
-            "select to_regclass($1) is not null",
-            &[&format!("{SCHEMA}.{table}")],
-        )
-        .await
-        .map_err(MoverError::sql(side, "looking for what was seen"))?;
-    Ok(row.get(0))
-}
-
 /// Counts rows that were written past the source's fence, in the transaction
 /// that moves the stream past them. `target` is the stream's.
 pub(crate) async fn add_discarded(
@@ -101,7 +90,7 @@ pub(crate) async fn discarded(
     target: Side,
     extraction: &ExtractionName,
 ) -> Result<Option<DiscardedRows>, MoverError> {
-    if !exists(client, target, "discarded").await? {
+    if !schema::has(client, target, "discarded").await? {
         return Ok(None);
     }
     let select = format!(
@@ -148,7 +137,7 @@ pub(crate) async fn writers(
     extraction: &ExtractionName,
 ) -> Result<Vec<Writer>, MoverError> {
     let side = Side::Monolith;
-    if !exists(client, side, "writer").await? {
+    if !schema::has(client, side, "writer").await? {
         return Ok(Vec::new());
     }
     let select = format!(
@@ -225,7 +214,7 @@ pub(crate) async fn forget_writer(
     extraction: &ExtractionName,
     application: &str,
 ) -> Result<u64, MoverError> {
-    if !exists(client, Side::Monolith, "writer").await? {
+    if !schema::has(client, Side::Monolith, "writer").await? {
         return Ok(0);
     }
     let delete = format!("delete from {SCHEMA}.writer where extraction = $1 and application = $2");
@@ -276,7 +265,7 @@ pub(crate) async fn looking(
     extraction: &ExtractionName,
 ) -> Result<Looking, MoverError> {
     let side = Side::Monolith;
-    if !exists(client, side, "observation").await? {
+    if !schema::has(client, side, "observation").await? {
         return Ok(Looking::default());
     }
     let select = format!(
@@ -299,7 +288,7 @@ pub(crate) async fn clear(
     side: Side,
     extraction: &ExtractionName,
 ) -> Result<(), MoverError> {
-    if !exists(client, side, "writer").await? {
+    if !schema::has(client, side, "writer").await? {
         return Ok(());
     }
     for table in ["discarded", "observation", "writer"] {

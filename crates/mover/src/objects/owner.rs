@@ -6,6 +6,7 @@
 //! transaction: so what passes a fence by a claim is exactly what holds the row
 //! locked as that claim's. A role passes no fence, not even ours.
 
+use super::schema;
 use crate::{
     error::MoverError,
     layout::{CLAIM_SETTING, SCHEMA, claim_text},
@@ -55,15 +56,7 @@ pub async fn read(
     extraction: &ExtractionName,
 ) -> Result<Option<OwnerRow>, MoverError> {
     let wrap = || MoverError::sql(side, "reading the ownership row");
-    let exists: bool = client
-        .query_one(
-            "select to_regclass($1) is not null",
-            &[&format!("{SCHEMA}.owner")],
-        )
-        .await
-        .map_err(wrap())?
-        .get(0);
-    if !exists {
+    if !schema::has(client, side, "owner").await? {
         return Ok(None);
     }
     let select = format!("select {COLUMNS} from {SCHEMA}.owner where extraction = $1");

@@ -8,6 +8,7 @@ use crate::{
     error::MoverError,
     layout::{ADVISORY_CLASS, Layout, SCHEMA},
 };
+use protocol::Side;
 use tokio_postgres::{Error, GenericClient, Transaction};
 
 /// Makes it, or makes it the one of this version. Others that do the same wait
@@ -48,6 +49,23 @@ pub(crate) async fn bring_up_to_date(session: &mut Session) -> Result<(), MoverE
             Err(error) => retry.wait_after(session, error).await?,
         }
     }
+}
+
+/// Whether a side's schema has a table: there may be none, or one that an earlier
+/// version made.
+pub(crate) async fn has(
+    client: &impl GenericClient,
+    side: Side,
+    table: &str,
+) -> Result<bool, MoverError> {
+    let row = client
+        .query_one(
+            "select to_regclass($1) is not null",
+            &[&format!("{SCHEMA}.{table}")],
+        )
+        .await
+        .map_err(MoverError::sql(side, "looking for a table of ours"))?;
+    Ok(row.get(0))
 }
 
 async fn is_current(client: &impl GenericClient) -> Result<bool, Error> {

@@ -8,6 +8,7 @@
 use crate::{
     database::session::{APPLICATION_NAME, Session},
     error::MoverError,
+    extraction::Mover,
     layout::{Layout, PRESENCE_CLASS, WORK_CLASS},
 };
 use protocol::stream::Direction;
@@ -69,6 +70,15 @@ pub(crate) async fn mark_at_work(session: &Session, layout: &Layout) -> Result<(
         .batch_execute(&at_work(layout))
         .await
         .map_err(MoverError::sql(session.side(), "marking a session"))
+}
+
+/// A session on each side that is at work, the monolith's first.
+pub(crate) async fn both_at_work(mover: &Mover) -> Result<(Session, Session), MoverError> {
+    let sessions = mover.sessions().await?;
+    for session in [&sessions.0, &sessions.1] {
+        mark_at_work(session, &mover.layout()).await?;
+    }
+    Ok(sessions)
 }
 
 /// Who is in charge, if anybody is.

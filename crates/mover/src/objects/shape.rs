@@ -6,6 +6,7 @@
 //! and a column that was dropped and made again is another one: both are seen
 //! only by comparing (see [`Kept::drift`]).
 
+use super::schema;
 use crate::{
     database::{session::Session, sql},
     error::MoverError,
@@ -155,14 +156,7 @@ pub async fn kept(
 ) -> Result<BTreeMap<String, Kept>, MoverError> {
     let side = session.side();
     let wrap = || MoverError::sql(side, "reading what the tables were made of");
-    let there = session
-        .query_one(
-            "select to_regclass($1) is not null",
-            &[&format!("{SCHEMA}.shape")],
-        )
-        .await
-        .map_err(wrap())?;
-    if !there.get::<_, bool>(0) {
+    if !schema::has(&**session, side, "shape").await? {
         return Ok(BTreeMap::new());
     }
     let select =

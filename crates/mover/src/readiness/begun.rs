@@ -25,10 +25,7 @@ impl Mover {
     /// with; nothing where it has not begun.
     pub async fn begun_otherwise(&self) -> Result<Vec<Finding>, MoverError> {
         let mut found = Vec::new();
-        let (monolith, service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (monolith, service) = self.sessions().await?;
         let joining = joining::read(&*service, &self.extraction).await?;
         for session in [&monolith, &service] {
             let side = session.side();

@@ -18,10 +18,7 @@ impl Mover {
     /// rewritten, which writes no change into the log, and columns that are
     /// others than they were.
     pub async fn unproven(&self) -> Result<Vec<Blocker>, MoverError> {
-        let (monolith, service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (monolith, service) = self.sessions().await?;
         let mappings = &self.extraction.data.tables;
         let moved = crate::catalog::moved_tables(mappings, &monolith, &service).await?;
         let mut found = Vec::new();

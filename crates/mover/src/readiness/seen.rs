@@ -33,10 +33,7 @@ pub struct Observations {
 impl Mover {
     /// All that was seen and not forgotten.
     pub async fn seen(&self) -> Result<Observations, MoverError> {
-        let (monolith, service) = tokio::try_join!(
-            Session::open(Side::Monolith, self.database(Side::Monolith)),
-            Session::open(Side::Service, self.database(Side::Service)),
-        )?;
+        let (monolith, service) = self.sessions().await?;
         read(self, &monolith, &mut Some(service)).await
     }
 

@@ -188,6 +188,11 @@ async fn a_plan_with_other_tables_is_refused_once_it_has_begun() -> Result<()> {
     };
     let text = refused().await?;
     ensure!(text.contains("`banyan start begun`"), "{text}");
+    ensure!(more.let_no_tables_join().await?.is_empty());
+    for side in Side::BOTH {
+        let ours = pair.lines(side, "select to_regnamespace('banyan')").await?;
+        ensure!(ours == ["()"], "{ours:?}");
+    }
     pair.prepare_and_copy().await?;
     let filled = pair.superuser(Side::Service).await?;
     filled.batch_execute("insert into svc.b values (1)").await?;
@@ -197,6 +202,12 @@ async fn a_plan_with_other_tables_is_refused_once_it_has_begun() -> Result<()> {
         "{text}"
     );
     filled.batch_execute("delete from svc.b").await?;
+    let other = crate::plans::mover("begun", &monolith, &service, &["public.b: {}"])?;
+    let text = other.let_tables_join().await.unwrap_err().to_string();
+    ensure!(
+        text.contains("public.a") && text.contains("leaves it out"),
+        "{text}"
+    );
     ensure!(pair.mover.begun_otherwise().await?.is_empty());
     let found = more.begun_otherwise().await?;
     ensure!(found.len() == 2, "{found:?}");
@@ -213,7 +224,6 @@ async fn a_plan_with_other_tables_is_refused_once_it_has_begun() -> Result<()> {
         text.contains("adds svc.b") && text.contains("banyan finish begun"),
         "{text}"
     );
-    let other = crate::plans::mover("begun", &monolith, &service, &["public.b: {}"])?;
     let text = other.begun_otherwise().await?[0].to_string();
     ensure!(
         text.contains("adds public.b and leaves out public.a"),
