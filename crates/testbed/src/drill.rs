@@ -80,6 +80,9 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
             if let Some(why) = &verdict.skipped {
                 tell(&format!("SKIPPED: {why}"));
             }
+            if let Some(why) = &verdict.failure {
+                tell(&format!("FAILED: {why}"));
+            }
             let failed = verdict.failure.is_some();
             verdicts.push(verdict);
             if failed {
@@ -97,8 +100,17 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
     if whole && let Err(error) = ground.healthy("the end").await {
         problems.push(format!("{error:#}"));
     }
-    let audit = auditor.audit(&claims).await.context("auditing")?;
-    problems.extend(audit.problems().iter().map(|&problem| problem.to_owned()));
+    let acknowledged = match auditor.audit(&claims).await {
+        Ok(audit) => {
+            problems.extend(audit.problems().iter().map(|&problem| problem.to_owned()));
+            audit.acknowledged as u64
+        }
+        // A drill that failed may have left it without the means.
+        Err(error) => {
+            problems.push(format!("nothing could be audited: {error:#}"));
+            0
+        }
+    };
     if finished.total.stale_reads > 0 {
         problems.push(format!("{} stale reads", finished.total.stale_reads));
     }
@@ -107,7 +119,7 @@ pub async fn run(settings: &Settings, tell: &(dyn Fn(&str) + Sync)) -> Result<Dr
         problems,
         requests: finished.total.requests,
         failed_requests: finished.total.failed,
-        acknowledged: audit.acknowledged as u64,
+        acknowledged,
     })
 }
 

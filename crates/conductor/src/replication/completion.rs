@@ -248,12 +248,19 @@ impl Replication {
             Work::Join => self.following = false,
             // The rows were copied; what is wrong with the streams, the status says.
             Work::Follow => self.reply_recopied(),
-            // Tried again until it works; those who wait are told why not
-            // when it is not the network's fault.
-            Work::Prepare(_) | Work::Copy if matches!(error, WorkError::Permanent(_)) => {
-                self.reply(|request| request == Request::Start, &failed);
-            }
             _ => {}
+        }
+        // It is tried again until it works; those who wait for it, or for what comes
+        // after it, are told why not when it is not the network's fault.
+        let comes_first = matches!(
+            work,
+            Work::Prepare(_) | Work::Copy | Work::Follow | Work::Join | Work::Unfence(_)
+        );
+        if comes_first && matches!(error, WorkError::Permanent(_)) {
+            self.reply(
+                |request| matches!(request, Request::Start | Request::Resume | Request::Verify),
+                &failed,
+            );
         }
         Ok(())
     }

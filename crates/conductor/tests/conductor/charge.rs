@@ -52,14 +52,9 @@ struct Scripted {
     recopies: Mutex<Vec<WorkError>>,
     /// From whom it was copied again.
     recopied: Mutex<Vec<Side>>,
-    /// How often dropping the triggers fails, and was tried.
-    unfencing: Mutex<Unfencing>,
-}
-
-#[derive(Default)]
-struct Unfencing {
-    fails: u32,
-    tried: u32,
+    /// What comes of dropping the triggers, one after the other; then it works.
+    unfencings: Mutex<Vec<WorkError>>,
+    unfenced: watch::Sender<bool>,
 }
 
 impl Scripted {
@@ -72,7 +67,8 @@ impl Scripted {
             instance: Mutex::new(None),
             recopies: Mutex::new(Vec::new()),
             recopied: Mutex::new(Vec::new()),
-            unfencing: Mutex::default(),
+            unfencings: Mutex::new(Vec::new()),
+            unfenced: watch::Sender::new(false),
         })
     }
 
@@ -181,11 +177,10 @@ impl Mover for Scripted {
     }
 
     async fn unfence(&self, _: Side) -> Result<(), WorkError> {
-        let mut unfencing = self.unfencing.lock().unwrap();
-        unfencing.tried += 1;
-        if unfencing.tried <= unfencing.fails {
-            return Err(WorkError::Transient("the session was ended".to_owned()));
+        if let Some(error) = self.unfencings.lock().unwrap().pop() {
+            return Err(error);
         }
+        self.unfenced.send_replace(true);
         Ok(())
     }
 
@@ -447,22 +442,44 @@ async fn a_journal_that_cannot_be_written_ends_nothing() {
 async fn what_has_been_done_after_all_is_no_trouble() {
     let process = Process::new();
     let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
-    mover.unfencing.lock().unwrap().fails = 1;
+    let ended = WorkError::Transient("the session was ended".to_owned());
+    mover.unfencings.lock().unwrap().push(ended);
     let conductor = process.conductor(&mover).await;
-    let worker = &conductor.workers()[&name()];
-    worker.request(Request::Start).await.unwrap();
-    worker
-        .request(Request::HandOver(Side::Service))
-        .await
-        .unwrap();
+    let worker = switched(&conductor).await;
     let well = async {
-        while mover.unfencing.lock().unwrap().tried < 2 || worker.status().trouble.is_some() {
+        while !*mover.unfenced.borrow() || worker.status().trouble.is_some() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(LIMIT, well).await.unwrap();
-    assert_eq!(worker.status().phase, "switched");
     conductor.stop().await;
+}
+
+/// A right is missing for what comes first; whoever asks for what comes then is told.
+#[tokio::test]
+async fn who_waits_behind_what_a_person_must_mend_is_told() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let refused = WorkError::Permanent("must be owner; run `grant x to y`".to_owned());
+    *mover.unfencings.lock().unwrap() = vec![refused; 100];
+    let conductor = process.conductor(&mover).await;
+    let worker = switched(&conductor).await;
+    let verified = tokio::time::timeout(LIMIT, worker.request(Request::Verify)).await;
+    let told = verified.unwrap().unwrap_err().to_string();
+    assert!(told.contains("run `grant x to y`"), "{told}");
+    mover.unfencings.lock().unwrap().clear();
+    let verified = tokio::time::timeout(LIMIT, worker.request(Request::Verify)).await;
+    verified.unwrap().unwrap();
+    conductor.stop().await;
+}
+
+async fn switched(conductor: &Conductor) -> conductor::Worker {
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let switch = Request::HandOver(Side::Service);
+    worker.request(switch).await.unwrap();
+    assert_eq!(worker.status().phase, "switched");
+    worker
 }
 
 /// Nothing is claimed, and the gateways are told nothing.
