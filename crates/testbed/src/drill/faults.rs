@@ -107,7 +107,7 @@ pub const FAULTS: &[Fault] = &[
     fault!("sessions ended during a switch", MONOLITH, ground =>
         sessions::ended_during_a_hand_over(ground, SERVICE).await),
     fault!("owner's role taken away at the monolith", MONOLITH, ground =>
-        rights::revoked(ground, MONOLITH, "revoke monolith_app from banyan").await),
+        rights::unprovable(ground, MONOLITH, "revoke monolith_app from banyan").await),
     fault!("select on a moved table taken away", MONOLITH, ground =>
         rights::unreadable(ground).await),
     fault!("usage of the service's schema taken away", MONOLITH, ground =>
