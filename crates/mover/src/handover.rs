@@ -43,7 +43,8 @@ use transaction::{ROW_TIMEOUT, begin, emit};
 /// it waits, readers queue behind it.
 const UNFENCE_LOCK_TIMEOUT: &str = "50ms";
 
-/// Beyond the limit of a fence, to ask who was in its way.
+/// Before the limit of a fence, to ask who was in its way: whoever waits for it gives
+/// up at the limit, and a fence that came about then would be too late.
 const NAMING: Duration = Duration::from_millis(250);
 
 impl Mover {
@@ -61,7 +62,8 @@ impl Mover {
     ) -> Result<(), MoverError> {
         let side = id.from;
         let fencing = async {
-            lock.strengthen(limit).await?;
+            lock.strengthen(limit.saturating_sub(NAMING.min(limit / 10)))
+                .await?;
             let session = lock.session();
             let row = self
                 .locked_for_handover(session, claims, id, side, RowLock::Update)
@@ -101,7 +103,7 @@ impl Mover {
             lock.mark_fenced();
             Ok(())
         };
-        match tokio::time::timeout(limit + NAMING, fencing).await {
+        match tokio::time::timeout(limit, fencing).await {
             Ok(done) => done,
             Err(_) => Err(MoverError::Deadline {
                 side,
