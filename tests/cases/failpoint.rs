@@ -35,6 +35,16 @@ pub(crate) async fn dies_and_settles(failpoint: &str, phase: &str, owner: &str) 
         "settled: {} owns, epoch {}, {:?}",
         owner, settled.epoch, settled.last_handover
     );
+    let ended = settled.last_handover.context("no hand-over is shown")?;
+    let outcome = if owner == "service" {
+        "committed"
+    } else {
+        "aborted"
+    };
+    ensure!(
+        (ended.outcome.as_str(), ended.epoch) == (outcome, 1),
+        "the hand-over that was interrupted is shown as {ended:?}"
+    );
     traffic.workload.begin_phase("settling");
     traffic.more_writes(20).await?;
 

@@ -79,7 +79,8 @@ pub struct HandoverStatus {
     pub reason: Option<String>,
     /// Its decision.
     pub epoch: u64,
-    /// From its beginning to its end.
+    /// From its beginning to its end; where the process ended in the middle, from
+    /// the next one's.
     pub total_ms: f64,
     /// What the gateways held for it.
     #[serde(flatten)]

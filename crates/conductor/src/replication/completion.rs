@@ -72,6 +72,7 @@ impl Replication {
                 }
                 self.reply_done(|request| request == Request::Start);
                 self.reply_recopied();
+                return self.take_early().await;
             }
             Finished::Joined => {
                 // The stream may have gone back: nobody reads there before it has come on.

@@ -59,6 +59,15 @@ impl Replication {
                 pending.reply(Err(RequestError::Failed(text.to_owned())));
                 return Ok(());
             }
+            // They are being started: no reason to turn it away.
+            Request::HandOver(_) | Request::RollBackUnverified
+                if self.trouble.is_none()
+                    && !self.following
+                    && matches!(self.lifecycle, Lifecycle::Owned(_)) =>
+            {
+                self.early.push(pending);
+                return Ok(());
+            }
             Request::HandOver(to) => Command::HandOver {
                 to,
                 nonce: Nonce(Uuid::new_v4()),

@@ -44,7 +44,8 @@ pub(super) struct Replication {
     pub(super) unfenced: Option<Side>,
     /// Taken, and replied to when what they ask for has ended.
     pub(super) waiting: Vec<PendingRequest>,
-    /// Requested before the first look at the databases had ended.
+    /// Requested before the first look at the databases had ended, or a hand-over
+    /// before the streams run.
     pub(super) early: Vec<PendingRequest>,
     pub(super) retry: Retry,
     pub(super) staleness: Staleness,
@@ -111,17 +112,25 @@ impl Replication {
         reports: Reports,
         status: watch::Sender<ExtractionStatus>,
     ) -> Self {
+        let lifecycle = history.iter().fold(Lifecycle::Planned, Lifecycle::evolve);
+        // One that a process before this one began: its times count from here.
+        let timeline = match &lifecycle {
+            Lifecycle::HandingOver { handover, .. } => {
+                Some(Timeline::begin(handover.epoch, handover.from))
+            }
+            _ => None,
+        };
         Self {
             name: context.extraction.name.clone(),
             context,
             began: Instant::now(),
-            lifecycle: history.iter().fold(Lifecycle::Planned, Lifecycle::evolve),
+            lifecycle,
             charge: Charge::Unknown,
             trouble: None,
             failed_work: None,
             early: Vec::new(),
             last_verify: reports.verify,
-            timeline: None,
+            timeline,
             last_handover: last_handover(history, reports.handover),
             cancelled: None,
             recopied: None,
@@ -196,6 +205,7 @@ impl Replication {
             Event::CancelBegan => {
                 self.following = false;
                 self.recopied = None;
+                self.waiting.append(&mut self.early);
                 let cancelled = Err(RequestError::Failed("it was cancelled".to_owned()));
                 self.reply(|request| !request.is_cancel(), &cancelled);
             }
@@ -215,6 +225,7 @@ impl Replication {
             Event::FinishBegan => {
                 self.context.mover.nothing_flows_back();
                 self.following = false;
+                self.waiting.append(&mut self.early);
                 let finished = Err(RequestError::Failed("it was finished".to_owned()));
                 self.reply(|request| request != Request::Finish, &finished);
             }

@@ -55,6 +55,8 @@ struct Scripted {
     /// What comes of dropping the triggers, one after the other; then it works.
     unfencings: Mutex<Vec<WorkError>>,
     unfenced: watch::Sender<bool>,
+    /// Whether the streams get started.
+    follows: watch::Sender<bool>,
 }
 
 impl Scripted {
@@ -69,6 +71,7 @@ impl Scripted {
             recopied: Mutex::new(Vec::new()),
             unfencings: Mutex::new(Vec::new()),
             unfenced: watch::Sender::new(false),
+            follows: watch::Sender::new(true),
         })
     }
 
@@ -117,6 +120,8 @@ impl Mover for Scripted {
     }
 
     async fn follow(&self) -> Result<(), WorkError> {
+        let mut follows = self.follows.subscribe();
+        follows.wait_for(|follows| *follows).await.unwrap();
         Ok(())
     }
 
@@ -149,7 +154,8 @@ impl Mover for Scripted {
     }
 
     async fn blockers(&self, _: Side) -> Result<Vec<String>, WorkError> {
-        Ok(Vec::new())
+        let unfollowed = (!*self.follows.borrow()).then(|| "it is not followed yet".to_owned());
+        Ok(unfollowed.into_iter().collect())
     }
 
     async fn unproven(&self) -> Result<Vec<String>, WorkError> {
@@ -480,6 +486,40 @@ async fn switched(conductor: &Conductor) -> conductor::Worker {
     worker.request(switch).await.unwrap();
     assert_eq!(worker.status().phase, "switched");
     worker
+}
+
+/// `banyan serve` has just come back, and somebody asks for a switch.
+#[tokio::test]
+async fn a_hand_over_waits_for_streams_that_are_being_started() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let first = process.conductor(&mover).await;
+    let worker = first.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    first.stop().await;
+    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
+    let rows = rows_of([instance, instance], mover.claimed_by().unwrap());
+    *mover.rows.lock().unwrap() = Ok(rows);
+    mover.follows.send_replace(false);
+    let second = process.conductor(&mover).await;
+    let worker = second.workers()[&name()].clone();
+    let asked = worker.request(Request::HandOver(Side::Service));
+    let started = async {
+        while worker.status().owner != "monolith" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // It has been looked at by now, whatever becomes of it.
+        let shift = Request::Shift(conductor::Shift::Reads(plan::Percent::ALL));
+        worker.request(shift).await.unwrap();
+        assert_eq!(worker.status().phase, "following");
+        mover.follows.send_replace(true);
+    };
+    let (asked, ()) = tokio::time::timeout(LIMIT, async { tokio::join!(asked, started) })
+        .await
+        .unwrap();
+    asked.unwrap();
+    assert_eq!(worker.status().phase, "switched");
+    second.stop().await;
 }
 
 /// Nothing is claimed, and the gateways are told nothing.
