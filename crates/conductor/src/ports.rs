@@ -188,6 +188,9 @@ pub struct StreamProgress {
     pub lag_bytes: u64,
     /// Age of the oldest change not yet applied.
     pub lag_seconds: f64,
+    /// Bytes of log that the source has to keep for it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_bytes: Option<u64>,
     /// Transactions applied since the start.
     pub transactions: u64,
     /// Rows applied since the start.

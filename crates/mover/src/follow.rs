@@ -91,11 +91,7 @@ impl Follower {
         let reporter = Arc::new(reporter);
         let stopping = CancellationToken::new();
         let again = Arc::new(Notify::new());
-        let lag = tokio::spawn(lag::sample(
-            mover.clone(),
-            direction.source(),
-            Arc::clone(&reporter),
-        ));
+        let lag = tokio::spawn(lag::sample(mover.clone(), direction, Arc::clone(&reporter)));
         let task = tokio::spawn(run(
             assignment,
             reporter,

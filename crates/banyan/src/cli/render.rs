@@ -190,11 +190,21 @@ fn shares(one: &ExtractionStatus) -> String {
     }
 }
 
+/// So much log a slot always keeps for a while; more is told.
+const TOLD_RETAINED: u64 = 256 << 20;
+
 fn streams(one: &ExtractionStatus) -> String {
     let word = |name: &str, stream: &Option<StreamProgress>| {
-        stream.as_ref().map(|stream| match &stream.trouble {
-            Some(_) => format!("{name} {}, see below", stream.state),
-            None => format!("{name} {}, {} B behind", stream.state, stream.lag_bytes),
+        stream.as_ref().map(|stream| {
+            let state = match &stream.trouble {
+                Some(_) => format!("{name} {}, see below", stream.state),
+                None => format!("{name} {}, {} B behind", stream.state, stream.lag_bytes),
+            };
+            let kept = stream
+                .retained_bytes
+                .filter(|bytes| *bytes >= TOLD_RETAINED);
+            let kept = kept.map(|bytes| format!("\nits slot keeps {} MiB of log", bytes >> 20));
+            state + &kept.unwrap_or_default()
         })
     };
     let both = [

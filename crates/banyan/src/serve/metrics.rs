@@ -98,6 +98,20 @@ impl Collector for Streams {
             let bytes = i64::try_from(stream.lag_bytes).unwrap_or(i64::MAX);
             ConstGauge::new(bytes).encode(lag.encode_family(&labels)?)?;
         }
+        let mut retained = encoder.encode_descriptor(
+            "banyan_slot_retained_bytes",
+            "Bytes of log that the source keeps for the stream's slot",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (name, direction, stream) in &rows {
+            let Some(bytes) = stream.retained_bytes else {
+                continue;
+            };
+            let labels = [("extraction", name.as_str()), ("direction", direction)];
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            ConstGauge::new(bytes).encode(retained.encode_family(&labels)?)?;
+        }
         let mut state = encoder.encode_descriptor(
             "banyan_stream_state",
             "What the stream does: 1 for that, 0 for everything else",

@@ -55,6 +55,9 @@ pub struct FollowStatus {
     /// clock; 0 when there is none. While it does not stream, an upper bound:
     /// how long ago everything was applied.
     pub lag_seconds: f64,
+    /// How many bytes of its log the source has to keep for the stream's slot, as
+    /// of the last answer; `None` where there is no slot, or it is lost.
+    pub retained_bytes: Option<u64>,
     /// Attempts that have ended.
     pub attempts: u64,
     /// Transactions of the source dealt with since the start.
@@ -115,6 +118,7 @@ impl Reporter {
             received: Lsn::default(),
             lag_bytes: 0,
             lag_seconds: 0.0,
+            retained_bytes: None,
             attempts: 0,
             transactions: 0,
             rows: 0,
@@ -244,6 +248,15 @@ impl Reporter {
         };
         let age = Duration::from_micros(age.unsigned_abs());
         self.measured(Some(end), age);
+    }
+
+    /// What the source keeps for the slot.
+    pub(super) fn retained(&self, bytes: Option<u64>) {
+        self.status.send_if_modified(|status| {
+            let changed = status.retained_bytes != bytes;
+            status.retained_bytes = bytes;
+            changed
+        });
     }
 
     /// The source does not say where its log ends.

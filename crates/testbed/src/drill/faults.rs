@@ -72,19 +72,19 @@ pub const FAULTS: &[Fault] = &[
     }),
     fault!("forward slot dropped", MONOLITH, ground => {
         let (monolith, _) = ground.scene.superusers().await?;
-        without_reader(&monolith, FORWARD, "select pg_drop_replication_slot($1)").await?;
+        without_reader(&monolith, FORWARD, "", "select pg_drop_replication_slot($1)").await?;
         ground.seen_to_fail().await
     }),
     fault!("forward slot made again by hand", MONOLITH, ground => {
         let (monolith, _) = ground.scene.superusers().await?;
-        without_reader(&monolith, FORWARD, "select pg_drop_replication_slot($1)").await?;
+        without_reader(&monolith, FORWARD, "", "select pg_drop_replication_slot($1)").await?;
         let make = "select pg_create_logical_replication_slot($1, 'pgoutput')";
         monolith.execute(make, &[&FORWARD]).await?;
         ground.seen_to_fail().await
     }),
     fault!("reverse slot dropped before the switch", MONOLITH, ground => {
         let (_, service) = ground.scene.superusers().await?;
-        without_reader(&service, REVERSE, "select pg_drop_replication_slot($1)").await?;
+        without_reader(&service, REVERSE, "", "select pg_drop_replication_slot($1)").await?;
         ground.seen_to_fail().await
     }),
     fault!("publication edited", MONOLITH, ground => {
@@ -160,12 +160,14 @@ pub const FAULTS: &[Fault] = &[
     }),
     fault!("reverse slot dropped after the switch", SERVICE, ground => {
         let (_, service) = ground.scene.superusers().await?;
-        without_reader(&service, REVERSE, "select pg_drop_replication_slot($1)").await?;
+        without_reader(&service, REVERSE, "", "select pg_drop_replication_slot($1)").await?;
         ground.seen_to_fail().await
     }),
     fault!("reverse slot advanced by hand", SERVICE, ground => {
         let (_, service) = ground.scene.superusers().await?;
-        without_reader(&service, REVERSE,
+        // Past a change that nobody has read.
+        let change = "update contract_service.contracts set title = title where id = 2";
+        without_reader(&service, REVERSE, change,
             "select pg_replication_slot_advance($1, pg_current_wal_lsn())").await?;
         ground.seen_to_fail().await
     }),
@@ -247,12 +249,14 @@ async fn new_column(client: &Client, table: &str) -> Result<String> {
     Ok(row.get(0))
 }
 
-/// Ends the slot's reader and runs a statement before it comes back.
-async fn without_reader(client: &Client, slot: &str, statement: &str) -> Result<()> {
+/// Ends the slot's reader, and before it comes back runs what comes first and then a
+/// statement on the slot, which fails where it has come back.
+async fn without_reader(client: &Client, slot: &str, first: &str, statement: &str) -> Result<()> {
     let end = "select pg_terminate_backend(active_pid) from pg_replication_slots \
         where slot_name = $1 and active_pid is not null";
     deadline::until("the slot to be free", LIMIT, async || {
         client.execute(end, &[&slot]).await?;
+        client.batch_execute(first).await?;
         Ok(client.execute(statement, &[&slot]).await.ok().map(drop))
     })
     .await

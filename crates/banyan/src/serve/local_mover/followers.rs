@@ -191,6 +191,7 @@ fn stream_progress(status: &FollowStatus) -> StreamProgress {
         trouble: status.problem(),
         lag_bytes: status.lag_bytes,
         lag_seconds: status.lag_seconds,
+        retained_bytes: status.retained_bytes,
         transactions: status.transactions,
         rows: status.rows,
     }

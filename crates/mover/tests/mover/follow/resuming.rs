@@ -74,6 +74,7 @@ async fn a_failed_stream_is_failed_until_it_is_past_the_cause() -> Result<()> {
     again.await?;
     let now = status(&forward, "a growing lag", |now| now.lag_seconds > 1.0).await?;
     ensure!(now.lag_bytes > 0, "{now:?}");
+    ensure!(now.retained_bytes >= Some(now.lag_bytes), "{now:?}");
     target.batch_execute(RELEASE).await?;
     forward.resume();
     scene.caught_up(&forward, Side::Monolith).await?;
