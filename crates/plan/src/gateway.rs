@@ -44,6 +44,10 @@ pub struct GatewayFile {
     /// Longest wait for a client's own last write (default 2s).
     #[serde(default)]
     pub(crate) pin_wait: Option<Text>,
+    /// What becomes of a request for the monolith whose client's own write has not
+    /// reached it after `pin-wait` (default `refuse`).
+    #[serde(default)]
+    pub(crate) pin_expired: PinExpired,
     /// Longest wait for the head of an answer (default 30s).
     #[serde(default)]
     pub(crate) first_byte: Option<Text>,
@@ -112,6 +116,17 @@ pub struct GatewayFile {
     pub(crate) status: Option<StatusFile>,
 }
 
+/// What becomes of a request that has waited for its client's own write in vain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinExpired {
+    /// It is answered 503: nobody sees the state before what they wrote.
+    #[default]
+    Refuse,
+    /// It goes to the monolith as it is, which may lack that write.
+    Pass,
+}
+
 /// The gateway's settings.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -122,6 +137,8 @@ pub struct Gateway {
     /// How long a request waits for its client's last write to reach the side
     /// that it must go to, before it is answered 503.
     pub pin_wait: Duration,
+    /// What becomes of it then.
+    pub pin_expired: PinExpired,
     /// How long an upstream may take until the head of its answer.
     pub first_byte: Duration,
     /// How long an idle upstream connection is kept. Must be shorter than the
@@ -199,6 +216,7 @@ pub(crate) fn resolve(
         listen,
         workers,
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
+        pin_expired: file.pin_expired,
         first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
         access,

@@ -27,6 +27,8 @@ pub struct GatewayRoute {
     pub rewrite: Rewrite,
     /// Whether the upstream gets the client's `Host` or its own address.
     pub preserve_host: bool,
+    /// Whether they wait until the monolith has what their client wrote elsewhere.
+    pub own_writes: bool,
     /// What is demanded of its requests, over what is demanded of all.
     pub policies: Policies,
     /// Who of its clients goes elsewhere.

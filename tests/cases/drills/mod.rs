@@ -1,5 +1,6 @@
 //! A short selection of `./x drill`: failures of which each needs another way
-//! out, mended by nothing but what is printed, under load.
+//! out, mended by nothing but what is printed, under load; and disks that are really
+//! full, where this user may mount some.
 
 use anyhow::{Result, ensure};
 use testbed::drill::{self, Settings};
@@ -11,6 +12,8 @@ async fn what_is_printed_mends_it() -> Result<()> {
         "constraint of the service's only",
         "undeclared writer before a switch",
         "reverse slot dropped after the switch",
+        "service's disk full",
+        "state directory's disk full",
     ];
     let settings = Settings {
         only: only.map(str::to_owned).to_vec(),

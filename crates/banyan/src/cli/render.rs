@@ -104,7 +104,8 @@ pub(super) fn status(status: &Status) {
         let stuck = |stream: &StreamProgress| stream.trouble.is_some();
         if one.owner == Side::Service.as_str() && one.progress.reverse.as_ref().is_some_and(stuck) {
             let refused = "until that is mended, requests that stay with the monolith get 503 where \
-                           their client has written here; after a restart of `banyan serve`, all do";
+                           their client has written here; after a restart of `banyan serve`, all do \
+                           (`gateway.pin-expired` in the plan and `banyan reload` change that)";
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", refused));
         }
         if let Some(trouble) = &one.trouble {

@@ -50,7 +50,8 @@ pub(crate) async fn to(
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
-    if upstream == UpstreamIndex::MONOLITH {
+    let has_own_writes = route.is_none_or(|passthrough| passthrough.route.own_writes);
+    if upstream == UpstreamIndex::MONOLITH && has_own_writes {
         let client = caller.client(&parts.headers, &parts.uri);
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
             body.refuse(parts).await;

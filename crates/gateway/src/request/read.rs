@@ -10,7 +10,7 @@ use super::{
     resend::{self, Sends},
     stale_answer::Keeping,
 };
-use crate::request::{read_your_writes::wait, shadow};
+use crate::request::shadow;
 use crate::{
     base::{
         index::{RouteIndex, UpstreamIndex},
@@ -154,7 +154,7 @@ async fn verdict(
         if verdict.side == Side::Service && has_own_data {
             return Ok(verdict);
         }
-        let debts = wait::debts(worker, client);
+        let debts = wait.debts(worker, client);
         if debts.is_empty() {
             return Ok(verdict);
         }

@@ -21,7 +21,6 @@ use super::{
     replayable::{self, is_idempotent},
     resend::{self, Sends},
 };
-use crate::request::read_your_writes::wait;
 use crate::{
     base::{
         deadline::timeout,
@@ -364,7 +363,7 @@ pub(crate) async fn admit(
             }
             WriteVerdict::Forward(right) => {
                 let debts = if right.is_on_monolith_data() {
-                    wait::debts(worker, client)
+                    wait.debts(worker, client)
                 } else {
                     Vec::new()
                 };

@@ -16,6 +16,7 @@ use crate::{
             batch::{self, BatchVerdict},
             routing,
         },
+        read_your_writes::wait,
     },
     routing::{
         decision::{self, ReadVerdict, Right, Why, WriteVerdict},
@@ -28,7 +29,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{Request, request::Parts};
-use plan::{MethodKind, Percent};
+use plan::{MethodKind, Percent, PinExpired};
 use serde::Serialize;
 use std::{fmt::Write as _, net::IpAddr};
 
@@ -126,10 +127,27 @@ pub(crate) fn explain(
         tunnel: None,
     };
     let client = caller.client(&parts.headers, &parts.uri);
-    let (to, why) = match touched[..] {
+    let (to, mut why) = match touched[..] {
         [Part { place, kind }] => alone(config, place, kind, client),
         _ => together(config, &touched, client),
     };
+    let waits = touched.iter().all(|part| match part.place {
+        Place::Route(passthrough) => config.table.passthrough(passthrough).route.own_writes,
+        Place::Extraction(_) | Place::Elsewhere => true,
+    });
+    if waits && to.as_deref() == Some("monolith") && !wait::debts(config, client).is_empty() {
+        let settings = &config.settings;
+        let _ = write!(
+            why,
+            "; first it waits until the monolith has what its client wrote at a service, \
+             {} after {:?}",
+            match settings.pin_expired {
+                PinExpired::Refuse => "503",
+                PinExpired::Pass => "and goes on without",
+            },
+            settings.pin_wait
+        );
+    }
     let each = |text: &dyn Fn(Place) -> Option<String>| {
         let all: Vec<_> = touched.iter().filter_map(|part| text(part.place)).collect();
         (!all.is_empty()).then(|| all.join(" and "))

@@ -1,6 +1,7 @@
 //! A client sees what it wrote.
 
 use crate::support::*;
+use http::Request;
 use plan::CohortKey;
 use protocol::{Side, routing::Writes};
 
@@ -160,6 +161,49 @@ async fn that_wait_has_a_bound() {
     assert_eq!(bed.monolith.count(), 0);
     // Its own routes have a choice of side and need not wait.
     assert_eq!(bed.get(PATH, USER).await.side(), Some("service"));
+}
+
+/// The stream to the monolith is dead, and the team would rather have its users see
+/// old data than nothing; some routes use none of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_says_who_waits_and_what_becomes_of_it() {
+    const ROUTE: &str = "  routes: { about: { to: monolith, path: /about, own-writes: false } }\n";
+    const PASSING: &str = "  routes: { about: { to: monolith, path: /about, own-writes: false } }\n  \
+                           pin-expired: pass\n";
+    for (gateway, then) in [(ROUTE, 503), (PASSING, 200)] {
+        let knobs = Knobs {
+            pin_wait: "150ms",
+            gateway,
+            ..Knobs::default()
+        };
+        let bed = Bed::start(knobs, TO_SERVICE, 100).await;
+        bed.mover.position(Some(50));
+        let sampled = bed.mover.samples(Side::Service);
+        bed.post(PATH, USER, "contract").await;
+        until("it is sampled", || {
+            bed.mover.samples(Side::Service) > sampled
+        })
+        .await;
+        assert_eq!(bed.get("/about", USER).await.status, 200);
+        assert!(!bed.metrics().contains("banyan_pin_waits_total"));
+        let why = |path: &str| {
+            let request = Request::get(path)
+                .header("host", "shop.example")
+                .header("x-user-id", "writer");
+            let request = request.body(bytes::Bytes::new()).unwrap();
+            let address = "127.0.0.1".parse().unwrap();
+            bed.gateway.explain(request, address).unwrap().why
+        };
+        assert!(!why("/about").contains("waits"), "{}", why("/about"));
+        let told = if then == 503 { "503 after" } else { "goes on" };
+        let stays = why("/api/documents");
+        assert!(stays.contains(told), "{stays}");
+        let answer = bed.post("/api/documents", USER, "document").await;
+        assert_eq!(answer.status, then);
+        bed.mover.applied(Side::Service, 50);
+        assert_eq!(bed.post("/api/documents", USER, "").await.status, 200);
+        assert!(!why("/api/documents").contains("waits"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,10 @@ pub struct GatewayRouteFile {
     /// Send the client's `Host` rather than the upstream's (default true).
     #[serde(default)]
     pub(crate) preserve_host: Option<bool>,
+    /// Wait until the monolith has what the client wrote at services (default true).
+    /// `false` where its requests use no table that moves.
+    #[serde(default)]
+    pub(crate) own_writes: Option<bool>,
     /// What is demanded of its requests.
     #[serde(default)]
     pub(crate) policies: Option<PoliciesFile>,
@@ -90,6 +94,7 @@ fn gateway_route(
             prefix: prefix.unwrap_or_default(),
         },
         preserve_host: file.preserve_host.unwrap_or(true),
+        own_writes: file.own_writes.unwrap_or(true),
         policies: match file.policies {
             Some(policies) => policy::resolve(policies, &format!("route:{name}"), environment)?,
             None => Policies::default(),

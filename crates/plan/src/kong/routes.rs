@@ -79,6 +79,7 @@ pub(super) fn read(
             prefix: service.base.trim_end_matches('/').to_owned(),
         },
         preserve_host,
+        own_writes: true,
         policies: policies.clone(),
         canary: canary.clone(),
     };

@@ -1,7 +1,6 @@
 //! Writes of several places in one request: to the one owner of all of them,
 //! held while any of them is, in flight in every one.
 
-use crate::request::read_your_writes::wait;
 use crate::{
     base::{
         index::{Place, RouteIndex, UpstreamIndex},
@@ -63,7 +62,7 @@ pub(crate) async fn admit(
             BatchVerdict::Forward(way, rights) => {
                 let is_there = |(_, right, _): &(_, Right, _)| right.is_on_monolith_data();
                 if way.upstream == UpstreamIndex::MONOLITH || rights.iter().any(is_there) {
-                    let debts = wait::debts(worker, client);
+                    let debts = wait.debts(worker, client);
                     if !debts.is_empty() {
                         wait.paid(worker, client.caller.tokens, debts).await?;
                         continue;

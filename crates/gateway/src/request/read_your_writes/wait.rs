@@ -6,10 +6,11 @@ use crate::{
     base::{index::ExtractionIndex, refusal::Refusal},
     request::caller::Client,
     routing::write_token::{PresentedToken, Token},
-    state::{pin::Answered, pins::Holder, worker::Worker},
+    state::{config::Config, pin::Answered, pins::Holder, worker::Worker},
 };
+use plan::PinExpired;
 use protocol::Side;
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 use tokio::time::Instant;
 
 /// Between two tries to find out where a token's write lies; a try that fails
@@ -19,6 +20,8 @@ const PLACE_RETRY: Duration = Duration::from_millis(50);
 /// The bound on a request's waits for its client's writes, all together.
 pub(crate) struct Wait {
     until: Instant,
+    /// Whether it was in vain, and the plan has the request go on.
+    given_up: Cell<bool>,
 }
 
 impl Wait {
@@ -26,6 +29,7 @@ impl Wait {
     pub(crate) fn new(worker: &Worker) -> Self {
         Self {
             until: Instant::now() + worker.config.settings.pin_wait,
+            given_up: Cell::new(false),
         }
     }
 
@@ -36,7 +40,7 @@ impl Wait {
         worker: &Worker,
         client: Client<'_>,
     ) -> Result<(), Refusal> {
-        let debts = debts(worker, client);
+        let debts = self.debts(worker, client);
         if debts.is_empty() {
             return Ok(());
         }
@@ -77,10 +81,25 @@ impl Wait {
         let waiting = state.metrics.pin_waiting();
         let paid = tokio::time::timeout_at(self.until, all).await;
         drop(waiting);
-        state
-            .metrics
-            .pin_waited(if paid.is_ok() { "caught-up" } else { "expired" });
-        paid.map_err(|_| Refusal::PinWait)
+        let (outcome, result) = match (paid, worker.config.settings.pin_expired) {
+            (Ok(()), _) => ("caught-up", Ok(())),
+            (Err(_), PinExpired::Refuse) => ("expired", Err(Refusal::PinWait)),
+            (Err(_), PinExpired::Pass) => {
+                self.given_up.set(true);
+                ("passed", Ok(()))
+            }
+        };
+        state.metrics.pin_waited(outcome);
+        result
+    }
+
+    /// What the client of a request wrote at services and the monolith has not
+    /// seen; nothing once this wait was given up.
+    pub(crate) fn debts(&self, worker: &Worker, client: Client<'_>) -> Debts {
+        if self.given_up.get() {
+            return Vec::new();
+        }
+        debts(&worker.config, client)
     }
 }
 
@@ -125,22 +144,18 @@ pub(crate) type Debts = Vec<(ExtractionIndex, Debt)>;
 
 /// What the client of a request wrote at services and the monolith has not
 /// seen. Each extraction's own key says who the client is.
-pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
-    let state = &worker.state;
+pub(crate) fn debts(config: &Config, client: Client<'_>) -> Debts {
+    let state = &config.state;
     let snapshot = state.snapshot.load();
     // A client may know of a switch before this gateway does.
-    if !snapshot.some_service_owns() && !worker.config.features.have_tokens() {
+    if !snapshot.some_service_owns() && !config.features.have_tokens() {
         return Vec::new();
     }
     let mut debts = Vec::new();
-    for (extraction, entry) in worker.config.table.all() {
+    for (extraction, entry) in config.table.all() {
         let routing_state = snapshot.routing_state(extraction);
-        let presented = ResponseTokens::presented(
-            client.caller.tokens,
-            &worker.config,
-            extraction,
-            client.headers,
-        );
+        let presented =
+            ResponseTokens::presented(client.caller.tokens, config, extraction, client.headers);
         let applied = || state.extraction(extraction).pins.applied(Side::Service);
         let token = presented.owed_to_monolith(routing_state, applied);
         debts.extend(token.map(|token| (extraction, Debt::Token(token))));
@@ -151,8 +166,7 @@ pub(crate) fn debts(worker: &Worker, client: Client<'_>) -> Debts {
             let pins = &state.extraction(extraction).pins;
             let own = entry.routes.iter().map(|route| &route.path);
             let pattern = own.clone().find(|path| path.matches(client.uri.path()));
-            let key = worker
-                .config
+            let key = config
                 .features
                 .get(extraction)
                 .key
