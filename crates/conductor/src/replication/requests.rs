@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     journal::JournalError,
-    request::{Reply, Request, RequestError, Shift},
+    request::{Reply, Request, RequestError, Shift, ShownOwner},
     worker::PendingRequest,
 };
 use protocol::{
@@ -84,19 +84,7 @@ impl Replication {
                 return Ok(());
             }
             Request::Recopy(shown) => {
-                match &self.lifecycle {
-                    Lifecycle::Owned(owned)
-                        if (owned.by, owned.epoch) == (shown.owner, shown.epoch) =>
-                    {
-                        self.waiting.push(pending);
-                    }
-                    Lifecycle::Owned(owned) => pending.reply(Err(RequestError::OwnerChanged {
-                        shown,
-                        now: owned.by,
-                        epoch: owned.epoch,
-                    })),
-                    state => pending.reply(Err(state.rejection().into())),
-                }
+                self.recopy(pending, shown);
                 return Ok(());
             }
             Request::Resume => {
@@ -130,6 +118,21 @@ impl Replication {
             Ok(()) => self.waiting.push(pending),
         }
         Ok(())
+    }
+
+    /// Whose rows are lost was agreed to of one owner, at one epoch.
+    fn recopy(&mut self, pending: PendingRequest, shown: ShownOwner) {
+        match &self.lifecycle {
+            Lifecycle::Owned(owned) if (owned.by, owned.epoch) == (shown.owner, shown.epoch) => {
+                self.waiting.push(pending);
+            }
+            Lifecycle::Owned(owned) => pending.reply(Err(RequestError::OwnerChanged {
+                shown,
+                now: owned.by,
+                epoch: owned.epoch,
+            })),
+            state => pending.reply(Err(state.rejection().into())),
+        }
     }
 
     /// Why a request has to wait for tables that are being added: it would end their
