@@ -98,9 +98,10 @@ impl Publisher {
     pub(crate) fn refuse(&self, extraction: &ExtractionName) {
         let mut published = self.published();
         let all = &mut published.routing;
-        let epoch = all.extractions.get(extraction).map(|last| last.epoch);
+        let last = all.extractions.get(extraction);
         let refused = ExtractionRouting {
-            epoch: epoch.unwrap_or_default(),
+            instance: last.and_then(|last| last.instance),
+            epoch: last.map(|last| last.epoch).unwrap_or_default(),
             writes: Writes::Refuse,
             reads: Percent::ZERO,
         };
@@ -167,6 +168,7 @@ mod tests {
 
     fn routing(epoch: u64, writes: Writes, reads: u16) -> ExtractionRouting {
         ExtractionRouting {
+            instance: None,
             epoch: Epoch(epoch),
             writes,
             reads: Percent::from_basis_points(reads).unwrap(),

@@ -61,6 +61,7 @@ extractions:
     let gateway = Gateway::start(&plan, Arc::new(Nowhere))?;
     let reads = Percent::from_basis_points(8_000)?;
     let routing = ExtractionRouting {
+        instance: None,
         epoch: Epoch(1),
         writes: Writes::To(Side::Monolith),
         reads,

@@ -3,6 +3,7 @@
 
 pub(crate) mod canary;
 pub(crate) mod decision;
+pub(crate) mod life;
 pub(crate) mod operations;
 pub(crate) mod snapshot;
 pub(crate) mod table;

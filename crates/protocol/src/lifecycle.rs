@@ -297,7 +297,9 @@ impl Lifecycle {
 
     /// What the gateways are told.
     pub fn routing(&self) -> ExtractionRouting {
+        let instance = self.instance();
         let to = |side, epoch, reads| ExtractionRouting {
+            instance,
             epoch,
             writes: Writes::To(side),
             reads,
@@ -314,6 +316,7 @@ impl Lifecycle {
                 to(Side::Service, kept.epoch, Percent::ALL)
             }
             Self::HandingOver { before, handover } if handover.holds() => ExtractionRouting {
+                instance,
                 epoch: handover.epoch,
                 writes: Writes::Hold {
                     from: handover.from,

@@ -1,6 +1,6 @@
 //! What the gateways are told: an immutable picture, swapped whole.
 
-use crate::{Epoch, Side};
+use crate::{Epoch, InstanceId, Side};
 use plan::{ExtractionName, Percent};
 use std::collections::BTreeMap;
 
@@ -14,6 +14,8 @@ pub struct Routing {
 /// The routing of one extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtractionRouting {
+    /// The life that it follows from; none before the first and after the last.
+    pub instance: Option<InstanceId>,
     /// The decision it follows from. A gateway refuses an older one.
     pub epoch: Epoch,
     /// What happens to writes.

@@ -225,6 +225,7 @@ impl SharedDataLifecycle {
     pub fn routing(&self) -> ExtractionRouting {
         let Shares { reads, writes } = self.shares();
         ExtractionRouting {
+            instance: None,
             epoch: self.epoch(),
             writes: Writes::Split(writes),
             reads,

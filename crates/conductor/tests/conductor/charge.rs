@@ -203,7 +203,7 @@ impl Mover for Scripted {
     }
 }
 
-/// Records what happens to writes in each routing that is published.
+/// Records what happens to writes, whenever that changes.
 struct RoutingRecorder(watch::Sender<Vec<Writes>>);
 
 impl RoutingRecorder {
@@ -223,7 +223,13 @@ impl Gateways for RoutingRecorder {
 
     fn publish(&self, routing: Routing) {
         let writes = routing.extractions[&name()].writes;
-        self.0.send_modify(|told| told.push(writes));
+        self.0.send_if_modified(|told| {
+            let changed = told.last() != Some(&writes);
+            if changed {
+                told.push(writes);
+            }
+            changed
+        });
     }
 
     fn renew_lease(&self, _: Duration) {}

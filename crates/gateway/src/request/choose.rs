@@ -35,7 +35,8 @@ pub(crate) fn decided<'a>(config: &Config, route: RouteIndex, client: Client<'a>
         .find(client.key_input(), Some(pattern));
     let routing_state = state.snapshot.load().routing_state(extraction);
     let presented =
-        ResponseTokens::presented(client.caller.tokens, config, extraction, client.headers);
+        ResponseTokens::presented(client.caller.tokens, config, extraction, client.headers)
+            .of_life(routing_state);
     let asking = Asking {
         key,
         forced: chosen(config, route, client.headers, key),

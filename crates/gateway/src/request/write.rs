@@ -100,6 +100,7 @@ impl Entered {
         let lsn_sampler = &worker.lsn_samplers[route.extraction.get()];
         let token = Token {
             side: owner.side,
+            life: flight.life(),
             epoch: flight.epoch(),
             origin: Origin::Write,
             position: None,

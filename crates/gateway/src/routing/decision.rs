@@ -202,6 +202,7 @@ mod tests {
 
     fn routing_state(writes: Writes, reads: Percent) -> RoutingState {
         RoutingState::Unknown.after(Some(ExtractionRouting {
+            instance: None,
             epoch: Epoch(1),
             writes,
             reads,

@@ -1,5 +1,6 @@
 //! The routing in use: immutable, swapped whole.
 
+use super::life::Life;
 use crate::base::index::ExtractionIndex;
 use plan::{Data, ExtractionName, Percent};
 use protocol::{
@@ -99,14 +100,11 @@ impl RoutingState {
     }
 
     /// Who owns, and a decision under which that is so for sure: none while a
-    /// hand-over is under way, of which the outcome is not known.
-    pub(crate) fn decided(self) -> Option<(Side, Epoch)> {
-        match self.routing()? {
-            ExtractionRouting {
-                writes: Writes::To(side),
-                epoch,
-                ..
-            } => Some((side, epoch)),
+    /// hand-over is under way, of which the outcome is not known. With the life.
+    pub(crate) fn decided(self) -> Option<(Side, Life, Epoch)> {
+        let routing = self.routing()?;
+        match routing.writes {
+            Writes::To(side) => Some((side, Life::of(routing), routing.epoch)),
             _ => None,
         }
     }
@@ -190,6 +188,7 @@ mod tests {
 
     fn routing(epoch: u64, writes: Writes) -> ExtractionRouting {
         ExtractionRouting {
+            instance: None,
             epoch: Epoch(epoch),
             writes,
             reads: Percent::ZERO,

@@ -19,6 +19,12 @@
 //! same side, the position is one of that side's log, and counts as such,
 //! whatever happened in between.
 //!
+//! *The life.* An extraction that was cancelled and begun anew counts its
+//! decisions from the start. So a token names the life that its write belongs
+//! to, and one of another life than the routing's is none: whoever wrote under
+//! that one wrote at the monolith, or the monolith had caught up before the
+//! life could end.
+//!
 //! *No token.* What a client does not bring back may be lost, or may never
 //! have been told to this process: a gateway cannot tell a client that wrote
 //! through another one from a client that never wrote. So a read without a
@@ -28,7 +34,7 @@
 //! always reads from the owner; one that does is split from its second read
 //! on.
 //!
-//! *A bad token* (forged, cut, of another extraction, of a later format) is
+//! *A bad token* (forged, cut, of another extraction, of another format) is
 //! none. Whoever forges one gets what everybody gets without.
 //!
 //! *Routes that stay* have no second side. A request there waits for a token's
@@ -48,12 +54,13 @@
 //!
 //! # The text
 //!
-//! `v1.<side><origin>.<epoch>.<position>.<signature>`: `m` or `s`; `w` for
-//! a write, `r` for a read without a token; the epoch decimal; the position
-//! hexadecimal, or `-` where it could not be found out; the first 16 bytes of
+//! `v2.<side><origin>.<life>.<epoch>.<position>.<signature>`: `m` or `s`; `w` for
+//! a write, `r` for a read without a token; 32 bits of the life's identity,
+//! hexadecimal; the epoch decimal; the position hexadecimal, or `-` where it could
+//! not be found out; the first 16 bytes of
 //! HMAC-SHA256 over the extraction, 0x00 and what stands before, hexadecimal.
 
-use super::snapshot::RoutingState;
+use super::{life::Life, snapshot::RoutingState};
 use aws_lc_rs::hmac;
 use plan::{ExtractionName, Secret};
 use protocol::{Epoch, Lsn, Side};
@@ -71,6 +78,8 @@ const TEXT_BYTES_MAX: usize = 96;
 pub(crate) struct Token {
     /// The side that owned, whose log it is.
     pub(crate) side: Side,
+    /// The life of the extraction that it belongs to.
+    pub(crate) life: Life,
     /// The decision under which it owned.
     pub(crate) epoch: Epoch,
     pub(crate) origin: Origin,
@@ -112,6 +121,14 @@ pub(crate) enum Bond {
 }
 
 impl PresentedToken {
+    /// The same, or nothing where it is of another life than the routing in use.
+    pub(crate) fn of_life(self, routing_state: RoutingState) -> Self {
+        match (self, routing_state.routing()) {
+            (Self::Token(token), Some(routing)) if token.life != Life::of(routing) => Self::Nothing,
+            _ => self,
+        }
+    }
+
     /// What it means under a routing state. `applied` says how far a side's log has
     /// been applied on the other one.
     pub(crate) fn bond(
@@ -186,7 +203,7 @@ impl Signer {
             Origin::Write => 'w',
             Origin::Read => 'r',
         };
-        let mut text = format!("v1.{side}{origin}.{}.", token.epoch.0);
+        let mut text = format!("v2.{side}{origin}.{:x}.{}.", token.life.0, token.epoch.0);
         // Writing to a String cannot fail.
         let _ = match token.position {
             Some(position) => write!(text, "{:x}", position.0),
@@ -210,7 +227,7 @@ impl Signer {
             return None;
         }
         // Signed with our key, so well formed, unless another release did.
-        let mut parts = signed.strip_prefix("v1.")?.split('.');
+        let mut parts = signed.strip_prefix("v2.")?.split('.');
         let (side, origin) = match parts.next()? {
             "mw" => (Side::Monolith, Origin::Write),
             "mr" => (Side::Monolith, Origin::Read),
@@ -218,6 +235,7 @@ impl Signer {
             "sr" => (Side::Service, Origin::Read),
             _ => return None,
         };
+        let life = Life(u32::from_str_radix(parts.next()?, 16).ok()?);
         let epoch = Epoch(parts.next()?.parse().ok()?);
         let position = match parts.next()? {
             "-" => None,
@@ -225,6 +243,7 @@ impl Signer {
         };
         parts.next().is_none().then_some(Token {
             side,
+            life,
             epoch,
             origin,
             position,
@@ -246,7 +265,10 @@ mod tests {
     use super::*;
     use plan::Percent;
     use proptest::prelude::*;
-    use protocol::routing::{ExtractionRouting, Writes};
+    use protocol::{
+        InstanceId,
+        routing::{ExtractionRouting, Writes},
+    };
 
     fn signer(secret: &str, extraction: &str) -> Signer {
         let secret = Secret::new(secret).unwrap();
@@ -255,13 +277,17 @@ mod tests {
 
     const TOKEN: Token = Token {
         side: Side::Service,
+        life: Life(0xa),
         epoch: Epoch(7),
         origin: Origin::Write,
         position: Some(Lsn(50)),
     };
 
+    const LIFE: InstanceId = InstanceId(uuid::Uuid::from_u128(0xa << 96));
+
     fn routing_state(epoch: u64, writes: Writes) -> RoutingState {
         RoutingState::Unknown.after(Some(ExtractionRouting {
+            instance: Some(LIFE),
             epoch: Epoch(epoch),
             writes,
             reads: Percent::ZERO,
@@ -281,7 +307,7 @@ mod tests {
     fn only_our_own_tokens_are_read() {
         let ours = signer("s", "contracts");
         let text = ours.sign(TOKEN);
-        assert!(text.starts_with("v1.sw.7.32."), "{text}");
+        assert!(text.starts_with("v2.sw.a.7.32."), "{text}");
         assert_eq!(ours.read(text.as_bytes()), Some(TOKEN));
         assert_eq!(signer("t", "contracts").read(text.as_bytes()), None);
         assert_eq!(signer("s", "parties").read(text.as_bytes()), None);
@@ -371,12 +397,36 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_token_of_another_life_is_none() {
+        let later = InstanceId(uuid::Uuid::from_u128(0xb << 96));
+        let routing = |instance| {
+            RoutingState::Unknown.after(Some(ExtractionRouting {
+                instance,
+                epoch: Epoch(0),
+                writes: TO_MONOLITH,
+                reads: Percent::ZERO,
+            }))
+        };
+        let token = PresentedToken::Token(TOKEN);
+        for (instance, wanted) in [
+            (Some(LIFE), token),
+            (Some(later), PresentedToken::Nothing),
+            (None, PresentedToken::Nothing),
+        ] {
+            assert_eq!(token.of_life(routing(instance)), wanted);
+        }
+        // What holds is not known yet.
+        assert_eq!(token.of_life(RoutingState::Unknown), token);
+    }
+
     proptest! {
         #[test]
         fn any_token_is_read_as_it_was_signed(
-            service: bool, write: bool, epoch: u64, position: Option<u64>,
+            service: bool, write: bool, life: u32, epoch: u64, position: Option<u64>,
         ) {
             let token = Token {
+                life: Life(life),
                 side: if service { Side::Service } else { Side::Monolith },
                 epoch: Epoch(epoch),
                 origin: if write { Origin::Write } else { Origin::Read },

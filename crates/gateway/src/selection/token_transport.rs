@@ -72,12 +72,13 @@ impl TokenTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::write_token::Origin;
+    use crate::routing::{life::Life, write_token::Origin};
     use plan::Secret;
     use protocol::{Epoch, Lsn, Side};
 
     const TOKEN: Token = Token {
         side: Side::Monolith,
+        life: Life(0),
         epoch: Epoch(3),
         origin: Origin::Read,
         position: Some(Lsn(255)),

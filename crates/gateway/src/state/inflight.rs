@@ -6,7 +6,10 @@
 //! comes, or looks at the new routing.
 
 use super::gateway_state::GatewayState;
-use crate::{base::index::ExtractionIndex, routing::snapshot::RoutingState};
+use crate::{
+    base::index::ExtractionIndex,
+    routing::{life::Life, snapshot::RoutingState},
+};
 use protocol::Epoch;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 use tokio::sync::oneshot;
@@ -32,6 +35,7 @@ pub(crate) struct Inflight {
 pub(crate) struct Flight {
     inflight: Rc<Inflight>,
     extraction: ExtractionIndex,
+    life: Life,
     epoch: Epoch,
 }
 
@@ -51,13 +55,13 @@ impl Inflight {
         extraction: ExtractionIndex,
         routing_state: RoutingState,
     ) -> Flight {
-        let epoch = routing_state
-            .routing()
-            .map_or(Epoch::default(), |routing| routing.epoch);
+        let routing = routing_state.routing();
+        let epoch = routing.map(|routing| routing.epoch).unwrap_or_default();
         let mut writes = self.writes.borrow_mut();
         *writes[extraction.get()].entry(epoch).or_default() += 1;
         Flight {
             inflight: Rc::clone(self),
+            life: routing.map(Life::of).unwrap_or_default(),
             extraction,
             epoch,
         }
@@ -121,6 +125,11 @@ impl Flight {
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
+
+    /// The life that it belongs to.
+    pub(crate) fn life(&self) -> Life {
+        self.life
+    }
 }
 
 impl Drop for Flight {
@@ -151,6 +160,7 @@ mod tests {
     fn routing_state(epoch: u64, writes: Writes) -> RoutingState {
         let reads = Percent::ZERO;
         RoutingState::Unknown.after(Some(ExtractionRouting {
+            instance: None,
             epoch: Epoch(epoch),
             writes,
             reads,

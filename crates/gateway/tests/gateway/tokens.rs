@@ -4,7 +4,7 @@
 use crate::support::*;
 use gateway::Gateway;
 use plan::{Data, Plan, ReadYourWrites, Secret, TokenTransport};
-use protocol::{Side, routing::Writes};
+use protocol::{InstanceId, Side, routing::Writes};
 use std::time::{Duration, Instant};
 
 const PATH: &str = "/api/contracts";
@@ -127,7 +127,8 @@ async fn a_write_through_one_gateway_binds_reads_through_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_outlives_the_gateway_that_made_it_and_an_aborted_hand_over() {
-    let pair = Pair::start(TO_MONOLITH).await;
+    let mut pair = Pair::start(TO_MONOLITH).await;
+    pair.plan.gateway.pin_wait = Duration::from_secs(2);
     let before = pair.fresh(&pair.other).await;
     pair.bed.mover.position(Some(50));
     let written = pair.write().await;
@@ -164,7 +165,7 @@ async fn without_a_good_token_one_reads_from_the_owner() {
         foreign.publish(&routing(1, TO_MONOLITH, 100));
         pair.fresh(&foreign).await
     };
-    for bad in [&forged, &foreign, &good[1..], "v1.mr.1.0.", "-", ""] {
+    for bad in [&forged, &foreign, &good[1..], "v2.mr.0.1.0.", "-", ""] {
         assert_eq!(pair.side(bad).await.as_deref(), Some("monolith"), "{bad}");
     }
     let answer = Pair::send(&pair.other, "GET", PATH, None).await;
@@ -177,7 +178,7 @@ async fn a_position_that_is_not_known_binds_until_it_is() {
     let pair = Pair::start(TO_MONOLITH).await;
     pair.bed.mover.position(None);
     let unknown = pair.write().await;
-    assert!(unknown.starts_with("v1.mw.1.-."), "{unknown}");
+    assert!(unknown.starts_with("v2.mw.0.1.-."), "{unknown}");
     assert_eq!(pair.side(&unknown).await.as_deref(), Some("monolith"));
     pair.bed.mover.position(Some(50));
     let end = Instant::now() + DEADLINE;
@@ -189,7 +190,7 @@ async fn a_position_that_is_not_known_binds_until_it_is() {
         }
         assert!(Instant::now() < end, "never told");
     };
-    assert!(known.starts_with("v1.mw.1.32."), "{known}");
+    assert!(known.starts_with("v2.mw.0.1.32."), "{known}");
     assert_eq!(pair.side(&known).await.as_deref(), Some("monolith"));
     pair.bed.mover.applied(Side::Monolith, 50);
     pair.reads_from(Side::Service, &known).await;
@@ -204,7 +205,7 @@ async fn a_write_that_may_come_to_be_later_has_no_position() {
         .behave(|_| async { text(502, "who knows") });
     let answer = Pair::send(&pair.bed.gateway, "POST", PATH, None).await;
     assert_eq!(answer.status, 502);
-    assert!(token(&answer).unwrap().starts_with("v1.mw.1.32."));
+    assert!(token(&answer).unwrap().starts_with("v2.mw.0.1.32."));
     // Without any answer.
     let knobs = Knobs {
         first_byte: "50ms",
@@ -223,7 +224,7 @@ async fn a_write_that_may_come_to_be_later_has_no_position() {
     let _go = pair.bed.monolith.stall();
     let answer = Pair::send(&hasty, "POST", PATH, None).await;
     assert_eq!(answer.status, 504);
-    assert!(token(&answer).unwrap().starts_with("v1.mw.1.-."));
+    assert!(token(&answer).unwrap().starts_with("v2.mw.0.1.-."));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,7 +256,7 @@ async fn routes_that_stay_wait_for_what_a_token_says() {
         let answer = dependent.await.unwrap();
         assert_eq!((answer.status, answer.side()), (200, Some("monolith")));
         // Found out on the way.
-        let known = token(&answer).map(|token| token.starts_with("v1.sw.1.32."));
+        let known = token(&answer).map(|token| token.starts_with("v2.sw.0.1.32."));
         assert_eq!(known, position.is_none().then_some(true));
         pair.bed.mover.applied(Side::Service, 0);
         pair.bed.monolith.forget();
@@ -274,7 +275,7 @@ async fn a_hand_over_settles_older_tokens_and_newer_ones_lead() {
     // Only the first gateway has heard how it ended.
     pair.bed.publish(2, TO_SERVICE, 0);
     let newer = pair.write().await;
-    assert!(newer.starts_with("v1.sw.2.32."), "{newer}");
+    assert!(newer.starts_with("v2.sw.0.2.32."), "{newer}");
     assert_eq!(pair.side(&older).await.as_deref(), Some("monolith"));
     assert_eq!(pair.side(&newer).await.as_deref(), Some("service"));
     pair.other.publish(&routing(2, TO_SERVICE, 0));
@@ -285,6 +286,41 @@ async fn a_hand_over_settles_older_tokens_and_newer_ones_lead() {
     assert_eq!(pair.side(&older).await.as_deref(), Some("monolith"));
     pair.bed.mover.applied(Side::Service, 50);
     pair.reads_from(Side::Monolith, &newer).await;
+}
+
+/// Switched, rolled back, cancelled, begun anew, and all processes started again: the
+/// decisions count from the start, and tokens of before are still about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_life_binds_nothing() {
+    let of_life = |life: Option<u128>, epoch, writes| {
+        let mut routing = routing(epoch, writes, 0);
+        let extraction = routing.extractions.get_mut(&contracts()).unwrap();
+        extraction.instance = life.map(|id| InstanceId(uuid::Uuid::from_u128(id << 96)));
+        routing
+    };
+    let mut pair = Pair::start(TO_MONOLITH).await;
+    pair.plan.gateway.pin_wait = Duration::from_secs(2);
+    let before = pair.bed.another(&pair.plan);
+    before.publish(&of_life(Some(1), 5, TO_SERVICE));
+    pair.bed.mover.position(Some(90));
+    let answer = Pair::send(&before, "POST", PATH, None).await;
+    let written = token(&answer).expect("no token for a write");
+    assert!(written.starts_with("v2.sw.1.5.5a."), "{written}");
+    pair.bed.mover.position(Some(50));
+    pair.bed.mover.applied(Side::Service, 50);
+    for (life, writes, owner) in [
+        (None, TO_MONOLITH, "monolith"),
+        (Some(2), TO_MONOLITH, "monolith"),
+        (Some(2), TO_SERVICE, "service"),
+    ] {
+        let now = pair.bed.another(&pair.plan);
+        now.publish(&of_life(life, 0, writes));
+        let stays = Pair::send(&now, "GET", DOCUMENTS, Some(&written)).await;
+        assert_eq!(stays.status, 200, "{life:?}");
+        // It has shown nothing of its client in this life.
+        let read = Pair::send(&now, "GET", PATH, Some(&written)).await;
+        assert_eq!(read.side(), Some(owner), "{life:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,10 @@ use crate::{
         index::ExtractionIndex,
         peer::{Peer, Scheme},
     },
-    routing::write_token::{Origin, PresentedToken, Token},
+    routing::{
+        life::Life,
+        write_token::{Origin, PresentedToken, Token},
+    },
     state::{config::Config, worker::Worker},
 };
 use http::{HeaderMap, HeaderValue, header};
@@ -60,7 +63,7 @@ impl ResponseTokens {
         &self,
         worker: &Worker,
         extraction: ExtractionIndex,
-        (side, epoch): (Side, Epoch),
+        (side, life, epoch): (Side, Life, Epoch),
         presented: PresentedToken,
     ) {
         let origin = match presented {
@@ -69,6 +72,7 @@ impl ResponseTokens {
         };
         let token = Token {
             side,
+            life,
             epoch,
             origin,
             position: None,

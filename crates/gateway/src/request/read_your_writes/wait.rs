@@ -155,7 +155,8 @@ pub(crate) fn debts(config: &Config, client: Client<'_>) -> Debts {
     for (extraction, entry) in config.table.all() {
         let routing_state = snapshot.routing_state(extraction);
         let presented =
-            ResponseTokens::presented(client.caller.tokens, config, extraction, client.headers);
+            ResponseTokens::presented(client.caller.tokens, config, extraction, client.headers)
+                .of_life(routing_state);
         let applied = || state.extraction(extraction).pins.applied(Side::Service);
         let token = presented.owed_to_monolith(routing_state, applied);
         debts.extend(token.map(|token| (extraction, Debt::Token(token))));

@@ -45,7 +45,7 @@ impl Collector for RoutingStates {
             for side in [Side::Monolith, Side::Service] {
                 let owns = routing_state
                     .decided()
-                    .is_some_and(|(owner, _)| owner == side);
+                    .is_some_and(|(owner, ..)| owner == side);
                 let labels = [("extraction", *name), ("side", side.as_str())];
                 ConstGauge::new(i64::from(owns)).encode(owner.encode_family(&labels)?)?;
             }

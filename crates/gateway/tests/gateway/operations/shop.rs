@@ -121,6 +121,7 @@ extractions:
 
     pub fn publish(&self, epoch: u64, contracts: (Writes, u16), parties: (Writes, u16)) {
         let routing = |(writes, reads): (Writes, u16)| ExtractionRouting {
+            instance: None,
             epoch: Epoch(epoch),
             writes,
             reads: Percent::from_basis_points(reads * 100).unwrap(),

@@ -29,6 +29,7 @@ pub fn contracts() -> ExtractionName {
 pub fn routing(epoch: u64, writes: Writes, reads: u16) -> Routing {
     let reads = Percent::from_basis_points(reads * 100).unwrap();
     let routing = ExtractionRouting {
+        instance: None,
         epoch: Epoch(epoch),
         writes,
         reads,
