@@ -14,6 +14,7 @@ async fn what_is_printed_mends_it() -> Result<()> {
         "reverse slot dropped after the switch",
         "service's disk full",
         "state directory's disk full",
+        "column on the service's side only",
     ];
     let settings = Settings {
         only: only.map(str::to_owned).to_vec(),
@@ -28,6 +29,7 @@ async fn what_is_printed_mends_it() -> Result<()> {
         (only[1], "drop constraint"),
         (only[2], "banyan writers contracts --forget"),
         (only[3], "banyan recopy contracts"),
+        (only[6], "add column"),
     ] {
         let verdict = outcome.verdicts.iter().find(|one| one.drill == drill);
         let followed = verdict.map(|one| one.followed.join("; "));

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::reads::ContractRow;
+use super::reads::{ContractRow, columns, with_tags};
 use kit::database::{DatabaseError, commit};
 
 use super::Store;
@@ -15,11 +15,14 @@ use crate::contract::{Contract, NewContract, Status, StatusChange};
 
 const FIRST_REVISION: i32 = 1;
 
-const INSERT_CONTRACT: &str = "insert into contract_service.contracts \
+const INSERT_CONTRACT: &str = concat!(
+    "insert into contract_service.contracts as c \
      (public_id, reference, title, status, seller, buyer, plot, price, currency, terms, \
       signed_on, revision, author, created_at, updated_at) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now(), now()) \
-     returning *";
+     returning ",
+    columns!()
+);
 
 /// Locks the row against other changes, but not against whoever only refers
 /// to it: the key does not change.
@@ -28,11 +31,12 @@ const LOCK_CONTRACT: &str =
 
 /// By the clock, not by the start of the transaction, which may have waited
 /// for the lock: times must grow with revisions.
-const UPDATE_CONTRACT: &str = "update contract_service.contracts c \
+const UPDATE_CONTRACT: &str = concat!(
+    "update contract_service.contracts c \
      set status = $2, revision = revision + 1, updated_at = clock_timestamp() where id = $1 \
-     returning c.*, array( \
-     select t.label from contract_service.contract_tags ct \
-     join contract_service.tags t on t.id = ct.tag where ct.contract = c.id) as tags";
+     returning ",
+    with_tags!()
+);
 
 const INSERT_EVENT: &str = "insert into contract_service.events \
      (id, contract, kind, reference, at) values ($1, $2, $3, $4, $5)";

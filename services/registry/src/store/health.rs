@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::external;
+use super::external::{self, columns};
 use super::history::{History, KEPT};
 use super::tasks::{self, Task};
 use crate::external::External;
@@ -111,7 +111,11 @@ pub async fn report(
 ) -> Result<Option<(External, Vec<Check>, Vec<Transition>)>, DatabaseError> {
     let begin = "begin isolation level repeatable read, read only";
     let mut moment = database.pool().begin_with(begin).await?;
-    let service = sqlx::query_as("select * from external_services where id = $1");
+    let service = sqlx::query_as(concat!(
+        "select ",
+        columns!(),
+        " from external_services s where id = $1"
+    ));
     let Some(service) = service.bind(id).fetch_optional(&mut *moment).await? else {
         return Ok(None);
     };

@@ -8,7 +8,7 @@ use kit::database::{Database, DatabaseError, channel};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{ASKED, CHANNEL};
+use super::{ASKED, CHANNEL, external::columns};
 use crate::external::External;
 
 /// What can be done.
@@ -48,15 +48,16 @@ pub async fn lease(
     limit: i64,
     leases: Leases,
 ) -> Result<Vec<Task>, DatabaseError> {
-    let tasks = sqlx::query_as(
+    let tasks = sqlx::query_as(concat!(
         "with due as (select service, work from tasks where due_at <= clock_timestamp() \
            and (leased_until is null or leased_until < clock_timestamp()) \
            order by due_at limit $1 for update skip locked) \
          update tasks t set lease = gen_random_uuid(), asked = false, leased_until = \
            clock_timestamp() + case t.work when 'check' then $2 else $3 end * interval '1 second' \
          from due d join external_services s on s.id = d.service \
-         where t.service = d.service and t.work = d.work returning t.work, t.lease, s.*",
-    )
+         where t.service = d.service and t.work = d.work returning t.work, t.lease, ",
+        columns!()
+    ))
     .bind(limit)
     .bind(leases.check.as_secs_f64())
     .bind(leases.sync.as_secs_f64())
