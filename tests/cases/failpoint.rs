@@ -2,7 +2,10 @@
 
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
+use http::StatusCode;
 use std::time::Duration;
+use testbed::deadline;
+use testbed::http_client::{Call, Connection};
 
 const DEATH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -29,7 +32,14 @@ pub(crate) async fn dies_and_settles(failpoint: &str, phase: &str, owner: &str) 
     let exit = serve.process().wait(DEATH_LIMIT).await?;
     ensure!(exit.code > 128, "it ended by itself with {}", exit.code);
 
-    stage.serve(None).await?;
+    let gateway = serve.gateway().to_owned();
+    let (started, answer) = tokio::join!(stage.serve(None), first_answer(&gateway));
+    started?;
+    let answer = answer?;
+    ensure!(
+        answer == StatusCode::OK,
+        "the first client after the restart got {answer}"
+    );
     let settled = stage.settled(phase, owner).await?;
     println!(
         "settled: {} owns, epoch {}, {:?}",
@@ -63,4 +73,15 @@ pub(crate) async fn dies_and_settles(failpoint: &str, phase: &str, owner: &str) 
         finished.failures
     );
     stage.ensure_equal().await
+}
+
+/// What the first client is told by whoever listens there next.
+async fn first_answer(gateway: &str) -> Result<StatusCode> {
+    deadline::until("a first answer", DEATH_LIMIT, async || {
+        let mut connection = Connection::new(gateway)?;
+        let read = Call::get("/api/contracts").by(Some(7));
+        let answer = connection.send(&read, DEATH_LIMIT).await;
+        Ok(answer.ok().map(|answer| answer.status))
+    })
+    .await
 }

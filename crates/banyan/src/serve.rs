@@ -16,7 +16,7 @@ use crate::{
 use conductor::{Conductor, JournalError, Publisher, api, ports};
 use current_plan::CurrentPlan;
 use gateway::{
-    Gateway,
+    Gateway, Listeners,
     socket_handoff::{Handing, TAKING},
 };
 use local_gateway::LocalGateway;
@@ -51,6 +51,10 @@ const UNDECIDED: Duration = TAKING.saturating_add(RELEASE);
 /// How long "ready" waits for news of every extraction. One whose databases are
 /// away has none; the others are served meanwhile.
 const NEWS: Duration = Duration::from_secs(5);
+
+/// How long clients wait in the listening socket's queue for that: a request that is
+/// taken before the owner is known could only be refused.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// Bytes of the API's token.
 const TOKEN_BYTES: usize = 32;
@@ -112,8 +116,8 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         let gateway = gateway.map_err(Failure::refused)?;
         (gateway, Some(inherited.ready().await?))
     } else {
-        let gateway = Gateway::start(plan, positions).map_err(Failure::refused)?;
-        (gateway, None)
+        let gateway = Gateway::prepare(plan, positions, Listeners::none());
+        (gateway.map_err(Failure::refused)?, None)
     };
     let reloading = Reloading {
         reread: options.reread,
@@ -134,6 +138,11 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
     let accepting = async {
         if let Some(inherited) = inherited {
             inherited.accept(gateway, is_gone).await?;
+        } else {
+            let told = serving.publisher.told(plan.extractions.len());
+            // Then they are told what is refused, and the others are served.
+            let _ = timeout(UNTOLD, told).await;
+            gateway.accept();
         }
         std::future::pending().await
     };
