@@ -58,6 +58,22 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]
         .find_map(|(found, value)| (found == name).then_some(value))
 }
 
+/// RFC 6265, 4.1.1: the value that an answer gives a cookie; of several the last, as
+/// browsers keep it. An empty one takes the cookie away.
+pub(crate) fn set_cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
+    headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .rev()
+        .find_map(|value| {
+            let pair = value.as_bytes().split(|byte| *byte == b';').next()?;
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (found, value) = (&pair[..equals], &pair[equals + 1..]);
+            (found.trim_ascii() == name).then(|| value.trim_ascii())
+        })
+        .filter(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +90,24 @@ mod tests {
         assert_eq!(host("[::1]:80").as_deref(), Some("[::1]"));
         assert_eq!(host("a").as_deref(), Some("a"));
         assert_eq!(host("Example.org.:80").as_deref(), Some("example.org"));
+    }
+
+    #[test]
+    fn an_answer_gives_a_cookie_its_value() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(set_cookie(&headers, b"sid"), None);
+        for value in [
+            "a=sid=0",
+            "sid=1; Path=/",
+            " sid = 2=b ; HttpOnly",
+            "sidx=3",
+            "sid",
+        ] {
+            headers.append(header::SET_COOKIE, HeaderValue::from_static(value));
+        }
+        assert_eq!(set_cookie(&headers, b"sid"), Some(&b"2=b"[..]));
+        let gone = HeaderValue::from_static("sid=; Max-Age=0");
+        headers.append(header::SET_COOKIE, gone);
+        assert_eq!(set_cookie(&headers, b"sid"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What a client is known by.
 
-use crate::base::headers::cookie;
+use crate::base::headers::{cookie, set_cookie};
 use crate::{access::Admission, base::peer::Peer};
 use http::{HeaderMap, HeaderName, Uri};
 use plan::{CohortKey, PathPattern};
@@ -61,6 +61,17 @@ impl KeySource {
             Self::Claim(name) => client.admission.claim(name),
         };
         key.filter(|bytes| !bytes.is_empty())
+    }
+}
+
+impl KeySource {
+    /// The key that an answer gives its client for the time from then on, as a login
+    /// does.
+    pub(crate) fn given<'a>(&self, answer: &'a HeaderMap) -> Option<&'a [u8]> {
+        match self {
+            Self::Cookie(name) => set_cookie(answer, name.as_bytes()),
+            _ => None,
+        }
     }
 }
 

@@ -313,6 +313,42 @@ async fn a_start_that_is_not_applied_binds_until_it_is() {
     assert_eq!(bed.get("/api/parties", USER).await.status, 200);
 }
 
+/// A login: the session is a row that only the owner has, and its name is new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_gives_its_client_a_new_cookie_pins_that() {
+    let bed = Bed::changed(Knobs::default(), |plan| {
+        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
+        extraction.cohort_key = CohortKey::Cookie("sid".to_owned());
+    })
+    .await;
+    bed.publish(1, TO_MONOLITH, 100);
+    let mut client = bed.client().await;
+    let mut send = async |method: &str, sid: &str| {
+        let mut request = build(method, PATH, None, "");
+        let cookie = format!("sid={sid}").parse().unwrap();
+        request.headers_mut().insert("cookie", cookie);
+        client.request(request).await.unwrap()
+    };
+    bed.mover.position(Some(50));
+    bed.mover.applied(Side::Monolith, 50);
+    let end = std::time::Instant::now() + DEADLINE;
+    while send("GET", "new").await.side() != Some("service") {
+        assert!(std::time::Instant::now() < end, "reads are never let go");
+    }
+    bed.mover.position(Some(60));
+    bed.monolith.behave(|_| async {
+        let mut answer = text(200, "welcome");
+        let cookie = "sid=new; Path=/; HttpOnly".parse().unwrap();
+        answer.headers_mut().insert("set-cookie", cookie);
+        answer
+    });
+    assert_eq!(send("POST", "old").await.side(), Some("monolith"));
+    for sid in ["old", "new"] {
+        assert_eq!(send("GET", sid).await.side(), Some("monolith"), "{sid}");
+    }
+    assert_eq!(send("GET", "other").await.side(), Some("service"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_names_a_client_as_well() {
     let bed = Bed::changed(Knobs::default(), |plan| {
