@@ -313,28 +313,42 @@ async fn a_start_that_is_not_applied_binds_until_it_is() {
     assert_eq!(bed.get("/api/parties", USER).await.status, 200);
 }
 
-/// A login: the session is a row that only the owner has, and its name is new.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_gives_its_client_a_new_cookie_pins_that() {
+/// A bed whose extraction knows its clients by the cookie `sid`, and a client.
+async fn bed_by_cookie() -> (Bed, Client) {
     let bed = Bed::changed(Knobs::default(), |plan| {
         let extraction = plan.extractions.get_mut(&contracts()).unwrap();
         extraction.cohort_key = CohortKey::Cookie("sid".to_owned());
     })
     .await;
     bed.publish(1, TO_MONOLITH, 100);
-    let mut client = bed.client().await;
-    let mut send = async |method: &str, sid: &str| {
-        let mut request = build(method, PATH, None, "");
-        let cookie = format!("sid={sid}").parse().unwrap();
-        request.headers_mut().insert("cookie", cookie);
-        client.request(request).await.unwrap()
-    };
-    bed.mover.position(Some(50));
-    bed.mover.applied(Side::Monolith, 50);
+    let client = bed.client().await;
+    (bed, client)
+}
+
+/// Which side answers whoever has this cookie.
+async fn side_by_cookie(client: &mut Client, method: &str, sid: &str) -> Option<String> {
+    let mut request = build(method, PATH, None, "");
+    let cookie = format!("a=b; sid={sid}").parse().unwrap();
+    request.headers_mut().insert("cookie", cookie);
+    let answer = client.request(request).await.unwrap();
+    answer.side().map(str::to_owned)
+}
+
+/// Until reads are let go to the service.
+async fn let_go(client: &mut Client, sid: &str) {
     let end = std::time::Instant::now() + DEADLINE;
-    while send("GET", "new").await.side() != Some("service") {
+    while side_by_cookie(client, "GET", sid).await.as_deref() != Some("service") {
         assert!(std::time::Instant::now() < end, "reads are never let go");
     }
+}
+
+/// A login: the session is a row that only the owner has, and its name is new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_gives_its_client_a_new_cookie_pins_that() {
+    let (bed, mut client) = bed_by_cookie().await;
+    bed.mover.position(Some(50));
+    bed.mover.applied(Side::Monolith, 50);
+    let_go(&mut client, "new").await;
     bed.mover.position(Some(60));
     bed.monolith.behave(|_| async {
         let mut answer = text(200, "welcome");
@@ -342,42 +356,28 @@ async fn a_write_that_gives_its_client_a_new_cookie_pins_that() {
         answer.headers_mut().insert("set-cookie", cookie);
         answer
     });
-    assert_eq!(send("POST", "old").await.side(), Some("monolith"));
-    for sid in ["old", "new"] {
-        assert_eq!(send("GET", sid).await.side(), Some("monolith"), "{sid}");
+    for (method, sid, side) in [
+        ("POST", "old", "monolith"),
+        ("GET", "old", "monolith"),
+        ("GET", "new", "monolith"),
+        ("GET", "other", "service"),
+    ] {
+        let answered = side_by_cookie(&mut client, method, sid).await;
+        assert_eq!(answered.as_deref(), Some(side), "{method} by {sid}");
     }
-    assert_eq!(send("GET", "other").await.side(), Some("service"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_names_a_client_as_well() {
-    let bed = Bed::changed(Knobs::default(), |plan| {
-        let extraction = plan.extractions.get_mut(&contracts()).unwrap();
-        extraction.cohort_key = CohortKey::Cookie("sid".to_owned());
-    })
-    .await;
-    bed.publish(1, TO_MONOLITH, 100);
-    let mut client = bed.client().await;
-    let mut send = async |method: &str, user: &str| {
-        let mut request = build(method, PATH, None, "");
-        let cookie = format!("a=b; sid={user}").parse().unwrap();
-        request.headers_mut().insert("cookie", cookie);
-        client
-            .request(request)
-            .await
-            .unwrap()
-            .side()
-            .map(str::to_owned)
-    };
-    let end = std::time::Instant::now() + DEADLINE;
-    while send("GET", "1").await.as_deref() != Some("service") {
-        assert!(
-            std::time::Instant::now() < end,
-            "never read from the service"
-        );
-    }
+    let (bed, mut client) = bed_by_cookie().await;
+    let_go(&mut client, "1").await;
     bed.mover.position(Some(50));
-    assert_eq!(send("POST", "1").await.as_deref(), Some("monolith"));
-    assert_eq!(send("GET", "1").await.as_deref(), Some("monolith"));
-    assert_eq!(send("GET", "2").await.as_deref(), Some("service"));
+    for (method, sid, side) in [
+        ("POST", "1", "monolith"),
+        ("GET", "1", "monolith"),
+        ("GET", "2", "service"),
+    ] {
+        let answered = side_by_cookie(&mut client, method, sid).await;
+        assert_eq!(answered.as_deref(), Some(side), "{method} by {sid}");
+    }
 }
