@@ -29,12 +29,12 @@ const TABLES: &str = "select l.pid, x.transactionid, \
 /// Named at most.
 const NAMED_MAX: usize = 3;
 
-/// The oldest first; those without an age are other roles' that we may not see.
+/// The oldest first; our own transaction may be older. Those without an age are other roles' that we may not see.
 fn describing(held: &str) -> String {
     format!(
         "select h.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, p.owner::text, ''), \
             coalesce(a.datname, p.database)::text, p.gid, \
-            extract(epoch from now() - coalesce(a.xact_start, p.prepared))::float8, \
+            extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8, \
             coalesce(a.backend_type = 'autovacuum worker', false), \
             coalesce(a.query like '%(to prevent wraparound)%', false), h.holds \
          from ({held}) h left join pg_stat_activity a on a.pid = h.pid \
