@@ -61,7 +61,7 @@ async fn hold(arguments: &Arguments) -> Result<ExitCode> {
     };
     settings.scene.logs = Some(logs.clone());
     let tell = |what: &str| eprintln!("  {what}");
-    let outcome = drill::run(&settings, &tell)
+    let outcome = Box::pin(drill::run(&settings, &tell))
         .await
         .with_context(|| format!("the drills broke off; logs: {}", logs.display()))?;
     if arguments.json {

@@ -6,6 +6,7 @@
 //! may enter.
 
 mod command;
+mod crash;
 mod fail_over;
 mod installation;
 mod template;
@@ -26,6 +27,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Recovery after a kill may take longer than a usual start.
@@ -126,7 +128,7 @@ pub struct Cluster {
     port: u16,
     passwords: BTreeMap<String, String>,
     demands_tls: bool,
-    server: Option<Process>,
+    server: Mutex<Option<Process>>,
     /// Under all of its files. Goes after the server.
     disk: Option<SmallDisk>,
 }
@@ -172,7 +174,7 @@ impl Cluster {
             port: ports::free()?,
             passwords: BTreeMap::new(),
             demands_tls: false,
-            server: None,
+            server: Mutex::new(None),
             disk,
         };
         cluster.configure(options)?;
@@ -228,7 +230,7 @@ impl Cluster {
     }
 
     /// Starts a stopped cluster and waits until it accepts connections.
-    pub async fn start(&mut self) -> Result<()> {
+    pub async fn start(&self) -> Result<()> {
         let mut server = Process::start(&self.spec(&self.data), &self.logs)?;
         let config = self.socket_config("postgres");
         let what = format!("the cluster {} to accept connections", self.name);
@@ -237,7 +239,7 @@ impl Cluster {
             Ok(connect(&config).await.ok())
         })
         .await?;
-        self.server = Some(server);
+        *self.server.lock().await = Some(server);
         Ok(())
     }
 
@@ -259,7 +261,7 @@ impl Cluster {
         let what = format!("the cluster {} to be back", self.name);
         deadline::until(&what, START_LIMIT, async || {
             let ended = |server: &mut Process| server.exited().is_some();
-            if self.server.as_mut().is_none_or(ended) {
+            if self.server.get_mut().as_mut().is_none_or(ended) {
                 self.start().await?;
             }
             Ok(self.superuser("postgres").await.ok().map(drop))
@@ -269,14 +271,14 @@ impl Cluster {
 
     /// Stops it the fast way: sessions are ended, the data is left clean.
     pub async fn stop(&mut self) {
-        if let Some(mut server) = self.server.take() {
+        if let Some(mut server) = self.server.get_mut().take() {
             server.stop().await;
         }
     }
 
     /// Stops it as a crash would, without a checkpoint.
     pub async fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
+        if let Some(mut server) = self.server.get_mut().take() {
             // Not SIGKILL: it would leave the shared memory segment behind.
             // For every client and for the data it is the same.
             server.signal(Signal::Quit);
@@ -479,6 +481,25 @@ mod tests {
         let client = cluster.superuser("postgres").await.unwrap();
         let row = client.query_one("SHOW wal_level", &[]).await.unwrap();
         assert_eq!(row.get::<_, &str>(0), "replica");
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_outlives_a_crash_and_nothing_else_does() {
+        let directory = PrivateDirectory::new().unwrap();
+        let cluster = Cluster::create(&directory, "a", &Options::fast())
+            .await
+            .unwrap();
+        let client = cluster.superuser("postgres").await.unwrap();
+        let make = "create table t (x integer); insert into t values (1)";
+        client.batch_execute(make).await.unwrap();
+        let open = "begin; insert into t values (2)";
+        client.batch_execute(open).await.unwrap();
+        cluster.crash().await.unwrap();
+        assert!(client.batch_execute("commit").await.is_err());
+        assert!(cluster.superuser("postgres").await.is_err());
+        cluster.start().await.unwrap();
+        let client = cluster.superuser("postgres").await.unwrap();
+        assert_eq!(client.query("table t", &[]).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -394,10 +394,15 @@ pub async fn run(spec: &Spec, limit: Duration) -> Result<Finished> {
 
 /// Sends a signal to a process of ours.
 pub fn send(signal: Signal, pid: u32) {
-    let pid = pid.to_string();
+    send_all(signal, &[pid]);
+}
+
+/// Sends a signal to processes of ours, to one right after the other.
+pub fn send_all(signal: Signal, pids: &[u32]) {
     // One that has just ended is as good as one that got the signal.
     let _ = Command::new("kill")
-        .args(["-s", signal.name(), &pid])
+        .args(["-s", signal.name()])
+        .args(pids.iter().map(u32::to_string))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();

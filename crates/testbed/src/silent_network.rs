@@ -21,9 +21,16 @@ use tokio::task::{JoinHandle, JoinSet};
 pub struct SilentNetwork {
     port: u16,
     target: u16,
-    silent: watch::Sender<bool>,
+    state: watch::Sender<NetworkState>,
     kept_back: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct NetworkState {
+    silent: bool,
+    /// How often all that was under way was lost.
+    cuts: u64,
 }
 
 impl SilentNetwork {
@@ -31,23 +38,26 @@ impl SilentNetwork {
     pub async fn before(target: u16) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let (silent, listening) = watch::channel(false);
+        let (state, listening) = watch::channel(NetworkState::default());
         let kept_back = Arc::default();
         let way = Way {
-            silent: listening,
+            state: listening,
+            cuts: 0,
             kept_back: Arc::clone(&kept_back),
         };
         let accepting = tokio::spawn(async move {
             // They end with this task.
             let mut relays = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                relays.spawn(relay(client, target, way.clone()));
+                let mut way = way.clone();
+                way.cuts = way.state.borrow().cuts;
+                relays.spawn(relay(client, target, way));
             }
         });
         Ok(Self {
             port,
             target,
-            silent,
+            state,
             kept_back,
             accepting,
         })
@@ -67,7 +77,7 @@ impl SilentNetwork {
 
     /// From here on nothing passes, and new connections are not answered.
     pub fn vanish(&self) {
-        self.silent.send_replace(true);
+        self.state.send_modify(|state| state.silent = true);
     }
 
     /// How often something came that had to wait for the end of a silence.
@@ -77,7 +87,12 @@ impl SilentNetwork {
 
     /// Everything goes on, with what was sent meanwhile.
     pub fn come_back(&self) {
-        self.silent.send_replace(false);
+        self.state.send_modify(|state| state.silent = false);
+    }
+
+    /// Closes all connections; what was kept back is lost.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
     }
 }
 
@@ -90,18 +105,35 @@ impl Drop for SilentNetwork {
 /// What a relay is told of its network, and tells.
 #[derive(Debug, Clone)]
 struct Way {
-    silent: watch::Receiver<bool>,
+    state: watch::Receiver<NetworkState>,
+    /// Those before the connection.
+    cuts: u64,
     kept_back: Arc<AtomicU64>,
 }
 
 impl Way {
     /// What has come may pass on from here.
     async fn open(&mut self) -> io::Result<()> {
-        if *self.silent.borrow() {
+        if self.state.borrow().silent {
             self.kept_back.fetch_add(1, Ordering::Relaxed);
         }
-        let open = self.silent.wait_for(|silent| !silent).await;
-        open.map(drop).map_err(io::Error::other)
+        let cuts = self.cuts;
+        let state = self
+            .state
+            .wait_for(|state| !state.silent || state.cuts > cuts)
+            .await
+            .map_err(io::Error::other)?;
+        if state.cuts > cuts {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+
+    /// It is lost with all that is under way.
+    async fn cut(&mut self) {
+        let cuts = self.cuts;
+        // Without a network all relays end.
+        let _ = self.state.wait_for(|state| state.cuts > cuts).await;
     }
 }
 
@@ -116,10 +148,17 @@ async fn relay(client: TcpStream, target: u16, mut way: Way) {
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     // How a connection ends is its ends' matter.
-    let _ = tokio::join!(
-        pass(from_client, to_server, way.clone()),
-        pass(from_server, to_client, way),
-    );
+    let both = async {
+        tokio::join!(
+            pass(from_client, to_server, way.clone()),
+            pass(from_server, to_client, way.clone()),
+        )
+    };
+    let mut cut = way.clone();
+    tokio::select! {
+        _ = both => {}
+        () = cut.cut() => {}
+    }
 }
 
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: Way) -> io::Result<()> {
@@ -166,5 +205,31 @@ mod tests {
         network.come_back();
         assert_eq!(accepted.read_u8().await.unwrap(), b'b');
         assert!(accepted.read_u8().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_cut_meets_is_lost() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let network = SilentNetwork::before(server.local_addr().unwrap().port())
+            .await
+            .unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", network.port))
+            .await
+            .unwrap();
+        let (mut accepted, _) = server.accept().await.unwrap();
+        client.write_all(b"a").await.unwrap();
+        assert_eq!(accepted.read_u8().await.unwrap(), b'a');
+        network.vanish();
+        accepted.write_all(b"b").await.unwrap();
+        network.cut();
+        network.come_back();
+        assert!(client.read_u8().await.is_err());
+        assert!(accepted.read_u8().await.is_err());
+        let mut client = TcpStream::connect(("127.0.0.1", network.port))
+            .await
+            .unwrap();
+        let (mut accepted, _) = server.accept().await.unwrap();
+        client.write_all(b"c").await.unwrap();
+        assert_eq!(accepted.read_u8().await.unwrap(), b'c');
     }
 }

@@ -20,7 +20,7 @@ async fn what_is_printed_mends_it() -> Result<()> {
         only: only.map(str::to_owned).to_vec(),
         ..Settings::usual()
     };
-    let outcome = drill::run(&settings, &|what| println!("{what}")).await?;
+    let outcome = Box::pin(drill::run(&settings, &|what| println!("{what}"))).await?;
     println!("{}", outcome.summary());
     ensure!(outcome.is_clean(), "{}", outcome.summary());
     ensure!(outcome.verdicts.len() == only.len());

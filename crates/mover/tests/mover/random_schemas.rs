@@ -1,7 +1,7 @@
 //! Random schemas, moved out and back while random transactions run on both
-//! sides, processes die, sessions end and networks fall silent. At the end of
-//! each step an oracle compares both sides by SQL of its own, and what the
-//! writers were told with what is there.
+//! sides, processes die, sessions end, networks fall silent and servers are
+//! killed. At the end of each step an oracle compares both sides by SQL of its
+//! own, and what the writers were told with what is there.
 //!
 //! The seed of each round is printed. `BANYAN_SEED=n` begins with that one,
 //! `BANYAN_ROUNDS=n` runs so many of them:
@@ -37,7 +37,9 @@ async fn move_out_and_back_through_faults() -> Result<()> {
     let options = Options::fast()
         .setting("logical_decoding_work_mem", "64kB")
         .setting("max_prepared_transactions", "20")
-        .setting("autovacuum_naptime", "1s");
+        .setting("autovacuum_naptime", "1s")
+        // SIGKILL may cut a write of a page in two.
+        .setting("full_page_writes", "on");
     let clusters = clusters_with(&options).await?;
     let networks = Networks::before(&clusters).await?;
     let first = number("BANYAN_SEED", 1)?;

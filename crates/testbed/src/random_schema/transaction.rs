@@ -93,6 +93,12 @@ impl Drawer {
         format!("insert into {}.{LEDGER} (id) values ('{id}')", self.place)
     }
 
+    /// What a transaction is called between its two phases: one name in all
+    /// databases of a server.
+    pub(super) fn prepared(&self, id: &str) -> String {
+        format!("{}-{id}", self.place)
+    }
+
     fn step(&mut self, at: usize) -> Step {
         let schema = Arc::clone(&self.schema);
         let table = &schema.tables[at];

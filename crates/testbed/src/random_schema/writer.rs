@@ -1,20 +1,26 @@
 //! A session that runs random transactions until it is told to stop.
 
 use super::{
-    Schema, dice,
+    LEDGER, Schema, dice,
     transaction::{Drawer, End, Step, Transaction},
 };
 use crate::deadline;
 use anyhow::{Context, Result, bail, ensure};
+use rand::RngExt;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_postgres::{Client, Error, error::SqlState};
+use tokio_postgres::{Client, Config, Error, NoTls, error::SqlState};
 
-/// Longer than any transaction waits.
-const LIMIT: Duration = Duration::from_mins(1);
+/// Longer than any transaction waits, and any server takes to be back.
+const LIMIT: Duration = Duration::from_mins(3);
 
-/// After a refusal, so that a side that is fenced is not asked all the time.
+/// After a refusal, so that a side that is fenced, or is not there, is not asked
+/// all the time.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Between two transactions at most: whoever locks all tables waits for a moment
+/// in which none is written.
+const LONGEST_THOUGHT: Duration = Duration::from_millis(30);
 
 /// What a writer was told of its transactions, by their names in the ledger.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +33,10 @@ pub struct Acknowledged {
     pub fenced: u64,
     /// How many statements failed, each undone by its savepoint.
     pub undone: u64,
+    /// How often its server went away.
+    pub broken: u64,
+    /// How many of the acknowledged lost their answer: the server had to be asked.
+    pub asked: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,24 +61,26 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts one over a session of the application, in a schema of its
-    /// database. `number` tells the writers of one seed apart.
-    pub fn start(
-        client: Client,
+    /// Starts one in a schema of the application's database, where it connects
+    /// again after its server was gone. `number` tells the writers of one seed
+    /// apart.
+    pub async fn start(
+        database: Config,
         schema: Arc<Schema>,
         place: &'static str,
         seed: u64,
         number: u32,
-    ) -> Self {
+    ) -> Result<Self> {
+        let client = connect(&database).await?;
         let (order, ordered) = watch::channel(Order::Work);
         let (progress, view) = watch::channel(WriterProgress::default());
         let clerk = Clerk::new(client, schema, place, seed, number);
-        let task = tokio::spawn(work(clerk, ordered, progress));
-        Self {
+        let task = tokio::spawn(work(clerk, database, ordered, progress));
+        Ok(Self {
             order,
             seen: view,
             task,
-        }
+        })
     }
 
     /// How many transactions were acknowledged so far.
@@ -125,6 +137,7 @@ pub enum Ended {
 
 async fn work(
     mut clerk: Clerk,
+    database: Config,
     mut ordered: watch::Receiver<Order>,
     progress: watch::Sender<WriterProgress>,
 ) -> Result<Acknowledged> {
@@ -144,7 +157,16 @@ async fn work(
             }
             Order::Work => {}
         }
-        match clerk.transact().await? {
+        let ended = match clerk.transact().await {
+            Err(error) if is_broken(&error) => {
+                told.broken += 1;
+                let ended = clerk.ask(&database).await?;
+                told.asked += u64::from(matches!(ended, (Some(_), Ended::Acknowledged)));
+                ended
+            }
+            ended => ended?,
+        };
+        match ended {
             (Some(id), Ended::Acknowledged) => {
                 told.acknowledged.insert(id);
                 progress.send_modify(|seen| seen.acknowledged += 1);
@@ -158,6 +180,7 @@ async fn work(
             }
             (None, _) => {}
         }
+        tokio::time::sleep(clerk.thought()).await;
     }
 }
 
@@ -166,6 +189,8 @@ pub struct Clerk {
     client: Client,
     drawer: Drawer,
     undone: u64,
+    /// The name of its last transaction.
+    last: Option<String>,
 }
 
 impl Clerk {
@@ -190,6 +215,7 @@ impl Clerk {
             client,
             drawer,
             undone: 0,
+            last: None,
         }
     }
 
@@ -216,9 +242,52 @@ impl Clerk {
     /// should meet.
     pub async fn transact(&mut self) -> Result<(Option<String>, Ended)> {
         let transaction = self.drawer.draw();
+        self.last.clone_from(&transaction.id);
         let ended = self.run(&transaction).await;
         let ended = ended.with_context(|| format!("{transaction:?}"))?;
         Ok((transaction.id, ended))
+    }
+
+    /// Waits for a server that was gone, and asks it what became of the last
+    /// transaction: what it says then it may not take back. One that was prepared
+    /// is committed.
+    async fn ask(&mut self, database: &Config) -> Result<(Option<String>, Ended)> {
+        let asking = async {
+            loop {
+                match self.asked_once(database).await {
+                    Err(error) if is_broken(&error) => tokio::time::sleep(PAUSE).await,
+                    answer => return answer,
+                }
+            }
+        };
+        let answer = tokio::time::timeout(LIMIT, asking).await;
+        let ended = answer.context("the server does not come back")??;
+        Ok((self.last.clone(), ended))
+    }
+
+    async fn asked_once(&mut self, database: &Config) -> Result<Ended> {
+        self.client = connect(database).await?;
+        let nothing = Ended::Refused { by_fence: false };
+        let Some(id) = &self.last else {
+            return Ok(nothing);
+        };
+        let place = self.drawer.place;
+        let (prepared, name) = (
+            "select from pg_prepared_xacts where gid = $1",
+            self.drawer.prepared(id),
+        );
+        if self.client.query_opt(prepared, &[&name]).await?.is_some() {
+            let commit = format!("commit prepared '{name}'");
+            self.client.batch_execute(&commit).await?;
+        }
+        let written = format!("select from {place}.{LEDGER} where id = '{id}'");
+        let written = self.client.query_opt(&written, &[]).await?;
+        Ok(written.map_or(nothing, |_| Ended::Acknowledged))
+    }
+
+    /// A pause before the next transaction.
+    fn thought(&mut self) -> Duration {
+        LONGEST_THOUGHT.mul_f64(self.drawer.dice.random())
     }
 
     async fn run(&mut self, transaction: &Transaction) -> Result<Ended> {
@@ -226,12 +295,13 @@ impl Clerk {
             client,
             drawer,
             undone,
+            ..
         } = self;
         client.batch_execute("begin").await?;
         if let Some(id) = &transaction.id
             && let Err(error) = client.batch_execute(&drawer.ledger(id)).await
         {
-            return refused(client, &error).await;
+            return refused(client, error).await;
         }
         for step in &transaction.steps {
             let (text, owns_key) = match step {
@@ -252,7 +322,7 @@ impl Clerk {
                 "a key that a default gave out was taken: {error:?}"
             );
             match class(&error) {
-                Class::Fence | Class::Transaction => return refused(client, &error).await,
+                Class::Fence | Class::Transaction => return refused(client, error).await,
                 Class::Statement => {
                     *undone += 1;
                     client.batch_execute("rollback to s; release s").await?;
@@ -262,8 +332,7 @@ impl Clerk {
         }
         let committed = match (transaction.end, &transaction.id) {
             (End::Prepared, Some(id)) => {
-                // Of all databases of a server.
-                let name = format!("{}-{id}", drawer.place);
+                let name = drawer.prepared(id);
                 let prepare = format!("prepare transaction '{name}'");
                 match client.batch_execute(&prepare).await {
                     Ok(()) => {
@@ -282,14 +351,16 @@ impl Clerk {
         };
         match committed {
             Ok(()) => Ok(Ended::Acknowledged),
-            Err(error) => refused(client, &error).await,
+            Err(error) => refused(client, error).await,
         }
     }
 }
 
-async fn refused(client: &Client, error: &Error) -> Result<Ended> {
-    let class = class(error);
-    ensure!(class != Class::Unexpected, "{error:?}");
+async fn refused(client: &Client, error: Error) -> Result<Ended> {
+    let class = class(&error);
+    if class == Class::Unexpected {
+        return Err(error.into());
+    }
     client.batch_execute("rollback").await?;
     let by_fence = class == Class::Fence;
     Ok(Ended::Refused { by_fence })
@@ -318,6 +389,23 @@ fn class(error: &Error) -> Class {
         code if code.starts_with("23") => Class::Statement,
         _ => Class::Unexpected,
     }
+}
+
+async fn connect(database: &Config) -> Result<Client, Error> {
+    let (client, connection) = database.connect(NoTls).await?;
+    // Its errors come back from the client's calls.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Whether its session is gone, or its server starts or stops.
+fn is_broken(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    let error = causes.find_map(|cause| cause.downcast_ref::<Error>());
+    error.is_some_and(|error| {
+        let code = error.code();
+        code.is_none_or(|code| code.code().starts_with("57P"))
+    })
 }
 
 /// Whether a primary key was there already.

@@ -1,7 +1,7 @@
 //! A conductor without a journal: it drives one extraction through faults, and
 //! after each death goes on from what the rows say.
 
-use super::faults::{Fault, Networks, end_sessions};
+use super::faults::{Fault, Networks, crash, end_sessions};
 use crate::{
     extraction::databases::{Clusters, Pair},
     plans,
@@ -19,15 +19,17 @@ use protocol::{
 };
 use rand::RngExt;
 use std::{
+    fmt::Display,
     future::Future,
+    pin::Pin,
     time::{Duration, Instant},
 };
 use testbed::random_schema::Dice;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// For all that a step takes with its faults.
-const LIMIT: Duration = Duration::from_mins(2);
+/// For all that a step takes with its faults, on a machine that does other things.
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// A hand-over that has not caught up by then is aborted.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(10);
@@ -48,11 +50,14 @@ pub struct Conductor<'a> {
     pub deaths: u64,
     /// How often sessions were ended.
     pub endings: u64,
+    /// How often a server was killed.
+    pub crashes: u64,
     pub aborted: u64,
     instance: InstanceId,
     claims: Option<Claims>,
     followers: Option<[Follower; 2]>,
     epoch: Epoch,
+    began: Instant,
 }
 
 impl<'a> Conductor<'a> {
@@ -65,12 +70,19 @@ impl<'a> Conductor<'a> {
             hand_overs: 0,
             deaths: 0,
             endings: 0,
+            crashes: 0,
             aborted: 0,
             instance: InstanceId(Uuid::new_v4()),
             claims: None,
             followers: None,
             epoch: Epoch(0),
+            began: Instant::now(),
         }
+    }
+
+    /// What happens when, for whoever looks into a round that failed.
+    pub fn tell(&self, what: impl Display) {
+        println!("  {:7.3} s {what}", self.began.elapsed().as_secs_f64());
     }
 
     fn mover(&self) -> &'a Mover {
@@ -135,6 +147,7 @@ impl<'a> Conductor<'a> {
         if error.cause().mends != Mends::ByItself && !void {
             return Err(error.into());
         }
+        self.tell(format_args!("passes: {error}"));
         tokio::time::sleep(PAUSE).await;
         Ok(())
     }
@@ -150,23 +163,53 @@ impl<'a> Conductor<'a> {
         let mut left = self.dice.random_range(0..=MOST_FAULTS);
         loop {
             ensure!(began.elapsed() < LIMIT, "{what} does not come to an end");
-            let calm = Duration::from_millis(self.dice.random_range(0..250));
-            tokio::select! {
-                done = operation(self.claims) => match done {
-                    Ok(done) => return Ok(done),
-                    Err(error) => self.passing(error).await.with_context(|| what.to_owned())?,
-                },
-                () = tokio::time::sleep(calm), if left > 0 => {
-                    left -= 1;
-                    self.strike().await?;
-                }
+            let under_way = Box::pin(operation(self.claims));
+            match self.lives_through(&mut left, under_way).await? {
+                Some(Ok(done)) => return Ok(done),
+                Some(Err(error)) => self.passing(error).await.with_context(|| what.to_owned())?,
+                None => {}
             }
         }
     }
 
-    /// Something goes wrong, and the operation under way is given up.
-    async fn strike(&mut self) -> Result<()> {
-        match Fault::draw(&mut self.dice) {
+    /// Runs what may meet so many faults; none: the process has died meanwhile. Other
+    /// faults it sees for itself.
+    async fn lives_through<T>(
+        &mut self,
+        left: &mut u32,
+        mut under_way: Pin<Box<impl Future<Output = T>>>,
+    ) -> Result<Option<T>> {
+        loop {
+            let calm = Duration::from_millis(self.dice.random_range(0..300));
+            tokio::select! {
+                done = &mut under_way => return Ok(Some(done)),
+                () = tokio::time::sleep(calm), if *left > 0 => {}
+            }
+            *left -= 1;
+            let fault = Fault::draw(&mut self.dice);
+            if fault.ends_the_process() {
+                drop(under_way);
+                self.strike(fault).await?;
+                return Ok(None);
+            }
+            let mut strike = std::pin::pin!(self.strike(fault));
+            tokio::select! {
+                // What has begun to strike does so to its end.
+                done = &mut under_way => return strike.await.and(Ok(Some(done))),
+                struck = &mut strike => struck?,
+            }
+        }
+    }
+
+    async fn strike(&mut self, fault: Fault) -> Result<()> {
+        self.tell(format_args!("{fault:?}"));
+        let struck = self.strikes(fault).await;
+        self.tell("it has struck");
+        struck
+    }
+
+    async fn strikes(&mut self, fault: Fault) -> Result<()> {
+        match fault {
             Fault::Death => self.die().await,
             Fault::SessionsEnd(side) => {
                 let ended = end_sessions(self.clusters, side, &self.pair.database).await?;
@@ -175,10 +218,15 @@ impl<'a> Conductor<'a> {
             }
             Fault::Silence(side, length) => {
                 self.networks.fall_silent(side, length);
-                if self.dice.random_bool(0.3) {
-                    self.die().await?;
-                }
                 Ok(())
+            }
+            Fault::Vanishing(side, length) => {
+                self.networks.fall_silent(side, length);
+                self.die().await
+            }
+            Fault::Crash(side, length) => {
+                self.crashes += 1;
+                crash(self.clusters, self.networks, side, length).await
             }
         }
     }
@@ -195,7 +243,8 @@ impl<'a> Conductor<'a> {
                 done = &mut work => return done,
                 () = tokio::time::sleep(calm) => {}
             }
-            let mut strike = std::pin::pin!(self.strike());
+            let fault = Fault::draw(&mut self.dice);
+            let mut strike = std::pin::pin!(self.strike(fault));
             tokio::select! {
                 // What has begun to strike does so to its end.
                 done = &mut work => return strike.await.and(done),
@@ -203,6 +252,15 @@ impl<'a> Conductor<'a> {
             }
         }
         work.await
+    }
+
+    /// No round is without a crash.
+    pub async fn crash_once(&mut self) -> Result<()> {
+        if self.crashes > 0 {
+            return Ok(());
+        }
+        let side = Side::BOTH[self.dice.random_range(0..2)];
+        self.strike(Fault::Crash(side, Duration::ZERO)).await
     }
 
     /// Hands over from a side; an attempt that fails is aborted, and tried again.
@@ -216,6 +274,7 @@ impl<'a> Conductor<'a> {
                 self.statuses()
             );
             self.epoch = self.epoch.next();
+            self.tell(format_args!("hands over from the {from}, {:?}", self.epoch));
             let id = HandoverId {
                 instance: self.instance,
                 epoch: self.epoch,
@@ -224,23 +283,14 @@ impl<'a> Conductor<'a> {
             };
             let claims = self.claims.context("nothing is claimed")?;
             let mut status = self.status(Direction::from_source(from))?;
-            let calm = Duration::from_millis(self.dice.random_range(0..400));
-            let strikes = left > 0;
-            let attempt = attempt(self.mover(), &claims, &id, &mut status);
-            let done = tokio::select! {
-                done = Box::pin(attempt) => Some(done),
-                () = tokio::time::sleep(calm), if strikes => None,
-            };
-            match done {
+            let attempt = Box::pin(attempt(self.mover(), &claims, &id, &mut status));
+            match self.lives_through(&mut left, attempt).await? {
                 Some(Ok(())) => {
                     self.hand_overs += 1;
                     return Ok(());
                 }
                 Some(Err(error)) => self.passing(error).await?,
-                None => {
-                    left -= 1;
-                    self.strike().await?;
-                }
+                None => {}
             }
             if self.outcome(&id).await? == Outcome::Committed {
                 self.hand_overs += 1;

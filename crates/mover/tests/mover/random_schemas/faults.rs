@@ -13,33 +13,38 @@ use std::{
 };
 use testbed::{random_schema::Dice, silent_network::SilentNetwork};
 
-/// The relays between the mover and both servers.
+/// The relays before both servers, the monolith's first.
 pub struct Networks {
-    monolith: Arc<SilentNetwork>,
-    service: Arc<SilentNetwork>,
+    mover: [Arc<SilentNetwork>; 2],
+    writers: [SilentNetwork; 2],
     silences: Arc<AtomicU64>,
 }
 
 impl Networks {
     pub async fn before(clusters: &Clusters) -> Result<Self> {
+        let (monolith, service) = (clusters.monolith.port(), clusters.service.port());
         Ok(Self {
-            monolith: Arc::new(SilentNetwork::before(clusters.monolith.port()).await?),
-            service: Arc::new(SilentNetwork::before(clusters.service.port()).await?),
+            mover: [
+                Arc::new(SilentNetwork::before(monolith).await?),
+                Arc::new(SilentNetwork::before(service).await?),
+            ],
+            writers: [
+                SilentNetwork::before(monolith).await?,
+                SilentNetwork::before(service).await?,
+            ],
             silences: Arc::default(),
         })
     }
 
-    fn of(&self, side: Side) -> &Arc<SilentNetwork> {
-        match side {
-            Side::Monolith => &self.monolith,
-            Side::Service => &self.service,
-        }
-    }
-
     /// The mover's way to a server.
     pub fn through(&self, url: &str) -> Result<String> {
-        let by = |side| self.of(side).through(url);
-        by(Side::Monolith).or_else(|_| by(Side::Service))
+        let [monolith, service] = &self.mover;
+        monolith.through(url).or_else(|_| service.through(url))
+    }
+
+    /// The writers' way to a side's server.
+    pub fn of_writers(&self, side: Side) -> &SilentNetwork {
+        &self.writers[index(side)]
     }
 
     /// How many silences have kept something back.
@@ -49,7 +54,10 @@ impl Networks {
 
     /// Nothing passes for a while; the caller goes on meanwhile.
     pub fn fall_silent(&self, side: Side, length: Duration) {
-        let (network, silences) = (Arc::clone(self.of(side)), Arc::clone(&self.silences));
+        let (network, silences) = (
+            Arc::clone(&self.mover[index(side)]),
+            Arc::clone(&self.silences),
+        );
         tokio::spawn(async move {
             let before = network.kept_back();
             network.vanish();
@@ -61,6 +69,10 @@ impl Networks {
     }
 }
 
+fn index(side: Side) -> usize {
+    usize::from(side == Side::Service)
+}
+
 /// What goes wrong next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -70,6 +82,10 @@ pub enum Fault {
     SessionsEnd(Side),
     /// Nothing passes to or from a side.
     Silence(Side, Duration),
+    /// Nothing passes, and the process dies meanwhile.
+    Vanishing(Side, Duration),
+    /// SIGKILL to a side's server, which is started again after a while.
+    Crash(Side, Duration),
 }
 
 impl Fault {
@@ -79,12 +95,38 @@ impl Fault {
         } else {
             Side::Service
         };
-        match dice.random_range(0..6_u32) {
-            0 | 1 => Self::Death,
-            2 | 3 => Self::SessionsEnd(side),
-            _ => Self::Silence(side, Duration::from_millis(dice.random_range(20..400))),
+        let length = Duration::from_millis(dice.random_range(20..400));
+        match dice.random_range(0..20_u32) {
+            0..5 => Self::Death,
+            5..10 => Self::SessionsEnd(side),
+            10..14 => Self::Silence(side, length),
+            14..16 => Self::Vanishing(side, length),
+            _ => Self::Crash(side, length),
         }
     }
+
+    /// Whether what the process had under way ends with it.
+    pub fn ends_the_process(self) -> bool {
+        matches!(self, Self::Death | Self::Vanishing(..))
+    }
+}
+
+/// SIGKILL to a side's server, and its start. What it has answered the writers
+/// right before they never hear.
+pub async fn crash(
+    clusters: &Clusters,
+    networks: &Networks,
+    side: Side,
+    length: Duration,
+) -> Result<()> {
+    let (cluster, answers) = (clusters.of(side), networks.of_writers(side));
+    answers.vanish();
+    let crashed = cluster.crash().await;
+    answers.cut();
+    answers.come_back();
+    crashed?;
+    tokio::time::sleep(length).await;
+    cluster.start().await
 }
 
 /// Ends all sessions of the mover in a database, those that replicate too; how many.
