@@ -221,7 +221,8 @@ async fn a_fence_gives_up() -> Result<()> {
     let mut lock = pair.mover.lock_weakly(Side::Monolith).await?;
     long.batch_execute("begin; update a set v = 'long' where id = 9")
         .await?;
-    let limit = Duration::from_millis(300);
+    // Long enough for a slow machine to name the writer before it is over.
+    let limit = Duration::from_secs(3);
     let error = pair
         .mover
         .fence(&mut lock, &claims, &handover(1), limit)
