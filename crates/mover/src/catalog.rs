@@ -7,6 +7,7 @@
 
 pub(crate) mod constraints;
 pub mod definition;
+pub(crate) mod exclusions;
 pub mod labels;
 pub mod operators;
 pub(crate) mod sequences;

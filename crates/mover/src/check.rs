@@ -25,6 +25,7 @@ mod publication;
 mod relations;
 mod retention;
 mod rights;
+mod row_rules;
 mod sequences;
 mod server;
 mod settings;

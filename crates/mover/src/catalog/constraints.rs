@@ -1,7 +1,10 @@
 //! The constraints of moved tables, as one database has them.
 
 use super::text::{renamed, unqualified};
-use crate::{database::session::Session, error::MoverError};
+use crate::{
+    database::{session::Session, sql},
+    error::MoverError,
+};
 use plan::{TableMapping, TableName};
 use protocol::Side;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,17 +24,17 @@ const UNIQUE: &str = "select x.relname::text, \
                 and k.attnum <> 0 order by k.position), \
         coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false), not i.indimmediate, \
         exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype = 'u'), \
-        quote_ident(n.nspname) \
+        quote_ident(n.nspname), i.indisexclusion \
     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid \
     join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2 and i.indisunique and i.indisvalid \
       and not i.indisprimary order by 1";
 
-const RULES: &str = "select k.conname::text, pg_get_constraintdef(k.oid), k.contype = 'x', \
-        k.condeferrable, quote_ident(n.nspname) \
+const CHECKS: &str = "select k.conname::text, pg_get_constraintdef(k.oid), \
+        quote_ident(n.nspname) \
     from pg_constraint k join pg_class c on c.oid = k.conrelid \
     join pg_namespace n on n.oid = c.relnamespace \
-    where n.nspname = $1 and c.relname = $2 and k.contype in ('c', 'x') order by 1";
+    where n.nspname = $1 and c.relname = $2 and k.contype = 'c' order by 1";
 
 /// Foreign keys that begin or end at these tables.
 const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname::text, \
@@ -58,6 +61,7 @@ const FOREIGN_KEYS: &str = "select k.conname::text, fn.nspname::text, f.relname:
 
 /// A unique index, and whether it is a constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct UniqueIndex {
     pub(crate) name: String,
     /// Empty names stand for expressions.
@@ -69,20 +73,21 @@ pub(crate) struct UniqueIndex {
     /// By column, where it is not the column's own.
     pub(crate) collations: Vec<String>,
     pub(crate) nulls_not_distinct: bool,
+    /// `without overlaps`: of rows that are alike but for the last column, the
+    /// ranges in that must not overlap.
+    pub(crate) without_overlaps: bool,
     /// Whether it may be violated within a transaction, and then is looked at
     /// by a trigger: not while rows are applied.
     pub(crate) deferrable: bool,
     pub(crate) is_constraint: bool,
 }
 
-/// A check or an exclusion.
+/// A check of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RuleConstraint {
+pub(crate) struct Check {
     pub(crate) name: String,
     /// As SQL, with no schema in front of what is in the table's own.
     pub(crate) definition: String,
-    pub(crate) is_exclusion: bool,
-    pub(crate) deferrable: bool,
 }
 
 /// A foreign key.
@@ -133,27 +138,23 @@ pub(crate) async fn unique(
             nulls_not_distinct: row.get(5),
             deferrable: row.get(6),
             is_constraint: row.get(7),
+            without_overlaps: row.get(9),
         }
     };
     Ok(rows.iter().map(index).collect())
 }
 
-/// The checks and exclusions of a table.
-pub(crate) async fn rules(
-    session: &Session,
-    table: &TableName,
-) -> Result<Vec<RuleConstraint>, MoverError> {
+/// The checks of a table's rows.
+pub(crate) async fn checks(session: &Session, table: &TableName) -> Result<Vec<Check>, MoverError> {
     let rows = session
-        .query(RULES, &[&table.schema, &table.table])
+        .query(CHECKS, &[&table.schema, &table.table])
         .await
-        .map_err(MoverError::sql(session.side(), "reading constraints"))?;
-    let rule = |row: &tokio_postgres::Row| RuleConstraint {
+        .map_err(MoverError::sql(session.side(), "reading checks"))?;
+    let check = |row: &tokio_postgres::Row| Check {
         name: row.get(0),
-        definition: unqualified(row.get(1), row.get(4)),
-        is_exclusion: row.get(2),
-        deferrable: row.get(3),
+        definition: unqualified(row.get(1), row.get(2)),
     };
-    Ok(rows.iter().map(rule).collect())
+    Ok(rows.iter().map(check).collect())
 }
 
 /// The foreign keys that begin or end at these tables, as `regclass` reads
@@ -206,6 +207,20 @@ pub(crate) fn common_names(mapping: &TableMapping, side: Side, text: &str) -> St
     })
 }
 
+/// SQL of a table of the other side, with the names of columns that they have on
+/// this one.
+pub(crate) fn names_of(mapping: &TableMapping, side: Side, text: &str) -> String {
+    renamed(text, |name| {
+        let bare = name.trim_matches('"');
+        let mut pairs = mapping.renames.iter().map(|pair| match side {
+            Side::Monolith => (pair.service.as_str(), pair.monolith.as_str()),
+            Side::Service => (pair.monolith.as_str(), pair.service.as_str()),
+        });
+        let (_, own) = pairs.find(|(other, _)| *other == bare)?;
+        Some(sql::identifier(own))
+    })
+}
+
 impl UniqueIndex {
     /// Whether another one of the other side forbids the same, but for when.
     pub(crate) fn is_like(&self, service: &Self, mapping: &TableMapping) -> bool {
@@ -216,7 +231,12 @@ impl UniqueIndex {
         &self,
         mapping: &TableMapping,
         side: Side,
-    ) -> (BTreeMap<String, BTreeSet<String>>, String, String, bool) {
+    ) -> (
+        BTreeMap<String, BTreeSet<String>>,
+        String,
+        String,
+        (bool, bool),
+    ) {
         let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (at, name) in self.columns.iter().enumerate() {
             let name = match side {
@@ -233,7 +253,7 @@ impl UniqueIndex {
             columns,
             common_names(mapping, side, &self.predicate),
             common_names(mapping, side, &self.expressions),
-            self.nulls_not_distinct,
+            (self.nulls_not_distinct, self.without_overlaps),
         )
     }
 }

@@ -5,6 +5,7 @@ use super::{
     definitions::{self, Texts},
     facts::SideFacts,
     relations::TableFacts,
+    row_rules,
 };
 use crate::{catalog::Column, database::sql, extraction::ReplicatedExtraction};
 use plan::TableMapping;
@@ -51,6 +52,7 @@ fn pair(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &m
     }
     keys(mapping, old, new, findings);
     constraints::of_pair(mapping, old, new, findings);
+    row_rules::of_pair(mapping, old, new, findings);
 }
 
 fn renames(mapping: &TableMapping, old: &TableFacts, findings: &mut Vec<Finding>) {

@@ -1,4 +1,5 @@
-//! Rules about constraints that both sides do not have alike.
+//! Rules about unique indexes and foreign keys that both sides do not have
+//! alike.
 //!
 //! Rows are applied with `session_replication_role = replica`. Plain unique
 //! indexes, checks and NOT NULL are enforced then, so one that only the target
@@ -6,9 +7,9 @@
 //! that are deferrable, are triggers, and are not: those that only the service
 //! has are refused, as nothing else would show what they forbid.
 
-use super::{definitions::Texts, facts::SideFacts, relations::TableFacts};
+use super::{facts::SideFacts, relations::TableFacts};
 use crate::{
-    catalog::constraints::{ForeignKey, RuleConstraint, UniqueIndex, common_names},
+    catalog::constraints::{ForeignKey, UniqueIndex, names_of},
     database::sql,
     extraction::ReplicatedExtraction,
 };
@@ -18,18 +19,13 @@ use protocol::{
     finding::{Finding, FindingId as Id},
 };
 
-/// Rules about the unique indexes, checks and exclusions of two tables.
+/// Rules about the unique indexes of two tables.
 pub(super) fn of_pair(
     mapping: &TableMapping,
     old: &TableFacts,
     new: &TableFacts,
     findings: &mut Vec<Finding>,
 ) {
-    unique(mapping, old, new, findings);
-    rules(mapping, old, new, findings);
-}
-
-fn unique(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
     for index in &new.unique {
         match old.unique.iter().find(|twin| twin.is_like(index, mapping)) {
             Some(twin) if twin.deferrable != index.deferrable => {
@@ -117,7 +113,8 @@ fn drop_unique(mapping: &TableMapping, index: &UniqueIndex) -> String {
 
 /// What makes one of the monolith's at the service, if it is over columns.
 fn add_unique(mapping: &TableMapping, index: &UniqueIndex) -> Option<String> {
-    if !index.expressions.is_empty() || index.columns.iter().any(String::is_empty) {
+    let plain = index.expressions.is_empty() && !index.columns.iter().any(String::is_empty);
+    if !plain || index.without_overlaps {
         return None;
     }
     let columns = index
@@ -136,71 +133,9 @@ fn add_unique(mapping: &TableMapping, index: &UniqueIndex) -> Option<String> {
     } else if index.predicate.is_empty() {
         format!("create unique index on {table} ({columns}){nulls}")
     } else {
-        let predicate = common_names(mapping, Side::Monolith, &index.predicate);
+        let predicate = names_of(mapping, Side::Service, &index.predicate);
         format!("create unique index on {table} ({columns}){nulls} where {predicate}")
     })
-}
-
-fn rules(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
-    let text = |side: Side, rule: &RuleConstraint| common_names(mapping, side, &rule.definition);
-    let texts = Texts::of(mapping, &old.table, &new.table);
-    let here: Vec<String> = old
-        .row_rules
-        .iter()
-        .map(|rule| text(Side::Monolith, rule))
-        .collect();
-    let there: Vec<String> = new
-        .row_rules
-        .iter()
-        .map(|rule| text(Side::Service, rule))
-        .collect();
-    for (rule, definition) in new.row_rules.iter().zip(&there) {
-        if here
-            .iter()
-            .any(|twin| texts.same(mapping, twin, definition))
-        {
-            continue;
-        }
-        let object = format!("constraint {} on {}", rule.name, mapping.service);
-        let drop = drop_constraint(&mapping.service, &rule.name);
-        let remedy = format!("Add it to the monolith, or drop it until after the switch: {drop}");
-        findings.push(if rule.is_exclusion && rule.deferrable {
-            let problem = "the monolith has none like it, and as it is deferrable it is not \
-                           enforced while rows are applied";
-            Finding::refuse(Id::ExclusionAtService, object, problem, remedy)
-        } else {
-            let id = if rule.is_exclusion {
-                Id::ExclusionAtService
-            } else {
-                Id::CheckAtService
-            };
-            let problem = "the monolith has none like it: rows that it accepts may stop the copy";
-            Finding::warn(id, object, problem, remedy)
-        });
-    }
-    for (rule, definition) in old.row_rules.iter().zip(&here) {
-        if there
-            .iter()
-            .any(|twin| texts.same(mapping, definition, twin))
-        {
-            continue;
-        }
-        let id = if rule.is_exclusion {
-            Id::ExclusionAtMonolith
-        } else {
-            Id::CheckAtMonolith
-        };
-        findings.push(Finding::warn(
-            id,
-            format!("constraint {} on {}", rule.name, mapping.monolith),
-            "the service has none like it: rows that it accepts may close the way back",
-            format!(
-                "Run at the service: alter table {} add constraint {} {definition}",
-                sql::table(&mapping.service),
-                sql::identifier(&rule.name)
-            ),
-        ));
-    }
 }
 
 /// Rules about foreign keys between tables that move.

@@ -4,7 +4,8 @@ use super::large_objects;
 use crate::{
     catalog::{
         self, Table,
-        constraints::{self, ForeignKey, RuleConstraint, UniqueIndex},
+        constraints::{self, Check, ForeignKey, UniqueIndex},
+        exclusions::{Exclusion, exclusions},
     },
     database::{session::Session, sql},
     error::MoverError,
@@ -69,8 +70,8 @@ pub(super) struct TableFacts {
     pub(super) triggers: Vec<Trigger>,
     /// Unique indexes besides the primary key.
     pub(super) unique: Vec<UniqueIndex>,
-    /// Checks and exclusions.
-    pub(super) row_rules: Vec<RuleConstraint>,
+    pub(super) checks: Vec<Check>,
+    pub(super) exclusions: Vec<Exclusion>,
     /// Whose it is, quoted.
     pub(super) owner: String,
     /// Whether that one is a superuser, or may become one.
@@ -150,7 +151,8 @@ async fn table(
         .await
         .map_err(wrap())?;
     let unique = constraints::unique(session, name).await?;
-    let row_rules = constraints::rules(session, name).await?;
+    let checks = constraints::checks(session, name).await?;
+    let exclusions = exclusions(session, name).await?;
     let oid_columns = large_objects::columns(session, &table, row.get(5)).await?;
     let empty = if row.get(5) && table.kind == 'r' {
         let exists = format!("select exists (select from {})", sql::table(name));
@@ -181,7 +183,8 @@ async fn table(
             })
             .collect(),
         unique,
-        row_rules,
+        checks,
+        exclusions,
         owner: row.get(9),
         owner_is_superuser: row.get(12),
         closed_schema: row.get(10),

@@ -1,8 +1,8 @@
 //! Rows that break a constraint of the target's which was not enforced while
 //! they were applied.
 //!
-//! Foreign keys and deferrable unique constraints are triggers, which do not
-//! fire then. Those that the source has alike were enforced there. The others
+//! Foreign keys, and unique and exclusion constraints that are deferrable, are
+//! triggers, which do not fire then. Those that the source has alike were enforced there. The others
 //! are compared with the rows: one query for each, which tells how many rows
 //! break it, and the primary key of one.
 //!
@@ -15,6 +15,7 @@ use crate::{
     catalog::{
         self, MovedTable,
         constraints::{self, ForeignKey, UniqueIndex},
+        exclusions::{Exclusion, exclusions},
         operators::KeyOperators,
     },
     database::{session::Session, sql},
@@ -73,6 +74,11 @@ pub(super) async fn look(
             let problem = "are there more than once";
             found.extend(broken(target, table, &index.name, &condition, problem, deadline).await?);
         }
+        for one in exclusions_at_target(table, monolith, service, target.side()).await? {
+            let condition = one.broken(&sql::table(table.name(target.side())));
+            let problem = "exclude each other";
+            found.extend(broken(target, table, &one.name, &condition, problem, deadline).await?);
+        }
     }
     Ok(found)
 }
@@ -110,6 +116,30 @@ async fn only_at_target(
         key.proven && moved.contains(&&key.from) && moved.contains(&&key.to) && !proven(key)
     });
     Ok(found.cloned().collect())
+}
+
+/// The target's deferrable exclusion constraints that the source does not have.
+async fn exclusions_at_target(
+    table: &MovedTable,
+    monolith: &Session,
+    service: &Session,
+    target: Side,
+) -> Result<Vec<Exclusion>, MoverError> {
+    let mapping = &table.mapping;
+    let old = exclusions(monolith, &mapping.monolith).await?;
+    let new = exclusions(service, &mapping.service).await?;
+    let (own, others) = match target {
+        Side::Monolith => (old, new),
+        Side::Service => (new, old),
+    };
+    let source = target.other();
+    let enforced: Vec<String> = others
+        .iter()
+        .map(|one| one.forbids(mapping, source))
+        .collect();
+    let alone =
+        |one: &Exclusion| one.deferrable && !enforced.contains(&one.forbids(mapping, target));
+    Ok(own.into_iter().filter(alone).collect())
 }
 
 fn orphans(key: &ForeignKey, operators: &KeyOperators) -> String {

@@ -46,6 +46,7 @@ fn index(columns: &[&str]) -> UniqueIndex {
         expressions: String::new(),
         collations: vec![String::new(); columns.len()],
         nulls_not_distinct: false,
+        without_overlaps: false,
         deferrable: false,
         is_constraint: false,
     }
@@ -320,6 +321,10 @@ fn unique_indexes_are_compared_whole() {
         (|i| i.deferrable = true, &[Id::DeferrabilityDiffers]),
         (
             |i| i.nulls_not_distinct = true,
+            &[Id::UniqueAtService, Id::UniqueAtMonolith],
+        ),
+        (
+            |i| i.without_overlaps = true,
             &[Id::UniqueAtService, Id::UniqueAtMonolith],
         ),
         (

@@ -2,6 +2,7 @@
 
 mod cases;
 mod definitions;
+mod exclusions;
 mod grants;
 mod migrating;
 mod naming;

@@ -20,7 +20,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     ),
     explain(
         Id::DeferrabilityDiffers,
-        "a unique constraint is deferrable on one side",
+        "a unique or exclusion constraint is deferrable on one side",
         "Values that are exchanged within one transaction stop the stream where it is not; and where it is, it is not enforced at all while rows are applied.",
         "Make both alike by the statement of the finding.",
         "https://www.postgresql.org/docs/current/sql-set-constraints.html",
@@ -42,14 +42,14 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::ExclusionAtService,
         "an exclusion constraint is only at the service",
-        "Rows that the monolith accepts stop the stream; a deferrable one is not enforced at all while rows are applied.",
-        "Add it to the monolith, or drop it until after the switch.",
+        "Rows that the monolith accepts stop the copy or the stream; a deferrable one is not enforced at all while rows are applied, and is refused. Two are alike if they compare the same columns or expressions by the same operators and collations, of the same rows: access method and order do not matter.",
+        "Add it to the monolith, or drop it until after the switch; where the monolith has another one of that name, make that one at the service by the statements of the finding.",
         "https://www.postgresql.org/docs/current/ddl-constraints.html",
     ),
     explain(
         Id::ExclusionAtMonolith,
         "an exclusion constraint is only in the monolith",
-        "Rows that the service accepts close the way back.",
+        "Rows that the service accepts close the way back: they stop the stream, or, where it is deferrable, are looked for before a rollback, which is refused because of them.",
         "Add it to the service by the statement of the finding.",
         "https://www.postgresql.org/docs/current/ddl-constraints.html",
     ),

@@ -41,7 +41,7 @@ const SERVICE: &str = "
 const TABLES: &[&str] = &["public.a: {}"];
 
 /// Runs what the findings of these ids say to run at the service.
-async fn mend(pair: &Pair, ids: &[FindingId]) -> Result<()> {
+pub async fn mend(pair: &Pair, ids: &[FindingId]) -> Result<()> {
     for id in ids {
         let found = findings(pair).await?;
         let one = found

@@ -1,0 +1,153 @@
+//! The exclusion constraints of a table, as one database has them.
+//!
+//! Two forbid the same if they compare the same by the same operators in the
+//! same rows. In which order, by which access method and with which fill factor
+//! makes no difference to that.
+
+use super::{constraints::common_names, text::unqualified};
+use crate::{database::session::Session, error::MoverError};
+use plan::{TableMapping, TableName};
+use protocol::Side;
+
+/// An operator of an extension is the extension's wherever that is.
+const EXCLUSIONS: &str = "select k.conname::text, pg_get_constraintdef(k.oid), \
+        array(select pg_get_indexdef(i.indexrelid, at, false) \
+            from generate_series(1, i.indnkeyatts::integer) at order by at), \
+        array(select coalesce((select concat(' collate ', c.oid::regcollation) from pg_collation c \
+                where c.oid = k.sorted_by and c.oid <> coalesce(a.attcollation, 0)), '') \
+            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
+                with ordinality k(sorted_by, attnum, position) \
+            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
+                and k.attnum <> 0 order by k.position), \
+        array(select concat('operator(', quote_ident(n.nspname), '.', o.oprname, ')') \
+            from unnest(k.conexclop) with ordinality u(oid, at) \
+            join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace \
+            order by u.at), \
+        array(select coalesce( \
+                (select concat(e.extname, '.') from pg_depend d \
+                    join pg_extension e on e.oid = d.refobjid \
+                    where d.classid = 'pg_operator'::regclass and d.objid = o.oid \
+                      and d.deptype = 'e' and d.refclassid = 'pg_extension'::regclass), \
+                case when n.nspname <> 'pg_catalog' then concat(quote_ident(n.nspname), '.') end, \
+                '') || o.oprname \
+            from unnest(k.conexclop) with ordinality u(oid, at) \
+            join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace \
+            order by u.at), \
+        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), k.condeferrable, quote_ident(n.nspname) \
+    from pg_constraint k join pg_class c on c.oid = k.conrelid \
+    join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = k.conindid \
+    where n.nspname = $1 and c.relname = $2 and k.contype = 'x' order by 1";
+
+/// An exclusion constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exclusion {
+    pub(crate) name: String,
+    /// As SQL, with no schema in front of what is in the table's own.
+    pub(crate) definition: String,
+    /// What is compared.
+    pub(crate) elements: Vec<Element>,
+    /// Of which rows, as SQL of a session of ours; empty: of all.
+    pub(crate) predicate: String,
+    /// Whether it may be violated within a transaction, and then is looked at
+    /// by a trigger: not while rows are applied.
+    pub(crate) deferrable: bool,
+    /// The table's schema, as SQL has it in front of names.
+    pub(crate) schema: String,
+}
+
+/// What an exclusion constraint compares, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Element {
+    /// A column or an expression, as SQL of a session of ours.
+    pub(crate) expression: String,
+    /// With the word before it, where it is not the column's own.
+    pub(crate) collation: String,
+    /// As SQL of a session of ours.
+    pub(crate) operator: String,
+    /// The same on both sides.
+    pub(crate) operator_name: String,
+}
+
+/// The exclusion constraints of a table.
+pub(crate) async fn exclusions(
+    session: &Session,
+    table: &TableName,
+) -> Result<Vec<Exclusion>, MoverError> {
+    let rows = session
+        .query(EXCLUSIONS, &[&table.schema, &table.table])
+        .await
+        .map_err(MoverError::sql(
+            session.side(),
+            "reading exclusion constraints",
+        ))?;
+    let exclusion = |row: &tokio_postgres::Row| {
+        let texts = |at: usize| row.get::<_, Vec<String>>(at);
+        let parts = texts(2).into_iter().zip(texts(3));
+        let operators = texts(4).into_iter().zip(texts(5));
+        let element = |((expression, collation), (operator, operator_name))| Element {
+            expression,
+            collation,
+            operator,
+            operator_name,
+        };
+        let schema: String = row.get(8);
+        Exclusion {
+            name: row.get(0),
+            definition: unqualified(row.get(1), &schema),
+            elements: parts.zip(operators).map(element).collect(),
+            predicate: row.get(6),
+            deferrable: row.get(7),
+            schema,
+        }
+    };
+    Ok(rows.iter().map(exclusion).collect())
+}
+
+impl Exclusion {
+    /// What it forbids, but for when: the same text on both sides where that is
+    /// the same, with the service's names.
+    pub(crate) fn forbids(&self, mapping: &TableMapping, side: Side) -> String {
+        let text = |text: &str| common_names(mapping, side, &unqualified(text, &self.schema));
+        let mut elements: Vec<String> = self
+            .elements
+            .iter()
+            .map(|one| {
+                let (expression, name) = (text(&one.expression), &one.operator_name);
+                format!("{expression}{} with {name}", one.collation)
+            })
+            .collect();
+        elements.sort();
+        format!("{} where {}", elements.join(", "), text(&self.predicate))
+    }
+
+    /// The condition that a row `r` of a table is one of two that exclude each
+    /// other.
+    pub(crate) fn broken(&self, table: &str) -> String {
+        let values: Vec<String> = self
+            .elements
+            .iter()
+            .enumerate()
+            .map(|(at, one)| format!("({}){} as \"{at}\"", one.expression, one.collation))
+            .collect();
+        let predicate = if self.predicate.is_empty() {
+            "true"
+        } else {
+            &self.predicate
+        };
+        let rows = format!(
+            "select ctid as place, {} from {table} where {predicate}",
+            values.join(", ")
+        );
+        let same: Vec<String> = self
+            .elements
+            .iter()
+            .enumerate()
+            .map(|(at, one)| format!("one.\"{at}\" {} other.\"{at}\"", one.operator))
+            .collect();
+        format!(
+            "r.ctid in (select one.place from ({rows}) one join ({rows}) other \
+             on one.place <> other.place and {})",
+            same.join(" and ")
+        )
+    }
+}
