@@ -18,6 +18,7 @@ use protocol::{
     Side,
     finding::{Finding, FindingId as Id},
 };
+use std::collections::BTreeMap;
 
 /// Rules about the unique indexes of two tables.
 pub(super) fn of_pair(
@@ -154,10 +155,16 @@ pub(super) fn of_both(
         has(&key.from) && has(&key.to)
     };
     let mut findings = Vec::new();
+    let mut otherwise: BTreeMap<[&str; 2], Vec<&ForeignKey>> = BTreeMap::new();
     for key in new.iter().filter(|key| moved(Side::Service, key)) {
         let is_twin = |twin: &&ForeignKey| twin.is_like(key, mappings) && twin.proves_as_much(key);
         if let Some(twin) = old.iter().find(is_twin) {
-            findings.extend(actions(twin, key, mappings));
+            if actions(twin) != actions(key) {
+                findings.push(other_actions(twin, key, mappings));
+            } else if moment(twin) != moment(key) {
+                let both = [moment(key), moment(twin)];
+                otherwise.entry(both).or_default().push(key);
+            }
         } else {
             findings.push(Finding::refuse(
                 Id::ForeignKeyAtService,
@@ -171,6 +178,11 @@ pub(super) fn of_both(
             ));
         }
     }
+    findings.extend(
+        otherwise
+            .iter()
+            .map(|(both, keys)| other_moments(both, keys)),
+    );
     for key in old
         .iter()
         .filter(|key| moved(Side::Monolith, key) && key.proven)
@@ -189,8 +201,8 @@ pub(super) fn of_both(
     findings
 }
 
-/// What is done with rows that refer, and when it is looked, beside what is proven.
-fn behaviour(key: &ForeignKey) -> String {
+/// What is done with rows that refer, beside what is proven.
+fn actions(key: &ForeignKey) -> String {
     let action = |letter| match letter {
         'r' => "restrict",
         'c' => "cascade",
@@ -198,40 +210,83 @@ fn behaviour(key: &ForeignKey) -> String {
         'd' => "set default",
         _ => "no action",
     };
-    let when = match (key.deferrable, key.deferred) {
-        (false, _) => "",
-        (true, false) => " deferrable",
-        (true, true) => " deferrable initially deferred",
-    };
     format!(
-        "on delete {} on update {}{when}",
+        "on delete {} on update {}",
         action(key.on_delete),
         action(key.on_update)
     )
 }
 
+/// When it is looked whether they do.
+fn moment(key: &ForeignKey) -> &'static str {
+    match (key.deferrable, key.deferred) {
+        (false, _) => "not deferrable",
+        (true, false) => "deferrable initially immediate",
+        (true, true) => "deferrable initially deferred",
+    }
+}
+
 /// Both sides have it, and a deletion does other things.
-fn actions(old: &ForeignKey, new: &ForeignKey, mappings: &[TableMapping]) -> Option<Finding> {
-    let (here, there) = (behaviour(old), behaviour(new));
-    (here != there).then(|| {
-        Finding::warn(
-            Id::ForeignKeyActionsDiffer,
-            format!(
-                "foreign key {} of {} in the service's database",
-                new.name, new.from
-            ),
-            format!(
-                "it is {there}, the monolith's {} is {here}: after a switch the same deletion does \
-                 something else",
-                old.name
-            ),
-            format!(
-                "If that is not meant, run at the service: {}; {}",
-                drop_constraint(&new.from, &new.name),
-                add_foreign_key(old, mappings)
-            ),
+fn other_actions(old: &ForeignKey, new: &ForeignKey, mappings: &[TableMapping]) -> Finding {
+    Finding::warn(
+        Id::ForeignKeyActionsDiffer,
+        format!(
+            "foreign key {} of {} in the service's database",
+            new.name, new.from
+        ),
+        format!(
+            "it is {}, the monolith's {} is {}: after a switch the same deletion does something else",
+            actions(new),
+            old.name,
+            actions(old)
+        ),
+        format!(
+            "If that is not meant, run at the service: {}; {}",
+            drop_constraint(&new.from, &new.name),
+            add_foreign_key(old, mappings)
+        ),
+    )
+}
+
+/// These of the service's are looked at at another moment than the monolith's.
+fn other_moments([here, there]: &[&str; 2], keys: &[&ForeignKey]) -> Finding {
+    let object = match keys {
+        [key] => format!("foreign key {} of {}", key.name, key.from),
+        [key, ..] => format!(
+            "{} foreign keys, the first {} of {},",
+            keys.len(),
+            key.name,
+            key.from
+        ),
+        [] => String::new(),
+    };
+    let sooner = if there.ends_with("initially deferred") {
+        "a transaction that has them broken until its end fails at the service, at once"
+    } else if here.ends_with("initially deferred") {
+        "what the monolith refuses at once the service refuses at the end of the transaction"
+    } else {
+        "`set constraints` has an effect on one side only"
+    };
+    let alter = |key: &&ForeignKey| {
+        format!(
+            "alter table {} alter constraint {} {there}",
+            sql::table(&key.from),
+            sql::identifier(&key.name)
         )
-    })
+    };
+    let alter: Vec<String> = keys.iter().map(alter).collect();
+    Finding::warn(
+        Id::ForeignKeyActionsDiffer,
+        format!("{object} in the service's database"),
+        format!(
+            "{here}, in the monolith {there}: after a switch {sooner}. What is carried over does not \
+             meet it"
+        ),
+        format!(
+            "If that is not meant, run at the service: {}",
+            alter.join("; ")
+        ),
+    )
 }
 
 /// What makes a foreign key of the monolith's at the service.
@@ -244,12 +299,13 @@ fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> String {
     let others = key.to_columns.iter().map(|name| to.service_column(name));
     let full = if key.match_full { "match full " } else { "" };
     format!(
-        "alter table {} add foreign key ({}) references {} ({}) {full}{}",
+        "alter table {} add foreign key ({}) references {} ({}) {full}{} {}",
         sql::table(&from.service),
         sql::identifiers(columns),
         sql::table(&to.service),
         sql::identifiers(others),
-        behaviour(key)
+        actions(key),
+        moment(key)
     )
 }
 

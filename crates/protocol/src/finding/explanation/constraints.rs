@@ -70,8 +70,8 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::ForeignKeyActionsDiffer,
         "a foreign key between moved tables does something else on each side",
-        "What a deletion or an update does with the rows that refer, and whether it is looked at once or at the end, is the owner's to do: it changes with a switch.",
-        "Make it again at the service by the statement of the finding, or leave it as it is meant.",
+        "What a deletion or an update does with the rows that refer, and whether it is looked at once or at the transaction's end, is the owner's to do: it changes with a switch. It does not touch what is carried over, as foreign keys are not looked at then. Keys that differ only in when they are looked at are one finding: a warning in either direction, as only transactions that rely on the end meet it.",
+        "Run the statements of the finding, or leave it as it is meant: a service is written for its own tables.",
         "https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK",
     ),
 ];

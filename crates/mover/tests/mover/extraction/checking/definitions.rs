@@ -217,11 +217,41 @@ async fn keys_that_do_something_else(pair: &Pair) -> Result<()> {
         Warn,
         "foreign key b_a_fkey of svc.b",
         "it is on delete no action on update no action, the monolith's b_a_fkey is on delete \
-         cascade on update no action deferrable",
+         cascade on update no action: after a switch the same deletion does something else",
     )];
     expect("other actions", &findings(pair).await?, &expected)?;
     mend(pair, &[FindingId::ForeignKeyActionsDiffer]).await?;
     expect("the same actions", &findings(pair).await?, &[])?;
+    // Two that are looked at at another moment are one finding.
+    let second = "add constraint second foreign key (id) references";
+    pair.monolith
+        .batch_execute(&format!("alter table b {second} a deferrable"))
+        .await?;
+    pair.service
+        .batch_execute(&format!("alter table svc.b {second} svc.a deferrable"))
+        .await?;
+    expect("the same moments", &findings(pair).await?, &[])?;
+    for (moment, problem) in [
+        (
+            "not deferrable",
+            "deferrable initially immediate, in the monolith not deferrable: after a switch `set \
+             constraints` has an effect on one side only",
+        ),
+        (
+            "deferrable initially deferred",
+            "not deferrable, in the monolith deferrable initially deferred: after a switch a \
+             transaction that has them broken until its end fails at the service",
+        ),
+    ] {
+        let alter = format!(
+            "alter table b alter constraint b_a_fkey {moment}, alter constraint second {moment}"
+        );
+        pair.monolith.batch_execute(&alter).await?;
+        let object = "2 foreign keys, the first b_a_fkey of svc.b, in the service's database";
+        expect(moment, &findings(pair).await?, &[(Warn, object, problem)])?;
+        mend(pair, &[FindingId::ForeignKeyActionsDiffer]).await?;
+        expect(moment, &findings(pair).await?, &[])?;
+    }
     // Over two columns one may be null, or neither.
     for side in [Monolith, Service] {
         let schema = if side == Monolith { "public" } else { "svc" };
