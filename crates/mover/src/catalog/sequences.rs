@@ -6,25 +6,22 @@
 mod advance;
 mod sequence;
 
-pub(crate) use advance::{Obstacle, ObstacleKind, advances, rights};
+pub(crate) use advance::{Advance, Obstacle, ObstacleKind, advances, differences, rights};
 pub(crate) use sequence::Sequence;
 
 use crate::{database::session::Session, error::MoverError};
 use plan::{TableMapping, TableName, TableWrites};
 use protocol::Side;
-use sequence::{Position, Range};
+pub(crate) use sequence::Position;
+use sequence::Range;
 
 /// Moved columns with the sequence that they draw from: the default's, which need
 /// not be the one that belongs to them, an identity's, their own. What
-/// the column's type cannot hold is out of the sequence's bounds.
+/// the column's type cannot hold is out of the sequence's bounds, also where that
+/// type is a domain's.
 const SEQUENCES: &str = "select n.nspname::text, c.relname::text, a.attname::text, \
         q.oid::regclass::text, s.seqincrement, \
-        case when a.atttypid = 'smallint'::regtype then greatest(s.seqmin, -32768) \
-            when a.atttypid = 'integer'::regtype then greatest(s.seqmin, -2147483648) \
-            else s.seqmin end, \
-        case when a.atttypid = 'smallint'::regtype then least(s.seqmax, 32767) \
-            when a.atttypid = 'integer'::regtype then least(s.seqmax, 2147483647) \
-            else s.seqmax end, \
+        greatest(s.seqmin, -held.most - held.more), least(s.seqmax, held.most), \
         s.seqcycle, quote_ident(pg_get_userbyid(q.relowner)), quote_ident(current_user), \
         has_schema_privilege(q.relnamespace, 'USAGE') and has_sequence_privilege(q.oid, 'SELECT'), \
         has_schema_privilege(q.relnamespace, 'USAGE') and has_sequence_privilege(q.oid, 'UPDATE') \
@@ -42,6 +39,20 @@ const SEQUENCES: &str = "select n.nspname::text, c.relname::text, a.attname::tex
               and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
               and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1))) found(oid) \
     join pg_class q on q.oid = found.oid join pg_sequence s on s.seqrelid = q.oid \
+    cross join lateral ( \
+        with recursive base(oid, typmod, depth) as ( \
+            select a.atttypid, a.atttypmod, 0 \
+            union all select d.typbasetype, d.typtypmod, b.depth + 1 \
+            from base b join pg_type d on d.oid = b.oid where d.typtype = 'd') \
+        select oid, case when oid = 'numeric'::regtype and typmod >= 4 \
+            then ((typmod - 4) >> 16 & 65535) - ((typmod - 4 & 2047 # 1024) - 1024) end \
+        from base order by depth desc limit 1) basic(oid, digits) \
+    cross join lateral (select case \
+            when basic.oid = 'smallint'::regtype then 32767 \
+            when basic.oid = 'integer'::regtype then 2147483647 \
+            when basic.digits < 19 then (10::numeric ^ greatest(basic.digits, 0) - 1)::bigint \
+            else 9223372036854775807 end, \
+        case when basic.digits < 19 then 0 else 1 end) held(most, more) \
     order by t.at, a.attnum";
 
 /// The tables whose sequences a hand-over to this side brings past the other

@@ -3,13 +3,13 @@
 
 use super::facts::SideFacts;
 use crate::{
-    catalog::sequences::{self, Obstacle, ObstacleKind},
+    catalog::sequences::{self, Advance, Obstacle, ObstacleKind, Position, Sequence},
     extraction::ReplicatedExtraction,
 };
 use plan::TableName;
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Severity},
 };
 
 /// With room for fewer hand-overs than this, a sequence is near its end.
@@ -40,6 +40,14 @@ pub(super) fn of_both(
     let block = data.switch.block;
     let (old, new) = (&monolith.sequences, &service.sequences);
     let carried = sequences::carried(&data.tables, Side::Service, service.split);
+    for one in sequences::differences(&carried, old, new) {
+        findings.push(Finding::warn(
+            Id::SequencesDiffer,
+            one.object,
+            one.problem,
+            format!("If that is not meant, run at the service: {}", one.mend),
+        ));
+    }
     match sequences::advances(&carried, Side::Monolith, old, new, block) {
         Err(obstacles) => findings.extend(obstacles.iter().map(refusal)),
         Ok(advances) => {
@@ -55,9 +63,42 @@ pub(super) fn of_both(
                     "Widen the column and its sequence on both sides in time",
                 ));
             }
+            let back = sequences::carried(&data.tables, Side::Monolith, service.split);
+            let new = after(new, &advances);
+            let obstacles = sequences::advances(&back, Side::Service, &new, old, block)
+                .err()
+                .unwrap_or_default();
+            findings.extend(obstacles.iter().map(way_back));
         }
     }
     findings
+}
+
+/// The service's sequences as a switch leaves them.
+fn after(service: &[Sequence], advances: &[Advance]) -> Vec<Sequence> {
+    let moved = |one: &Sequence| {
+        let mut one = one.clone();
+        if let Some(advance) = advances.iter().find(|other| other.sequence == one.name) {
+            one.position = Some(Position {
+                last: advance.last,
+                is_called: true,
+            });
+        }
+        one
+    };
+    service.iter().map(moved).collect()
+}
+
+/// A rollback right after the switch would meet it.
+fn way_back(obstacle: &Obstacle) -> Finding {
+    Finding {
+        severity: Severity::Warn,
+        problem: format!(
+            "the way back is closed after a switch: {}",
+            obstacle.problem
+        ),
+        ..refusal(obstacle)
+    }
 }
 
 fn refusal(obstacle: &Obstacle) -> Finding {

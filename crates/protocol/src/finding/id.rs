@@ -120,6 +120,7 @@ ids! {
     SequenceDirection = 100,
     SequenceBound = 101,
     SequenceNearBound = 102,
+    SequencesDiffer = 103,
     AppendedKey = 110,
     AppendedKeyRange = 111,
     AppendedUnique = 112,

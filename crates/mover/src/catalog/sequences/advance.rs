@@ -84,16 +84,24 @@ pub(crate) fn advances(
             obstacles.push(direction(from.other(), own, twin));
             continue;
         }
-        let Some(last) = goal(own.range, position, given, block) else {
+        // Whoever draws from one that goes on in steps may take all numbers of a
+        // step for its own.
+        let distance = u64::from(block).max(twin.range.increment.unsigned_abs());
+        let Some(last) = goal(own.range, position, given, distance) else {
             continue;
         };
-        if let Some(last) = own.range.reach(last) {
+        // What the source gives out once only is not to be given out anew.
+        let range = Range {
+            cycles: own.range.cycles && twin.range.cycles,
+            ..own.range
+        };
+        if let Some(last) = range.reach(last) {
             let entry = furthest.entry(&own.name).or_insert((last, own));
             if own.range.is_past(last, entry.0) {
                 entry.0 = last;
             }
         } else {
-            obstacles.push(bound(from.other(), own, block));
+            obstacles.push(bound(from.other(), own, distance));
         }
     }
     if !obstacles.is_empty() {
@@ -105,6 +113,77 @@ pub(crate) fn advances(
         left: own.range.left(last),
     };
     Ok(furthest.into_iter().map(advance).collect())
+}
+
+/// How a sequence of the service's differs from the monolith's of the same column,
+/// beside where they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// The service's sequence and its column.
+    pub(crate) object: String,
+    pub(crate) problem: String,
+    /// SQL that mends it at the service.
+    pub(crate) mend: String,
+}
+
+/// The numbers that the service is to give out, but for direction and bounds.
+pub(crate) fn differences(
+    mappings: &[&TableMapping],
+    monolith: &[Sequence],
+    service: &[Sequence],
+) -> Vec<Difference> {
+    let mut found: BTreeMap<&str, Difference> = BTreeMap::new();
+    for (own, twin) in pairs(mappings, Side::Monolith, monolith, service) {
+        if own.range.increment.signum() == twin.range.increment.signum()
+            && let Some(difference) = difference(own, twin)
+        {
+            found.entry(&own.name).or_insert(difference);
+        }
+    }
+    found.into_values().collect()
+}
+
+fn difference(own: &Sequence, twin: &Sequence) -> Option<Difference> {
+    let (step, steps) = (own.range.increment, twin.range.increment);
+    let (mut problems, mut changes) = (Vec::new(), Vec::new());
+    if step != steps {
+        problems.push(format!(
+            "it goes on by {step}, the monolith's by {steps}: who has it mean more than one number \
+             by each, or keeps the numbers between for somebody else, meets taken ones"
+        ));
+        changes.push(format!("increment by {steps}"));
+    } else if let (Some(at), Some(given)) = (own.position, twin.position)
+        && (i128::from(at.last) - i128::from(given.last)) % i128::from(step) != 0
+    {
+        let furthest = if own.range.is_past(at.last, given.last) {
+            at.last
+        } else {
+            given.last
+        };
+        let (from, step) = (i128::from(given.last), i128::from(step));
+        let next = from + ((i128::from(furthest) - from) / step + 1) * step;
+        problems.push(format!(
+            "both go on by {step}, from different numbers: it gives out those that the monolith's \
+             leaves out, which may be another's"
+        ));
+        changes.push(format!("restart with {next}"));
+    }
+    match (own.range.cycles, twin.range.cycles) {
+        (true, false) => {
+            problems.push("it begins anew at its end, the monolith's does not".to_owned());
+            changes.push("no cycle".to_owned());
+        }
+        (false, true) => {
+            problems.push("it ends at its end, the monolith's begins anew".to_owned());
+            changes.push("cycle".to_owned());
+        }
+        _ => {}
+    }
+    (!problems.is_empty()).then(|| Difference {
+        object: object(Side::Service, own),
+        problem: problems.join("; "),
+        mend: format!("alter sequence {} {}", own.name, changes.join(" ")),
+    })
 }
 
 /// The target's sequences with those of the same column at the source.
@@ -137,14 +216,14 @@ fn pairs<'a>(
 /// The last value that the target's is to have given out, in its own steps;
 /// `None` where nothing was given out on either side and the target's begins
 /// no earlier.
-fn goal(range: Range, own: Position, source: Position, block: u32) -> Option<i128> {
+fn goal(range: Range, own: Position, source: Position, distance: u64) -> Option<i128> {
     let sign = i128::from(range.increment.signum());
     let ahead = sign * (i128::from(source.last) - i128::from(own.last));
     if !own.is_called && !source.is_called && ahead <= 0 {
         return None;
     }
     let step = i128::from(range.increment).abs().max(1);
-    let distance = ahead.max(0) + i128::from(block);
+    let distance = ahead.max(0) + i128::from(distance);
     let steps = (distance + step - 1) / step;
     Some(i128::from(own.last) + steps * i128::from(range.increment))
 }
@@ -189,18 +268,23 @@ fn direction(side: Side, own: &Sequence, twin: &Sequence) -> Obstacle {
     }
 }
 
-fn bound(side: Side, own: &Sequence, block: u32) -> Obstacle {
+fn bound(side: Side, own: &Sequence, distance: u64) -> Obstacle {
     let (word, end) = if own.range.increment < 0 {
         ("minvalue", own.range.least)
     } else {
         ("maxvalue", own.range.greatest)
     };
+    let anew = if own.range.cycles {
+        ": it would begin anew, with numbers that are taken"
+    } else {
+        ""
+    };
     Obstacle {
         kind: ObstacleKind::Bound,
         object: object(side, own),
         problem: format!(
-            "a hand-over moves it past the {}'s by {block} (`switch.block`), which is past its end, \
-             {end}",
+            "a hand-over moves it past the {}'s by {distance} (`switch.block`, or a step of that one), \
+             which is past its end, {end}{anew}",
             side.other()
         ),
         remedy: format!(

@@ -70,7 +70,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::SequenceBound,
         "a sequence has no room for a hand-over",
-        "Each hand-over skips `switch.block` numbers; past its end a sequence gives out none, and the column's type bounds it as well.",
+        "Each hand-over skips `switch.block` numbers, and a whole step where the other side's goes on in larger ones; past its end a sequence gives out none, or begins anew with numbers that are taken. The column's type bounds it as well, also a domain's and `numeric(n)`. A warning: only a rollback would meet it.",
         "Widen column and sequence, or lower `switch.block`.",
         "https://www.postgresql.org/docs/current/sql-altersequence.html",
     ),
@@ -80,5 +80,12 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Each hand-over skips `switch.block` numbers.",
         "Widen column and sequence in time.",
         "https://www.postgresql.org/docs/current/sql-altersequence.html",
+    ),
+    explain(
+        Id::SequencesDiffer,
+        "the sequences of a column give out other numbers",
+        "Steps that differ, or lead through other numbers, break what was agreed about them: that each stands for as many as its step (the pooled allocators of Hibernate and others), or that those between are another server's. One that begins anew at its end gives out numbers twice. Each hand-over keeps to the steps of the sequence that it moves. Cache, start and bounds that suffice make no difference.",
+        "Nothing, if that is meant; else run the statement of the finding.",
+        "https://www.postgresql.org/docs/current/sql-createsequence.html",
     ),
 ];

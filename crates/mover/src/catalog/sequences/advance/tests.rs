@@ -108,7 +108,10 @@ fn one_without_numbers_left_is_an_obstacle_unless_it_cycles() {
         cycles: true,
         ..small
     };
-    assert_eq!(to(cycling, 150), Ok(Some(200)));
+    // Of one that does not cycle the numbers are taken.
+    assert_eq!(to(cycling, 150), Err(ObstacleKind::Bound));
+    let both = advanced((cycling, at(0, false)), (cycling, at(150, true)));
+    assert_eq!(both, Ok(Some(200)));
     assert_eq!(UP.left(i64::MAX - 5), Some(5));
     assert_eq!(DOWN.left(i64::MIN + 5), Some(5));
 }
@@ -161,4 +164,38 @@ fn sequences_of_tables_that_both_sides_write_stay_each_sides_own() {
     assert!(is_carried(TableWrites::Split, Side::Service, false));
     assert!(!is_carried(TableWrites::Split, Side::Service, true));
     assert!(!is_carried(TableWrites::Split, Side::Monolith, true));
+}
+
+/// Hibernate, for one, has each number of a sequence in steps of 500 stand for 500.
+#[test]
+fn a_step_of_the_sources_is_kept_clear() {
+    let steps = Range {
+        increment: 500,
+        ..UP
+    };
+    let moved = advanced((UP, at(0, false)), (steps, at(1, true)));
+    assert_eq!(moved, Ok(Some(501)));
+    let moved = advanced((steps, at(1, true)), (steps, at(1001, true)));
+    assert_eq!(moved, Ok(Some(1501)));
+}
+
+#[test]
+fn what_gives_out_other_numbers_is_told_once() {
+    let told = |own, source| {
+        let old = [sequence("public", source, at(7, true))];
+        let new = [sequence("svc", own, at(12, true))];
+        let found = differences(&[&mapping(), &mapping()], &old, &new);
+        found.into_iter().map(|one| one.mend).collect::<Vec<_>>()
+    };
+    let by = |increment| Range { increment, ..UP };
+    let anew = Range { cycles: true, ..UP };
+    assert_eq!(told(UP, UP), [""; 0]);
+    assert_eq!(told(by(5), by(5)), [""; 0]);
+    assert_eq!(told(UP, DOWN), [""; 0]);
+    let alter = |what: &str| [format!("alter sequence svc.t_id_seq {what}")];
+    assert_eq!(told(UP, by(50)), alter("increment by 50"));
+    // The service's is at 12, past the monolith's 7.
+    assert_eq!(told(by(4), by(4)), alter("restart with 15"));
+    assert_eq!(told(anew, UP), alter("no cycle"));
+    assert_eq!(told(UP, anew), alter("cycle"));
 }

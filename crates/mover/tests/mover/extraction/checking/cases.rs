@@ -281,6 +281,26 @@ pub const CASES: &[Case] = &[
         &[(Warn, "svc.b.id", "the monolith's column does not")],
     ),
     case(
+        "other_steps",
+        Service,
+        "alter table svc.b alter id set increment 10 set cycle",
+        &[(
+            Warn,
+            "sequence svc.b_id_seq of svc.b.id",
+            "it goes on by 10, the monolith's by 1",
+        )],
+    ),
+    case(
+        "no_way_back",
+        Monolith,
+        "alter sequence a_id_seq maxvalue 1500; select setval('a_id_seq', 200)",
+        &[(
+            Warn,
+            "sequence public.a_id_seq of public.a.id",
+            "the way back is closed after a switch: a hand-over moves it past the service's",
+        )],
+    ),
+    case(
         "unique_new",
         Service,
         "create unique index u on svc.b (t); create unique index v on svc.b (lower(k)) where k > ''",

@@ -102,18 +102,78 @@ async fn sequences_in_the_way_are_found_before_anything_is_held() -> Result<()> 
     Ok(())
 }
 
-/// Foreign keys and deferrable unique constraints are not enforced while rows
-/// are applied. Their columns' types may be an extension's, with operators in its
+/// What would give out taken numbers, or ones that the column does not hold, is in the
+/// way: columns of domains and of `numeric(n)`, and sequences that begin anew. Of one
+/// that goes on in steps, each stands for a whole step.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_that_would_give_out_what_is_taken_or_too_large() -> Result<()> {
+    let tables = |schema: &str, hilo: &str, ring: &str| {
+        format!(
+            "create domain {schema}.small as smallint; create domain {schema}.id as {schema}.small; \
+             create sequence {schema}.ids; create sequence {schema}.numbers; \
+             create sequence {schema}.hilo {hilo}; create sequence {schema}.ring {ring}; \
+             create table {schema}.a (id {schema}.id default nextval('{schema}.ids') primary key, \
+                 n numeric(6, 2) default nextval('{schema}.numbers'), \
+                 h bigint default nextval('{schema}.hilo'), \
+                 r bigint default nextval('{schema}.ring'))"
+        )
+    };
+    let service = tables("svc", "", "maxvalue 500 cycle");
+    let pair = pair(
+        "sequences_taken",
+        &tables("public", "increment 5000 start 1", ""),
+        &format!("create schema svc; {service}"),
+        &["public.a: {}"],
+    )
+    .await?;
+    pair.monolith
+        .batch_execute(
+            "insert into a select from generate_series(1, 2); \
+             select setval('ids', 32000), setval('numbers', 9500)",
+        )
+        .await?;
+    let claims = pair.prepare_and_copy().await?;
+    let found = blockers(&pair, Side::Monolith).await?;
+    for words in [
+        "sequence svc.ids of svc.a.id in the service's database: a hand-over moves it past the \
+         monolith's by 1000 (`switch.block`, or a step of that one), which is past its end, 32767",
+        "which is past its end, 9999",
+        "which is past its end, 500: it would begin anew, with numbers that are taken",
+    ] {
+        ensure!(found.contains(words), "{words}: {found}");
+    }
+    ensure!(found.lines().count() == 3, "{found}");
+    pair.monolith
+        .batch_execute("select setval('ids', 2), setval('numbers', 2)")
+        .await?;
+    pair.service
+        .batch_execute("alter sequence svc.ring no maxvalue")
+        .await?;
+    ensure!(blockers(&pair, Side::Monolith).await?.is_empty());
+    switched(&pair, &claims).await?;
+    let new = "insert into svc.a default values returning h, r";
+    let row = pair.service.query_one(new, &[]).await?;
+    let (h, r): (i64, i64) = (row.get(0), row.get(1));
+    // The monolith's second stands for 5001 to 10000.
+    ensure!(h == 5001 + 5000 + 1, "{h}");
+    ensure!(r == 2 + 1000 + 1, "{r}");
+    Ok(())
+}
+
+/// Foreign keys, and deferrable unique and exclusion constraints, are not enforced
+/// while rows are applied. Their columns' types may be an extension's, with operators in its
 /// schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_the_targets_constraints_forbid_stand_in_the_way() -> Result<()> {
     let monolith = "create extension ltree; create table a (id bigint primary key, v ltree); \
-         create table b (id bigint primary key, a bigint); \
+         create table b (id bigint primary key, a bigint, span int4range); \
          insert into a values (1, 'same'), (2, 'same'), (3, null), (4, null); \
-         insert into b values (1, 1), (2, null), (7, 70), (8, 80)";
+         insert into b values (1, 1), (2, null), (7, 70), (8, 80); \
+         insert into b values (11, 1, '[1,5]'), (12, 1, '[5,6]'), (13, 1, '[7,8]'), (24, 1, '[1,9]')";
     let service = "create extension ltree; create schema svc; \
          create table svc.a (id bigint primary key, v ltree unique deferrable); \
-         create table svc.b (id bigint primary key, a bigint references svc.a)";
+         create table svc.b (id bigint primary key, a bigint references svc.a, span int4range, \
+            constraint apart exclude using gist (span with &&) where (id < 20) deferrable)";
     let pair = pair("unenforced", monolith, service, super::TABLES).await?;
     pair.prepare_and_copy().await?;
     let found = blockers(&pair, Side::Monolith).await?;
@@ -122,15 +182,18 @@ async fn rows_that_the_targets_constraints_forbid_stand_in_the_way() -> Result<(
          with the key (7)",
         "constraint a_v_key of svc.a in the service's database: 2 rows are there more than once, \
          the first with the key (1)",
+        "constraint apart of svc.b in the service's database: 2 rows exclude each other, the first \
+         with the key (11)",
     ] {
         ensure!(found.contains(words), "{found}");
     }
-    ensure!(found.lines().count() == 2, "{found}");
+    ensure!(found.lines().count() == 3, "{found}");
     ensure!(!found.contains("same"), "a value: {found}");
     // The way that it names is one.
     pair.service
         .batch_execute(
             "alter table \"svc\".\"b\" drop constraint \"b_a_fkey\"; \
+             alter table \"svc\".\"b\" drop constraint \"apart\"; \
              alter table \"svc\".\"a\" drop constraint \"a_v_key\"",
         )
         .await?;
