@@ -5,6 +5,7 @@
 
 pub mod begun;
 mod blocker;
+mod in_the_way;
 pub mod keeping_up;
 mod proof;
 pub mod seen;
@@ -24,24 +25,6 @@ use crate::{
 use blocker::blocker;
 use plan::{TableMapping, TableName, TableWrites};
 use protocol::Side;
-
-/// Sessions whose transaction holds a writer's lock on a moved table for
-/// longer than the drain may take.
-const OLD_WRITERS: &str = "select distinct l.relation::regclass::text, a.pid, \
-        coalesce(a.application_name, ''), extract(epoch from now() - a.xact_start)::float8 \
-    from pg_locks l join pg_stat_activity a using (pid) \
-    where l.locktype = 'relation' and l.relation = any($1::text[]::regclass[]) \
-      and l.mode in ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', \
-                     'ExclusiveLock', 'AccessExclusiveLock') \
-      and a.usename is not null \
-      and not (a.usename = session_user and a.application_name = 'banyan') \
-      and a.backend_type = 'client backend' \
-      and now() - a.xact_start > make_interval(secs => $2)";
-
-const WRAPAROUND: &str = "select l.relation::regclass::text \
-    from pg_locks l join pg_stat_activity a using (pid) \
-    where a.backend_type = 'autovacuum worker' and a.query like '%(to prevent wraparound)%' \
-      and l.locktype = 'relation' and l.relation = any($1::text[]::regclass[])";
 
 /// Until the server restarts, a prepared transaction's locks bear the virtual one
 /// of the session that prepared it.
@@ -224,31 +207,10 @@ impl Mover {
             .tables_written(side, TableWrites::Owner)
             .map(sql::table)
             .collect();
+        let drain = self.extraction.data.switch.drain;
+        in_the_way::old_writers(source, &tables, drain, found).await?;
+        in_the_way::wraparound(source, &tables, found).await?;
         let wrap = || MoverError::sql(side, "looking for transactions in the way");
-        let drain = self.extraction.data.switch.drain.as_secs_f64();
-        for row in source
-            .query(OLD_WRITERS, &[&tables, &drain])
-            .await
-            .map_err(wrap())?
-        {
-            let (table, pid): (String, i32) = (row.get(0), row.get(1));
-            let (application, age): (String, f64) = (row.get(2), row.get(3));
-            let problem = format!(
-                "a transaction of `{application}` (pid {pid}) has been writing it for {age:.0} s"
-            );
-            found.push(blocker(
-                table,
-                problem,
-                "Wait for it, or end it, and try again",
-            ));
-        }
-        for row in source.query(WRAPAROUND, &[&tables]).await.map_err(wrap())? {
-            found.push(blocker(
-                row.get::<_, String>(0),
-                "it is being vacuumed against wraparound, which does not give way",
-                "Wait until it is done",
-            ));
-        }
         for row in source.query(PREPARED, &[&tables]).await.map_err(wrap())? {
             let (gid, table): (String, String) = (row.get(0), row.get(1));
             let problem = format!("the prepared transaction `{gid}` has it locked");

@@ -78,6 +78,26 @@ const OTHER_SESSIONS: &str = "select distinct coalesce(nullif(application_name, 
     where usename = session_user and datname = current_database() \
       and backend_type = 'client backend' and application_name not like 'banyan%' order by 1";
 
+/// Of whom the server does not show what they do, and what ends that. Ours is
+/// read as it is; of others only what is set for a role or the database is known.
+const HIDDEN: &str = "select concat_ws(' in ', \
+            case when s.setrole <> 0 then concat('role ', quote_ident(r.rolname)) end, \
+            case when s.setdatabase <> 0 then concat('database ', quote_ident(d.datname)) end), \
+        concat('alter ', case when s.setrole <> 0 then concat('role ', quote_ident(r.rolname), \
+                case when s.setdatabase <> 0 \
+                    then concat(' in database ', quote_ident(d.datname)) end) \
+            when s.setdatabase <> 0 then concat('database ', quote_ident(d.datname)) \
+            else 'role all' end, ' reset track_activities') \
+    from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole \
+    left join pg_database d on d.oid = s.setdatabase \
+    where (s.setdatabase = 0 or d.datname = current_database()) \
+      and exists (select from unnest(s.setconfig) c where c like 'track\\_activities=%' \
+          and not split_part(c, '=', 2)::boolean) \
+    union all select 'the server', \
+        'alter system set track_activities = on; select pg_reload_conf()' \
+    from pg_settings where name = 'track_activities' and setting = 'off' \
+      and source not in ('database', 'user', 'database user') order by 1";
+
 const OUR_SCHEMA: &str = "select quote_ident(pg_get_userbyid(nspowner)), \
         exists (select from pg_roles r where r.rolsuper and pg_has_role(nspowner, r.oid, 'MEMBER')) \
     from pg_namespace \
@@ -129,6 +149,8 @@ pub(super) struct ServerFacts {
     /// Without the origin of this extraction's side.
     pub(super) origins: Capacity,
     pub(super) prepared_transactions: i64,
+    /// Of whom it does not show what they do, and the statement that ends that.
+    pub(super) hidden: Vec<(String, String)>,
     /// Why a replication connection was refused, if it was.
     pub(super) replication_refused: Option<String>,
 }
@@ -285,6 +307,7 @@ async fn server(
             .get(0)
     };
     let started: String = row.get(14);
+    let hidden = session.query(HIDDEN, &[]).await.map_err(wrap())?;
     Ok(ServerFacts {
         version_number: row.get(0),
         version: row.get(1),
@@ -311,6 +334,7 @@ async fn server(
             used: row.get(12),
         },
         prepared_transactions: row.get(13),
+        hidden: hidden.iter().map(|row| (row.get(0), row.get(1))).collect(),
         replication_refused: None,
     })
 }

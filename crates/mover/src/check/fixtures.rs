@@ -78,6 +78,7 @@ pub(super) fn side() -> SideFacts {
             senders: places,
             origins: places,
             prepared_transactions: 0,
+            hidden: Vec::new(),
             replication_refused: None,
         },
         role: RoleFacts {

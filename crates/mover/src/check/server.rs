@@ -99,6 +99,23 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
             "Commit or roll them back before a switch",
         ));
     }
+    if !server.hidden.is_empty() {
+        let (whose, statements): (Vec<&str>, Vec<&str>) = server
+            .hidden
+            .iter()
+            .map(|(whose, statement)| (whose.as_str(), statement.as_str()))
+            .unzip();
+        findings.push(Finding::warn(
+            Id::ActivityHidden,
+            &object,
+            format!(
+                "track_activities is off for {}: how old their transactions are is not seen, so a \
+                 switch takes longer to tell whether an old one is in its way",
+                whose.join(", ")
+            ),
+            format!("Run as a superuser: {}", statements.join("; ")),
+        ));
+    }
     if let Some(reason) = &server.replication_refused {
         findings.push(Finding::refuse(
             Id::ReplicationRefused,

@@ -50,6 +50,7 @@ ids! {
     DecodingMemory = 21,
     StandbyFeedback = 22,
     FewPlaces = 23,
+    ActivityHidden = 24,
     NoReplicationRight = 30,
     NoCreateRight = 31,
     NoReplicaRoleRight = 32,

@@ -165,4 +165,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Raise max_replication_slots and max_wal_senders at the next restart.",
         "https://www.postgresql.org/docs/current/runtime-config-replication.html",
     ),
+    explain(
+        Id::ActivityHidden,
+        "the server does not show what sessions do",
+        "With track_activities off pg_stat_activity has no age of a transaction and no query. Who writes is seen all the same, by locks. Not seen is how old a writer's transaction is, so a switch looks twice, `switch.drain` apart, and takes whoever is there both times for old; messages say `of unknown age`; and a conductor whose host has vanished is taken for alive until the server ends its sessions.",
+        "Run the statements of the finding; sessions that are there already keep the setting of a role or a database until they are opened anew.",
+        "https://www.postgresql.org/docs/current/runtime-config-statistics.html",
+    ),
 ];
