@@ -32,7 +32,7 @@ use crate::{
     extraction::Mover,
     layout::SCHEMA,
     objects::{
-        fence, notes,
+        fence, joining, notes,
         owner::{Claims, RowLock},
         publication,
         removal::{Ending, Removal},
@@ -54,7 +54,7 @@ pub struct Cancelled {
     pub emptied: Vec<TableName>,
     /// Tables of the service that still have rows.
     pub left: Vec<TableName>,
-    /// Why they could not be emptied; `None` where nobody asked for it.
+    /// Why they were not emptied; `None` where only nobody asked for it.
     pub left_because: Option<String>,
 }
 
@@ -145,6 +145,8 @@ impl Mover {
                 .iter()
                 .filter(|table| !cancelled.emptied.contains(table));
             cancelled.left = filled(&service, others).await?;
+            self.tell_untouched(&service, &tables, &mut cancelled)
+                .await?;
         }
         if let Some((_, claim)) = new {
             removal.clear(&mut service, claim).await?;
@@ -154,6 +156,37 @@ impl Mover {
         }
         tracing::info!(extraction = %self.extraction.name, found = cancelled.found, "cancelled");
         Ok(cancelled)
+    }
+
+    /// Tables that were let join and are not copied have no rows of ours. Those that
+    /// the service has put there since are never emptied, but would be in the way of
+    /// the next copy.
+    async fn tell_untouched(
+        &self,
+        service: &Session,
+        copied: &[TableName],
+        cancelled: &mut Cancelled,
+    ) -> Result<(), MoverError> {
+        let joining = joining::read(&**service, &self.extraction).await?;
+        let untouched = joining.untouched(&self.extraction, Side::Service);
+        let others = untouched.iter().filter(|table| !copied.contains(table));
+        let filled = filled(service, others).await?;
+        if filled.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<String> = filled.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "{} may join and is not copied: what is there is the service's own",
+            named.join(", ")
+        );
+        let because = match cancelled.left_because.take() {
+            Some(before) => format!("{before}; {why}"),
+            None if cancelled.left.is_empty() => why,
+            None => format!("the service owned them for a while; {why}"),
+        };
+        cancelled.left_because = Some(because);
+        cancelled.left.extend(filled);
+        Ok(())
     }
 
     /// The copy at the service counts no more, if there is one.

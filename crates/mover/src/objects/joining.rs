@@ -74,6 +74,17 @@ impl Joining {
         names(extraction, side, |table| self.lacks(table))
     }
 
+    /// The same of those of which nothing has been touched.
+    pub(crate) fn untouched(
+        &self,
+        extraction: &ReplicatedExtraction,
+        side: Side,
+    ) -> Vec<TableName> {
+        names(extraction, side, |table| {
+            self.stage(table) == Some(Stage::Allowed)
+        })
+    }
+
     /// The same of all that were added.
     pub(crate) fn added(&self, extraction: &ReplicatedExtraction, side: Side) -> Vec<TableName> {
         names(extraction, side, |table| self.stage(table).is_some())

@@ -229,5 +229,19 @@ async fn a_plan_with_other_tables_is_refused_once_it_has_begun() -> Result<()> {
         text.contains("adds public.b and leaves out public.a"),
         "{text}"
     );
+
+    // A table that was only let join is told, and its rows are nobody's to empty.
+    owned(&pair, "monolith", 0).await?;
+    ensure!(more.let_tables_join().await?.len() == 1);
+    filled.batch_execute("insert into svc.b values (1)").await?;
+    let cancelled = more.cancel().await?;
+    let names = |tables: &[plan::TableName]| tables.iter().map(ToString::to_string).collect();
+    let (emptied, left): (Vec<_>, Vec<_>) = (names(&cancelled.emptied), names(&cancelled.left));
+    ensure!(emptied == ["svc.a"] && left == ["svc.b"], "{cancelled:?}");
+    let why = cancelled.left_because.unwrap_or_default();
+    ensure!(
+        why == "svc.b may join and is not copied: what is there is the service's own",
+        "{why}"
+    );
     Ok(())
 }
