@@ -150,12 +150,12 @@ async fn run(
     let mut pauses = Pauses::default();
     // Up to here the source's transactions are committed one by one.
     let mut one_by_one = Lsn::default();
-    // Before the first attempt the row says how long ago that was.
+    // When the source was compared with the row last. Before the first time the row
+    // says how long ago that was.
     let mut looked = Instant::now();
     loop {
         let began = Instant::now();
-        let attempted = attempt(&assignment, &reporter, looked, one_by_one, &stopping).await;
-        looked = began;
+        let attempted = attempt(&assignment, &reporter, &mut looked, one_by_one, &stopping).await;
         let Err(error) = attempted else {
             break;
         };
@@ -217,7 +217,7 @@ fn worded(error: &MoverError, assignment: &Assignment) -> String {
 async fn attempt(
     assignment: &Assignment,
     reporter: &Arc<Reporter>,
-    looked: Instant,
+    looked: &mut Instant,
     one_by_one: Lsn,
     stopping: &CancellationToken,
 ) -> Result<(), MoverError> {

@@ -61,11 +61,13 @@ pub(super) struct Opened {
     pub(super) own_origins: Vec<String>,
 }
 
-/// Opens it; `looked`: when the source was compared with the row last.
+/// Opens it; `looked`: when the source was compared with the row last. That is not
+/// when an attempt began: the source may have been started between the two, and
+/// what is followed from then on would lie behind the end that its log had there.
 pub(super) async fn open(
     assignment: &Assignment,
     reporter: &Reporter,
-    looked: Instant,
+    looked: &mut Instant,
 ) -> Result<Opened, MoverError> {
     let Assignment {
         mover,
@@ -127,6 +129,8 @@ pub(super) async fn open(
     };
     let changes = connection.stream(&name, &publication, row.position, stored);
     let changes = bounded(side, changes).await?;
+    // A server that starts after this has ended the session that is asked.
+    let comparing = Instant::now();
     let known = Known {
         published: &published,
         unseen: row.unchanged.max(looked.elapsed()),
@@ -134,6 +138,7 @@ pub(super) async fn open(
     };
     let gap = continuity::gap(&source, &layout, &known, &cluster).await?;
     no_gap(mover, *direction, &mut applier, gap).await?;
+    *looked = comparing;
     Ok(Opened {
         publication: PublishedThen {
             mover: mover.clone(),

@@ -1,12 +1,14 @@
 //! A stream comes back once what stopped it has gone, and loses nothing by it.
 
 use crate::{
-    follow::scene::{Scene, failed, status},
+    extraction::databases::{own_clusters, pair_in},
+    follow::scene::{LIMIT, Scene, caught_up, failed, status},
     queries::lines,
 };
 use anyhow::{Result, ensure};
-use mover::follow::FollowPhase;
+use mover::follow::{FollowPhase, Follower};
 use protocol::{Side, stream::Direction};
+use testbed::{deadline, silent_network::SilentNetwork};
 
 /// Fails every insert of `bad` at the service with a code, until it is told
 /// otherwise.
@@ -109,6 +111,46 @@ async fn a_target_that_takes_no_writes_is_waited_for() -> Result<()> {
         target.batch_execute(RELEASE).await?;
         scene.caught_up(&forward, Side::Monolith).await?;
         ensure!(scene.same().await? == rows);
+    }
+    Ok(())
+}
+
+/// A source that crashes while an attempt waits for it: the attempt goes on with the
+/// server that has started, and what is followed from it is behind the end that its
+/// log had then. The next attempt does not take it for a restored one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_starts_during_an_attempt_is_followed_on() -> Result<()> {
+    let clusters = own_clusters().await?;
+    let network = SilentNetwork::before(clusters.monolith.port()).await?;
+    let table = "create table t (id bigint primary key)";
+    let address = |url: String| network.through(&url).or(Ok(url));
+    let tables = ["public.t: {}"];
+    let moved = format!("create schema svc; {}", table.replace("t (", "svc.t ("));
+    let pair = pair_in(&clusters, "started", table, &moved, &tables, address).await?;
+    let claims = pair.prepare_and_copy().await?;
+    let forward = Follower::start(&pair.mover, Direction::Forward, &claims);
+    caught_up(&pair.mover, Side::Monolith, &forward, LIMIT).await?;
+
+    network.vanish();
+    network.cut();
+    let (before, kept_back) = (forward.status().borrow().attempts, network.kept_back());
+    status(&forward, "tried again", |now| now.attempts > before).await?;
+    deadline::poll("the next attempt", LIMIT, || {
+        Ok((network.kept_back() > kept_back).then_some(()))
+    })
+    .await?;
+    clusters.monolith.crash().await?;
+    clusters.monolith.start().await?;
+    network.come_back();
+    for row in [1, 2] {
+        let application = clusters.monolith.superuser(&pair.database).await?;
+        application
+            .batch_execute(&format!("insert into t values ({row})"))
+            .await?;
+        caught_up(&pair.mover, Side::Monolith, &forward, LIMIT).await?;
+        let rows = "select count(*) from svc.t";
+        ensure!(pair.lines(Side::Service, rows).await? == [format!("({row})")]);
+        network.cut();
     }
     Ok(())
 }
