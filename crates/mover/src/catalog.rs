@@ -5,6 +5,7 @@
 //!
 //! A [`Column`] has its type down to the parts ([`definition`]).
 
+pub mod collation;
 pub(crate) mod constraints;
 pub mod definition;
 pub(crate) mod exclusions;
@@ -15,9 +16,11 @@ pub(crate) mod text;
 mod types;
 
 use crate::{database::session::Session, error::MoverError};
+use collation::{Collation, described};
 use definition::{Difference, Effect, TypeDefinition};
 use plan::{TableMapping, TableName};
 use protocol::Side;
+use std::sync::LazyLock;
 use tokio_postgres::GenericClient;
 use types::Types;
 
@@ -117,8 +120,8 @@ pub struct Column {
     pub type_name: String,
     /// The type down to its parts.
     pub definition: TypeDefinition,
-    /// Its collation, where it is not that of its type.
-    pub collation: String,
+    /// Its collation.
+    pub collation: Collation,
     /// Whether it is `not null`.
     pub not_null: bool,
     /// Whether the database computes it (`generated always as ... stored`).
@@ -189,7 +192,9 @@ const TABLE: &str = "select c.oid, c.relkind::text, c.relreplident::text, c.relr
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2";
 
-const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypmod), \
+static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select a.attname::text, format_type(a.atttypid, a.atttypmod), \
         a.attnotnull, a.attgenerated <> '', a.atthasdef or a.attidentity <> '', \
         coalesce( \
             (select d.refobjid::regclass::text from pg_attrdef f \
@@ -202,15 +207,12 @@ const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypm
                   and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
                   and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1) s)), \
         a.atttypid, coalesce(pg_get_expr(e.adbin, e.adrelid), ''), a.attidentity::text, \
-        coalesce((select concat(c.collname, case when c.oid >= 16384 then concat(' (', \
-                case c.collprovider when 'i' then 'icu ' when 'c' then 'libc ' end, \
-                coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', \
-                    c.collcollate::text), to_jsonb(c) ->> 'collicurules', ')') end, \
-                case when not c.collisdeterministic then ' (not deterministic)' end) \
-            from pg_collation c join pg_type t on t.oid = a.atttypid \
-            where c.oid = a.attcollation and c.oid <> t.typcollation), '') \
+        {} \
     from pg_attribute a left join pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum \
-    where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum";
+    where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum",
+        described("a.attcollation")
+    )
+});
 
 const KEY: &str = "select a.attname::text from pg_index i \
     cross join lateral unnest(i.indkey) with ordinality k(attnum, position) \
@@ -238,7 +240,7 @@ pub(crate) async fn table_of(
     };
     let oid: u32 = row.get(0);
     let letter = |at: usize| row.get::<_, String>(at).chars().next().unwrap_or(' ');
-    let columns = session.query(COLUMNS, &[&oid]).await.map_err(wrap())?;
+    let columns = session.query(&*COLUMNS, &[&oid]).await.map_err(wrap())?;
     let key = session.query(KEY, &[&oid]).await.map_err(wrap())?;
     let type_oids: Vec<u32> = columns.iter().map(|column| column.get(6)).collect();
     let types = Types::read(session, side, &type_oids).await?;
@@ -264,7 +266,7 @@ pub(crate) async fn table_of(
                     "a" => Identity::Always,
                     _ => Identity::No,
                 },
-                collation: column.get(9),
+                collation: Collation::parse(column.get(9)),
             })
             .collect(),
         key: key.iter().map(|row| row.get(0)).collect(),

@@ -1,23 +1,30 @@
 //! The constraints of moved tables, as one database has them.
 
-use super::text::{renamed, unqualified};
+use super::{
+    collation::{Collation, described},
+    text::{renamed, unqualified},
+};
 use crate::{
     database::{session::Session, sql},
     error::MoverError,
 };
 use plan::{TableMapping, TableName};
 use protocol::Side;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
-const UNIQUE: &str = "select x.relname::text, \
+static UNIQUE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select x.relname::text, \
         array(select coalesce(a.attname::text, '') \
             from unnest(i.indkey[:i.indnkeyatts - 1]) with ordinality k(attnum, position) \
             left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
                 and k.attnum <> 0 order by k.position), \
         coalesce(pg_get_expr(i.indpred, i.indrelid), ''), \
         coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), \
-        array(select coalesce((select c.collname::text from pg_collation c \
-                where c.oid = k.sorted_by and c.oid <> coalesce(a.attcollation, 0)), '') \
+        array(select case when k.sorted_by <> coalesce(a.attcollation, 0) then {} else '' end \
             from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
                 with ordinality k(sorted_by, attnum, position) \
             left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
@@ -28,7 +35,10 @@ const UNIQUE: &str = "select x.relname::text, \
     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid \
     join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2 and i.indisunique and i.indisvalid \
-      and not i.indisprimary order by 1";
+      and not i.indisprimary order by 1",
+        described("k.sorted_by")
+    )
+});
 
 const CHECKS: &str = "select k.conname::text, pg_get_constraintdef(k.oid), \
         quote_ident(n.nspname) \
@@ -124,7 +134,7 @@ pub(crate) async fn unique(
     table: &TableName,
 ) -> Result<Vec<UniqueIndex>, MoverError> {
     let rows = session
-        .query(UNIQUE, &[&table.schema, &table.table])
+        .query(&*UNIQUE, &[&table.schema, &table.table])
         .await
         .map_err(MoverError::sql(session.side(), "reading unique indexes"))?;
     let index = |row: &tokio_postgres::Row| {
@@ -134,7 +144,11 @@ pub(crate) async fn unique(
             columns: row.get(1),
             predicate: unqualified(row.get(2), schema),
             expressions: unqualified(row.get(3), schema),
-            collations: row.get(4),
+            collations: row
+                .get::<_, Vec<String>>(4)
+                .iter()
+                .map(|collation| Collation::parse(collation).key())
+                .collect(),
             nulls_not_distinct: row.get(5),
             deferrable: row.get(6),
             is_constraint: row.get(7),

@@ -8,6 +8,7 @@
 //!
 //! Pure: [`super::types`] reads the catalogue.
 
+use super::collation::Collation;
 use std::fmt;
 
 /// A type as one database defines it.
@@ -59,6 +60,8 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub definition: TypeDefinition,
+    /// By which it is compared.
+    pub collation: Collation,
 }
 
 /// A domain.
@@ -68,8 +71,8 @@ pub struct Domain {
     pub base: TypeDefinition,
     /// Whether it is `not null`.
     pub not_null: bool,
-    /// Its collation, where it is not that of its base.
-    pub collation: String,
+    /// Its collation. A column or field of it has its own, which is compared.
+    pub collation: Collation,
     /// Its checks as SQL, sorted.
     pub checks: Vec<String>,
 }
@@ -79,8 +82,12 @@ pub struct Domain {
 pub struct Range {
     /// What it ranges over.
     pub subtype: TypeDefinition,
-    /// By which operator class and collation.
+    /// By which operator class its bounds are ordered; one's own with its functions.
     pub order: String,
+    /// By which collation.
+    pub collation: Collation,
+    /// The function that gives equal ranges one form; empty without.
+    pub canonical: String,
 }
 
 /// A part by which two types differ.
@@ -103,6 +110,10 @@ pub enum Effect {
     Values,
     /// Values are the same, but sort differently.
     Order,
+    /// Values are the same, but a collation sorts them differently.
+    Collation,
+    /// Values are the same, but other ones are taken for equal.
+    Equality,
     /// Values are the same, but one side refuses some of them.
     Rules,
 }
@@ -155,9 +166,7 @@ impl fmt::Display for TypeDefinition {
                 if domain.not_null {
                     f.write_str(" not null")?;
                 }
-                if !domain.collation.is_empty() {
-                    write!(f, " collate {}", domain.collation)?;
-                }
+                collate(&domain.collation, f)?;
                 domain
                     .checks
                     .iter()
@@ -168,13 +177,28 @@ impl fmt::Display for TypeDefinition {
                 for (at, field) in fields.iter().enumerate() {
                     let comma = if at == 0 { "" } else { ", " };
                     write!(f, "{comma}{} {}", field.name, field.definition)?;
+                    collate(&field.collation, f)?;
                 }
                 f.write_str(")")
             }
-            Shape::Range(range) => write!(f, "range over ({}) by {}", range.subtype, range.order),
+            Shape::Range(range) => {
+                write!(f, "range over ({}) by {}", range.subtype, range.order)?;
+                collate(&range.collation, f)?;
+                if !range.canonical.is_empty() {
+                    write!(f, " canonical {}", range.canonical)?;
+                }
+                Ok(())
+            }
             Shape::Multirange(range) => write!(f, "multirange of ({range})"),
         }
     }
+}
+
+fn collate(collation: &Collation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if collation.is_usual() {
+        return Ok(());
+    }
+    write!(f, " collate {}", collation.key())
 }
 
 fn list(labels: &[String]) -> String {
@@ -202,6 +226,20 @@ fn compare(part: &str, old: &TypeDefinition, new: &TypeDefinition, found: &mut V
             if old.order != new.order {
                 let part = within(part, "the order of its bounds");
                 found.push(difference(Effect::Order, part, &old.order, &new.order));
+            }
+            if !old.collation.is_like(&new.collation) {
+                let part = within(part, "the collation of its bounds");
+                let (old, new) = (old.collation.to_string(), new.collation.to_string());
+                found.push(difference(Effect::Order, part, old, new));
+            }
+            if old.canonical != new.canonical {
+                let part = within(part, "its canonical form");
+                let name = |name: &str| match name {
+                    "" => "none".to_owned(),
+                    name => name.to_owned(),
+                };
+                let (old, new) = (name(&old.canonical), name(&new.canonical));
+                found.push(difference(Effect::Values, part, old, new));
             }
         }
         (
@@ -272,15 +310,6 @@ fn domains(part: &str, old: &Domain, new: &Domain, found: &mut Vec<Difference>) 
         let part = within(part, "whether it may be null");
         found.push(difference(Effect::Rules, part, word(old), word(new)));
     }
-    if old.collation != new.collation {
-        let part = within(part, "its collation");
-        found.push(difference(
-            Effect::Order,
-            part,
-            &old.collation,
-            &new.collation,
-        ));
-    }
     if old.checks != new.checks {
         let only = |one: &Domain, other: &Domain| {
             let first = one
@@ -318,15 +347,6 @@ fn ruled<'a>(
             new,
         ));
     }
-    if !domain.collation.is_empty() {
-        let (old, new) = sides(&domain.collation);
-        found.push(difference(
-            Effect::Order,
-            "its collation".to_owned(),
-            old,
-            new,
-        ));
-    }
 }
 
 fn fields(part: &str, old: &[Field], new: &[Field], found: &mut Vec<Difference>) {
@@ -341,11 +361,25 @@ fn fields(part: &str, old: &[Field], new: &[Field], found: &mut Vec<Difference>)
             (Some(one), Some(other)) if one.name == other.name => {
                 let part = format!("{number} ({})", one.name);
                 compare(&part, &one.definition, &other.definition, found);
+                collations(&part, &one.collation, &other.collation, found);
             }
             // Which of the two was meant is anybody's guess.
             _ => return found.push(difference(Effect::Values, number, name(old), name(new))),
         }
     }
+}
+
+fn collations(part: &str, old: &Collation, new: &Collation, found: &mut Vec<Difference>) {
+    if old.is_like(new) {
+        return;
+    }
+    let effect = if old.equates || new.equates {
+        Effect::Equality
+    } else {
+        Effect::Collation
+    };
+    let part = within(part, "its collation");
+    found.push(difference(effect, part, old.to_string(), new.to_string()));
 }
 
 fn within(outer: &str, inner: &str) -> String {

@@ -4,13 +4,20 @@
 //! same rows. In which order, by which access method and with which fill factor
 //! makes no difference to that.
 
-use super::{constraints::common_names, text::unqualified};
+use super::{
+    collation::{Collation, described},
+    constraints::common_names,
+    text::unqualified,
+};
 use crate::{database::session::Session, error::MoverError};
 use plan::{TableMapping, TableName};
 use protocol::Side;
+use std::sync::LazyLock;
 
 /// An operator of an extension is the extension's wherever that is.
-const EXCLUSIONS: &str = "select k.conname::text, pg_get_constraintdef(k.oid), \
+static EXCLUSIONS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select k.conname::text, pg_get_constraintdef(k.oid), \
         array(select pg_get_indexdef(i.indexrelid, at, false) \
             from generate_series(1, i.indnkeyatts::integer) at order by at), \
         array(select coalesce((select concat(' collate ', c.oid::regcollation) from pg_collation c \
@@ -33,10 +40,18 @@ const EXCLUSIONS: &str = "select k.conname::text, pg_get_constraintdef(k.oid), \
             from unnest(k.conexclop) with ordinality u(oid, at) \
             join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace \
             order by u.at), \
-        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), k.condeferrable, quote_ident(n.nspname) \
+        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), k.condeferrable, quote_ident(n.nspname), \
+        array(select case when k.sorted_by <> coalesce(a.attcollation, 0) then {} else '' end \
+            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
+                with ordinality k(sorted_by, attnum, position) \
+            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
+                and k.attnum <> 0 order by k.position) \
     from pg_constraint k join pg_class c on c.oid = k.conrelid \
     join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = k.conindid \
-    where n.nspname = $1 and c.relname = $2 and k.contype = 'x' order by 1";
+    where n.nspname = $1 and c.relname = $2 and k.contype = 'x' order by 1",
+        described("k.sorted_by")
+    )
+});
 
 /// An exclusion constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +77,8 @@ pub(crate) struct Element {
     pub(crate) expression: String,
     /// With the word before it, where it is not the column's own.
     pub(crate) collation: String,
+    /// The same on both sides.
+    pub(crate) collation_key: String,
     /// As SQL of a session of ours.
     pub(crate) operator: String,
     /// The same on both sides.
@@ -74,7 +91,7 @@ pub(crate) async fn exclusions(
     table: &TableName,
 ) -> Result<Vec<Exclusion>, MoverError> {
     let rows = session
-        .query(EXCLUSIONS, &[&table.schema, &table.table])
+        .query(&*EXCLUSIONS, &[&table.schema, &table.table])
         .await
         .map_err(MoverError::sql(
             session.side(),
@@ -82,13 +99,19 @@ pub(crate) async fn exclusions(
         ))?;
     let exclusion = |row: &tokio_postgres::Row| {
         let texts = |at: usize| row.get::<_, Vec<String>>(at);
-        let parts = texts(2).into_iter().zip(texts(3));
+        let key = |described: String| Collation::parse(&described).key();
+        let collations = texts(3).into_iter().zip(texts(9).into_iter().map(key));
+        let parts = texts(2).into_iter().zip(collations);
         let operators = texts(4).into_iter().zip(texts(5));
-        let element = |((expression, collation), (operator, operator_name))| Element {
-            expression,
-            collation,
-            operator,
-            operator_name,
+        let element = |((expression, collations), (operator, operator_name))| {
+            let (collation, collation_key) = collations;
+            Element {
+                expression,
+                collation,
+                collation_key,
+                operator,
+                operator_name,
+            }
         };
         let schema: String = row.get(8);
         Exclusion {
@@ -113,7 +136,7 @@ impl Exclusion {
             .iter()
             .map(|one| {
                 let (expression, name) = (text(&one.expression), &one.operator_name);
-                format!("{expression}{} with {name}", one.collation)
+                format!("{expression} collate {} with {name}", one.collation_key)
             })
             .collect();
         elements.sort();

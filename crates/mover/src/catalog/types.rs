@@ -1,12 +1,13 @@
 //! Reads the definitions of types, with all that they are made of.
 
 use super::{
+    collation::{Collation, described},
     definition::{Domain, Field, Range, Shape, TypeDefinition},
     text::unqualified,
 };
 use crate::error::MoverError;
 use protocol::Side;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 use tokio_postgres::GenericClient;
 
 /// Types within types deeper than this are not looked at; such a type fits
@@ -17,7 +18,9 @@ const DEPTH_MAX: i32 = 16;
 const FIRST_OWN: u32 = 16_384;
 
 /// Those types of `$1`, and all that they are made of, that are not built in.
-const TYPES: &str = "with recursive reached(oid, depth) as ( \
+static TYPES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with recursive reached(oid, depth) as ( \
         select distinct unnest($1::oid[]), 0 \
         union \
         select part.oid, depth + 1 from reached r join pg_type t on t.oid = r.oid \
@@ -36,8 +39,7 @@ const TYPES: &str = "with recursive reached(oid, depth) as ( \
               and d.refclassid = 'pg_extension'::regclass), \
         case when t.typsubscript = 'array_subscript_handler'::regproc then t.typelem else 0::oid end, \
         t.typbasetype, coalesce(format_type(t.typbasetype, t.typtypmod), ''), t.typnotnull, \
-        coalesce((select c.collname::text from pg_collation c join pg_type b on b.oid = t.typbasetype \
-            where c.oid = t.typcollation and t.typtype = 'd' and t.typcollation <> b.typcollation), ''), \
+        {of_type}, \
         array(select pg_get_constraintdef(k.oid) from pg_constraint k \
             where k.contypid = t.oid and k.contype = 'c' order by 1), \
         array(select e.enumlabel::text from pg_enum e where e.enumtypid = t.oid \
@@ -51,12 +53,24 @@ const TYPES: &str = "with recursive reached(oid, depth) as ( \
               and not a.attisdropped order by a.attnum), \
         coalesce((select g.rngsubtype from pg_range g where g.rngtypid = t.oid), 0::oid), \
         coalesce((select format_type(g.rngsubtype, null) from pg_range g where g.rngtypid = t.oid), ''), \
-        coalesce((select concat_ws(' ', o.opcname, c.collname) from pg_range g \
-            join pg_opclass o on o.oid = g.rngsubopc \
-            left join pg_collation c on c.oid = g.rngcollation where g.rngtypid = t.oid), ''), \
-        coalesce((select g.rngtypid from pg_range g where g.rngmultitypid = t.oid), 0::oid) \
+        coalesce((select concat(o.opcname, case when o.oid >= {FIRST_OWN} then concat(' (', \
+                (select string_agg(p.proname, ', ' order by s.amprocnum) from pg_amproc s \
+                    join pg_proc p on p.oid = s.amproc where s.amprocfamily = o.opcfamily \
+                    and s.amproclefttype = o.opcintype and s.amprocrighttype = o.opcintype), ')') end) \
+            from pg_range g join pg_opclass o on o.oid = g.rngsubopc where g.rngtypid = t.oid), ''), \
+        coalesce((select g.rngtypid from pg_range g where g.rngmultitypid = t.oid), 0::oid), \
+        array(select {of_field} from pg_attribute a where a.attrelid = t.typrelid \
+            and t.typtype = 'c' and a.attnum > 0 and not a.attisdropped order by a.attnum), \
+        coalesce((select {of_range} from pg_range g where g.rngtypid = t.oid), ''), \
+        coalesce((select p.proname::text from pg_range g join pg_proc p on p.oid = g.rngcanonical \
+            where g.rngtypid = t.oid), '') \
     from (select distinct oid from reached) r join pg_type t on t.oid = r.oid \
-    join pg_namespace n on n.oid = t.typnamespace where t.oid >= $3";
+    join pg_namespace n on n.oid = t.typnamespace where t.oid >= $3",
+        of_type = described("t.typcollation"),
+        of_field = described("a.attcollation"),
+        of_range = described("g.rngcollation"),
+    )
+});
 
 /// The own types that a table's columns are made of.
 #[derive(Debug, Default)]
@@ -76,15 +90,18 @@ struct Facts {
     base: u32,
     base_name: String,
     not_null: bool,
-    collation: String,
+    collation: Collation,
     checks: Vec<String>,
     labels: Vec<String>,
     fields: Vec<String>,
     field_types: Vec<u32>,
     field_names: Vec<String>,
+    field_collations: Vec<String>,
     subtype: u32,
     subtype_name: String,
     order: String,
+    bounds: Collation,
+    canonical: String,
     range: u32,
 }
 
@@ -104,7 +121,7 @@ impl Types {
             return Ok(Self::default());
         }
         let rows = client
-            .query(TYPES, &[&own, &DEPTH_MAX, &FIRST_OWN])
+            .query(&*TYPES, &[&own, &DEPTH_MAX, &FIRST_OWN])
             .await
             .map_err(MoverError::sql(side, "reading the columns' types"))?;
         let facts = |row: &tokio_postgres::Row| Facts {
@@ -116,7 +133,7 @@ impl Types {
             base: row.get(6),
             base_name: row.get(7),
             not_null: row.get(8),
-            collation: row.get(9),
+            collation: Collation::parse(row.get(9)),
             checks: row.get(10),
             labels: row.get(11),
             fields: row.get(12),
@@ -126,6 +143,9 @@ impl Types {
             subtype_name: row.get(16),
             order: row.get(17),
             range: row.get(18),
+            field_collations: row.get(19),
+            bounds: Collation::parse(row.get(20)),
+            canonical: row.get(21),
         };
         Ok(Self {
             known: rows.iter().map(|row| (row.get(0), facts(row))).collect(),
@@ -179,12 +199,14 @@ impl Types {
             })),
             ("c", _) => {
                 let types = facts.field_types.iter().zip(&facts.field_names);
+                let types = types.zip(&facts.field_collations);
                 let fields = facts.fields.iter().zip(types);
                 Shape::Composite(
                     fields
-                        .map(|(name, (&oid, type_name))| Field {
+                        .map(|(name, ((&oid, type_name), collation))| Field {
                             name: name.clone(),
                             definition: self.within(oid, type_name, depth),
+                            collation: Collation::parse(collation),
                         })
                         .collect(),
                 )
@@ -192,6 +214,8 @@ impl Types {
             ("r", _) => Shape::Range(Box::new(Range {
                 subtype: self.within(facts.subtype, &facts.subtype_name, depth),
                 order: facts.order.clone(),
+                collation: facts.bounds.clone(),
+                canonical: facts.canonical.clone(),
             })),
             ("m", _) => Shape::Multirange(Box::new(named(facts.range))),
             (_, Some(extension)) => Shape::Extension {

@@ -4,6 +4,7 @@
 use crate::{
     catalog::{
         Column, Identity, Table,
+        collation::Collation,
         constraints::common_names,
         definition::{Effect, Shape, TypeDefinition},
         is_text,
@@ -133,6 +134,23 @@ fn types(mapping: &TableMapping, column: &Column, twin: &Column, findings: &mut 
             remedy(),
         ));
     }
+    if let Some(difference) = named(Effect::Equality) {
+        let problem = format!("other values are equal in {there}: {difference}");
+        findings.push(Finding::refuse(
+            Id::CollationsDiffer,
+            object.as_str(),
+            problem,
+            remedy(),
+        ));
+    } else if let Some(difference) = named(Effect::Collation) {
+        let problem = format!("it sorts differently in {there}: {difference}");
+        findings.push(Finding::warn(
+            Id::CollationsDiffer,
+            object.as_str(),
+            problem,
+            remedy(),
+        ));
+    }
     if let Some(difference) = named(Effect::Rules) {
         findings.push(Finding::warn(
             Id::TypesDifferHarmlessly,
@@ -206,26 +224,49 @@ fn defaults(mapping: &TableMapping, column: &Column, twin: &Column, findings: &m
 }
 
 fn collations(mapping: &TableMapping, column: &Column, twin: &Column, findings: &mut Vec<Finding>) {
-    if column.collation == twin.collation {
+    let (wanted, has) = (&column.collation, &twin.collation);
+    let object = format!("{}.{}", mapping.service, twin.name);
+    if wanted.is_like(has) {
+        // A newer library may tell apart what an older one did not.
+        if wanted.equates && wanted.version != has.version {
+            findings.push(Finding::warn(
+                Id::CollationsDiffer,
+                object,
+                format!(
+                    "its collation {has} is of version {}, in the monolith of {}: other values may \
+                     be equal",
+                    has.version, wanted.version
+                ),
+                "Give both servers the same version of the library",
+            ));
+        }
         return;
     }
-    let word = |column: &Column| match column.collation.as_str() {
-        "" => "the database's".to_owned(),
-        name => name.to_owned(),
-    };
-    let object = format!("{}.{}", mapping.service, twin.name);
-    let problem = format!(
-        "its collation is {}, in the monolith {}",
-        word(twin),
-        word(column)
-    );
-    let remedy = "Give both the same: alter table ... alter column ... type ... collate ...";
-    let equal_only_here = |column: &Column| column.collation.ends_with("(not deterministic)");
-    findings.push(if equal_only_here(column) == equal_only_here(twin) {
-        Finding::warn(Id::CollationsDiffer, object, problem, remedy)
+    let problem = format!("its collation is {has}, in the monolith {wanted}");
+    let name = if wanted.is_usual() {
+        Some("default")
     } else {
+        wanted.built_in.then_some(wanted.name.as_str())
+    };
+    let remedy = match name {
+        Some(name) => format!(
+            "Run at the service: alter table {} alter column {} type {} collate {}",
+            sql::table(&mapping.service),
+            sql::identifier(&twin.name),
+            twin.type_name,
+            sql::identifier(name)
+        ),
+        None => {
+            "Give both the same: `create collation` with the monolith's definition, then alter \
+                 table ... alter column ... type ... collate ..."
+                .to_owned()
+        }
+    };
+    findings.push(if wanted.equates || has.equates {
         let problem = format!("{problem}: other values are equal there");
         Finding::refuse(Id::CollationsDiffer, object, problem, remedy)
+    } else {
+        Finding::warn(Id::CollationsDiffer, object, problem, remedy)
     });
 }
 
@@ -304,9 +345,10 @@ fn create(name: &str, wanted: &TypeDefinition) -> Option<String> {
         Shape::Composite(fields) => {
             let field = |one: &crate::catalog::definition::Field| {
                 Some(format!(
-                    "{} {}",
+                    "{} {}{}",
                     sql::identifier(&one.name),
-                    own(&one.definition)?
+                    own(&one.definition)?,
+                    collate(&one.collation)?
                 ))
             };
             let fields: Option<Vec<String>> = fields.iter().map(field).collect();
@@ -316,10 +358,20 @@ fn create(name: &str, wanted: &TypeDefinition) -> Option<String> {
             let not_null = if domain.not_null { " not null" } else { "" };
             let checks = domain.checks.join(" ");
             Some(format!(
-                "create domain {name} as {}{not_null} {checks}",
-                own(&domain.base)?
+                "create domain {name} as {}{}{not_null} {checks}",
+                own(&domain.base)?,
+                collate(&domain.collation)?
             ))
         }
         _ => None,
     }
+}
+
+/// What gives a part of a type its collation, where the service has it as well.
+fn collate(collation: &Collation) -> Option<String> {
+    if collation.is_usual() {
+        return Some(String::new());
+    }
+    let name = sql::identifier(&collation.name);
+    collation.built_in.then(|| format!(" collate {name}"))
 }

@@ -57,7 +57,12 @@ const SERVER: &str = "select current_setting('server_version_num')::integer, \
             current_setting('max_replication_slots'))::bigint, \
         (select count(*) from pg_replication_origin where roname <> $2), \
         (select count(*) from pg_prepared_xacts where database = current_database()), \
-        pg_postmaster_start_time()::text";
+        pg_postmaster_start_time()::text, \
+        (select concat(case coalesce(j ->> 'datlocprovider', 'c') when 'i' then 'icu ' \
+                when 'b' then 'builtin ' else 'libc ' end, \
+            coalesce(j ->> 'datlocale', j ->> 'daticulocale', j ->> 'datcollate'), \
+            ' ' || (j ->> 'daticurules')) \
+            from pg_database d, to_jsonb(d) j where d.datname = current_database())";
 
 /// Amazon RDS and Aurora give the right to replicate by a role of theirs.
 const ROLE: &str = "select r.rolname::text, r.rolsuper, \
@@ -136,6 +141,8 @@ pub(super) struct ServerFacts {
     pub(super) version: String,
     pub(super) wal_level: String,
     pub(super) encoding: String,
+    /// The database's own: provider, locale and rules.
+    pub(super) collation: String,
     pub(super) database: String,
     /// The running server: its system identifier, which a clone shares, and
     /// the moment of its start.
@@ -313,6 +320,7 @@ async fn server(
         version: row.get(1),
         wal_level: row.get(2),
         encoding: row.get(3),
+        collation: row.get(15),
         database: row.get(4),
         identity: format!("{system} since {started}"),
         is_standby: row.get(5),

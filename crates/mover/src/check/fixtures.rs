@@ -7,7 +7,7 @@ use super::{
     shared_facts::SharedFacts,
     staying_facts::StayingFacts,
 };
-use crate::catalog::{Column, Identity, Table, definition::TypeDefinition};
+use crate::catalog::{Column, Identity, Table, collation::Collation, definition::TypeDefinition};
 use plan::TableName;
 
 /// A nullable column of a type.
@@ -16,7 +16,7 @@ pub(super) fn column(name: &str, type_name: &str) -> Column {
         name: name.into(),
         type_name: type_name.into(),
         definition: TypeDefinition::built_in(type_name),
-        collation: String::new(),
+        collation: Collation::default(),
         not_null: false,
         generated: false,
         has_default: false,
@@ -70,6 +70,7 @@ pub(super) fn side() -> SideFacts {
             version: "15.4".into(),
             wal_level: "logical".into(),
             encoding: "UTF8".into(),
+            collation: "libc C".into(),
             database: "shop".into(),
             identity: "1".into(),
             is_standby: false,

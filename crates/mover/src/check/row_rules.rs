@@ -218,6 +218,7 @@ mod tests {
         let element = |expression: &str, operator: &str| Element {
             expression: expression.into(),
             collation: String::new(),
+            collation_key: String::new(),
             operator: format!("operator(pg_catalog.{operator})"),
             operator_name: operator.into(),
         };
@@ -266,7 +267,7 @@ mod tests {
                 &[(Warn, Id::ExclusionAtService)],
             ),
             (
-                |one| one.elements[0].collation = " collate other".into(),
+                |one| one.elements[0].collation_key = "icu de".into(),
                 &[(Warn, Id::ExclusionAtService)],
             ),
             (

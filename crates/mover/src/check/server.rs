@@ -2,6 +2,7 @@
 
 use super::facts::{Capacity, OwnSlot, ServerFacts, SideFacts, server_name};
 use crate::{
+    catalog::collation::spelled,
     database::{session::Session, sql},
     error::MoverError,
     layout::COPY_WORKERS,
@@ -256,6 +257,20 @@ pub(super) fn of_both(monolith: &SideFacts, service: &SideFacts) -> Vec<Finding>
             "Create the service's database with the monolith's encoding",
         ));
     }
+    if spelled(&old.collation) != spelled(&new.collation) && sorts_texts(service) {
+        findings.push(Finding::warn(
+            Id::DatabaseCollationsDiffer,
+            format!("database {}", new.database),
+            format!(
+                "its texts sort by {}, the monolith's by {}: the order of rows, comparisons in \
+                 checks and ranges of texts are other ones after a switch",
+                new.collation, old.collation
+            ),
+            "Create the service's database with the monolith's locale (`create database ... \
+             template template0 locale ...`), or give the columns that it matters for one of their \
+             own",
+        ));
+    }
     if old.identity != new.identity {
         return findings;
     }
@@ -278,6 +293,13 @@ pub(super) fn of_both(monolith: &SideFacts, service: &SideFacts) -> Vec<Finding>
         findings.push(no_sender(object, old.senders));
     }
     findings
+}
+
+/// Whether a moved column is compared by the database's own collation.
+fn sorts_texts(facts: &SideFacts) -> bool {
+    let columns = facts.tables.iter().flatten();
+    let mut columns = columns.flat_map(|facts| &facts.table.columns);
+    columns.any(|column| !column.collation.name.is_empty() && column.collation.is_usual())
 }
 
 /// The places of a cluster that holds both sides, without either's own slot.

@@ -51,6 +51,7 @@ ids! {
     StandbyFeedback = 22,
     FewPlaces = 23,
     ActivityHidden = 24,
+    DatabaseCollationsDiffer = 25,
     NoReplicationRight = 30,
     NoCreateRight = 31,
     NoReplicaRoleRight = 32,

@@ -1,7 +1,7 @@
 //! Which changes of a table stop its stream.
 
 use super::*;
-use crate::catalog::{Identity, definition::TypeDefinition};
+use crate::catalog::{Identity, collation::Collation, definition::TypeDefinition};
 use plan::{ColumnName, TableName};
 
 fn name(table: &str) -> TableName {
@@ -48,7 +48,7 @@ fn table(at: &str, columns: &[&str]) -> Described {
             has_default: false,
             sequence: None,
             definition: TypeDefinition::built_in(type_name),
-            collation: String::new(),
+            collation: Collation::default(),
             expression: String::new(),
             identity: Identity::No,
         });

@@ -19,6 +19,7 @@ fn composite(fields: &[(&str, TypeDefinition)]) -> Shape {
     let field = |(name, definition): &(&str, TypeDefinition)| Field {
         name: (*name).into(),
         definition: definition.clone(),
+        collation: Collation::default(),
     };
     Shape::Composite(fields.iter().map(field).collect())
 }
@@ -27,7 +28,7 @@ fn domain(base: &str, checks: &[&str]) -> Shape {
     Shape::Domain(Box::new(Domain {
         base: text(base),
         not_null: false,
-        collation: String::new(),
+        collation: Collation::default(),
         checks: checks.iter().map(ToString::to_string).collect(),
     }))
 }
@@ -151,6 +152,81 @@ fn each_difference_names_its_first_part() {
             "{found:?}"
         );
         assert_eq!(first.service, service);
+        assert_ne!(old.to_string(), new.to_string());
+    }
+}
+
+fn collated(name: &str, equates: bool) -> Collation {
+    Collation {
+        name: name.into(),
+        definition: format!("icu {name}"),
+        equates,
+        ..Collation::default()
+    }
+}
+
+/// What values are compared by differs, though the types are the same.
+#[test]
+fn collations_within_types_are_compared() {
+    let field = |collation: &Collation| {
+        let field = Field {
+            name: "a".into(),
+            definition: text("text"),
+            collation: collation.clone(),
+        };
+        named("p", Shape::Composite(vec![field]))
+    };
+    let range = |collation: &Collation, canonical: &str| {
+        let range = Range {
+            subtype: text("text"),
+            order: "text_ops".into(),
+            collation: collation.clone(),
+            canonical: canonical.into(),
+        };
+        named("r", Shape::Range(Box::new(range)))
+    };
+    let (usual, de, und) = (
+        Collation::default(),
+        collated("de", false),
+        collated("und", true),
+    );
+    let cases = [
+        (
+            field(&usual),
+            field(&de),
+            Effect::Collation,
+            "field 1 (a), its collation",
+        ),
+        (
+            field(&de),
+            field(&und),
+            Effect::Equality,
+            "field 1 (a), its collation",
+        ),
+        (
+            field(&collated("und-u-ks-level1", true)),
+            field(&und),
+            Effect::Equality,
+            "field 1 (a), its collation",
+        ),
+        (
+            range(&usual, ""),
+            range(&de, ""),
+            Effect::Order,
+            "the collation of its bounds",
+        ),
+        (
+            range(&usual, "whole"),
+            range(&usual, ""),
+            Effect::Values,
+            "its canonical form",
+        ),
+    ];
+    for (old, new, effect, part) in cases {
+        assert_eq!(old.differences(&old), []);
+        let found = old.differences(&new);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].effect, found[0].part.as_str()), (effect, part));
         assert_ne!(old.to_string(), new.to_string());
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     catalog::{
+        collation::Collation,
         constraints::UniqueIndex,
         definition::{Shape, TypeDefinition},
     },
@@ -56,8 +57,28 @@ fn composite(name: &str, fields: &[&str]) -> Column {
     let field = |name: &&str| crate::catalog::definition::Field {
         name: (*name).into(),
         definition: TypeDefinition::built_in("integer"),
+        collation: Collation::default(),
     };
     typed(name, Shape::Composite(fields.iter().map(field).collect()))
+}
+
+fn collated(name: &str, version: &str) -> Collation {
+    Collation {
+        name: name.into(),
+        definition: format!("icu {name}"),
+        built_in: true,
+        equates: false,
+        version: version.into(),
+    }
+}
+
+fn equating(definition: &str, version: &str) -> Collation {
+    Collation {
+        name: "own".into(),
+        built_in: false,
+        equates: true,
+        ..collated(definition, version)
+    }
 }
 
 fn labelled(name: &str, labels: &[&str]) -> Column {
@@ -196,12 +217,33 @@ fn a_rename_of_nothing_is_refused() {
     assert!(found[0].object.contains("seller_id"));
 }
 
+/// What spoils two tables, and what is said of it.
+type Mended = (
+    fn(&mut TableFacts, &mut TableFacts),
+    Severity,
+    &'static str,
+    &'static str,
+);
+
+fn each_is_mended(cases: &[Mended]) {
+    for (spoil, severity, problem, remedy) in cases {
+        let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
+        let mut new = fixtures::table(vec![column("id"), column("seller")]);
+        spoil(&mut old, &mut new);
+        let mut found = Vec::new();
+        pair(&mapping(), &old, &new, &mut found);
+        assert_eq!(found.len(), 1, "{problem}: {found:?}");
+        assert_eq!(found[0].severity, *severity, "{problem}");
+        assert!(found[0].problem.contains(problem), "{problem}: {found:?}");
+        assert!(found[0].remedy.contains(remedy), "{remedy}: {found:?}");
+    }
+}
+
 /// Each difference of definitions, and the statement that mends it.
 #[test]
 fn definitions_are_compared_down_to_their_parts() {
-    type Spoil = fn(&mut TableFacts, &mut TableFacts);
     use Severity::{Refuse, Warn};
-    let cases: &[(Spoil, Severity, &str, &str)] = &[
+    let cases: &[Mended] = &[
         (
             |old, new| {
                 old.table
@@ -265,30 +307,68 @@ fn definitions_are_compared_down_to_their_parts() {
             "no default",
             "set default 'x'",
         ),
+    ];
+    each_is_mended(cases);
+}
+
+#[test]
+fn collations_are_compared_by_what_they_do() {
+    use Severity::{Refuse, Warn};
+    let cases: &[Mended] = &[
         (
-            |old, _| old.table.columns[1].collation = "C".into(),
+            |old, _| old.table.columns[1].collation = collated("C", ""),
             Warn,
-            "collation",
-            "collate",
+            "its collation is the database's, in the monolith C",
+            "alter column \"seller\" type text collate \"C\"",
         ),
         (
-            |old, _| old.table.columns[1].collation = "ci (not deterministic)".into(),
+            |_, new| new.table.columns[1].collation = collated("C", ""),
+            Warn,
+            "its collation is C, in the monolith the database's",
+            "alter column \"seller\" type text collate \"default\"",
+        ),
+        (
+            |old, _| old.table.columns[1].collation = equating("level1", ""),
             Refuse,
             "other values are equal",
             "collate",
         ),
+        // Both are nondeterministic, and of one name.
+        (
+            |old, new| {
+                old.table.columns[1].collation = equating("level1", "");
+                new.table.columns[1].collation = equating("level2", "");
+            },
+            Refuse,
+            "other values are equal",
+            "collate",
+        ),
+        (
+            |old, new| {
+                old.table.columns[1].collation = equating("level1", "72.1");
+                new.table.columns[1].collation = equating("level1", "67.1");
+            },
+            Warn,
+            "is of version 67.1, in the monolith of 72.1: other values may be equal",
+            "the same version",
+        ),
+        (
+            |old, new| {
+                for (facts, collation) in [(old, Collation::default()), (new, collated("C", ""))] {
+                    let mut pair = composite("public.pair", &["a"]);
+                    if let Shape::Composite(fields) = &mut pair.definition.shape {
+                        fields[0].collation = collation;
+                    }
+                    facts.table.columns.push(pair);
+                }
+            },
+            Warn,
+            "it sorts differently in s.t.state: field 1 (a), its collation: the database's in the \
+             monolith, C in the service",
+            "create type public.pair as (\"a\" integer)",
+        ),
     ];
-    for (spoil, severity, problem, remedy) in cases {
-        let mut old = fixtures::table(vec![column("id"), column("seller_id")]);
-        let mut new = fixtures::table(vec![column("id"), column("seller")]);
-        spoil(&mut old, &mut new);
-        let mut found = Vec::new();
-        pair(&mapping(), &old, &new, &mut found);
-        assert_eq!(found.len(), 1, "{problem}: {found:?}");
-        assert_eq!(found[0].severity, *severity, "{problem}");
-        assert!(found[0].problem.contains(problem), "{problem}: {found:?}");
-        assert!(found[0].remedy.contains(remedy), "{remedy}: {found:?}");
-    }
+    each_is_mended(cases);
 }
 
 /// What is computed may name columns that the plan renames, and functions that

@@ -1,6 +1,7 @@
 //! What is refused, and in which words.
 
 mod cases;
+mod collations;
 mod definitions;
 mod exclusions;
 mod grants;

@@ -126,15 +126,15 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::CollationsDiffer,
         "the collations differ",
-        "Rows sort differently, and with a nondeterministic one other values are equal: what is unique here is not there.",
-        "Give both the same collation.",
+        "Rows sort differently, and with a nondeterministic one other values are equal: what is unique here is not there, and it is refused. Compared is what a collation does (provider, locale, rules), not its name, also of the fields of composite types. Of a nondeterministic one another version of its library is a warning.",
+        "Give both the same collation; where it came with the server, by the statement of the finding.",
         "https://www.postgresql.org/docs/current/collation.html",
     ),
     explain(
         Id::EnumOrderDiffers,
-        "the labels of an enum have another order",
+        "the labels of an enum, or the bounds of a range, have another order",
         "Sorting, comparing and ranges over the type differ, though the values are the same.",
-        "Make the type again with the labels in the monolith's order; the finding has the statements.",
+        "Make the type again with the labels in the monolith's order, for which the finding has the statements; a range with the monolith's operator class and collation.",
         "https://www.postgresql.org/docs/current/datatype-enum.html",
     ),
     explain(

@@ -172,4 +172,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Run the statements of the finding; sessions that are there already keep the setting of a role or a database until they are opened anew.",
         "https://www.postgresql.org/docs/current/runtime-config-statistics.html",
     ),
+    explain(
+        Id::DatabaseCollationsDiffer,
+        "the databases sort texts differently",
+        "Columns without a collation of their own are compared by the database's: rows come in another order, a check that compares texts says something else, and a range of texts may be none. What is equal stays equal.",
+        "Create the service's database with the monolith's provider and locale before anything is copied, or give the columns that it matters for a collation of their own on both sides.",
+        "https://www.postgresql.org/docs/current/collation.html",
+    ),
 ];
