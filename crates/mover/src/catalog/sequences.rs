@@ -39,14 +39,19 @@ const SEQUENCES: &str = "select n.nspname::text, c.relname::text, a.attname::tex
               and d.refobjid = a.attrelid and d.refobjsubid = a.attnum \
               and d.deptype in ('a', 'i') order by d.deptype desc, 1 limit 1))) found(oid) \
     join pg_class q on q.oid = found.oid join pg_sequence s on s.seqrelid = q.oid \
-    cross join lateral ( \
+    join pg_type y on y.oid = a.atttypid \
+    cross join lateral (select case when y.typtype = 'd' then ( \
         with recursive base(oid, typmod, depth) as ( \
-            select a.atttypid, a.atttypmod, 0 \
+            select y.typbasetype, y.typtypmod, 0 \
             union all select d.typbasetype, d.typtypmod, b.depth + 1 \
             from base b join pg_type d on d.oid = b.oid where d.typtype = 'd') \
-        select oid, case when oid = 'numeric'::regtype and typmod >= 4 \
-            then ((typmod - 4) >> 16 & 65535) - ((typmod - 4 & 2047 # 1024) - 1024) end \
-        from base order by depth desc limit 1) basic(oid, digits) \
+        select array[oid::bigint, typmod] from base order by depth desc limit 1) \
+        else array[a.atttypid::bigint, a.atttypmod] end) own(base) \
+    cross join lateral (select own.base[1]::oid, own.base[2]::integer) plain(oid, typmod) \
+    cross join lateral (select plain.oid, case when plain.oid = 'numeric'::regtype \
+            and plain.typmod >= 4 \
+        then ((plain.typmod - 4) >> 16 & 65535) - ((plain.typmod - 4 & 2047 # 1024) - 1024) end \
+        ) basic(oid, digits) \
     cross join lateral (select case \
             when basic.oid = 'smallint'::regtype then 32767 \
             when basic.oid = 'integer'::regtype then 2147483647 \
