@@ -2,9 +2,13 @@
 
 use super::super::ground::{Ground, LIMIT};
 use anyhow::{Context, Result, ensure};
+use std::time::Duration;
 
 /// How often a hand-over is asked for until one is not refused.
 const MOST_TRIES: usize = 8;
+
+/// Within this a process that dies is gone.
+const SOON: Duration = Duration::from_secs(2);
 
 /// By SIGKILL, while clients are held and the lock is waited for.
 pub(super) async fn during_a_hand_over(ground: &mut Ground, to: &str) -> Result<()> {
@@ -30,7 +34,8 @@ pub(super) async fn at(ground: &mut Ground, failpoint: &str, to: &str) -> Result
     for _ in 0..MOST_TRIES {
         let asked = ground.begin(to).await??;
         ensure!(asked.code != 0, "it went through: {}", asked.stdout);
-        if serve.process().exited().is_some() {
+        // Its end is seen a moment after that of the client's connection.
+        if serve.process().wait(SOON).await.is_ok() {
             break;
         }
         // Refused before it came to that.
