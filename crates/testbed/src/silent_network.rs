@@ -180,21 +180,29 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    #[tokio::test]
-    async fn what_is_said_in_the_silence_is_heard_after_it() {
+    async fn server() -> (TcpListener, SilentNetwork) {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let network = SilentNetwork::before(server.local_addr().unwrap().port())
-            .await
-            .unwrap();
-        let url = format!("x@127.0.0.1:{}/y", network.target);
-        let relayed = network.through(&url).unwrap();
-        assert_eq!(relayed, format!("x@127.0.0.1:{}/y", network.port));
-        let mut client = TcpStream::connect(("127.0.0.1", network.port))
-            .await
-            .unwrap();
+        let port = server.local_addr().unwrap().port();
+        (server, SilentNetwork::before(port).await.unwrap())
+    }
+
+    /// A client's connection, and the server's end, over which a byte came.
+    async fn connected(server: &TcpListener, network: &SilentNetwork) -> (TcpStream, TcpStream) {
+        let client = TcpStream::connect(("127.0.0.1", network.port)).await;
+        let mut client = client.unwrap();
         let (mut accepted, _) = server.accept().await.unwrap();
         client.write_all(b"a").await.unwrap();
         assert_eq!(accepted.read_u8().await.unwrap(), b'a');
+        (client, accepted)
+    }
+
+    #[tokio::test]
+    async fn what_is_said_in_the_silence_is_heard_after_it() {
+        let (server, network) = server().await;
+        let url = format!("x@127.0.0.1:{}/y", network.target);
+        let relayed = network.through(&url).unwrap();
+        assert_eq!(relayed, format!("x@127.0.0.1:{}/y", network.port));
+        let (mut client, mut accepted) = connected(&server, &network).await;
         assert_eq!(network.kept_back(), 0);
         network.vanish();
         client.write_all(b"b").await.unwrap();
@@ -209,27 +217,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_cut_meets_is_lost() {
-        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let network = SilentNetwork::before(server.local_addr().unwrap().port())
-            .await
-            .unwrap();
-        let mut client = TcpStream::connect(("127.0.0.1", network.port))
-            .await
-            .unwrap();
-        let (mut accepted, _) = server.accept().await.unwrap();
-        client.write_all(b"a").await.unwrap();
-        assert_eq!(accepted.read_u8().await.unwrap(), b'a');
+        let (server, network) = server().await;
+        let (mut client, mut accepted) = connected(&server, &network).await;
         network.vanish();
         accepted.write_all(b"b").await.unwrap();
         network.cut();
         network.come_back();
         assert!(client.read_u8().await.is_err());
         assert!(accepted.read_u8().await.is_err());
-        let mut client = TcpStream::connect(("127.0.0.1", network.port))
-            .await
-            .unwrap();
-        let (mut accepted, _) = server.accept().await.unwrap();
-        client.write_all(b"c").await.unwrap();
-        assert_eq!(accepted.read_u8().await.unwrap(), b'c');
+        connected(&server, &network).await;
     }
 }

@@ -37,7 +37,7 @@ fn every_alert_of_the_seeds_is_there_and_is_tested() {
         "DataSyncDelay",
     ];
     // Beside those of the seeds, what only Banyan knows.
-    let all = [&seeds[..], &["StreamNotWell"]].concat();
+    let all = [&seeds[..], &["SlotKeepsLog", "StreamNotWell"]].concat();
     assert_eq!(alerts, all);
     for alert in alerts {
         assert!(tests.contains(&format!("alertname: {alert}")), "{alert}");

@@ -42,10 +42,30 @@ pub(crate) fn described(oid: &str) -> String {
     )
 }
 
+/// SQL of an array with `each` for the columns of the index `i` that are sorted by
+/// another collation, `k.sorted_by`, than their own; and empty texts.
+pub(crate) fn of_index(each: &str) -> String {
+    format!(
+        "array(select case when k.sorted_by <> coalesce(a.attcollation, 0) then {each} else '' end \
+            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
+                with ordinality k(sorted_by, attnum, position) \
+            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
+                and k.attnum <> 0 order by k.position)"
+    )
+}
+
 impl Collation {
-    /// Reads what [`described`] gives.
+    /// Reads what [`described`] gives. What cannot be read is taken for a collation of
+    /// its own: it differs, rather than pass for the database's.
     pub(crate) fn parse(described: &str) -> Self {
-        serde_json::from_str(described).unwrap_or_default()
+        if described.is_empty() {
+            return Self::default();
+        }
+        serde_json::from_str(described).unwrap_or_else(|_| Self {
+            name: described.to_owned(),
+            definition: described.to_owned(),
+            ..Self::default()
+        })
     }
 
     /// Whether it is the database's, or there is none.
@@ -108,6 +128,14 @@ mod tests {
             built_in,
             ..Collation::default()
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_differs() {
+        assert!(Collation::parse("").is_usual());
+        let broken = Collation::parse(r#"{"name": "de", "equates": null}"#);
+        assert!(!broken.is_usual() && !broken.is_like(&Collation::default()));
+        assert!(broken.is_like(&broken));
     }
 
     #[test]

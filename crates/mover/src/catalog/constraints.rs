@@ -1,7 +1,7 @@
 //! The constraints of moved tables, as one database has them.
 
 use super::{
-    collation::{Collation, described},
+    collation::{Collation, described, of_index},
     text::{renamed, unqualified},
 };
 use crate::{
@@ -24,11 +24,7 @@ static UNIQUE: LazyLock<String> = LazyLock::new(|| {
                 and k.attnum <> 0 order by k.position), \
         coalesce(pg_get_expr(i.indpred, i.indrelid), ''), \
         coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), \
-        array(select case when k.sorted_by <> coalesce(a.attcollation, 0) then {} else '' end \
-            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
-                with ordinality k(sorted_by, attnum, position) \
-            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
-                and k.attnum <> 0 order by k.position), \
+        {}, \
         coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false), not i.indimmediate, \
         exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype = 'u'), \
         quote_ident(n.nspname), i.indisexclusion \
@@ -36,7 +32,7 @@ static UNIQUE: LazyLock<String> = LazyLock::new(|| {
     join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2 and i.indisunique and i.indisvalid \
       and not i.indisprimary order by 1",
-        described("k.sorted_by")
+        of_index(&described("k.sorted_by"))
     )
 });
 

@@ -5,7 +5,7 @@
 //! makes no difference to that.
 
 use super::{
-    collation::{Collation, described},
+    collation::{Collation, described, of_index},
     constraints::common_names,
     text::unqualified,
 };
@@ -20,12 +20,7 @@ static EXCLUSIONS: LazyLock<String> = LazyLock::new(|| {
         "select k.conname::text, pg_get_constraintdef(k.oid), \
         array(select pg_get_indexdef(i.indexrelid, at, false) \
             from generate_series(1, i.indnkeyatts::integer) at order by at), \
-        array(select coalesce((select concat(' collate ', c.oid::regcollation) from pg_collation c \
-                where c.oid = k.sorted_by and c.oid <> coalesce(a.attcollation, 0)), '') \
-            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
-                with ordinality k(sorted_by, attnum, position) \
-            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
-                and k.attnum <> 0 order by k.position), \
+        {named}, \
         array(select concat('operator(', quote_ident(n.nspname), '.', o.oprname, ')') \
             from unnest(k.conexclop) with ordinality u(oid, at) \
             join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace \
@@ -41,15 +36,15 @@ static EXCLUSIONS: LazyLock<String> = LazyLock::new(|| {
             join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace \
             order by u.at), \
         coalesce(pg_get_expr(i.indpred, i.indrelid), ''), k.condeferrable, quote_ident(n.nspname), \
-        array(select case when k.sorted_by <> coalesce(a.attcollation, 0) then {} else '' end \
-            from unnest(i.indcollation::oid[], i.indkey[:i.indnkeyatts - 1]) \
-                with ordinality k(sorted_by, attnum, position) \
-            left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
-                and k.attnum <> 0 order by k.position) \
+        {described} \
     from pg_constraint k join pg_class c on c.oid = k.conrelid \
     join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = k.conindid \
     where n.nspname = $1 and c.relname = $2 and k.contype = 'x' order by 1",
-        described("k.sorted_by")
+        named = of_index(
+            "coalesce((select concat(' collate ', c.oid::regcollation) from pg_collation c \
+                where c.oid = k.sorted_by), '')"
+        ),
+        described = of_index(&described("k.sorted_by"))
     )
 });
 
