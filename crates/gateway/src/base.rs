@@ -6,6 +6,7 @@ pub(crate) mod deadline;
 pub(crate) mod denial;
 pub(crate) mod error;
 pub(crate) mod executor;
+pub(crate) mod header_class;
 pub(crate) mod headers;
 pub(crate) mod hop_by_hop;
 pub(crate) mod index;

@@ -7,3 +7,4 @@ pub(crate) mod trailers;
 
 pub(crate) use collect::{BODY_BYTES_MAX, Buffers, Collected, Inbound, Reserved, collect, refuse};
 pub(crate) use request::{BodyFault, Conversing, Expecting, Progress, RequestBody, Whole};
+pub(crate) use trailers::RequestTrailers;

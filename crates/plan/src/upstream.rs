@@ -10,6 +10,8 @@ pub(crate) use file::{TimeoutsFile, UpstreamFile};
 pub(crate) use resolve::{ATTEMPTS_MAX, default_timeouts, plain, upstream};
 
 use crate::base::{ByteSize, DatabaseUrl, Percent, UpstreamUrl};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::time::Duration;
 
 /// The most instances of one upstream: the balancer marks those that it has
@@ -40,6 +42,20 @@ pub struct Upstream {
     pub balance: Balance,
     /// What is answered while nobody else can.
     pub degraded: Option<Degraded>,
+    /// What becomes of a request's trailers.
+    pub trailers: Trailers,
+}
+
+/// What becomes of the trailers of a request to an upstream that speaks HTTP/1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Trailers {
+    /// They end here: servers that do not know them have taken them for the next
+    /// request.
+    #[default]
+    Drop,
+    /// They pass, but for those that only a head may have.
+    Pass,
 }
 
 /// What an upstream speaks.

@@ -14,7 +14,7 @@
 //! What a client brings under this name, or under the names that Kong tells
 //! consumers by, is always removed.
 
-use crate::base::headers::is_reserved;
+use crate::base::header_class::{HeaderClass, folds_alike};
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -158,7 +158,11 @@ impl Signer {
 /// Removes what only the gateway may say. One walk over the names where there
 /// is none of it, which is nearly always: no name is looked up.
 pub(crate) fn strip(headers: &mut HeaderMap, own: &HeaderName) {
-    let forged = |name: &&HeaderName| *name == own || is_reserved(name);
+    let own = own.as_str().as_bytes();
+    let forged = |name: &&HeaderName| {
+        let name = name.as_str().as_bytes();
+        HeaderClass::of(name) == HeaderClass::Reserved || folds_alike(name, own)
+    };
     if headers.keys().any(|name| forged(&name)) {
         let names: Vec<HeaderName> = headers.keys().filter(forged).cloned().collect();
         for name in names {
@@ -246,6 +250,10 @@ mod tests {
             "x-authenticated-groups",
             "x-user-id",
             "x-consume",
+            // As the plan calls it, in spellings that WSGI takes for it.
+            "x-who",
+            "x_who",
+            "x.who",
         ] {
             headers.append(
                 name.parse::<HeaderName>().unwrap(),
@@ -253,7 +261,7 @@ mod tests {
             );
         }
         headers.append("x-banyan-identity", HeaderValue::from_static("twice"));
-        strip(&mut headers, &HeaderName::from_static("x-banyan-identity"));
+        strip(&mut headers, &HeaderName::from_static("x-who"));
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["x-consume", "x-user-id"]);

@@ -26,21 +26,6 @@ pub(crate) fn host(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     })
 }
 
-/// What Kong, and who was behind it, tells upstreams about consumers.
-pub(crate) const KONG_PREFIXES: [&str; 4] = [
-    "x-consumer-",
-    "x-credential-",
-    "x-anonymous-consumer",
-    "x-authenticated-",
-];
-
-/// Whether only the gateway may say it, whatever the plan says.
-pub(crate) fn is_reserved(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    text.starts_with("x-")
-        && (text == "x-banyan-identity" || KONG_PREFIXES.iter().any(|one| text.starts_with(one)))
-}
-
 /// Tells upstreams that the answer is only compared. Removed from what clients send.
 pub(crate) const SHADOW: HeaderName = HeaderName::from_static("x-banyan-shadow");
 

@@ -1,7 +1,10 @@
 //! Headers that are for one connection only (RFC 9110, 7.6.1), and what may
 //! stand in trailers (6.5.1).
 
-use super::headers::{BANYAN_SIDE, CORRELATION_ID, FORWARDED_FOR, FORWARDED_PROTO, is_reserved};
+use super::{
+    header_class::{HeaderClass, folded_class, folds_alike},
+    headers::{BANYAN_SIDE, FORWARDED_FOR},
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
     header::{self, Entry},
@@ -9,38 +12,32 @@ use http::{
 };
 use protocol::Side;
 
-/// Whether a header is meant for one connection only (RFC 9110, 7.6.1), besides
-/// those that `Connection` names.
-pub(crate) fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
-/// Never in trailers, besides the hop-by-hop ones.
-const NOT_IN_TRAILERS: [HeaderName; 13] = [
-    header::AUTHORIZATION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_RANGE,
-    header::CONTENT_TYPE,
-    header::COOKIE,
-    header::HOST,
-    header::SET_COOKIE,
-    header::TRAILER,
-    BANYAN_SIDE,
-    CORRELATION_ID,
-    FORWARDED_FOR,
-    FORWARDED_PROTO,
+/// Never in trailers, besides what frames, is hop-by-hop, or says who asks and from
+/// where: what routes, identifies, says how to read the body, or modifies a request
+/// (RFC 9110, 6.5.1).
+const NOT_IN_TRAILERS: [&[u8]; 14] = [
+    b"host",
+    b"authorization",
+    b"cookie",
+    b"set-cookie",
+    b"www-authenticate",
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+    b"trailer",
+    b"cache-control",
+    b"max-forwards",
+    b"range",
+    b"x-banyan-side",
+    b"x-http-method-override",
 ];
+
+/// Whether a field may stand in trailers, however an upstream spells its name: one
+/// that merges trailers into the head must not be misled by them.
+pub(crate) fn may_be_trailer(name: &[u8]) -> bool {
+    folded_class(name) == HeaderClass::Other
+        && !NOT_IN_TRAILERS.iter().any(|other| folds_alike(name, other))
+}
 
 /// Makes an upstream's head one for a client.
 pub(crate) fn sanitize_response(parts: &mut Parts, side: Side) {
@@ -58,11 +55,17 @@ pub(crate) fn sanitize_response(parts: &mut Parts, side: Side) {
         .insert(BANYAN_SIDE, HeaderValue::from_static(side.as_str()));
 }
 
-/// Removes from trailers what may stand in heads only (RFC 9110, 6.5.1): what
-/// frames, routes or identifies was decided when they come.
+/// Removes from trailers what may stand in heads only: what frames, routes or
+/// identifies was decided when they come.
 pub(crate) fn trailers(trailers: &mut HeaderMap) {
+    keep_trailers(trailers, |_| true);
+}
+
+/// The same, and all that these do not admit either.
+pub(crate) fn keep_trailers(trailers: &mut HeaderMap, admits: impl Fn(&[u8]) -> bool) {
     let is_bad = |name: &&HeaderName| {
-        is_hop_by_hop(name.as_str()) || NOT_IN_TRAILERS.contains(name) || is_reserved(name)
+        let name = name.as_str().as_bytes();
+        !may_be_trailer(name) || !admits(name)
     };
     let bad: Vec<HeaderName> = trailers.keys().filter(is_bad).cloned().collect();
     for name in bad {
@@ -71,10 +74,9 @@ pub(crate) fn trailers(trailers: &mut HeaderMap) {
 }
 
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let mut found = headers
-        .keys()
-        .filter(|name| is_hop_by_hop(name.as_str()))
-        .cloned();
+    let class = |name: &HeaderName| HeaderClass::of(name.as_str().as_bytes());
+    let is_hop_by_hop = |name: &&HeaderName| class(name) == HeaderClass::HopByHop;
+    let mut found = headers.keys().filter(is_hop_by_hop).cloned();
     let (first, second) = match (found.next(), found.next()) {
         (None, _) => return,
         (Some(first), second) => (first, second),
@@ -92,8 +94,8 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     // to remove: they frame and address the message.
     let survives = |name: &HeaderName| {
         name == "close"
-            || is_hop_by_hop(name.as_str())
-            || [header::HOST, header::CONTENT_LENGTH, FORWARDED_FOR].contains(name)
+            || matches!(class(name), HeaderClass::HopByHop | HeaderClass::Length)
+            || [header::HOST, FORWARDED_FOR].contains(name)
     };
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

@@ -1,6 +1,6 @@
 //! A request's body on its way to an upstream.
 
-use super::{discard::discard, trailers::checked};
+use super::{discard::discard, trailers::RequestTrailers};
 use crate::base::{deadline::Deadline, refusal::Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
@@ -69,6 +69,7 @@ pub(crate) struct Stream {
     progress: Progress,
     /// How many bytes of the rest may come.
     room: u64,
+    trailers: RequestTrailers,
     /// How long the next part may take; `None` in a conversation.
     timeout: Option<Duration>,
     /// Runs while the next part is awaited.
@@ -141,6 +142,7 @@ impl RequestBody {
         let most = limits.body_bytes.unwrap_or(u64::MAX);
         Self::Stream(Box::new(Stream {
             room: most.saturating_sub(begun.len() as u64),
+            trailers: RequestTrailers::default(),
             timeout: Some(limits.body),
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
@@ -155,6 +157,26 @@ impl RequestBody {
             stream.timeout = None;
         }
         self
+    }
+
+    /// Lets trailers pass as far as who it is sent to can be trusted with them.
+    pub(crate) fn restrict(&mut self, trailers: &RequestTrailers) {
+        match self {
+            Self::Whole(whole) => {
+                if let Some(found) = whole.trailers.take() {
+                    whole.trailers = trailers.passed(*found).map(Box::new);
+                }
+            }
+            Self::Stream(stream) => stream.trailers = trailers.clone(),
+        }
+    }
+
+    /// Whether trailers may come at its end.
+    pub(crate) fn may_have_trailers(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.trailers.is_some(),
+            Self::Stream(stream) => stream.trailers != RequestTrailers::Dropped,
+        }
     }
 
     /// Reads what is left of it, within bounds: its request is refused.
@@ -200,10 +222,19 @@ impl Stream {
         };
         self.waiting = None;
         self.progress.0.set(Instant::now());
-        Poll::Ready(frame.map(|frame| {
-            let frame = frame.map_err(|error| BodyFault::of(&error))?;
-            self.fits(frame)
-        }))
+        let frame = match frame {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(BodyFault::of(&error)))),
+            None => return Poll::Ready(None),
+        };
+        match frame.into_trailers() {
+            // The last frame: without it, the body just ends.
+            Ok(trailers) => {
+                let passed = self.trailers.passed(trailers);
+                Poll::Ready(passed.map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            Err(frame) => Poll::Ready(Some(self.fits(frame))),
+        }
     }
 
     fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
@@ -234,7 +265,7 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match self.get_mut() {
             Self::Whole(whole) => Poll::Ready(whole.next().map(Ok)),
-            Self::Stream(stream) => checked(stream.poll_frame(cx)),
+            Self::Stream(stream) => stream.poll_frame(cx),
         }
     }
 

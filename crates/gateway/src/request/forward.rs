@@ -186,6 +186,7 @@ async fn try_once(
     begun: Instant,
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = &local.upstream;
+    request.body_mut().restrict(&upstream.trailers);
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
         return Box::pin(multiplexed(local, chosen, request)).await;

@@ -6,8 +6,9 @@
 use crate::base::headers::SHADOW;
 use crate::{
     base::{
+        header_class::{Forwarding, HeaderClass},
         headers::{CORRELATION_ID, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO},
-        hop_by_hop::{is_hop_by_hop, remove_hop_by_hop},
+        hop_by_hop::remove_hop_by_hop,
         peer::{Peer, Scheme},
         refusal::Refusal,
     },
@@ -27,7 +28,6 @@ pub(crate) struct PresentHeaders(u8);
 
 impl PresentHeaders {
     const HOP_BY_HOP: u8 = 1;
-    const UPGRADE: u8 = 1 << 1;
     const EXPECT: u8 = 1 << 2;
     const CORRELATION_ID: u8 = 1 << 3;
     const FORWARDED_FOR: u8 = 1 << 4;
@@ -37,15 +37,14 @@ impl PresentHeaders {
 
     /// Walks over a head.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let kind = |name: &HeaderName| match name.as_str() {
-            "upgrade" => Self::HOP_BY_HOP | Self::UPGRADE,
-            "expect" => Self::EXPECT,
-            "x-correlation-id" => Self::CORRELATION_ID,
-            "x-forwarded-for" => Self::FORWARDED_FOR,
-            "x-forwarded-host" => Self::FORWARDED_HOST,
-            "x-forwarded-proto" => Self::FORWARDED_PROTO,
-            "x-banyan-shadow" => Self::SHADOW,
-            name if is_hop_by_hop(name) => Self::HOP_BY_HOP,
+        let kind = |name: &HeaderName| match HeaderClass::of(name.as_str().as_bytes()) {
+            HeaderClass::HopByHop => Self::HOP_BY_HOP,
+            HeaderClass::Expect => Self::EXPECT,
+            HeaderClass::Correlation => Self::CORRELATION_ID,
+            HeaderClass::Shadow => Self::SHADOW,
+            HeaderClass::Forwarding(Forwarding::For) => Self::FORWARDED_FOR,
+            HeaderClass::Forwarding(Forwarding::Host) => Self::FORWARDED_HOST,
+            HeaderClass::Forwarding(Forwarding::Proto) => Self::FORWARDED_PROTO,
             _ => 0,
         };
         Self(headers.keys().fold(0, |seen, name| seen | kind(name)))

@@ -10,15 +10,12 @@
 //! of those whose client begins requests in order to cancel them.
 
 use crate::{
-    base::{executor::Local, peer::Peer, refusal::Refusal},
+    base::{executor::Local, header_class::imitates, peer::Peer, refusal::Refusal},
     body::Conversing,
     observe::labels::method_label,
     request::serve::serve,
     state::{connections::Connections, worker::Current},
-    transport::{
-        http1_validator::{Validated, is_lookalike},
-        socket::Wire,
-    },
+    transport::{http1_validator::Validated, socket::Wire},
     upstream::response_body::{BodyError, ResponseBody},
 };
 use bytes::Bytes;
@@ -179,7 +176,7 @@ fn translate(parts: &mut Parts) -> Result<(), Refusal> {
         }
     }
     let mut names = parts.headers.keys().map(|name| name.as_str().as_bytes());
-    if names.any(|name| name.contains(&b'_') && is_lookalike(name)) {
+    if names.any(imitates) {
         return Err(Refusal::BadHead("a header's name looks like one of ours"));
     }
     let path = parts.uri.path_and_query().cloned();

@@ -20,5 +20,4 @@ mod malformed;
 
 pub(crate) use framing::{MessagePart, Refused};
 pub(crate) use io::{Policy, Validated};
-pub(crate) use line::is_lookalike;
 pub(crate) use malformed::Malformed;

@@ -4,9 +4,10 @@ use super::{
     breaker::BreakerState, cache::Cache, instance::Instance, loads::Loads,
     shared_breaker::SharedBreaker,
 };
-use crate::base::index::UpstreamIndex;
+use crate::{base::index::UpstreamIndex, body::RequestTrailers};
+use http::HeaderName;
 use parking_lot::Mutex;
-use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts};
+use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts, Trailers};
 use std::{
     sync::{
         Arc,
@@ -28,6 +29,7 @@ pub(crate) struct UpstreamConfig {
     resolve_every: Duration,
     idle_max: Duration,
     workers: usize,
+    trailers: RequestTrailers,
 }
 
 /// One upstream.
@@ -46,6 +48,8 @@ pub(crate) struct Upstream {
     pub(crate) balance: Balance,
     pub(crate) health: Option<HealthChecks>,
     pub(crate) cache: Option<Arc<Cache>>,
+    /// What of a request's trailers it gets.
+    pub(crate) trailers: RequestTrailers,
     pub(crate) counts: Counts,
 }
 
@@ -102,14 +106,37 @@ pub(crate) fn configs(plan: &Plan) -> impl Iterator<Item = UpstreamConfig> {
     let services = plan.services.iter();
     let services = services.map(|(name, service)| (name.as_str(), service));
     let all = std::iter::once(("monolith", &plan.monolith)).chain(services);
-    all.map(|(name, settings)| UpstreamConfig {
+    let claims = claims(plan);
+    all.map(move |(name, settings)| UpstreamConfig {
         name: name.to_owned(),
         settings: settings.clone(),
         resolve: plan.gateway.host_addresses.clone(),
         resolve_every: plan.gateway.resolve_every,
         idle_max: plan.gateway.upstream_idle,
         workers: plan.gateway.workers.max(1),
+        trailers: match (settings.protocol, settings.trailers) {
+            (Protocol::Http1, Trailers::Drop) => RequestTrailers::Dropped,
+            // HTTP/2 frames them itself.
+            _ => RequestTrailers::PassedBut(Arc::clone(&claims)),
+        },
     })
+}
+
+/// The headers by which the plan takes credentials and tells who asks.
+fn claims(plan: &Plan) -> Arc<[HeaderName]> {
+    let gateway = &plan.gateway;
+    let places = std::iter::once(&gateway.access.policies)
+        .chain(plan.extractions.values().map(|one| &one.policies))
+        .chain(gateway.routes.iter().map(|one| &one.policies));
+    let credentials = places.flat_map(|policies| {
+        let keys = policies.keys.iter().flat_map(|keys| &keys.headers);
+        let tokens = policies.jwt.iter().flat_map(|jwt| &jwt.headers);
+        keys.chain(tokens)
+    });
+    let identity = gateway.access.identity.iter().map(|one| &one.header);
+    let names = credentials.chain(identity);
+    // The plan has checked the names.
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 impl Upstream {
@@ -131,6 +158,7 @@ impl Upstream {
             balance: settings.balance,
             health: settings.health.clone(),
             cache: settings.degraded.map(Cache::new),
+            trailers: config.trailers.clone(),
             counts: Counts::default(),
             config,
         }

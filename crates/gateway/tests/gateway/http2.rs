@@ -208,7 +208,12 @@ async fn the_suite() {
     };
     let suite = Suite::default();
     let upstream = upstream(suite.clone()).await;
-    let gateway = between(Knobs::default(), upstream, upstream);
+    let mut plan = plan(Knobs::default(), "127.0.0.1:0", upstream, upstream);
+    for upstream in plan.services.values_mut().chain([&mut plan.monolith]) {
+        upstream.trailers = plan::Trailers::Pass;
+    }
+    let gateway = with_lease(&plan, FakeMover::new());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
     let address = gateway.local_addr();
     let mut checks = Command::new(python)
         .arg(files.join("suite.py"))

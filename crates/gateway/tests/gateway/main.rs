@@ -35,6 +35,7 @@ mod places;
 mod raw;
 mod redis;
 mod reload;
+mod request_trailers;
 mod routing;
 mod shadow;
 mod shapes;

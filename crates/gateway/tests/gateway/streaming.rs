@@ -96,7 +96,9 @@ async fn trailers_pass_both_ways() {
     // A write of the extraction is read before it is sent, others are not.
     for path in ["/other", "/api/contracts"] {
         let (upstream, seen) = raw_upstream(ANSWER).await;
-        let gateway = between(Knobs::default(), upstream, upstream);
+        let side = format!("url: \"http://{upstream}\", trailers: pass");
+        let gateway = with_lease(&shaped(&side, &side, ""), FakeMover::new());
+        gateway.publish(&routing(1, TO_MONOLITH, 0));
         let mut client = Raw::connect(gateway.local_addr()).await;
         client
             .write(&format!(

@@ -1,5 +1,6 @@
 //! Upstreams as they are written in the plan file.
 
+use super::Trailers;
 use crate::base::{Located, ScalarOrMap, Text};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -40,6 +41,10 @@ pub struct UpstreamFile {
     /// What is answered while nobody else can.
     #[serde(default)]
     pub(super) degraded: Option<DegradedFile>,
+    /// What becomes of the trailers of a request over HTTP/1: `drop` (default), or
+    /// `pass`, where the server is known to read them as what they are.
+    #[serde(default)]
+    pub(super) trailers: Trailers,
 }
 
 /// What an upstream speaks.

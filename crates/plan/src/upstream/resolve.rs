@@ -2,7 +2,7 @@
 
 use super::{
     Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
-    SlowCalls, Timeouts, Upstream,
+    SlowCalls, Timeouts, Trailers, Upstream,
     file::{
         BalanceFile, BreakerFile, DegradedFile, EjectionFile, HealthFile, ProtocolFile,
         RetriesFile, SlowFile, TimeoutsFile, UpstreamFile,
@@ -54,6 +54,7 @@ pub(crate) fn upstream(
         retries: retries(file.retries, further.len() + 1)?,
         balance: balance(file.balance)?,
         degraded: file.degraded.as_ref().map(degraded).transpose()?,
+        trailers: file.trailers,
         url,
         further,
     })
@@ -80,6 +81,7 @@ pub(crate) fn plain(
         },
         balance: balance(BalanceFile::default())?,
         degraded: None,
+        trailers: Trailers::default(),
     })
 }
 

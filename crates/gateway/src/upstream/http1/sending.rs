@@ -47,7 +47,7 @@ impl Sending {
     pub(super) fn new(request: &mut Request<RequestBody>) -> Self {
         let hint = request.body().size_hint();
         let framing = hint.exact().map_or(Framing::Chunked, Framing::Length);
-        let head = head(request, framing);
+        let head = head(request, framing, request.body().may_have_trailers());
         let body = match request.body().whole() {
             Some(whole) => RequestBody::Whole(whole),
             None => std::mem::take(request.body_mut()),
@@ -184,7 +184,7 @@ impl Sending {
 }
 
 /// A request's head. What says how its body ends is written anew.
-fn head(request: &Request<RequestBody>, framing: Framing) -> BytesMut {
+fn head(request: &Request<RequestBody>, framing: Framing, has_trailers: bool) -> BytesMut {
     let mut head = BytesMut::with_capacity(USUAL_BYTES);
     head.put_slice(request.method().as_str().as_bytes());
     head.put_u8(b' ');
@@ -195,7 +195,7 @@ fn head(request: &Request<RequestBody>, framing: Framing) -> BytesMut {
     for (name, value) in request.headers() {
         if name == header::CONTENT_LENGTH {
             has_length = true;
-        } else if name != header::TRANSFER_ENCODING {
+        } else if name != header::TRANSFER_ENCODING && (has_trailers || name != header::TRAILER) {
             field(&mut head, name.as_str(), value.as_bytes());
         }
     }
