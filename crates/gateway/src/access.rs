@@ -178,6 +178,12 @@ impl Access {
         self.context.client(peer, headers)
     }
 
+    /// The same, where the peer is a proxy that is trusted.
+    pub(crate) fn client_behind(&self, peer: &Peer, headers: &http::HeaderMap) -> Option<IpAddr> {
+        let peer = address_of(peer);
+        addresses::is_trusted(peer, &self.context.trusted).then(|| self.client(peer, headers))
+    }
+
     /// What one worker keeps under these demands. `keeps`: this worker keeps the
     /// keys of an issuer fresh.
     pub(crate) fn worker_state(&self, keeps: bool) -> AccessState {
@@ -207,8 +213,7 @@ impl Access {
             // Boxed, so that requests without it stay small.
             Some(chain) => {
                 let arrival = Arrival {
-                    // A client of a Unix socket is a process of this machine.
-                    peer: peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                    peer: address_of(peer),
                     length,
                 };
                 Box::pin(chain.walk(&self.context, state, parts, arrival)).await
@@ -223,6 +228,11 @@ impl Access {
             Place::Route(passthrough) => self.routes.get(passthrough.get())?.as_ref(),
         }
     }
+}
+
+/// A client of a Unix socket is a process of this machine.
+fn address_of(peer: &Peer) -> IpAddr {
+    peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 #[cfg(test)]

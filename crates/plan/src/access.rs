@@ -37,7 +37,7 @@ pub(crate) struct AccessFile {
 /// Whom the gateway knows, what it demands of all, and where it counts.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
-    /// Address blocks of proxies whose word on the client's address counts.
+    /// Address blocks of proxies whose word on their clients counts.
     pub trusted: Vec<IpNet>,
     /// Known clients, by name.
     pub consumers: BTreeMap<String, Consumer>,

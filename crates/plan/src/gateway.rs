@@ -77,7 +77,8 @@ pub struct GatewayFile {
     /// What a client may send, and how slowly.
     #[serde(default)]
     pub(crate) client: Option<ClientFile>,
-    /// Address blocks of proxies in front whose `X-Forwarded-For` counts.
+    /// Address blocks of proxies in front whose word on their clients counts:
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and their like.
     #[serde(default)]
     pub(crate) trusted: Vec<Text>,
     /// Known clients, by name.

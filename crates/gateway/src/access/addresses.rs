@@ -8,6 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 /// The most addresses of `X-Forwarded-For` that are looked at.
 const HOPS_MAX: usize = 32;
 
+/// Whether a peer is a proxy whose word on its clients counts.
+pub(crate) fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    trusted.iter().any(|block| block.contains(&peer))
+}
+
 /// Where a client is: the peer, unless the peer is a proxy that is trusted;
 /// then the last address of `X-Forwarded-For` that is not one itself. What
 /// stands to the left of that the client may have written.

@@ -7,10 +7,7 @@ use crate::{
         target::Target,
     },
     observe::trace_context::TraceContext,
-    request::{
-        caller::Caller,
-        sanitize::{self, PresentHeaders},
-    },
+    request::{caller::Caller, present_headers::PresentHeaders, sanitize},
     selection::cohort_key::KeySource,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
@@ -104,12 +101,19 @@ pub fn head(bytes: &[u8]) {
         &mut parts,
         seen,
         &peer,
+        None,
         &id.unwrap_or(HeaderValue::from_static("id")),
     );
     let headers = &parts.headers;
     assert_eq!(headers.get(header::HOST), hosts.as_ref());
     let via: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    assert!(via.len() == 1 && via[0].as_bytes().ends_with(b"127.0.0.1"));
+    assert!(via.len() == 1 && via[0] == "127.0.0.1");
+    assert_eq!(headers["x-real-ip"], "127.0.0.1");
+    assert_eq!(headers["x-forwarded-proto"], "http");
+    assert_eq!(headers.get("x-forwarded-host"), hosts.as_ref());
+    for gone in ["forwarded", "x-forwarded-prefix", "x-forwarded-port"] {
+        assert!(!headers.contains_key(gone));
+    }
     for gone in [header::TRANSFER_ENCODING, header::UPGRADE] {
         assert!(!headers.contains_key(gone));
     }

@@ -3,57 +3,22 @@
 //! What the bytes of a message may not say is refused before (`http1_validator`); here
 //! are the rules for what they mean.
 
-use crate::base::headers::SHADOW;
+use super::{present_headers::PresentHeaders, way};
 use crate::{
     base::{
-        header_class::{Forwarding, HeaderClass},
-        headers::{CORRELATION_ID, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO},
+        headers::{CORRELATION_ID, SHADOW},
         hop_by_hop::remove_hop_by_hop,
-        peer::{Peer, Scheme},
+        peer::Peer,
         refusal::Refusal,
     },
     body,
     routing::table::Head,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, Version, header, request};
+use std::net::IpAddr;
 
 /// Longer correlation ids than this are replaced: they end up in logs.
 const CORRELATION_ID_BYTES: usize = 128;
-
-/// What one walk over a head has found. Looking a name up in a header map means
-/// hashing it, which costs as much as comparing it with all names here; and most
-/// heads have next to none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PresentHeaders(u8);
-
-impl PresentHeaders {
-    const HOP_BY_HOP: u8 = 1;
-    const EXPECT: u8 = 1 << 2;
-    const CORRELATION_ID: u8 = 1 << 3;
-    const FORWARDED_FOR: u8 = 1 << 4;
-    const FORWARDED_HOST: u8 = 1 << 5;
-    const FORWARDED_PROTO: u8 = 1 << 6;
-    const SHADOW: u8 = 1 << 7;
-
-    /// Walks over a head.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let kind = |name: &HeaderName| match HeaderClass::of(name.as_str().as_bytes()) {
-            HeaderClass::HopByHop => Self::HOP_BY_HOP,
-            HeaderClass::Expect => Self::EXPECT,
-            HeaderClass::Correlation => Self::CORRELATION_ID,
-            HeaderClass::Shadow => Self::SHADOW,
-            HeaderClass::Forwarding(Forwarding::For) => Self::FORWARDED_FOR,
-            HeaderClass::Forwarding(Forwarding::Host) => Self::FORWARDED_HOST,
-            HeaderClass::Forwarding(Forwarding::Proto) => Self::FORWARDED_PROTO,
-            _ => 0,
-        };
-        Self(headers.keys().fold(0, |seen, name| seen | kind(name)))
-    }
-
-    fn has(self, kind: u8) -> bool {
-        self.0 & kind != 0
-    }
-}
 
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
@@ -124,12 +89,14 @@ pub(crate) fn correlation(headers: &HeaderMap, seen: PresentHeaders) -> Option<&
 }
 
 /// Makes a client's head one for an upstream. `Host` stays, so that absolute
-/// URLs and host checks go on working. `X-Forwarded-Proto` and `-Host` stay
-/// where somebody in front has set them: TLS ends there.
+/// URLs and host checks go on working. `vouched` is where the client is, as far as the
+/// peer is a proxy whose word on it counts: then what that says of the way stays, since
+/// TLS ends there. What anybody else says of it goes.
 pub(crate) fn outgoing(
     parts: &mut request::Parts,
     seen: PresentHeaders,
     peer: &Peer,
+    vouched: Option<IpAddr>,
     correlation: &HeaderValue,
 ) {
     parts.version = Version::HTTP_11;
@@ -150,38 +117,8 @@ pub(crate) fn outgoing(
     if seen.has(PresentHeaders::SHADOW) {
         headers.remove(SHADOW);
     }
-    let via = if seen.has(PresentHeaders::FORWARDED_FOR) {
-        forwarded_for(headers, peer)
-    } else {
-        peer.forwarded_for.clone()
-    };
-    headers.insert(FORWARDED_FOR, via);
-    // What `Connection` named is gone, although it was seen.
-    let is_there = |headers: &HeaderMap, kind, name: &HeaderName| {
-        seen.has(kind) && (!seen.has(PresentHeaders::HOP_BY_HOP) || headers.contains_key(name))
-    };
-    if peer.scheme == Scheme::Tls {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
-    } else if !is_there(headers, PresentHeaders::FORWARDED_PROTO, &FORWARDED_PROTO) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    }
-    if !is_there(headers, PresentHeaders::FORWARDED_HOST, &FORWARDED_HOST)
-        && let Some(host) = headers.get(header::HOST).cloned()
-    {
-        headers.insert(FORWARDED_HOST, host);
-    }
+    way::tell(headers, seen, peer, vouched);
     headers.insert(CORRELATION_ID, correlation.clone());
-}
-
-fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
-    let mut via = Vec::new();
-    for earlier in headers.get_all(FORWARDED_FOR) {
-        via.extend_from_slice(earlier.as_bytes());
-        via.extend_from_slice(b", ");
-    }
-    via.extend_from_slice(peer.forwarded_for.as_bytes());
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(via))
-        .unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
 /// Tells the client which correlation id its request had.
@@ -216,6 +153,7 @@ pub(crate) fn head<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::peer::Scheme;
 
     fn parts(uri: &str, headers: &[(&'static str, &'static str)]) -> request::Parts {
         let mut request = http::Request::builder().uri(uri);
@@ -264,7 +202,8 @@ mod tests {
         );
         let peer = Peer::new(Some("::ffff:10.0.0.2".parse().unwrap()), Scheme::Plain);
         let seen = PresentHeaders::of(&parts.headers);
-        outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
+        let id = HeaderValue::from_static("id");
+        outgoing(&mut parts, seen, &peer, peer.address, &id);
         let header = |name| {
             parts
                 .headers
@@ -302,11 +241,13 @@ mod tests {
         );
         let peer = Peer::new(Some("10.0.0.2".parse().unwrap()), Scheme::Plain);
         let seen = PresentHeaders::of(&parts.headers);
-        outgoing(&mut parts, seen, &peer, &HeaderValue::from_static("id"));
+        let id = HeaderValue::from_static("id");
+        outgoing(&mut parts, seen, &peer, peer.address, &id);
         assert_eq!(parts.headers["x-forwarded-proto"], "http");
         assert_eq!(parts.headers["x-forwarded-host"], "a");
         assert_eq!(parts.headers["x-forwarded-for"], "10.0.0.2");
-        assert_eq!(parts.headers.len(), 5, "{:?}", parts.headers);
+        assert_eq!(parts.headers["x-real-ip"], "10.0.0.2");
+        assert_eq!(parts.headers.len(), 6, "{:?}", parts.headers);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use super::{
     dispatch::dispatch,
     operations::routing::{self, Passed},
     outcome::Outcome,
+    present_headers::PresentHeaders,
     read_your_writes::response_tokens::ResponseTokens,
-    sanitize::{self, PresentHeaders},
-    upgrade,
+    sanitize, upgrade, way,
 };
 use crate::{
     access::{self, Admission},
@@ -91,7 +91,8 @@ pub(crate) async fn serve(
                     let place = canary::split(worker, &admission, peer, parts, place);
                     observed.at(place);
                     let upgrade = upgrade::asked(parts, &body);
-                    sanitize::outgoing(parts, seen, peer, &correlation);
+                    let vouched = way::vouched(&worker.config, seen, peer, &parts.headers);
+                    sanitize::outgoing(parts, seen, peer, vouched, &correlation);
                     admission.introduce(&mut parts.headers);
                     let kind = worker.config.table.kind(place, parts.method.as_str());
                     let caller = Caller {

@@ -49,9 +49,15 @@ const CREDENTIALS: [HeaderName; 4] = [
 /// Answers may differ by these, and each is kept.
 const CHOSEN: [HeaderName; 2] = [header::ACCEPT, header::ACCEPT_ENCODING];
 
-/// Upstreams build links from these, and clients may send any value in them:
-/// an answer made so must not be served to other clients (cache poisoning).
-const ADDRESSED: [HeaderName; 2] = [FORWARDED_HOST, FORWARDED_PROTO];
+/// Upstreams build links from these, and a proxy in front may let its clients say any
+/// value in them: an answer made so must not be served to other clients (cache
+/// poisoning).
+const ADDRESSED: [HeaderName; 4] = [
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+];
 
 /// The answers kept of one upstream.
 #[derive(Debug)]

@@ -77,10 +77,16 @@ async fn what_stays_is_kept_by_the_monoliths_own_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_says_of_hosts_and_schemes_becomes_nobody_elses_answer() {
-    let bed = Bed::shaped_and_settled("degraded: { cache: 1h, bytes: 64KiB }", "", "").await;
+    // A proxy that is trusted, and lets its clients say what they like.
+    let (kept, trusted) = (
+        "degraded: { cache: 1h, bytes: 64KiB }",
+        "trusted: [127.0.0.1]",
+    );
+    let bed = Bed::shaped_and_settled(kept, "", trusted).await;
     let forged = [
         ("/host", "x-forwarded-host", "evil.example"),
         ("/scheme", "x-forwarded-proto", "https"),
+        ("/prefix", "x-forwarded-prefix", "/evil"),
     ];
     bed.monolith
         .behave(|_| async { text(200, "made of what was forged") });

@@ -49,3 +49,4 @@ mod support;
 mod tokens;
 mod upgrade;
 mod upstreams;
+mod way;

@@ -15,10 +15,9 @@ use crate::{
         observed::Observed,
         outcome::Outcome,
         passthrough,
+        present_headers::PresentHeaders,
         read_your_writes::response_tokens::ResponseTokens,
-        replayable,
-        sanitize::{self, PresentHeaders},
-        upgrade,
+        replayable, sanitize, upgrade, way,
         write::{self, Entered, Ready},
     },
     routing::{
@@ -132,7 +131,8 @@ async fn admitted(
             }
         }
     }
-    sanitize::outgoing(parts, seen, peer, correlation);
+    let vouched = way::vouched(&worker.config, seen, peer, &parts.headers);
+    sanitize::outgoing(parts, seen, peer, vouched, correlation);
     passed.admission.introduce(&mut parts.headers);
     observed.introduce(&mut parts.headers);
     let body = Inbound::Collected(whole, reserved);
