@@ -28,6 +28,7 @@ mod key_set;
 mod keys;
 mod limits;
 mod metrics;
+mod presented;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod replay;
 mod token;

@@ -7,20 +7,19 @@ use super::{
     cors::Cors,
     decoration::Decoration,
     identity::{self, Identity},
-    keys::{KeyPlaces, names, parameter},
     limits::{LimitVerdict, LimitedRequest, Limits},
+    presented::{Others, Places, Presented},
     token::{self, Unverified},
     worker_state::AccessState,
 };
 use crate::base::{
     denial::{BadToken, Denial},
-    headers,
     refusal::Refusal,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use plan::{AddressRule, Generator, Jwt, Policies};
-use std::{borrow::Cow, net::IpAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc};
 
 /// What is demanded at one place, ready for use.
 pub(crate) struct Chain {
@@ -28,7 +27,7 @@ pub(crate) struct Chain {
     cors: Option<Cors>,
     body: Option<u64>,
     jwt: Option<TokenPlaces>,
-    keys: Option<KeyPlaces>,
+    keys: Option<KeyRule>,
     groups: Option<Vec<String>>,
     limits: Option<Limits>,
     correlation: Option<(HeaderName, Generator, bool)>,
@@ -37,10 +36,16 @@ pub(crate) struct Chain {
     policies: Policies,
 }
 
+/// Where keys are looked for.
+struct KeyRule {
+    places: Places,
+    /// Whether the upstream does not get to see them.
+    hide: bool,
+}
+
 /// Where tokens are looked for, and what they must be.
 struct TokenPlaces {
-    headers: Vec<HeaderName>,
-    cookies: Vec<String>,
+    places: Places,
     rule: Jwt,
     /// Told apart from the rule of any other place.
     number: usize,
@@ -82,12 +87,14 @@ impl Chain {
             cors: policies.cors.as_ref().map(Cors::new),
             body: policies.body.map(|size| size.0),
             jwt: policies.jwt.as_ref().map(|rule| TokenPlaces {
-                headers: names(&rule.headers),
-                cookies: rule.cookies.clone(),
+                places: Places::new(&rule.headers, &rule.query, &rule.cookies),
                 rule: rule.clone(),
                 number,
             }),
-            keys: policies.keys.as_ref().map(KeyPlaces::new),
+            keys: policies.keys.as_ref().map(|rule| KeyRule {
+                places: Places::new(&rule.headers, &rule.query, &[]),
+                hide: rule.hide,
+            }),
             groups: policies.groups.clone(),
             limits: policies.limits.as_ref().map(Limits::new),
             correlation: policies.correlation.as_ref().and_then(correlation),
@@ -160,10 +167,11 @@ impl Chain {
             size(arrival.length, limit).map_err(refused)?;
         }
         let now = now();
-        let who = self
+        let (who, others) = self
             .authenticate(context, state, parts, now)
             .await
             .map_err(refused)?;
+        self.remove_others(parts, others);
         if let Some(groups) = &self.groups
             && !who.is_in(groups)
         {
@@ -210,7 +218,7 @@ impl Chain {
         now: u64,
     ) -> Option<Rc<Identity>> {
         let places = self.jwt.as_ref()?;
-        let token = places.find(parts)?;
+        let token = places.find(parts).ok()??.value;
         let set = context.issuer.as_ref().filter(|_| places.rule.jwks);
         let set = set.and_then(|issuer| issuer.keys());
         let verdict = token::verify(&token, &places.rule, &context.credentials, set.as_deref());
@@ -225,20 +233,32 @@ impl Chain {
         state: &AccessState,
         parts: &Parts,
         now: u64,
-    ) -> Result<Who, Denial> {
+    ) -> Result<(Who, [Others; 2]), Denial> {
         let mut who = Who::default();
+        let mut others = [Others::None; 2];
         if let Some(places) = &self.jwt {
-            let token = places.find(parts).ok_or(Denial::NoToken)?;
-            who.token = Some(places.verify(context, state, &token, now).await?);
+            let token = places.find(parts)?.ok_or(Denial::NoToken)?;
+            who.token = Some(places.verify(context, state, &token.value, now).await?);
+            others[0] = token.others;
         }
-        if let Some(places) = &self.keys {
-            let key = places
-                .find(&parts.headers, &parts.uri)
-                .ok_or(Denial::NoKey)?;
-            let credential = context.ring.find(&key).ok_or(Denial::BadKey)?;
+        if let Some(rule) = &self.keys {
+            let key = rule.places.find(parts, |value| value)?;
+            let key = key.ok_or(Denial::NoKey)?;
+            let credential = context.ring.find(&key.value).ok_or(Denial::BadKey)?;
             who.key = Some(state.identity(credential));
+            others[1] = key.others;
         }
-        Ok(who)
+        Ok((who, others))
+    }
+
+    /// What was verified is all that goes on.
+    fn remove_others(&self, parts: &mut Parts, [token, key]: [Others; 2]) {
+        if let Some(places) = &self.jwt {
+            places.places.remove_others(parts, token);
+        }
+        if let Some(rule) = &self.keys {
+            rule.places.remove_others(parts, key);
+        }
     }
 
     /// Hides what the upstream is not to see, and says what it is to know.
@@ -252,8 +272,8 @@ impl Chain {
         told: &mut Decoration,
     ) -> Headers {
         let mut sent = Headers::new();
-        if let Some(places) = self.keys.as_ref().filter(|places| places.hide) {
-            places.hide(&mut parts.headers, &mut parts.uri);
+        if let Some(rule) = self.keys.as_ref().filter(|rule| rule.hide) {
+            rule.places.remove_all(parts);
         }
         if let (Some(who), Some(signer)) = (who, &context.signer) {
             sent.push((signer.header().clone(), signer.signed(who, now)));
@@ -303,26 +323,15 @@ fn size(length: Option<u64>, limit: u64) -> Result<(), Denial> {
 
 impl TokenPlaces {
     /// The token that a request brings: of a header, a query, a cookie.
-    fn find<'a>(&self, parts: &'a Parts) -> Option<Cow<'a, [u8]>> {
-        let header = |name: &HeaderName| {
-            let value = parts.headers.get(name)?.as_bytes();
+    fn find<'a>(&self, parts: &'a Parts) -> Result<Option<Presented<'a>>, Denial> {
+        let bare = |value: &'a [u8]| {
             let token = match value.split_at_checked(7) {
                 Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
                 _ => value,
             };
-            Some(token.trim_ascii()).filter(|token| !token.is_empty())
+            token.trim_ascii()
         };
-        let found = self.headers.iter().find_map(header).map(Cow::Borrowed);
-        found
-            .or_else(|| {
-                let mut names = self.rule.query.iter();
-                names.find_map(|name| parameter(&parts.uri, name))
-            })
-            .or_else(|| {
-                let mut names = self.cookies.iter();
-                let cookie = |name: &String| headers::cookie(&parts.headers, name.as_bytes());
-                names.find_map(cookie).map(Cow::Borrowed)
-            })
+        self.places.find(parts, bare)
     }
 
     async fn verify(

@@ -21,6 +21,8 @@ pub(crate) enum Denial {
     NoToken,
     #[error("the token cannot be accepted: {0}")]
     BadToken(BadToken),
+    #[error("a credential stands there twice, or under a name that servers may take for its own")]
+    CredentialTwice,
     #[error("this consumer may not ask here")]
     Group,
     #[error("too many requests")]
@@ -60,6 +62,7 @@ impl Denial {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Address | Self::Origin | Self::Group => StatusCode::FORBIDDEN,
+            Self::CredentialTwice => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::NoKey | Self::BadKey | Self::NoToken | Self::BadToken(_) => {
@@ -81,6 +84,7 @@ impl Denial {
             Self::BadKey => "bad-key",
             Self::NoToken => "no-token",
             Self::BadToken(_) => "bad-token",
+            Self::CredentialTwice => "credential-twice",
             Self::Group => "group",
             Self::TooMany => "too-many",
             Self::CountersUnknown => "counters-unknown",

@@ -12,6 +12,7 @@ mod certificates;
 mod chaos;
 mod checks;
 mod claims;
+mod credentials;
 mod degraded;
 mod differential;
 mod fallback;
