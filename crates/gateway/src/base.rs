@@ -1,5 +1,6 @@
 //! The lowest floor: values that every other area may use, and that use none.
 
+pub(crate) mod authority;
 pub(crate) mod bad_operation;
 pub(crate) mod cohort;
 pub(crate) mod deadline;

@@ -131,6 +131,10 @@ pub(crate) fn verify(
         return Err(BadToken::Malformed.into());
     }
     let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Malformed)?;
+    if header.crit.is_some() {
+        // RFC 7515, 4.1.11: none of its extensions is known here, and an empty list is none.
+        return Err(BadToken::Critical.into());
+    }
     let said: Claims = insecure_decode_claims(token).map_err(|_| BadToken::Malformed)?;
     let key = said.get(&rule.key_claim).and_then(Value::as_str);
     let known = key.and_then(|key| credentials.0.get(key));
@@ -370,6 +374,22 @@ mod tests {
         assert_eq!(verdict(&nobody, &rule()), Err(BadToken::UnknownKey.into()));
         let listed = token(Algorithm::HS256, b"c2VjcmV0", &json!({"iss": ["shop"]}));
         assert_eq!(verdict(&listed, &rule()), Err(BadToken::UnknownKey.into()));
+    }
+
+    #[test]
+    fn what_a_token_demands_and_nobody_knows_is_refused() {
+        let claims = json!({"iss": "shop"});
+        for critical in [
+            vec!["exp"],
+            vec!["b64"],
+            vec!["https://x.example/y"],
+            vec![],
+        ] {
+            let mut header = Header::new(Algorithm::HS256);
+            header.crit = Some(critical.into_iter().map(str::to_owned).collect());
+            let token = encode(&header, &claims, &EncodingKey::from_secret(b"c2VjcmV0")).unwrap();
+            assert_eq!(verdict(&token, &rule()), Err(BadToken::Critical.into()));
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) enum Denial {
 pub(crate) enum BadToken {
     #[error("it is malformed")]
     Malformed,
+    #[error("it demands an extension that is not known here")]
+    Critical,
     #[error("nobody known has issued it")]
     UnknownKey,
     #[error("its algorithm is not the key's")]

@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     Operation(#[from] BadOperation),
     #[error("{0}")]
     BadHead(&'static str),
+    #[error("the head has too many headers")]
+    TooManyHeaders,
     #[error("the request's body came too slowly, or ended early")]
     BodyLost,
     #[error("the request's body is malformed")]
@@ -62,6 +64,7 @@ impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Access(denial) => denial.status(),
             Self::Operation(bad) => bad.status(),
@@ -85,6 +88,7 @@ impl Refusal {
         match self {
             Self::BadTarget(_) => "bad-target",
             Self::BadHead(_) => "bad-head",
+            Self::TooManyHeaders => "too-many-headers",
             Self::Access(denial) => denial.reason(),
             Self::Operation(bad) => bad.reason(),
             Self::BodyLost => "body-lost",

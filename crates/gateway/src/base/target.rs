@@ -29,6 +29,8 @@ pub(crate) struct Target<'a> {
 pub(crate) enum BadTarget {
     #[error("the path does not start with /")]
     Relative,
+    #[error("the target is the server itself")]
+    Server,
     #[error("the path holds a . or .. segment")]
     DotSegment,
     #[error("the path holds a % that is no escape")]
@@ -43,7 +45,10 @@ impl<'a> Target<'a> {
     /// Reads a raw path.
     pub(crate) fn read(raw: &'a str) -> Result<Self, BadTarget> {
         if !raw.starts_with('/') {
-            return Err(BadTarget::Relative);
+            return Err(match raw {
+                "*" => BadTarget::Server,
+                _ => BadTarget::Relative,
+            });
         }
         if is_plain(raw) {
             return Ok(Self {
@@ -214,7 +219,8 @@ mod tests {
         assert_eq!(why("/%zz"), BadTarget::BrokenEscape);
         assert_eq!(why("/%2"), BadTarget::BrokenEscape);
         assert_eq!(why("/%00"), BadTarget::Control);
-        assert_eq!(why("*"), BadTarget::Relative);
+        assert_eq!(why("*"), BadTarget::Server);
+        assert_eq!(why("a"), BadTarget::Relative);
     }
 
     proptest! {

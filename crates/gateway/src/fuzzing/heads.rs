@@ -89,7 +89,7 @@ pub fn head(bytes: &[u8]) {
     let mut parts = http::Request::new(()).into_parts().0;
     parts.headers = fields(bytes);
     let seen = PresentHeaders::of(&parts.headers);
-    if sanitize::check(&parts).is_err() {
+    if sanitize::check(&parts, Scheme::Plain).is_err() {
         return;
     }
     let host = headers::host(&parts.headers);

@@ -3,7 +3,7 @@
 use super::sanitize;
 use crate::base::headers;
 use crate::{
-    base::{refusal::Refusal, target::Target},
+    base::{peer::Peer, refusal::Refusal, target::Target},
     routing::table::RouteMatch,
     state::config::Config,
 };
@@ -15,8 +15,12 @@ use http::{
 
 /// Checks a head, makes its target the one text that is matched and forwarded,
 /// and finds its route, as far as the head says it.
-pub(crate) fn addressed(config: &Config, parts: &mut Parts) -> Result<RouteMatch, Refusal> {
-    sanitize::check(parts)?;
+pub(crate) fn addressed(
+    config: &Config,
+    peer: &Peer,
+    parts: &mut Parts,
+) -> Result<RouteMatch, Refusal> {
+    sanitize::check(parts, peer.scheme)?;
     let target = Target::read(parts.uri.path())?;
     let host = headers::host(&parts.headers);
     let head = sanitize::head(parts, host.as_deref(), &target);

@@ -6,9 +6,10 @@
 use super::{present_headers::PresentHeaders, way};
 use crate::{
     base::{
+        authority,
         headers::{CORRELATION_ID, SHADOW},
         hop_by_hop::remove_hop_by_hop,
-        peer::Peer,
+        peer::{Peer, Scheme},
         refusal::Refusal,
     },
     body,
@@ -22,19 +23,8 @@ const CORRELATION_ID_BYTES: usize = 128;
 
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
-/// What a `Host` may hold: an authority without a user.
-const HOST_BYTES: [bool; 256] = {
-    let mut allowed = [false; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        allowed[byte as usize] = !matches!(byte, b'/' | b'\\' | b'@' | b'?' | b'#' | b',');
-        byte += 1;
-    }
-    allowed
-};
-
-/// Refuses heads that could mean two things.
-pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
+/// Refuses heads that could mean two things. `scheme`: how the client came.
+pub(crate) fn check(parts: &request::Parts, scheme: Scheme) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::BadHead("CONNECT is not supported"));
     }
@@ -60,16 +50,15 @@ pub(crate) fn check(parts: &request::Parts) -> Result<(), Refusal> {
     if host.is_none() && parts.version != Version::HTTP_10 {
         return Err(Refusal::BadHead("there is no Host"));
     }
-    let plain = |byte: &u8| HOST_BYTES[usize::from(*byte)];
-    if host.is_some_and(|host| !host.as_bytes().iter().all(plain)) {
+    if host.is_some_and(|host| !authority::is_host(host.as_bytes())) {
         return Err(Refusal::BadHead("the Host is no host"));
     }
-    if let Some(authority) = parts.uri.authority() {
+    if let (Some(own), Some(said)) = (parts.uri.authority(), parts.uri.scheme_str()) {
         let same = |host: &HeaderValue| {
-            host.as_bytes()
-                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+            authority::are_same(host.as_bytes(), own.as_str().as_bytes(), said)
         };
-        if parts.uri.scheme_str() != Some("http") || !host.is_some_and(same) {
+        let is_ours = said == "http" || (said == "https" && scheme == Scheme::Tls);
+        if !is_ours || !host.is_some_and(same) {
             return Err(Refusal::BadHead("the target and the Host differ"));
         }
     }
@@ -153,7 +142,6 @@ pub(crate) fn head<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::peer::Scheme;
 
     fn parts(uri: &str, headers: &[(&'static str, &'static str)]) -> request::Parts {
         let mut request = http::Request::builder().uri(uri);
@@ -165,8 +153,17 @@ mod tests {
 
     #[test]
     fn heads_that_mean_two_things_are_refused() {
-        assert_eq!(check(&parts("/", &[("host", "a:80")])), Ok(()));
-        assert_eq!(check(&parts("http://A/x", &[("host", "a")])), Ok(()));
+        let check = |parts: &request::Parts| super::check(parts, Scheme::Plain);
+        for fine in [
+            parts("/", &[("host", "a:80")]),
+            parts("http://A/x", &[("host", "a")]),
+            parts("http://a:80/x", &[("host", "a")]),
+            parts("http://a/x", &[("host", "a:80")]),
+        ] {
+            assert_eq!(check(&fine), Ok(()), "{fine:?}");
+        }
+        let secure = parts("https://a/x", &[("host", "a:443")]);
+        assert_eq!(super::check(&secure, Scheme::Tls), Ok(()));
         for method in ["post", "Get", "delete"] {
             let mut odd = parts("/", &[("host", "a")]);
             odd.method = method.parse().unwrap();
@@ -177,6 +174,11 @@ mod tests {
             parts("/", &[("host", "a"), ("host", "a")]),
             parts("/", &[("host", "a/b")]),
             parts("/", &[("host", "a, b")]),
+            parts("/", &[("host", "")]),
+            parts("/", &[("host", "a:b:c")]),
+            parts("/", &[("host", "a\"b")]),
+            parts("http://a:443/x", &[("host", "a")]),
+            parts("http://a:8080/x", &[("host", "a")]),
             parts("http://b/x", &[("host", "a")]),
             parts("https://a/x", &[("host", "a")]),
         ] {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     access::{self, Admission},
-    base::{hop_by_hop, index::Place, peer::Peer, refusal::Refusal},
+    base::{hop_by_hop, index::Place, peer::Peer, refusal::Refusal, target::BadTarget},
     body::{self, Inbound},
     observe::labels::{code_label, method_label},
     request::{canary, observed::Observed, tunnel::TunnelSlot},
@@ -20,7 +20,7 @@ use crate::{
     state::{recorder::Kind, worker::Worker},
     upstream::response_body::ResponseBody,
 };
-use http::{Response, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use protocol::Side;
 use std::{rc::Rc, time::Instant};
@@ -43,11 +43,11 @@ pub(crate) async fn serve(
     let mut observed = Observed::begin(worker, peer, parts, &correlation, begun);
     let mut admission = Admission::default();
     let tokens = ResponseTokens::default();
-    let addressed = fits(worker, &body).and_then(|()| addressed(&worker.config, parts));
+    let addressed = fits(worker, &body).and_then(|()| addressed(&worker.config, peer, parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
             body::refuse(parts, body).await;
-            (Place::Elsewhere, Outcome::refused(refusal))
+            (Place::Elsewhere, without_place(parts, refusal))
         }
         Ok(_) if worker.config.pages.has(parts) => {
             body::refuse(parts, body).await;
@@ -131,6 +131,19 @@ pub(crate) async fn serve(
         begun.elapsed(),
     );
     response
+}
+
+/// What becomes of a request that belongs nowhere. `OPTIONS *` asks for what the server
+/// as a whole can (RFC 9110, 9.3.7): that is the gateway.
+fn without_place(parts: &Parts, refusal: Refusal) -> Outcome {
+    if refusal != Refusal::BadTarget(BadTarget::Server) || parts.method != Method::OPTIONS {
+        return Outcome::refused(refusal);
+    }
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    response.headers_mut().insert(header::ALLOW, methods);
+    Outcome::answered(response)
 }
 
 /// An upstream's answer without its hop-by-hop headers, or a refusal's.

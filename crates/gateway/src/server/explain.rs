@@ -90,17 +90,18 @@ pub(crate) fn explain(
 ) -> Result<Explanation, String> {
     let (mut parts, body) = request.into_parts();
     let peer = Peer::new(Some(address), crate::base::peer::Scheme::Plain);
-    let found = addressing::addressed(config, &mut parts).map_err(|refusal| match refusal {
-        Refusal::BadTarget(BadTarget::Ambiguous) => {
-            let reading = Target::read(parts.uri.path()).ok();
-            let reading = reading.and_then(|target| target.lenient);
-            format!(
-                "400: {refusal}: as {}",
-                reading.as_deref().unwrap_or_default()
-            )
-        }
-        other => refused(other),
-    })?;
+    let found =
+        addressing::addressed(config, &peer, &mut parts).map_err(|refusal| match refusal {
+            Refusal::BadTarget(BadTarget::Ambiguous) => {
+                let reading = Target::read(parts.uri.path()).ok();
+                let reading = reading.and_then(|target| target.lenient);
+                format!(
+                    "400: {refusal}: as {}",
+                    reading.as_deref().unwrap_or_default()
+                )
+            }
+            other => refused(other),
+        })?;
     if config.pages.has(&parts) {
         return Ok(Explanation {
             route: None,

@@ -10,7 +10,9 @@
 //! of those whose client begins requests in order to cancel them.
 
 use crate::{
-    base::{executor::Local, header_class::imitates, peer::Peer, refusal::Refusal},
+    base::{
+        authority::are_same, executor::Local, header_class::imitates, peer::Peer, refusal::Refusal,
+    },
     body::Conversing,
     observe::labels::method_label,
     request::serve::serve,
@@ -77,6 +79,11 @@ pub(crate) async fn converse(
     peer: Rc<Peer>,
     wire: Wire,
 ) {
+    // A connection keeps the bounds that it began with.
+    let config = Arc::clone(&current.get().config);
+    let client = config.settings.client;
+    let io = Validated::open(TokioIo::new(wire), &config.http1_policy);
+    drop(config);
     let tally = Rc::new(Tally::new());
     let service = service_fn(|request: Request<Incoming>| {
         let (worker, peer) = (current.get(), Rc::clone(&peer));
@@ -84,7 +91,7 @@ pub(crate) async fn converse(
         async move {
             let (mut parts, body) = request.into_parts();
             Conversing::mark(&mut parts, &body);
-            let response = match translate(&mut parts) {
+            let response = match translate(&mut parts, client.headers) {
                 Ok(()) => serve(&worker, &peer, None, &mut parts, body).await,
                 Err(refusal) => {
                     let method = method_label(&parts.method);
@@ -100,11 +107,6 @@ pub(crate) async fn converse(
             }))
         }
     });
-    // A connection keeps the bounds that it began with.
-    let config = Arc::clone(&current.get().config);
-    let client = config.settings.client;
-    let io = Validated::open(TokioIo::new(wire), &config.http1_policy);
-    drop(config);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -153,7 +155,7 @@ pub(crate) async fn converse(
 /// Makes the head of a request over HTTP/2 one over HTTP/1: the authority
 /// becomes `Host`, the target a path, crumbs of cookies one `Cookie`
 /// (RFC 9113, 8.2.3 and 8.3.1).
-fn translate(parts: &mut Parts) -> Result<(), Refusal> {
+fn translate(parts: &mut Parts, headers_max: usize) -> Result<(), Refusal> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
     if another.is_some() {
@@ -163,10 +165,11 @@ fn translate(parts: &mut Parts) -> Result<(), Refusal> {
     if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
         return Err(Refusal::BadHead("the scheme is not one of HTTP"));
     }
+    let scheme = parts.uri.scheme_str().unwrap_or("http");
     if let Some(authority) = parts.uri.authority() {
         let authority = authority.as_str();
         match host {
-            Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => {}
+            Some(host) if are_same(host.as_bytes(), authority.as_bytes(), scheme) => {}
             Some(_) => return Err(Refusal::BadHead("the authority and the Host differ")),
             None => {
                 let host = HeaderValue::from_str(authority)
@@ -183,6 +186,10 @@ fn translate(parts: &mut Parts) -> Result<(), Refusal> {
     let path = path.ok_or(Refusal::BadHead("there is no path"))?;
     parts.uri = Uri::from(path);
     join_cookies(&mut parts.headers);
+    // As over HTTP/1, where browsers do not split their cookies.
+    if parts.headers.len() > headers_max {
+        return Err(Refusal::TooManyHeaders);
+    }
     Ok(())
 }
 
@@ -296,7 +303,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
-        translate(&mut parts).map(|()| parts)
+        translate(&mut parts, 100).map(|()| parts)
     }
 
     #[test]
@@ -305,6 +312,7 @@ mod tests {
         assert_eq!(parts.headers[header::HOST], "a.org:8");
         assert_eq!(parts.uri, "/x?y");
         assert!(translated("http://a/x", &[("host", "A"), ("x_y", "1")]).is_ok());
+        assert!(translated("https://a:443/x", &[("host", "a")]).is_ok());
         for bad in [
             translated("http://a/x", &[("host", "b")]),
             translated("http://a/x", &[("host", "a"), ("host", "a")]),

@@ -46,7 +46,14 @@ async fn requests_that_mean_two_things_are_refused() {
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400),
         ("GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         ("CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", 400),
-        ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost:\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.1\r\nhost:\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a:b:c\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a:99999\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a\"b\r\n\r\n", 400),
+        ("GET http://a:8080/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        // Over TLS only.
+        ("GET https://a/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nhost: a\r\nx y: z\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nhost: a\r\nx: a\r\n b\r\n\r\n", 400),
         (
@@ -67,6 +74,12 @@ async fn requests_that_mean_two_things_are_refused() {
         assert_eq!(raw(&bed, request).await, status, "{request}");
     }
     assert_eq!((bed.monolith.count(), bed.service.count()), (0, 0));
+    // What the server itself can, the gateway says.
+    assert_eq!(
+        raw(&bed, "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n").await,
+        204
+    );
+    assert_eq!(bed.monolith.count(), 0);
     // HTTP/1.0 and an absolute target that agrees with its Host are fine.
     assert_eq!(raw(&bed, "GET / HTTP/1.0\r\n\r\n").await, 200);
     assert_eq!(
@@ -74,6 +87,14 @@ async fn requests_that_mean_two_things_are_refused() {
         200
     );
     assert_eq!(bed.monolith.seen()[1].path, "/x?y");
+    for (target, host) in [("http://a:80/x", "a"), ("http://a/x", "A:80")] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        assert_eq!(raw(&bed, &request).await, 200, "{request}");
+        assert_eq!(
+            bed.monolith.seen().last().unwrap().header("host"),
+            Some(host)
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

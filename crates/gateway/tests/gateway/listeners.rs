@@ -152,6 +152,12 @@ async fn tls_is_spoken_by_name_and_its_certificates_change_under_way() {
         monolith.seen()[0].header("x-forwarded-proto"),
         Some("https")
     );
+    for target in ["https://a.example/x", "https://a.example:443/x"] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: a.example\r\n\r\n");
+        kept.write_all(request.as_bytes()).await.unwrap();
+        answer(&mut kept, "monolith").await;
+        assert_eq!(monolith.seen().last().unwrap().path, "/x");
+    }
     assert_eq!(shown(&kept), in_file(&authority, "first.pem"));
     let other = authority
         .connect(address, "b.example", &[], None)

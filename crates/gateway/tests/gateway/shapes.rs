@@ -348,6 +348,22 @@ pub fn bad_bodies() -> Vec<Bad> {
         ),
         ("chunk extension with a NUL", "5;\0\r\nhello\r\n0\r\n\r\n"),
         ("a chunk extension too long", long.as_str()),
+        (
+            "a chunk extension without a name",
+            "5;\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "a chunk extension that is none",
+            "5;GET /x HTTP/1.1\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "a chunk extension with an open quote",
+            "5;a=\"b\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "the last chunk with an extension that is none",
+            "5\r\nhello\r\n0;\r\n\r\n",
+        ),
         ("chunk longer than its size", "4\r\nhello\r\n0\r\n\r\n"),
         ("chunk ended by a bare line feed", "5\r\nhello\n0\r\n\r\n"),
         ("chunk ended by a carriage return", "5\r\nhello\r0\r\n\r\n"),

@@ -479,6 +479,20 @@ def headers_of_a_connection_are_refused():
 
 
 @check
+def there_are_as_many_headers_as_over_http1():
+    assert Peer().get("/head", *[("x-n", "1")] * 101).status == 431
+    # Browsers send each part of a cookie by itself.
+    crumbs = [("cookie", f"a{number}=1") for number in range(150)]
+    assert Peer().get("/head", *crumbs).status == 200
+
+
+@check
+def the_scheme_has_a_port_of_its_own():
+    assert Peer().request(head("/head", "GET", "a:80", "http", ("host", "a"))).status == 200
+    assert Peer().request(head("/head", "GET", "a:81", "http", ("host", "a"))).status == 400
+
+
+@check
 def te_trailers_is_allowed():
     response = Peer().get("/head", ("te", "trailers"))
     assert response.json()["headers"]["te"] == ["trailers"]

@@ -82,6 +82,8 @@ pub(super) fn header_of(token: &str) -> Result<TokenHeader, BadToken> {
         return Err(BadToken::Malformed);
     }
     match jsonwebtoken::decode_header(token) {
+        // RFC 7515, 4.1.11: none of the extensions that it demands is known here.
+        Ok(header) if header.crit.is_some() => Err(BadToken::Malformed),
         Ok(header) => Ok(TokenHeader {
             algorithm: header.alg,
             key_id: header.kid,

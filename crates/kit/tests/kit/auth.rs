@@ -111,11 +111,18 @@ async fn each_fault_of_a_token_has_its_problem() {
     let secret = "new, with a comma";
     let hs256 = |changes: Value| token(secret, Algorithm::HS256, &changes);
     let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiI0MiJ9.";
+    let critical = {
+        let mut header = Header::new(Algorithm::HS256);
+        header.crit = Some(vec!["exp".to_owned()]);
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        encode(&header, &claims(&json!({})), &key).unwrap()
+    };
     let table = [
         (hs256(json!({})), None),
         (token("old", Algorithm::HS256, &json!({})), None),
         (hs256(json!({ "aud": "land", "nbf": -5 })), None),
         (none.to_owned(), Some("token-algorithm")),
+        (critical, Some("token-malformed")),
         (
             token(secret, Algorithm::HS512, &json!({})),
             Some("token-algorithm"),

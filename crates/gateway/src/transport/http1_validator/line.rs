@@ -201,7 +201,51 @@ pub(crate) fn chunk(line: &[u8]) -> Result<u64, Malformed> {
     if size > LENGTH_MAX {
         return Err(Malformed::ChunkSize);
     }
+    if !after.is_empty() && !is_extensions(after) {
+        return Err(Malformed::ChunkExtension);
+    }
     Ok(size)
+}
+
+/// Whether a line's rest is extensions of a chunk (RFC 9112, 7.1.1): each a `;`, a name,
+/// and perhaps `=` and a token or a quoted string, with white space around all of them.
+fn is_extensions(mut rest: &[u8]) -> bool {
+    while let Some(after) = rest.strip_prefix(b";") {
+        let Some(after) = token(skip_spaces(after)) else {
+            return false;
+        };
+        rest = skip_spaces(after);
+        if let Some(value) = rest.strip_prefix(b"=") {
+            let value = skip_spaces(value);
+            let Some(after) = token(value).or_else(|| quoted(value)) else {
+                return false;
+            };
+            rest = skip_spaces(after);
+        }
+    }
+    rest.is_empty()
+}
+
+fn skip_spaces(text: &[u8]) -> &[u8] {
+    text.trim_ascii_start()
+}
+
+/// What comes after a token.
+fn token(text: &[u8]) -> Option<&[u8]> {
+    let (end, _) = name(text);
+    (end > 0).then(|| &text[end..])
+}
+
+/// What comes after a quoted string. Controls were refused before.
+fn quoted(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.strip_prefix(b"\"")?;
+    loop {
+        rest = match rest {
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', _, after @ ..] | [_, after @ ..] => after,
+            [] => return None,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -305,6 +349,18 @@ mod tests {
             ("0", Ok(0)),
             ("00aF", Ok(0xaf)),
             ("5;a=b; c=\"d\"", Ok(5)),
+            ("5; a = \"b;\\\"\" ;c", Ok(5)),
+            ("5;", Err(M::ChunkExtension)),
+            ("5;;a", Err(M::ChunkExtension)),
+            ("5;a;", Err(M::ChunkExtension)),
+            ("5;=b", Err(M::ChunkExtension)),
+            ("5;a=", Err(M::ChunkExtension)),
+            ("5;a b", Err(M::ChunkExtension)),
+            ("5;a=\"b", Err(M::ChunkExtension)),
+            ("5;a=\"b\"c", Err(M::ChunkExtension)),
+            ("5;a=b/c", Err(M::ChunkExtension)),
+            ("5;GET /internal HTTP/1.1", Err(M::ChunkExtension)),
+            ("5;\u{e4}", Err(M::ChunkExtension)),
             ("7fffffffffffffff", Ok(LENGTH_MAX)),
             ("8000000000000000", Err(M::ChunkSize)),
             ("00000000000000005", Err(M::ChunkSize)),
@@ -317,7 +373,7 @@ mod tests {
             ("5g", Err(M::ChunkSize)),
             ("5_0", Err(M::ChunkSize)),
             (";a", Err(M::ChunkSize)),
-            ("5;\r", Err(M::Control)),
+            ("5;a\r", Err(M::Control)),
             ("5\r;", Err(M::Control)),
         ] {
             assert_eq!(chunk(line.as_bytes()), means, "{line:?}");

@@ -40,7 +40,7 @@ pub(crate) enum Malformed {
     TooManyHeaders,
     #[error("a chunk's size is no plain hexadecimal number")]
     ChunkSize,
-    #[error("a chunk's extension is too long")]
+    #[error("a chunk's extension is none, or too long")]
     ChunkExtension,
     #[error("a chunk is longer than its size")]
     ChunkEnd,

@@ -55,7 +55,7 @@ fn plain_messages_pass() {
     passes("POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\nGET / HTTP/1.0\r\n\r\n");
     passes(&format!("{CHUNKED}0\r\n\r\n{get}"));
     passes(&format!(
-        "{CHUNKED}5;x=y\r\n\r\n0\r\n\r\n0003\r\nabc\r\n0;\r\nx: y\r\n\r\n{get}"
+        "{CHUNKED}5;x=y\r\n\r\n0\r\n\r\n0003\r\nabc\r\n0;z\r\nx: y\r\n\r\n{get}"
     ));
 }
 
