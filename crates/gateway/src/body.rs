@@ -3,8 +3,12 @@
 pub(crate) mod collect;
 mod discard;
 pub(crate) mod request;
+pub(crate) mod spool;
 pub(crate) mod trailers;
 
-pub(crate) use collect::{BODY_BYTES_MAX, Buffers, Collected, Inbound, Reserved, collect, refuse};
+pub(crate) use collect::{
+    BODY_BYTES_MAX, Buffers, Collected, Inbound, Intake, Reserved, collect, refuse,
+};
 pub(crate) use request::{BodyFault, Conversing, Expecting, Progress, RequestBody, Whole};
+pub(crate) use spool::Spool;
 pub(crate) use trailers::RequestTrailers;

@@ -1,6 +1,7 @@
 //! One request, from its head to the head of its answer.
 
 pub(crate) mod addressing;
+pub(crate) mod buffering;
 pub(crate) mod caller;
 pub(crate) mod canary;
 pub(crate) mod choose;

@@ -14,6 +14,7 @@ mod quantity;
 mod scalar_or_map;
 mod secret;
 mod text;
+mod toggle;
 mod upstream_url;
 
 pub use context::ParseContext;
@@ -29,6 +30,7 @@ pub use percent::Percent;
 pub use quantity::{ByteSize, duration};
 pub use scalar_or_map::ScalarOrMap;
 pub use secret::Secret;
+pub use toggle::Toggle;
 pub use upstream_url::UpstreamUrl;
 
 pub(crate) use address::{address_block, socket_address};

@@ -1,11 +1,13 @@
 //! The section `gateway:`.
 
+mod buffering;
 mod client;
 mod host_addresses;
 mod kong_import;
 mod listen;
 mod observe;
 
+pub use buffering::Buffering;
 pub use client::ClientLimits;
 pub use host_addresses::HostAddresses;
 pub use listen::{Certificate, ClientCertificates, ListenAddress, Listener, Tls};
@@ -22,6 +24,7 @@ use crate::{
     policy::PoliciesFile,
     upstream::{Timeouts, TimeoutsFile, Upstream},
 };
+use buffering::BufferingFile;
 use client::ClientFile;
 use kong_import::Destinations;
 use listen::ListenerFile;
@@ -65,6 +68,9 @@ pub struct GatewayFile {
     /// 64KiB).
     #[serde(default)]
     pub(crate) replay_bytes: Option<Text>,
+    /// Where bodies are kept that come without a length, until all of them is there.
+    #[serde(default)]
+    pub(crate) buffering: Option<BufferingFile>,
     /// How often host names of upstreams are looked up (default 10s).
     #[serde(default)]
     pub(crate) resolve_every: Option<Text>,
@@ -153,6 +159,8 @@ pub struct Gateway {
     pub host_addresses: HostAddresses,
     /// The largest body of a read that is kept to send it again.
     pub replay_bytes: ByteSize,
+    /// Where bodies are kept that come without a length.
+    pub buffering: Buffering,
     /// How often host names of upstreams are looked up.
     pub resolve_every: Duration,
     /// How long an upgraded connection may be silent in both directions.
@@ -224,6 +232,7 @@ pub(crate) fn resolve(
         routes,
         host_addresses: HostAddresses::default(),
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
+        buffering: buffering::resolve(&file.buffering.unwrap_or_default(), environment)?,
         resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
         upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
         listeners: listen::resolve(file.listeners, listen, environment)?,

@@ -51,7 +51,7 @@ pub use extraction::{
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{
-    AccessLog, Certificate, ClientCertificates, ClientLimits, Gateway, HostAddresses,
+    AccessLog, Buffering, Certificate, ClientCertificates, ClientLimits, Gateway, HostAddresses,
     ListenAddress, Listener, LogTarget, Observe, PinExpired, StatusPages, Tls, Tracing,
 };
 pub use gateway_route::{Canary, CanaryKey, CanaryShare, Destination, GatewayRoute, Rewrite};

@@ -30,6 +30,8 @@ pub struct Route {
     pub kind: KindRule,
     /// Which of the operations that share its paths; `None` is all.
     pub operations: Option<Operations>,
+    /// Whether a body that comes without a length is sent once all of it is here.
+    pub buffers: bool,
 }
 
 /// A header that must be there.
@@ -138,6 +140,7 @@ mod tests {
             headers: Vec::new(),
             kind: KindRule::ByMethod,
             operations: None,
+            buffers: true,
         }
     }
 

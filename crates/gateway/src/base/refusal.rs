@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     BodyTooLarge,
     #[error("too many request bodies are being read")]
     BuffersFull,
+    #[error("the request's body cannot be kept at the moment")]
+    SpoolFailed,
     #[error("the gateway has lost its conductor")]
     NoLease,
     #[error("who owns this data is not known at the moment")]
@@ -69,6 +71,7 @@ impl Refusal {
             Self::Access(denial) => denial.status(),
             Self::Operation(bad) => bad.status(),
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
+            Self::SpoolFailed => StatusCode::INSUFFICIENT_STORAGE,
             Self::BuffersFull
             | Self::NoLease
             | Self::OwnerUnknown
@@ -95,6 +98,7 @@ impl Refusal {
             Self::BadBody => "bad-body",
             Self::BodyTooLarge => "body-too-large",
             Self::BuffersFull => "buffers-full",
+            Self::SpoolFailed => "spool-failed",
             Self::NoLease => "no-lease",
             Self::OwnerUnknown => "owner-unknown",
             Self::HoldFull => "hold-full",
@@ -145,7 +149,14 @@ impl Refusal {
             headers.insert(header::RETRY_AFTER, after);
         }
         // What is left of such a body is not read.
-        let leaves_body = matches!(self, Self::BodyLost | Self::BadBody | Self::BodyTooLarge);
+        let leaves_body = matches!(
+            self,
+            Self::BodyLost
+                | Self::BadBody
+                | Self::BodyTooLarge
+                | Self::BuffersFull
+                | Self::SpoolFailed
+        );
         if leaves_body || self == Self::Stopping {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,6 +1,6 @@
 //! A request's body on its way to an upstream.
 
-use super::{discard::discard, trailers::RequestTrailers};
+use super::{discard::discard, spool::Spooled, trailers::RequestTrailers};
 use crate::base::{deadline::Deadline, refusal::Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
@@ -25,6 +25,8 @@ pub(crate) enum RequestBody {
     /// It is passed on as it comes. Apart, since most requests have none and
     /// each keeps the room for it.
     Stream(Box<Stream>),
+    /// All of it is in a file.
+    Spooled(Box<Spooled>),
 }
 
 /// A body that is here.
@@ -88,6 +90,8 @@ pub(crate) enum BodyFault {
     TooLarge,
     #[error("a request's body is malformed")]
     Malformed,
+    #[error("a request's body could not be read back from its file")]
+    Unreadable,
 }
 
 impl BodyFault {
@@ -107,6 +111,7 @@ impl BodyFault {
             Self::Lost | Self::Slow => Refusal::BodyLost,
             Self::TooLarge => Refusal::BodyTooLarge,
             Self::Malformed => Refusal::BadBody,
+            Self::Unreadable => Refusal::SpoolFailed,
         }
     }
 }
@@ -168,6 +173,7 @@ impl RequestBody {
                 }
             }
             Self::Stream(stream) => stream.trailers = trailers.clone(),
+            Self::Spooled(_) => {}
         }
     }
 
@@ -176,6 +182,7 @@ impl RequestBody {
         match self {
             Self::Whole(whole) => whole.trailers.is_some(),
             Self::Stream(stream) => stream.trailers != RequestTrailers::Dropped,
+            Self::Spooled(_) => false,
         }
     }
 
@@ -186,23 +193,23 @@ impl RequestBody {
         }
     }
 
-    /// Whether all of it is here.
+    /// Whether all of it is in memory.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self, Self::Whole(_))
     }
 
-    /// All of it, where it is here.
+    /// All of it, where it is in memory.
     pub(crate) fn whole(&self) -> Option<Whole> {
         match self {
             Self::Whole(whole) => Some(whole.clone()),
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Spooled(_) => None,
         }
     }
 
     /// How far it is, where that takes time.
     pub(crate) fn progress(&self) -> Option<Progress> {
         match self {
-            Self::Whole(_) => None,
+            Self::Whole(_) | Self::Spooled(_) => None,
             Self::Stream(stream) => Some(stream.progress.clone()),
         }
     }
@@ -266,6 +273,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Whole(whole) => Poll::Ready(whole.next().map(Ok)),
             Self::Stream(stream) => stream.poll_frame(cx),
+            Self::Spooled(spooled) => spooled.poll_frame(cx),
         }
     }
 
@@ -273,6 +281,7 @@ impl Body for RequestBody {
         match self {
             Self::Whole(whole) => whole.bytes.is_none() && whole.trailers.is_none(),
             Self::Stream(stream) => stream.begun.is_none() && stream.rest.is_end_stream(),
+            Self::Spooled(spooled) => spooled.left() == 0,
         }
     }
 
@@ -281,6 +290,7 @@ impl Body for RequestBody {
             // Trailers need chunks: the length may not be known, then.
             Self::Whole(whole) if whole.trailers.is_some() => SizeHint::default(),
             Self::Whole(whole) => SizeHint::with_exact(whole.len()),
+            Self::Spooled(spooled) => SizeHint::with_exact(spooled.left()),
             Self::Stream(stream) => {
                 let begun = stream.begun.as_ref().map_or(0, |bytes| bytes.len() as u64);
                 let rest = stream.rest.size_hint();

@@ -62,6 +62,8 @@ pub(crate) struct Metrics {
     pin_waiting: Gauge,
     refused: Family<ReasonLabel, Counter>,
     malformed: Family<ReasonLabel, Counter>,
+    /// Bytes of bodies in files.
+    pub(crate) spooled_bytes: Gauge,
 }
 
 impl Metrics {
@@ -106,6 +108,11 @@ impl Metrics {
             "banyan_pin_waiting",
             "Requests that wait for their client's own write now",
             it.pin_waiting,
+        );
+        registry.register(
+            "banyan_spooled_bytes",
+            "Bytes of request bodies in files, until they are sent",
+            it.spooled_bytes,
         );
         registry.register(
             "banyan_refused",

@@ -3,6 +3,7 @@
 
 use super::{
     addressing::origin_form,
+    buffering,
     caller::Caller,
     forward::forward,
     outcome::Outcome,
@@ -67,14 +68,13 @@ pub(crate) async fn to(
     let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
     let patient = worker.config.upstreams.get(upstream);
     let rule = route.map(|passthrough| passthrough.route.route.kind);
-    let repeatable = resend::is_safe(kind, rule) || is_idempotent(patient, &parts.headers);
-    let mut request = if repeatable {
-        match Repeatable::of(worker, parts, body).await {
-            Ok(request) => request,
-            Err(refusal) => return Outcome::refused(refusal),
-        }
-    } else {
-        Repeatable::once(worker, parts, body)
+    let may_repeat = resend::is_safe(kind, rule) || is_idempotent(patient, &parts.headers);
+    let wants = route.is_none_or(|passthrough| passthrough.route.route.buffers);
+    let buffers = |headers: &_| buffering::is_due(worker, wants, &[upstream], headers);
+    let request = Repeatable::of(worker, parts, body, may_repeat, buffers).await;
+    let mut request = match request {
+        Ok(request) => request,
+        Err(refusal) => return Outcome::refused(refusal),
     };
     let Repeatable { request, sends, .. } = &mut request;
     let answer = forward(worker, upstream, request, *sends, None).await;

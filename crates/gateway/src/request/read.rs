@@ -1,6 +1,7 @@
 //! Safe requests of an extraction.
 
 use super::{
+    buffering,
     caller::{Caller, Client},
     choose::decided,
     forward::{forward, side_result},
@@ -66,11 +67,14 @@ pub(crate) async fn read(
                 .find(client.key_input(), Some(path)),
         )
     });
-    let mut request = match Repeatable::of(worker, parts, body).await {
+    let entry = worker.config.table.entry(route.extraction);
+    let wants = entry.routes[route.route].buffers;
+    let sides = [UpstreamIndex::MONOLITH, service];
+    let buffers = |headers: &_| buffering::is_due(worker, wants, &sides, headers);
+    let mut request = match Repeatable::of(worker, parts, body, true, buffers).await {
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
-    let entry = worker.config.table.entry(route.extraction);
     if resend::is_safe(MethodKind::Read, Some(entry.routes[route.route].kind)) {
         shadow::consider(worker, route, &request.request, caller);
     } else {

@@ -7,13 +7,14 @@
 use super::resend::Sends;
 use crate::{
     base::refusal::Refusal,
-    body::{Collected, Conversing, Inbound, RequestBody, Reserved, Whole, collect},
+    body::{BODY_BYTES_MAX, Collected, Conversing, Inbound, RequestBody, Reserved, Whole, collect},
     state::worker::Worker,
     upstream::upstreams::Upstream,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, request::Parts};
 use http_body::Body as _;
+use hyper::body::Incoming;
 
 /// What a client says to make a write repeatable
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -40,7 +41,8 @@ pub(crate) fn is_idempotent(upstream: &Upstream, headers: &HeaderMap) -> bool {
     upstream.retries.idempotency_keys && headers.contains_key(IDEMPOTENCY_KEY)
 }
 
-/// A request that may be sent more than once, where its body is small enough.
+/// A request that is ready to be sent, more than once where it may be and its body
+/// is small enough.
 pub(crate) struct Repeatable {
     pub(crate) request: Request<RequestBody>,
     pub(crate) sends: Sends,
@@ -49,38 +51,21 @@ pub(crate) struct Repeatable {
 }
 
 impl Repeatable {
-    /// A request whose body is passed on as it comes, and so sent once. Takes
-    /// the head from where it is.
-    pub(crate) fn once(worker: &Worker, parts: &mut Parts, body: Inbound) -> Self {
-        let (body, reserved) = match body {
-            Inbound::Collected(whole, reserved) => (RequestBody::Whole(whole), Some(reserved)),
-            Inbound::Unread(body) => {
-                let client = &worker.config.settings.client;
-                let body = RequestBody::stream(Bytes::new(), body, client);
-                let patient = Conversing::is_in(parts);
-                (if patient { body.patiently() } else { body }, None)
-            }
-        };
-        Self {
-            request: request(parts, body),
-            sends: Sends::Once,
-            _reserved: reserved,
-        }
-    }
-
-    /// Reads the body, within `gateway.replay-bytes`. A larger one, and one that
-    /// does not say how long it is, is passed on as it comes, once. Takes the
-    /// head from where it is.
+    /// Reads the body, within `gateway.replay-bytes`. A larger one is passed on as
+    /// it comes, once; so is one that does not say how long it is, unless `buffers`
+    /// wants all of it first. Takes the head from where it is.
     pub(crate) async fn of(
         worker: &Worker,
         parts: &mut Parts,
         body: Inbound,
+        may_repeat: bool,
+        buffers: impl FnOnce(&HeaderMap) -> bool,
     ) -> Result<Self, Refusal> {
         let body = match body {
             Inbound::Unread(body) => body,
             Inbound::Collected(whole, reserved) => {
                 return Ok(Self {
-                    sends: Sends::Again,
+                    sends: Sends::of(may_repeat, true),
                     request: request(parts, RequestBody::Whole(whole)),
                     _reserved: Some(reserved),
                 });
@@ -89,35 +74,63 @@ impl Repeatable {
         if body.is_end_stream() {
             return Ok(Self {
                 request: request(parts, RequestBody::none()),
-                sends: Sends::Again,
+                sends: Sends::of(may_repeat, true),
                 _reserved: None,
             });
         }
-        // Boxed: nearly all reads have no body, and would keep the room for it.
-        Box::pin(Self::collected(worker, parts, body)).await
+        // It may be a conversation: what comes first waits for an answer.
+        let has_length = body.size_hint().exact().is_some();
+        let is_read = if has_length {
+            may_repeat
+        } else {
+            buffers(&parts.headers)
+        };
+        if !is_read {
+            return Ok(Self::once(worker, parts, body));
+        }
+        // Boxed: nearly all have no body, and would keep the room for it.
+        Box::pin(Self::collected(worker, parts, body, may_repeat)).await
+    }
+
+    /// A request whose body is passed on as it comes, and so sent once.
+    fn once(worker: &Worker, parts: &mut Parts, body: Incoming) -> Self {
+        let client = &worker.config.settings.client;
+        let body = RequestBody::stream(Bytes::new(), body, client);
+        let body = if Conversing::is_in(parts) {
+            body.patiently()
+        } else {
+            body
+        };
+        Self {
+            request: request(parts, body),
+            sends: Sends::Once,
+            _reserved: None,
+        }
     }
 
     async fn collected(
         worker: &Worker,
         parts: &mut Parts,
-        body: hyper::body::Incoming,
+        body: Incoming,
+        may_repeat: bool,
     ) -> Result<Self, Refusal> {
-        if body.size_hint().exact().is_none() {
-            // It may be a conversation: what comes first waits for an answer.
-            return Ok(Self::once(worker, parts, Inbound::Unread(body)));
-        }
-        let client = &worker.config.settings.client;
-        let most = worker.config.settings.replay_bytes.0;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let collected = collect(body, most, client, &worker.buffers).await?;
-        let (body, reserved) = match collected {
+        let intake = worker.intake();
+        let has_length = body.size_hint().exact().is_some();
+        let most = if has_length {
+            let most = worker.config.settings.replay_bytes.0;
+            usize::try_from(most).unwrap_or(usize::MAX)
+        } else {
+            BODY_BYTES_MAX
+        };
+        let (body, reserved) = match collect(body, most, intake).await? {
             Collected::Whole(whole, reserved) => (RequestBody::Whole(whole), reserved),
-            Collected::Large(begun, rest, reserved) => {
-                (RequestBody::stream(begun, rest, client), reserved)
+            Collected::Large(begun) | Collected::Crowded(begun) if has_length => {
+                begun.stream(intake.client)
             }
+            Collected::Large(begun) | Collected::Crowded(begun) => begun.spool(intake).await?,
         };
         Ok(Self {
-            sends: Sends::of(true, body.is_whole()),
+            sends: Sends::of(may_repeat, body.is_whole()),
             request: request(parts, body),
             _reserved: Some(reserved),
         })

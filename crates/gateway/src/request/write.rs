@@ -1,8 +1,8 @@
 //! Unsafe requests of an extraction: to the owner, or held, or refused; where
 //! both sides share the data, to the side that the split chooses.
 //!
-//! The order matters and is this: read the body (bounded; until it is here the
-//! request is nowhere); look at the routing; hold if it says so, and look
+//! The order matters and is this: read the body (bounded; until it is here, or it
+//! says that it is too large for that, the request is nowhere); look at the routing; hold if it says so, and look
 //! again; then, without an await in between, enter the write into the ledger of
 //! those in flight and into its client's pin; then send it. Once sent it is
 //! seen through to its answer, though its client may go: only then it leaves
@@ -13,6 +13,7 @@
 //! way round: a service at 0 % gets nothing.
 
 use super::{
+    buffering,
     caller::{Caller, Client},
     choose::choosing,
     forward::{SeenThrough, first_byte, forward},
@@ -40,6 +41,8 @@ use crate::{
     upstream::{failure::Failure, response_body::ResponseBody},
 };
 use http::{Request, Response, request::Parts};
+use http_body::Body as _;
+use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
@@ -51,7 +54,8 @@ const LINGER: Duration = Duration::from_mins(1);
 /// A write that may be sent.
 pub(crate) struct Ready {
     pub(crate) body: RequestBody,
-    /// Its size, where all of it is here: only then it can be held.
+    /// How much memory it takes while it is held, which it can be only where
+    /// all of it is here.
     pub(crate) held_bytes: Option<u64>,
     reserved: Reserved,
 }
@@ -151,7 +155,7 @@ pub(crate) async fn write(
         // No `100 Continue` for a body that would be discarded.
         return Outcome::refused(refusal);
     }
-    let ready = match prepare(worker, body).await {
+    let ready = match prepare(worker, route, parts, body).await {
         Ok(ready) => ready,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -326,20 +330,43 @@ async fn tell(
     tokens.wrote(extraction, Token { position, ..token });
 }
 
-async fn prepare(worker: &Worker, body: Inbound) -> Result<Ready, Refusal> {
+/// Reads a body: into memory, into a file, or up to what is passed on as it comes.
+async fn prepare(
+    worker: &Worker,
+    route: RouteIndex,
+    parts: &Parts,
+    body: Inbound,
+) -> Result<Ready, Refusal> {
     let body = match body {
         Inbound::Unread(body) => body,
         Inbound::Collected(whole, reserved) => return Ok(Ready::here(whole, reserved)),
     };
-    let client = &worker.config.settings.client;
-    let collected = collect(body, BODY_BYTES_MAX, client, &worker.buffers).await?;
-    Ok(match collected {
-        Collected::Whole(whole, reserved) => Ready::here(whole, reserved),
-        Collected::Large(begun, rest, reserved) => Ready {
-            body: RequestBody::stream(begun, rest, client),
-            held_bytes: None,
-            reserved,
-        },
+    let has_length = body.size_hint().exact().is_some();
+    let intake = worker.intake();
+    let (begun, is_crowded) = match collect(body, BODY_BYTES_MAX, intake).await? {
+        Collected::Whole(whole, reserved) => return Ok(Ready::here(whole, reserved)),
+        Collected::Large(begun) => (begun, false),
+        Collected::Crowded(begun) => (begun, true),
+    };
+    let sides = Side::BOTH.map(|side| worker.config.table.upstream(route.extraction, side));
+    let entry = worker.config.table.entry(route.extraction);
+    let wants = entry.routes[route.route].buffers;
+    let is_kept = if has_length {
+        is_crowded
+    } else {
+        buffering::is_due(worker, wants, &sides, &parts.headers)
+    };
+    let (body, reserved) = if is_kept {
+        begun.spool(intake).await?
+    } else if is_crowded {
+        return Err(Refusal::BuffersFull);
+    } else {
+        begun.stream(intake.client)
+    };
+    Ok(Ready {
+        body,
+        held_bytes: is_kept.then_some(0),
+        reserved,
     })
 }
 

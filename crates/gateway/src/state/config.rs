@@ -5,7 +5,7 @@
 
 use super::{features::AllFeatures, gateway_state::GatewayState, status_pages::Pages};
 use crate::{
-    StartError, access::Access, observe::redaction::Redaction, routing::table::Table,
+    StartError, access::Access, body::Spool, observe::redaction::Redaction, routing::table::Table,
     selection::flags::Flags, transport::http1_validator, upstream::upstreams::Upstreams,
 };
 use plan::{Plan, ServiceName};
@@ -17,6 +17,7 @@ pub(crate) struct Config {
     pub(crate) features: AllFeatures,
     pub(crate) upstreams: Upstreams,
     pub(crate) settings: plan::Gateway,
+    pub(crate) spool: Arc<Spool>,
     pub(crate) http1_policy: Arc<http1_validator::Policy>,
     pub(crate) access: Access,
     pub(crate) flags: Flags,
@@ -53,6 +54,7 @@ impl Config {
             features: AllFeatures::new(plan),
             upstreams,
             settings: plan.gateway.clone(),
+            spool: Spool::new(&plan.gateway.buffering, &state.metrics.spooled_bytes),
             http1_policy: http1_validator::Policy::new(
                 &plan.gateway.client,
                 state.metrics.clone().counts_malformed(),

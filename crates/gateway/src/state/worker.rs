@@ -6,7 +6,7 @@ use super::{
 };
 use crate::access::AccessState;
 use crate::{
-    body::Buffers,
+    body::{Buffers, Intake},
     observe::Observer,
     selection::flags::Refresher,
     upstream::{checks::CheckSemaphore, local::Locals},
@@ -121,6 +121,15 @@ impl Worker {
         // buffer has room for the longest form; NULs are left behind this one.
         HeaderValue::from_maybe_shared(Bytes::from_owner(text).slice(..length))
             .unwrap_or(HeaderValue::from_static("none"))
+    }
+
+    /// What bounds the bodies that it reads.
+    pub(crate) fn intake(&self) -> Intake<'_> {
+        Intake {
+            client: &self.config.settings.client,
+            buffers: &self.buffers,
+            spool: &self.config.spool,
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -7,6 +7,7 @@
 
 mod access;
 mod answers;
+mod buffering;
 mod canary;
 mod certificates;
 mod chaos;

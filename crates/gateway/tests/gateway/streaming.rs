@@ -76,7 +76,11 @@ async fn each_event_reaches_the_client_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_pass_both_ways_as_they_come() {
     let upstream = echo().await;
-    let gateway = between(Knobs::default(), upstream, upstream);
+    let knobs = Knobs {
+        gateway: "  routes: { echo: { to: monolith, path: /echo, buffering: off } }\n",
+        ..Knobs::default()
+    };
+    let gateway = between(knobs, upstream, upstream);
     let mut client = Raw::connect(gateway.local_addr()).await;
     client
         .write("POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")

@@ -2,7 +2,7 @@
 
 use super::{Destination, GatewayRoute, Rewrite};
 use crate::{
-    base::{Environment, Located, PathPattern, PlanError, ServiceName, Text, parse, plain},
+    base::{Environment, Located, PathPattern, PlanError, ServiceName, Text, Toggle, parse, plain},
     policy::{self, Policies, PoliciesFile},
     route::{self, KindFile, OperationFile, RouteFile},
     upstream::Upstream,
@@ -34,6 +34,9 @@ pub struct GatewayRouteFile {
     /// As in the routes of extractions.
     #[serde(default)]
     pub(crate) operation: Option<Located<OperationFile>>,
+    /// As in the routes of extractions.
+    #[serde(default)]
+    pub(crate) buffering: Option<Toggle>,
     /// Take away the part of the path that `path` spells out (default false).
     #[serde(default)]
     pub(crate) strip_path: bool,
@@ -86,6 +89,7 @@ fn gateway_route(
                 headers: file.headers,
                 kind: file.kind,
                 operation: file.operation,
+                buffering: file.buffering,
             },
             environment,
         )?,

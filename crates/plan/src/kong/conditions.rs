@@ -71,6 +71,7 @@ impl Conditions {
                         headers: headers.clone(),
                         kind: KindRule::ByMethod,
                         operations: None,
+                        buffers: true,
                     });
                 }
             }

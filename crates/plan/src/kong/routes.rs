@@ -46,13 +46,15 @@ pub(super) fn read(
     let conditions = Conditions::take(&mut map)?;
     let strip = map.flag("strip_path", true)?;
     let preserve_host = map.flag("preserve_host", false)?;
+    let buffers = map.flag("request_buffering", true)?;
     handling(&mut map)?;
     let scope = format!("kong:route:{name}");
     let plugins = Plugins::read(&mut map, &scope, context.environment, context.store)?
         .and(context.top_level.of_route(&name))?;
     let what = map.what.clone();
     map.finish(UNKNOWN)?;
-    let ways = conditions.ways(&what, at)?;
+    let mut ways = conditions.ways(&what, at)?;
+    ways.iter_mut().for_each(|way| way.buffers = buffers);
     let canary = match (&plugins.canary, &service.plugins.canary) {
         (Some(own), _) => Some((own, &name)),
         (None, Some(shared)) => Some((shared, &service.name)),
@@ -143,11 +145,6 @@ fn handling(map: &mut Map) -> Result<(), PlanError> {
     }
     // It orders regular expressions, of which there are none.
     map.whole("regex_priority")?;
-    map.only_flag(
-        "request_buffering",
-        true,
-        "Bodies are passed on as they come, or as they must",
-    )?;
     map.only_flag(
         "response_buffering",
         true,

@@ -4,7 +4,8 @@ use super::{
     HeaderMatch, HostPattern, KindRule, MethodKind, Operations, Route, operation::OperationFile,
 };
 use crate::base::{
-    Environment, Located, PathPattern, PlanError, Text, header_name, http_token, parse, plain,
+    Environment, Located, PathPattern, PlanError, Text, Toggle, header_name, http_token, parse,
+    plain,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,6 +33,11 @@ pub struct RouteFile {
     /// Which of the operations that share this path; all when left out.
     #[serde(default)]
     pub(crate) operation: Option<Located<OperationFile>>,
+    /// Whether a body that comes without a length (in chunks) is read to its end
+    /// first, and sent with one (default on). `off` for streams; to WSGI such a
+    /// body is then empty. gRPC is never read first.
+    #[serde(default)]
+    pub(crate) buffering: Option<Toggle>,
 }
 
 /// What requests are taken for.
@@ -91,5 +97,6 @@ pub(crate) fn resolve(file: RouteFile, environment: Environment<'_>) -> Result<R
             .operation
             .map(|operation| Operations::resolve(operation, environment))
             .transpose()?,
+        buffers: file.buffering.is_none_or(Toggle::is_on),
     })
 }

@@ -462,3 +462,34 @@ fn copies_go_only_where_nothing_can_be_spoiled() {
         assert!(error.contains(wanted), "`{shadow}` gave `{error}`");
     }
 }
+
+#[test]
+fn bodies_without_a_length_are_kept_unless_a_route_says_otherwise() {
+    let read = |gateway: &str, route: &str| {
+        let text = UPSTREAMS
+            .replacen("  replay-bytes: 1KiB\n", gateway, 1)
+            .replacen("{ path: /c/* }", route, 1);
+        Plan::parse(&text, |_| None)
+    };
+    let plan = read("", "{ path: /c/* }, { path: /d, buffering: on }").unwrap();
+    let routes = |plan: &Plan| -> Vec<bool> {
+        let routes = plan.extractions.values().flat_map(|one| &one.routes);
+        routes.map(|route| route.buffers).collect()
+    };
+    assert_eq!(routes(&plan), [true, true]);
+    assert_eq!(plan.gateway.buffering.directory, None);
+    assert_eq!(plan.gateway.buffering.bytes.0, 1 << 30);
+    let plan = read(
+        "  buffering: { directory: /var/tmp, bytes: 5MiB }\n  routes: { x: { to: monolith, path: /x, buffering: off } }\n",
+        "{ path: /c/*, buffering: off }",
+    )
+    .unwrap();
+    assert_eq!(routes(&plan), [false]);
+    assert!(!plan.gateway.routes[0].route.buffers);
+    assert_eq!(plan.gateway.buffering.bytes.0, 5 << 20);
+    let wrong = read("", "{ path: /c/*, buffering: maybe }").unwrap_err();
+    assert!(
+        wrong.to_string().contains("neither `on` nor `off`"),
+        "{wrong}"
+    );
+}

@@ -7,7 +7,7 @@ use crate::{
     access::{self, Admission},
     base::{bad_operation::BadOperation, index::Place, peer::Peer, refusal::Refusal},
     body::{
-        self, Collected, Inbound, RequestBody, Reserved, Whole,
+        self, Collected, Inbound, Reserved, Whole,
         collect::{BODY_BYTES_MAX, collect},
     },
     request::{
@@ -166,13 +166,13 @@ async fn here(
         body::refuse(parts, body).await;
         return Err(BadOperation::TooLarge.into());
     }
-    let client = &worker.config.settings.client;
-    match collect(body, BODY_BYTES_MAX, client, &worker.buffers).await? {
+    match collect(body, BODY_BYTES_MAX, worker.intake()).await? {
         Collected::Whole(whole, reserved) => Ok((whole, reserved)),
-        Collected::Large(begun, rest, _reserved) => {
-            RequestBody::stream(begun, rest, client).discard().await;
+        Collected::Large(begun) => {
+            begun.discard().await;
             Err(BadOperation::TooLarge.into())
         }
+        Collected::Crowded(_) => Err(Refusal::BuffersFull),
     }
 }
 

@@ -77,9 +77,7 @@ impl Sending {
     /// Leaves the request as it was, where not a byte of it was written. Whether
     /// that is so.
     pub(super) fn take_back(self, request: &mut Request<RequestBody>) -> bool {
-        if !self.has_begun
-            && let RequestBody::Stream(_) = self.body
-        {
+        if !self.has_begun && !self.body.is_whole() {
             *request.body_mut() = self.body;
         }
         !self.has_begun
