@@ -2,6 +2,7 @@
 
 pub(crate) mod collect;
 mod discard;
+mod fault;
 pub(crate) mod request;
 pub(crate) mod spool;
 pub(crate) mod trailers;
@@ -9,6 +10,7 @@ pub(crate) mod trailers;
 pub(crate) use collect::{
     BODY_BYTES_MAX, Buffers, Collected, Inbound, Intake, Reserved, collect, refuse,
 };
-pub(crate) use request::{BodyFault, Conversing, Expecting, Progress, RequestBody, Whole};
+pub(crate) use fault::BodyFault;
+pub(crate) use request::{Conversing, Expecting, Progress, RequestBody, Whole};
 pub(crate) use spool::Spool;
 pub(crate) use trailers::RequestTrailers;

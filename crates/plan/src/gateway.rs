@@ -35,6 +35,10 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 const WORKERS_MAX: u16 = 256;
 
+/// How long an upstream may take until the head of its answer, where nothing is
+/// said: as nginx waits.
+pub(crate) const FIRST_BYTE: Duration = Duration::from_mins(1);
+
 /// Where and how the gateway listens.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -51,7 +55,7 @@ pub struct GatewayFile {
     /// reached it after `pin-wait` (default `refuse`).
     #[serde(default)]
     pub(crate) pin_expired: PinExpired,
-    /// Longest wait for the head of an answer (default 30s).
+    /// Longest wait for the head of an answer (default 60s).
     #[serde(default)]
     pub(crate) first_byte: Option<Text>,
     /// How long an idle upstream connection is kept (default 4s); must be
@@ -74,9 +78,6 @@ pub struct GatewayFile {
     /// How often host names of upstreams are looked up (default 10s).
     #[serde(default)]
     pub(crate) resolve_every: Option<Text>,
-    /// How long an upgraded connection (WebSocket) may be silent (default 5m).
-    #[serde(default)]
-    pub(crate) upgraded_idle: Option<Text>,
     /// More places to listen at: with TLS, on Unix sockets, behind a proxy.
     #[serde(default)]
     pub(crate) listeners: Vec<ListenerFile>,
@@ -163,8 +164,6 @@ pub struct Gateway {
     pub buffering: Buffering,
     /// How often host names of upstreams are looked up.
     pub resolve_every: Duration,
-    /// How long an upgraded connection may be silent in both directions.
-    pub upgraded_idle: Duration,
     /// Where it listens besides `listen`.
     pub listeners: Vec<Listener>,
     /// What a client may send, and how slowly.
@@ -226,7 +225,7 @@ pub(crate) fn resolve(
         workers,
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
         pin_expired: file.pin_expired,
-        first_byte: time_or(file.first_byte.as_ref(), Duration::from_secs(30))?,
+        first_byte: time_or(file.first_byte.as_ref(), FIRST_BYTE)?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
         access,
         routes,
@@ -234,7 +233,6 @@ pub(crate) fn resolve(
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
         buffering: buffering::resolve(&file.buffering.unwrap_or_default(), environment)?,
         resolve_every: time_or(file.resolve_every.as_ref(), Duration::from_secs(10))?,
-        upgraded_idle: time_or(file.upgraded_idle.as_ref(), Duration::from_mins(5))?,
         listeners: listen::resolve(file.listeners, listen, environment)?,
         client: client::resolve(&file.client.unwrap_or_default())?,
         flags: flags::resolve(file.flags.unwrap_or_default(), is_used, environment)?,

@@ -65,7 +65,7 @@ pub use route::{
 };
 pub use upstream::{
     Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
-    SlowCalls, Timeouts, Trailers, Upstream,
+    RouteTimeouts, SlowCalls, Timeouts, Trailers, Upstream,
 };
 
 /// The JSON Schema of the plan file.

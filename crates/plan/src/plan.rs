@@ -14,7 +14,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
 
@@ -93,7 +93,7 @@ impl Plan {
 
 fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError> {
     let environment = context.environment;
-    let first_byte = time_or(file.gateway.first_byte.as_ref(), Duration::from_secs(30))?;
+    let first_byte = time_or(file.gateway.first_byte.as_ref(), gateway::FIRST_BYTE)?;
     let timeouts = default_timeouts(file.gateway.timeouts.as_ref(), first_byte)?;
     let monolith = upstream("monolith", file.monolith, timeouts, environment)?;
     let mut services = BTreeMap::new();

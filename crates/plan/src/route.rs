@@ -12,7 +12,7 @@ pub use operation::{Dialect, NamePattern, Operations};
 pub(crate) use file::{KindFile, RouteFile, resolve};
 pub(crate) use operation::OperationFile;
 
-use crate::base::PathPattern;
+use crate::{base::PathPattern, upstream::RouteTimeouts};
 use std::{cmp::Ordering, fmt};
 
 /// A set of requests.
@@ -32,6 +32,8 @@ pub struct Route {
     pub operations: Option<Operations>,
     /// Whether a body that comes without a length is sent once all of it is here.
     pub buffers: bool,
+    /// What it says about times.
+    pub timeouts: RouteTimeouts,
 }
 
 /// A header that must be there.
@@ -141,6 +143,7 @@ mod tests {
             kind: KindRule::ByMethod,
             operations: None,
             buffers: true,
+            timeouts: RouteTimeouts::NONE,
         }
     }
 

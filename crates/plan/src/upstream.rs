@@ -6,8 +6,8 @@
 mod file;
 mod resolve;
 
-pub(crate) use file::{TimeoutsFile, UpstreamFile};
-pub(crate) use resolve::{ATTEMPTS_MAX, default_timeouts, plain, upstream};
+pub(crate) use file::{RouteTimeoutsFile, TimeoutsFile, UpstreamFile};
+pub(crate) use resolve::{ATTEMPTS_MAX, default_timeouts, plain, route_timeouts, upstream};
 
 use crate::base::{ByteSize, DatabaseUrl, Percent, UpstreamUrl};
 use schemars::JsonSchema;
@@ -91,8 +91,49 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two parts of an answer's body.
     pub idle: Duration,
+    /// The same of a stream of events or of gRPC, and how long an upgraded
+    /// connection may be silent.
+    pub stream: Duration,
     /// From the request to the end of its answer.
     pub whole: Option<Duration>,
+}
+
+/// What a route says of its own about times; the rest is as its upstream's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RouteTimeouts {
+    /// For the next part of a request's body.
+    pub body: Option<Duration>,
+    /// For the head of an answer, all tries together.
+    pub first_byte: Option<Duration>,
+    /// Between two parts of an answer's body.
+    pub idle: Option<Duration>,
+    /// The same of a stream.
+    pub stream: Option<Duration>,
+    /// From the request to the end of its answer.
+    pub whole: Option<Duration>,
+}
+
+impl RouteTimeouts {
+    /// A route that says nothing.
+    pub const NONE: Self = Self {
+        body: None,
+        first_byte: None,
+        idle: None,
+        stream: None,
+        whole: None,
+    };
+
+    /// Those of an upstream, as far as the route says nothing else.
+    #[must_use]
+    pub fn over(&self, upstream: Timeouts) -> Timeouts {
+        Timeouts {
+            connect: upstream.connect,
+            first_byte: self.first_byte.unwrap_or(upstream.first_byte),
+            idle: self.idle.unwrap_or(upstream.idle),
+            stream: self.stream.unwrap_or(upstream.stream),
+            whole: self.whole.or(upstream.whole),
+        }
+    }
 }
 
 /// When an upstream is no longer asked for a while.

@@ -2,7 +2,8 @@
 
 use super::{
     discard::discard,
-    request::{BodyFault, Expecting, RequestBody, Whole},
+    fault::BodyFault,
+    request::{Expecting, RequestBody, Whole},
     spool::{Spool, Spooling},
 };
 use crate::base::{deadline::timeout, hop_by_hop, refusal::Refusal};
@@ -93,7 +94,7 @@ impl Inbound {
 /// What bounds bodies that are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Intake<'a> {
-    pub(crate) client: &'a ClientLimits,
+    pub(crate) client: ClientLimits,
     pub(crate) buffers: &'a Rc<Buffers>,
     pub(crate) spool: &'a Arc<Spool>,
 }
@@ -143,12 +144,12 @@ impl Begun {
         spooling.append(first).await?;
         reserved.give_back();
         while !rest.is_end_stream() {
-            let Some(frame) = next(&mut rest, intake.client).await? else {
+            let Some(frame) = next(&mut rest, &intake.client).await? else {
                 break;
             };
             if let Ok(data) = frame.into_data() {
                 length += data.len() as u64;
-                fits(length, intake.client)?;
+                fits(length, &intake.client)?;
                 spooling.append(data).await?;
             }
         }
@@ -178,7 +179,7 @@ pub(crate) async fn collect(
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     let mut trailers = None;
-    while let Some(frame) = next(&mut body, intake.client).await? {
+    while let Some(frame) = next(&mut body, &intake.client).await? {
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => {
@@ -197,7 +198,7 @@ pub(crate) async fn collect(
             more.extend_from_slice(&data);
         }
         let length = first.len() + more.len();
-        fits(length as u64, intake.client)?;
+        fits(length as u64, &intake.client)?;
         if length > limit || !has_room {
             let begun = Begun {
                 first: join(first, &more),

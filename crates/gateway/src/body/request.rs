@@ -1,7 +1,7 @@
 //! A request's body on its way to an upstream.
 
-use super::{discard::discard, spool::Spooled, trailers::RequestTrailers};
-use crate::base::{deadline::Deadline, refusal::Refusal};
+use super::{discard::discard, fault::BodyFault, spool::Spooled, trailers::RequestTrailers};
+use crate::base::deadline::Deadline;
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame, SizeHint};
@@ -9,8 +9,6 @@ use hyper::body::Incoming;
 use plan::ClientLimits;
 use std::{
     cell::Cell,
-    error::Error,
-    io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -76,44 +74,6 @@ pub(crate) struct Stream {
     timeout: Option<Duration>,
     /// Runs while the next part is awaited.
     waiting: Option<Box<Deadline>>,
-}
-
-/// Why a request's body did not come to its end. Whatever it was sent to did
-/// nothing wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BodyFault {
-    #[error("the client went away in the middle of a request")]
-    Lost,
-    #[error("the client sent the next part of a request too late")]
-    Slow,
-    #[error("a request's body is too large")]
-    TooLarge,
-    #[error("a request's body is malformed")]
-    Malformed,
-    #[error("a request's body could not be read back from its file")]
-    Unreadable,
-}
-
-impl BodyFault {
-    pub(super) fn of(error: &hyper::Error) -> Self {
-        let cause = error
-            .source()
-            .and_then(|source| source.downcast_ref::<io::Error>());
-        match cause.map(io::Error::kind) {
-            // The validator's, or hyper's own.
-            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
-            _ => Self::Lost,
-        }
-    }
-
-    pub(crate) fn refusal(self) -> Refusal {
-        match self {
-            Self::Lost | Self::Slow => Refusal::BodyLost,
-            Self::TooLarge => Refusal::BodyTooLarge,
-            Self::Malformed => Refusal::BadBody,
-            Self::Unreadable => Refusal::SpoolFailed,
-        }
-    }
 }
 
 /// When the last part of a request was passed on: an upstream cannot answer

@@ -4,7 +4,7 @@
 //! that nobody else opens it and nothing is left of it, however the process ends.
 //! The disk may be slow: it is written and read on threads of its own.
 
-use super::request::BodyFault;
+use super::fault::BodyFault;
 use crate::base::refusal::Refusal;
 use bytes::Bytes;
 use http_body::Frame;

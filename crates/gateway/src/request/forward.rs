@@ -21,7 +21,7 @@ use crate::{
     },
 };
 use http::{Request, Response, StatusCode, header};
-use plan::Protocol;
+use plan::{Protocol, RouteTimeouts, Timeouts};
 use std::{
     cell::Cell,
     pin::{Pin, pin},
@@ -30,6 +30,9 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+
+/// When a request began, and how long what may take.
+type Times = (Instant, Timeouts);
 
 /// A try that got no answer.
 struct Missed {
@@ -48,10 +51,12 @@ pub(crate) async fn forward(
     request: &mut Request<RequestBody>,
     sends: Sends,
     linger: Option<Duration>,
+    route: &RouteTimeouts,
 ) -> Result<Response<ResponseBody>, Failure> {
     let begun = Instant::now();
     let local = worker.upstreams.get(index);
     let upstream = &local.upstream;
+    let timeouts = route.over(upstream.timeouts);
     let mut permit = match local.pass(begun.into_std()) {
         Ok(permit) => permit,
         Err(after) => return Err(Failure::NotSent(breaker_open(after))),
@@ -59,8 +64,15 @@ pub(crate) async fn forward(
     let progress = request.body().progress();
     let place = Cell::new(0);
     // Made in its place: a future that is moved is kept twice.
-    let mut answer = pin!(tries(worker, local, request, sends, begun, &place));
-    let patient = first_byte(upstream, begun, progress.as_ref(), answer.as_mut());
+    let mut answer = pin!(tries(
+        worker,
+        local,
+        request,
+        sends,
+        (begun, timeouts),
+        &place
+    ));
+    let patient = first_byte(timeouts, begun, progress.as_ref(), answer.as_mut());
     let mut ended = patient.await;
     if ended.is_none() {
         tracing::warn!(upstream = %upstream.name, "upstream did not answer in time");
@@ -97,7 +109,8 @@ pub(crate) async fn beside(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let local = worker.upstreams.get(index);
     let chosen = local.choose(&worker.upstreams.random, Tried::default());
-    let asked = try_once(local, chosen, request, Sends::Again, Instant::now());
+    let times = (Instant::now(), local.upstream.timeouts);
+    let asked = try_once(local, chosen, request, Sends::Again, times);
     asked.await.map_err(|missed| missed.refusal)
 }
 
@@ -118,7 +131,7 @@ async fn tries(
     local: &Local,
     request: &mut Request<RequestBody>,
     sends: Sends,
-    begun: Instant,
+    times: Times,
     place: &Cell<usize>,
 ) -> Result<Response<ResponseBody>, Failure> {
     let (upstream, random) = (&local.upstream, &worker.upstreams.random);
@@ -131,7 +144,7 @@ async fn tries(
         let chosen = local.choose(random, tried);
         place.set(chosen);
         tried.add(chosen);
-        let (ended, ending, outcome) = match try_once(local, chosen, request, sends, begun).await {
+        let (ended, ending, outcome) = match try_once(local, chosen, request, sends, times).await {
             Ok(response) => {
                 if !is_gateway_error(response.status()) {
                     upstream.succeeded(chosen);
@@ -183,13 +196,13 @@ async fn try_once(
     chosen: usize,
     request: &mut Request<RequestBody>,
     sends: Sends,
-    begun: Instant,
+    times: Times,
 ) -> Result<Response<ResponseBody>, Missed> {
-    let upstream = &local.upstream;
+    let (upstream, begun) = (&local.upstream, times.0);
     request.body_mut().restrict(&upstream.trailers);
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
-        return Box::pin(multiplexed(local, chosen, request)).await;
+        return Box::pin(multiplexed(local, chosen, request, times)).await;
     }
     let kept = match sends {
         Sends::Again => local.pool.take(chosen, begun.into_std()),
@@ -198,7 +211,7 @@ async fn try_once(
     let mut was_sent = false;
     if let Some(connection) = kept {
         match connection.exchange(request).await {
-            Ok((response, connection)) => return answer(local, response, connection, begun),
+            Ok((response, connection)) => return answer(local, response, connection, times),
             Err(none) => {
                 let attempt = if none.is_unsent {
                     Attempt::KeptUnsent
@@ -214,7 +227,7 @@ async fn try_once(
             }
         }
     }
-    let (busy, timeouts) = (local.pool.busy(chosen), &upstream.timeouts);
+    let (busy, timeouts) = (local.pool.busy(chosen), times.1);
     let found = &upstream.instances[chosen];
     // Seldom, and large.
     let connecting = Box::pin(UpstreamConnection::connect(
@@ -234,7 +247,7 @@ async fn try_once(
         }
     };
     match connection.exchange(request).await {
-        Ok((response, connection)) => answer(local, response, connection, begun),
+        Ok((response, connection)) => answer(local, response, connection, times),
         Err(none) if none.is_unsent => {
             tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
             Err(Missed {
@@ -252,6 +265,7 @@ async fn multiplexed(
     local: &Local,
     chosen: usize,
     request: &mut Request<RequestBody>,
+    (begun, timeouts): Times,
 ) -> Result<Response<ResponseBody>, Missed> {
     let upstream = &local.upstream;
     // It is used up, and so leaves a copy: also what is sent once may be sent
@@ -260,17 +274,22 @@ async fn multiplexed(
         Some(copy) => copy.map(RequestBody::Whole),
         None => std::mem::take(request),
     };
-    let (found, bound) = (&upstream.instances[chosen], upstream.timeouts.connect);
+    let (found, bound) = (&upstream.instances[chosen], timeouts.connect);
     let _busy = local.pool.busy(chosen);
     let answer = local.multiplexed.forward(chosen, found, bound, request);
-    answer.await.map_err(|failure| Missed {
+    let response = answer.await.map_err(|failure| Missed {
         refusal: failure.refusal(),
         attempt: match failure {
             Failure::NotSent(_) => Attempt::UnsentUsedUp,
             Failure::Sent(_) => Attempt::Broken,
         },
         was_sent: matches!(failure, Failure::Sent(_)),
-    })
+    })?;
+    let (pool, body_timeout) = (
+        Rc::clone(&local.pool),
+        BodyTimeout::new(begun, timeouts, &response),
+    );
+    Ok(response.map(|(body, place)| ResponseBody::stream(body, place, pool, body_timeout)))
 }
 
 fn lost(upstream: &Upstream, chosen: usize, error: &ConnectionError) -> Missed {
@@ -304,7 +323,7 @@ fn answer(
     local: &Local,
     response: Response<IncomingBody>,
     connection: UpstreamConnection,
-    begun: Instant,
+    (begun, timeouts): Times,
 ) -> Result<Response<ResponseBody>, Missed> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let name = &local.upstream.name;
@@ -316,7 +335,7 @@ fn answer(
         });
     }
     let pool = Rc::clone(&local.pool);
-    let body_timeout = BodyTimeout::new(begun);
+    let body_timeout = BodyTimeout::new(begun, timeouts, &response);
     Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout)))
 }
 
@@ -331,12 +350,11 @@ pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
 /// Waits for an answer for as long as the plan allows after the request was
 /// sent. `None` is too late. The future stays where it is: it is some KiB large.
 pub(crate) async fn first_byte<F: Future>(
-    upstream: &Upstream,
+    timeouts: Timeouts,
     begun: Instant,
     progress: Option<&Progress>,
     mut answer: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let timeouts = upstream.timeouts;
     let deadline = timeouts.whole.map(|whole| begun + whole);
     loop {
         let sent = progress.map_or(begun, Progress::last);

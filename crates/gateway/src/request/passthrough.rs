@@ -23,7 +23,7 @@ use crate::{
     upstream::{cache::Cache, failure::Failure},
 };
 use http::{HeaderValue, header, request::Parts};
-use plan::MethodKind;
+use plan::{MethodKind, RouteTimeouts};
 
 /// Sends a request where its route says, else to the monolith: there, once the
 /// monolith has seen what the client wrote.
@@ -71,13 +71,17 @@ pub(crate) async fn to(
     let may_repeat = resend::is_safe(kind, rule) || is_idempotent(patient, &parts.headers);
     let wants = route.is_none_or(|passthrough| passthrough.route.route.buffers);
     let buffers = |headers: &_| buffering::is_due(worker, wants, &[upstream], headers);
-    let request = Repeatable::of(worker, parts, body, may_repeat, buffers).await;
+    let timeouts = route.map_or(&RouteTimeouts::NONE, |passthrough| {
+        &passthrough.route.route.timeouts
+    });
+    let intake = worker.intake(timeouts);
+    let request = Repeatable::of(worker, parts, body, may_repeat, buffers, intake).await;
     let mut request = match request {
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
     let Repeatable { request, sends, .. } = &mut request;
-    let answer = forward(worker, upstream, request, *sends, None).await;
+    let answer = forward(worker, upstream, request, *sends, None, timeouts).await;
     let outcome = Outcome::at(upstream.side(), answer.map_err(Failure::refusal));
     match keeping {
         None => outcome,

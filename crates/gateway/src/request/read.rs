@@ -71,7 +71,9 @@ pub(crate) async fn read(
     let wants = entry.routes[route.route].buffers;
     let sides = [UpstreamIndex::MONOLITH, service];
     let buffers = |headers: &_| buffering::is_due(worker, wants, &sides, headers);
-    let mut request = match Repeatable::of(worker, parts, body, true, buffers).await {
+    let intake = worker.intake(&entry.routes[route.route].timeouts);
+    let request = Repeatable::of(worker, parts, body, true, buffers, intake).await;
+    let mut request = match request {
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -175,5 +177,6 @@ async fn send(
     sends: Sends,
 ) -> Result<Response<ResponseBody>, Failure> {
     let upstream = worker.config.table.upstream(route.extraction, side);
-    forward(worker, upstream, request, sends, None).await
+    let timeouts = &worker.config.table.entry(route.extraction).routes[route.route].timeouts;
+    forward(worker, upstream, request, sends, None, timeouts).await
 }

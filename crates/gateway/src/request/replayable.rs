@@ -7,7 +7,10 @@
 use super::resend::Sends;
 use crate::{
     base::refusal::Refusal,
-    body::{BODY_BYTES_MAX, Collected, Conversing, Inbound, RequestBody, Reserved, Whole, collect},
+    body::{
+        BODY_BYTES_MAX, Collected, Conversing, Inbound, Intake, RequestBody, Reserved, Whole,
+        collect,
+    },
     state::worker::Worker,
     upstream::upstreams::Upstream,
 };
@@ -60,6 +63,7 @@ impl Repeatable {
         body: Inbound,
         may_repeat: bool,
         buffers: impl FnOnce(&HeaderMap) -> bool,
+        intake: Intake<'_>,
     ) -> Result<Self, Refusal> {
         let body = match body {
             Inbound::Unread(body) => body,
@@ -86,16 +90,15 @@ impl Repeatable {
             buffers(&parts.headers)
         };
         if !is_read {
-            return Ok(Self::once(worker, parts, body));
+            return Ok(Self::once(parts, body, intake));
         }
         // Boxed: nearly all have no body, and would keep the room for it.
-        Box::pin(Self::collected(worker, parts, body, may_repeat)).await
+        Box::pin(Self::collected(worker, parts, body, may_repeat, intake)).await
     }
 
     /// A request whose body is passed on as it comes, and so sent once.
-    fn once(worker: &Worker, parts: &mut Parts, body: Incoming) -> Self {
-        let client = &worker.config.settings.client;
-        let body = RequestBody::stream(Bytes::new(), body, client);
+    fn once(parts: &mut Parts, body: Incoming, intake: Intake<'_>) -> Self {
+        let body = RequestBody::stream(Bytes::new(), body, &intake.client);
         let body = if Conversing::is_in(parts) {
             body.patiently()
         } else {
@@ -113,8 +116,8 @@ impl Repeatable {
         parts: &mut Parts,
         body: Incoming,
         may_repeat: bool,
+        intake: Intake<'_>,
     ) -> Result<Self, Refusal> {
-        let intake = worker.intake();
         let has_length = body.size_hint().exact().is_some();
         let most = if has_length {
             let most = worker.config.settings.replay_bytes.0;
@@ -125,7 +128,7 @@ impl Repeatable {
         let (body, reserved) = match collect(body, most, intake).await? {
             Collected::Whole(whole, reserved) => (RequestBody::Whole(whole), reserved),
             Collected::Large(begun) | Collected::Crowded(begun) if has_length => {
-                begun.stream(intake.client)
+                begun.stream(&intake.client)
             }
             Collected::Large(begun) | Collected::Crowded(begun) => begun.spool(intake).await?,
         };

@@ -56,6 +56,8 @@ pub(super) struct Granted {
 pub(crate) struct Tunnel {
     pub(super) upstream: Wire,
     pub(super) grant: Grant,
+    /// How long both sides may be silent.
+    pub(super) silence: Duration,
 }
 
 /// Why a tunnel was closed.
@@ -72,8 +74,8 @@ impl Tunnel {
         let Self {
             mut upstream,
             mut grant,
+            silence: bound,
         } = self;
-        let bound = current.get().config.settings.upgraded_idle;
         let last = Cell::new(Instant::now());
         let mut client = Watched {
             wire: client,

@@ -38,6 +38,7 @@ use crate::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use plan::{RouteTimeouts, Timeouts};
 use protocol::Side;
 use std::rc::Rc;
 use tokio::time::Instant;
@@ -96,9 +97,9 @@ pub(crate) async fn upgrade(
         Err(refusal) => return Outcome::refused(refusal),
     };
     write_upgrade(&mut parts.headers, protocol.clone());
-    let answer = exchange(worker, upstream, parts);
-    let bound = worker.config.upstreams.get(upstream).timeouts.first_byte;
-    let answer = match timeout(bound, answer).await.ok() {
+    let timeouts = timeouts(worker, places).over(worker.config.upstreams.get(upstream).timeouts);
+    let answer = exchange(worker, upstream, timeouts, parts);
+    let answer = match timeout(timeouts.first_byte, answer).await.ok() {
         None => Err(Refusal::Slow),
         Some(Err(failure)) => Err(failure.refusal()),
         Some(Ok(UpgradeAnswer::Declined(response))) => Ok(response),
@@ -106,7 +107,12 @@ pub(crate) async fn upgrade(
             let chosen = response.headers().get(header::UPGRADE);
             match caller.tunnel {
                 Some(slot) if chosen.is_some_and(|chosen| is_one_of(chosen, &protocol)) => {
-                    slot.leave(Tunnel { upstream, grant });
+                    let silence = timeouts.stream;
+                    slot.leave(Tunnel {
+                        upstream,
+                        grant,
+                        silence,
+                    });
                     Ok(response)
                 }
                 _ => Err(Refusal::BadAnswer),
@@ -150,6 +156,16 @@ async fn admit(
     Ok((way.upstream.side(), way.upstream, grant))
 }
 
+/// What the route says about times, where the request belongs to one.
+fn timeouts<'a>(worker: &'a Worker, places: &[Place]) -> &'a RouteTimeouts {
+    let table = &worker.config.table;
+    match places {
+        [Place::Route(route)] => &table.passthrough(*route).route.route.timeouts,
+        [Place::Extraction(route)] => &table.entry(route.extraction).routes[route.route].timeouts,
+        _ => &RouteTimeouts::NONE,
+    }
+}
+
 /// What an upstream answered.
 enum UpgradeAnswer {
     /// It speaks another protocol from now on.
@@ -161,6 +177,7 @@ enum UpgradeAnswer {
 async fn exchange(
     worker: &Worker,
     upstream: UpstreamIndex,
+    timeouts: Timeouts,
     parts: &mut Parts,
 ) -> Result<UpgradeAnswer, Failure> {
     let local = worker.upstreams.get(upstream);
@@ -169,8 +186,7 @@ async fn exchange(
     let instance = &upstream.instances[chosen];
     let url = &instance.url;
     let busy = local.pool.busy(chosen);
-    let connecting =
-        UpstreamConnection::connect(busy, &instance.addresses, upstream.timeouts.connect);
+    let connecting = UpstreamConnection::connect(busy, &instance.addresses, timeouts.connect);
     let connection = connecting.await.map_err(|error| {
         tracing::warn!(upstream = %url, %error, "upstream not reached");
         upstream.failed(chosen);
@@ -184,7 +200,8 @@ async fn exchange(
         Failure::Sent(Refusal::Lost)
     })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let (pool, body_timeout) = (Rc::clone(&local.pool), BodyTimeout::new(begun));
+        let body_timeout = BodyTimeout::new(begun, timeouts, &response);
+        let pool = Rc::clone(&local.pool);
         let response =
             response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout));
         return Ok(UpgradeAnswer::Declined(response));

@@ -42,6 +42,7 @@ use crate::{
 };
 use http::{Request, Response, request::Parts};
 use http_body::Body as _;
+use plan::RouteTimeouts;
 use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
 use tokio::time::Instant;
@@ -58,12 +59,15 @@ pub(crate) struct Ready {
     /// all of it is here.
     pub(crate) held_bytes: Option<u64>,
     reserved: Reserved,
+    /// What its route says about times.
+    timeouts: RouteTimeouts,
 }
 
 impl Ready {
     /// All of it is here.
-    pub(crate) fn here(whole: Whole, reserved: Reserved) -> Self {
+    pub(crate) fn here(whole: Whole, reserved: Reserved, timeouts: RouteTimeouts) -> Self {
         Self {
+            timeouts,
             held_bytes: Some(whole.len()),
             body: RequestBody::Whole(whole),
             reserved,
@@ -207,7 +211,8 @@ async fn send_instead(
         copy,
         ..
     } = unsent;
-    let request = request.map(|body| Ready::here(body, reserved));
+    let timeouts = worker.config.table.entry(route.extraction).routes[route.route].timeouts;
+    let request = request.map(|body| Ready::here(body, reserved, timeouts));
     let index = UpstreamIndex::MONOLITH;
     send(worker, index, entered.again(), request, copy, caller).await
 }
@@ -264,7 +269,7 @@ async fn try_to_send(
     caller: Caller<'_>,
 ) -> Result<Outcome, Unsent> {
     let (parts, ready) = request.into_parts();
-    let progress = ready.body.progress();
+    let (progress, timeouts) = (ready.body.progress(), ready.timeouts);
     let upstream = worker.config.upstreams.get(index);
     let sends = Sends::of(
         is_idempotent(upstream, &parts.headers),
@@ -277,7 +282,7 @@ async fn try_to_send(
         let worker = Rc::clone(worker);
         async move {
             let linger = Some(LINGER);
-            let answer = forward(&worker, index, &mut request, sends, linger).await;
+            let answer = forward(&worker, index, &mut request, sends, linger, &timeouts).await;
             if let Err(Failure::NotSent(refusal)) = answer {
                 return Err(Unsent {
                     refusal,
@@ -299,7 +304,8 @@ async fn try_to_send(
             Ok(answer.map_err(Failure::refusal))
         }
     });
-    let answer = first_byte(upstream, begun, progress.as_ref(), pin!(seen_through)).await;
+    let patience = timeouts.over(upstream.timeouts);
+    let answer = first_byte(patience, begun, progress.as_ref(), pin!(seen_through)).await;
     let answer = answer.transpose()?;
     for (extraction, token) in tokens {
         tell(worker, extraction, token, caller, answer.as_ref()).await;
@@ -337,36 +343,38 @@ async fn prepare(
     parts: &Parts,
     body: Inbound,
 ) -> Result<Ready, Refusal> {
+    let (extraction, at) = (route.extraction, route.route);
+    let chosen = &worker.config.table.entry(extraction).routes[at];
+    let here = |whole, reserved| Ready::here(whole, reserved, chosen.timeouts);
     let body = match body {
         Inbound::Unread(body) => body,
-        Inbound::Collected(whole, reserved) => return Ok(Ready::here(whole, reserved)),
+        Inbound::Collected(whole, reserved) => return Ok(here(whole, reserved)),
     };
     let has_length = body.size_hint().exact().is_some();
-    let intake = worker.intake();
+    let intake = worker.intake(&chosen.timeouts);
     let (begun, is_crowded) = match collect(body, BODY_BYTES_MAX, intake).await? {
-        Collected::Whole(whole, reserved) => return Ok(Ready::here(whole, reserved)),
+        Collected::Whole(whole, reserved) => return Ok(here(whole, reserved)),
         Collected::Large(begun) => (begun, false),
         Collected::Crowded(begun) => (begun, true),
     };
-    let sides = Side::BOTH.map(|side| worker.config.table.upstream(route.extraction, side));
-    let entry = worker.config.table.entry(route.extraction);
-    let wants = entry.routes[route.route].buffers;
+    let sides = Side::BOTH.map(|side| worker.config.table.upstream(extraction, side));
     let is_kept = if has_length {
         is_crowded
     } else {
-        buffering::is_due(worker, wants, &sides, &parts.headers)
+        buffering::is_due(worker, chosen.buffers, &sides, &parts.headers)
     };
     let (body, reserved) = if is_kept {
         begun.spool(intake).await?
     } else if is_crowded {
         return Err(Refusal::BuffersFull);
     } else {
-        begun.stream(intake.client)
+        begun.stream(&intake.client)
     };
     Ok(Ready {
         body,
         held_bytes: is_kept.then_some(0),
         reserved,
+        timeouts: chosen.timeouts,
     })
 }
 

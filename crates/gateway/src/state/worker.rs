@@ -13,6 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::HeaderValue;
+use plan::{ClientLimits, RouteTimeouts};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -123,10 +124,14 @@ impl Worker {
             .unwrap_or(HeaderValue::from_static("none"))
     }
 
-    /// What bounds the bodies that it reads.
-    pub(crate) fn intake(&self) -> Intake<'_> {
+    /// What bounds the bodies that it reads for a route.
+    pub(crate) fn intake(&self, route: &RouteTimeouts) -> Intake<'_> {
+        let client = self.config.settings.client;
         Intake {
-            client: &self.config.settings.client,
+            client: ClientLimits {
+                body: route.body.unwrap_or(client.body),
+                ..client
+            },
             buffers: &self.buffers,
             spool: &self.config.spool,
         }

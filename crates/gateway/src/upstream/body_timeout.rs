@@ -2,10 +2,13 @@
 
 use super::upstreams::{Upstream, count};
 use crate::base::deadline::Deadline;
+use http::{HeaderMap, HeaderValue, Response, header};
+use plan::Timeouts;
 use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -23,16 +26,22 @@ pub(crate) enum Cut {
 /// Waits for the parts of one body. As long as they come at once, it costs
 /// nothing: the timer is made when there first is something to wait for.
 pub(crate) struct BodyTimeout {
-    begun: Instant,
+    idle: Duration,
+    deadline: Option<Instant>,
     timer: Option<Box<Deadline>>,
     is_waiting: bool,
 }
 
 impl BodyTimeout {
-    /// For the answer to a request that began at `begun`.
-    pub(crate) fn new(begun: Instant) -> Self {
+    /// For the answer with this head, to a request that began at `begun`.
+    pub(crate) fn new<B>(begun: Instant, timeouts: Timeouts, answer: &Response<B>) -> Self {
         Self {
-            begun,
+            idle: if is_stream(answer.headers()) {
+                timeouts.stream
+            } else {
+                timeouts.idle
+            },
+            deadline: timeouts.whole.map(|whole| begun + whole),
             timer: None,
             is_waiting: false,
         }
@@ -45,12 +54,10 @@ impl BodyTimeout {
 
     /// There is no part yet: whether that has been so for too long.
     pub(crate) fn poll(&mut self, upstream: &Upstream, cx: &mut Context<'_>) -> Poll<Cut> {
-        let timeouts = upstream.timeouts;
-        let deadline = timeouts.whole.map(|whole| self.begun + whole);
         if !self.is_waiting {
             self.is_waiting = true;
-            let idle = Instant::now() + timeouts.idle;
-            let end = deadline.map_or(idle, |deadline| deadline.min(idle));
+            let idle = Instant::now() + self.idle;
+            let end = self.deadline.map_or(idle, |deadline| deadline.min(idle));
             match &mut self.timer {
                 Some(timer) => timer.reset(end),
                 timer => *timer = Some(Box::new(Deadline::at(end))),
@@ -61,7 +68,7 @@ impl BodyTimeout {
         };
         ready!(Pin::new(timer).poll(cx));
         let late = |deadline| Instant::now() >= deadline;
-        let cut = if deadline.is_some_and(late) {
+        let cut = if self.deadline.is_some_and(late) {
             Cut::Whole
         } else {
             Cut::Idle
@@ -80,3 +87,17 @@ impl BodyTimeout {
         tracing::warn!(upstream = %upstream.name, %error, "answer cut off");
     }
 }
+
+/// Whether an answer may be silent for long and yet go on: events, or messages of
+/// gRPC.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let named = |value: &HeaderValue| {
+        let text = value.as_bytes().trim_ascii_start();
+        STREAMS
+            .iter()
+            .any(|name| text.len() >= name.len() && text[..name.len()].eq_ignore_ascii_case(name))
+    };
+    headers.get(header::CONTENT_TYPE).is_some_and(named)
+}
+
+const STREAMS: [&[u8]; 2] = [b"text/event-stream", b"application/grpc"];

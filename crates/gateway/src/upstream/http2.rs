@@ -4,7 +4,7 @@
 //! Beside the pool of HTTP/1 connections, not in it: such a connection is not
 //! taken and given back, and belongs to no request.
 
-use super::{failure::Failure, instance::Instance, response_body::ResponseBody};
+use super::{failure::Failure, instance::Instance};
 use crate::{
     base::{executor::Local, refusal::Refusal},
     body::RequestBody,
@@ -13,7 +13,10 @@ use http::{
     Request, Response, Uri, Version, header,
     uri::{Authority, Scheme},
 };
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{Builder, SendRequest},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use plan::UpstreamUrl;
 use std::{
@@ -44,6 +47,9 @@ const HEAD_BYTES_MAX: u32 = 64 << 10;
 /// there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An answer's body, and its place on the connection.
+pub(crate) type SharedBody = (Incoming, Rc<()>);
 
 /// The connections of one worker to an upstream, by instance.
 pub(crate) struct Multiplexed(Vec<Connections>);
@@ -84,7 +90,7 @@ impl Multiplexed {
         instance: &Instance,
         bound: Duration,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<ResponseBody>, Failure> {
+    ) -> Result<Response<SharedBody>, Failure> {
         let url = &instance.url;
         address(&mut request, url).map_err(Failure::NotSent)?;
         let connections = &self.0[place];
@@ -178,13 +184,13 @@ async fn send(
     connection: SharedConnection,
     request: Request<RequestBody>,
     url: &UpstreamUrl,
-) -> Result<Response<ResponseBody>, NoAnswer> {
+) -> Result<Response<SharedBody>, NoAnswer> {
     let SharedConnection {
         mut sender,
         streams,
     } = connection;
     match sender.try_send_request(request).await {
-        Ok(response) => Ok(response.map(|body| ResponseBody::stream(body, streams))),
+        Ok(response) => Ok(response.map(|body| (body, streams))),
         Err(mut error) => {
             if let Some(unsent) = error.take_message() {
                 return Err(NoAnswer::Unsent(Box::new(unsent)));

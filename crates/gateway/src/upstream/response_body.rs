@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use std::{
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// A response's body on its way to a client.
@@ -22,8 +22,30 @@ pub(crate) enum ResponseBody {
     Own(Option<Bytes>),
     /// An upstream's, with the connection that it comes over.
     Upstream(Passing),
-    /// An upstream's, over a connection that many share, with its place there.
-    Stream { body: Incoming, _place: Rc<()> },
+    /// An upstream's, over a connection that many share.
+    Stream(Box<PassingStream>),
+}
+
+/// A failure that is told one turn late. In between, what came before it is
+/// written, first of all the head: a client that gets nothing at all of an answer
+/// may send its request again, also a write.
+#[derive(Default)]
+struct Postponed(Option<BodyError>);
+
+impl Postponed {
+    fn put_off(&mut self, error: BodyError, cx: &Context<'_>) {
+        self.0 = Some(error);
+        cx.waker().wake_by_ref();
+    }
+}
+
+/// An upstream's body, with its place on a connection that many share.
+pub(crate) struct PassingStream {
+    /// `None` once it was cut off.
+    body: Option<(Incoming, Rc<()>)>,
+    pool: Rc<Pool>,
+    body_timeout: BodyTimeout,
+    failure: Postponed,
 }
 
 /// An upstream's body. Polling it drives the connection; when it has ended,
@@ -33,6 +55,7 @@ pub(crate) struct Passing {
     connection: Option<UpstreamConnection>,
     pool: Rc<Pool>,
     body_timeout: BodyTimeout,
+    failure: Postponed,
     /// Where it is to be kept, too.
     tee: Option<Box<Tee>>,
 }
@@ -49,11 +72,18 @@ impl ResponseBody {
         Self::Own(None)
     }
 
-    pub(crate) fn stream(body: Incoming, place: Rc<()>) -> Self {
-        Self::Stream {
-            body,
-            _place: place,
-        }
+    pub(crate) fn stream(
+        body: Incoming,
+        place: Rc<()>,
+        pool: Rc<Pool>,
+        body_timeout: BodyTimeout,
+    ) -> Self {
+        Self::Stream(Box::new(PassingStream {
+            body: Some((body, place)),
+            pool,
+            body_timeout,
+            failure: Postponed::default(),
+        }))
     }
 
     pub(crate) fn upstream(
@@ -67,6 +97,7 @@ impl ResponseBody {
             connection: Some(connection),
             pool,
             body_timeout,
+            failure: Postponed::default(),
             tee: None,
         })
     }
@@ -101,9 +132,7 @@ impl Passing {
                 let Poll::Ready(cut) = self.body_timeout.poll(&self.pool.upstream, cx) else {
                     return Poll::Pending;
                 };
-                self.connection = None;
-                self.tee = None;
-                Poll::Ready(Some(Err(cut.into())))
+                self.fail(cut.into(), cx)
             }
             Poll::Ready(None) => {
                 self.give_back();
@@ -122,11 +151,45 @@ impl Passing {
             }
             Poll::Ready(Some(Err(error))) => {
                 BodyTimeout::note(&self.pool.upstream, Cut::Broken, &error);
-                self.connection = None;
-                self.tee = None;
-                Poll::Ready(Some(Err(error.into())))
+                self.fail(error.into(), cx)
             }
         }
+    }
+
+    fn fail<T>(&mut self, error: BodyError, cx: &Context<'_>) -> Poll<T> {
+        self.connection = None;
+        self.tee = None;
+        self.failure.put_off(error, cx);
+        Poll::Pending
+    }
+}
+
+impl PassingStream {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.failure.0.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Some((body, _)) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let error: BodyError = match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(Some(Err(error))) => {
+                BodyTimeout::note(&self.pool.upstream, Cut::Broken, &error);
+                error.into()
+            }
+            Poll::Ready(frame) => {
+                self.body_timeout.moved();
+                return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            }
+            Poll::Pending => ready!(self.body_timeout.poll(&self.pool.upstream, cx)).into(),
+        };
+        // Which resets the stream.
+        self.body = None;
+        self.failure.put_off(error, cx);
+        Poll::Pending
     }
 }
 
@@ -151,12 +214,12 @@ impl Body for ResponseBody {
             Self::Own(bytes) => {
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
-            Self::Stream { body, .. } => {
-                let frame = Pin::new(body).poll_frame(cx).map_err(Into::into);
-                return checked(frame);
-            }
+            Self::Stream(stream) => return checked(stream.poll_frame(cx)),
             Self::Upstream(passing) => passing,
         };
+        if let Some(error) = passing.failure.0.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = match &mut passing.connection {
             Some(connection) => connection.poll_frame(&mut passing.body, cx),
             None => Poll::Ready(None),
@@ -167,7 +230,11 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Stream { body, .. } => body.is_end_stream(),
+            Self::Stream(stream) => {
+                let failed = stream.failure.0.is_some();
+                let body = stream.body.as_ref();
+                !failed && body.is_none_or(|(body, _)| body.is_end_stream())
+            }
             Self::Upstream(passing) => passing.body.has_ended(),
         }
     }
@@ -177,7 +244,10 @@ impl Body for ResponseBody {
             Self::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Stream { body, .. } => body.size_hint(),
+            Self::Stream(stream) => match &stream.body {
+                Some((body, _)) => body.size_hint(),
+                None => SizeHint::default(),
+            },
             Self::Upstream(passing) => passing.body.size_hint(),
         }
     }

@@ -48,6 +48,7 @@ mod socket_handoff;
 mod streaming;
 mod stress;
 mod support;
+mod timeouts;
 mod tokens;
 mod upgrade;
 mod upstreams;

@@ -145,7 +145,7 @@ async fn a_hand_over_closes_the_sockets_of_its_extraction_only() {
 async fn silent_sockets_are_closed() {
     let ((monolith, open), (service, _)) = (server("monolith").await, server("service").await);
     let knobs = Knobs {
-        upgraded_idle: "200ms",
+        stream: "200ms",
         ..Knobs::default()
     };
     let gateway = between(knobs, monolith, service);

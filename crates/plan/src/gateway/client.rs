@@ -21,7 +21,7 @@ pub struct ClientFile {
     /// (default 60s); not above `idle`.
     #[serde(default)]
     head: Option<Text>,
-    /// Longest wait for the next part of a request's body (default 20s).
+    /// Longest wait for the next part of a request's body (default 60s).
     #[serde(default)]
     body: Option<Text>,
     /// Longest that a connection is kept without a request (default 60s).
@@ -71,7 +71,7 @@ pub(crate) fn resolve(file: &ClientFile) -> Result<ClientLimits, PlanError> {
     Ok(ClientLimits {
         head,
         idle,
-        body: time_or(file.body.as_ref(), Duration::from_secs(20))?,
+        body: time_or(file.body.as_ref(), minute)?,
         write: time_or(file.write.as_ref(), minute)?,
         head_bytes: head_bytes(file.head_bytes.as_ref())?,
         headers: headers(file.headers.as_ref())?,

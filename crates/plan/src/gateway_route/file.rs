@@ -5,7 +5,7 @@ use crate::{
     base::{Environment, Located, PathPattern, PlanError, ServiceName, Text, Toggle, parse, plain},
     policy::{self, Policies, PoliciesFile},
     route::{self, KindFile, OperationFile, RouteFile},
-    upstream::Upstream,
+    upstream::{RouteTimeoutsFile, Upstream},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,6 +37,9 @@ pub struct GatewayRouteFile {
     /// As in the routes of extractions.
     #[serde(default)]
     pub(crate) buffering: Option<Toggle>,
+    /// As in the routes of extractions.
+    #[serde(default)]
+    pub(crate) timeouts: RouteTimeoutsFile,
     /// Take away the part of the path that `path` spells out (default false).
     #[serde(default)]
     pub(crate) strip_path: bool,
@@ -90,6 +93,7 @@ fn gateway_route(
                 kind: file.kind,
                 operation: file.operation,
                 buffering: file.buffering,
+                timeouts: file.timeouts,
             },
             environment,
         )?,

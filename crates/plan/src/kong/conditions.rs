@@ -4,6 +4,7 @@ use super::tree::{Map, Node};
 use crate::{
     base::{PathPattern, PlanError, Position, Text, header_name, http_token},
     route::{HeaderMatch, HostPattern, KindRule, Route},
+    upstream::RouteTimeouts,
 };
 
 /// A route of more paths, hosts and headers' values is looked through too long.
@@ -72,6 +73,7 @@ impl Conditions {
                         kind: KindRule::ByMethod,
                         operations: None,
                         buffers: true,
+                        timeouts: RouteTimeouts::NONE,
                     });
                 }
             }

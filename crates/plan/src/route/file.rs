@@ -3,9 +3,12 @@
 use super::{
     HeaderMatch, HostPattern, KindRule, MethodKind, Operations, Route, operation::OperationFile,
 };
-use crate::base::{
-    Environment, Located, PathPattern, PlanError, Text, Toggle, header_name, http_token, parse,
-    plain,
+use crate::{
+    base::{
+        Environment, Located, PathPattern, PlanError, Text, Toggle, header_name, http_token, parse,
+        plain,
+    },
+    upstream::{RouteTimeoutsFile, route_timeouts},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -38,6 +41,9 @@ pub struct RouteFile {
     /// body is then empty. gRPC is never read first.
     #[serde(default)]
     pub(crate) buffering: Option<Toggle>,
+    /// How long its requests may take, where that differs.
+    #[serde(default)]
+    pub(crate) timeouts: RouteTimeoutsFile,
 }
 
 /// What requests are taken for.
@@ -98,5 +104,6 @@ pub(crate) fn resolve(file: RouteFile, environment: Environment<'_>) -> Result<R
             .map(|operation| Operations::resolve(operation, environment))
             .transpose()?,
         buffers: file.buffering.is_none_or(Toggle::is_on),
+        timeouts: route_timeouts(&file.timeouts)?,
     })
 }

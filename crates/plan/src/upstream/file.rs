@@ -92,7 +92,33 @@ pub struct TimeoutsFile {
     /// Between two parts of an answer's body (default 5m).
     #[serde(default)]
     pub(super) idle: Option<Text>,
+    /// The same of a stream of events (`text/event-stream`) or of gRPC, and how long
+    /// an upgraded connection (WebSocket) may be silent (default 1h).
+    #[serde(default)]
+    pub(super) stream: Option<Text>,
     /// From the request to the end of its answer (default: no bound).
+    #[serde(default)]
+    pub(super) whole: Option<Text>,
+}
+
+/// How long requests of a route may take, where that differs from others of its
+/// upstream.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteTimeoutsFile {
+    /// For the next part of a request's body (default: as `gateway.client.body`).
+    #[serde(default)]
+    pub(super) body: Option<Text>,
+    /// As in the timeouts of upstreams.
+    #[serde(default)]
+    pub(super) first_byte: Option<Text>,
+    /// As in the timeouts of upstreams.
+    #[serde(default)]
+    pub(super) idle: Option<Text>,
+    /// As in the timeouts of upstreams.
+    #[serde(default)]
+    pub(super) stream: Option<Text>,
+    /// As in the timeouts of upstreams.
     #[serde(default)]
     pub(super) whole: Option<Text>,
 }

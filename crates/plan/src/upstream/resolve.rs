@@ -2,10 +2,10 @@
 
 use super::{
     Balance, Breaker, Degraded, Ejection, HealthChecks, INSTANCES_MAX, Protocol, Retries,
-    SlowCalls, Timeouts, Trailers, Upstream,
+    RouteTimeouts, SlowCalls, Timeouts, Trailers, Upstream,
     file::{
         BalanceFile, BreakerFile, DegradedFile, EjectionFile, HealthFile, ProtocolFile,
-        RetriesFile, SlowFile, TimeoutsFile, UpstreamFile,
+        RetriesFile, RouteTimeoutsFile, SlowFile, TimeoutsFile, UpstreamFile,
     },
 };
 use crate::base::{
@@ -158,7 +158,20 @@ pub(crate) fn timeouts(file: &TimeoutsFile, defaults: Timeouts) -> Result<Timeou
         connect: time_or(file.connect.as_ref(), defaults.connect)?,
         first_byte: time_or(file.first_byte.as_ref(), defaults.first_byte)?,
         idle: time_or(file.idle.as_ref(), defaults.idle)?,
+        stream: time_or(file.stream.as_ref(), defaults.stream)?,
         whole,
+    })
+}
+
+/// Reads a route's timeouts.
+pub(crate) fn route_timeouts(file: &RouteTimeoutsFile) -> Result<RouteTimeouts, PlanError> {
+    let read = |text: &Option<Text>| text.as_ref().map(time).transpose();
+    Ok(RouteTimeouts {
+        body: read(&file.body)?,
+        first_byte: read(&file.first_byte)?,
+        idle: read(&file.idle)?,
+        stream: read(&file.stream)?,
+        whole: read(&file.whole)?,
     })
 }
 
@@ -171,6 +184,7 @@ pub(crate) fn default_timeouts(
         connect: Duration::from_secs(2),
         first_byte,
         idle: Duration::from_mins(5),
+        stream: Duration::from_hours(1),
         whole: None,
     };
     file.map_or(Ok(defaults), |file| timeouts(file, defaults))

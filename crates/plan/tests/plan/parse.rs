@@ -67,7 +67,7 @@ fn clients_are_bounded_by_default_and_by_the_plan() {
     let client = |text: &str| Plan::parse(text, environment).unwrap().gateway.client;
     let default = client(GOOD);
     assert_eq!(default.head.as_secs(), 60);
-    assert_eq!(default.body.as_secs(), 20);
+    assert_eq!(default.body.as_secs(), 60);
     assert_eq!((default.head_bytes, default.headers), (32 << 10, 100));
     assert_eq!(default.body_bytes, None);
     let bounded = "client: { idle: 5s, body-bytes: 1MiB, head-bytes: 8KiB, headers: 50 }";
@@ -267,6 +267,7 @@ fn upstreams_are_read_with_their_defaults() {
     let times = contracts.timeouts;
     assert_eq!(times.connect.as_millis(), 100);
     assert_eq!((times.first_byte.as_secs(), times.idle.as_secs()), (9, 7));
+    assert_eq!(times.stream.as_secs(), 3600);
     assert_eq!(times.whole.unwrap().as_secs(), 60);
     let breaker = contracts.breaker.as_ref().unwrap();
     assert_eq!(breaker.slow.unwrap().share.to_string(), "80%");
@@ -338,7 +339,7 @@ fn wrong_upstreams_name_the_place_and_the_remedy() {
 
 const LISTENERS: &str = r#"gateway:
   listen: "127.0.0.1:8080"
-  upgraded-idle: 1m
+  timeouts: { stream: 1m }
   listeners:
     - { listen: "unix:/run/banyan.sock", proxy-protocol: true }
     - listen: "0.0.0.0:8443"
@@ -365,8 +366,9 @@ fn with_listeners(from: &str, to: &str) -> Result<Plan, plan::PlanError> {
 
 #[test]
 fn listeners_are_read() {
-    let gateway = with_listeners("", "").unwrap().gateway;
-    assert_eq!(gateway.upgraded_idle.as_secs(), 60);
+    let plan = with_listeners("", "").unwrap();
+    assert_eq!(plan.monolith.timeouts.stream.as_secs(), 60);
+    let gateway = plan.gateway;
     let [unix, secure] = &gateway.listeners[..] else {
         panic!("{:?}", gateway.listeners)
     };
@@ -491,5 +493,21 @@ fn bodies_without_a_length_are_kept_unless_a_route_says_otherwise() {
     assert!(
         wrong.to_string().contains("neither `on` nor `off`"),
         "{wrong}"
+    );
+}
+
+#[test]
+fn nothing_said_is_as_patient_as_nginx_and_a_route_has_its_own_word() {
+    let plan = Plan::parse(GOOD, environment).unwrap();
+    assert_eq!(plan.monolith.timeouts.first_byte.as_secs(), 60);
+    assert_eq!(plan.gateway.client.body.as_secs(), 60);
+    let own = "/api/contracts/*, timeouts: { body: 2m, whole: 5m }";
+    let plan = Plan::parse(&GOOD.replacen("/api/contracts/*", own, 1), environment).unwrap();
+    let timeouts = plan.extractions.values().next().unwrap().routes[0].timeouts;
+    assert_eq!(timeouts.body.unwrap().as_secs(), 120);
+    let over = timeouts.over(plan.monolith.timeouts);
+    assert_eq!(
+        (over.whole.unwrap().as_secs(), over.first_byte.as_secs()),
+        (300, 60)
     );
 }

@@ -33,7 +33,7 @@ use crate::{
 use http::{HeaderValue, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use plan::{MethodKind, Percent};
+use plan::{MethodKind, Percent, RouteTimeouts};
 use protocol::Side;
 use std::rc::Rc;
 
@@ -166,7 +166,7 @@ async fn here(
         body::refuse(parts, body).await;
         return Err(BadOperation::TooLarge.into());
     }
-    match collect(body, BODY_BYTES_MAX, worker.intake()).await? {
+    match collect(body, BODY_BYTES_MAX, worker.intake(&RouteTimeouts::NONE)).await? {
         Collected::Whole(whole, reserved) => Ok((whole, reserved)),
         Collected::Large(begun) => {
             begun.discard().await;
@@ -257,7 +257,7 @@ async fn write_together(
     let Inbound::Collected(whole, reserved) = body else {
         return Outcome::refused(BadOperation::Apart.into());
     };
-    let ready = Ready::here(whole, reserved);
+    let ready = Ready::here(whole, reserved, RouteTimeouts::NONE);
     let client = caller.client(&parts.headers, &parts.uri);
     let admitted = match batch::admit(worker, writes, client, ready.held_bytes).await {
         Ok(admitted) => admitted,

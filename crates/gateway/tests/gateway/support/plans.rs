@@ -10,7 +10,7 @@ pub struct Knobs {
     pub pin_wait: &'static str,
     pub first_byte: &'static str,
     pub upstream_idle: &'static str,
-    pub upgraded_idle: &'static str,
+    pub stream: &'static str,
     pub hold: &'static str,
     pub held_requests: usize,
     pub held_bytes: &'static str,
@@ -30,7 +30,7 @@ impl Default for Knobs {
             pin_wait: "60s",
             first_byte: "60s",
             upstream_idle: "10s",
-            upgraded_idle: "20s",
+            stream: "20s",
             hold: "60s",
             held_requests: 100,
             held_bytes: "1MiB",
@@ -48,7 +48,7 @@ pub fn plan(knobs: Knobs, listen: &str, monolith: SocketAddr, service: SocketAdd
         pin_wait,
         first_byte,
         upstream_idle,
-        upgraded_idle,
+        stream,
         hold,
         held_requests,
         held_bytes,
@@ -68,7 +68,7 @@ gateway:
   pin-wait: {pin_wait}
   first-byte: {first_byte}
   upstream-idle: {upstream_idle}
-  upgraded-idle: {upgraded_idle}
+  timeouts: {{ stream: {stream} }}
   client: {client}
 {gateway}
 extractions:
