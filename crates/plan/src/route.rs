@@ -20,7 +20,8 @@ use std::{cmp::Ordering, fmt};
 pub struct Route {
     /// Paths.
     pub path: PathPattern,
-    /// Methods, upper case; `None` is all.
+    /// Methods, upper case; `None` is all. With GET goes HEAD, which asks for the same
+    /// without its body.
     pub methods: Option<Vec<String>>,
     /// Host; `None` is all.
     pub host: Option<HostPattern>,
@@ -57,10 +58,10 @@ impl Route {
         header: impl Fn(&str, Option<&str>) -> bool,
     ) -> bool {
         self.path.matches(path)
-            && self
-                .methods
-                .as_ref()
-                .is_none_or(|all| all.iter().any(|one| one == method))
+            && self.methods.as_ref().is_none_or(|all| {
+                let is = |one: &String| one == method || (method == "HEAD" && one == "GET");
+                all.iter().any(is)
+            })
             && self
                 .host
                 .as_ref()
@@ -81,8 +82,8 @@ impl Route {
     }
 
     /// Orders the route that counts first: an exact host before `*.host`
-    /// before none, then the more specific path, then the one with methods,
-    /// then the one with more headers, then the one with operations, and of
+    /// before none, then the more specific path, then the one with methods, of those
+    /// the one that says HEAD itself, then the one with more headers, then the one with operations, and of
     /// those the one that spells out more of their names. The rule of the
     /// Kubernetes Gateway API, with parameters between literals and prefixes.
     pub fn by_priority(&self, other: &Self) -> Ordering {
@@ -91,10 +92,15 @@ impl Route {
             Some(HostPattern::Below(suffix)) => (1, usize::MAX - suffix.len()),
             None => (2, 0),
         };
+        let says_head = |route: &Self| {
+            let methods = route.methods.iter().flatten();
+            methods.into_iter().any(|method| method == "HEAD")
+        };
         host(self)
             .cmp(&host(other))
             .then_with(|| self.path.by_specificity(&other.path))
             .then_with(|| self.methods.is_none().cmp(&other.methods.is_none()))
+            .then_with(|| says_head(other).cmp(&says_head(self)))
             .then_with(|| other.headers.len().cmp(&self.headers.len()))
             .then_with(|| match (&self.operations, &other.operations) {
                 (Some(own), Some(other)) => own.by_specificity(other),
@@ -170,6 +176,19 @@ mod tests {
         assert!(with(&[("x-a", "1"), ("x-b", "z")]));
         assert!(!with(&[("x-a", "2"), ("x-b", "z")]));
         assert!(!with(&[("x-a", "1")]));
+    }
+
+    #[test]
+    fn head_goes_with_get_unless_it_is_said_itself() {
+        let of = |method: &str| Route {
+            methods: Some(vec![method.to_owned()]),
+            ..route(None, "/x")
+        };
+        let (get, head) = (of("GET"), of("HEAD"));
+        let matches = |route: &Route, method| route.matches(method, None, "/x", |_, _| false);
+        assert!(matches(&get, "HEAD") && matches(&get, "GET") && !matches(&get, "POST"));
+        assert!(matches(&head, "HEAD") && !matches(&head, "GET"));
+        assert_eq!(head.by_priority(&get), Ordering::Less);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod remote;
 mod window;
 
 use super::{decoration::Decoration, identity::Identity};
+use crate::base::target::canonical;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use local::{Counters, Used};
@@ -172,7 +173,7 @@ impl By {
             // The plan has checked the name.
             LimitBy::Header(name) => name.parse().map_or(Self::Address, Self::Header),
             LimitBy::EachPath => Self::EachPath,
-            LimitBy::Path(path) => Self::Path(path.clone()),
+            LimitBy::Path(path) => Self::Path(canonical(path).into_owned()),
             LimitBy::Everybody => Self::Everybody,
         }
     }
@@ -206,9 +207,9 @@ impl Rule {
             }
             By::EachPath => {
                 piece(b"\0path\0");
-                piece(asking.path.as_bytes());
+                piece(canonical(asking.path).as_bytes());
             }
-            By::Path(path) if path == asking.path => piece(b"\0path"),
+            By::Path(path) if *path == canonical(asking.path) => piece(b"\0path"),
             By::Everybody => piece(b"\0all"),
             _ => {
                 piece(b"\0address\0");

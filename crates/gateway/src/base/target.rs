@@ -86,6 +86,25 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The one text for all spellings of a path that servers read as the same one: for
+/// what is counted by path.
+pub(crate) fn canonical(path: &str) -> Cow<'_, str> {
+    let mut path = match Target::read(path) {
+        Ok(Target { path, lenient }) => lenient.map_or(path, Cow::Owned),
+        // It is refused elsewhere.
+        Err(_) => Cow::Borrowed(path),
+    };
+    while path.len() > 1 && path.ends_with('/') {
+        match &mut path {
+            Cow::Borrowed(path) => *path = &path[..path.len() - 1],
+            Cow::Owned(path) => {
+                path.pop();
+            }
+        }
+    }
+    path
+}
+
 /// Whether a path has one reading at first sight, as nearly all have: letters,
 /// digits and `-`, `_`, `.`, with no `/` or `.` after a `/`.
 fn is_plain(path: &str) -> bool {
@@ -200,6 +219,20 @@ mod tests {
         assert_eq!(lenient("/a%20b").as_deref(), Some("/a b"));
         assert_eq!(lenient("/a;b=c/;/d;e").as_deref(), Some("/a/d"));
         assert_eq!(lenient("/a%3bb").as_deref(), Some("/a"));
+    }
+
+    #[test]
+    fn all_spellings_of_a_path_come_to_one_text() {
+        for raw in [
+            "/a/b", "/a/b/", "/a//b", "/a/b//", "//a/b", "/a%2fb", "/a\\b", "/a/b;x=1", "/a;y/b/",
+            "/%61/b", "/a/b%2F", "/a/b%5c",
+        ] {
+            assert_eq!(canonical(raw), "/a/b", "{raw}");
+        }
+        for raw in ["/", "//", "/;x", "/%2f"] {
+            assert_eq!(canonical(raw), "/", "{raw}");
+        }
+        assert_eq!(canonical("/A/b"), "/A/b");
     }
 
     #[test]

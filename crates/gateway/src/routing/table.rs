@@ -88,6 +88,8 @@ pub(crate) struct Table {
     passthroughs: Vec<Passthrough>,
     /// All routes, the one that counts first at the front.
     ranked: Vec<(Route, Place)>,
+    /// Whether a route is spelled with a `/` at its end.
+    has_slashed: bool,
 }
 
 /// A request whose path belongs to one route here and to another one for a
@@ -143,6 +145,7 @@ impl Table {
             passthroughs.push(other);
         }
         Self {
+            has_slashed: ranked.iter().any(|(route, _)| route.path.ends_in_slash()),
             extractions,
             passthroughs,
             ranked,
@@ -217,29 +220,88 @@ impl Table {
         }
     }
 
+    /// Where a path belongs, with or without a `/` at its end: frameworks serve both as
+    /// one. Where the plan tells them apart, its own spelling counts.
     fn place_of(&self, head: Head<'_>, path: &str) -> RouteMatch {
+        let found = self.matching(head, path);
+        if found.is_whole(self) {
+            return found.into();
+        }
+        let other = match path.strip_suffix('/') {
+            Some("") => return found.into(),
+            Some(shorter) => self.matching(head, shorter),
+            None if self.has_slashed => self.matching(head, &format!("{path}/")),
+            None => return found.into(),
+        };
+        if other.is_before(&found) {
+            other.into()
+        } else {
+            found.into()
+        }
+    }
+
+    /// The routes that match a path as it is written.
+    fn matching(&self, head: Head<'_>, path: &str) -> Matching {
         let header = |name: &str, value: Option<&str>| {
             head.headers
                 .get_all(name)
                 .iter()
                 .any(|given| value.is_none_or(|value| given.as_bytes() == value.as_bytes()))
         };
-        let mut ranks = Vec::new();
-        let mut otherwise = Place::Elsewhere;
+        let mut found = Matching::default();
         for (rank, (route, place)) in self.ranked.iter().enumerate() {
             if !route.matches(head.method, head.host, path, header) {
                 continue;
             }
             if route.operations.is_none() {
-                otherwise = *place;
+                found.otherwise = Some((rank, *place));
                 break;
             }
-            ranks.push(rank);
+            found.ranks.push(rank);
         }
-        if ranks.is_empty() {
-            RouteMatch::Place(otherwise)
+        found
+    }
+}
+
+/// The routes that match a path.
+#[derive(Default)]
+struct Matching {
+    /// Those that own some of the operations there.
+    ranks: Vec<usize>,
+    /// The first one that owns the others.
+    otherwise: Option<(usize, Place)>,
+}
+
+impl Matching {
+    fn first(&self) -> Option<usize> {
+        let otherwise = self.otherwise.map(|(rank, _)| rank);
+        self.ranks.first().copied().or(otherwise)
+    }
+
+    /// Whether the first one is spelled as the path is, and not as the beginning of it.
+    fn is_whole(&self, table: &Table) -> bool {
+        let first = self.first().and_then(|rank| table.ranked.get(rank));
+        first.is_some_and(|(route, _)| route.path.is_whole())
+    }
+
+    /// Whether a route of it counts before those of another one.
+    fn is_before(&self, other: &Self) -> bool {
+        let last = |rank: Option<usize>| rank.unwrap_or(usize::MAX);
+        let otherwise = |found: &Self| last(found.otherwise.map(|(rank, _)| rank));
+        last(self.first()) < last(other.first()) || otherwise(self) < otherwise(other)
+    }
+}
+
+impl From<Matching> for RouteMatch {
+    fn from(found: Matching) -> Self {
+        let otherwise = found.otherwise.map_or(Place::Elsewhere, |(_, place)| place);
+        if found.ranks.is_empty() {
+            Self::Place(otherwise)
         } else {
-            RouteMatch::ByOperation(Box::new(Sharing { ranks, otherwise }))
+            Self::ByOperation(Box::new(Sharing {
+                ranks: found.ranks,
+                otherwise,
+            }))
         }
     }
 }

@@ -45,6 +45,7 @@ mod shared_data;
 mod slow_clients;
 mod smuggling;
 mod socket_handoff;
+mod spellings;
 mod streaming;
 mod stress;
 mod support;

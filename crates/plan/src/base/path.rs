@@ -94,13 +94,29 @@ impl PathPattern {
         }
     }
 
-    /// What stands in a path at a parameter; `None` where the pattern has no
-    /// such one, or does not match.
-    pub fn parameter<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+    /// Whether it stands for single paths only, and not for all below them.
+    pub fn is_whole(&self) -> bool {
         match self {
-            Self::Exact(_) | Self::Below(_) => None,
-            Self::Template(template) => template.parameter(path, name),
+            Self::Exact(_) => true,
+            Self::Below(_) => false,
+            Self::Template(template) => !template.below(),
         }
+    }
+
+    /// Whether it stands for paths that end in `/`, and only for such.
+    pub fn ends_in_slash(&self) -> bool {
+        let last = self.shape().0.pop();
+        self.is_whole() && last == Some(Some("")) && *self != Self::Exact("/".to_owned())
+    }
+
+    /// What stands in a path at a parameter; `None` where the pattern has no
+    /// such one, or does not match. A `/` at the end makes no difference.
+    pub fn parameter<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+        let Self::Template(template) = self else {
+            return None;
+        };
+        let shorter = || template.parameter(path.strip_suffix('/')?, name);
+        template.parameter(path, name).or_else(shorter)
     }
 
     /// Whether it has a parameter of this name.
@@ -200,10 +216,32 @@ mod tests {
         assert_eq!(one.parameter("/t/a/items/7", "tenant"), Some("a"));
         assert_eq!(one.parameter("/t/a/items/7", "id"), Some("7"));
         assert_eq!(one.parameter("/t/a/items/7", "x"), None);
+        assert_eq!(one.parameter("/t/a/items/7/", "id"), Some("7"));
+        assert_eq!(one.parameter("/t/a/items/7//", "id"), None);
         let all = pattern("/t/{tenant}/*");
         assert!(all.matches("/t/a") && all.matches("/t/a/b/c") && !all.matches("/t"));
         assert_eq!(all.to_string(), "/t/{tenant}/*");
         assert_eq!(all.literal_prefix(), "/t");
+    }
+
+    #[test]
+    fn a_pattern_says_what_its_paths_end_in() {
+        for (text, is_whole, ends_in_slash) in [
+            ("/", true, false),
+            ("/a", true, false),
+            ("/a/", true, true),
+            ("/a/*", false, false),
+            ("/{a}", true, false),
+            ("/{a}/", true, true),
+            ("/{a}/*", false, false),
+        ] {
+            let one = pattern(text);
+            assert_eq!(
+                (one.is_whole(), one.ends_in_slash()),
+                (is_whole, ends_in_slash),
+                "{text}"
+            );
+        }
     }
 
     #[test]

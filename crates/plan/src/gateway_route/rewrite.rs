@@ -20,7 +20,12 @@ impl Rewrite {
     /// ([`PathPattern::literal_prefix`](crate::PathPattern::literal_prefix)).
     pub fn apply(&self, stripped: &str, path: &str) -> String {
         let rest = if self.strip {
-            path.strip_prefix(stripped).unwrap_or(path)
+            match path.strip_prefix(stripped) {
+                Some(rest) => rest,
+                // `/x` is another spelling of `/x/`.
+                None if stripped.strip_suffix('/') == Some(path) => "",
+                None => path,
+            }
         } else {
             path
         };

@@ -21,7 +21,7 @@ pub struct RouteFile {
     /// `/x` for exactly this path, `/x/*` for it and all below it, `/x/{id}`
     /// for one more segment.
     pub(crate) path: Text,
-    /// Methods; all when left out.
+    /// Methods; all when left out. With GET goes HEAD.
     #[serde(default)]
     pub(crate) methods: Option<Vec<Text>>,
     /// Host name, or `*.example.org`; all when left out.
