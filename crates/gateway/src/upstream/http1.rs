@@ -134,7 +134,9 @@ impl UpstreamConnection {
     ) -> Result<(Response<IncomingBody>, Self), NoAnswer> {
         let is_head = request.method() == Method::HEAD;
         let connection = &mut *self.connection;
-        connection.sending = Some(Box::new(Sending::new(request)));
+        let sending = Box::new(Sending::new(request));
+        connection.persists &= !sending.is_last();
+        connection.sending = Some(sending);
         match poll_fn(|cx| connection.poll_answer(is_head, cx)).await {
             Ok(response) => Ok((response, self)),
             Err(error) => {

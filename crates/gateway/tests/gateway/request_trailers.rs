@@ -135,6 +135,45 @@ async fn trailers_over_http2_say_no_more_than_heads_may() {
     }
 }
 
+/// A body that is a request to who does not read bodies.
+const SMUGGLED: &str = "GET /internal/admin HTTP/1.1\r\nhost: a\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_follows_a_body_that_an_upstream_may_not_read() {
+    for (method, is_last) in [
+        ("GET", true),
+        ("DELETE", true),
+        ("OPTIONS", true),
+        ("POST", false),
+    ] {
+        // It answers one request of each connection, and reads on.
+        let (upstream, seen) = raw_upstream(ANSWER).await;
+        let gateway = before(upstream, "", "");
+        let mut client = Raw::connect(gateway.local_addr()).await;
+        client
+            .write(&format!(
+                "{method} /other HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{SMUGGLED}",
+                SMUGGLED.len()
+            ))
+            .await;
+        client.until("fine").await;
+        until("the body has come", || {
+            seen.lock().unwrap().ends_with(SMUGGLED.as_bytes())
+        })
+        .await;
+        let got = String::from_utf8(seen.lock().unwrap().clone()).unwrap();
+        let says_so = got.contains("\r\nconnection: close\r\n");
+        assert_eq!(says_so, is_last, "{got}");
+        if is_last {
+            // Anybody's next request has a connection of its own, or no answer.
+            client.read.clear();
+            let next = "POST /next HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
+            client.write(next).await;
+            client.until("fine").await;
+        }
+    }
+}
+
 type Body =
     StreamBody<futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>;
 type Http2 = hyper::client::conn::http2::SendRequest<Body>;

@@ -30,6 +30,8 @@ pub(super) struct Sending {
     body: RequestBody,
     framing: Framing,
     has_begun: bool,
+    /// Whether the upstream is told that no other request follows.
+    is_last: bool,
 }
 
 /// How the upstream learns where the body ends.
@@ -47,7 +49,8 @@ impl Sending {
     pub(super) fn new(request: &mut Request<RequestBody>) -> Self {
         let hint = request.body().size_hint();
         let framing = hint.exact().map_or(Framing::Chunked, Framing::Length);
-        let head = head(request, framing, request.body().may_have_trailers());
+        let is_last = !matches!(framing, Framing::Length(0)) && may_be_ignored(request.method());
+        let head = head(request, framing, is_last);
         let body = match request.body().whole() {
             Some(whole) => RequestBody::Whole(whole),
             None => std::mem::take(request.body_mut()),
@@ -59,6 +62,7 @@ impl Sending {
             body,
             framing,
             has_begun: false,
+            is_last,
         };
         if let (Framing::Length(length), RequestBody::Whole(whole)) = (framing, &mut sending.body) {
             // Head and body in one go.
@@ -67,6 +71,11 @@ impl Sending {
             sending.framing = Framing::Ended;
         }
         sending
+    }
+
+    /// Whether its connection is not to be used again.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_last
     }
 
     /// Whether a byte of it was written.
@@ -182,7 +191,7 @@ impl Sending {
 }
 
 /// A request's head. What says how its body ends is written anew.
-fn head(request: &Request<RequestBody>, framing: Framing, has_trailers: bool) -> BytesMut {
+fn head(request: &Request<RequestBody>, framing: Framing, is_last: bool) -> BytesMut {
     let mut head = BytesMut::with_capacity(USUAL_BYTES);
     head.put_slice(request.method().as_str().as_bytes());
     head.put_u8(b' ');
@@ -190,12 +199,16 @@ fn head(request: &Request<RequestBody>, framing: Framing, has_trailers: bool) ->
     head.put_slice(target.map_or("/", |target| target.as_str()).as_bytes());
     head.put_slice(b" HTTP/1.1\r\n");
     let mut has_length = false;
+    let has_trailers = request.body().may_have_trailers();
     for (name, value) in request.headers() {
         if name == header::CONTENT_LENGTH {
             has_length = true;
         } else if name != header::TRANSFER_ENCODING && (has_trailers || name != header::TRAILER) {
             field(&mut head, name.as_str(), value.as_bytes());
         }
+    }
+    if is_last {
+        head.put_slice(b"connection: close\r\n");
     }
     match framing {
         Framing::Length(0) if !has_length && !means_a_body(request.method()) => {}
@@ -207,6 +220,16 @@ fn head(request: &Request<RequestBody>, framing: Framing, has_trailers: bool) ->
     }
     head.put_slice(CRLF);
     head
+}
+
+/// Whether servers are about that take no body with this method, and what was one for
+/// the next request: RFC 9110, 9.3.1 gives it no meaning. After the last request of a
+/// connection they have none.
+fn may_be_ignored(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
+    )
 }
 
 /// Whether a request without a body says so (RFC 9110, 8.6).
