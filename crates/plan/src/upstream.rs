@@ -125,13 +125,13 @@ impl RouteTimeouts {
 
     /// Those of an upstream, as far as the route says nothing else.
     #[must_use]
-    pub fn over(&self, upstream: Timeouts) -> Timeouts {
+    pub fn over(&self, general: Timeouts) -> Timeouts {
         Timeouts {
-            connect: upstream.connect,
-            first_byte: self.first_byte.unwrap_or(upstream.first_byte),
-            idle: self.idle.unwrap_or(upstream.idle),
-            stream: self.stream.unwrap_or(upstream.stream),
-            whole: self.whole.or(upstream.whole),
+            connect: general.connect,
+            first_byte: self.first_byte.unwrap_or(general.first_byte),
+            idle: self.idle.unwrap_or(general.idle),
+            stream: self.stream.unwrap_or(general.stream),
+            whole: self.whole.or(general.whole),
         }
     }
 }
