@@ -1,15 +1,16 @@
 //! Bodies on their way through.
 
+mod buffers;
 pub(crate) mod collect;
 mod discard;
 mod fault;
+mod pace;
 pub(crate) mod request;
 pub(crate) mod spool;
 pub(crate) mod trailers;
 
-pub(crate) use collect::{
-    BODY_BYTES_MAX, Buffers, Collected, Inbound, Intake, Reserved, collect, refuse,
-};
+pub(crate) use buffers::{Buffers, Reserved};
+pub(crate) use collect::{BODY_BYTES_MAX, Collected, Inbound, Intake, collect, refuse};
 pub(crate) use fault::BodyFault;
 pub(crate) use request::{Conversing, Expecting, Progress, RequestBody, Whole};
 pub(crate) use spool::Spool;

@@ -1,8 +1,10 @@
 //! A client's body as it comes in: read whole within bounds, or away with it.
 
 use super::{
+    buffers::{Buffers, Reserved},
     discard::discard,
     fault::BodyFault,
+    pace::Pace,
     request::{Expecting, RequestBody, Whole},
     spool::{Spool, Spooling},
 };
@@ -10,61 +12,10 @@ use crate::base::{deadline::timeout, hop_by_hop, refusal::Refusal};
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http_body::{Body as _, Frame};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use plan::ClientLimits;
-use std::{cell::Cell, rc::Rc, sync::Arc};
-
-/// How much of the bodies of one worker's requests may be in memory.
-#[derive(Debug)]
-pub(crate) struct Buffers {
-    free: Cell<usize>,
-}
-
-/// A part of [`Buffers`], given back on drop.
-#[derive(Debug)]
-pub(crate) struct Reserved {
-    buffers: Rc<Buffers>,
-    bytes: usize,
-}
-
-impl Buffers {
-    pub(crate) fn new(bytes: usize) -> Rc<Self> {
-        Rc::new(Self {
-            free: Cell::new(bytes),
-        })
-    }
-
-    fn reserve(self: &Rc<Self>) -> Reserved {
-        Reserved {
-            buffers: Rc::clone(self),
-            bytes: 0,
-        }
-    }
-}
-
-impl Reserved {
-    /// Whether there is room for so many more.
-    fn grow(&mut self, bytes: usize) -> bool {
-        let Some(free) = self.buffers.free.get().checked_sub(bytes) else {
-            return false;
-        };
-        self.buffers.free.set(free);
-        self.bytes += bytes;
-        true
-    }
-
-    fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.buffers.free.set(self.buffers.free.get() + bytes);
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
+use std::{future::poll_fn, pin::Pin, rc::Rc, sync::Arc, task::Poll};
+use tokio::time::Instant;
 
 /// Reads the body of a refused request, within bounds; not where the client
 /// waits to be asked for it, since reading it asks.
@@ -114,6 +65,7 @@ pub(crate) struct Begun {
     pub(crate) first: Bytes,
     pub(crate) rest: Incoming,
     pub(crate) reserved: Reserved,
+    pace: Pace,
 }
 
 impl Begun {
@@ -124,6 +76,7 @@ impl Begun {
 
     /// Passes it on as it comes.
     pub(crate) fn stream(self, client: &ClientLimits) -> (RequestBody, Reserved) {
+        self.reserved.arrived();
         let body = RequestBody::stream(self.first, self.rest, client);
         (body, self.reserved)
     }
@@ -137,14 +90,15 @@ impl Begun {
         let Self {
             first,
             mut rest,
-            mut reserved,
+            reserved,
+            mut pace,
         } = self;
         let mut spooling = Spooling::begin(intake.spool).await?;
         let mut length = first.len() as u64;
         spooling.append(first).await?;
         reserved.give_back();
         while !rest.is_end_stream() {
-            let Some(frame) = next(&mut rest, &intake.client).await? else {
+            let Some(frame) = next(&mut rest, &mut pace, &reserved).await? else {
                 break;
             };
             if let Ok(data) = frame.into_data() {
@@ -153,6 +107,7 @@ impl Begun {
                 spooling.append(data).await?;
             }
         }
+        reserved.arrived();
         let body = RequestBody::Spooled(Box::new(spooling.end()));
         Ok((body, reserved))
     }
@@ -164,22 +119,24 @@ pub(crate) async fn collect(
     limit: usize,
     intake: Intake<'_>,
 ) -> Result<Collected, Refusal> {
-    let mut reserved = intake.buffers.reserve();
+    let reserved = intake.buffers.reserve();
     if body.is_end_stream() {
         return Ok(Collected::Whole(Whole::default(), reserved));
     }
+    let mut pace = Pace::new(&intake.client);
     if body.size_hint().lower() > limit as u64 {
         let first = Bytes::new();
         return Ok(Collected::Large(Begun {
             first,
             rest: body,
             reserved,
+            pace,
         }));
     }
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     let mut trailers = None;
-    while let Some(frame) = next(&mut body, &intake.client).await? {
+    while let Some(frame) = next(&mut body, &mut pace, &reserved).await? {
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => {
@@ -204,6 +161,7 @@ pub(crate) async fn collect(
                 first: join(first, &more),
                 rest: body,
                 reserved,
+                pace,
             };
             return Ok(if length > limit {
                 Collected::Large(begun)
@@ -219,16 +177,32 @@ pub(crate) async fn collect(
         bytes: Some(join(first, &more)).filter(|bytes| !bytes.is_empty()),
         trailers: trailers.filter(|trailers| !trailers.is_empty()),
     };
+    reserved.arrived();
     Ok(Collected::Whole(whole, reserved))
 }
 
 /// The next part of a body, in time.
-async fn next(body: &mut Incoming, client: &ClientLimits) -> Result<Option<Frame<Bytes>>, Refusal> {
-    let frame = timeout(client.body, body.frame()).await;
-    let frame = frame.map_err(|_| Refusal::BodyLost)?;
-    frame
+async fn next(
+    body: &mut Incoming,
+    pace: &mut Pace,
+    reserved: &Reserved,
+) -> Result<Option<Frame<Bytes>>, Refusal> {
+    let begun = Instant::now();
+    let part = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Pending if reserved.is_evicted(cx.waker()) => Poll::Ready(Err(Refusal::BodyLost)),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(part) => Poll::Ready(Ok(part)),
+    });
+    let part = timeout(pace.longest(), part).await;
+    let part = part.unwrap_or(Err(Refusal::BodyLost))?;
+    let Some(frame) = part
         .transpose()
-        .map_err(|error| BodyFault::of(&error).refusal())
+        .map_err(|error| BodyFault::of(&error).refusal())?
+    else {
+        return Ok(None);
+    };
+    pace.came(frame.data_ref().map_or(0, Bytes::len), begun.elapsed());
+    Ok(Some(frame))
 }
 
 fn fits(length: u64, client: &ClientLimits) -> Result<(), Refusal> {

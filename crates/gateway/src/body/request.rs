@@ -1,6 +1,8 @@
 //! A request's body on its way to an upstream.
 
-use super::{discard::discard, fault::BodyFault, spool::Spooled, trailers::RequestTrailers};
+use super::{
+    discard::discard, fault::BodyFault, pace::Pace, spool::Spooled, trailers::RequestTrailers,
+};
 use crate::base::deadline::Deadline;
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
@@ -12,7 +14,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -71,9 +72,9 @@ pub(crate) struct Stream {
     room: u64,
     trailers: RequestTrailers,
     /// How long the next part may take; `None` in a conversation.
-    timeout: Option<Duration>,
-    /// Runs while the next part is awaited.
-    waiting: Option<Box<Deadline>>,
+    pace: Option<Pace>,
+    /// Runs while the next part is awaited, and since when that is.
+    waiting: Option<(Box<Deadline>, Instant)>,
 }
 
 /// When the last part of a request was passed on: an upstream cannot answer
@@ -108,7 +109,11 @@ impl RequestBody {
         Self::Stream(Box::new(Stream {
             room: most.saturating_sub(begun.len() as u64),
             trailers: RequestTrailers::default(),
-            timeout: Some(limits.body),
+            pace: Some(if rest.size_hint().exact().is_some() {
+                Pace::new(limits)
+            } else {
+                Pace::steady(limits)
+            }),
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
             progress: Progress(Rc::new(Cell::new(Instant::now()))),
@@ -119,7 +124,7 @@ impl RequestBody {
     /// Waits for each part for as long as it takes.
     pub(crate) fn patiently(mut self) -> Self {
         if let Self::Stream(stream) = &mut self {
-            stream.timeout = None;
+            stream.pace = None;
         }
         self
     }
@@ -187,7 +192,7 @@ impl Stream {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_timeout(cx).map(|fault| Some(Err(fault))),
         };
-        self.waiting = None;
+        let waited = self.waiting.take().map(|(_, since)| since.elapsed());
         self.progress.0.set(Instant::now());
         let frame = match frame {
             Some(Ok(frame)) => frame,
@@ -200,18 +205,24 @@ impl Stream {
                 let passed = self.trailers.passed(trailers);
                 Poll::Ready(passed.map(|trailers| Ok(Frame::trailers(trailers))))
             }
-            Err(frame) => Poll::Ready(Some(self.fits(frame))),
+            Err(frame) => {
+                if let Some(pace) = &mut self.pace {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    pace.came(bytes, waited.unwrap_or_default());
+                }
+                Poll::Ready(Some(self.fits(frame)))
+            }
         }
     }
 
     fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
-        let Some(timeout) = self.timeout else {
+        let Some(pace) = &self.pace else {
             return Poll::Pending;
         };
-        let end = || Instant::now() + timeout;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::new(Deadline::at(end())));
+        let (waiting, _) = self.waiting.get_or_insert_with(|| {
+            let now = Instant::now();
+            (Box::new(Deadline::at(now + pace.longest())), now)
+        });
         Pin::new(waiting).poll(cx).map(|()| BodyFault::Slow)
     }
 

@@ -137,3 +137,23 @@ async fn what_is_too_large_is_refused() {
     }
     assert_eq!(bed.upstream.requests().len(), 4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_drips_is_given_up_though_each_part_is_in_time() {
+    let bed = RawBed::start("{ body: 1s, body-rate: 100KiB }").await;
+    for path in ["/x", "/api/contracts"] {
+        for body in [
+            "content-length: 100000\r\n\r\n",
+            "transfer-encoding: chunked\r\n\r\n186a0\r\n",
+        ] {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\n{body}");
+            let stream = connect(&bed, &head).await;
+            assert_eq!(
+                statuses(&trickle(stream, b"y").await),
+                [408],
+                "{path} {body}"
+            );
+        }
+    }
+    assert_eq!(bed.upstream.requests(), []);
+}

@@ -1,9 +1,9 @@
 //! What a client of the gateway may send, and how slowly: `gateway.client`.
 
-use crate::base::{Located, PlanError, Text, size, time_or};
+use crate::base::{Located, PlanError, Text, size, size_or, time_or};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZeroU64, ops::RangeInclusive, time::Duration};
 
 /// Below it hardly a browser gets through; above it a slow client costs too
 /// much memory.
@@ -24,6 +24,11 @@ pub struct ClientFile {
     /// Longest wait for the next part of a request's body (default 60s).
     #[serde(default)]
     body: Option<Text>,
+    /// Bytes that must come each second (default 1KiB; `0B` for none): `body` is all
+    /// the time that a body may take besides, however many parts it comes in. Not
+    /// for a stream, which says no length and is passed on as it comes.
+    #[serde(default)]
+    body_rate: Option<Text>,
     /// Longest that a connection is kept without a request (default 60s).
     #[serde(default)]
     idle: Option<Text>,
@@ -48,6 +53,8 @@ pub struct ClientLimits {
     pub head: Duration,
     /// How long each part of a body may take to come.
     pub body: Duration,
+    /// How many bytes of a body must come each second.
+    pub body_rate: Option<NonZeroU64>,
     /// How long a connection is kept without a request.
     pub idle: Duration,
     /// How long a client may take nothing of its answer.
@@ -72,6 +79,7 @@ pub(crate) fn resolve(file: &ClientFile) -> Result<ClientLimits, PlanError> {
         head,
         idle,
         body: time_or(file.body.as_ref(), minute)?,
+        body_rate: NonZeroU64::new(size_or(file.body_rate.as_ref(), 1 << 10)?.0),
         write: time_or(file.write.as_ref(), minute)?,
         head_bytes: head_bytes(file.head_bytes.as_ref())?,
         headers: headers(file.headers.as_ref())?,

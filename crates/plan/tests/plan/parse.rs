@@ -70,6 +70,9 @@ fn clients_are_bounded_by_default_and_by_the_plan() {
     assert_eq!(default.body.as_secs(), 60);
     assert_eq!((default.head_bytes, default.headers), (32 << 10, 100));
     assert_eq!(default.body_bytes, None);
+    assert_eq!(default.body_rate.unwrap().get(), 1024);
+    let any = client(&GOOD.replace("workers: 2", "client: { body-rate: 0B }"));
+    assert_eq!(any.body_rate, None);
     let bounded = "client: { idle: 5s, body-bytes: 1MiB, head-bytes: 8KiB, headers: 50 }";
     let bounded = client(&GOOD.replace("workers: 2", bounded));
     // A head has no more time than a connection without one.
