@@ -19,6 +19,7 @@ pub(crate) mod instance;
 mod instance_health;
 pub(crate) mod loads;
 pub(crate) mod local;
+pub(crate) mod own_connections;
 pub(crate) mod pool;
 pub(crate) mod report;
 pub(crate) mod response_body;

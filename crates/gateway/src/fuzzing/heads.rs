@@ -67,7 +67,7 @@ pub fn key(bytes: &[u8]) {
         peer: &peer,
         admission: &admission,
         tokens: None,
-        tunnel: None,
+        connection: None,
     };
     let client = caller.client(&headers, &uri);
     let pattern = PathPattern::parse("/api/{id}/*").ok();

@@ -1,8 +1,14 @@
 //! Who a request comes from, and what its answer tells them of their writes.
 
-use super::{read_your_writes::response_tokens::ResponseTokens, tunnel::TunnelSlot};
-use crate::{access::Admission, base::peer::Peer, selection::cohort_key::KeyInput};
+use super::{
+    client_connection::ClientConnection, read_your_writes::response_tokens::ResponseTokens,
+};
+use crate::{
+    access::Admission, base::peer::Peer, selection::cohort_key::KeyInput,
+    upstream::own_connections::OwnConnections,
+};
 use http::{HeaderMap, Uri};
+use std::rc::Rc;
 
 /// What is known of a request's client.
 #[derive(Clone, Copy)]
@@ -33,11 +39,17 @@ pub(crate) struct Caller<'a> {
     pub(crate) admission: &'a Admission,
     /// `None` where nobody will be answered.
     pub(crate) tokens: Option<&'a ResponseTokens>,
-    /// Where an upgrade leaves its tunnel; `None` where nobody would take it up.
-    pub(crate) tunnel: Option<&'a TunnelSlot>,
+    /// What its connection keeps, of HTTP/1: an upgrade's tunnel, and connections to
+    /// upstreams that are its own.
+    pub(crate) connection: Option<&'a ClientConnection>,
 }
 
 impl<'a> Caller<'a> {
+    /// The upstream connections that are its own.
+    pub(crate) fn own(self) -> Option<&'a Rc<OwnConnections>> {
+        self.connection.map(|connection| &connection.own)
+    }
+
     /// With the head of its request.
     pub(crate) fn client(self, headers: &'a HeaderMap, uri: &'a Uri) -> Client<'a> {
         Client {

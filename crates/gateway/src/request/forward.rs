@@ -15,6 +15,7 @@ use crate::{
         failure::Failure,
         http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
         local::Local,
+        own_connections::{OwnConnections, Return},
         response_body::ResponseBody,
         retry::{Ending, RetryAfter, pause},
         upstreams::{Upstream, count},
@@ -31,8 +32,31 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// When a request began, and how long what may take.
-type Times = (Instant, Timeouts);
+/// How a request is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) sends: Sends,
+    /// How long it is waited for when the plan's time is over.
+    pub(crate) linger: Option<Duration>,
+    pub(crate) timeouts: &'a RouteTimeouts,
+    /// The connections that are its client's own.
+    pub(crate) own: Option<&'a Rc<OwnConnections>>,
+}
+
+/// The same to an upstream.
+#[derive(Clone, Copy)]
+struct Trying<'a> {
+    begun: Instant,
+    timeouts: Timeouts,
+    sends: Sends,
+    own: Option<&'a Rc<OwnConnections>>,
+}
+
+impl Trying<'_> {
+    fn returns<A, B>(&self, is_own: bool, asked: &Request<A>, answered: &Response<B>) -> Return {
+        Return::of(self.own, is_own, asked.headers(), answered.headers())
+    }
+}
 
 /// A try that got no answer.
 struct Missed {
@@ -49,14 +73,19 @@ pub(crate) async fn forward(
     worker: &Worker,
     index: UpstreamIndex,
     request: &mut Request<RequestBody>,
-    sends: Sends,
-    linger: Option<Duration>,
-    route: &RouteTimeouts,
+    terms: Terms<'_>,
 ) -> Result<Response<ResponseBody>, Failure> {
     let begun = Instant::now();
     let local = worker.upstreams.get(index);
     let upstream = &local.upstream;
-    let timeouts = route.over(upstream.timeouts);
+    let linger = terms.linger;
+    let timeouts = terms.timeouts.over(upstream.timeouts);
+    let trying = Trying {
+        begun,
+        timeouts,
+        sends: terms.sends,
+        own: terms.own,
+    };
     let mut permit = match local.pass(begun.into_std()) {
         Ok(permit) => permit,
         Err(after) => return Err(Failure::NotSent(breaker_open(after))),
@@ -64,14 +93,7 @@ pub(crate) async fn forward(
     let progress = request.body().progress();
     let place = Cell::new(0);
     // Made in its place: a future that is moved is kept twice.
-    let mut answer = pin!(tries(
-        worker,
-        local,
-        request,
-        sends,
-        (begun, timeouts),
-        &place
-    ));
+    let mut answer = pin!(tries(worker, local, request, trying, &place));
     let patient = first_byte(timeouts, begun, progress.as_ref(), answer.as_mut());
     let mut ended = patient.await;
     if ended.is_none() {
@@ -109,8 +131,13 @@ pub(crate) async fn beside(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let local = worker.upstreams.get(index);
     let chosen = local.choose(&worker.upstreams.random, Tried::default());
-    let times = (Instant::now(), local.upstream.timeouts);
-    let asked = try_once(local, chosen, request, Sends::Again, times);
+    let trying = Trying {
+        begun: Instant::now(),
+        timeouts: local.upstream.timeouts,
+        sends: Sends::Again,
+        own: None,
+    };
+    let asked = try_once(local, chosen, request, trying);
     asked.await.map_err(|missed| missed.refusal)
 }
 
@@ -130,8 +157,7 @@ async fn tries(
     worker: &Worker,
     local: &Local,
     request: &mut Request<RequestBody>,
-    sends: Sends,
-    times: Times,
+    trying: Trying<'_>,
     place: &Cell<usize>,
 ) -> Result<Response<ResponseBody>, Failure> {
     let (upstream, random) = (&local.upstream, &worker.upstreams.random);
@@ -141,10 +167,12 @@ async fn tries(
     let (mut tried, mut was_sent) = (Tried::default(), false);
     let mut attempt = 1;
     loop {
-        let chosen = local.choose(random, tried);
+        let own = trying.own.filter(|_| attempt == 1);
+        let own = own.and_then(|own| own.instance(&local.pool));
+        let chosen = own.unwrap_or_else(|| local.choose(random, tried));
         place.set(chosen);
         tried.add(chosen);
-        let (ended, ending, outcome) = match try_once(local, chosen, request, sends, times).await {
+        let (ended, ending, outcome) = match try_once(local, chosen, request, trying).await {
             Ok(response) => {
                 if !is_gateway_error(response.status()) {
                     upstream.succeeded(chosen);
@@ -171,7 +199,7 @@ async fn tries(
             }
         };
         upstream.failed(chosen);
-        if to_same_side(sends, outcome) == SameSide::GivenUp {
+        if to_same_side(trying.sends, outcome) == SameSide::GivenUp {
             return ended;
         }
         let Some(pause) = pause(&upstream.retries, attempt, ending, random.next()) else {
@@ -195,23 +223,29 @@ async fn try_once(
     local: &Local,
     chosen: usize,
     request: &mut Request<RequestBody>,
-    sends: Sends,
-    times: Times,
+    trying: Trying<'_>,
 ) -> Result<Response<ResponseBody>, Missed> {
-    let (upstream, begun) = (&local.upstream, times.0);
+    let Trying { begun, sends, .. } = trying;
+    let upstream = &local.upstream;
     request.body_mut().restrict(&upstream.trailers);
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
-        return Box::pin(multiplexed(local, chosen, request, times)).await;
+        return Box::pin(multiplexed(local, chosen, request, trying)).await;
     }
+    let own = trying.own.and_then(|own| own.take(&local.pool, chosen));
+    let is_own = own.is_some();
     let kept = match sends {
+        _ if is_own => own,
         Sends::Again => local.pool.take(chosen, begun.into_std()),
         Sends::Once => local.pool.take_fresh(chosen, begun.into_std()).await,
     };
     let mut was_sent = false;
     if let Some(connection) = kept {
         match connection.exchange(request).await {
-            Ok((response, connection)) => return answer(local, response, connection, times),
+            Ok((response, connection)) => {
+                let returns = trying.returns(is_own, request, &response);
+                return answer(local, response, connection, trying, returns);
+            }
             Err(none) => {
                 let attempt = if none.is_unsent {
                     Attempt::KeptUnsent
@@ -227,7 +261,7 @@ async fn try_once(
             }
         }
     }
-    let (busy, timeouts) = (local.pool.busy(chosen), times.1);
+    let (busy, timeouts) = (local.pool.busy(chosen), trying.timeouts);
     let found = &upstream.instances[chosen];
     // Seldom, and large.
     let connecting = Box::pin(UpstreamConnection::connect(
@@ -247,7 +281,10 @@ async fn try_once(
         }
     };
     match connection.exchange(request).await {
-        Ok((response, connection)) => answer(local, response, connection, times),
+        Ok((response, connection)) => {
+            let returns = trying.returns(false, request, &response);
+            answer(local, response, connection, trying, returns)
+        }
         Err(none) if none.is_unsent => {
             tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
             Err(Missed {
@@ -265,8 +302,11 @@ async fn multiplexed(
     local: &Local,
     chosen: usize,
     request: &mut Request<RequestBody>,
-    (begun, timeouts): Times,
+    trying: Trying<'_>,
 ) -> Result<Response<ResponseBody>, Missed> {
+    let Trying {
+        begun, timeouts, ..
+    } = trying;
     let upstream = &local.upstream;
     // It is used up, and so leaves a copy: also what is sent once may be sent
     // elsewhere, where nothing of it has reached this upstream.
@@ -323,7 +363,8 @@ fn answer(
     local: &Local,
     response: Response<IncomingBody>,
     connection: UpstreamConnection,
-    (begun, timeouts): Times,
+    trying: Trying<'_>,
+    returns: Return,
 ) -> Result<Response<ResponseBody>, Missed> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let name = &local.upstream.name;
@@ -335,8 +376,8 @@ fn answer(
         });
     }
     let pool = Rc::clone(&local.pool);
-    let body_timeout = BodyTimeout::new(begun, timeouts, &response);
-    Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout)))
+    let body_timeout = BodyTimeout::new(trying.begun, trying.timeouts, &response);
+    Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout, returns)))
 }
 
 /// Whether an answer says that it does not come from who was asked.

@@ -5,7 +5,7 @@ use super::{
     addressing::origin_form,
     buffering,
     caller::Caller,
-    forward::forward,
+    forward::{Terms, forward},
     outcome::Outcome,
     read_your_writes::wait::Wait,
     replayable::{Repeatable, is_idempotent},
@@ -81,7 +81,13 @@ pub(crate) async fn to(
         Err(refusal) => return Outcome::refused(refusal),
     };
     let Repeatable { request, sends, .. } = &mut request;
-    let answer = forward(worker, upstream, request, *sends, None, timeouts).await;
+    let terms = Terms {
+        sends: *sends,
+        linger: None,
+        timeouts,
+        own: caller.own(),
+    };
+    let answer = forward(worker, upstream, request, terms).await;
     let outcome = Outcome::at(upstream.side(), answer.map_err(Failure::refusal));
     match keeping {
         None => outcome,

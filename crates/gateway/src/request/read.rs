@@ -4,7 +4,7 @@ use super::{
     buffering,
     caller::{Caller, Client},
     choose::decided,
-    forward::{forward, side_result},
+    forward::{Terms, forward, side_result},
     outcome::Outcome,
     read_your_writes::wait::Wait,
     replayable::Repeatable,
@@ -101,7 +101,7 @@ async fn ask(
 ) -> Outcome {
     // Asked before: what is passed on as it comes is used up.
     let is_here = request.body().is_whole();
-    let answer = send(worker, route, side, request, *sends).await;
+    let answer = send(worker, route, side, request, *sends, caller).await;
     let result = side_result(&answer);
     let answer = answer.map_err(Failure::refusal);
     if !resend::read_to_owner(*sends, is_here, (side, owner), result) {
@@ -136,7 +136,7 @@ async fn ask_owner(
             return Outcome::refused(refusal);
         }
     }
-    let answer = send(worker, route, owner, request, sends).await;
+    let answer = send(worker, route, owner, request, sends, caller).await;
     Outcome::at(owner, answer.map_err(Failure::refusal))
 }
 
@@ -175,8 +175,15 @@ async fn send(
     side: Side,
     request: &mut Request<RequestBody>,
     sends: Sends,
+    caller: Caller<'_>,
 ) -> Result<Response<ResponseBody>, Failure> {
     let upstream = worker.config.table.upstream(route.extraction, side);
     let timeouts = &worker.config.table.entry(route.extraction).routes[route.route].timeouts;
-    forward(worker, upstream, request, sends, None, timeouts).await
+    let terms = Terms {
+        sends,
+        linger: None,
+        timeouts,
+        own: caller.own(),
+    };
+    forward(worker, upstream, request, terms).await
 }

@@ -15,7 +15,7 @@ use crate::{
     base::{hop_by_hop, index::Place, peer::Peer, refusal::Refusal, target::BadTarget},
     body::{self, Inbound},
     observe::labels::{code_label, method_label},
-    request::{canary, observed::Observed, tunnel::TunnelSlot},
+    request::{canary, client_connection::ClientConnection, observed::Observed},
     routing::table::RouteMatch,
     state::{recorder::Kind, worker::Worker},
     upstream::response_body::ResponseBody,
@@ -29,7 +29,7 @@ use std::{rc::Rc, time::Instant};
 pub(crate) async fn serve(
     worker: &Rc<Worker>,
     peer: &Peer,
-    tunnel: Option<&TunnelSlot>,
+    connection: Option<&ClientConnection>,
     parts: &mut Parts,
     body: Incoming,
 ) -> Response<ResponseBody> {
@@ -67,7 +67,7 @@ pub(crate) async fn serve(
                 seen,
                 correlation: &correlation,
                 tokens: &tokens,
-                tunnel,
+                connection,
                 observed: &observed,
             };
             let passed = Box::pin(routing::pass(worker, peer, arrived)).await;
@@ -99,7 +99,7 @@ pub(crate) async fn serve(
                         peer,
                         admission: &admission,
                         tokens: Some(&tokens),
-                        tunnel,
+                        connection,
                     };
                     observed.introduce(&mut parts.headers);
                     let outcome = if let Some(asked) = upgrade {

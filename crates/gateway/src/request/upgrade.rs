@@ -32,7 +32,7 @@ use crate::{
     transport::socket::Wire,
     upstream::{
         balance::Tried, body_timeout::BodyTimeout, failure::Failure, http1::UpstreamConnection,
-        response_body::ResponseBody,
+        own_connections::Return, response_body::ResponseBody,
     },
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
@@ -105,10 +105,10 @@ pub(crate) async fn upgrade(
         Some(Ok(UpgradeAnswer::Declined(response))) => Ok(response),
         Some(Ok(UpgradeAnswer::Switched(response, upstream))) => {
             let chosen = response.headers().get(header::UPGRADE);
-            match caller.tunnel {
-                Some(slot) if chosen.is_some_and(|chosen| is_one_of(chosen, &protocol)) => {
+            match caller.connection {
+                Some(connection) if chosen.is_some_and(|chosen| is_one_of(chosen, &protocol)) => {
                     let silence = timeouts.stream;
-                    slot.leave(Tunnel {
+                    connection.tunnel.leave(Tunnel {
                         upstream,
                         grant,
                         silence,
@@ -202,8 +202,9 @@ async fn exchange(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let body_timeout = BodyTimeout::new(begun, timeouts, &response);
         let pool = Rc::clone(&local.pool);
-        let response =
-            response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout));
+        let response = response.map(|body| {
+            ResponseBody::upstream(body, connection, pool, body_timeout, Return::Nobody)
+        });
         return Ok(UpgradeAnswer::Declined(response));
     }
     let response = response.map(|_none| ResponseBody::empty());

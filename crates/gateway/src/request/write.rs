@@ -16,7 +16,7 @@ use super::{
     buffering,
     caller::{Caller, Client},
     choose::choosing,
-    forward::{SeenThrough, first_byte, forward},
+    forward::{SeenThrough, Terms, first_byte, forward},
     outcome::Outcome,
     read_your_writes::wait::Wait,
     replayable::{self, is_idempotent},
@@ -279,10 +279,15 @@ async fn try_to_send(
     let begun = Instant::now();
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
     let seen_through = SeenThrough::new({
-        let worker = Rc::clone(worker);
+        let (worker, own) = (Rc::clone(worker), caller.own().cloned());
         async move {
-            let linger = Some(LINGER);
-            let answer = forward(&worker, index, &mut request, sends, linger, &timeouts).await;
+            let terms = Terms {
+                sends,
+                linger: Some(LINGER),
+                timeouts: &timeouts,
+                own: own.as_ref(),
+            };
+            let answer = forward(&worker, index, &mut request, terms).await;
             if let Err(Failure::NotSent(refusal)) = answer {
                 return Err(Unsent {
                     refusal,

@@ -6,7 +6,7 @@ use crate::{
         deadline::{Timer, timeout},
         peer::{Peer, Scheme},
     },
-    request::{serve::serve, tunnel::TunnelSlot},
+    request::{client_connection::ClientConnection, serve::serve},
     state::{
         connections::{ConnectionEntry, Connections},
         worker::Current,
@@ -233,10 +233,10 @@ async fn begin_plainly(
 /// This is the one place where HTTP/1's bytes come in, through a validator that
 /// comes off at the upgrade.
 async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wire: Wire) {
-    let tunnel = Rc::new(TunnelSlot::default());
+    let lasting = Rc::new(ClientConnection::default());
     let service = service_fn(|request: Request<Incoming>| {
         let (worker, peer) = (current.get(), Rc::clone(&peer));
-        let tunnel = Rc::clone(&tunnel);
+        let lasting = Rc::clone(&lasting);
         let (mut parts, body) = request.into_parts();
         // Boxed: an idle connection does not keep the room that a request needs.
         // Made in the box, not copied there: each KiB would be one that misses
@@ -244,7 +244,7 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
         // further down, and what is moved on is passed by reference.
         let place = Box::new_uninit();
         let answering = async move {
-            let mut response = serve(&worker, &peer, Some(&tunnel), &mut parts, body).await;
+            let mut response = serve(&worker, &peer, Some(&lasting), &mut parts, body).await;
             if !connections.are_open() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
@@ -282,7 +282,7 @@ async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wir
         tracing::debug!(client = ?peer.address, %error, "client connection ended");
         return;
     }
-    if let Some(tunnel) = tunnel.take() {
+    if let Some(tunnel) = lasting.tunnel.take() {
         let http1::Parts { io, read_buf, .. } = connection.into_parts();
         // No transport left: the validator has refused bytes that were neither
         // HTTP nor sent after the upgrade was answered.

@@ -125,7 +125,7 @@ pub(crate) fn explain(
         peer: &peer,
         admission: &admission,
         tokens: None,
-        tunnel: None,
+        connection: None,
     };
     let client = caller.client(&parts.headers, &parts.uri);
     let (to, mut why) = match touched[..] {

@@ -4,6 +4,7 @@ use super::{
     body_timeout::{BodyTimeout, Cut},
     cache::Tee,
     http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
+    own_connections::Return,
     pool::Pool,
 };
 use crate::body::trailers::checked;
@@ -52,7 +53,7 @@ pub(crate) struct PassingStream {
 /// the connection goes back to the pool.
 pub(crate) struct Passing {
     body: IncomingBody,
-    connection: Option<UpstreamConnection>,
+    connection: Option<(UpstreamConnection, Return)>,
     pool: Rc<Pool>,
     body_timeout: BodyTimeout,
     failure: Postponed,
@@ -91,10 +92,11 @@ impl ResponseBody {
         connection: UpstreamConnection,
         pool: Rc<Pool>,
         body_timeout: BodyTimeout,
+        returns: Return,
     ) -> Self {
         Self::Upstream(Passing {
             body,
-            connection: Some(connection),
+            connection: Some((connection, returns)),
             pool,
             body_timeout,
             failure: Postponed::default(),
@@ -113,8 +115,8 @@ impl ResponseBody {
 
 impl Passing {
     fn give_back(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.give_back(connection);
+        if let Some((connection, returns)) = self.connection.take() {
+            returns.give_back(&self.pool, connection);
         }
         if let Some(tee) = self.tee.take() {
             (*tee).finish();
@@ -221,7 +223,7 @@ impl Body for ResponseBody {
             return Poll::Ready(Some(Err(error)));
         }
         let frame = match &mut passing.connection {
-            Some(connection) => connection.poll_frame(&mut passing.body, cx),
+            Some((connection, _)) => connection.poll_frame(&mut passing.body, cx),
             None => Poll::Ready(None),
         };
         checked(passing.watched(frame, cx))

@@ -29,6 +29,7 @@ mod listeners;
 mod memory;
 mod observe;
 mod operations;
+mod own_connections;
 mod own_writes;
 mod pages;
 mod peers;

@@ -2,7 +2,7 @@
 //! asked before the body is read, where the answer does not depend on it.
 
 use super::batch;
-use crate::request::{choose, dispatch, tunnel::TunnelSlot};
+use crate::request::{choose, client_connection::ClientConnection, dispatch};
 use crate::{
     access::{self, Admission},
     base::{bad_operation::BadOperation, index::Place, peer::Peer, refusal::Refusal},
@@ -46,7 +46,7 @@ pub(crate) struct Arrived<'a> {
     pub(crate) correlation: &'a HeaderValue,
     /// What its answer will tell.
     pub(crate) tokens: &'a ResponseTokens,
-    pub(crate) tunnel: Option<&'a TunnelSlot>,
+    pub(crate) connection: Option<&'a ClientConnection>,
     pub(crate) observed: &'a Observed<'a>,
 }
 
@@ -85,7 +85,7 @@ async fn admitted(
         seen,
         correlation,
         tokens,
-        tunnel,
+        connection,
         observed,
     } = arrived;
     let (table, access) = (&worker.config.table, &worker.config.access);
@@ -140,7 +140,7 @@ async fn admitted(
         peer,
         admission: &passed.admission,
         tokens: Some(tokens),
-        tunnel,
+        connection,
     };
     Ok(match (upgrade, &touched[..]) {
         (Some(asked), _) => upgrade::upgrade(worker, caller, &all, asked, parts).await,

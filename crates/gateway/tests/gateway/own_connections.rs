@@ -1,0 +1,118 @@
+//! Upstream connections that are one client's own, since they were let in (NTLM).
+
+use crate::support::*;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// Lets in connections: who has said `NTLM name` over one is that name for all that
+/// comes over it later. Also counts them.
+async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(converse(stream));
+        }
+    });
+    (address, count)
+}
+
+async fn converse(mut stream: TcpStream) {
+    let (mut part, mut name) = (vec![0; 4096], None);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let length = stream.read(&mut part).await.unwrap_or(0);
+            if length == 0 {
+                return;
+            }
+            head.push_str(std::str::from_utf8(&part[..length]).unwrap());
+        }
+        let mut lines = head.lines();
+        if let Some(said) = lines.find_map(|line| line.strip_prefix("authorization: NTLM ")) {
+            name = Some(said.to_owned());
+        }
+        let answer = match &name {
+            None if head.starts_with("GET /open") => {
+                "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nnobody".to_owned()
+            }
+            None => "HTTP/1.1 401 No\r\nwww-authenticate: NTLM\r\ncontent-length: 4\r\n\r\nwho?"
+                .to_owned(),
+            Some(name) => {
+                let length = name.len();
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{name}")
+            }
+        };
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn ask(client: &mut Client, path: &str, token: Option<&str>) -> String {
+    let mut request = build("GET", path, None, "");
+    if let Some(token) = token {
+        let token = format!("NTLM {token}");
+        let headers = request.headers_mut();
+        headers.insert("authorization", token.parse().unwrap());
+    }
+    client.request(request).await.unwrap().body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_let_in_is_nobody_elses() {
+    let (upstream, connections) = server().await;
+    for path in ["/x", "/api/contracts"] {
+        let knobs = Knobs {
+            workers: 1,
+            ..Knobs::default()
+        };
+        let gateway = between(knobs, upstream, upstream);
+        let before = connections.load(Ordering::SeqCst);
+        let mut alice = Client::connect(gateway.local_addr()).await;
+        let mut bob = Client::connect(gateway.local_addr()).await;
+        assert_eq!(ask(&mut alice, path, None).await, "who?");
+        assert_eq!(ask(&mut alice, path, Some("alice")).await, "alice");
+        for _ in 0..3 {
+            assert_eq!(ask(&mut bob, path, None).await, "who?", "{path}");
+            // The connection that was let in is still hers.
+            assert_eq!(ask(&mut alice, path, None).await, "alice", "{path}");
+        }
+        assert_eq!(ask(&mut bob, path, Some("bob")).await, "bob");
+        assert_eq!(ask(&mut alice, path, None).await, "alice");
+        // One each.
+        assert_eq!(connections.load(Ordering::SeqCst) - before, 2);
+        // Nobody gets them when their clients go.
+        drop((alice, bob));
+        let mut carol = Client::connect(gateway.local_addr()).await;
+        assert_eq!(ask(&mut carol, path, None).await, "who?");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_being_asked_for_counts_too() {
+    let (upstream, _) = server().await;
+    let knobs = Knobs {
+        workers: 1,
+        ..Knobs::default()
+    };
+    let gateway = between(knobs, upstream, upstream);
+    let mut alice = Client::connect(gateway.local_addr()).await;
+    let mut bob = Client::connect(gateway.local_addr()).await;
+    assert_eq!(ask(&mut bob, "/open", None).await, "nobody");
+    assert_eq!(ask(&mut alice, "/x", Some("alice")).await, "alice");
+    assert_eq!(ask(&mut bob, "/open", None).await, "nobody");
+    assert_eq!(ask(&mut alice, "/open", None).await, "alice");
+}
