@@ -19,7 +19,7 @@ async fn ask(bed: &RawBed, answer: &[u8]) -> Vec<u8> {
 async fn a_malformed_head_of_an_answer_is_502() {
     let bed = RawBed::start("{}").await;
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(100_000));
-    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(501));
     for answer in [
         "",
         "garbage\r\n\r\n",
@@ -105,7 +105,9 @@ async fn an_answer_that_breaks_off_never_looks_whole() {
         "transfer-encoding: chunked\r\n\r\n4\r\nfine!\r\n0\r\n\r\n",
         "transfer-encoding: chunked\r\n\r\n+4\r\nfine\r\n0\r\n\r\n",
         "transfer-encoding: chunked\r\n\r\n10000000000000004\r\nfine\r\n0\r\n\r\n",
-        "transfer-encoding: chunked\r\n\r\n4\nfine\n0\n\n",
+        "transfer-encoding: chunked\r\n\r\n4\rfine\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n 4\r\nfine\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n4 \0\r\nfine\r\n0\r\n\r\n",
     ] {
         let got = ask(&bed, format!("HTTP/1.1 200 OK\r\n{body}").as_bytes()).await;
         let (whole, _) = messages(&got);
@@ -114,6 +116,28 @@ async fn an_answer_that_breaks_off_never_looks_whole() {
             "{body:?} gave {}",
             String::from_utf8_lossy(&got)
         );
+    }
+}
+
+/// What nginx passes, and what has one reading.
+#[tokio::test(flavor = "multi_thread")]
+async fn careless_answers_pass() {
+    let bed = RawBed::start("{}").await;
+    let chunked = "transfer-encoding: chunked\r\n";
+    let many = format!("{}content-length: 4\r\n\r\nfine", "x: y\r\n".repeat(300));
+    for answer in [
+        format!("HTTP/1.1 200 OK\r\n{chunked}\r\n4 \r\nfine\r\n0  \r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{chunked}\r\n4\t;any \"thing\r\nfine\r\n0\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{chunked}\r\n4\nfine\n0\n\n"),
+        "HTTP/1.1 200 OK\ncontent-length: 4\n\nfine".to_owned(),
+        format!("HTTP/1.0 200 OK\r\n{chunked}\r\n4\r\nfine\r\n0\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{many}"),
+    ] {
+        let got = ask(&bed, answer.as_bytes()).await;
+        let (all, rest) = messages(&got);
+        assert_eq!((all.len(), rest), (1, &b""[..]), "{answer:.80}");
+        assert!(all[0].first.contains(" 200 "), "{answer:.80}");
+        assert_eq!(all[0].body, b"fine", "{answer:.80}");
     }
 }
 

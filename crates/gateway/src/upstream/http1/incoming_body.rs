@@ -133,7 +133,7 @@ impl Chunks {
                     let Some(line) = whole_line(read)? else {
                         return Ok(Taken::More);
                     };
-                    let (size, length) = (line::chunk(line::content(line)?)?, line.len());
+                    let (size, length) = (size(line)?, line.len());
                     read.advance(length);
                     *self = match size {
                         0 => Self::Trailers,
@@ -150,18 +150,35 @@ impl Chunks {
                     }
                     return Ok(Taken::Part(part));
                 }
-                Self::DataEnd => match read.get(..2) {
-                    None => return Ok(Taken::More),
-                    Some(b"\r\n") => {
-                        read.advance(2);
-                        *self = Self::Size;
-                    }
-                    Some(_) => return Err(Malformed::ChunkEnd),
-                },
+                Self::DataEnd => {
+                    let end = match read[..] {
+                        [b'\n', ..] => 1,
+                        [b'\r', b'\n', ..] => 2,
+                        [] | [b'\r'] => return Ok(Taken::More),
+                        _ => return Err(Malformed::ChunkEnd),
+                    };
+                    read.advance(end);
+                    *self = Self::Size;
+                }
                 Self::Trailers => return trailers(read),
             }
         }
     }
+}
+
+/// The size in a line that ends with a line feed, with a carriage return before it or
+/// without. What follows a space or a semicolon means nothing here: servers pad sizes,
+/// nginx passes that, and there is no other place where such a line could end.
+fn size(line: &[u8]) -> Result<u64, Malformed> {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let is_after = |byte: &u8| matches!(byte, b' ' | b'\t' | b';');
+    let digits = text.iter().position(is_after).unwrap_or(text.len());
+    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    if text[digits..].iter().any(is_control) {
+        return Err(Malformed::Control);
+    }
+    line::chunk(&text[..digits])
 }
 
 /// The line of a chunk's size, with its end.
