@@ -26,6 +26,12 @@ const TABLES: &str = "select l.pid, x.transactionid, \
       and l.database = (select oid from pg_database where datname = current_database()) \
     group by 1, 2";
 
+/// What changes a table takes it.
+const OF_MIGRATIONS: &str = "AccessExclusiveLock ";
+
+/// So much of a statement is looked at for its first word.
+const QUERY_MAX: i32 = 1000;
+
 /// Named at most.
 const NAMED_MAX: usize = 3;
 
@@ -36,7 +42,8 @@ fn describing(held: &str) -> String {
             coalesce(a.datname, p.database)::text, p.gid, \
             extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8, \
             coalesce(a.backend_type = 'autovacuum worker', false), \
-            coalesce(a.query like '%(to prevent wraparound)%', false), h.holds \
+            coalesce(a.query like '%(to prevent wraparound)%', false), h.holds, \
+            left(a.query, {QUERY_MAX}), a.state like 'idle%' \
          from ({held}) h left join pg_stat_activity a on a.pid = h.pid \
          left join pg_prepared_xacts p on h.pid is null and p.transaction = h.transactionid \
          where h.pid is distinct from pg_backend_pid() and (a.pid is not null or p.gid is not null) \
@@ -57,6 +64,82 @@ struct Holder {
     wraparound: bool,
     /// A lock on a table, where it is one.
     holds: Option<String>,
+    /// Its statement, or the last one, as far as it is shown.
+    query: Option<String>,
+    /// Whether it is between two statements.
+    idles: bool,
+}
+
+impl Holder {
+    /// What it does, by the first word of its statement: what follows may hold
+    /// values.
+    fn does(&self) -> String {
+        let word = self.query.as_deref().and_then(first_word);
+        match (word, self.idles) {
+            (Some(word), false) => format!(", at {word}"),
+            (Some(word), true) => format!(", idle since {word}"),
+            (None, true) => ", idle".to_owned(),
+            (None, false) => String::new(),
+        }
+    }
+}
+
+/// First words of statements; any other may be anything, and is not told.
+const WORDS: &[&str] = &[
+    "ALTER",
+    "ANALYZE",
+    "BEGIN",
+    "CALL",
+    "CLUSTER",
+    "COMMENT",
+    "COMMIT",
+    "COPY",
+    "CREATE",
+    "DELETE",
+    "DO",
+    "DROP",
+    "EXECUTE",
+    "FETCH",
+    "GRANT",
+    "INSERT",
+    "LOCK",
+    "MERGE",
+    "REFRESH",
+    "REINDEX",
+    "RELEASE",
+    "REVOKE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SELECT",
+    "SET",
+    "TRUNCATE",
+    "UPDATE",
+    "VACUUM",
+    "VALUES",
+    "WITH",
+];
+
+/// The first word of a statement after comments, if it is one of SQL's.
+fn first_word(query: &str) -> Option<&'static str> {
+    let mut rest = query.trim_start();
+    loop {
+        let after = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n')
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/")
+        } else {
+            break;
+        };
+        rest = after?.1.trim_start();
+    }
+    let end = rest
+        .find(|one: char| !one.is_ascii_alphabetic())
+        .unwrap_or(rest.len());
+    let word = &rest[..end];
+    WORDS
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(word))
+        .copied()
 }
 
 impl fmt::Display for Holder {
@@ -66,7 +149,12 @@ impl fmt::Display for Holder {
             None => "of unknown age".to_owned(),
         };
         if let Some(holds) = &self.holds {
-            age = format!("{age}, with {holds}");
+            let whose = if holds.starts_with(OF_MIGRATIONS) {
+                ", as a migration has it"
+            } else {
+                ""
+            };
+            age = format!("{age}, with {holds}{whose}");
         }
         let (role, database) = (&self.role, &self.database);
         match (self.pid, &self.gid) {
@@ -88,9 +176,10 @@ impl fmt::Display for Holder {
             (Some(pid), None) if self.autovacuum => write!(f, "autovacuum (pid {pid}), {age}"),
             (Some(pid), None) => write!(
                 f,
-                "a transaction of `{}` (pid {pid}, role {role}, in {database}), {age} (`select \
-                 pg_terminate_backend({pid})` ends it)",
-                self.application
+                "a transaction of `{}` (pid {pid}, role {role}, in {database}), {age}{}: wait until it \
+                 ends; if it never does, `select pg_terminate_backend({pid})` undoes what it has done",
+                self.application,
+                self.does()
             ),
             (None, None) => write!(f, "a transaction in {database}"),
         }
@@ -125,6 +214,8 @@ fn named(rows: &[Row]) -> String {
             autovacuum: row.get(6),
             wraparound: row.get(7),
             holds: row.get(8),
+            query: row.get(9),
+            idles: row.get::<_, Option<bool>>(10).unwrap_or_default(),
         })
         .map(|holder| holder.to_string())
         .collect();
@@ -151,11 +242,36 @@ mod tests {
             autovacuum: false,
             wraparound: false,
             holds: Some("RowExclusiveLock on orders".to_owned()),
+            query: Some("alter table orders add note text default 'secret'".to_owned()),
+            idles: false,
         };
-        assert_eq!(
-            session.to_string(),
-            "a transaction of `cron` (pid 12, role shop, in shop), 61 s old, with RowExclusiveLock on orders (`select \
-             pg_terminate_backend(12)` ends it)"
+        let said = |does: &str| {
+            format!(
+                "a transaction of `cron` (pid 12, role shop, in shop), 61 s old, with \
+                 RowExclusiveLock on orders{does}: wait until it ends; if it never does, `select \
+                 pg_terminate_backend(12)` undoes what it has done"
+            )
+        };
+        assert_eq!(session.to_string(), said(", at ALTER"));
+        let session = Holder {
+            idles: true,
+            ..session
+        };
+        assert_eq!(session.to_string(), said(", idle since ALTER"));
+        let session = Holder {
+            query: None,
+            idles: false,
+            ..session
+        };
+        assert_eq!(session.to_string(), said(""));
+        let session = Holder {
+            holds: Some("AccessExclusiveLock on orders".to_owned()),
+            ..session
+        };
+        let said = session.to_string();
+        assert!(
+            said.contains("with AccessExclusiveLock on orders, as a migration has it: wait"),
+            "{said}"
         );
         let prepared = Holder {
             pid: None,
@@ -169,5 +285,25 @@ mod tests {
             "the prepared transaction `it's` of role shop in shop, of unknown age (in shop, `commit \
              prepared 'it''s'` or `rollback prepared 'it''s'` ends it)"
         );
+    }
+
+    #[test]
+    fn of_a_statement_only_a_word_of_sql_is_told() {
+        for (query, word) in [
+            ("alter table a add b text default 'secret'", Some("ALTER")),
+            (
+                "/* who: 'x' */ -- it\n  Create index on a (b)",
+                Some("CREATE"),
+            ),
+            ("select", Some("SELECT")),
+            ("(select 'secret')", None),
+            ("secret", None),
+            ("selects", None),
+            ("/* cut off", None),
+            ("", None),
+            ("\u{e9}t\u{e9}", None),
+        ] {
+            assert_eq!(first_word(query), word, "{query}");
+        }
     }
 }
