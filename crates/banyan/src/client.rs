@@ -1,6 +1,9 @@
 //! Talks to the API of a running `banyan serve`.
 
-use crate::{control, exit::Failure};
+use crate::{
+    control::{self, ControlFile},
+    exit::Failure,
+};
 use bytes::Bytes;
 use conductor::{
     Reply,
@@ -15,37 +18,32 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// The most that an answer may hold: a verify's thousand differences fit.
 const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// A take-over changes address and token; so often a call is made anew for it.
+const TAKE_OVERS_MAX: usize = 3;
 
 /// A way to the API.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: Legacy<HttpConnector, Full<Bytes>>,
-    address: String,
-    token: String,
+    state: PathBuf,
+    control: ControlFile,
 }
 
 impl Client {
     /// Finds the running `banyan serve` by its state directory.
     pub(crate) fn find(state: &Path) -> Result<Self, Failure> {
-        let found = control::read(state).map_err(|error| {
-            Failure::Refused(format!("{} cannot be read: {error}", state.display()))
-        })?;
-        let Some(control) = found else {
-            return Err(Failure::Refused(format!(
-                "no `banyan serve` runs with the state directory {}. Start it, or name its \
-                 directory with --state",
-                state.display()
-            )));
-        };
-        let http = Legacy::builder(TokioExecutor::new()).build_http();
         Ok(Self {
-            http,
-            address: control.address,
-            token: control.token,
+            http: Legacy::builder(TokioExecutor::new()).build_http(),
+            state: state.to_owned(),
+            control: read(state)?,
         })
     }
 
@@ -121,23 +119,51 @@ impl Client {
         }
     }
 
+    /// Calls whoever is in charge. Who was asked with the token of its predecessor
+    /// has done nothing, and is asked again with its own.
     async fn call(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Failure> {
+        let mut control = self.control.clone();
+        for _ in 0..TAKE_OVERS_MAX {
+            let called = self
+                .call_by(&control, method.clone(), path, body.clone())
+                .await;
+            let unknown = matches!(&called, Ok((StatusCode::UNAUTHORIZED, _)));
+            let now = if unknown {
+                read(&self.state)?
+            } else {
+                control.clone()
+            };
+            if now == control {
+                return called;
+            }
+            control = now;
+        }
+        self.call_by(&control, method, path, body).await
+    }
+
+    async fn call_by(
+        &self,
+        control: &ControlFile,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let ControlFile { address, token } = control;
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{}{path}", self.address))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .uri(format!("http://{address}{path}"))
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| Failure::Refused(format!("`{path}` is no path: {error}")))?;
         let gone = |error: &dyn std::fmt::Display| {
             Failure::NotDone(format!(
-                "`banyan serve` at {} does not answer: {error}. Is it still running?",
-                self.address
+                "`banyan serve` at {address} does not answer: {error}. Is it still running?"
             ))
         };
         let response = self
@@ -150,6 +176,19 @@ impl Client {
         let body = body.collect().await.map_err(|error| gone(&error))?;
         Ok((code, body.to_bytes()))
     }
+}
+
+fn read(state: &Path) -> Result<ControlFile, Failure> {
+    let found = control::read(state).map_err(|error| {
+        Failure::Refused(format!("{} cannot be read: {error}", state.display()))
+    })?;
+    found.ok_or_else(|| {
+        Failure::Refused(format!(
+            "no `banyan serve` runs with the state directory {}. Start it, or name its directory \
+             with --state",
+            state.display()
+        ))
+    })
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
@@ -166,5 +205,59 @@ fn unexpected(code: StatusCode, body: &[u8]) -> Failure {
         }) => Failure::Refused(error),
         Ok(ErrorReply { error, .. }) => Failure::NotDone(error),
         Err(_) => Failure::NotDone(format!("the answer was {code}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    /// Answers one request; its head.
+    async fn answer(listener: &TcpListener, answer: &str) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(head).unwrap()
+    }
+
+    /// The successor has the address already, and writes its token down between the
+    /// client's look and its answer.
+    #[tokio::test]
+    async fn a_token_that_a_take_over_has_changed_is_read_again() {
+        let state = std::env::temp_dir().join(format!("banyan-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&state).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let control = |token: &str| ControlFile {
+            address: listener.local_addr().unwrap().to_string(),
+            token: token.to_owned(),
+        };
+        control::write(&state, &control("old")).unwrap();
+        let client = Client::find(&state).unwrap();
+        control::write(&state, &control("new")).unwrap();
+        let serving = async {
+            let refusal =
+                "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let status = "HTTP/1.1 200 OK\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"extractions\":[]}";
+            let old = answer(&listener, refusal).await;
+            assert!(old.contains("Bearer old"), "{old}");
+            let new = answer(&listener, status).await;
+            assert!(new.contains("Bearer new"), "{new}");
+            // Where the file says the same, the answer stands.
+            answer(&listener, refusal).await;
+        };
+        let asking = async {
+            assert!(client.status().await.unwrap().extractions.is_empty());
+            let again = Client::find(&state).unwrap();
+            assert!(again.status().await.is_err());
+        };
+        tokio::join!(serving, asking);
+        std::fs::remove_dir_all(&state).unwrap();
     }
 }

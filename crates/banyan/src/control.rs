@@ -11,7 +11,7 @@ use std::{
 const FILE: &str = "control.json";
 
 /// Where the API is, and its key.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ControlFile {
     /// `address:port`.
     pub(crate) address: String,
