@@ -44,3 +44,4 @@ mod stream_fails_and_returns;
 mod taken_over;
 mod target_killed_during_switch;
 mod vanished_host;
+mod what_check_prints;

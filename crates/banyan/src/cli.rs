@@ -13,6 +13,7 @@ mod add_table;
 mod begun;
 mod check;
 mod commands;
+mod findings;
 mod finish;
 mod freeze;
 mod moved;
@@ -20,6 +21,7 @@ mod reference;
 mod render;
 mod routes;
 mod shadow;
+mod statements;
 mod writers;
 
 use crate::{exit::Failure, serve};
@@ -86,6 +88,18 @@ enum Verb {
         /// Explain one finding by its id (BN-012) instead.
         #[arg(long, value_name = "ID")]
         explain: Option<String>,
+        /// Print only what is to be run, for psql: of the monolith's database
+        /// (`--sql=monolith`), of a service's (`--sql=NAME`), or of all. What
+        /// takes something away, or is one way of several, is a comment.
+        #[arg(
+            long,
+            value_name = "DATABASE",
+            num_args = 0..=1,
+            default_missing_value = check::ALL,
+            require_equals = true,
+            conflicts_with_all = ["explain", "json"]
+        )]
+        sql: Option<String>,
     },
     /// Stand in front of the monolith as its gateway, and carry out the plan.
     ///
@@ -315,6 +329,22 @@ struct Dangerous {
     yes: bool,
 }
 
+async fn check(
+    shared: &SharedArguments,
+    explain: Option<String>,
+    sql: Option<String>,
+) -> Result<(), Failure> {
+    if let Some(id) = explain {
+        return check::explain(&id, shared.json);
+    }
+    let form = match sql {
+        Some(place) => check::Form::Sql(place),
+        None if shared.json => check::Form::Json,
+        None => check::Form::Text,
+    };
+    check::run(&read_plan(&shared.plan)?, &shared.state, form).await
+}
+
 async fn serve(
     shared: SharedArguments,
     resolve: Vec<String>,
@@ -349,8 +379,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let json = shared.json;
     match verb {
         Verb::Serve { resolve, take_over } => serve(shared, resolve, take_over).await,
-        Verb::Check { explain: Some(id) } => check::explain(&id, json),
-        Verb::Check { explain: None } => check::run(&read_plan(&shared.plan)?, state, json).await,
+        Verb::Check { explain, sql } => check(&shared, explain, sql).await,
         Verb::Schema { reference } => schema(reference),
         Verb::Status => commands::status(state, json).await,
         Verb::Writers { extraction, forget } => {

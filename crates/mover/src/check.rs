@@ -11,6 +11,7 @@
 //! meet the application there ([`pooler`]).
 
 mod boundary;
+mod cautions;
 mod columns;
 mod constraints;
 mod definitions;
@@ -26,6 +27,7 @@ mod relations;
 mod retention;
 mod rights;
 mod row_rules;
+mod schema;
 mod sequences;
 mod server;
 mod settings;
@@ -77,6 +79,7 @@ impl Mover {
             findings.extend(shared_tables::proposals(monolith));
             findings.extend(staying::of_monolith(&monolith.staying));
         }
+        cautions::of_names(&mut findings, &self.extraction.data.tables);
         findings.sort_by_key(|finding| finding.severity);
         Ok(findings)
     }
@@ -95,6 +98,9 @@ impl Mover {
         let found = async {
             let session = Session::open(side, database).await?;
             if let Some(finding) = server::too_old(&session).await? {
+                return Ok(Err(finding));
+            }
+            if let Some(finding) = schema::of_another(&session).await? {
                 return Ok(Err(finding));
             }
             facts::gather(&session, self).await.map(Ok)

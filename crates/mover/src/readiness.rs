@@ -187,7 +187,7 @@ impl Mover {
         found.extend(obstacles.into_iter().map(|one| Blocker {
             object: one.object,
             problem: one.problem,
-            remedy: one.remedy,
+            remedy: one.remedy.to_string(),
         }));
         // Rows of a split table are each side's own, which enforces all of it.
         let flows = |mapping: &&TableMapping| mapping.writes != TableWrites::Split || !split;

@@ -9,8 +9,10 @@
 pub mod explanation;
 mod id;
 pub mod page;
+mod remedy;
 
 pub use id::FindingId;
+pub use remedy::{Remedy, Statement};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -37,7 +39,8 @@ pub struct Finding {
     /// What is wrong with it.
     pub problem: String,
     /// What to do.
-    pub remedy: String,
+    #[serde(flatten)]
+    pub remedy: Remedy,
 }
 
 impl Finding {
@@ -46,15 +49,14 @@ impl Finding {
         id: FindingId,
         object: impl Into<String>,
         problem: impl Into<String>,
-        remedy: impl Into<String>,
+        remedy: impl Into<Remedy>,
     ) -> Self {
-        let (object, problem, remedy) = (object.into(), problem.into(), remedy.into());
         Self {
             id,
             severity: Severity::Refuse,
-            object,
-            problem,
-            remedy,
+            object: object.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
         }
     }
 
@@ -63,7 +65,7 @@ impl Finding {
         id: FindingId,
         object: impl Into<String>,
         problem: impl Into<String>,
-        remedy: impl Into<String>,
+        remedy: impl Into<Remedy>,
     ) -> Self {
         Self {
             severity: Severity::Warn,

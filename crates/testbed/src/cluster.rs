@@ -9,6 +9,7 @@ mod command;
 mod crash;
 mod fail_over;
 mod installation;
+mod psql;
 mod template;
 mod tls;
 

@@ -35,7 +35,6 @@ pub mod process;
 pub mod python;
 pub mod random_schema;
 pub mod raw_http;
-pub mod remedy;
 pub mod scene;
 pub mod schemathesis;
 pub mod service;

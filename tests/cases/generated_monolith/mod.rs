@@ -217,10 +217,8 @@ async fn generated_monolith() -> Result<()> {
     let file = directory.path().join("plan.yaml");
     fs::write(&file, &text)?;
     let banyan = CommandLine::new(&Plan::read(&file)?, &directory.path().join("banyan"))?;
-    let (at_monolith, at_service) =
-        tokio::try_join!(monolith.superuser(DATABASE), service.superuser(DATABASE))?;
     banyan
-        .grant_what_check_asks(&at_monolith, &at_service)
+        .run_what_check_prints((&monolith, DATABASE), ("target", &service, DATABASE))
         .await?;
 
     let logs = directory.path().join("logs");

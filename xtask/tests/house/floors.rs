@@ -115,7 +115,6 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "deadline",
                 "directory",
                 "document",
-                "remedy",
             ],
         ],
     ),

@@ -1,7 +1,7 @@
 //! `banyan add-table`: lets the tables join an extraction that the plan has more
 //! than it was begun with. Needs no `serve`; the next one copies them.
 
-use super::{moved::mover_of, render};
+use super::{findings, moved::mover_of, render};
 use crate::exit::Failure;
 use plan::Plan;
 use protocol::finding::{Finding, Severity};
@@ -26,13 +26,13 @@ pub(super) async fn run(
         }
         return Ok(());
     }
-    let mut findings = mover.check().await.map_err(Failure::refused)?;
-    findings.retain(|finding: &Finding| finding.severity == Severity::Refuse);
-    if !findings.is_empty() {
+    let mut found = mover.check().await.map_err(Failure::refused)?;
+    found.retain(|finding: &Finding| finding.severity == Severity::Refuse);
+    if !found.is_empty() {
         if json {
-            render::json(&json!({ "joining": [], "findings": findings }))?;
+            render::json(&json!({ "joining": [], "findings": found }))?;
         } else {
-            render::findings(&findings);
+            findings::print(&found);
         }
         return Err(Failure::Reported(2));
     }

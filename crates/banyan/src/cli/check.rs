@@ -1,17 +1,31 @@
 //! `banyan check`: what stands in the way of the plan. Needs no `serve`.
 
-use super::{begun, render};
+use super::{begun, findings, render, statements};
 use crate::exit::Failure;
 use mover::{Mover, MoverError, check};
 use plan::{Data, Plan};
-use protocol::finding::{Finding, FindingId, Severity, explanation, page};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId, Severity, explanation, page},
+};
 use serde::Serialize;
 use std::path::Path;
 
+/// A finding, and whose databases it speaks of.
 #[derive(Serialize)]
-struct Report {
+struct ReportedFinding {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extraction: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
     ok: bool,
-    findings: Vec<Finding>,
+    findings: &'a [ReportedFinding],
     /// What a first extraction still wants; empty once the plan has one.
     wants: Vec<&'static str>,
 }
@@ -27,8 +41,80 @@ async fn of_moved(mover: &Mover) -> Result<Vec<Finding>, MoverError> {
     Ok(found)
 }
 
-pub(super) async fn run(plan: &Plan, state: &Path, json: bool) -> Result<(), Failure> {
-    let mut findings = begun::otherwise(plan, state).await;
+/// In which form it is told.
+pub(super) enum Form {
+    Text,
+    Json,
+    /// What is to be run: at `monolith`, at the service of this name, or [`ALL`].
+    Sql(String),
+}
+
+/// All databases of the plan.
+pub(super) const ALL: &str = "all";
+
+pub(super) async fn run(plan: &Plan, state: &Path, form: Form) -> Result<(), Failure> {
+    if let Form::Sql(place) = &form {
+        is_a_place(plan, place)?;
+    }
+    let found = look(plan, state).await?;
+    let refuses = |one: &ReportedFinding| one.finding.severity == Severity::Refuse;
+    let ok = !found.iter().any(refuses);
+    let wants = wants(plan);
+    let conclusion = conclusion(found.iter().map(|one| &one.finding), wants.is_empty());
+    match form {
+        Form::Json => render::json(&Report {
+            ok,
+            findings: &found,
+            wants,
+        })?,
+        Form::Sql(place) => {
+            let of_services = found.iter().map(|one| {
+                let service = one.service.as_deref().unwrap_or("service");
+                (service, &one.finding)
+            });
+            let wanted = (place != ALL).then_some(place.as_str());
+            let script = statements::script(of_services, wanted);
+            say!("{}", script.trim_end());
+            eprintln!("{conclusion}");
+        }
+        Form::Text => {
+            findings::print(found.iter().map(|one| &one.finding));
+            tell_wants(&wants);
+            say!("{conclusion}");
+        }
+    }
+    if ok {
+        Ok(())
+    } else {
+        Err(Failure::Reported(2))
+    }
+}
+
+/// Refuses a database that the plan does not have.
+fn is_a_place(plan: &Plan, place: &str) -> Result<(), Failure> {
+    let services = plan.services.keys().map(plan::ServiceName::as_str);
+    let places: Vec<&str> = [Side::Monolith.as_str()]
+        .into_iter()
+        .chain(services)
+        .collect();
+    if place == ALL || places.contains(&place) {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "`--sql={place}` is no database of the plan's: it has {}",
+        places.join(", ")
+    )))
+}
+
+async fn look(plan: &Plan, state: &Path) -> Result<Vec<ReportedFinding>, Failure> {
+    let begun = begun::otherwise(plan, state).await.into_iter();
+    let mut all: Vec<ReportedFinding> = begun
+        .map(|finding| ReportedFinding {
+            extraction: None,
+            service: None,
+            finding,
+        })
+        .collect();
     for extraction in plan.extractions.values() {
         let name = &extraction.name;
         let found = match &extraction.data {
@@ -39,38 +125,25 @@ pub(super) async fn run(plan: &Plan, state: &Path, json: bool) -> Result<(), Fai
                 Ok(check::sharing::of_databases(name, monolith, service).await)
             }
         };
-        findings.extend(found.map_err(Failure::refused)?);
+        let found = found.map_err(Failure::refused)?.into_iter();
+        all.extend(found.map(|finding| ReportedFinding {
+            extraction: Some(name.to_string()),
+            service: Some(extraction.service.to_string()),
+            finding,
+        }));
     }
-    let ok = findings
-        .iter()
-        .all(|finding| finding.severity != Severity::Refuse);
-    let wants = wants(plan);
-    if json {
-        let report = Report {
-            ok,
-            findings,
-            wants,
-        };
-        render::json(&report)?;
-    } else {
-        render::findings(&findings);
-        let moves = wants.is_empty();
-        if !moves {
-            say!("The plan moves nothing yet. A first extraction wants:\n");
-            for want in wants {
-                say!("{}", render::wrapped(&format!("- {want}")));
-            }
-            say!(
-                "\ndocs/first-extraction.md goes through it, docs/reference/plan.md has every key.\n"
-            );
-        }
-        say!("{}", conclusion(&findings, moves));
+    Ok(all)
+}
+
+fn tell_wants(wants: &[&str]) {
+    if wants.is_empty() {
+        return;
     }
-    if ok {
-        Ok(())
-    } else {
-        Err(Failure::Reported(2))
+    say!("The plan moves nothing yet. A first extraction wants:\n");
+    for want in wants {
+        say!("{}", render::wrapped(&format!("- {want}")));
     }
+    say!("\ndocs/first-extraction.md goes through it, docs/reference/plan.md has every key.\n");
 }
 
 /// What the plan lacks for a first extraction, in the order in which it is
@@ -107,7 +180,8 @@ fn wants(plan: &Plan) -> Vec<&'static str> {
 }
 
 /// The last line about findings, in every case.
-fn conclusion(findings: &[Finding], moves: bool) -> String {
+fn conclusion<'a>(findings: impl IntoIterator<Item = &'a Finding>, moves: bool) -> String {
+    let findings: Vec<&Finding> = findings.into_iter().collect();
     let count = |severity| {
         findings
             .iter()
@@ -126,6 +200,12 @@ fn conclusion(findings: &[Finding], moves: bool) -> String {
             one.id
         )
     });
+    let runs = |one: &&Finding| !one.remedy.statements.is_empty();
+    let explained = if findings.iter().any(runs) {
+        format!("{explained}\nWhat is to be run, for psql: `banyan check --sql`.")
+    } else {
+        explained
+    };
     if refused == 0 {
         let next = if moves {
             ", then `banyan start NAME`"

@@ -277,7 +277,7 @@ pub(super) fn done(result: Result<Reply, ErrorReply>, json: bool) -> Result<Repl
             findings: findings.clone(),
         })?;
     } else {
-        render::findings(&findings);
+        super::findings::print(&findings);
     }
     match kind {
         ErrorKind::Refused => Err(Failure::Refused(error)),

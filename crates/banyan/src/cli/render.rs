@@ -6,14 +6,10 @@ use conductor::{
     ports::{SeenWriter, SharedTable, StreamProgress},
     status::{ExtractionStatus, HandoverStatus, Status},
 };
-use protocol::{
-    Side,
-    finding::{Finding, Severity},
-};
+use protocol::Side;
 use serde::Serialize;
-use std::io::IsTerminal;
 
-const COLUMNS: u16 = 80;
+pub(super) const COLUMNS: u16 = 80;
 
 /// One JSON document.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
@@ -22,41 +18,15 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Findings, refusals first.
-pub(super) fn findings(found: &[Finding]) {
-    let colour = std::io::stdout().is_terminal();
-    let mut sorted: Vec<_> = found.iter().collect();
-    sorted.sort_by_key(|finding| finding.severity == Severity::Warn);
-    for finding in sorted {
-        let (word, colour_code) = match finding.severity {
-            Severity::Refuse => ("refused", 31),
-            Severity::Warn => ("warning", 33),
-        };
-        let text = finding_text(word, finding);
-        if let Some(rest) = text.strip_prefix(word).filter(|_| colour) {
-            say!("\u{1b}[{colour_code}m{word}\u{1b}[0m{rest}");
-        } else {
-            say!("{text}");
-        }
-    }
-}
-
 /// A text of several paragraphs, in lines that fit.
 pub(super) fn wrapped(text: &str) -> String {
     let lines = text.lines().map(|line| paragraph("", "", line));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn finding_text(word: &str, finding: &Finding) -> String {
-    let problem = format!("{} {}: {}", finding.id, finding.object, finding.problem);
-    let problem = paragraph(&format!("{word}  "), "         ", &problem);
-    let remedy = paragraph("         ", "         ", &finding.remedy);
-    format!("{problem}\n{remedy}")
-}
-
 /// A text in lines that fit, the first after `first`, the others after `rest`.
 /// What has no spaces, such as an address, is not cut.
-fn paragraph(first: &str, rest: &str, text: &str) -> String {
+pub(super) fn paragraph(first: &str, rest: &str, text: &str) -> String {
     let options = textwrap::Options::new(COLUMNS.into())
         .initial_indent(first)
         .subsequent_indent(rest)
@@ -296,32 +266,4 @@ fn difference(one: &serde_json::Value) -> String {
         .map(|pair| format!("{}={}", text(&pair[0]), text(&pair[1])))
         .collect();
     format!("{table} {}: {}", key.join(" "), text(&one["kind"]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn findings_fit_the_screen() {
-        let finding = Finding {
-            id: protocol::finding::FindingId::TriggerDoesNotFire,
-            severity: Severity::Refuse,
-            object: "public.contracts_contract".to_owned(),
-            problem: "a trigger of the monolith writes to public.audit, which stays, whenever a row changes".to_owned(),
-            remedy: "declare it in `writers`, or drop it before the extraction starts: https://example.org/a-very-long-address-of-a-page-that-must-stay-one-word-for-whoever-copies-it".to_owned(),
-        };
-        let text = finding_text("refused", &finding);
-        let words: Vec<_> = text.split_whitespace().collect();
-        let expected = format!(
-            "refused BN-050 {}: {} {}",
-            finding.object, finding.problem, finding.remedy
-        );
-        assert_eq!(words.join(" "), expected, "nothing is cut or added");
-        let columns = usize::from(COLUMNS);
-        let fits = |line: &str| line.len() <= columns || !line.trim_start().contains(' ');
-        assert!(text.lines().all(fits), "{text}");
-        let begins = |line: &str| line.starts_with("         ");
-        assert!(text.lines().skip(1).all(begins), "{text}");
-    }
 }

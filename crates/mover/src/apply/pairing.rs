@@ -354,7 +354,7 @@ impl Unpaired {
             }
             Self::Labels { column, missing } => {
                 let statements: Vec<String> =
-                    missing.iter().map(MissingLabels::statements).collect();
+                    missing.iter().flat_map(MissingLabels::statements).collect();
                 let problem =
                     format!("its type has labels in the {from} that it lacks in the {to}");
                 let statements = statements.join("; ");

@@ -8,7 +8,7 @@ use crate::{
     database::{session::Session, sql},
     error::MoverError,
 };
-use plan::{TableMapping, TableName};
+use plan::{ColumnPair, TableMapping, TableName};
 use protocol::Side;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ static UNIQUE: LazyLock<String> = LazyLock::new(|| {
         {}, \
         coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false), not i.indimmediate, \
         exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype = 'u'), \
-        quote_ident(n.nspname), i.indisexclusion \
+        i.indisexclusion \
     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid \
     join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2 and i.indisunique and i.indisvalid \
@@ -36,8 +36,7 @@ static UNIQUE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-const CHECKS: &str = "select k.conname::text, pg_get_constraintdef(k.oid), \
-        quote_ident(n.nspname) \
+const CHECKS: &str = "select k.conname::text, pg_get_constraintdef(k.oid) \
     from pg_constraint k join pg_class c on c.oid = k.conrelid \
     join pg_namespace n on n.oid = c.relnamespace \
     where n.nspname = $1 and c.relname = $2 and k.contype = 'c' order by 1";
@@ -92,7 +91,7 @@ pub(crate) struct UniqueIndex {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Check {
     pub(crate) name: String,
-    /// As SQL, with no schema in front of what is in the table's own.
+    /// As SQL of a session of ours: what is not in `pg_catalog` has its schema.
     pub(crate) definition: String,
 }
 
@@ -133,23 +132,20 @@ pub(crate) async fn unique(
         .query(&*UNIQUE, &[&table.schema, &table.table])
         .await
         .map_err(MoverError::sql(session.side(), "reading unique indexes"))?;
-    let index = |row: &tokio_postgres::Row| {
-        let schema: &str = row.get(8);
-        UniqueIndex {
-            name: row.get(0),
-            columns: row.get(1),
-            predicate: unqualified(row.get(2), schema),
-            expressions: unqualified(row.get(3), schema),
-            collations: row
-                .get::<_, Vec<String>>(4)
-                .iter()
-                .map(|collation| Collation::parse(collation).key())
-                .collect(),
-            nulls_not_distinct: row.get(5),
-            deferrable: row.get(6),
-            is_constraint: row.get(7),
-            without_overlaps: row.get(9),
-        }
+    let index = |row: &tokio_postgres::Row| UniqueIndex {
+        name: row.get(0),
+        columns: row.get(1),
+        predicate: row.get(2),
+        expressions: row.get(3),
+        collations: row
+            .get::<_, Vec<String>>(4)
+            .iter()
+            .map(|collation| Collation::parse(collation).key())
+            .collect(),
+        nulls_not_distinct: row.get(5),
+        deferrable: row.get(6),
+        is_constraint: row.get(7),
+        without_overlaps: row.get(8),
     };
     Ok(rows.iter().map(index).collect())
 }
@@ -162,7 +158,7 @@ pub(crate) async fn checks(session: &Session, table: &TableName) -> Result<Vec<C
         .map_err(MoverError::sql(session.side(), "reading checks"))?;
     let check = |row: &tokio_postgres::Row| Check {
         name: row.get(0),
-        definition: unqualified(row.get(1), row.get(2)),
+        definition: row.get(1),
     };
     Ok(rows.iter().map(check).collect())
 }
@@ -201,33 +197,36 @@ pub(crate) async fn foreign_keys(
     Ok(rows.iter().map(key).collect())
 }
 
-/// SQL of a table of this side as it reads with the service's names of columns,
-/// the quotes around renamed ones taken off on both sides.
+/// SQL of a table of this side, as it is compared: with the service's names of
+/// columns, renamed ones in quotes on both sides, and with no schema in front of
+/// what is in the table's own.
 pub(crate) fn common_names(mapping: &TableMapping, side: Side, text: &str) -> String {
-    if mapping.renames.is_empty() {
-        return text.to_owned();
-    }
-    renamed(text, |name| {
-        let bare = name.trim_matches('"');
-        let pair = mapping.renames.iter().find(|pair| match side {
-            Side::Monolith => pair.monolith.as_str() == bare,
-            Side::Service => pair.service.as_str() == bare,
-        })?;
-        Some(pair.service.as_str().to_owned())
-    })
+    let own = match side {
+        Side::Monolith => &mapping.monolith.schema,
+        Side::Service => &mapping.service.schema,
+    };
+    let text = unqualified(&unqualified(text, own), &sql::identifier(own));
+    with_names(mapping, side, Side::Service, &text)
 }
 
 /// SQL of a table of the other side, with the names of columns that they have on
 /// this one.
 pub(crate) fn names_of(mapping: &TableMapping, side: Side, text: &str) -> String {
+    with_names(mapping, side.other(), side, text)
+}
+
+fn with_names(mapping: &TableMapping, from: Side, to: Side, text: &str) -> String {
+    fn of(pair: &ColumnPair, side: Side) -> &str {
+        match side {
+            Side::Monolith => pair.monolith.as_str(),
+            Side::Service => pair.service.as_str(),
+        }
+    }
     renamed(text, |name| {
         let bare = name.trim_matches('"');
-        let mut pairs = mapping.renames.iter().map(|pair| match side {
-            Side::Monolith => (pair.service.as_str(), pair.monolith.as_str()),
-            Side::Service => (pair.monolith.as_str(), pair.service.as_str()),
-        });
-        let (_, own) = pairs.find(|(other, _)| *other == bare)?;
-        Some(sql::identifier(own))
+        let mut pairs = mapping.renames.iter();
+        let pair = pairs.find(|pair| of(pair, from) == bare)?;
+        Some(sql::identifier(of(pair, to)))
     })
 }
 

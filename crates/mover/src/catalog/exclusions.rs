@@ -7,7 +7,6 @@
 use super::{
     collation::{Collation, described, of_index},
     constraints::common_names,
-    text::unqualified,
 };
 use crate::{database::session::Session, error::MoverError};
 use plan::{TableMapping, TableName};
@@ -35,7 +34,7 @@ static EXCLUSIONS: LazyLock<String> = LazyLock::new(|| {
             from unnest(k.conexclop) with ordinality u(oid, at) \
             join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace \
             order by u.at), \
-        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), k.condeferrable, quote_ident(n.nspname), \
+        coalesce(pg_get_expr(i.indpred, i.indrelid), ''), k.condeferrable, \
         {described} \
     from pg_constraint k join pg_class c on c.oid = k.conrelid \
     join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = k.conindid \
@@ -52,7 +51,7 @@ static EXCLUSIONS: LazyLock<String> = LazyLock::new(|| {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Exclusion {
     pub(crate) name: String,
-    /// As SQL, with no schema in front of what is in the table's own.
+    /// As SQL of a session of ours.
     pub(crate) definition: String,
     /// What is compared.
     pub(crate) elements: Vec<Element>,
@@ -61,8 +60,6 @@ pub(crate) struct Exclusion {
     /// Whether it may be violated within a transaction, and then is looked at
     /// by a trigger: not while rows are applied.
     pub(crate) deferrable: bool,
-    /// The table's schema, as SQL has it in front of names.
-    pub(crate) schema: String,
 }
 
 /// What an exclusion constraint compares, and how.
@@ -95,7 +92,7 @@ pub(crate) async fn exclusions(
     let exclusion = |row: &tokio_postgres::Row| {
         let texts = |at: usize| row.get::<_, Vec<String>>(at);
         let key = |described: String| Collation::parse(&described).key();
-        let collations = texts(3).into_iter().zip(texts(9).into_iter().map(key));
+        let collations = texts(3).into_iter().zip(texts(8).into_iter().map(key));
         let parts = texts(2).into_iter().zip(collations);
         let operators = texts(4).into_iter().zip(texts(5));
         let element = |((expression, collations), (operator, operator_name))| {
@@ -108,14 +105,12 @@ pub(crate) async fn exclusions(
                 operator_name,
             }
         };
-        let schema: String = row.get(8);
         Exclusion {
             name: row.get(0),
-            definition: unqualified(row.get(1), &schema),
+            definition: row.get(1),
             elements: parts.zip(operators).map(element).collect(),
             predicate: row.get(6),
             deferrable: row.get(7),
-            schema,
         }
     };
     Ok(rows.iter().map(exclusion).collect())
@@ -125,7 +120,7 @@ impl Exclusion {
     /// What it forbids, but for when: the same text on both sides where that is
     /// the same, with the service's names.
     pub(crate) fn forbids(&self, mapping: &TableMapping, side: Side) -> String {
-        let text = |text: &str| common_names(mapping, side, &unqualified(text, &self.schema));
+        let text = |text: &str| common_names(mapping, side, text);
         let mut elements: Vec<String> = self
             .elements
             .iter()

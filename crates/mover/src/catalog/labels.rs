@@ -19,13 +19,12 @@ pub struct MissingLabels {
 
 impl MissingLabels {
     /// The statements that add them.
-    pub fn statements(&self) -> String {
+    pub fn statements(&self) -> Vec<String> {
         let add = |label: &String| {
             let label = sql::literal(label);
             format!("alter type {} add value {}", self.name, label.trim_start())
         };
-        let all: Vec<String> = self.labels.iter().map(add).collect();
-        all.join("; ")
+        self.labels.iter().map(add).collect()
     }
 }
 
@@ -87,7 +86,7 @@ mod tests {
         assert_eq!(missing(&few, &many), Some(Vec::new()));
         for (source, target) in [(many.clone(), few.clone()), (array(many), array(few))] {
             let found = missing(&source, &target).unwrap();
-            assert_eq!(found[0].statements(), "alter type a.e add value 'it''s'");
+            assert_eq!(found[0].statements(), ["alter type a.e add value 'it''s'"]);
         }
         let (text, number) = (
             TypeDefinition::built_in("text"),

@@ -5,6 +5,7 @@
 //! the other side, and what it would do to rows that stay is not done.
 
 use super::{
+    cautions::UNPROVEN,
     constraints::drop_constraint,
     facts::{RoleFacts, SideFacts},
     relations::BoundaryFacts,
@@ -13,7 +14,7 @@ use crate::{catalog::constraints::ForeignKey, database::sql, extraction::Replica
 use plan::{ColumnName, ForeignColumn, TableName};
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 use std::collections::BTreeSet;
 
@@ -115,11 +116,19 @@ fn hidden_rows(
                 "it stays and refers to a table that moves, and its row security hides rows from \
                  role {role}: whether a row is still referred to could not be told"
             ),
-            format!(
-                "Run as a superuser: alter role {} bypassrls, or: alter table {} disable row level \
-                 security",
-                sql::identifier(role),
-                sql::table(table)
+            Remedy::run(
+                "Run as a superuser one of",
+                [
+                    format!("alter role {} bypassrls", sql::identifier(role)),
+                    format!(
+                        "alter table {} disable row level security",
+                        sql::table(table)
+                    ),
+                ]
+                .map(|sql| {
+                    let statement = Statement::new(Side::Monolith, sql).by_superuser();
+                    statement.caution("one of two ways: who may read which rows is at stake")
+                }),
             ),
         ));
     }
@@ -150,14 +159,16 @@ fn inwards(
                 key.columns.len(),
                 key.to
             ),
-            format!(
-                "Move the table as well, or run: {}",
-                drop_constraint(&key.from, &key.name)
+            Remedy::run(
+                "Move the table as well, or run",
+                [
+                    Statement::new(Side::Monolith, drop_constraint(&key.from, &key.name))
+                        .caution(UNPROVEN),
+                ],
             ),
         ));
         return;
     }
-    let mut missing = Vec::new();
     for name in &key.columns {
         let Ok(column) = ColumnName::new(name) else {
             continue;
@@ -167,25 +178,19 @@ fn inwards(
             column,
         };
         if !declared.contains(&column) {
-            missing.push(column.to_string());
+            findings.push(Finding::refuse(
+                Id::UndeclaredReference,
+                format!("{column}, foreign key {}", key.name),
+                format!(
+                    "its table stays and it refers to {}, which moves: after a switch nothing stops \
+                     the service from deleting a row that it refers to",
+                    key.to
+                ),
+                "Declare it in the plan under `references:`, as `SCHEMA.TABLE.COLUMN: restrict`, or \
+                 move its table as well",
+            ));
         }
         found.insert(column);
-    }
-    if !missing.is_empty() {
-        findings.push(Finding::refuse(
-            Id::UndeclaredReference,
-            object.as_str(),
-            format!(
-                "{} stays and refers to {}, which moves: after a switch nothing stops the service \
-                 from deleting a row that it refers to",
-                key.from, key.to
-            ),
-            format!(
-                "Declare it in the plan, under `references:`, as `{}: restrict`, or move the table \
-                 as well",
-                missing.join(": restrict`, `")
-            ),
-        ));
     }
     for (event, letter) in [("ON DELETE", key.on_delete), ("ON UPDATE", key.on_update)] {
         if let Some(action) = action(letter) {
@@ -197,14 +202,10 @@ fn inwards(
                      rows of {}",
                     key.from
                 ),
-                format!(
-                    "Move the table, or let the application do it and run: {}, add constraint {} \
-                     foreign key ({}) references {} ({})",
-                    drop_constraint(&key.from, &key.name),
-                    sql::identifier(&key.name),
-                    sql::identifiers(key.columns.iter().map(String::as_str)),
-                    sql::table(&key.to),
-                    sql::identifiers(key.to_columns.iter().map(String::as_str))
+                Remedy::run(
+                    "Move the table, or let the application do it and run",
+                    [Statement::new(Side::Monolith, without_actions(key))
+                        .caution("the application has to do what this foreign key did")],
                 ),
             ));
         }
@@ -233,11 +234,16 @@ fn readable(
                  the service would stop the stream",
                 key.to, role.name
             ),
-            format!(
-                "Run as {}: grant select on {} to {quoted}; grant usage on schema {} to {quoted}",
-                key.owner,
-                sql::table(&key.from),
-                sql::identifier(&key.from.schema)
+            Remedy::run(
+                format!("Run as {}", key.owner),
+                [
+                    format!("grant select on {} to {quoted}", sql::table(&key.from)),
+                    format!(
+                        "grant usage on schema {} to {quoted}",
+                        sql::identifier(&key.from.schema)
+                    ),
+                ]
+                .map(|sql| Statement::new(Side::Monolith, sql).by(key.owner.as_str())),
             ),
         ));
     }
@@ -261,6 +267,18 @@ fn outwards(key: &ForeignKey, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The same foreign key, which only forbids.
+fn without_actions(key: &ForeignKey) -> String {
+    format!(
+        "{}, add constraint {} foreign key ({}) references {} ({})",
+        drop_constraint(&key.from, &key.name),
+        sql::identifier(&key.name),
+        sql::identifiers(key.columns.iter().map(String::as_str)),
+        sql::table(&key.to),
+        sql::identifiers(key.to_columns.iter().map(String::as_str))
+    )
+}
+
 fn action(letter: char) -> Option<&'static str> {
     match letter {
         'c' => Some("CASCADE"),
@@ -271,6 +289,10 @@ fn action(letter: char) -> Option<&'static str> {
 }
 
 fn service(boundary: &BoundaryFacts, moved: &BTreeSet<&TableName>, findings: &mut Vec<Finding>) {
+    let drop = |key: &ForeignKey| {
+        let statement = drop_constraint(&key.from, &key.name);
+        Statement::new(Side::Service, statement).caution(UNPROVEN)
+    };
     for key in &boundary.foreign_keys {
         let object = format!(
             "foreign key {} of {} in the service's database",
@@ -284,9 +306,9 @@ fn service(boundary: &BoundaryFacts, moved: &BTreeSet<&TableName>, findings: &mu
                     "it refers to {}, which is not moved: copied rows would not be checked",
                     key.to
                 ),
-                format!(
-                    "Move that table as well, or run at the service: {}",
-                    drop_constraint(&key.from, &key.name)
+                Remedy::run(
+                    "Move that table as well, or run at the service",
+                    [drop(key)],
                 ),
             )),
             (false, true) => findings.push(Finding::refuse(
@@ -297,9 +319,9 @@ fn service(boundary: &BoundaryFacts, moved: &BTreeSet<&TableName>, findings: &mu
                      be emptied while it is there",
                     key.to
                 ),
-                format!(
-                    "Move that table as well, or until after the switch run at the service: {}",
-                    drop_constraint(&key.from, &key.name)
+                Remedy::run(
+                    "Move that table as well, or until after the switch run at the service",
+                    [drop(key)],
                 ),
             )),
             _ => {}

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{catalog::Column, database::sql, extraction::ReplicatedExtraction};
 use plan::TableMapping;
-use protocol::finding::{Finding, FindingId as Id};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id, Remedy, Statement},
+};
 use std::collections::BTreeSet;
 
 /// Rules about each pair of tables.
@@ -31,8 +34,44 @@ pub(super) fn of_both(
     findings
 }
 
+/// Words before statements of this module.
+const AT_SERVICE: &str = "Run at the service";
+
+/// A change of a column of the service's.
+struct Alter<'a> {
+    mapping: &'a TableMapping,
+    column: &'a str,
+}
+
+impl Alter<'_> {
+    fn to(&self, changes: &[&str]) -> Statement {
+        let column = sql::identifier(self.column);
+        let changes = changes.iter();
+        let changes: Vec<String> = changes
+            .map(|change| format!("alter column {column} {change}"))
+            .collect();
+        let table = sql::table(&self.mapping.service);
+        let sql = format!("alter table {table} {}", changes.join(", "));
+        Statement::new(Side::Service, sql)
+    }
+
+    fn run(&self, change: &str) -> Remedy {
+        Remedy::run(AT_SERVICE, [self.to(&[change])])
+    }
+}
+
+/// Which of two columns is meant to be the other is known to a person alone.
+const PERHAPS_RENAMED: &str =
+    "it may be that one column has two names: then map it under `columns:` in the plan instead";
+
 fn pair(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &mut Vec<Finding>) {
     renames(mapping, old, findings);
+    let is_matched = |column: &&Column| {
+        let mut columns = old.table.columns.iter();
+        columns.any(|one| mapping.service_column(&one.name) == column.name)
+    };
+    let stored = new.table.columns.iter().filter(|column| !column.generated);
+    let unmatched: Vec<&Column> = stored.filter(|column| !is_matched(column)).collect();
     for column in &old.table.columns {
         let name = mapping.service_column(&column.name);
         let twin = new.table.columns.iter().find(|twin| twin.name == name);
@@ -41,14 +80,14 @@ fn pair(mapping: &TableMapping, old: &TableFacts, new: &TableFacts, findings: &m
             generated(mapping, column, twin, &texts, findings);
         } else {
             let in_key = old.table.key.contains(&column.name);
-            counterpart(mapping, column, name, twin, in_key, findings);
+            match twin {
+                Some(twin) => counterpart(mapping, column, twin, in_key, findings),
+                None => findings.push(none(mapping, column, name, &unmatched)),
+            }
         }
     }
-    for column in new.table.columns.iter().filter(|column| !column.generated) {
-        let from = |old: &Column| mapping.service_column(&old.name) == column.name;
-        if !old.table.columns.iter().any(from) {
-            unmatched(mapping, column, findings);
-        }
+    for column in &unmatched {
+        only_at_service(mapping, column, findings);
     }
     keys(mapping, old, new, findings);
     constraints::of_pair(mapping, old, new, findings);
@@ -109,37 +148,47 @@ fn generated(
     }
 }
 
+/// One that the service's table lacks.
+fn none(mapping: &TableMapping, column: &Column, name: &str, unmatched: &[&Column]) -> Finding {
+    let add = Statement::new(
+        Side::Service,
+        format!(
+            "alter table {} add column {} {}",
+            sql::table(&mapping.service),
+            sql::identifier(name),
+            column.type_name
+        ),
+    );
+    let add = if unmatched.is_empty() {
+        add
+    } else {
+        add.caution(PERHAPS_RENAMED)
+    };
+    Finding::refuse(
+        Id::NoCounterpart,
+        format!("{}.{}", mapping.monolith, column.name),
+        format!(
+            "the service's table {} has no column for it",
+            mapping.service
+        ),
+        Remedy::run(
+            "Map it under `columns:` in the plan, or run at the service",
+            [add],
+        ),
+    )
+}
+
 fn counterpart(
     mapping: &TableMapping,
     column: &Column,
-    name: &str,
-    twin: Option<&Column>,
+    twin: &Column,
     in_key: bool,
     findings: &mut Vec<Finding>,
 ) {
-    let object = format!("{}.{}", mapping.monolith, column.name);
-    let alter = format!(
-        "alter table {} alter column {}",
-        sql::table(&mapping.service),
-        sql::identifier(name)
-    );
-    let Some(twin) = twin else {
-        findings.push(Finding::refuse(
-            Id::NoCounterpart,
-            object,
-            format!(
-                "the service's table {} has no column `{name}`",
-                mapping.service
-            ),
-            format!(
-                "Map it under `columns:` in the plan, or run at the service: alter table {} add \
-                 column {} {}",
-                sql::table(&mapping.service),
-                sql::identifier(name),
-                column.type_name
-            ),
-        ));
-        return;
+    let name = twin.name.as_str();
+    let alter = Alter {
+        mapping,
+        column: name,
     };
     let there = format!("{}.{name}", mapping.service);
     if twin.generated {
@@ -147,7 +196,7 @@ fn counterpart(
             Id::GeneratedOnOneSide,
             there,
             "the service computes this column, but the monolith stores it",
-            format!("Run at the service: {alter} drop expression"),
+            alter.run("drop expression"),
         ));
         return;
     }
@@ -157,8 +206,9 @@ fn counterpart(
             Id::NotNullAtService,
             there.as_str(),
             "it is NOT NULL, but the monolith's column may be null",
-            format!(
-                "Set it NOT NULL in the monolith, or run at the service: {alter} drop not null"
+            Remedy::run(
+                "Set it NOT NULL in the monolith, or run at the service",
+                [alter.to(&["drop not null"])],
             ),
         ));
     } else if column.not_null && !twin.not_null {
@@ -166,19 +216,30 @@ fn counterpart(
             Id::NullableAtService,
             there.as_str(),
             "it may be null, but the monolith's column may not: a null would close the way back",
-            format!("Run at the service: {alter} set not null"),
+            alter.run("set not null"),
         ));
     }
     sequence(&there, &alter, column, twin, findings);
 }
 
-fn sequence(there: &str, alter: &str, column: &Column, twin: &Column, findings: &mut Vec<Finding>) {
+fn sequence(
+    there: &str,
+    alter: &Alter<'_>,
+    column: &Column,
+    twin: &Column,
+    findings: &mut Vec<Finding>,
+) {
     if column.sequence.is_some() && twin.sequence.is_none() {
+        // An identity may neither be null nor have another default.
+        let mut changes = Vec::new();
+        changes.extend(twin.has_default.then_some("drop default"));
+        changes.extend((!twin.not_null).then_some("set not null"));
+        changes.push("add generated by default as identity");
         findings.push(Finding::refuse(
             Id::NoSequence,
             there,
             "the monolith's column draws from a sequence, this one has none",
-            format!("Run at the service: {alter} add generated by default as identity"),
+            Remedy::run(AT_SERVICE, [alter.to(&changes)]),
         ));
     } else if column.sequence.is_none() && twin.sequence.is_some() {
         findings.push(Finding::warn(
@@ -190,18 +251,20 @@ fn sequence(there: &str, alter: &str, column: &Column, twin: &Column, findings: 
     }
 }
 
-fn unmatched(mapping: &TableMapping, column: &Column, findings: &mut Vec<Finding>) {
+fn only_at_service(mapping: &TableMapping, column: &Column, findings: &mut Vec<Finding>) {
     let object = format!("{}.{}", mapping.service, column.name);
     if column.not_null && !column.has_default {
+        let alter = Alter {
+            mapping,
+            column: &column.name,
+        };
         findings.push(Finding::refuse(
             Id::RequiredAtService,
             object,
             "it is NOT NULL without a default, and the monolith has no such column",
-            format!(
-                "Map it under `columns:` in the plan, give it a default, or run at the service: \
-                 alter table {} alter column {} drop not null",
-                sql::table(&mapping.service),
-                sql::identifier(&column.name)
+            Remedy::run(
+                "Map it under `columns:` in the plan, give it a default, or run at the service",
+                [alter.to(&["drop not null"]).caution(PERHAPS_RENAMED)],
             ),
         ));
     } else {

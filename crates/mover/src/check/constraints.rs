@@ -7,7 +7,11 @@
 //! that are deferrable, are triggers, and are not: those that only the service
 //! has are refused, as nothing else would show what they forbid.
 
-use super::{facts::SideFacts, relations::TableFacts};
+use super::{
+    cautions::{IF_NOT_MEANT, REPLACES, UNPROVEN},
+    facts::SideFacts,
+    relations::TableFacts,
+};
 use crate::{
     catalog::constraints::{ForeignKey, UniqueIndex, names_of},
     database::sql,
@@ -16,7 +20,7 @@ use crate::{
 use plan::{TableMapping, TableName};
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 use std::collections::BTreeMap;
 
@@ -43,8 +47,8 @@ pub(super) fn of_pair(
                 format!("unique index {} on {}", index.name, mapping.monolith),
                 "the service has none like it: rows that it accepts may close the way back",
                 add_unique(mapping, index).map_or_else(
-                    || "Add it to the service".to_owned(),
-                    |add| format!("Run at the service: {add}"),
+                    || "Add it to the service".into(),
+                    |add| Remedy::run("Run at the service", [at_service(add)]),
                 ),
             ));
         }
@@ -53,25 +57,24 @@ pub(super) fn of_pair(
 
 fn only_at_service(mapping: &TableMapping, index: &UniqueIndex) -> Finding {
     let object = format!("unique index {} on {}", index.name, mapping.service);
+    let drop = at_service(drop_unique(mapping, index))
+        .caution("the service then accepts rows that it refuses now");
     if index.deferrable {
         Finding::refuse(
             Id::UniqueAtService,
             object,
             "the monolith has none like it, and as it is deferrable it is not enforced while rows \
              are applied: duplicates would be stored",
-            format!(
-                "Add it to the monolith, or run at the service: {}",
-                drop_unique(mapping, index)
-            ),
+            Remedy::run("Add it to the monolith, or run at the service", [drop]),
         )
     } else {
         Finding::warn(
             Id::UniqueAtService,
             object,
             "the monolith has none like it: rows that it accepts may stop the copy",
-            format!(
-                "Add it to the monolith, or drop it until after the switch: {}",
-                drop_unique(mapping, index)
+            Remedy::run(
+                "Add it to the monolith, or until after the switch run at the service",
+                [drop],
             ),
         )
     }
@@ -85,7 +88,8 @@ fn deferrability(mapping: &TableMapping, old: &UniqueIndex, new: &UniqueIndex) -
             "not deferrable"
         }
     };
-    let add = add_unique(mapping, old).unwrap_or_default();
+    let statements = [Some(drop_unique(mapping, new)), add_unique(mapping, old)];
+    let statements = statements.into_iter().flatten().map(at_service);
     Finding::refuse(
         Id::DeferrabilityDiffers,
         format!("unique index {} on {}", new.name, mapping.service),
@@ -96,8 +100,15 @@ fn deferrability(mapping: &TableMapping, old: &UniqueIndex, new: &UniqueIndex) -
             old.name,
             word(old)
         ),
-        format!("Run at the service: {}; {add}", drop_unique(mapping, new)),
+        Remedy::run(
+            "Run at the service",
+            statements.map(|one| one.caution(REPLACES)),
+        ),
     )
+}
+
+fn at_service(sql: String) -> Statement {
+    Statement::new(Side::Service, sql)
 }
 
 fn drop_unique(mapping: &TableMapping, index: &UniqueIndex) -> String {
@@ -171,9 +182,10 @@ pub(super) fn of_both(
                 format!("foreign key {} of {} in the service's database", key.name, key.from),
                 "the monolith proves no such thing, and it is not enforced while rows are applied: \
                  rows that refer to nothing would be stored",
-                format!(
-                    "Add it to the monolith (and validate it), or drop it until after the switch: {}",
-                    drop_constraint(&key.from, &key.name)
+                Remedy::run(
+                    "Add it to the monolith (and validate it), or until after the switch run at the \
+                     service",
+                    [at_service(drop_constraint(&key.from, &key.name)).caution(UNPROVEN)],
                 ),
             ));
         }
@@ -194,7 +206,10 @@ pub(super) fn of_both(
                 format!("foreign key {} of {}", key.name, key.from),
                 "the service has none like it, and it is not enforced for what comes back: rows \
                  that refer to nothing would close the way back",
-                format!("Run at the service: {}", add_foreign_key(key, mappings)),
+                match add_foreign_key(key, mappings) {
+                    Some(add) => Remedy::run("Run at the service", [at_service(add)]),
+                    None => "Add it to the service".into(),
+                },
             ));
         }
     }
@@ -240,10 +255,15 @@ fn other_actions(old: &ForeignKey, new: &ForeignKey, mappings: &[TableMapping]) 
             old.name,
             actions(old)
         ),
-        format!(
-            "If that is not meant, run at the service: {}; {}",
-            drop_constraint(&new.from, &new.name),
-            add_foreign_key(old, mappings)
+        Remedy::run(
+            "If that is not meant, run at the service",
+            [
+                Some(drop_constraint(&new.from, &new.name)),
+                add_foreign_key(old, mappings),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|sql| at_service(sql).caution(REPLACES)),
         ),
     )
 }
@@ -274,7 +294,6 @@ fn other_moments([here, there]: &[&str; 2], keys: &[&ForeignKey]) -> Finding {
             sql::identifier(&key.name)
         )
     };
-    let alter: Vec<String> = keys.iter().map(alter).collect();
     Finding::warn(
         Id::ForeignKeyActionsDiffer,
         format!("{object} in the service's database"),
@@ -282,23 +301,23 @@ fn other_moments([here, there]: &[&str; 2], keys: &[&ForeignKey]) -> Finding {
             "{here}, in the monolith {there}: after a switch {sooner}. What is carried over does not \
              meet it"
         ),
-        format!(
-            "If that is not meant, run at the service: {}",
-            alter.join("; ")
+        Remedy::run(
+            "If that is not meant, run at the service",
+            keys.iter()
+                .map(alter)
+                .map(|sql| at_service(sql).caution(IF_NOT_MEANT)),
         ),
     )
 }
 
 /// What makes a foreign key of the monolith's at the service.
-fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> String {
+fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> Option<String> {
     let of = |name: &TableName| mappings.iter().find(|mapping| mapping.monolith == *name);
-    let (Some(from), Some(to)) = (of(&key.from), of(&key.to)) else {
-        return "add it there".to_owned();
-    };
+    let (from, to) = (of(&key.from)?, of(&key.to)?);
     let columns = key.columns.iter().map(|name| from.service_column(name));
     let others = key.to_columns.iter().map(|name| to.service_column(name));
     let full = if key.match_full { "match full " } else { "" };
-    format!(
+    Some(format!(
         "alter table {} add foreign key ({}) references {} ({}) {full}{} {}",
         sql::table(&from.service),
         sql::identifiers(columns),
@@ -306,7 +325,7 @@ fn add_foreign_key(key: &ForeignKey, mappings: &[TableMapping]) -> String {
         sql::identifiers(others),
         actions(key),
         moment(key)
-    )
+    ))
 }
 
 /// Takes a constraint away.

@@ -13,7 +13,6 @@ use crate::{
         lock_retry::{self, LockRetry},
         replication::ReplicationConnection,
         session::Session,
-        sql,
     },
     error::MoverError,
     extraction::Mover,
@@ -88,25 +87,20 @@ const OTHER_SESSIONS: &str = "select distinct coalesce(nullif(application_name, 
 const HIDDEN: &str = "select concat_ws(' in ', \
             case when s.setrole <> 0 then concat('role ', quote_ident(r.rolname)) end, \
             case when s.setdatabase <> 0 then concat('database ', quote_ident(d.datname)) end), \
-        concat('alter ', case when s.setrole <> 0 then concat('role ', quote_ident(r.rolname), \
+        array[concat('alter ', case when s.setrole <> 0 then concat('role ', quote_ident(r.rolname), \
                 case when s.setdatabase <> 0 \
                     then concat(' in database ', quote_ident(d.datname)) end) \
             when s.setdatabase <> 0 then concat('database ', quote_ident(d.datname)) \
-            else 'role all' end, ' reset track_activities') \
+            else 'role all' end, ' reset track_activities')] \
     from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole \
     left join pg_database d on d.oid = s.setdatabase \
     where (s.setdatabase = 0 or d.datname = current_database()) \
       and exists (select from unnest(s.setconfig) c where c like 'track\\_activities=%' \
           and not split_part(c, '=', 2)::boolean) \
     union all select 'the server', \
-        'alter system set track_activities = on; select pg_reload_conf()' \
+        array['alter system set track_activities = on', 'select pg_reload_conf()'] \
     from pg_settings where name = 'track_activities' and setting = 'off' \
       and source not in ('database', 'user', 'database user') order by 1";
-
-const OUR_SCHEMA: &str = "select quote_ident(pg_get_userbyid(nspowner)), \
-        exists (select from pg_roles r where r.rolsuper and pg_has_role(nspowner, r.oid, 'MEMBER')) \
-    from pg_namespace \
-    where nspname = 'banyan' and not pg_has_role(nspowner, 'USAGE')";
 
 /// Everything that is known of one side.
 #[derive(Debug, Clone)]
@@ -156,10 +150,18 @@ pub(super) struct ServerFacts {
     /// Without the origin of this extraction's side.
     pub(super) origins: Capacity,
     pub(super) prepared_transactions: i64,
-    /// Of whom it does not show what they do, and the statement that ends that.
-    pub(super) hidden: Vec<(String, String)>,
+    /// Of whom it does not show what they do.
+    pub(super) hidden: Vec<Hidden>,
     /// Why a replication connection was refused, if it was.
     pub(super) replication_refused: Option<String>,
+}
+
+/// Whose activity the server does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hidden {
+    pub(super) whose: String,
+    /// What ends that.
+    pub(super) statements: Vec<String>,
 }
 
 /// A bounded number of something.
@@ -229,7 +231,6 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
         server.replication_refused = replication_refusal(side, mover.database(side)).await;
     }
     let other_sessions = session.query(OTHER_SESSIONS, &[]).await.map_err(wrap())?;
-    our_schema(session, &role.name).await?;
     let owner = owner::read(&**session, side, &mover.extraction.name).await?;
     let tables = relations::tables(session, &mover.extraction, &mover.layout()).await?;
     let functions = functions::read(session, mover.extraction.tables(side)).await?;
@@ -257,35 +258,6 @@ async fn look(session: &Session, mover: &Mover) -> Result<SideFacts, MoverError>
         sequences,
         publication,
         retention,
-    })
-}
-
-/// Where another role has made our schema, what is in it is that role's, and
-/// preparing would end at the first statement.
-async fn our_schema(session: &Session, role: &str) -> Result<(), MoverError> {
-    let side = session.side();
-    let row = session
-        .query_opt(OUR_SCHEMA, &[])
-        .await
-        .map_err(MoverError::sql(side, "looking for our schema"))?;
-    let Some(row) = row else { return Ok(()) };
-    let owner: String = row.get(0);
-    let ours = sql::identifier(role);
-    let remedy = if row.get(1) {
-        // Whoever has its rights has those of a superuser.
-        format!(
-            "Give the plan the role that made it, or, if nothing else is in it, run as a superuser: \
-             alter schema banyan owner to {ours}"
-        )
-    } else {
-        format!(
-            "Give the plan the role that made it, or run as a superuser: grant {owner} to {ours}"
-        )
-    };
-    Err(MoverError::Data {
-        object: format!("schema banyan in the {side}'s database"),
-        problem: format!("it belongs to {owner}, and role {role} may not do as its owner"),
-        remedy,
     })
 }
 
@@ -342,7 +314,13 @@ async fn server(
             used: row.get(12),
         },
         prepared_transactions: row.get(13),
-        hidden: hidden.iter().map(|row| (row.get(0), row.get(1))).collect(),
+        hidden: hidden
+            .iter()
+            .map(|row| Hidden {
+                whose: row.get(0),
+                statements: row.get(1),
+            })
+            .collect(),
         replication_refused: None,
     })
 }

@@ -8,8 +8,9 @@ use crate::{database::session::Session, error::MoverError};
 use plan::TableName;
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
+use std::collections::BTreeMap;
 
 const CALLED: &str = "select distinct p.oid::regprocedure::text, c.oid::regclass::text \
     from unnest($1::text[], $2::text[]) t(schema, name) \
@@ -64,23 +65,61 @@ pub(super) async fn read<'a>(
     Ok(called.collect())
 }
 
-/// Rules about one side.
+/// Rules about one side: one for each function, whoever has it called.
 pub(super) fn of_side(side: Side, functions: &[CalledFunction]) -> Vec<Finding> {
-    let finding = |function: &CalledFunction| {
+    let mut tables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for one in functions {
+        tables.entry(&one.name).or_default().push(&one.table);
+    }
+    let finding = |(name, tables): (&str, Vec<&str>)| {
+        let callers = match tables.as_slice() {
+            [table] => format!("{table} has"),
+            [table, others @ ..] => format!("{table} and {} others have", others.len()),
+            [] => String::new(),
+        };
         Finding::warn(
             Id::FunctionPath,
-            format!("function {} in the {side}'s database", function.name),
+            format!("function {name} in the {side}'s database"),
             format!(
-                "{} has it called when a row is written, and it has no search_path of its own: \
-                 what it names without a schema is not found by Banyan's sessions",
-                function.table
+                "{callers} it called when a row is written, and it has no search_path of its own: \
+                 what it names without a schema is not found by Banyan's sessions"
             ),
-            format!(
-                "As its owner, in a session with the application's search_path: alter function {} \
-                 set search_path from current",
-                function.name
+            Remedy::run(
+                "Run as its owner, in a session with the application's search_path",
+                [Statement::new(
+                    side,
+                    format!("alter function {name} set search_path from current"),
+                )
+                .caution("it wants a session that has the application's search_path")],
             ),
         )
     };
-    functions.iter().map(finding).collect()
+    tables.into_iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_many_tables_call_is_told_once() {
+        let of = |name: &str, table: &str| CalledFunction {
+            name: name.into(),
+            table: table.into(),
+        };
+        let called = [
+            of("f()", "a"),
+            of("g()", "a"),
+            of("f()", "b"),
+            of("f()", "c"),
+        ];
+        let found = of_side(Side::Monolith, &called);
+        let problems: Vec<&str> = found.iter().map(|one| one.problem.as_str()).collect();
+        assert_eq!(problems.len(), 2);
+        assert!(
+            problems[0].starts_with("a and 2 others have it"),
+            "{problems:?}"
+        );
+        assert!(problems[1].starts_with("a has it"), "{problems:?}");
+    }
 }

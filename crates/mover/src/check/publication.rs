@@ -4,7 +4,7 @@ use super::facts::SideFacts;
 use crate::{extraction::Mover, objects::publication};
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 
 /// Rules about one side.
@@ -33,7 +33,12 @@ pub(super) fn of_side(side: Side, facts: &SideFacts, mover: &Mover) -> Vec<Findi
                         Id::PublicationNotOurs,
                         object.as_str(),
                         format!("it has the name of ours, belongs to {owner}, and {difference}"),
-                        format!("Give the extraction another name, or run as {owner}: {drop}"),
+                        Remedy::run(
+                            format!("Give the extraction another name, or run as {owner}"),
+                            [Statement::new(side, drop)
+                                .by(owner.as_str())
+                                .caution("somebody may read that publication")],
+                        ),
                     )
                 }),
             (false, _) => None,

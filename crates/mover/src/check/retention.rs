@@ -4,7 +4,7 @@
 use super::facts::{SideFacts, server_name};
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 
 /// A sender's timeout below this cuts a stream that applies a large transaction.
@@ -21,7 +21,14 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
     let object = server_name(side);
     let retention = facts.retention;
     let mut findings = Vec::new();
-    let mut warn = |id, problem: String, remedy: &str| {
+    let set = |setting: &str| {
+        [
+            format!("alter system set {setting}"),
+            "select pg_reload_conf()".to_owned(),
+        ]
+        .map(|sql| Statement::new(side, sql).by_superuser())
+    };
+    let mut warn = |id, problem: String, remedy: Remedy| {
         findings.push(Finding::warn(id, object.as_str(), problem, remedy));
     };
     if retention.slot_keeps >= 0 {
@@ -32,8 +39,11 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                  write that loses its slot, and needs `banyan recopy`",
                 retention.slot_keeps
             ),
-            "Run: alter system set max_slot_wal_keep_size = -1; select pg_reload_conf(); and watch \
-             the disk",
+            Remedy::run(
+                "Watch the disk, and run",
+                set("max_slot_wal_keep_size = -1")
+                    .map(|one| one.caution("a stream that is down then fills the disk in the end")),
+            ),
         );
     }
     if retention.idle_slot > 0 {
@@ -44,7 +54,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                  a switch, and would be dropped",
                 retention.idle_slot
             ),
-            "Run: alter system set idle_replication_slot_timeout = 0; select pg_reload_conf()",
+            Remedy::run("Run", set("idle_replication_slot_timeout = 0")),
         );
     }
     if retention.sender_timeout > 0 && retention.sender_timeout < SENDER_TIMEOUT_LEAST {
@@ -55,7 +65,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                  begins it again",
                 retention.sender_timeout
             ),
-            "Run: alter system set wal_sender_timeout = '60s'; select pg_reload_conf()",
+            Remedy::run("Run", set("wal_sender_timeout = '60s'")),
         );
     }
     if retention.decoding_memory < DECODING_KB_LEAST {
@@ -66,7 +76,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                  disk",
                 retention.decoding_memory
             ),
-            "Run: alter system set logical_decoding_work_mem = '64MB'; select pg_reload_conf()",
+            Remedy::run("Run", set("logical_decoding_work_mem = '64MB'")),
         );
     }
     if retention.standbys > 0 {
@@ -78,7 +88,8 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                 retention.standbys
             ),
             "Keep from failing over while an extraction lives; after one run `banyan recopy`. Make a \
-             standby that may be promoted synchronous during a switch",
+             standby that may be promoted synchronous during a switch"
+                .into(),
         );
     }
     let (slots, senders) = (facts.server.slots.free(), facts.server.senders.free());
@@ -87,7 +98,7 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
         warn(
             Id::FewPlaces,
             format!("{slots} replication slots and {senders} WAL senders are free"),
-            "Raise max_replication_slots and max_wal_senders at the next restart",
+            "Raise max_replication_slots and max_wal_senders at the next restart".into(),
         );
     }
     findings

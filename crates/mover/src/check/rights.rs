@@ -3,7 +3,7 @@
 //! For a role that had them all when the extraction began, and lost one since:
 //! whatever fails then names a table or a schema, and not what is to be done.
 
-use super::facts::FUNCTIONS;
+use super::{facts::FUNCTIONS, server::GRANTS_OF_PARAMETERS};
 use crate::{database::session::Session, error::MoverError, extraction::Mover};
 use protocol::Side;
 use std::time::Duration;
@@ -13,9 +13,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The first version in which a grant says whether it is inherited.
 const INHERITANCE_BY_GRANT: i32 = 160_000;
-
-/// The first version in which the right to set a parameter can be granted.
-const GRANTS_OF_PARAMETERS: i32 = 150_000;
 
 const OF_ROLE: &str = "select format('alter role %I replication', r.rolname) \
         from pg_roles r where r.rolname = session_user \

@@ -5,7 +5,9 @@
 //! applied: one that only the target has stops the stream. A deferrable one is a
 //! trigger, which does not fire then.
 
-use super::{constraints::drop_constraint, definitions::Texts, relations::TableFacts};
+use super::{
+    cautions::REPLACES, constraints::drop_constraint, definitions::Texts, relations::TableFacts,
+};
 use crate::{
     catalog::constraints::{common_names, names_of},
     database::sql,
@@ -13,7 +15,7 @@ use crate::{
 use plan::TableMapping;
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 
 /// A check or an exclusion.
@@ -113,14 +115,17 @@ impl Pair<'_> {
                 kind.at_monolith,
                 format!("{} {} on {}", kind.noun, rule.name, self.mapping.monolith),
                 "the service has none like it: rows that it accepts may close the way back",
-                format!("Run at the service: {}", self.add(Side::Service, rule)),
+                Remedy::run("Run at the service", [self.add(Side::Service, rule)]),
             ));
         }
     }
 
     fn at_service(&self, kind: &Kind, rule: &Rule<'_>, twin: Option<&Rule<'_>>) -> Finding {
         let object = format!("{} {} on {}", kind.noun, rule.name, self.mapping.service);
-        let drop = drop_constraint(&self.mapping.service, rule.name);
+        let drop = Statement::new(
+            Side::Service,
+            drop_constraint(&self.mapping.service, rule.name),
+        );
         let has = match twin {
             Some(twin) => format!(
                 "it is {}, the monolith's of that name is {}",
@@ -129,13 +134,15 @@ impl Pair<'_> {
             None => "the monolith has none like it".to_owned(),
         };
         let remedy = match twin {
-            Some(twin) => format!(
-                "Run at the service: {drop}; {}",
-                self.add(Side::Service, twin)
+            Some(twin) => Remedy::run(
+                "Run at the service",
+                [drop, self.add(Side::Service, twin)].map(|one| one.caution(REPLACES)),
             ),
-            None => format!(
-                "Add it to the monolith ({}), or run at the service, until after the switch: {drop}",
-                self.add(Side::Monolith, rule)
+            None => Remedy::run(
+                "Add it to the monolith, or until after the switch drop it at the service: run one \
+                 of",
+                [self.add(Side::Monolith, rule), drop]
+                    .map(|one| one.caution("one of two ways: which side is right is not known")),
             ),
         };
         if rule.deferrable {
@@ -168,26 +175,33 @@ impl Pair<'_> {
                 old.name,
                 word(old)
             ),
-            format!(
-                "Run at the service: {}; {}",
-                drop_constraint(&self.mapping.service, new.name),
-                self.add(Side::Service, old)
+            Remedy::run(
+                "Run at the service",
+                [
+                    Statement::new(
+                        Side::Service,
+                        drop_constraint(&self.mapping.service, new.name),
+                    ),
+                    self.add(Side::Service, old),
+                ]
+                .map(|one| one.caution(REPLACES)),
             ),
         )
     }
 
     /// What makes one of the other side's on this one.
-    fn add(&self, side: Side, rule: &Rule<'_>) -> String {
+    fn add(&self, side: Side, rule: &Rule<'_>) -> Statement {
         let table = match side {
             Side::Monolith => &self.mapping.monolith,
             Side::Service => &self.mapping.service,
         };
-        format!(
+        let add = format!(
             "alter table {} add constraint {} {}",
             sql::table(table),
             sql::identifier(rule.name),
             names_of(self.mapping, side, rule.definition)
-        )
+        );
+        Statement::new(side, add)
     }
 }
 
@@ -235,7 +249,6 @@ mod tests {
             elements: vec![element(column, "="), element("span", "&&")],
             predicate: predicate.into(),
             deferrable: false,
-            schema: "s".into(),
         }
     }
 
@@ -313,7 +326,7 @@ mod tests {
         old.exclusions = vec![exclusion("room", "room > 3")];
         of_pair(&mapping(), &old, &new, &mut found);
         assert_eq!(
-            found[0].remedy,
+            found[0].remedy.to_string(),
             "Run at the service: alter table \"s\".\"t\" add constraint \"apart\" EXCLUDE USING \
              gist (\"Place\" WITH =, span WITH &&) WHERE (\"Place\" > 3)"
         );
@@ -321,10 +334,10 @@ mod tests {
         new.exclusions = vec![exclusion("\"Place\"", "")];
         of_pair(&mapping(), &old, &new, &mut found);
         assert_eq!(
-            found[1].remedy,
-            "Add it to the monolith (alter table \"s\".\"t\" add constraint \"apart\" EXCLUDE USING \
-             gist (\"room\" WITH =, span WITH &&)), or run at the service, until after the switch: \
-             alter table \"s\".\"t\" drop constraint \"apart\""
+            found[1].remedy.to_string(),
+            "Add it to the monolith, or until after the switch drop it at the service: run one of: \
+             alter table \"s\".\"t\" add constraint \"apart\" EXCLUDE USING gist (\"room\" WITH =, span \
+             WITH &&); alter table \"s\".\"t\" drop constraint \"apart\""
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Rules about the sequences behind moved columns: what a hand-over would meet
 //! after the fence is said here.
 
-use super::facts::SideFacts;
+use super::{cautions::IF_NOT_MEANT, facts::SideFacts};
 use crate::{
     catalog::sequences::{self, Advance, Obstacle, ObstacleKind, Position, Sequence},
     extraction::ReplicatedExtraction,
@@ -9,7 +9,7 @@ use crate::{
 use plan::TableName;
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id, Severity},
+    finding::{Finding, FindingId as Id, Remedy, Severity, Statement},
 };
 
 /// With room for fewer hand-overs than this, a sequence is near its end.
@@ -45,7 +45,10 @@ pub(super) fn of_both(
             Id::SequencesDiffer,
             one.object,
             one.problem,
-            format!("If that is not meant, run at the service: {}", one.mend),
+            Remedy::run(
+                "If that is not meant, run at the service",
+                [Statement::new(Side::Service, one.mend).caution(IF_NOT_MEANT)],
+            ),
         ));
     }
     match sequences::advances(&carried, Side::Monolith, old, new, block) {
@@ -113,5 +116,5 @@ fn refusal(obstacle: &Obstacle) -> Finding {
         remedy,
         ..
     } = obstacle;
-    Finding::refuse(id, object.as_str(), problem.as_str(), remedy.as_str())
+    Finding::refuse(id, object.as_str(), problem.as_str(), remedy.clone())
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 
 /// The follower's connection; and while copying, the one that holds the
@@ -24,6 +24,9 @@ fn origins_needed(side: Side) -> i64 {
         Side::Service => 1 + i64::try_from(COPY_WORKERS).unwrap_or(i64::MAX - 1),
     }
 }
+
+/// The first version in which the right to set a parameter can be granted.
+pub(super) const GRANTS_OF_PARAMETERS: i32 = 150_000;
 
 /// The first version whose change stream carries messages.
 const OLDEST_VERSION: i32 = 140_000;
@@ -101,11 +104,9 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
         ));
     }
     if !server.hidden.is_empty() {
-        let (whose, statements): (Vec<&str>, Vec<&str>) = server
-            .hidden
-            .iter()
-            .map(|(whose, statement)| (whose.as_str(), statement.as_str()))
-            .unzip();
+        let whose: Vec<&str> = server.hidden.iter().map(|one| one.whose.as_str()).collect();
+        let statements = server.hidden.iter().flat_map(|one| &one.statements);
+        let statements = statements.map(|sql| Statement::new(side, sql).by_superuser());
         findings.push(Finding::warn(
             Id::ActivityHidden,
             &object,
@@ -114,7 +115,7 @@ fn server(side: Side, server: &ServerFacts, findings: &mut Vec<Finding>) {
                  switch takes longer to tell whether an old one is in its way",
                 whose.join(", ")
             ),
-            format!("Run as a superuser: {}", statements.join("; ")),
+            Remedy::run("Run as a superuser", statements),
         ));
     }
     if let Some(reason) = &server.replication_refused {
@@ -188,13 +189,17 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
     let role = &facts.role;
     let object = format!("role {} in the {side}'s database", role.name);
     let quoted = sql::identifier(&role.name);
+    let at = |sql| Statement::new(side, sql).by_superuser();
     if !role.may_replicate {
         findings.push(Finding::refuse(
             Id::NoReplicationRight,
             &object,
             "it has not the REPLICATION right (on Amazon RDS and Aurora: it is no member of \
              rds_replication)",
-            format!("Run: alter role {quoted} replication"),
+            Remedy::run(
+                "Run as a superuser",
+                [at(format!("alter role {quoted} replication"))],
+            ),
         ));
     }
     if !role.may_create {
@@ -202,9 +207,12 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
             Id::NoCreateRight,
             &object,
             "it may not create a schema or a publication",
-            format!(
-                "Run: grant create on database {} to {quoted}",
-                sql::identifier(&facts.server.database)
+            Remedy::run(
+                "Run as a superuser",
+                [at(format!(
+                    "grant create on database {} to {quoted}",
+                    sql::identifier(&facts.server.database)
+                ))],
             ),
         ));
     }
@@ -213,10 +221,20 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
             Id::NoReplicaRoleRight,
             &object,
             "it may not set session_replication_role, so triggers would fire for copied rows",
-            format!(
-                "Run: grant set on parameter session_replication_role to {quoted} (before \
-                 version 15: make it a superuser)"
-            ),
+            if facts.server.version_number < GRANTS_OF_PARAMETERS {
+                Remedy::run(
+                    "Before version 15 only a superuser may. Run as one",
+                    [at(format!("alter role {quoted} superuser"))
+                        .caution("it gives Banyan's role every right on this server")],
+                )
+            } else {
+                Remedy::run(
+                    "Run as a superuser",
+                    [at(format!(
+                        "grant set on parameter session_replication_role to {quoted}"
+                    ))],
+                )
+            },
         ));
     }
     if !role.functions_missing.is_empty() {
@@ -225,7 +243,12 @@ fn role(side: Side, facts: &SideFacts, findings: &mut Vec<Finding>) {
             Id::FunctionsForbidden,
             &object,
             format!("it may not call {functions}"),
-            format!("As a superuser, run: grant execute on function {functions} to {quoted}"),
+            Remedy::run(
+                "Run as a superuser",
+                [at(format!(
+                    "grant execute on function {functions} to {quoted}"
+                ))],
+            ),
         ));
     }
     if !facts.other_sessions.is_empty() {

@@ -1,6 +1,6 @@
 //! Rules about tables that both sides write: appended to by both, or split.
 
-use super::{facts::SideFacts, relations::TableFacts};
+use super::{cautions::REWRITES, facts::SideFacts, relations::TableFacts};
 use crate::{
     catalog::Column,
     database::sql,
@@ -8,7 +8,10 @@ use crate::{
     objects::key_range::{self, KeySequence},
 };
 use plan::{TableMapping, TableName, TableWrites};
-use protocol::finding::{Finding, FindingId as Id};
+use protocol::{
+    Side,
+    finding::{Finding, FindingId as Id, Remedy, Statement},
+};
 use std::collections::BTreeMap;
 
 /// Rules about both sides.
@@ -116,11 +119,23 @@ fn appended(
                 Id::AppendedKeyRange,
                 format!("{name}.{}", column.name),
                 format!("both sides insert into {name}, and there is no room for two: {problem}"),
-                format!(
+                Remedy::run(
                     "Give it the type bigint and a sequence that counts upwards and does not begin \
-                     again, on both sides: alter table {} alter column {} type bigint",
-                    sql::table(name),
-                    sql::identifier(&column.name)
+                     again, on both sides",
+                    [
+                        (Side::Monolith, name, column),
+                        (Side::Service, &mapping.service, twin),
+                    ]
+                    .into_iter()
+                    .filter(|(_, _, column)| column.type_name != "bigint")
+                    .map(|(side, table, column)| {
+                        let widen = format!(
+                            "alter table {} alter column {} type bigint",
+                            sql::table(table),
+                            sql::identifier(&column.name)
+                        );
+                        Statement::new(side, widen).caution(REWRITES)
+                    }),
                 ),
             ));
         }

@@ -42,8 +42,9 @@ fn idempotency_keys(table: &TableName) -> Finding {
          monolith answered before the switch, and that its client repeats after it, meets a service \
          that knows nothing of it, and is executed twice",
         format!(
-            "If requests of the routes that move have such keys: keep those in a table that moves, \
-             or switch when clients repeat nothing. `{table}` may stay otherwise"
+            "If only requests of the routes that move have such keys, let it move. If others have \
+             them, too, list it under `tables:` as `{table}: {{ writes: split }}`: the service then \
+             has those from before the switch. If none of the routes that move has: nothing"
         ),
     )
 }
@@ -72,7 +73,12 @@ mod tests {
         let problem = &found[0].problem;
         assert!(problem.contains("4 transactions"), "{problem}");
         assert!(problem.contains("(s.items, s.orders)"), "{problem}");
-        assert!(found[0].remedy.contains("s.audit: { writes: append }"));
+        assert!(
+            found[0]
+                .remedy
+                .words
+                .contains("s.audit: { writes: append }")
+        );
         assert!(found[1].object.contains("s.keys"));
         assert_eq!(of_monolith(&StayingFacts::default()), []);
     }

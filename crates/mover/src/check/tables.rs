@@ -1,13 +1,14 @@
 //! Rules about each moved table by itself.
 
 use super::{
+    cautions::REWRITES,
     facts::SideFacts,
     relations::{Emptiness, TableFacts},
 };
 use crate::{database::sql, extraction::ReplicatedExtraction};
 use protocol::{
     Side,
-    finding::{Finding, FindingId as Id},
+    finding::{Finding, FindingId as Id, Remedy, Statement},
 };
 
 /// As `server_version_num` says it.
@@ -36,8 +37,8 @@ pub(super) fn of_side(
                 "Name ordinary tables in the plan; others are not supported yet",
             )),
             Some(table) => {
-                shape(&object, table, &mut findings);
-                computed_identity(facts.server.version_number, &object, table, &mut findings);
+                shape(side, &object, table, &mut findings);
+                computed_identity(side, facts, &object, table, &mut findings);
                 triggers(side, &object, table, &mut findings);
                 access(side, facts, &object, table, &mut findings);
             }
@@ -57,7 +58,7 @@ fn kind(letter: char) -> &'static str {
     }
 }
 
-fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
+fn shape(side: Side, object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
     let name = sql::table(&facts.table.name);
     if facts.partition || facts.inherits {
         let problem = if facts.partition {
@@ -77,7 +78,7 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
             Id::Unlogged,
             object,
             "it is unlogged: its changes are in no change stream",
-            format!("Run: alter table {name} set logged"),
+            Remedy::run("Run", [logged(side, &name)]),
         ));
     }
     if facts.table.key.is_empty() {
@@ -105,7 +106,7 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
             Id::ReplicaIdentity,
             object,
             problem,
-            format!("Run: alter table {name} replica identity default"),
+            default_identity(side, facts),
         ));
     }
     for (column, evidence) in &facts.oid_columns {
@@ -136,7 +137,14 @@ fn shape(object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
 
 /// From version 18 on PostgreSQL refuses updates and deletes of a published table
 /// whose replica identity has a column that is not published.
-fn computed_identity(version: i32, object: &str, facts: &TableFacts, findings: &mut Vec<Finding>) {
+fn computed_identity(
+    side: Side,
+    all: &SideFacts,
+    object: &str,
+    facts: &TableFacts,
+    findings: &mut Vec<Finding>,
+) {
+    let version = all.server.version_number;
     let computed = facts.table.columns.iter().find(|column| column.generated);
     if let Some(column) = computed
         && version >= UNPUBLISHED_REFUSED
@@ -150,11 +158,23 @@ fn computed_identity(version: i32, object: &str, facts: &TableFacts, findings: &
                  application's own updates and deletes would fail",
                 column.name
             ),
-            format!(
-                "Run: alter table {} replica identity default",
-                sql::table(&facts.table.name)
-            ),
+            default_identity(side, facts),
         ));
+    }
+}
+
+fn default_identity(side: Side, facts: &TableFacts) -> Remedy {
+    let name = sql::table(&facts.table.name);
+    let statement = format!("alter table {name} replica identity default");
+    Remedy::run("Run", [Statement::new(side, statement)])
+}
+
+/// The service's is empty before the copy.
+fn logged(side: Side, name: &str) -> Statement {
+    let statement = Statement::new(side, format!("alter table {name} set logged"));
+    match side {
+        Side::Service => statement,
+        Side::Monolith => statement.caution(REWRITES),
     }
 }
 
@@ -225,7 +245,7 @@ fn access(
                 "role {} may not do as its owner (fence, publish, copy)",
                 facts.role.name
             ),
-            grants(facts, table),
+            grants(side, facts, table),
         ));
     }
     if table.table.row_security {
@@ -233,9 +253,16 @@ fn access(
             Id::RowSecurity,
             object,
             "row security is on: rows could be hidden from the copy",
-            format!(
-                "Run: alter table {} disable row level security",
-                sql::table(&table.table.name)
+            Remedy::run(
+                "Run",
+                [Statement::new(
+                    side,
+                    format!(
+                        "alter table {} disable row level security",
+                        sql::table(&table.table.name)
+                    ),
+                )
+                .caution("everybody who may read the table then sees all of its rows")],
             ),
         ));
     }
@@ -268,32 +295,35 @@ fn access(
 }
 
 /// What makes our role one that may do as the owner, who is named.
-fn grants(facts: &SideFacts, table: &TableFacts) -> String {
-    let role = sql::identifier(&facts.role.name);
-    let grant = match (table.not_inherited, facts.server.version_number) {
+fn grants(side: Side, facts: &SideFacts, table: &TableFacts) -> Remedy {
+    let (role, owner) = (sql::identifier(&facts.role.name), &table.owner);
+    let name = &table.table.name;
+    let mut words = "Run as a superuser".to_owned();
+    let grants = match (table.not_inherited, facts.server.version_number) {
         // Who has its rights has those of a superuser: it is the table that moves.
-        _ if table.owner_is_superuser => format!(
-            "Its owner {owner} is a superuser, or may become one, whose rights are not to be given \
-             away. Run as a superuser: alter table {} owner to {role}; grant {role} to {owner}",
-            sql::table(&table.table.name),
-            owner = table.owner
-        ),
-        (false, _) => format!("Run as a superuser: grant {} to {role}", table.owner),
+        _ if table.owner_is_superuser => {
+            words = format!(
+                "Its owner {owner} is a superuser, or may become one, whose rights are not to be \
+                 given away. Run as a superuser"
+            );
+            vec![
+                format!("alter table {} owner to {role}", sql::table(name)),
+                format!("grant {role} to {owner}"),
+            ]
+        }
+        (false, _) => vec![format!("grant {owner} to {role}")],
         // From version 16 on each grant says whether it is inherited, before
         // that the role.
-        (true, ..160_000) => format!("Run as a superuser: alter role {role} inherit"),
-        (true, _) => format!(
-            "Run as a superuser: grant {} to {role} with inherit true",
-            table.owner
-        ),
+        (true, ..160_000) => vec![format!("alter role {role} inherit")],
+        (true, _) => vec![format!("grant {owner} to {role} with inherit true")],
     };
-    match &table.closed_schema {
-        None => grant,
-        Some(owner) => format!(
-            "{grant}; and as {owner}: grant usage on schema {} to {role}",
-            sql::identifier(&table.table.name.schema)
-        ),
-    }
+    let at = |sql| Statement::new(side, sql);
+    let grants = grants.into_iter().map(|sql| at(sql).by_superuser());
+    let usage = table.closed_schema.iter().map(|owner| {
+        let schema = sql::identifier(&name.schema);
+        at(format!("grant usage on schema {schema} to {role}")).by(owner.as_str())
+    });
+    Remedy::run(words, grants.chain(usage))
 }
 
 #[cfg(test)]
@@ -312,8 +342,10 @@ mod tests {
             let mut table = facts();
             table.table.replica_identity = identity;
             table.table.columns[0].generated = generated;
+            let mut all = fixtures::side();
+            all.server.version_number = version;
             let mut found = Vec::new();
-            computed_identity(version, "t", &table, &mut found);
+            computed_identity(Side::Monolith, &all, "t", &table, &mut found);
             found.len()
         };
         assert_eq!(found(180_000, 'f', true), 1);
@@ -355,7 +387,7 @@ mod tests {
             let mut table = facts();
             spoil(&mut table);
             let mut found = Vec::new();
-            shape("t", &table, &mut found);
+            shape(Side::Service, "t", &table, &mut found);
             triggers(Side::Service, "t", &table, &mut found);
             assert_eq!(found.len(), 1, "{words}: {found:?}");
             assert_eq!(found[0].severity, Severity::Refuse, "{words}");

@@ -57,7 +57,7 @@ impl Mover {
             return Err(MoverError::Data {
                 object: first.object,
                 problem: first.problem,
-                remedy: first.remedy,
+                remedy: first.remedy.to_string(),
             });
         }
         let names: Vec<&str> = goals.iter().map(|goal| goal.sequence.as_str()).collect();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const HEAD: &str = "# Findings
 
 What `banyan check` can find, by id. `banyan check --explain BN-012` prints one of these;
-`--json` has the ids. This page is generated from `crates/protocol/src/finding/explanation/`.
+`--json` has the ids, `--sql` what is to be run. This page is generated from `crates/protocol/src/finding/explanation/`.
 ";
 
 /// All of them as a Markdown page.

@@ -2,7 +2,7 @@
 //! can be full, and a role that has no more rights than it is told to ask for.
 
 use crate::banyan::CommandLine;
-use crate::scene::{self, MOVER_ROLE, Scene};
+use crate::scene::{self, CONTRACTS_DATABASE, MONOLITH_DATABASE, MOVER_ROLE, Scene};
 use crate::silent_network::SilentNetwork;
 use crate::small_disk::SmallDisk;
 use anyhow::Result;
@@ -75,5 +75,7 @@ async fn granted(scene: &Scene, banyan: &CommandLine) -> Result<()> {
         let plain = format!("alter role {MOVER_ROLE} nosuperuser noreplication");
         client.batch_execute(&plain).await?;
     }
-    banyan.grant_what_check_asks(&monolith, &service).await
+    let monolith = (&scene.monolith_cluster, MONOLITH_DATABASE);
+    let service = ("contracts", &scene.contracts_cluster, CONTRACTS_DATABASE);
+    banyan.run_what_check_prints(monolith, service).await
 }

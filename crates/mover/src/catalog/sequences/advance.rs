@@ -2,7 +2,10 @@
 
 use super::sequence::{Position, Range, Sequence};
 use plan::TableMapping;
-use protocol::Side;
+use protocol::{
+    Side,
+    finding::{Remedy, Statement},
+};
 use std::collections::BTreeMap;
 
 /// A sequence of the target's and the last value that it is to have given out.
@@ -23,8 +26,7 @@ pub(crate) struct Obstacle {
     /// The sequence, its side and its column.
     pub(crate) object: String,
     pub(crate) problem: String,
-    /// SQL that mends it.
-    pub(crate) remedy: String,
+    pub(crate) remedy: Remedy,
 }
 
 /// What is the matter with a sequence.
@@ -56,9 +58,16 @@ pub(crate) fn rights(side: Side, sequences: &[Sequence]) -> Vec<Obstacle> {
                 "it belongs to {}, and role {} may not read and set it, as each hand-over does",
                 one.owner, one.role
             ),
-            remedy: format!(
-                "Run as {}: grant select, update on sequence {} to {}",
-                one.owner, one.name, one.role
+            remedy: Remedy::run(
+                format!("Run as {}", one.owner),
+                [Statement::new(
+                    side,
+                    format!(
+                        "grant select, update on sequence {} to {}",
+                        one.name, one.role
+                    ),
+                )
+                .by(one.owner.as_str())],
             ),
         })
         .collect()
@@ -253,18 +262,28 @@ fn direction(side: Side, own: &Sequence, twin: &Sequence) -> Obstacle {
             twin.name,
             word(twin)
         ),
-        remedy: format!(
-            "Run: alter sequence {} increment by {} minvalue {} maxvalue {} start {start} restart",
-            own.name,
-            twin.range.increment,
-            twin.range.least,
-            twin.range.greatest,
-            start = if twin.range.increment < 0 {
-                twin.range.greatest
-            } else {
-                twin.range.least
-            }
+        remedy: Remedy::run("Run", [turned(side, own, twin)]),
+    }
+}
+
+/// What makes a sequence go the other one's way, from its beginning.
+fn turned(side: Side, own: &Sequence, twin: &Sequence) -> Statement {
+    let start = if twin.range.increment < 0 {
+        twin.range.greatest
+    } else {
+        twin.range.least
+    };
+    let statement = Statement::new(
+        side,
+        format!(
+            "alter sequence {} increment by {} minvalue {} maxvalue {} start {start} restart",
+            own.name, twin.range.increment, twin.range.least, twin.range.greatest
         ),
+    );
+    match side {
+        // Its table is empty, or a hand-over moves it on.
+        Side::Service => statement,
+        Side::Monolith => statement.caution("it begins again, with numbers that may be taken"),
     }
 }
 
@@ -287,12 +306,20 @@ fn bound(side: Side, own: &Sequence, distance: u64) -> Obstacle {
              which is past its end, {end}{anew}",
             side.other()
         ),
-        remedy: format!(
-            "Widen the column and the sequence on both sides (alter table {} alter column {} type \
-             bigint; alter sequence {} as bigint no {word}), or lower `switch.block` in the plan",
-            crate::database::sql::table(&own.table),
-            crate::database::sql::identifier(&own.column),
-            own.name
+        remedy: Remedy::run(
+            "Lower `switch.block` in the plan, or widen the column and the sequence, on both sides",
+            [
+                format!(
+                    "alter table {} alter column {} type bigint",
+                    crate::database::sql::table(&own.table),
+                    crate::database::sql::identifier(&own.column)
+                ),
+                format!("alter sequence {} as bigint no {word}", own.name),
+            ]
+            .map(|sql| {
+                Statement::new(side, sql)
+                    .caution("the table is rewritten, and the other side wants the same")
+            }),
         ),
     }
 }

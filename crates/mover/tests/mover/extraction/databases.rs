@@ -7,7 +7,7 @@ use crate::{
     plans::{conductor, mover},
     queries::lines,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mover::{Claims, Mover};
 use protocol::{InstanceId, Side, finding::Finding};
 use testbed::{
@@ -200,6 +200,14 @@ impl Pair {
     pub async fn lines(&self, side: Side, query: &str) -> Result<Vec<String>> {
         lines(self.app(side), query).await
     }
+}
+
+/// What a finding says to run, whoever has to decide it.
+pub fn statements(finding: &Finding) -> Result<String> {
+    let statements = &finding.remedy.statements;
+    ensure!(!statements.is_empty(), "nothing to run: {finding}");
+    let all: Vec<&str> = statements.iter().map(|one| one.sql.as_str()).collect();
+    Ok(all.join("; "))
 }
 
 /// Findings as text, for messages of tests.

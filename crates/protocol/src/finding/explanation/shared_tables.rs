@@ -66,7 +66,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         Id::IdempotencyKeys,
         "a table that stays looks like idempotency keys",
         "It is by its rows that a repeated request is recognised. A request that the monolith executed before the switch, and whose answer was lost, is repeated by its client after it: the service has no such row, and executes it again.",
-        "Keep the keys of the routes that move in a table that moves with them, or switch when clients repeat nothing (no retries under way for as long as they may come). Nothing, if those routes take no such keys.",
+        "Let the table move where only routes that move use it. Where others use it, too, list it with `writes: split`: it is copied and followed until the first switch, so that the service has the keys from before. `append` is refused for keys that clients give. Or switch when clients repeat nothing (no retries under way for as long as they may come). Nothing, if those routes take no such keys.",
         SHARED,
     ),
 ];

@@ -142,6 +142,7 @@ fn a_role_without_rights_is_told_which() {
     assert!(
         found[0]
             .remedy
+            .to_string()
             .contains("as app: grant select, update on sequence svc.t_id_seq to mover")
     );
 }

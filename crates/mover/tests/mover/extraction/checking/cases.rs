@@ -96,7 +96,7 @@ pub const CASES: &[Case] = &[
         "no_column",
         Service,
         "alter table svc.b drop t",
-        &[(Refuse, "public.a.t", "no column `t`")],
+        &[(Refuse, "public.a.t", "svc.b has no column for it")],
     ),
     case(
         "another_type",
@@ -224,7 +224,11 @@ pub const CASES: &[Case] = &[
         "undeclared",
         Monolith,
         "create table other (id bigint primary key, b bigint references a)",
-        &[(Refuse, "other_b_fkey", "public.other stays")],
+        &[(
+            Refuse,
+            "public.other.b, foreign key other_b_fkey",
+            "its table stays",
+        )],
     ),
     case(
         "cascading",

@@ -2,7 +2,7 @@
 //! mends what it refuses.
 
 use super::{expect, findings};
-use crate::extraction::databases::{MOVER, Pair, pair, show};
+use crate::extraction::databases::{MOVER, Pair, pair, show, statements};
 use anyhow::{Context, Result, ensure};
 use protocol::{
     Side::{Monolith, Service},
@@ -11,7 +11,6 @@ use protocol::{
         Severity::{Refuse, Warn},
     },
 };
-use testbed::remedy;
 
 const MONOLITH: &str = "
     create type pair as (a integer, b integer);
@@ -48,11 +47,14 @@ pub async fn mend(pair: &Pair, ids: &[FindingId]) -> Result<()> {
             .iter()
             .find(|one| one.id == *id)
             .context(id.to_string())?;
-        let statement = remedy::statements(&one.remedy)?;
-        pair.service
-            .batch_execute(&statement)
-            .await
-            .with_context(|| format!("{id}: {statement}"))?;
+        // Of two ways it is the service's that is gone.
+        let all = one.remedy.statements.iter();
+        for statement in all.filter(|statement| statement.database == Service) {
+            pair.service
+                .batch_execute(&statement.sql)
+                .await
+                .with_context(|| format!("{id}: {}", statement.sql))?;
+        }
     }
     Ok(())
 }
@@ -398,7 +400,7 @@ async fn mend_direction(pair: &Pair) -> Result<()> {
         .iter()
         .find(|one| one.id == FindingId::SequenceDirection)
         .context("no direction")?;
-    let statement = remedy::statements(&one.remedy)?;
+    let statement = statements(one)?;
     Ok(pair.service.batch_execute(&statement).await?)
 }
 
@@ -474,7 +476,7 @@ async fn publications_of_our_name_that_are_not_ours() -> Result<()> {
         error.to_string().contains("it has the name of ours"),
         "{error}"
     );
-    let drop = remedy::statements(&found[0].remedy)?;
+    let drop = statements(&found[0])?;
     pair.monolith.batch_execute(&drop).await?;
     pair.prepare().await?;
     expect("ours", &findings(&pair).await?, &[])?;

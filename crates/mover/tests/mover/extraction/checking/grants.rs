@@ -2,13 +2,12 @@
 //! and what it prints gives it back.
 
 use super::{MONOLITH, SERVICE, TABLES, findings};
-use crate::extraction::databases::{pair_alone, show};
+use crate::extraction::databases::{pair_alone, show, statements};
 use anyhow::{Context, Result, ensure};
 use protocol::{
     Side::{self, Monolith, Service},
     finding::{Finding, FindingId, Severity},
 };
-use testbed::remedy;
 
 /// What takes a right away, in `{database}`, and what is said then.
 struct Right {
@@ -128,7 +127,7 @@ async fn each_right_that_is_missing_is_named_and_given_back_by_what_is_printed()
             let case = format!("{side}: {take}: {}", show(&found));
             ensure!(found.iter().any(|one| one.problem.contains(said)), "{case}");
             for one in &found {
-                let mend = remedy::statements(&one.remedy)?;
+                let mend = statements(one)?;
                 ensure!(!mend.contains("grant testbed"), "{case}: {mend}");
                 admin
                     .batch_execute(&mend)

@@ -1,13 +1,12 @@
 //! What prevents a hand-over.
 
 use super::prepared;
-use crate::extraction::databases::{APP, Pair, clusters};
+use crate::extraction::databases::{APP, Pair, clusters, statements};
 use anyhow::{Context, Result, ensure};
 use protocol::{
     Side,
     finding::{Finding, FindingId},
 };
-use testbed::remedy;
 
 /// A table that was made again is in no publication and has no fence.
 #[tokio::test(flavor = "multi_thread")]
@@ -68,9 +67,7 @@ async fn a_writer_whose_age_is_hidden_stands_in_the_way() -> Result<()> {
     writer.batch_execute("commit").await?;
     let blockers = pair.mover.blockers(Side::Monolith).await?;
     ensure!(blockers.is_empty(), "{blockers:?}");
-    admin
-        .batch_execute(&remedy::statements(&found.remedy)?)
-        .await?;
+    admin.batch_execute(&statements(&found)?).await?;
     ensure!(hidden(&pair).await?.is_none());
     Ok(())
 }
