@@ -71,11 +71,10 @@ pub(super) fn status(status: &Status) {
                 say!("{}: the {direction} stream: {trouble}", one.name);
             }
         }
-        let stuck = |stream: &StreamProgress| stream.trouble.is_some();
-        if one.owner == Side::Service.as_str() && one.progress.reverse.as_ref().is_some_and(stuck) {
-            let refused = "until that is mended, requests that stay with the monolith get 503 where \
-                           their client has written here; after a restart of `banyan serve`, all do \
-                           (`gateway.pin-expired` in the plan and `banyan reload` change that)";
+        let reverse = one.progress.reverse.as_ref();
+        if one.owner == Side::Service.as_str()
+            && let Some(refused) = reverse.and_then(refused_meanwhile)
+        {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", refused));
         }
         if let Some(trouble) = &one.trouble {
@@ -109,6 +108,20 @@ pub(super) fn status(status: &Status) {
             handover(last);
         }
     }
+}
+
+/// What becomes of requests while the way back is not well: it goes on by itself, or
+/// somebody has to mend it.
+fn refused_meanwhile(reverse: &StreamProgress) -> Option<&'static str> {
+    reverse.trouble.as_ref()?;
+    Some(if reverse.state == "failed" {
+        "until that is mended, requests that stay with the monolith get 503 where their client has \
+         written here; after a restart of `banyan serve`, all do (`gateway.pin-expired` in the plan \
+         and `banyan reload` change that)"
+    } else {
+        "nothing is to be done while that passes; until it has, requests that stay with the monolith \
+         wait where their client has written here, for `gateway.pin-wait` at most, and then get 503"
+    })
 }
 
 /// What stands in the way of a switch or a rollback, in a line each.
@@ -266,4 +279,27 @@ fn difference(one: &serde_json::Value) -> String {
         .map(|pair| format!("{}={}", text(&pair[0]), text(&pair[1])))
         .collect();
     format!("{table} {}: {}", key.join(" "), text(&one["kind"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_failed_is_to_be_mended() {
+        let of = |state: &str, trouble: Option<&str>| {
+            refused_meanwhile(&StreamProgress {
+                state: state.to_owned(),
+                trouble: trouble.map(str::to_owned),
+                ..StreamProgress::default()
+            })
+        };
+        assert_eq!(of("applying", None), None);
+        for passing in ["connecting", "retrying"] {
+            let said = of(passing, Some("it")).unwrap();
+            assert!(said.starts_with("nothing is to be done"), "{said}");
+        }
+        let said = of("failed", Some("it")).unwrap();
+        assert!(said.starts_with("until that is mended"), "{said}");
+    }
 }

@@ -311,8 +311,12 @@ impl FollowStatus {
         match &self.phase {
             FollowPhase::Streaming => None,
             FollowPhase::Connecting => Some("it is connecting".to_owned()),
-            FollowPhase::Retrying { error } => Some(format!("it is being tried again: {error}")),
-            FollowPhase::Failed { error } => Some(format!("it has failed: {error}")),
+            FollowPhase::Retrying { error } => Some(format!(
+                "it is tried again by itself until this has passed: {error}"
+            )),
+            FollowPhase::Failed { error } => {
+                Some(format!("it has failed, and wants a person: {error}"))
+            }
             FollowPhase::Ended => Some("it has ended".to_owned()),
         }
     }
