@@ -75,12 +75,13 @@ pub use crate::{
     shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts},
     state::{
         hold::HeldReport,
+        inflight::WritesInFlight,
         positions::{Positions, Sample},
     },
     transport::listeners::Listeners,
     upstream::{
         breaker::BreakerState,
-        checks::{CheckError, check_health},
+        probe::{CheckError, HealthQuestion, Unhealthy, check_health, check_presence},
         report::{CheckReport, InstanceReport, UpstreamReport},
     },
 };

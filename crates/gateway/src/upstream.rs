@@ -21,6 +21,7 @@ pub(crate) mod loads;
 pub(crate) mod local;
 pub(crate) mod own_connections;
 pub(crate) mod pool;
+pub(crate) mod probe;
 pub(crate) mod report;
 pub(crate) mod response_body;
 pub(crate) mod retry;

@@ -126,7 +126,7 @@ impl Grant {
                 let routing_state = worker.state.snapshot.load().routing_state(one.extraction);
                 match decision::write(routing_state, worker.state.lease(), || one.choosing) {
                     WriteVerdict::Forward(now) if now == one.right => {
-                        one.flight = worker.inflight.enter(one.extraction, routing_state);
+                        one.flight = worker.inflight.enter(one.flight.route(), routing_state);
                     }
                     _ => return,
                 }

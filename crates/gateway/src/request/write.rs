@@ -431,7 +431,7 @@ pub(crate) async fn admit(
                 if let Some(place) = held {
                     place.release();
                 }
-                return Ok((right, worker.inflight.enter(extraction, routing_state)));
+                return Ok((right, worker.inflight.enter(route, routing_state)));
             }
         }
     }

@@ -12,7 +12,10 @@ use crate::{
     observe::Observatory,
     routing::snapshot::Ownership,
     shadow::ShadowReport,
-    state::{collectors::upstreams, config::Config, gateway_state::GatewayState, hold::HeldReport},
+    state::{
+        collectors::upstreams, config::Config, gateway_state::GatewayState, hold::HeldReport,
+        inflight::WritesInFlight,
+    },
     transport::{
         expiry::{self, Expiries, Expiry},
         listeners::Listening,
@@ -317,6 +320,32 @@ impl Gateway {
                 return pending().await;
             }
         }
+    }
+
+    /// The writes of an extraction that are in flight now, as [`Gateway::drained`]
+    /// counts them. Cancel safe.
+    pub async fn writes_in_flight(&self, extraction: &ExtractionName) -> WritesInFlight {
+        let mut all = WritesInFlight::default();
+        let Some(extraction) = self.inner.state.find(extraction) else {
+            return all;
+        };
+        let mut answers = Vec::new();
+        for worker in &self.inner.workers {
+            let (answer, answered) = oneshot::channel();
+            let _ = worker.send(WorkerCommand::InFlight { extraction, answer });
+            answers.push(answered);
+        }
+        for answer in answers {
+            // One that has stopped has nothing in flight that it could tell of.
+            let Ok(Some((found, route))) = answer.await else {
+                continue;
+            };
+            all.count += found.count;
+            if all.longest.is_none() || found.longest > all.longest_for {
+                (all.longest_for, all.longest) = (found.longest, Some(route));
+            }
+        }
+        all
     }
 
     /// Extends the lease; an earlier end than the current one is ignored.

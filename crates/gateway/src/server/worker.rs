@@ -8,6 +8,7 @@ use crate::{
     routing::{decision::Lease, snapshot::Ownership},
     state::{
         config::Config,
+        inflight::InFlight,
         pins::Holder,
         worker::{Current, Worker},
     },
@@ -32,6 +33,11 @@ pub(crate) enum WorkerCommand {
         extraction: ExtractionIndex,
         epoch: Epoch,
         drained: oneshot::Sender<()>,
+    },
+    /// Say what is in flight of an extraction, and by which route the longest came.
+    InFlight {
+        extraction: ExtractionIndex,
+        answer: oneshot::Sender<Option<(InFlight, String)>>,
     },
     /// Settle the start of an extraction.
     Start {
@@ -75,6 +81,12 @@ fn obey(worker: &Worker, command: WorkerCommand) -> Option<Stop> {
             drained,
         } => {
             worker.inflight.ask(extraction, epoch, drained);
+        }
+        WorkerCommand::InFlight { extraction, answer } => {
+            let found = worker.inflight.report(extraction);
+            let route = |one: InFlight| (one, worker.route_text(extraction, one.route));
+            // Receiver dropped: whoever asked has given up.
+            let _ = answer.send(found.map(route));
         }
         WorkerCommand::Start { extraction, owner } => {
             worker.lsn_samplers[extraction.get()].push(owner, Holder::Start);

@@ -7,15 +7,49 @@
 
 use super::gateway_state::GatewayState;
 use crate::{
-    base::index::ExtractionIndex,
+    base::index::{ExtractionIndex, RouteIndex},
     routing::{life::Life, snapshot::RoutingState},
 };
 use protocol::Epoch;
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
-/// Writes in flight by the epoch that they were decided in.
-type ByEpoch = BTreeMap<Epoch, usize>;
+/// Writes in flight by the epoch that they were decided in and the order in which
+/// they were entered.
+type ByEpoch = BTreeMap<(Epoch, u64), Sent>;
+
+/// When a write was entered, and by which of its extraction's routes it came.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    route: usize,
+}
+
+/// How many writes are in flight, and the one that has been the longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    pub(crate) count: usize,
+    pub(crate) longest: Duration,
+    /// The route of the longest.
+    pub(crate) route: usize,
+}
+
+/// The writes of an extraction that are in flight, over all workers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WritesInFlight {
+    /// How many.
+    pub count: usize,
+    /// For how long the longest of them has been.
+    pub longest_for: Duration,
+    /// The route that it came by; `None`: there is none in flight.
+    pub longest: Option<String>,
+}
 
 /// A question that waits for its answer.
 struct Question {
@@ -28,15 +62,17 @@ struct Question {
 pub(crate) struct Inflight {
     state: Arc<GatewayState>,
     writes: RefCell<Vec<ByEpoch>>,
+    entered: Cell<u64>,
     questions: RefCell<Vec<Question>>,
 }
 
 /// A write in flight; dropping it ends it.
 pub(crate) struct Flight {
     inflight: Rc<Inflight>,
-    extraction: ExtractionIndex,
+    route: RouteIndex,
     life: Life,
     epoch: Epoch,
+    number: u64,
 }
 
 impl Inflight {
@@ -45,26 +81,42 @@ impl Inflight {
         Rc::new(Self {
             state,
             writes,
+            entered: Cell::default(),
             questions: RefCell::default(),
         })
     }
 
     /// Enters a write that `routing_state` lets pass.
-    pub(crate) fn enter(
-        self: &Rc<Self>,
-        extraction: ExtractionIndex,
-        routing_state: RoutingState,
-    ) -> Flight {
+    pub(crate) fn enter(self: &Rc<Self>, route: RouteIndex, routing_state: RoutingState) -> Flight {
         let routing = routing_state.routing();
         let epoch = routing.map(|routing| routing.epoch).unwrap_or_default();
+        let number = self.entered.get();
+        self.entered.set(number + 1);
+        let sent = Sent {
+            at: Instant::now(),
+            route: route.route,
+        };
         let mut writes = self.writes.borrow_mut();
-        *writes[extraction.get()].entry(epoch).or_default() += 1;
+        writes[route.extraction.get()].insert((epoch, number), sent);
         Flight {
             inflight: Rc::clone(self),
             life: routing.map(Life::of).unwrap_or_default(),
-            extraction,
+            route,
             epoch,
+            number,
         }
+    }
+
+    /// What is in flight of an extraction; `None`: nothing.
+    pub(crate) fn report(&self, extraction: ExtractionIndex) -> Option<InFlight> {
+        let writes = self.writes.borrow();
+        let writes = &writes[extraction.get()];
+        let oldest = writes.values().min_by_key(|sent| sent.at)?;
+        Some(InFlight {
+            count: writes.len(),
+            longest: oldest.at.elapsed(),
+            route: oldest.route,
+        })
     }
 
     /// Says when an extraction has drained for `epoch`. Questions whose asker
@@ -114,13 +166,18 @@ fn is_drained(routing_state: RoutingState, writes: &ByEpoch, epoch: Epoch) -> bo
     // While nothing is forwarded, what is in flight is from before, whatever
     // its epoch.
     if routing_state.forwards() {
-        writes.range(..epoch).next().is_none()
+        writes.range(..(epoch, 0)).next().is_none()
     } else {
         writes.is_empty()
     }
 }
 
 impl Flight {
+    /// The route that it came by.
+    pub(crate) fn route(&self) -> RouteIndex {
+        self.route
+    }
+
     /// The decision under which it was sent.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
@@ -136,13 +193,7 @@ impl Drop for Flight {
     fn drop(&mut self) {
         {
             let mut writes = self.inflight.writes.borrow_mut();
-            let writes = &mut writes[self.extraction.get()];
-            if let Some(count) = writes.get_mut(&self.epoch) {
-                *count -= 1;
-                if *count == 0 {
-                    writes.remove(&self.epoch);
-                }
-            }
+            writes[self.route.extraction.get()].remove(&(self.epoch, self.number));
         }
         self.inflight.answer();
     }
@@ -173,8 +224,12 @@ mod tests {
             from: Side::Monolith,
         };
         let none = ByEpoch::new();
-        let old = ByEpoch::from([(Epoch(1), 1)]);
-        let new = ByEpoch::from([(Epoch(2), 1)]);
+        let sent = Sent {
+            at: Instant::now(),
+            route: 0,
+        };
+        let old = ByEpoch::from([((Epoch(1), 7), sent)]);
+        let new = ByEpoch::from([((Epoch(2), 0), sent)]);
         let to = Writes::To(Side::Service);
         for (routing_state, writes, drained) in [
             (RoutingState::Unknown, &none, false),

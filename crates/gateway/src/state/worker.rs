@@ -6,6 +6,7 @@ use super::{
 };
 use crate::access::AccessState;
 use crate::{
+    base::index::ExtractionIndex,
     body::{Buffers, Intake},
     observe::Observer,
     selection::flags::Refresher,
@@ -80,6 +81,15 @@ impl Worker {
             config,
             state,
         }
+    }
+
+    /// An extraction's route, in words; empty where this plan has none there any more.
+    pub(crate) fn route_text(&self, extraction: ExtractionIndex, route: usize) -> String {
+        let routes = &self.config.table.entry(extraction).routes;
+        routes
+            .get(route)
+            .map(ToString::to_string)
+            .unwrap_or_default()
     }
 
     /// The worker under another plan. Connections, what is in flight, held and

@@ -18,7 +18,7 @@ pub(crate) struct Instance {
     pub(crate) addresses: Addresses,
     started: Instant,
     healthy: AtomicBool,
-    checked: Mutex<(Health, Option<Checked>)>,
+    checked: Mutex<Checked>,
     /// Requests that failed since one succeeded.
     failing: AtomicU32,
     ejection: Mutex<Ejection>,
@@ -27,9 +27,20 @@ pub(crate) struct Instance {
     pub(crate) ejections: AtomicU64,
 }
 
+/// What checks have shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    health: Health,
+    /// Since when it has been as healthy as it is, where that was seen.
+    pub(crate) since: Option<Instant>,
+    /// What was wrong when a check failed last; none while it is well.
+    pub(crate) problem: Option<String>,
+    pub(crate) last: Option<LastCheck>,
+}
+
 /// The last check.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Checked {
+pub(crate) struct LastCheck {
     pub(crate) at: Instant,
     pub(crate) passed: bool,
 }
@@ -41,7 +52,12 @@ impl Instance {
             addresses: Addresses::new(url, resolve),
             started,
             healthy: AtomicBool::new(true),
-            checked: Mutex::new((Health::UNCHECKED, None)),
+            checked: Mutex::new(Checked {
+                health: Health::UNCHECKED,
+                since: None,
+                problem: None,
+                last: None,
+            }),
             failing: AtomicU32::new(0),
             ejection: Mutex::default(),
             ejected_until: AtomicU64::new(0),
@@ -77,20 +93,30 @@ impl Instance {
         self.failing.load(Ordering::Relaxed) > 0
     }
 
-    pub(crate) fn last_check(&self) -> Option<Checked> {
-        self.checked.lock().1
+    pub(crate) fn last_checked(&self) -> Checked {
+        self.checked.lock().clone()
     }
 
     /// A check ended.
-    pub(crate) fn checked(&self, passed: bool, checks: &plan::HealthChecks) {
+    pub(crate) fn checked(&self, result: Result<(), String>, checks: &plan::HealthChecks) {
         let mut checked = self.checked.lock();
-        let before = checked.0;
-        let after = before.after(passed, checks);
-        let at = Instant::now();
-        *checked = (after, Some(Checked { at, passed }));
-        self.healthy.store(after.is_healthy(), Ordering::Relaxed);
-        match (before.is_healthy(), after.is_healthy()) {
-            (true, false) => tracing::warn!(instance = %self.url, "instance is unhealthy"),
+        let passed = result.is_ok();
+        let (was, at) = (checked.health.is_healthy(), Instant::now());
+        checked.health = checked.health.after(passed, checks);
+        let is = checked.health.is_healthy();
+        checked.last = Some(LastCheck { at, passed });
+        if was != is || checked.since.is_none() {
+            checked.since = Some(at);
+        }
+        match result {
+            Err(problem) => checked.problem = Some(problem),
+            Ok(()) if is => checked.problem = None,
+            Ok(()) => {}
+        }
+        self.healthy.store(is, Ordering::Relaxed);
+        match (was, is) {
+            (true, false) => tracing::warn!(instance = %self.url, problem = checked.problem,
+                "instance is unhealthy"),
             (false, true) => tracing::info!(instance = %self.url, "instance is healthy again"),
             _ => {}
         }

@@ -32,6 +32,10 @@ pub struct InstanceReport {
     pub in_flight: u32,
     /// The last health check.
     pub last_check: Option<CheckReport>,
+    /// For how long it has been as healthy as it is; `None` where no check has said.
+    pub since: Option<Duration>,
+    /// What was wrong when a check failed last; none while it is well.
+    pub problem: Option<String>,
 }
 
 /// A health check.
@@ -62,16 +66,21 @@ impl Upstreams {
 
 impl Upstream {
     fn report(&self) -> UpstreamReport {
-        let instance = |(at, instance): (usize, &super::instance::Instance)| InstanceReport {
-            url: instance.url.to_string(),
-            healthy: instance.is_healthy(),
-            ejected: instance.is_ejected(),
-            failing: instance.is_failing(),
-            in_flight: self.sum(|loads| loads.in_flight(at)),
-            last_check: instance.last_check().map(|check| CheckReport {
-                ago: check.at.elapsed(),
-                passed: check.passed,
-            }),
+        let instance = |(at, instance): (usize, &super::instance::Instance)| {
+            let checked = instance.last_checked();
+            InstanceReport {
+                url: instance.url.to_string(),
+                healthy: instance.is_healthy(),
+                ejected: instance.is_ejected(),
+                failing: instance.is_failing(),
+                in_flight: self.sum(|loads| loads.in_flight(at)),
+                last_check: checked.last.map(|check| CheckReport {
+                    ago: check.at.elapsed(),
+                    passed: check.passed,
+                }),
+                since: checked.since.map(|since| since.elapsed()),
+                problem: checked.problem,
+            }
         };
         UpstreamReport {
             name: self.name.clone(),

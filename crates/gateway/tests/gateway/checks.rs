@@ -101,9 +101,20 @@ async fn follow(patient: &Patient, upstream: &str) {
     until("it is sick", || state() == (false, Some(false))).await;
     let why = asked().await.unwrap_err();
     assert!(
-        matches!(why, CheckError::Status(status) if status == 500),
+        matches!(why.error, CheckError::Status(status) if status == 500),
         "{why}"
     );
+    assert!(
+        why.asked.starts_with("GET ") && why.asked.ends_with("/health"),
+        "{why}"
+    );
+    let told = || gateway.upstreams().remove(0).instances.remove(0);
+    assert!(
+        told()
+            .problem
+            .is_some_and(|problem| problem.contains("answers 500"))
+    );
+    assert!(told().since.is_some());
     patient.sick.store(false, Ordering::Relaxed);
     until("it is well again", || state() == (true, Some(true))).await;
 }
@@ -157,5 +168,52 @@ async fn an_upstream_without_a_check_has_to_answer() {
     serving.abort();
     let _ = serving.await;
     let why = asked().await.unwrap_err();
-    assert!(matches!(why, CheckError::Connect(_)), "{why}");
+    assert!(matches!(why.error, CheckError::Connect(_)), "{why}");
+    let present = gateway::check_presence(&plan.monolith, &plan.gateway.host_addresses);
+    assert!(matches!(
+        present.await.unwrap_err().error,
+        CheckError::Connect(_)
+    ));
+}
+
+/// One that takes connections and answers none of them is there, and not healthy.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_is_slow_is_told_from_one_that_is_dead() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let health = "health: { path: /health, timeout: 20ms }";
+    let plan = plan(&format!("url: \"http://{address}\", {health}"));
+    let resolve = &plan.gateway.host_addresses;
+    let why = gateway::check_health(&plan.monolith, resolve).await;
+    let why = why.unwrap_err();
+    assert_eq!(
+        why.to_string(),
+        format!("GET http://{address}/health takes connections, but has not answered within 20ms")
+    );
+    gateway::check_presence(&plan.monolith, resolve)
+        .await
+        .unwrap();
+}
+
+/// One that never answers does not keep the others from being asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_instances_are_asked_at_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let [first, second] = [&silent, &listener].map(|one| one.local_addr().unwrap());
+    let patient = Patient::new(Version::HTTP_11);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            patient.serve(TokioIo::new(stream));
+        }
+    });
+    let health = "health: { path: /health, timeout: 1h }";
+    let plan = plan(&format!(
+        "urls: [\"http://{first}\", \"http://{second}\"], {health}"
+    ));
+    let asked = gateway::check_health(&plan.monolith, &plan.gateway.host_addresses);
+    tokio::time::timeout(DEADLINE, asked)
+        .await
+        .unwrap()
+        .unwrap();
 }

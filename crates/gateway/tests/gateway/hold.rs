@@ -184,6 +184,11 @@ async fn drained_waits_for_writes_in_flight_though_their_client_has_gone() {
     let mut drained = Box::pin(bed.gateway.drained(&name, Epoch(2)));
     let still = tokio::time::timeout(Duration::from_millis(100), &mut drained).await;
     assert!(still.is_err(), "drained with a write in flight");
+    let in_flight = bed.gateway.writes_in_flight(&name).await;
+    assert_eq!(in_flight.count, 1);
+    let route = in_flight.longest.unwrap();
+    assert!(route.contains("/api/contracts"), "{route}");
+    assert!(in_flight.longest_for > Duration::ZERO);
     drop(client);
     let still = tokio::time::timeout(Duration::from_millis(100), &mut drained).await;
     assert!(
@@ -192,6 +197,8 @@ async fn drained_waits_for_writes_in_flight_though_their_client_has_gone() {
     );
     go.notify_one();
     tokio::time::timeout(DEADLINE, drained).await.unwrap();
+    let in_flight = bed.gateway.writes_in_flight(&name).await;
+    assert_eq!((in_flight.count, in_flight.longest), (0, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

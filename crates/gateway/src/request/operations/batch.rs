@@ -72,7 +72,7 @@ pub(crate) async fn admit(
                     place.release();
                 }
                 let enter = |(route, right, routing_state): (RouteIndex, _, _)| {
-                    let flight = worker.inflight.enter(route.extraction, routing_state);
+                    let flight = worker.inflight.enter(route, routing_state);
                     (route, right, flight)
                 };
                 let rights = rights.into_iter().map(enter).collect();
