@@ -37,27 +37,20 @@ const PREPARED: &str = "select distinct p.gid, l.relation::regclass::text \
       and l.relation = any($1::text[]::regclass[])";
 
 impl Mover {
-    /// What prevents taking ownership from `from` now.
+    /// What prevents taking ownership from `from` now: all that is known at once, and
+    /// where that is nothing, what takes time to be looked for.
     pub async fn blockers(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
+        let found = self.blockers_at_once(from).await?;
+        if found.is_empty() {
+            return self.blockers_in_time(from).await;
+        }
+        Ok(found)
+    }
+
+    /// What can be told without looking through rows and without waiting.
+    pub async fn blockers_at_once(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
         let (monolith, service) = self.sessions().await?;
         let mut found = Vec::new();
-        self.unpaired(&monolith, &service, &mut found).await?;
-        let (source, target) = match from {
-            Side::Monolith => (&monolith, &service),
-            Side::Service => (&service, &monolith),
-        };
-        if from == Side::Monolith {
-            self.joining(&service, &mut found).await?;
-        }
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        let split = owner::is_split(&*service, &self.extraction.name).await?;
-        self.recreated(source, target, split, &mut found).await?;
-        if found.is_empty() {
-            self.carried_over(source, target, split, &mut found).await?;
-        }
-        self.transactions(source, &mut found).await?;
         for session in [&monolith, &service] {
             if in_recovery(session).await? {
                 found.push(blocker(
@@ -67,7 +60,77 @@ impl Mover {
                 ));
             }
         }
+        self.unpaired(&monolith, &service, &mut found).await?;
+        let (source, target) = match from {
+            Side::Monolith => (&monolith, &service),
+            Side::Service => (&service, &monolith),
+        };
+        let mut joining = Vec::new();
+        if from == Side::Monolith {
+            self.joining(&service, &mut joining).await?;
+        }
+        let joins = !joining.is_empty();
+        found.extend(joining);
+        let mut further = Vec::new();
+        match self.further(source, target, joins, &mut further).await {
+            // Of tables that do not pair, not all can be looked at.
+            Err(error) if !found.is_empty() => {
+                tracing::debug!(%error, "not all was looked at before a hand-over");
+            }
+            looked => looked?,
+        }
+        found.extend(further);
         Ok(found)
+    }
+
+    /// `joins`: some tables are not published yet, nor fenced, and all is well.
+    async fn further(
+        &self,
+        source: &Session,
+        target: &Session,
+        joins: bool,
+        found: &mut Vec<Blocker>,
+    ) -> Result<(), MoverError> {
+        self.transactions(source, found).await?;
+        if joins {
+            return Ok(());
+        }
+        let split = self.is_split(source, target).await?;
+        let mut recreated = Vec::new();
+        self.recreated(source, target, split, &mut recreated)
+            .await?;
+        if recreated.is_empty() {
+            self.sequences(source, target, split, found).await?;
+        }
+        found.extend(recreated);
+        Ok(())
+    }
+
+    /// What is known only once rows were looked through, or somebody was waited for:
+    /// minutes before a switch, seconds before a rollback.
+    pub async fn blockers_in_time(&self, from: Side) -> Result<Vec<Blocker>, MoverError> {
+        let (monolith, service) = self.sessions().await?;
+        let (source, target) = match from {
+            Side::Monolith => (&monolith, &service),
+            Side::Service => (&service, &monolith),
+        };
+        let split = self.is_split(source, target).await?;
+        // Rows of a split table are each side's own, which enforces all of it.
+        let flows = |mapping: &&TableMapping| mapping.writes != TableWrites::Split || !split;
+        let tables = self.extraction.data.tables.iter();
+        let flowing: Vec<TableMapping> = tables.filter(flows).cloned().collect();
+        let mut found = unenforced::look(&flowing, source, target).await?;
+        let (locked, drain) = (self.locked(source), self.extraction.data.switch.drain);
+        in_the_way::ageless_writers(source, &locked, drain, &mut found).await?;
+        Ok(found)
+    }
+
+    async fn is_split(&self, source: &Session, target: &Session) -> Result<bool, MoverError> {
+        let service = match source.side() {
+            Side::Service => source,
+            Side::Monolith => target,
+        };
+        owner::is_split(&**service, &self.extraction.name).await
     }
 
     /// Tables that were let join and are not copied yet, also those that this plan
@@ -165,8 +228,8 @@ impl Mover {
     }
 
     /// What the hand-over would meet behind the fence: sequences that cannot be
-    /// moved on, and rows that break a constraint that only the target has.
-    async fn carried_over(
+    /// moved on.
+    async fn sequences(
         &self,
         source: &Session,
         target: &Session,
@@ -189,11 +252,13 @@ impl Mover {
             problem: one.problem,
             remedy: one.remedy.to_string(),
         }));
-        // Rows of a split table are each side's own, which enforces all of it.
-        let flows = |mapping: &&TableMapping| mapping.writes != TableWrites::Split || !split;
-        let flowing: Vec<TableMapping> = data.tables.iter().filter(flows).cloned().collect();
-        found.extend(unenforced::look(&flowing, source, target).await?);
         Ok(())
+    }
+
+    /// The tables that the hand-over locks.
+    fn locked(&self, source: &Session) -> Vec<String> {
+        let tables = self.tables_written(source.side(), TableWrites::Owner);
+        tables.map(sql::table).collect()
     }
 
     async fn transactions(
@@ -201,12 +266,7 @@ impl Mover {
         source: &Session,
         found: &mut Vec<Blocker>,
     ) -> Result<(), MoverError> {
-        let side = source.side();
-        // Those that the hand-over locks.
-        let tables: Vec<String> = self
-            .tables_written(side, TableWrites::Owner)
-            .map(sql::table)
-            .collect();
+        let (side, tables) = (source.side(), self.locked(source));
         let drain = self.extraction.data.switch.drain;
         in_the_way::old_writers(source, &tables, drain, found).await?;
         in_the_way::wraparound(source, &tables, found).await?;

@@ -57,9 +57,23 @@ impl Writer {
     }
 }
 
-/// Writers whose transactions are older than the drain waits. Takes as long as
-/// that where ages are not shown.
+/// Writers whose transactions are older than the drain waits, where that is shown.
 pub(super) async fn old_writers(
+    source: &Session,
+    tables: &[String],
+    drain: Duration,
+    found: &mut Vec<Blocker>,
+) -> Result<(), MoverError> {
+    for writer in &writers(source, tables).await? {
+        if let Some(age) = writer.age.filter(|age| *age > drain.as_secs_f64()) {
+            found.push(old(writer, &format!("{age:.0} s")));
+        }
+    }
+    Ok(())
+}
+
+/// Those whose age is not shown. Takes as long as the drain waits.
+pub(super) async fn ageless_writers(
     source: &Session,
     tables: &[String],
     drain: Duration,
@@ -67,11 +81,6 @@ pub(super) async fn old_writers(
 ) -> Result<(), MoverError> {
     let began = Instant::now();
     let mut now = writers(source, tables).await?;
-    for writer in &now {
-        if let Some(age) = writer.age.filter(|age| *age > drain.as_secs_f64()) {
-            found.push(old(writer, &format!("{age:.0} s")));
-        }
-    }
     let unknown = |writer: &Writer| writer.age.is_none();
     let mut left: BTreeSet<_> = now
         .iter()

@@ -45,6 +45,15 @@ impl LagLimits {
     }
 }
 
+/// What is wrong with a stream that no waiting mends: a person is needed.
+pub fn failed_blocker(direction: Direction, status: &FollowStatus) -> Option<Blocker> {
+    let failed = matches!(
+        status.phase,
+        FollowPhase::Failed { .. } | FollowPhase::Ended
+    );
+    failed.then(|| problem_blocker(direction, status)).flatten()
+}
+
 /// What is wrong with a stream, after it has been waited for `patience` at most.
 /// `source`: of the side that it reads from.
 pub async fn stream_blocker(
@@ -62,8 +71,7 @@ pub async fn stream_blocker(
         if streams && catches_up(&mut status, source, limits.catch_up).await {
             return None;
         }
-        // Waiting does not help where a person is needed.
-        if matches!(now.phase, FollowPhase::Failed { .. }) || Instant::now() >= until {
+        if failed_blocker(direction, &now).is_some() || Instant::now() >= until {
             return Some(found);
         }
         if !streams {
@@ -87,9 +95,8 @@ async fn catches_up(
 }
 
 fn unfit(direction: Direction, status: &FollowStatus, limits: LagLimits) -> Option<Blocker> {
-    let object = format!("the {} stream", direction.as_str());
-    if let Some(problem) = status.problem() {
-        return Some(blocker(object, problem, "See `banyan status`"));
+    if let Some(problem) = problem_blocker(direction, status) {
+        return Some(problem);
     }
     (status.lag_bytes > limits.bytes).then(|| {
         let problem = format!(
@@ -98,9 +105,18 @@ fn unfit(direction: Direction, status: &FollowStatus, limits: LagLimits) -> Opti
             status.lag_bytes, limits.bytes, limits.catch_up
         );
         blocker(
-            object,
+            named(direction),
             problem,
             "Wait until less is written, or raise `switch.hold`",
         )
     })
+}
+
+fn problem_blocker(direction: Direction, status: &FollowStatus) -> Option<Blocker> {
+    let problem = status.problem()?;
+    Some(blocker(named(direction), problem, "See `banyan status`"))
+}
+
+fn named(direction: Direction) -> String {
+    format!("the {} stream", direction.as_str())
 }
