@@ -43,5 +43,6 @@ mod story;
 mod stream_fails_and_returns;
 mod taken_over;
 mod target_killed_during_switch;
+mod unhealthy_sides;
 mod vanished_host;
 mod what_check_prints;

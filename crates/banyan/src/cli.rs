@@ -17,6 +17,7 @@ mod findings;
 mod finish;
 mod freeze;
 mod moved;
+mod progress;
 mod reference;
 mod render;
 mod routes;
@@ -158,7 +159,8 @@ enum Verb {
     ///
     /// Sticky: raising the share only adds clients. Writes stay with the
     /// owner, and a client that has just written reads from the owner until
-    /// the other side has its write.
+    /// the other side has its write. To raise a share the service has to be
+    /// healthy; it is asked once.
     ///
     /// Where both sides share the data (`mode: shared`), a share of the writes
     /// can go to the service, too: `--writes`.
@@ -172,6 +174,9 @@ enum Verb {
         /// The share of the writes, likewise.
         #[arg(long, value_name = "SHARE", group = "shares")]
         writes: Option<String>,
+        /// Shift more though the service does not say that it is healthy.
+        #[arg(long)]
+        unhealthy: bool,
     },
     /// Send all reads back to the monolith, while it owns the data.
     ///
@@ -184,19 +189,30 @@ enum Verb {
     /// that goes wrong before the commit point undoes it all, and the held
     /// requests go to the monolith. Exit code 1 if it was aborted.
     ///
+    /// Before that it is looked whether anything is in the way. All that is known
+    /// at once is told together; where that is nothing, it is waited for what takes
+    /// longer (streams, rows, a verify), and shown what that is.
+    ///
     /// Where both sides share the data, sends all reads and writes to the
     /// service; nothing is handed over.
     Switch(Dangerous),
     /// Hand the writes back to the monolith, with all that was written since.
     ///
     /// Refused where a table was rewritten or got other columns since both sides
-    /// were proven to agree: run `verify` then.
+    /// were proven to agree: run `verify` then. The monolith has to be healthy: to
+    /// answer the plan's `health`, or within 2 s at all where it has none; it is
+    /// asked again for 10 s.
     Rollback {
         #[command(flatten)]
         rollback: Dangerous,
         /// Go back without that proof, when there is no time for it.
         #[arg(long)]
         unverified: bool,
+        /// Go back though the monolith does not say that it is healthy, as one
+        /// that is slow on its health path: it has only to take connections. No
+        /// write is lost either way.
+        #[arg(long)]
+        unhealthy: bool,
     },
     /// End an extraction that the monolith owns: nothing of Banyan's stays.
     ///
@@ -432,18 +448,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             extraction,
             reads,
             writes,
+            unhealthy,
         } => {
-            commands::shift(
-                state,
-                &extraction.extraction,
-                Parameters {
-                    reads,
-                    writes,
-                    ..Parameters::default()
-                },
-                json,
-            )
-            .await
+            let shares = shares(reads, writes, unhealthy);
+            commands::shift(state, &extraction.extraction, shares, json).await
         }
         Verb::Withdraw(ExtractionArgument { extraction }) => {
             commands::withdraw(state, &extraction, json).await
@@ -452,7 +460,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Rollback {
             rollback: asked,
             unverified,
-        } => rollback(state, asked, unverified, json).await,
+            unhealthy,
+        } => rollback(state, asked, waived(unverified, unhealthy), json).await,
         Verb::Cancel {
             which: Dangerous { extraction, yes },
             empty,
@@ -468,6 +477,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             confirm(yes, &finish::question(name))?;
             finish::run(&plan, state, name, json).await
         }
+    }
+}
+
+fn shares(reads: Option<String>, writes: Option<String>, unhealthy: bool) -> Parameters {
+    Parameters {
+        reads,
+        writes,
+        unhealthy,
+        ..Parameters::default()
+    }
+}
+
+fn waived(unverified: bool, unhealthy: bool) -> Parameters {
+    Parameters {
+        unverified,
+        unhealthy,
+        ..Parameters::default()
     }
 }
 
@@ -499,22 +525,19 @@ async fn switch(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failur
 async fn rollback(
     state: &Path,
     asked: Dangerous,
-    unverified: bool,
+    parameters: Parameters,
     json: bool,
 ) -> Result<(), Failure> {
     let name = &asked.extraction.extraction;
     commands::under_way(state, name).await?;
-    let without = if unverified {
-        ", without a proof that both sides agree"
-    } else {
-        ""
-    };
-    let question = format!("Hand the writes of `{name}` back to the monolith{without}?");
-    confirm(asked.yes, &question)?;
-    let parameters = Parameters {
-        unverified,
-        ..Parameters::default()
-    };
+    let mut question = format!("Hand the writes of `{name}` back to the monolith");
+    if parameters.unverified {
+        question += ", without a proof that both sides agree";
+    }
+    if parameters.unhealthy {
+        question += ", healthy or not";
+    }
+    confirm(asked.yes, &format!("{question}?"))?;
     commands::hand_over(state, name, "rollback", parameters, json).await
 }
 

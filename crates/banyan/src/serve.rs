@@ -7,6 +7,7 @@ mod local_mover;
 mod metrics;
 pub(crate) mod overrides;
 mod positions;
+mod side_health;
 mod succession;
 
 use crate::{

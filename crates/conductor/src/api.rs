@@ -12,9 +12,10 @@
 //! | `GET /health` | 200 |
 //!
 //! Verbs: `start`, `shift` (body `{"reads": "10%"}`; `"writes"`, too, where both
-//! sides share the data), `withdraw`, `verify`, `switch`, `rollback` (body
-//! `{"unverified": true}`: without a proof that both sides agree), `resume`,
-//! `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
+//! sides share the data; refused to a service that is not healthy without
+//! `"unhealthy": true`), `withdraw`, `verify`, `switch`, `rollback` (body
+//! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
+//! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
 //! stay), `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the
 //! bearer token of the state directory. Giving up waiting stops nothing.
 
@@ -25,7 +26,11 @@ mod verbs;
 pub use exposition::Exposition;
 pub use messages::{ErrorKind, ErrorReply, ExplainRequest, Parameters};
 
-use crate::{request::RequestError, status::Status, worker::Worker};
+use crate::{
+    request::{self, RequestError},
+    status::{ExtractionStatus, HealthStatus, Status},
+    worker::Worker,
+};
 use async_trait::async_trait;
 use axum::{
     Json, Router,
@@ -48,6 +53,11 @@ pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
 pub trait Routes: Send + Sync {
     /// All, in the order in which they are tried.
     fn routes(&self) -> serde_json::Value;
+    /// How both sides of an extraction are; `None`: it is not the plan's any more.
+    fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus>;
+    /// Asks an extraction's service once whether it can work, within its bound; says
+    /// what is wrong.
+    async fn service_problem(&self, extraction: &ExtractionName) -> Option<String>;
     /// What comparing both sides' answers to an extraction's reads has found.
     fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value;
     /// What would become of a request. The error is what its client would be
@@ -125,8 +135,12 @@ async fn metrics(State(api): State<ApiState>, headers: axum::http::HeaderMap) ->
 }
 
 async fn status(State(api): State<ApiState>) -> Json<Status> {
+    let with_health = |(name, worker): (&ExtractionName, &Worker)| ExtractionStatus {
+        health: api.routes.health(name),
+        ..worker.status()
+    };
     Json(Status {
-        extractions: api.workers.values().map(Worker::status).collect(),
+        extractions: api.workers.iter().map(with_health).collect(),
     })
 }
 
@@ -185,15 +199,13 @@ async fn verb(
     Path((name, verb)): Path<(String, String)>,
     body: Option<Json<Parameters>>,
 ) -> Response {
-    let worker = ExtractionName::new(&name)
-        .ok()
-        .and_then(|name| api.workers.get(&name));
-    let Some(worker) = worker else {
+    let found = ExtractionName::new(&name).ok();
+    let Some((name, worker)) = found.and_then(|found| api.workers.get_key_value(&found)) else {
         return unknown(&api, &name);
     };
     let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
-    let request = match verbs::request(&verb, &parameters) {
-        Ok(request) => request,
+    let asked = match verbs::request(&verb, &parameters) {
+        Ok(asked) => asked,
         Err(error) => {
             return failure(
                 StatusCode::BAD_REQUEST,
@@ -203,8 +215,14 @@ async fn verb(
             );
         }
     };
-    match worker.request(request).await {
-        Ok(reply) => Json(reply).into_response(),
+    if let Some(error) = shifts_to_a_sick_service(&api, name, worker, asked, &parameters).await {
+        return failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new());
+    }
+    match worker.request(asked).await {
+        Ok(mut reply) => {
+            reply.status.health = api.routes.health(name);
+            Json(reply).into_response()
+        }
         Err(refused) => {
             let error = refused.to_string();
             match refused {
@@ -229,6 +247,28 @@ async fn verb(
             }
         }
     }
+}
+
+/// Why more is not to go to the service, unless that is wanted all the same.
+async fn shifts_to_a_sick_service(
+    api: &ApiState,
+    name: &ExtractionName,
+    worker: &Worker,
+    request: request::Request,
+    parameters: &Parameters,
+) -> Option<String> {
+    let request::Request::Shift(shift) = request else {
+        return None;
+    };
+    let now = worker.status();
+    if parameters.unhealthy || !shift.raises(now.reads_percent, now.writes_percent) {
+        return None;
+    }
+    let problem = api.routes.service_problem(name).await?;
+    Some(format!(
+        "the service is not healthy: {problem}. Nothing was shifted. See to it first, or shift all \
+         the same with `--unhealthy`"
+    ))
 }
 
 fn failure(code: StatusCode, kind: ErrorKind, error: String, findings: Vec<Finding>) -> Response {
@@ -257,6 +297,14 @@ mod tests {
     impl Routes for NoRoutes {
         fn routes(&self) -> serde_json::Value {
             serde_json::json!([])
+        }
+
+        fn health(&self, _: &ExtractionName) -> Option<HealthStatus> {
+            None
+        }
+
+        async fn service_problem(&self, _: &ExtractionName) -> Option<String> {
+            None
         }
 
         fn shadow(&self, _: &ExtractionName) -> serde_json::Value {

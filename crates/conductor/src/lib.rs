@@ -39,7 +39,7 @@ mod worker;
 
 pub use journal::{History, Journal, JournalError};
 pub use publisher::Publisher;
-pub use request::{Reply, Request, RequestError, Shift, ShownOwner};
+pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};
 pub use worker::Worker;
 
 use journal::ReportKind;
@@ -106,6 +106,7 @@ impl Conductor {
                     let context = replication::Context {
                         extraction: extraction.clone(),
                         hold: data.switch.hold,
+                        drain: data.switch.drain,
                         lag: data.switch.lag.0,
                         conductor: id,
                         journal,

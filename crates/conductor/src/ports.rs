@@ -96,6 +96,9 @@ pub struct Progress {
     /// Of a verify that runs: rows done and in all.
     #[serde(default)]
     pub verify: Option<(u64, u64)>,
+    /// What a hand-over waits for before it begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<Look>,
     /// Who has been seen to write the tables: `application_name`s.
     #[serde(default)]
     pub writers: Vec<String>,
@@ -176,6 +179,27 @@ pub struct CopyProgress {
     pub rows_total: u64,
 }
 
+/// Something that is being waited for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// What is looked at, or asked.
+    pub what: String,
+    /// For how long by now.
+    pub seconds: f64,
+    /// What came of it last, where it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+}
+
+/// What the side that is to own has to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// That it can work.
+    Health,
+    /// That it takes connections.
+    Presence,
+}
+
 /// Where a stream is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StreamProgress {
@@ -240,8 +264,9 @@ pub trait Mover: Send + Sync + 'static {
     async fn recopy(&self, owner: Side) -> Result<Recopied, WorkError>;
     /// Compares both sides while `owner`'s changes flow to the other.
     async fn verify(&self, owner: Side) -> Result<Verification, WorkError>;
-    /// What stands in the way of a hand-over, in words.
-    async fn blockers(&self, from: Side) -> Result<Vec<String>, WorkError>;
+    /// What stands in the way of a hand-over, in words: all of it that can be known
+    /// without waiting; only where that is nothing, what takes time.
+    async fn blockers(&self, from: Side, wanted: Wanted) -> Result<Vec<String>, WorkError>;
     /// What has changed since both sides were proven to agree, so that only a
     /// fresh verify says whether they still do, in words.
     async fn unproven(&self) -> Result<Vec<String>, WorkError>;
@@ -280,6 +305,17 @@ pub struct HoldReport {
     pub hold_ms_p50: f64,
 }
 
+/// Writes that a drain waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// How many.
+    pub count: usize,
+    /// For how long the longest has been under way.
+    pub longest: Duration,
+    /// By which route it came, where that is known.
+    pub route: Option<String>,
+}
+
 /// The gateways in front.
 #[async_trait]
 pub trait Gateways: Send + Sync + 'static {
@@ -292,6 +328,8 @@ pub trait Gateways: Send + Sync + 'static {
     /// Ends when the gateway holds the extraction's writes at `epoch` and has
     /// drained, or when its lease has ended.
     async fn held(&self, gateway: GatewayId, extraction: &ExtractionName, epoch: Epoch);
+    /// What keeps it from draining, in so far as it is known.
+    async fn in_flight(&self, gateway: GatewayId, extraction: &ExtractionName) -> Option<InFlight>;
     /// Of the last hold. Waits, within bounds, until what it held is released.
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport;
 }

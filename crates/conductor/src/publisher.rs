@@ -133,7 +133,7 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::HoldReport;
+    use crate::ports::{HoldReport, InFlight};
     use async_trait::async_trait;
     use protocol::{GatewayId, Side};
     use std::{collections::BTreeSet, time::Duration};
@@ -155,6 +155,10 @@ mod tests {
         fn renew_lease(&self, _: Duration) {}
 
         async fn held(&self, _: GatewayId, _: &ExtractionName, _: Epoch) {}
+
+        async fn in_flight(&self, _: GatewayId, _: &ExtractionName) -> Option<InFlight> {
+            None
+        }
 
         async fn hold_report(&self, _: &ExtractionName) -> HoldReport {
             HoldReport::default()

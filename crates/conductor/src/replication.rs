@@ -21,11 +21,15 @@
 //!           │              │
 //!  retry  timeline       effect         an effect of a hand-over
 //!           │              │
+//!           │         drain, budget      the hold, and the time while it lasts
+//!           │              │
 //!           └── context ───┘            the ports, the journal, the plan
 //! ```
 
+mod budget;
 mod completion;
 mod context;
+mod drain;
 mod effect;
 mod recovery;
 mod requests;
@@ -204,7 +208,7 @@ impl Replication {
                 before,
                 handover,
                 self.remaining(),
-                !self.waits_for(Request::RollBackUnverified),
+                self.waived(),
             ))),
             Lifecycle::Owned(_) if self.recopied.is_none() && self.agreed_recopy().is_some() => {
                 self.agreed_recopy().map(|shown| Work::Recopy(shown.owner))

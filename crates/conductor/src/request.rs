@@ -19,10 +19,10 @@ pub enum Request {
     Withdraw,
     /// Compare both sides.
     Verify,
-    /// Hand over to the service, or back.
-    HandOver(Side),
-    /// Hand back to the monolith, proven to agree or not.
-    RollBackUnverified,
+    /// Hand over to the service.
+    Switch,
+    /// Hand back to the monolith.
+    RollBack(Waived),
     /// End it without a trace.
     Cancel {
         /// Empty the service's tables, too, where it owned them for a while.
@@ -37,6 +37,15 @@ pub enum Request {
     Recopy(ShownOwner),
 }
 
+/// What a rollback does without, where there is no time for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waived {
+    /// A proof that both sides agree where a table was rewritten or got other columns.
+    pub proof: bool,
+    /// That the monolith says it is healthy; it has to take connections in any case.
+    pub health: bool,
+}
+
 /// Who owns, as it was shown to the operator who then agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShownOwner {
@@ -47,6 +56,15 @@ pub struct ShownOwner {
 }
 
 impl Request {
+    /// To which side it hands over, if it does.
+    pub(crate) fn hands_over_to(self) -> Option<Side> {
+        match self {
+            Self::Switch => Some(Side::Service),
+            Self::RollBack(_) => Some(Side::Monolith),
+            _ => None,
+        }
+    }
+
     /// Whether it ends the extraction without a trace.
     pub(crate) fn is_cancel(self) -> bool {
         matches!(self, Self::Cancel { .. })
@@ -81,6 +99,17 @@ impl Shift {
             Self::Reads(reads) | Self::Both { reads, .. } => Some(reads),
             Self::Writes(_) => None,
         }
+    }
+
+    /// Whether more goes to the service by it than these shares, in percent.
+    pub(crate) fn raises(self, reads_percent: f64, writes_percent: Option<f64>) -> bool {
+        let above =
+            |share: Percent, now: f64| f64::from(share.basis_points()) / 100.0 > now + f64::EPSILON;
+        self.reads()
+            .is_some_and(|share| above(share, reads_percent))
+            || self
+                .writes()
+                .is_some_and(|share| above(share, writes_percent.unwrap_or_default()))
     }
 
     /// The share of the writes, if that is changed.
@@ -155,4 +184,30 @@ pub enum RequestError {
     /// It did not work.
     #[error("{0}")]
     Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_more_than_there_is_asks_for_a_healthy_service() {
+        let share = |text| Percent::parse(text).unwrap();
+        let both = |reads, writes| Shift::Both {
+            reads: share(reads),
+            writes: share(writes),
+        };
+        for (shift, raises) in [
+            (Shift::Reads(share("5%")), false),
+            (Shift::Reads(share("0%")), false),
+            (Shift::Reads(share("5.01%")), true),
+            (Shift::Writes(share("1%")), false),
+            (Shift::Writes(share("2%")), true),
+            (both("5%", "1%"), false),
+            (both("0%", "2%"), true),
+        ] {
+            assert_eq!(shift.raises(5.0, Some(1.0)), raises, "{shift:?}");
+        }
+        assert!(Shift::Writes(share("1%")).raises(5.0, None));
+    }
 }

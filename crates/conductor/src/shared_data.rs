@@ -90,10 +90,10 @@ impl SharedData {
                 reads: Some(Percent::ZERO),
                 writes: Some(Percent::ZERO),
             },
-            Request::HandOver(side) => Command::SendAll(side),
+            Request::Switch => Command::SendAll(Side::Service),
+            Request::RollBack(_) => Command::SendAll(Side::Monolith),
             Request::Cancel { .. } => Command::Cancel,
             Request::Finish => return Ok(Err(Rejection::NothingToFinish.into())),
-            Request::RollBackUnverified => Command::SendAll(Side::Monolith),
             // Nothing follows, so nothing waits to be tried again.
             Request::Resume => return Ok(Ok(Reply::with(self.snapshot()))),
             Request::Recopy(_) | Request::Verify => {
@@ -108,12 +108,7 @@ impl SharedData {
         }
         // Told before the reply: who requested it may count on it.
         self.publish();
-        let to = match request {
-            Request::HandOver(to) => Some(to),
-            Request::RollBackUnverified => Some(Side::Monolith),
-            _ => None,
-        };
-        if let Some(to) = to {
+        if let Some(to) = request.hands_over_to() {
             self.last_handover = Some(self.sent_all(to, began));
         }
         Ok(Ok(Reply::with(self.snapshot())))

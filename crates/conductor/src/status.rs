@@ -33,6 +33,9 @@ pub struct ExtractionStatus {
     /// share the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_percent: Option<f64>,
+    /// How both sides are, as the gateway sees them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthStatus>,
     /// What goes wrong at the moment, and what to do.
     pub trouble: Option<String>,
     /// Tables that were added and are not copied yet; the copy's progress is theirs.
@@ -55,6 +58,27 @@ impl ExtractionStatus {
             None => self.owner == Side::Monolith.as_str(),
         }
     }
+}
+
+/// How both sides are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HealthStatus {
+    /// The monolith.
+    pub monolith: SideHealth,
+    /// The extraction's service.
+    pub service: SideHealth,
+}
+
+/// How a side is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SideHealth {
+    /// `healthy`; `unhealthy`; `not-asked`, where nothing speaks against it and the plan
+    /// has no `health` for it.
+    pub state: String,
+    /// What is wrong, also with a part of it.
+    pub reason: Option<String>,
+    /// For how long it has been so, where that was seen.
+    pub for_seconds: Option<f64>,
 }
 
 /// The last verify.

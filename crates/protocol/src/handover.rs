@@ -29,6 +29,12 @@ use std::{collections::BTreeSet, time::Duration};
 /// past the rest of it no commit is asked for. One quarter.
 const MARGIN_DIVISOR: u32 = 4;
 
+/// How much of the longest hold there is until the commit is asked for: for drain,
+/// fence and catching up.
+pub fn before_commit(hold: Duration) -> Duration {
+    hold.saturating_sub(hold / MARGIN_DIVISOR)
+}
+
 /// A hand-over under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handover {
@@ -240,7 +246,7 @@ impl Handover {
                     gateways,
                 },
             ) => {
-                let deadline = Millis(now.0 + millis(hold.saturating_sub(hold / MARGIN_DIVISOR)));
+                let deadline = Millis(now.0 + millis(before_commit(hold)));
                 Transition::one(Step::HoldBegan { gateways, deadline })
             }
             (Stage::Holding { missing, .. }, Input::Held(gateway))
@@ -266,9 +272,11 @@ impl Handover {
                 reason: None,
             },
             (stage, Input::Tick(now)) => match self.deadline() {
-                Some(deadline) if now >= deadline => {
-                    self.abort(format!("the hold's time was over while {}", stage.doing()))
-                }
+                Some(deadline) if now >= deadline => self.abort(format!(
+                    "the time that `switch.hold` gives was over while {}. See what each step \
+                         took, and raise it where that is as it should be",
+                    stage.doing()
+                )),
                 _ => Transition::nothing(),
             },
             (_, Input::Failed(reason)) => self.abort(reason),

@@ -136,7 +136,7 @@ async fn in_the_end(ask: impl AsyncFn() -> Result<Handover>) -> Result<()> {
         }
         let reason = handover.reason().to_owned();
         println!("{} aborted: {reason}", handover.kind);
-        ensure!(reason.contains("the hold's time was over"), "{reason}");
+        ensure!(reason.contains("`switch.hold`"), "{reason}");
     }
     committed(ask().await?).map(drop)
 }

@@ -1,6 +1,6 @@
 //! The verbs that ask a running `banyan serve`.
 
-use super::render;
+use super::{progress::ProgressDisplay, render};
 use crate::{client::Client, exit::Failure};
 use conductor::{
     Reply,
@@ -8,7 +8,6 @@ use conductor::{
     ports::{Cancellation, Recopied},
     status::ExtractionStatus,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{path::Path, time::Duration};
 
 /// How often progress is asked for.
@@ -183,10 +182,20 @@ pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result
     if json {
         return render::json(&reply.status);
     }
-    say!(
-        "`{extraction}` is {}; nothing waits to be tried again.",
-        reply.status.phase
-    );
+    let status = &reply.status;
+    say!("`{extraction}` is {}.", status.phase);
+    let streams = render::stream_lines(status);
+    if streams.is_empty() {
+        say!("Nothing of it is followed, so no stream waits to be tried again.");
+    }
+    for line in streams {
+        say!("{}", render::wrapped(&line));
+    }
+    let end = match &status.trouble {
+        Some(trouble) => format!("What was tried again: {trouble}"),
+        None => "Nothing waits to be tried again.".to_owned(),
+    };
+    say!("{}", render::wrapped(&end));
     Ok(())
 }
 
@@ -293,63 +302,22 @@ pub(super) async fn ask(
     parameters: &Parameters,
 ) -> Result<Result<Reply, ErrorReply>, Failure> {
     let client = Client::find(state)?;
-    // Drawn on standard error, and only if that is a terminal.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{spinner} {msg:<50} {wide_bar} {percent:>3}%");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
+    let mut shown = ProgressDisplay::new();
     let answer = client.ask(extraction, verb, parameters);
     tokio::pin!(answer);
     loop {
         tokio::select! {
             answer = &mut answer => {
-                bar.finish_and_clear();
+                shown.end();
                 return answer;
             }
             () = tokio::time::sleep(LOOK) => {
                 if let Ok(status) = client.status().await
                     && let Some(one) = status.extractions.iter().find(|one| one.name == extraction)
                 {
-                    show(&bar, one);
+                    shown.now(one);
                 }
             }
         }
     }
-}
-
-fn show(bar: &ProgressBar, one: &ExtractionStatus) {
-    let (text, done, all) = match (&one.progress.verify, one.phase.as_str()) {
-        (Some((done, all)), _) => (format!("comparing, {done} rows"), *done, *all),
-        (None, "copying") => {
-            let copy = &one.progress.copy;
-            (
-                format!("copying, {} rows", copy.rows_copied),
-                copy.rows_copied,
-                copy.rows_total,
-            )
-        }
-        // A switch waits for a stream that is behind.
-        (None, phase) => match one
-            .progress
-            .forward
-            .iter()
-            .chain(&one.progress.reverse)
-            .max_by_key(|stream| stream.lag_bytes)
-        {
-            Some(stream) if stream.lag_bytes > 0 => (
-                format!("{phase}, a stream is {} bytes behind", stream.lag_bytes),
-                0,
-                0,
-            ),
-            _ => (phase.to_owned(), 0, 0),
-        },
-    };
-    bar.set_length(all.max(1));
-    bar.set_position(done.min(all));
-    bar.set_message(match &one.trouble {
-        Some(trouble) => format!("{text}; {trouble}"),
-        None => text,
-    });
-    bar.tick();
 }

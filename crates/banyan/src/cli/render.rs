@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
     ports::{SeenWriter, SharedTable, StreamProgress},
-    status::{ExtractionStatus, HandoverStatus, Status},
+    status::{ExtractionStatus, HandoverStatus, SideHealth, Status},
 };
 use protocol::Side;
 use serde::Serialize;
@@ -77,6 +77,22 @@ pub(super) fn status(status: &Status) {
         {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", refused));
         }
+        if let Some(health) = &one.health {
+            for (side, health) in [("monolith", &health.monolith), ("service", &health.service)] {
+                let text = health_text(side, health);
+                say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
+            }
+        }
+        for look in &one.progress.looks {
+            let last = look.last.as_ref().map(|last| format!("; last: {last}"));
+            let text = format!(
+                "looking at {} for {:.0} s{}",
+                look.what,
+                look.seconds,
+                last.unwrap_or_default()
+            );
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
+        }
         if let Some(trouble) = &one.trouble {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", trouble));
         }
@@ -122,6 +138,48 @@ fn refused_meanwhile(reverse: &StreamProgress) -> Option<&'static str> {
         "nothing is to be done while that passes; until it has, requests that stay with the monolith \
          wait where their client has written here, for `gateway.pin-wait` at most, and then get 503"
     })
+}
+
+/// How a side is, and why.
+fn health_text(side: &str, health: &SideHealth) -> String {
+    let state = match health.state.as_str() {
+        "not-asked" => "not asked for its health (the plan has no `health` for it)",
+        "unhealthy" => "not healthy",
+        other => other,
+    };
+    let since = health.for_seconds.map(|seconds| {
+        let seconds = std::time::Duration::from_secs_f64(seconds.max(0.0)).as_secs();
+        match seconds {
+            0..120 => format!(" (for {seconds} s)"),
+            120..7200 => format!(" (for {} min)", seconds / 60),
+            _ => format!(" (for {} h)", seconds / 3600),
+        }
+    });
+    let reason = health.reason.as_ref().map(|reason| format!(": {reason}"));
+    format!(
+        "the {side} is {state}{}{}",
+        since.unwrap_or_default(),
+        reason.unwrap_or_default()
+    )
+}
+
+/// How the streams stand, in a line each.
+pub(super) fn stream_lines(one: &ExtractionStatus) -> Vec<String> {
+    let streams = [
+        ("forward", &one.progress.forward),
+        ("reverse", &one.progress.reverse),
+    ];
+    let line = |(name, stream): (&str, &Option<StreamProgress>)| {
+        let stream = stream.as_ref()?;
+        let trouble = stream.trouble.as_ref().map(|text| format!(": {text}"));
+        Some(format!(
+            "the {name} stream is {}, {} bytes behind{}",
+            stream.state,
+            stream.lag_bytes,
+            trouble.unwrap_or_default()
+        ))
+    };
+    streams.into_iter().filter_map(line).collect()
 }
 
 /// What stands in the way of a switch or a rollback, in a line each.
@@ -284,6 +342,35 @@ fn difference(one: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sides_health_says_since_when_and_why() {
+        let health = |state: &str, reason: Option<&str>, for_seconds| SideHealth {
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            for_seconds,
+        };
+        for (health, text) in [
+            (
+                health("healthy", None, Some(90.4)),
+                "the service is healthy (for 90 s)",
+            ),
+            (
+                health(
+                    "unhealthy",
+                    Some("GET http://s:1/health answers 503"),
+                    Some(600.0),
+                ),
+                "the service is not healthy (for 10 min): GET http://s:1/health answers 503",
+            ),
+            (
+                health("not-asked", None, None),
+                "the service is not asked for its health (the plan has no `health` for it)",
+            ),
+        ] {
+            assert_eq!(health_text("service", &health), text);
+        }
+    }
 
     #[test]
     fn only_what_has_failed_is_to_be_mended() {

@@ -1,11 +1,12 @@
 //! The gateway of this process, as the conductor sees gateways.
 
-use super::{begun, current_plan::CurrentPlan};
+use super::{begun, current_plan::CurrentPlan, side_health};
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
     api::{ExplainRequest, Routes},
-    ports::{Gateways, HoldReport},
+    ports::{Gateways, HoldReport, InFlight},
+    status::HealthStatus,
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
@@ -110,6 +111,20 @@ impl Gateways for LocalGateway {
         // Any other is of an earlier process: its lease has ended with it.
     }
 
+    async fn in_flight(&self, gateway: GatewayId, extraction: &ExtractionName) -> Option<InFlight> {
+        if gateway != self.gateway.id() {
+            // What the process that this one takes over from still has is not known.
+            return None;
+        }
+        let found = self.gateway.writes_in_flight(extraction).await;
+        let route = found.longest?;
+        Some(InFlight {
+            count: found.count,
+            longest: found.longest_for,
+            route: Some(route).filter(|route| !route.is_empty()),
+        })
+    }
+
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport {
         let until = Instant::now() + RELEASE;
         let mut report = self.gateway.held(extraction);
@@ -127,6 +142,27 @@ impl Gateways for LocalGateway {
 
 #[async_trait]
 impl Routes for LocalGateway {
+    fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus> {
+        let plan = self.reloading.current.get();
+        let service = plan.service_of(plan.extractions.get(extraction)?);
+        let mut reports = self.gateway.upstreams().into_iter();
+        // The monolith comes first; no service bears its name.
+        let monolith = side_health::of(&reports.next()?, plan.monolith.health.is_some());
+        let name = plan.extractions.get(extraction)?.service.to_string();
+        let report = reports.find(|report| report.name == name)?;
+        Some(HealthStatus {
+            monolith,
+            service: side_health::of(&report, service.health.is_some()),
+        })
+    }
+
+    async fn service_problem(&self, extraction: &ExtractionName) -> Option<String> {
+        let plan = self.reloading.current.get();
+        let service = plan.service_of(plan.extractions.get(extraction)?);
+        let asked = gateway::check_health(service, &plan.gateway.host_addresses).await;
+        asked.err().map(|problem| problem.to_string())
+    }
+
     fn routes(&self) -> serde_json::Value {
         serde_json::json!(self.gateway.routes())
     }

@@ -6,24 +6,27 @@ mod blockers;
 mod claims;
 mod errors;
 mod followers;
+mod looks;
 mod presences;
+mod readiness;
 
 use super::current_plan::CurrentPlan;
 use applied::AppliedPositions;
 use async_trait::async_trait;
 use claims::ClaimStore;
 use conductor::ports::{
-    self, Cancellation, CopyProgress, Progress, Recopied, Rows, SharedTable, Verification,
+    self, Cancellation, CopyProgress, Progress, Recopied, Rows, SharedTable, Verification, Wanted,
     WorkError,
 };
 use errors::work_error;
 use followers::Followers;
+use looks::Looks;
 use mover::{
     Claims, Mover, MoverError, copy,
     handover::SourceLock,
     objects::notes::{DiscardedRows, Writer},
     positions::Sampler,
-    readiness, verify,
+    verify,
 };
 use plan::{Extraction, Replicate, TableName, TableWrites};
 use presences::Presences;
@@ -57,6 +60,7 @@ pub(super) struct LocalMover {
     claims: ClaimStore,
     lock: Mutex<Option<SourceLock>>,
     followers: Followers,
+    looks: Looks,
 }
 
 impl LocalMover {
@@ -76,6 +80,7 @@ impl LocalMover {
             claims: ClaimStore::default(),
             lock: Mutex::new(None),
             followers: Followers::default(),
+            looks: Looks::default(),
             mover,
         }
     }
@@ -327,29 +332,8 @@ impl ports::Mover for LocalMover {
         })
     }
 
-    async fn blockers(&self, from: Side) -> Result<Vec<String>, WorkError> {
-        let plan = self.current.get();
-        let planned = self.planned();
-        let mut found =
-            blockers::of_streams(&self.followers, &self.samplers, &planned.switch).await;
-        let (seen, more) =
-            blockers::of_seen(&self.mover, from, &planned.writers, planned.switch.observe)
-                .await
-                .map_err(work_error)?;
-        self.followers.know(seen);
-        found.extend(more);
-        let extraction = plan.extractions.get(&self.mover.extraction().name);
-        let upstream = match from.other() {
-            Side::Monolith => Some(&plan.monolith),
-            Side::Service => extraction.map(|one| plan.service_of(one)),
-        };
-        if let Some(upstream) = upstream {
-            let resolve = &plan.gateway.host_addresses;
-            found.extend(blockers::of_health(from.other(), upstream, resolve).await);
-        }
-        let more = self.told(self.mover.blockers(from).await).await?;
-        found.extend(more.iter().map(ToString::to_string));
-        Ok(found)
+    async fn blockers(&self, from: Side, wanted: Wanted) -> Result<Vec<String>, WorkError> {
+        Box::pin(self.in_the_way(from, wanted)).await
     }
 
     async fn unproven(&self) -> Result<Vec<String>, WorkError> {
@@ -457,6 +441,7 @@ impl ports::Mover for LocalMover {
             forward: self.followers.progress(Direction::Forward),
             reverse: self.followers.progress(Direction::Reverse),
             verify: verifying.then_some((verify.rows_verified, verify.rows_total)),
+            looks: self.looks.report(),
             writers: names.into_iter().collect(),
             seen,
             shared_tables: self.shared_tables(),
@@ -465,7 +450,7 @@ impl ports::Mover for LocalMover {
 }
 
 /// What was seen, as the status shows it.
-fn seen(seen: readiness::seen::Observations, declared: &[String]) -> ports::Observations {
+fn seen(seen: mover::readiness::seen::Observations, declared: &[String]) -> ports::Observations {
     let writer = |one: Writer| ports::SeenWriter {
         declared: declared.contains(&one.application),
         application: one.application,

@@ -60,6 +60,10 @@ pub struct Parameters {
     /// For `rollback`: without a proof that both sides agree.
     #[serde(default)]
     pub unverified: bool,
+    /// For `rollback` and `shift`: though the side that gets more does not say that it
+    /// is healthy.
+    #[serde(default)]
+    pub unhealthy: bool,
     /// For `recopy`: who owns, as the status says it; refused where it changed.
     #[serde(default)]
     pub owner: Option<String>,

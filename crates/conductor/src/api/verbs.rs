@@ -1,7 +1,7 @@
 //! A verb of the API and its parameters, as a request.
 
 use super::messages::Parameters;
-use crate::request::{Request, Shift, ShownOwner};
+use crate::request::{Request, Shift, ShownOwner, Waived};
 use plan::Percent;
 use protocol::{Epoch, Side};
 
@@ -10,9 +10,11 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
     match verb {
         "start" => Ok(Request::Start),
         "verify" => Ok(Request::Verify),
-        "switch" => Ok(Request::HandOver(Side::Service)),
-        "rollback" if parameters.unverified => Ok(Request::RollBackUnverified),
-        "rollback" => Ok(Request::HandOver(Side::Monolith)),
+        "switch" => Ok(Request::Switch),
+        "rollback" => Ok(Request::RollBack(Waived {
+            proof: parameters.unverified,
+            health: parameters.unhealthy,
+        })),
         "cancel" => Ok(Request::Cancel {
             empty: parameters.empty,
         }),

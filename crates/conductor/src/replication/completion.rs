@@ -174,9 +174,7 @@ impl Replication {
                 .await?;
         }
         self.report_due = false;
-        self.reply_done(|request| {
-            matches!(request, Request::HandOver(_) | Request::RollBackUnverified)
-        });
+        self.reply_done(|request| request.hands_over_to().is_some());
         Ok(())
     }
 

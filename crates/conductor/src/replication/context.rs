@@ -10,6 +10,8 @@ pub(crate) struct Context {
     pub(crate) extraction: Extraction,
     /// The longest that a request is held.
     pub(crate) hold: Duration,
+    /// The longest that writes in flight are waited for.
+    pub(crate) drain: Duration,
     /// Bytes of log that a stream may be behind and still be well.
     pub(crate) lag: u64,
     pub(crate) conductor: ConductorId,

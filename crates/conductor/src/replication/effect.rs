@@ -1,19 +1,20 @@
 //! The effect that a hand-over's stage asks for, and how it is begun.
 
-use super::context::Context;
+use super::{budget::Budget, context::Context, drain};
 use crate::{
     journal::now_ms,
-    ports::{Mover, WorkError},
+    ports::{Mover, Wanted, WorkError},
+    request::Waived,
 };
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::future::BoxFuture;
 use plan::ExtractionName;
 use protocol::{
-    GatewayId, HandoverId, Side,
+    HandoverId, Side,
     handover::{Effect, Handover, Input},
     lifecycle::{Owned, Verified},
     owner::Outcome,
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How long a proof that both sides agree is good for a switch: ten minutes.
 const FRESH_MS: i64 = 600_000;
@@ -26,8 +27,8 @@ pub(super) struct DueEffect {
     remaining: Duration,
     /// Whether both sides were proven to agree lately.
     agreed: bool,
-    /// Whether a rollback asks for a proof of what has changed since.
-    proven: bool,
+    /// What a rollback does without.
+    waived: Waived,
 }
 
 /// The time that is left passes; the effect stays the same.
@@ -45,7 +46,7 @@ impl DueEffect {
         before: &Owned,
         handover: &Handover,
         remaining: Duration,
-        proven: bool,
+        waived: Waived,
     ) -> Self {
         let Handover {
             epoch, from, nonce, ..
@@ -64,7 +65,7 @@ impl DueEffect {
             },
             remaining,
             agreed,
-            proven,
+            waived,
         }
     }
 
@@ -95,14 +96,15 @@ impl DueEffect {
             id,
             remaining,
             agreed,
-            proven,
+            waived,
         } = self;
+        let budget = Budget::of(context, remaining);
         let name = context.extraction.name.clone();
         match effect {
             Effect::CheckReady => match id.from {
                 Side::Monolith => Box::pin(async move { ready(&*mover, agreed).await }),
                 Side::Service => {
-                    Box::pin(async move { ready_for_return(&*mover, &name, proven).await })
+                    Box::pin(async move { ready_for_return(&*mover, &name, waived).await })
                 }
             },
             Effect::LockWeakly => Box::pin(async move {
@@ -115,15 +117,19 @@ impl DueEffect {
                     gateways,
                 })
             }),
-            Effect::Hold { missing } => hold(context, &id, missing),
-            Effect::Fence => {
-                Box::pin(async move { mover.fence(&id, remaining).await.map(|()| Input::Fenced) })
-            }
+            Effect::Hold { missing } => drain::begin(context, &id, missing, budget),
+            Effect::Fence => Box::pin(async move {
+                let fenced = mover.fence(&id, budget.left).await;
+                fenced
+                    .map(|()| Input::Fenced)
+                    .map_err(|error| budget.told(error, "the drain"))
+            }),
             Effect::CatchUp => Box::pin(async move {
-                mover
-                    .catch_up(&id, remaining)
-                    .await
+                let caught_up = mover.catch_up(&id, budget.left).await;
+                let before = "drain and fence";
+                caught_up
                     .map(|()| Input::CaughtUp)
+                    .map_err(|error| budget.told(error, before))
             }),
             Effect::Decide(wanted) => {
                 Box::pin(async move { mover.decide(&id, wanted).await.map(Input::Decided) })
@@ -135,7 +141,7 @@ impl DueEffect {
 
 /// A switch: nothing in the way, and both sides proven to agree.
 async fn ready(mover: &dyn Mover, agreed: bool) -> Result<Input, WorkError> {
-    unblocked(mover, Side::Monolith).await?;
+    ready_without(&mover.blockers(Side::Monolith, Wanted::Health).await?)?;
     if !agreed || !mover.unproven().await?.is_empty() {
         let verification = mover.verify(Side::Monolith).await?;
         if verification.differences > 0 {
@@ -157,54 +163,35 @@ async fn ready(mover: &dyn Mover, agreed: bool) -> Result<Input, WorkError> {
 async fn ready_for_return(
     mover: &dyn Mover,
     name: &ExtractionName,
-    proven: bool,
+    waived: Waived,
 ) -> Result<Input, WorkError> {
-    unblocked(mover, Side::Service).await?;
-    if proven {
-        let unproven = mover.unproven().await?;
-        if !unproven.is_empty() {
-            let text = format!(
-                "{}. Without the time for that: `banyan rollback {name} --unverified`",
-                unproven.join("; ")
-            );
-            return Err(WorkError::Permanent(text));
+    let wanted = if waived.health {
+        Wanted::Presence
+    } else {
+        Wanted::Health
+    };
+    let unproven = async {
+        if waived.proof {
+            Ok(Vec::new())
+        } else {
+            mover.unproven().await
         }
+    };
+    // Together: who mends one reason is not to be told of the next only then.
+    let (mut reasons, unproven) =
+        futures_util::try_join!(mover.blockers(Side::Service, wanted), unproven)?;
+    if !unproven.is_empty() {
+        reasons.push(format!(
+            "{}. Without the time for that: `banyan rollback {name} --unverified`",
+            unproven.join("; ")
+        ));
     }
-    Ok(Input::Ready)
+    ready_without(&reasons)
 }
 
-async fn unblocked(mover: &dyn Mover, from: Side) -> Result<(), WorkError> {
-    let blockers = mover.blockers(from).await?;
-    if blockers.is_empty() {
-        return Ok(());
+fn ready_without(reasons: &[String]) -> Result<Input, WorkError> {
+    if reasons.is_empty() {
+        return Ok(Input::Ready);
     }
-    Err(WorkError::Permanent(blockers.join("; ")))
-}
-
-/// Ends with the first of the missing gateways that holds and has drained;
-/// then the state misses one fewer, and the rest is asked again.
-fn hold(
-    context: &Context,
-    id: &HandoverId,
-    missing: BTreeSet<GatewayId>,
-) -> BoxFuture<'static, Result<Input, WorkError>> {
-    let gateways = Arc::clone(context.publisher.gateways());
-    let name = context.extraction.name.clone();
-    let epoch = context.publisher.epoch(&name, id.epoch);
-    Box::pin(async move {
-        let mut waiting: FuturesUnordered<_> = missing
-            .into_iter()
-            .map(|gateway| {
-                let (gateways, name) = (&gateways, &name);
-                async move {
-                    gateways.held(gateway, name, epoch).await;
-                    gateway
-                }
-            })
-            .collect();
-        match waiting.next().await {
-            Some(gateway) => Ok(Input::Held(gateway)),
-            None => Err(WorkError::Permanent("no gateway is alive".to_owned())),
-        }
-    })
+    Err(WorkError::Permanent(reasons.join("; ")))
 }

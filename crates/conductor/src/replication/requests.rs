@@ -51,16 +51,14 @@ impl Replication {
             }
             Request::Withdraw => Command::Withdraw,
             // It would throw away what was read so far.
-            Request::HandOver(_) | Request::RollBackUnverified
-                if self.agreed_recopy().is_some() =>
-            {
+            Request::Switch | Request::RollBack(_) if self.agreed_recopy().is_some() => {
                 let text =
                     "its rows are being copied again (`banyan recopy`): wait until that ends";
                 pending.reply(Err(RequestError::Failed(text.to_owned())));
                 return Ok(());
             }
             // They are being started: no reason to turn it away.
-            Request::HandOver(_) | Request::RollBackUnverified
+            Request::Switch | Request::RollBack(_)
                 if self.trouble.is_none()
                     && !self.following
                     && matches!(self.lifecycle, Lifecycle::Owned(_)) =>
@@ -68,16 +66,10 @@ impl Replication {
                 self.early.push(pending);
                 return Ok(());
             }
-            Request::HandOver(to) => Command::HandOver {
-                to,
-                nonce: Nonce(Uuid::new_v4()),
-            },
+            Request::Switch => hand_over(Side::Service),
+            Request::RollBack(_) => hand_over(Side::Monolith),
             Request::Cancel { .. } => Command::Cancel,
             Request::Finish => Command::Finish,
-            Request::RollBackUnverified => Command::HandOver {
-                to: Side::Monolith,
-                nonce: Nonce(Uuid::new_v4()),
-            },
             // What is under way in other states is tried again at once, too.
             Request::Resume if matches!(self.lifecycle, Lifecycle::Owned(_)) => {
                 self.waiting.push(pending);
@@ -140,7 +132,7 @@ impl Replication {
     fn joins_before(&self, request: Request) -> Option<String> {
         let waits = matches!(
             request,
-            Request::HandOver(_) | Request::RollBackUnverified | Request::Verify | Request::Resume
+            Request::Switch | Request::RollBack(_) | Request::Verify | Request::Resume
         );
         let joining = self.context.mover.joining();
         (waits && !joining.is_empty()).then(|| {
@@ -177,6 +169,13 @@ impl Replication {
             return Ok(());
         }
         self.feed(start()).await
+    }
+}
+
+fn hand_over(to: Side) -> Command {
+    Command::HandOver {
+        to,
+        nonce: Nonce(Uuid::new_v4()),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{context::Context, retry::Retry, staleness::Staleness, timeline::Time
 use crate::{
     journal::JournalError,
     ports::{Cancellation, Recopied},
-    request::{Reply, Request, RequestError, ShownOwner},
+    request::{Reply, Request, RequestError, ShownOwner, Waived},
     status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
     worker::PendingRequest,
 };
@@ -246,6 +246,15 @@ impl Replication {
             .any(|pending| pending.request == request)
     }
 
+    /// What whoever waits for a rollback does without.
+    pub(super) fn waived(&self) -> Waived {
+        let waived = |pending: &PendingRequest| match pending.request {
+            Request::RollBack(waived) => Some(waived),
+            _ => None,
+        };
+        self.waiting.iter().find_map(waived).unwrap_or_default()
+    }
+
     /// What was agreed to by whoever waits for rows to be copied again.
     pub(super) fn agreed_recopy(&self) -> Option<ShownOwner> {
         self.waiting
@@ -347,6 +356,7 @@ impl Replication {
             reads_percent: f64::from(self.routing().reads.basis_points()) / 100.0,
             reads_withdrawn: self.reads_withdrawn,
             writes_percent: None,
+            health: None,
             trouble: self.trouble.clone(),
             joining: self.context.mover.joining(),
             progress: self.context.mover.progress(),

@@ -6,4 +6,6 @@
 )]
 
 mod charge;
+mod handing_over;
 mod shared_data;
+mod support;

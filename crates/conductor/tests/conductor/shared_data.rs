@@ -4,12 +4,12 @@
 use async_trait::async_trait;
 use conductor::{
     Conductor, JournalError, Publisher, Request, RequestError, Shift,
-    ports::{Gateways, HoldReport},
+    ports::{Gateways, HoldReport, InFlight},
     status::ExtractionStatus,
 };
 use plan::{ExtractionName, Percent, Plan};
 use protocol::{
-    Epoch, GatewayId, Side,
+    Epoch, GatewayId,
     routing::{ExtractionRouting, Routing, Writes},
 };
 use std::{
@@ -58,6 +58,10 @@ impl Gateways for Recorder {
     fn renew_lease(&self, _: Duration) {}
 
     async fn held(&self, _: GatewayId, _: &ExtractionName, _: Epoch) {}
+
+    async fn in_flight(&self, _: GatewayId, _: &ExtractionName) -> Option<InFlight> {
+        None
+    }
 
     async fn hold_report(&self, _: &ExtractionName) -> HoldReport {
         HoldReport::default()
@@ -140,9 +144,7 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
         ((20.0, Some(6.0)), five.epoch + 1)
     );
     assert_eq!(gateways.last().writes, Writes::Split(percent("6%")));
-    let switched = ask(&conductor, Request::HandOver(Side::Service))
-        .await
-        .unwrap();
+    let switched = ask(&conductor, Request::Switch).await.unwrap();
     assert_eq!(shares(&switched), (100.0, Some(100.0)));
     let report = switched.last_handover.clone().unwrap();
     assert_eq!(

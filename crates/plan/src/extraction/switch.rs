@@ -9,10 +9,13 @@ use std::time::Duration;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SwitchFile {
-    /// Longest that a request is held (default 2s).
+    /// Longest that a request is held (default 2s). Three quarters of it are for
+    /// drain, fence and catching up.
     #[serde(default)]
     pub(crate) hold: Option<Text>,
-    /// Longest wait for writes in flight (default 1s).
+    /// Longest wait for writes in flight, once requests are held: past it the
+    /// hand-over is undone (default 1s). It does not begin while a transaction that
+    /// is older than this writes the tables.
     #[serde(default)]
     pub(crate) drain: Option<Text>,
     /// Most requests held at once (default 1000).
@@ -39,7 +42,8 @@ pub struct SwitchFile {
 pub struct Switch {
     /// The longest that a request is held.
     pub hold: Duration,
-    /// How long writes in flight may take to be answered once the hold began.
+    /// How long writes in flight may take to be answered once the hold began; and
+    /// how old a transaction that writes may be when a hand-over begins.
     pub drain: Duration,
     /// The most requests held at once, over all gateways of this process.
     pub held_requests: usize,

@@ -2,9 +2,9 @@
 //! them, and given up after some failures.
 
 use async_trait::async_trait;
-use conductor::{Request, RequestError, Shift, Worker, status::ExtractionStatus};
+use conductor::{Request, RequestError, Shift, Waived, Worker, status::ExtractionStatus};
 use plan::Percent;
-use protocol::{Side, lifecycle::Rejection};
+use protocol::lifecycle::Rejection;
 use std::time::Duration;
 
 /// How long is waited, and how often tried.
@@ -23,6 +23,12 @@ pub(super) const PACE: Pace = Pace {
     pause: Duration::from_secs(5),
     tries: 5,
 };
+
+/// Nobody is there who could say that it may do without something.
+const ROLL_BACK: Request = Request::RollBack(Waived {
+    proof: false,
+    health: false,
+});
 
 /// An extraction of which something is asked.
 #[async_trait]
@@ -103,7 +109,7 @@ pub(super) async fn take_back(
                 if let Err(refused) = subject.request(reads).await {
                     tracing::warn!(%refused, "the reads stay until the rollback");
                 }
-                match subject.request(Request::HandOver(Side::Monolith)).await {
+                match subject.request(ROLL_BACK).await {
                     Ok(status) if status.writes_stay() => return Ok(Some(status)),
                     Ok(status) => {
                         let why = status.last_handover.and_then(|handover| handover.reason);
@@ -218,7 +224,6 @@ mod tests {
     }
 
     const READS: Request = Request::Shift(Shift::Reads(Percent::ZERO));
-    const BACK: Request = Request::HandOver(Side::Monolith);
 
     #[tokio::test]
     async fn the_share_waits_until_there_is_something_to_read_from() {
@@ -242,7 +247,7 @@ mod tests {
         let answers = [Err(switched()), Ok("service"), Ok("monolith")];
         let after = Scripted::new(&["switched"], answers);
         assert!(take_back(&after, FAST).await.unwrap().is_some());
-        assert_eq!(after.requested(), [reads, READS, BACK]);
+        assert_eq!(after.requested(), [reads, READS, ROLL_BACK]);
         // Aborted once, and under way when it is looked at.
         let aborted = Scripted::new(
             &["switched", "switching", "switched"],
@@ -259,7 +264,7 @@ mod tests {
         assert!(take_back(&aborted, FAST).await.unwrap().is_some());
         assert_eq!(
             aborted.requested(),
-            [reads, READS, BACK, reads, reads, READS, BACK]
+            [reads, READS, ROLL_BACK, reads, reads, READS, ROLL_BACK]
         );
     }
 
