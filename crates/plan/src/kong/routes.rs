@@ -54,7 +54,9 @@ pub(super) fn read(
     let what = map.what.clone();
     map.finish(UNKNOWN)?;
     let mut ways = conditions.ways(&what, at)?;
-    ways.iter_mut().for_each(|way| way.buffers = buffers);
+    for way in &mut ways {
+        way.buffers = buffers;
+    }
     let canary = match (&plugins.canary, &service.plugins.canary) {
         (Some(own), _) => Some((own, &name)),
         (None, Some(shared)) => Some((shared, &service.name)),
