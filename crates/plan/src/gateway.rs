@@ -58,8 +58,8 @@ pub struct GatewayFile {
     /// Longest wait for the head of an answer (default 60s).
     #[serde(default)]
     pub(crate) first_byte: Option<Text>,
-    /// How long an idle upstream connection is kept (default 4s); must be
-    /// shorter than the upstream's keep-alive time.
+    /// How long an idle upstream connection is kept (default 1s); must be
+    /// shorter than the upstream's keep-alive time, which is 2s for gunicorn.
     #[serde(default)]
     pub(crate) upstream_idle: Option<Text>,
     /// Routes that belong to no extraction, by name: to one upstream for good.
@@ -226,7 +226,7 @@ pub(crate) fn resolve(
         pin_wait: time_or(file.pin_wait.as_ref(), Duration::from_secs(2))?,
         pin_expired: file.pin_expired,
         first_byte: time_or(file.first_byte.as_ref(), FIRST_BYTE)?,
-        upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(4))?,
+        upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(1))?,
         access,
         routes,
         host_addresses: HostAddresses::default(),

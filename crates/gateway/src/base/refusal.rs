@@ -48,6 +48,11 @@ pub(crate) enum Refusal {
     Unreachable,
     #[error("the upstream closed the connection without an answer")]
     Lost,
+    #[error(
+        "the upstream closed a kept connection without an answer; its keep-alive time may be shorter \
+         than `gateway.upstream-idle`"
+    )]
+    LostKept,
     #[error("the upstream's answer cannot be passed on")]
     BadAnswer,
     #[error("the upstream did not answer in time")]
@@ -81,7 +86,9 @@ impl Refusal {
             | Self::PinWait
             | Self::Stopping
             | Self::BreakerOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Lost | Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::Unreachable | Self::Lost | Self::LostKept | Self::BadAnswer => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::Slow => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -107,7 +114,7 @@ impl Refusal {
             Self::PinWait => "pin-wait",
             Self::Stopping => "stopping",
             Self::Unreachable => "unreachable",
-            Self::Lost => "lost",
+            Self::Lost | Self::LostKept => "lost",
             Self::BadAnswer => "bad-answer",
             Self::Slow => "slow",
             Self::BreakerOpen { .. } => "breaker-open",
@@ -120,6 +127,7 @@ impl Refusal {
             self,
             Self::Unreachable
                 | Self::Lost
+                | Self::LostKept
                 | Self::BadAnswer
                 | Self::Slow
                 | Self::BreakerOpen { .. }

@@ -241,6 +241,7 @@ async fn try_once(
     };
     let mut was_sent = false;
     if let Some(connection) = kept {
+        let idle_since = connection.idle_since();
         match connection.exchange(request).await {
             Ok((response, connection)) => {
                 let returns = trying.returns(is_own, request, &response);
@@ -255,7 +256,12 @@ async fn try_once(
                     Attempt::Broken
                 };
                 if to_same_side(sends, attempt) != SameSide::AtOnce {
-                    return Err(lost(upstream, chosen, &none.error));
+                    return Err(if none.is_silent {
+                        let idle = begun.into_std().saturating_duration_since(idle_since);
+                        lost_kept(upstream, chosen, &none.error, idle)
+                    } else {
+                        lost(upstream, chosen, &none.error)
+                    });
                 }
                 was_sent = !none.is_unsent;
             }
@@ -330,6 +336,29 @@ async fn multiplexed(
         BodyTimeout::new(begun, timeouts, &response),
     );
     Ok(response.map(|(body, place)| ResponseBody::stream(body, place, pool, body_timeout)))
+}
+
+/// A kept connection was closed before a byte of the answer came: most often
+/// because the upstream ends idle ones earlier than the gateway does.
+fn lost_kept(
+    upstream: &Upstream,
+    chosen: usize,
+    error: &ConnectionError,
+    idle: Duration,
+) -> Missed {
+    let url = &upstream.instances[chosen].url;
+    tracing::warn!(
+        upstream = %url,
+        %error,
+        idle_ms = idle.as_millis(),
+        "request lost at the upstream on a kept connection; if this is its keep-alive time, \
+         gateway.upstream-idle must be shorter"
+    );
+    Missed {
+        refusal: Refusal::LostKept,
+        attempt: Attempt::Broken,
+        was_sent: true,
+    }
 }
 
 fn lost(upstream: &Upstream, chosen: usize, error: &ConnectionError) -> Missed {

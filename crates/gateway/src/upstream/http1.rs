@@ -64,6 +64,8 @@ pub(crate) struct NoAnswer {
     pub(crate) error: ConnectionError,
     /// Not a byte of the request was written; it is back where it was.
     pub(crate) is_unsent: bool,
+    /// Not a byte of an answer came.
+    pub(crate) is_silent: bool,
 }
 
 impl UpstreamConnection {
@@ -142,7 +144,12 @@ impl UpstreamConnection {
             Err(error) => {
                 let sending = connection.sending.take();
                 let is_unsent = sending.is_some_and(|sending| sending.take_back(request));
-                Err(NoAnswer { error, is_unsent })
+                let is_silent = error.is_connections() && connection.read.is_empty();
+                Err(NoAnswer {
+                    error,
+                    is_unsent,
+                    is_silent,
+                })
             }
         }
     }

@@ -270,6 +270,9 @@ async fn a_write_that_may_have_been_read_is_not_sent_again_but_a_read_is() {
             .await;
         assert_eq!(answer.status, 502);
         assert!(answer.body.contains("lost"), "{answer:?}");
+        // It says which key to turn.
+        let body = &answer.body;
+        assert!(body.contains("gateway.upstream-idle"), "{answer:?}");
         assert_eq!(client.send("GET", "/fine", None, "").await.status, 200);
         assert_eq!(client.send("GET", "/again", None, "").await.status, 200);
     }
