@@ -17,6 +17,7 @@ mod cancel_leaves_no_trace;
 mod chunked_uploads;
 mod dashboards;
 mod drills;
+mod ends_within_its_grace;
 mod environment_overrides;
 mod finished;
 mod first_extraction;

@@ -2,12 +2,14 @@
 
 mod begun;
 mod current_plan;
+mod ending;
 mod local_gateway;
 mod local_mover;
 mod metrics;
 pub(crate) mod overrides;
 mod positions;
 mod side_health;
+mod stop_signals;
 mod succession;
 
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
 };
 use conductor::{Conductor, JournalError, Publisher, api, ports};
 use current_plan::CurrentPlan;
+use ending::Reason;
 use gateway::{
     Gateway, Listeners,
     socket_handoff::{Handing, TAKING},
@@ -27,18 +30,17 @@ use local_mover::LocalMover;
 use overrides::Override;
 use plan::{ExtractionName, Plan};
 use std::{
-    collections::BTreeMap, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration,
+    collections::BTreeMap, io::Write, net::SocketAddr, path::Path, pin::pin, sync::Arc,
+    time::Duration,
 };
+use stop_signals::StopSignals;
 use succession::{Inherited, Successor};
 use tokio::{
     net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-
-/// How long requests under way may take to end when the process stops.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a predecessor that decides nothing any more may take to release the
 /// journal, and how often that is looked at.
@@ -175,7 +177,11 @@ impl Serving<'_> {
                 }
                 Some(End::TakenOver(handing, streams)) => {
                     tracing::info!("a successor accepts, this one ends");
-                    self.gateway.retire(GRACE).await;
+                    // What has come may be routed to its end: the successor fences nothing
+                    // before this process has gone.
+                    let until = std::time::Instant::now() + self.gateway.grace();
+                    self.gateway.renew_lease(until);
+                    ending::end(&self.gateway, Reason::TakenOver, &mut stop).await;
                     drop((handing, streams));
                     return Ok(());
                 }
@@ -249,21 +255,47 @@ impl Serving<'_> {
             metrics: metrics::texts(&self.gateway, &self.movers),
             routes: self.local.clone(),
         });
+        let mut decides = true;
         let ended = {
             let api = axum_serve(api_listener, router);
             tokio::select! {
                 Err(failure) = self.announce(address) => Err(failure),
                 () = stop.recv() => Ok(()),
-                error = conductor.failed() => Err(not_in_charge(error)),
+                error = conductor.failed() => {
+                    decides = false;
+                    Err(not_in_charge(error))
+                }
                 () = api => Err(Failure::NotDone("the control API ended".to_owned())),
                 () = reload_on_hangup(&self.local) => Ok(()),
                 handing = successor.asked() => return self.hand_over(conductor, handing).await,
             }
         };
-        // The gateway first: it must not route on a lease that nobody renews.
-        self.gateway.shutdown(GRACE).await;
-        conductor.stop().await;
+        let reason = if ended.is_ok() {
+            Reason::Told
+        } else {
+            Reason::Failed
+        };
+        self.end(conductor, decides, reason, stop).await;
         Ok(Some(End::Stopped(ended)))
+    }
+
+    /// The gateway first: it must not route on a lease that nobody renews. But a conductor that
+    /// is not in charge any more must not renew it.
+    async fn end(
+        &self,
+        mut conductor: Conductor,
+        decides: bool,
+        reason: Reason,
+        stop: &mut StopSignals,
+    ) {
+        let mut ending = pin!(ending::end(&self.gateway, reason, stop));
+        if decides {
+            tokio::select! {
+                () = &mut ending => return conductor.stop().await,
+                _ = conductor.failed() => {}
+            }
+        }
+        tokio::join!(conductor.stop(), ending);
     }
 
     /// The line that says it is ready, for people and for scripts, as soon as
@@ -369,36 +401,6 @@ async fn reload_on_hangup(local: &LocalGateway) {
         }
     }
     std::future::pending::<()>().await;
-}
-
-/// The signals that end the process, listened for once: one that comes while a successor takes
-/// over counts when that has failed.
-struct StopSignals([Option<Signal>; 2]);
-
-impl StopSignals {
-    fn new() -> Self {
-        let listen = |kind| match signal(kind) {
-            Ok(signal) => Some(signal),
-            Err(error) => {
-                tracing::warn!(%error, ?kind, "a signal cannot be listened for");
-                None
-            }
-        };
-        Self([SignalKind::terminate(), SignalKind::interrupt()].map(listen))
-    }
-
-    /// Cancel safe.
-    async fn recv(&mut self) {
-        let [terminate, interrupt] = &mut self.0;
-        let one = async |signal: &mut Option<Signal>| match signal {
-            Some(signal) => drop(signal.recv().await),
-            None => std::future::pending().await,
-        };
-        tokio::select! {
-            () = one(terminate) => {}
-            () = one(interrupt) => {}
-        }
-    }
 }
 
 /// Random, from the operating system, in hexadecimal.

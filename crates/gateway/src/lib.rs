@@ -77,6 +77,7 @@ pub use crate::{
         hold::HeldReport,
         inflight::WritesInFlight,
         positions::{Positions, Sample},
+        under_way::{Answering, UnderWay},
     },
     transport::listeners::Listeners,
     upstream::{

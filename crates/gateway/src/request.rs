@@ -5,6 +5,7 @@ pub(crate) mod buffering;
 pub(crate) mod caller;
 pub(crate) mod canary;
 pub(crate) mod choose;
+pub(crate) mod client_body;
 pub(crate) mod client_connection;
 pub(crate) mod dispatch;
 pub(crate) mod forward;

@@ -14,4 +14,5 @@ pub(crate) mod positions;
 pub(crate) mod recorder;
 pub(crate) mod shadow_copies;
 pub(crate) mod status_pages;
+pub(crate) mod under_way;
 pub(crate) mod worker;

@@ -39,6 +39,10 @@ const WORKERS_MAX: u16 = 256;
 /// said: as nginx waits.
 pub(crate) const FIRST_BYTE: Duration = Duration::from_mins(1);
 
+/// Whoever stops or replaces a gateway waits for as long as its grace.
+const GRACE: Duration = Duration::from_mins(1);
+const GRACE_MAX: Duration = Duration::from_hours(1);
+
 /// Where and how the gateway listens.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -62,6 +66,11 @@ pub struct GatewayFile {
     /// shorter than the upstream's keep-alive time, which is 2s for gunicorn.
     #[serde(default)]
     pub(crate) upstream_idle: Option<Text>,
+    /// How long requests under way may take to end when the process stops, or another
+    /// one takes over (default 60s, at most 1h); what runs for longer is cut off. What
+    /// starts and stops the process has to wait for longer than that.
+    #[serde(default)]
+    pub(crate) grace: Option<Text>,
     /// Routes that belong to no extraction, by name: to one upstream for good.
     #[serde(default)]
     pub(crate) routes: BTreeMap<String, Located<GatewayRouteFile>>,
@@ -152,6 +161,8 @@ pub struct Gateway {
     /// How long an idle upstream connection is kept. Must be shorter than the
     /// upstream's own keep-alive time, or requests meet closing connections.
     pub upstream_idle: Duration,
+    /// How long requests under way may take to end when it stops, or is replaced.
+    pub grace: Duration,
     /// Whom it knows, and what it demands of all requests.
     pub access: Access,
     /// Routes beside those of the extractions.
@@ -227,6 +238,7 @@ pub(crate) fn resolve(
         pin_expired: file.pin_expired,
         first_byte: time_or(file.first_byte.as_ref(), FIRST_BYTE)?,
         upstream_idle: time_or(file.upstream_idle.as_ref(), Duration::from_secs(1))?,
+        grace: grace(file.grace.as_ref())?,
         access,
         routes,
         host_addresses: HostAddresses::default(),
@@ -238,4 +250,15 @@ pub(crate) fn resolve(
         flags: flags::resolve(file.flags.unwrap_or_default(), is_used, environment)?,
         observe,
     })
+}
+
+fn grace(text: Option<&Text>) -> Result<Duration, PlanError> {
+    let grace = time_or(text, GRACE)?;
+    match text {
+        Some(text) if grace > GRACE_MAX => Err(PlanError::at(
+            text.at,
+            "a grace is at most 1h: so long, whoever stops or replaces the process waits",
+        )),
+        _ => Ok(grace),
+    }
 }

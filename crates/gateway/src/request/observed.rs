@@ -240,6 +240,7 @@ impl<'a> RequestRecord<'a> {
 
     fn ended(&self) -> (Option<Side>, Option<u16>, Option<u64>, Option<&'static str>) {
         match self.end {
+            End::Gone if self.worker.connections.are_cut() => (None, None, None, Some("cut")),
             End::Gone => (None, None, None, Some("client-gone")),
             End::Answered {
                 side,

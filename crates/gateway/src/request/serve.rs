@@ -1,14 +1,9 @@
 //! One request, from its head to the head of its answer.
 
 use super::{
-    addressing::addressed,
-    caller::Caller,
-    dispatch::dispatch,
-    operations::routing::{self, Passed},
-    outcome::Outcome,
-    present_headers::PresentHeaders,
-    read_your_writes::response_tokens::ResponseTokens,
-    sanitize, upgrade, way,
+    addressing::addressed, caller::Caller, client_body::ClientBody, dispatch::dispatch,
+    operations::routing, outcome::Outcome, present_headers::PresentHeaders,
+    read_your_writes::response_tokens::ResponseTokens, sanitize, upgrade, way,
 };
 use crate::{
     access::{self, Admission},
@@ -17,10 +12,10 @@ use crate::{
     observe::labels::{code_label, method_label},
     request::{canary, client_connection::ClientConnection, observed::Observed},
     routing::table::RouteMatch,
-    state::{recorder::Kind, worker::Worker},
+    state::{recorder::Kind, under_way::TalliedRequest, worker::Worker},
     upstream::response_body::ResponseBody,
 };
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use protocol::Side;
 use std::{rc::Rc, time::Instant};
@@ -32,8 +27,9 @@ pub(crate) async fn serve(
     connection: Option<&ClientConnection>,
     parts: &mut Parts,
     body: Incoming,
-) -> Response<ResponseBody> {
+) -> Response<ClientBody> {
     let begun = Instant::now();
+    let under_way = worker.under_way.begin();
     let method = method_label(&parts.method);
     let seen = PresentHeaders::of(&parts.headers);
     let correlation = match sanitize::correlation(&parts.headers, seen) {
@@ -51,15 +47,14 @@ pub(crate) async fn serve(
         }
         Ok(_) if worker.config.pages.has(parts) => {
             body::refuse(parts, body).await;
-            let answer = {
-                let config = &worker.config;
-                config
-                    .pages
-                    .answer(&config.upstreams, &config.access, parts)
-            };
+            let config = &worker.config;
+            let answer = config
+                .pages
+                .answer(&config.upstreams, &config.access, parts);
             (Place::Elsewhere, Outcome::answered(answer))
         }
         Ok(RouteMatch::ByOperation(sharing)) => {
+            worker.under_way.at(&under_way, sharing.otherwise);
             let arrived = routing::Arrived {
                 sharing,
                 parts,
@@ -71,11 +66,11 @@ pub(crate) async fn serve(
                 observed: &observed,
             };
             let passed = Box::pin(routing::pass(worker, peer, arrived)).await;
-            let Passed { place, outcome, .. } = passed;
             admission = passed.admission;
-            (place, outcome)
+            (passed.place, passed.outcome)
         }
         Ok(RouteMatch::Place(place)) => {
+            worker.under_way.at(&under_way, place);
             let length = body.size_hint().exact();
             let access = &worker.config.access;
             match access
@@ -120,17 +115,43 @@ pub(crate) async fn serve(
     sanitize::correlate(response.headers_mut(), correlation);
     observed.at(place);
     observed.end(side, &response);
-    let code = code_label(response.status());
     worker.recorder.record(
         Kind {
             place,
             method,
-            code,
+            code: code_label(response.status()),
             side,
         },
         begun.elapsed(),
     );
-    response
+    worker.under_way.at(&under_way, place);
+    until_its_end(response, under_way, connection)
+}
+
+/// Keeps a request under way until its answer, or the connection that it was upgraded to,
+/// has ended.
+fn until_its_end(
+    response: Response<ResponseBody>,
+    under_way: TalliedRequest,
+    connection: Option<&ClientConnection>,
+) -> Response<ClientBody> {
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(connection)) = (response.status(), connection) {
+        under_way.becomes_stream();
+        connection.tunnel.accompany(under_way);
+        return response.map(|body| ClientBody::new(body, None));
+    }
+    if is_event_stream(response.headers()) {
+        under_way.becomes_stream();
+    }
+    response.map(|body| ClientBody::new(body, Some(under_way)))
+}
+
+/// Whether an answer is a stream of server-sent events.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let events = b"text/event-stream";
+    kind.and_then(|kind| kind.as_bytes().get(..events.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(events))
 }
 
 /// What becomes of a request that belongs nowhere. `OPTIONS *` asks for what the server

@@ -3,7 +3,7 @@
 use crate::{
     base::index::ExtractionIndex,
     routing::decision::{self, Choosing, Right, WriteVerdict},
-    state::{inflight::Flight, worker::Current},
+    state::{inflight::Flight, under_way::TalliedRequest, worker::Current},
     transport::socket::Wire,
 };
 use std::{
@@ -23,15 +23,23 @@ use tokio::{
 /// Where the upgrade of a client's connection leaves its tunnel, until the client
 /// has been answered and has stopped speaking HTTP.
 #[derive(Default)]
-pub(crate) struct TunnelSlot(RefCell<Option<Tunnel>>);
+pub(crate) struct TunnelSlot {
+    tunnel: RefCell<Option<Tunnel>>,
+    /// Its request, which lasts as long as the slot.
+    under_way: RefCell<Option<TalliedRequest>>,
+}
 
 impl TunnelSlot {
     pub(crate) fn leave(&self, tunnel: Tunnel) {
-        self.0.replace(Some(tunnel));
+        self.tunnel.replace(Some(tunnel));
+    }
+
+    pub(crate) fn accompany(&self, under_way: TalliedRequest) {
+        self.under_way.replace(Some(under_way));
     }
 
     pub(crate) fn take(&self) -> Option<Tunnel> {
-        self.0.take()
+        self.tunnel.take()
     }
 }
 

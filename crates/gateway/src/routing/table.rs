@@ -160,6 +160,13 @@ impl Table {
         &self.passthroughs[passthrough.get()]
     }
 
+    /// The routes beside the extractions, by their index.
+    pub(crate) fn passthroughs(&self) -> impl Iterator<Item = &GatewayRoute> {
+        self.passthroughs
+            .iter()
+            .map(|passthrough| &passthrough.route)
+    }
+
     /// The first canary there is.
     #[cfg(test)]
     pub(crate) fn take_canary(&mut self) -> Option<Canary> {

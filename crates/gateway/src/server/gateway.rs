@@ -14,7 +14,7 @@ use crate::{
     shadow::ShadowReport,
     state::{
         collectors::upstreams, config::Config, gateway_state::GatewayState, hold::HeldReport,
-        inflight::WritesInFlight,
+        inflight::WritesInFlight, under_way::UnderWay,
     },
     transport::{
         expiry::{self, Expiries, Expiry},
@@ -406,38 +406,66 @@ impl Gateway {
         self.inner.config.load().upstreams.report()
     }
 
+    /// How long requests under way may take to end, as the plan has it now.
+    pub fn grace(&self) -> Duration {
+        self.inner.config.load().settings.grace
+    }
+
+    /// What is being answered at this moment.
+    pub async fn under_way(&self) -> UnderWay {
+        self.ask_workers(WorkerCommand::UnderWay).await
+    }
+
     /// Accepts no more, lets requests end for up to `grace`, and ends the
     /// workers. Held requests are answered 503 at once. Writes whose clients
-    /// have gone are not waited for.
-    pub async fn shutdown(&self, grace: Duration) {
-        self.stop(grace, Duration::ZERO).await;
+    /// have gone are not waited for. Returns what it cut off.
+    ///
+    /// Called again meanwhile, the shorter grace counts; what was cut off is then
+    /// what the first call returns.
+    pub async fn shutdown(&self, grace: Duration) -> UnderWay {
+        self.stop(grace, Duration::ZERO).await
     }
 
     /// Like [`Gateway::shutdown`], for one whose successor accepts already from
     /// the same sockets ([`super::socket_handoff`]): clients are told with their next
     /// answer to connect anew, and only then, or after a while, their
     /// connections are closed; held requests go on waiting meanwhile.
-    pub async fn retire(&self, grace: Duration) {
-        self.stop(grace, LEAVE_TIME.min(grace / 2)).await;
+    pub async fn retire(&self, grace: Duration) -> UnderWay {
+        self.stop(grace, LEAVE_TIME.min(grace / 2)).await
     }
 
-    async fn stop(&self, grace: Duration, idle: Duration) {
+    async fn stop(&self, grace: Duration, idle: Duration) -> UnderWay {
         *self.inner.running.lock() = None;
-        let mut stops = Vec::new();
-        for worker in &self.inner.workers {
-            let (stopped, stop) = oneshot::channel();
-            let _ = worker.send(WorkerCommand::Stop {
+        let cut = self
+            .ask_workers(|stopped| WorkerCommand::Stop {
                 grace,
                 idle,
                 stopped,
-            });
-            stops.push(stop);
-        }
-        for stop in stops {
-            // Stopped before, by somebody else: as good.
-            let _ = stop.await;
-        }
+            })
+            .await;
         self.inner.state.observatory.flush().await;
+        cut
+    }
+
+    /// What all workers answer together.
+    async fn ask_workers(
+        &self,
+        command: impl Fn(oneshot::Sender<UnderWay>) -> WorkerCommand,
+    ) -> UnderWay {
+        let mut answers = Vec::new();
+        for worker in &self.inner.workers {
+            let (asker, answer) = oneshot::channel();
+            let _ = worker.send(command(asker));
+            answers.push(answer);
+        }
+        let mut all = UnderWay::default();
+        for answer in answers {
+            // Sender dropped: that worker has stopped, and somebody else was told.
+            if let Ok(one) = answer.await {
+                all.add(one);
+            }
+        }
+        all
     }
 }
 
@@ -521,7 +549,13 @@ fn spawn(
             match runtime {
                 Ok(runtime) => {
                     let _ = report.send(Ok(()));
-                    runtime.block_on(worker::run(config, bound, commands, number == 0));
+                    let stopped =
+                        runtime.block_on(worker::run(config, bound, commands, number == 0));
+                    // Look-ups of names are not waited for.
+                    runtime.shutdown_background();
+                    if let Some(stopped) = stopped {
+                        stopped.tell();
+                    }
                 }
                 Err(error) => {
                     let _ = report.send(Err(error));

@@ -15,7 +15,7 @@ use crate::{
     },
     body::Conversing,
     observe::labels::method_label,
-    request::serve::serve,
+    request::{client_body::ClientBody, serve::serve},
     state::{connections::Connections, worker::Current},
     transport::{http1_validator::Validated, socket::Wire},
     upstream::response_body::{BodyError, ResponseBody},
@@ -97,7 +97,8 @@ pub(crate) async fn converse(
                     let method = method_label(&parts.method);
                     worker.state.metrics.refused(refusal);
                     worker.state.metrics.unread(method, refusal.status());
-                    refusal.response().map(ResponseBody::own)
+                    let own = |body| ClientBody::new(ResponseBody::own(body), None);
+                    refusal.response().map(own)
                 }
             };
             running.is_answered.set(true);
@@ -269,7 +270,7 @@ impl Drop for Running {
 
 /// The body of an answer, which keeps its request running.
 struct RunningBody {
-    body: ResponseBody,
+    body: ClientBody,
     _running: Running,
 }
 

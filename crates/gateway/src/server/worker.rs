@@ -10,6 +10,7 @@ use crate::{
         config::Config,
         inflight::InFlight,
         pins::Holder,
+        under_way::UnderWay,
         worker::{Current, Worker},
     },
 };
@@ -18,6 +19,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinSet, spawn_local},
+    time::{Instant, sleep_until},
 };
 
 /// How often idle connections and spent pins are looked for.
@@ -44,6 +46,8 @@ pub(crate) enum WorkerCommand {
         extraction: ExtractionIndex,
         owner: Ownership,
     },
+    /// Say what you are answering.
+    UnderWay(oneshot::Sender<UnderWay>),
     /// Accept clients from now on.
     Accept,
     /// Go by another plan, and accept from these sockets instead; then say so.
@@ -58,7 +62,7 @@ pub(crate) enum WorkerCommand {
         /// How long connections may be idle and yet be served once more: there
         /// is a successor that their clients can go to.
         idle: Duration,
-        stopped: oneshot::Sender<()>,
+        stopped: oneshot::Sender<UnderWay>,
     },
 }
 
@@ -66,7 +70,24 @@ pub(crate) enum WorkerCommand {
 struct Stop {
     grace: Duration,
     idle: Duration,
-    stopped: oneshot::Sender<()>,
+    stopped: oneshot::Sender<UnderWay>,
+}
+
+/// How it has stopped. To be told once nothing of it is left.
+pub(crate) struct Stopped {
+    /// What was cut off.
+    cut: UnderWay,
+    /// Who told it to; all but the first wait only.
+    told: Vec<oneshot::Sender<UnderWay>>,
+}
+
+impl Stopped {
+    pub(crate) fn tell(self) {
+        if let Some(first) = self.told.into_iter().next() {
+            // Receiver dropped: nobody waits.
+            let _ = first.send(self.cut);
+        }
+    }
 }
 
 /// Does what can be done at once; what remains is to stop.
@@ -88,6 +109,10 @@ fn obey(worker: &Worker, command: WorkerCommand) -> Option<Stop> {
             // Receiver dropped: whoever asked has given up.
             let _ = answer.send(found.map(route));
         }
+        WorkerCommand::UnderWay(asker) => {
+            // Receiver dropped: nobody waits.
+            let _ = asker.send(worker.under_way.report());
+        }
         WorkerCommand::Start { extraction, owner } => {
             worker.lsn_samplers[extraction.get()].push(owner, Holder::Start);
         }
@@ -106,13 +131,14 @@ fn obey(worker: &Worker, command: WorkerCommand) -> Option<Stop> {
     None
 }
 
-/// Serves until it is told to stop, or the sender of commands is dropped.
+/// Serves until it is told to stop, or the sender of commands is dropped. What is left then
+/// ends with the runtime.
 pub(crate) async fn run(
     config: Arc<Config>,
     listeners: Vec<Bound>,
     mut commands: mpsc::UnboundedReceiver<WorkerCommand>,
     is_first: bool,
-) {
+) -> Option<Stopped> {
     spawn_local(crate::base::deadline::watch());
     let worker = Worker::new(config, is_first);
     for lsn_sampler in &*worker.lsn_samplers {
@@ -128,7 +154,7 @@ pub(crate) async fn run(
         stopped,
     } = loop {
         match commands.recv().await {
-            None => return,
+            None => return None,
             Some(WorkerCommand::Accept) => acceptors.open(),
             Some(WorkerCommand::Config {
                 config,
@@ -160,25 +186,26 @@ pub(crate) async fn run(
             worker.stop();
         });
     }
-    let obeying = async {
-        while let Some(command) = commands.recv().await {
-            // Told twice: the first grace counts, and both wait for it.
-            if let Some(also) = obey(&worker, command) {
-                spawn_local(async move {
-                    let _also_told_by_being_dropped = also.stopped;
-                    std::future::pending::<()>().await;
-                });
+    let mut told = vec![stopped];
+    let mut ends = Instant::now() + grace;
+    loop {
+        tokio::select! {
+            () = worker.connections.emptied() => break,
+            () = sleep_until(ends) => break,
+            Some(command) = commands.recv() => {
+                if let Some(also) = obey(&worker, command) {
+                    // Told twice: the shorter grace counts, and both wait for it.
+                    ends = ends.min(Instant::now() + also.grace);
+                    told.push(also.stopped);
+                }
             }
         }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = worker.connections.emptied() => {}
-        () = tokio::time::sleep(grace) => {}
-        () = obeying => {}
     }
-    worker.observer.flush();
-    let _ = stopped.send(());
+    worker.connections.cut();
+    Some(Stopped {
+        cut: worker.under_way.report(),
+        told,
+    })
 }
 
 /// Where clients come in.

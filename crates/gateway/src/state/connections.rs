@@ -20,6 +20,8 @@ enum Phase {
     Leaving,
     /// Each ends after the request that it serves, idle ones at once.
     Closing,
+    /// Each ends now, whatever it serves.
+    Cut,
 }
 
 /// Which connections there are, and whether they are to end.
@@ -43,7 +45,11 @@ impl Connections {
     }
 
     pub(crate) fn are_closing(&self) -> bool {
-        self.phase.get() == Phase::Closing
+        matches!(self.phase.get(), Phase::Closing | Phase::Cut)
+    }
+
+    pub(crate) fn are_cut(&self) -> bool {
+        self.phase.get() == Phase::Cut
     }
 
     pub(crate) fn are_open(&self) -> bool {
@@ -61,6 +67,11 @@ impl Connections {
     pub(crate) fn close(&self) {
         self.phase.set(Phase::Closing);
         self.wake();
+    }
+
+    /// Whoever is dropped from now on was not given up by its client.
+    pub(crate) fn cut(&self) {
+        self.phase.set(Phase::Cut);
     }
 
     fn wake(&self) {

@@ -3,6 +3,7 @@
 use super::{
     config::Config, connections::Connections, gateway_state::GatewayState, hold::Queue,
     inflight::Inflight, lsn_sampler::LsnSampler, recorder::Recorder, shadow_copies::Copies,
+    under_way::RouteTallies,
 };
 use crate::access::AccessState;
 use crate::{
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) recorder: Recorder,
     pub(crate) access_state: AccessState,
     flags: Refresher,
+    pub(crate) under_way: RouteTallies,
     pub(crate) inflight: Rc<Inflight>,
     /// By extraction.
     pub(crate) queues: Rc<[Rc<Queue>]>,
@@ -67,6 +69,7 @@ impl Worker {
             recorder: Recorder::new(Arc::clone(&config)),
             access_state: config.access.worker_state(is_first),
             flags: Refresher::default().after(&config.flags, is_first),
+            under_way: RouteTallies::new(&config.table),
             inflight: Inflight::new(Arc::clone(&state)),
             queues: state.all().map(|_| Rc::default()).collect(),
             lsn_samplers: state.all().map(lsn_sampler).collect(),
@@ -104,6 +107,7 @@ impl Worker {
                 .access
                 .worker_state_after(&self.access_state, self.checks.is_some()),
             flags: self.flags.after(&config.flags, self.checks.is_some()),
+            under_way: self.under_way.after(&config.table),
             inflight: Rc::clone(&self.inflight),
             queues: Rc::clone(&self.queues),
             lsn_samplers: Rc::clone(&self.lsn_samplers),

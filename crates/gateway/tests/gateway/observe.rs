@@ -160,6 +160,21 @@ async fn the_last_lines_are_there_when_it_has_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_cut_off_leaves_a_line() {
+    let log = Log::new();
+    let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
+    let _go = bed.monolith.stall();
+    let mut raw = Raw::connect(bed.gateway.local_addr()).await;
+    raw.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    until("the request to be there", || bed.monolith.count() == 1).await;
+    bed.gateway.shutdown(Duration::ZERO).await;
+    let [one] = &lines(&log.path, "/slow")[..] else {
+        panic!("not one line");
+    };
+    assert_eq!(one["reason"], "cut", "{one}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_leaves_a_line() {
     let log = Log::new();
     let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;

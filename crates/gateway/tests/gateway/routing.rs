@@ -213,8 +213,33 @@ async fn shutdown_ends_with_its_grace_though_a_write_hangs() {
     let _hanging = bed.spawn("POST", "/api/contracts", None, "x").await;
     until("the write is there", || bed.monolith.count() == 1).await;
     let stopping = bed.gateway.shutdown(Duration::from_millis(50));
-    tokio::time::timeout(DEADLINE, stopping).await.unwrap();
+    let cut = tokio::time::timeout(DEADLINE, stopping).await.unwrap();
     assert_eq!(bed.monolith.count(), 1);
+    assert_eq!(cut.by_route(), "contracts /api/contracts/*: 1 request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_that_is_told_again_goes_by_the_shorter_grace() {
+    let bed = Bed::start(Knobs::default(), TO_MONOLITH, 0).await;
+    let _go = bed.monolith.stall();
+    let _hanging = bed.spawn("GET", "/slow", None, "").await;
+    until("the request is there", || bed.monolith.count() == 1).await;
+    assert_eq!(bed.gateway.under_way().await.total().requests, 1);
+    let gateway = bed.gateway.clone();
+    let first = tokio::spawn(async move { gateway.shutdown(Duration::from_hours(1)).await });
+    until("it accepts no more", || {
+        std::net::TcpStream::connect(bed.gateway.local_addr()).is_err()
+    })
+    .await;
+    assert!(!first.is_finished());
+    let again = bed.gateway.shutdown(Duration::ZERO);
+    tokio::time::timeout(DEADLINE, again).await.unwrap();
+    let cut = tokio::time::timeout(DEADLINE, first)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(cut.by_route(), "no route: 1 request");
+    assert_eq!(bed.gateway.under_way().await.total().all(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,9 @@ async fn each_event_reaches_the_client_at_once() {
         events.send(event).await.unwrap();
         client.until(&format!("{event}\r\n")).await;
     }
+    // One that a stop would wait for in vain.
+    let answering = gateway.under_way().await.total();
+    assert_eq!((answering.requests, answering.streams), (0, 1));
     drop(events);
     client.until("0\r\n\r\n").await;
 }

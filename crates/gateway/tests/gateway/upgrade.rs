@@ -178,7 +178,8 @@ async fn a_shutdown_waits_for_sockets_and_then_ends_them() {
         say(&mut socket, "still").await.as_deref(),
         Some("monolith: still")
     );
-    stopping.await.unwrap();
+    let cut = stopping.await.unwrap();
+    assert_eq!(cut.by_route(), "no route: 1 stream");
     assert_eq!(next(&mut socket).await, None);
 }
 
