@@ -8,6 +8,7 @@ mod local_mover;
 mod metrics;
 pub(crate) mod overrides;
 mod positions;
+mod presence;
 mod side_health;
 mod stop_signals;
 mod succession;
@@ -29,6 +30,7 @@ pub(crate) use local_gateway::Reread;
 use local_mover::LocalMover;
 use overrides::Override;
 use plan::{ExtractionName, Plan};
+use presence::Presence;
 use std::{
     collections::BTreeMap, io::Write, net::SocketAddr, path::Path, pin::pin, sync::Arc,
     time::Duration,
@@ -82,6 +84,8 @@ struct Serving<'a> {
     publisher: Arc<Publisher>,
     movers: BTreeMap<ExtractionName, Arc<LocalMover>>,
     overrides: Option<Override>,
+    presence: Presence,
+    takes_over: bool,
 }
 
 /// How it ended.
@@ -113,20 +117,38 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         })
         .collect();
     let positions = Arc::new(positions::Positions::new(&movers));
+    let unreadable = |error| {
+        let state = state.display();
+        let remedy = "Make it this user's, or give another with --state";
+        Failure::Refused(format!(
+            "who serves with {state} cannot be known: {error}. {remedy}"
+        ))
+    };
+    // One that was told to stop, or whose successor was killed, may last for its grace.
+    let earlier = presence::others(state, None).map_err(unreadable)?;
+    for predecessor in earlier.iter().filter(|_| !options.takes_over) {
+        tracing::warn!("{predecessor}");
+    }
+    let follows = options.takes_over || !earlier.is_empty();
     let (gateway, inherited) = if options.takes_over {
         let (inherited, listeners) = Inherited::ask(state).await?;
         let gateway = Gateway::prepare_after(plan, positions, listeners);
         let gateway = gateway.map_err(Failure::refused)?;
         (gateway, Some(inherited.ready().await?))
     } else {
-        let gateway = Gateway::prepare(plan, positions, Listeners::none());
+        let gateway = if follows {
+            Gateway::prepare_after(plan, positions, Listeners::none())
+        } else {
+            Gateway::prepare(plan, positions, Listeners::none())
+        };
         (gateway.map_err(Failure::refused)?, None)
     };
+    let presence = Presence::enter(state, gateway.id()).map_err(unreadable)?;
     let reloading = Reloading {
         reread: options.reread,
         current,
     };
-    let local = LocalGateway::new(gateway.clone(), reloading, inherited.is_some());
+    let local = LocalGateway::new(gateway.clone(), reloading, follows, state);
     let local = Arc::new(local);
     let serving = Serving {
         plan,
@@ -136,16 +158,21 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         local,
         movers,
         overrides: options.overrides,
+        presence,
+        takes_over: options.takes_over,
     };
-    let is_gone = serving.local.predecessor();
     let accepting = async {
         if let Some(inherited) = inherited {
-            inherited.accept(gateway, is_gone).await?;
+            inherited.accept(gateway).await?;
         } else {
             let told = serving.publisher.told(plan.extractions.len());
             // Then they are told what is refused, and the others are served.
             let _ = timeout(UNTOLD, told).await;
             gateway.accept();
+        }
+        if follows {
+            serving.local.alone().await;
+            tracing::info!("no earlier process serves any more");
         }
         std::future::pending().await
     };
@@ -157,7 +184,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
 
 impl Serving<'_> {
     async fn run(&self) -> Result<(), Failure> {
-        let mut patient = self.local.has_predecessor();
+        let mut patient = self.takes_over;
         let mut overriding = None;
         let mut stop = StopSignals::new();
         let mut goes_on = false;
@@ -181,7 +208,7 @@ impl Serving<'_> {
                     // before this process has gone.
                     let until = std::time::Instant::now() + self.gateway.grace();
                     self.gateway.renew_lease(until);
-                    ending::end(&self.gateway, Reason::TakenOver, &mut stop).await;
+                    ending::end(&self.gateway, &self.presence, Reason::TakenOver, &mut stop).await;
                     drop((handing, streams));
                     return Ok(());
                 }
@@ -288,7 +315,7 @@ impl Serving<'_> {
         reason: Reason,
         stop: &mut StopSignals,
     ) {
-        let mut ending = pin!(ending::end(&self.gateway, reason, stop));
+        let mut ending = pin!(ending::end(&self.gateway, &self.presence, reason, stop));
         if decides {
             tokio::select! {
                 () = &mut ending => return conductor.stop().await,

@@ -27,6 +27,7 @@ pub use exposition::Exposition;
 pub use messages::{ErrorKind, ErrorReply, ExplainRequest, Parameters};
 
 use crate::{
+    ports::Predecessor,
     request::{self, RequestError},
     status::{ExtractionStatus, HealthStatus, Status},
     worker::Worker,
@@ -58,6 +59,10 @@ pub trait Routes: Send + Sync {
     /// Asks an extraction's service once whether it can work, within its bound; says
     /// what is wrong.
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String>;
+    /// Earlier processes that still answer requests.
+    fn predecessors(&self) -> Vec<Predecessor> {
+        Vec::new()
+    }
     /// What comparing both sides' answers to an extraction's reads has found.
     fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value;
     /// What would become of a request. The error is what its client would be
@@ -141,6 +146,7 @@ async fn status(State(api): State<ApiState>) -> Json<Status> {
     };
     Json(Status {
         extractions: api.workers.iter().map(with_health).collect(),
+        predecessors: api.routes.predecessors(),
     })
 }
 

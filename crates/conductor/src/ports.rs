@@ -12,7 +12,7 @@ use protocol::{
     routing::Routing,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// Why a piece of work did not get done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -316,11 +316,51 @@ pub struct InFlight {
     pub route: Option<String>,
 }
 
+/// An earlier process of the same state directory that still answers requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// 0 where that is not known.
+    pub pid: u32,
+    /// Requests whose answer has not ended.
+    pub requests: usize,
+    /// Upgraded connections, and answers of events.
+    pub streams: usize,
+    /// How long it lasts at most, once it ends.
+    pub seconds_left: Option<u64>,
+}
+
+impl fmt::Display for Predecessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pid,
+            requests,
+            streams,
+            seconds_left,
+        } = self;
+        write!(f, "an earlier `banyan serve` ")?;
+        if *pid > 0 {
+            write!(f, "(pid {pid}) ")?;
+        }
+        write!(f, "still answers {requests} requests and {streams} streams")?;
+        if let Some(left) = seconds_left {
+            write!(f, ", for {left} s at most (`gateway.grace`)")?;
+        }
+        write!(
+            f,
+            ". What it has routed ends before a hand-over begins; SIGTERM, twice, ends it now"
+        )
+    }
+}
+
 /// The gateways in front.
 #[async_trait]
 pub trait Gateways: Send + Sync + 'static {
     /// Those whose lease has not ended.
     fn live(&self) -> BTreeSet<GatewayId>;
+    /// Earlier processes that still answer requests, by the routing that they had.
+    fn predecessors(&self) -> Vec<Predecessor> {
+        Vec::new()
+    }
     /// Tells all of them.
     fn publish(&self, routing: Routing);
     /// Lets them route on for so long.

@@ -1,6 +1,6 @@
 //! What `banyan status` shows, as JSON.
 
-use crate::ports::{HoldReport, Progress};
+use crate::ports::{HoldReport, Predecessor, Progress};
 use protocol::{Side, lifecycle::Lifecycle, owner::Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Status {
     /// In the plan's order.
     pub extractions: Vec<ExtractionStatus>,
+    /// Earlier processes that still answer requests: until they have ended, reads go to the
+    /// owner and nothing is handed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predecessors: Vec<Predecessor>,
 }
 
 /// One extraction.

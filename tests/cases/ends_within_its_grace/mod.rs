@@ -38,10 +38,18 @@ async fn ends_within_its_grace() -> Result<()> {
     let mut second = banyan.take_over(&logs).await?;
     logged(second.process(), "a successor accepts", 1).await?;
     ensure!(first.process().exited().is_none(), "it did not wait");
+    // Whoever comes after it knows of it, also where its successor was killed.
+    follows(&banyan, first.process().pid()).await?;
+    second.process().kill().await;
+    let mut second = banyan.serve(&logs).await?;
+    follows(&banyan, first.process().pid()).await?;
     upstream.answer.notify_one();
     ensure!(slow.await??.status == 200, "it was cut off");
     ended(first.process()).await?;
     ensure!(count(second.process(), "cut off")? == 0, "what was?");
+    logged(second.process(), "no earlier process serves any more", 1).await?;
+    let predecessors = banyan.status().await?.predecessors;
+    ensure!(predecessors.is_empty(), "{predecessors:?}");
 
     // Longer than its grace.
     let hanging = upstream.ask(&second, "/orders/slow").await?;
@@ -95,6 +103,16 @@ async fn ended(process: &mut Process) -> Result<()> {
         process.log_tail()
     );
     Ok(())
+}
+
+/// Waits until `status` says that this process still answers a request.
+async fn follows(banyan: &CommandLine, pid: u32) -> Result<()> {
+    deadline::until("an earlier process in `status`", LIMIT, async || {
+        let predecessors = banyan.status().await?.predecessors;
+        let found = predecessors.iter().find(|found| found.pid == pid);
+        Ok(found.filter(|found| found.requests == 1).map(|_| ()))
+    })
+    .await
 }
 
 /// Waits until the log, which all share, says this so many times.

@@ -61,6 +61,10 @@ pub(super) fn status(status: &Status) {
         ]);
     }
     say!("{rows}");
+    for predecessor in &status.predecessors {
+        let meanwhile = "Until then all reads go to the owner";
+        say!("{}", wrapped(&format!("{predecessor}. {meanwhile}.")));
+    }
     for one in &status.extractions {
         // Not wrapped: what mends it is to be copied.
         for (direction, stream) in [

@@ -1,13 +1,17 @@
 //! The end of this process's gateway: what it is answering may go on for as long as the plan's
 //! `gateway.grace` has it, and what is cut off then is said.
 
-use super::stop_signals::StopSignals;
+use super::{presence::Presence, stop_signals::StopSignals};
 use gateway::{Gateway, UnderWay};
 use std::{pin::pin, time::Duration};
+use tokio::time::{Instant, interval};
 
 /// The longest grace where the process ends because it cannot go on: nobody serves until
 /// somebody starts it again.
 const FAILED: Duration = Duration::from_secs(10);
+
+/// How often those that come after it are told what is left.
+const TELL: Duration = Duration::from_secs(1);
 
 /// Why a gateway ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,12 @@ pub(super) enum Reason {
 
 /// Ends a gateway within its grace. One more signal ends it at once, where one has told it to
 /// end already.
-pub(super) async fn end(gateway: &Gateway, reason: Reason, stop: &mut StopSignals) {
+pub(super) async fn end(
+    gateway: &Gateway,
+    presence: &Presence,
+    reason: Reason,
+    stop: &mut StopSignals,
+) {
     let grace = match reason {
         Reason::Failed => gateway.grace().min(FAILED),
         Reason::Told | Reason::TakenOver => gateway.grace(),
@@ -37,10 +46,15 @@ pub(super) async fn end(gateway: &Gateway, reason: Reason, stop: &mut StopSignal
             Reason::Told | Reason::Failed => gateway.shutdown(grace).await,
         }
     });
+    let (ends_at, mut ticks) = (Instant::now() + grace, interval(TELL));
     let mut at_once = false;
     let cut = loop {
         tokio::select! {
             cut = &mut ending => break cut,
+            _ = ticks.tick() => {
+                let left = gateway.under_way().await.total();
+                presence.ends(left, ends_at.saturating_duration_since(Instant::now()));
+            }
             () = stop.recv(), if !at_once => {
                 if std::mem::replace(&mut was_told, true) {
                     tracing::warn!("told once more, ending at once");

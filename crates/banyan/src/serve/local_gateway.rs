@@ -1,11 +1,11 @@
 //! The gateway of this process, as the conductor sees gateways.
 
-use super::{begun, current_plan::CurrentPlan, side_health};
+use super::{begun, current_plan::CurrentPlan, presence, side_health};
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
     api::{ExplainRequest, Routes},
-    ports::{Gateways, HoldReport, InFlight},
+    ports::{Gateways, HoldReport, InFlight, Predecessor},
     status::HealthStatus,
 };
 use gateway::Gateway;
@@ -15,6 +15,7 @@ use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
@@ -24,6 +25,9 @@ const RELEASE: Duration = Duration::from_millis(500);
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How often it is looked whether earlier processes serve.
+const PRESENCE_LOOK: Duration = Duration::from_millis(100);
 
 /// Reads the plan again, as it was read at the start.
 pub(crate) type Reread = Box<dyn Fn() -> Result<Plan, String> + Send + Sync>;
@@ -37,19 +41,27 @@ pub(super) struct Reloading {
 pub(super) struct LocalGateway {
     gateway: Gateway,
     reloading: Reloading,
-    /// Stands for the gateway of the process that this one takes over from.
+    /// Stands for the gateways of earlier processes.
     predecessor: GatewayId,
-    /// Whether that one serves nobody any more.
+    /// Whether those serve nobody any more.
     is_gone: watch::Sender<bool>,
+    /// The state directory.
+    state: PathBuf,
 }
 
 impl LocalGateway {
-    pub(super) fn new(gateway: Gateway, reloading: Reloading, has_predecessor: bool) -> Self {
+    pub(super) fn new(
+        gateway: Gateway,
+        reloading: Reloading,
+        has_predecessor: bool,
+        state: &Path,
+    ) -> Self {
         Self {
             gateway,
             reloading,
             predecessor: GatewayId(uuid::Uuid::new_v4()),
             is_gone: watch::Sender::new(!has_predecessor),
+            state: state.to_owned(),
         }
     }
 
@@ -57,9 +69,35 @@ impl LocalGateway {
         !*self.is_gone.borrow()
     }
 
-    /// To be told when it is gone.
-    pub(super) fn predecessor(&self) -> watch::Sender<bool> {
-        self.is_gone.clone()
+    /// Waits until no earlier process serves: the gateway may go by its own pins then.
+    pub(super) async fn alone(&self) {
+        let mut is_said = false;
+        loop {
+            let others = presence::others(&self.state, Some(self.gateway.id()));
+            if let Err(error) = &others
+                && !std::mem::replace(&mut is_said, true)
+            {
+                tracing::error!(%error, "who else serves cannot be read, taken for somebody");
+            }
+            if others.is_ok_and(|others| others.is_empty()) {
+                break;
+            }
+            tokio::time::sleep(PRESENCE_LOOK).await;
+        }
+        self.gateway.alone();
+        self.is_gone.send_replace(true);
+    }
+
+    /// What is known of the earlier processes, until they are gone.
+    fn earlier(&self) -> Vec<Predecessor> {
+        if !self.has_predecessor() {
+            return Vec::new();
+        }
+        match presence::others(&self.state, Some(self.gateway.id())) {
+            Ok(others) if !others.is_empty() => others,
+            // It is just going, or tells nothing of itself.
+            _ => vec![Predecessor::default()],
+        }
     }
 
     /// Goes by the plan as it now is.
@@ -90,6 +128,10 @@ impl Gateways for LocalGateway {
             live.insert(self.predecessor);
         }
         live
+    }
+
+    fn predecessors(&self) -> Vec<Predecessor> {
+        self.earlier()
     }
 
     fn publish(&self, routing: Routing) {
@@ -165,6 +207,10 @@ impl Routes for LocalGateway {
 
     fn routes(&self) -> serde_json::Value {
         serde_json::json!(self.gateway.routes())
+    }
+
+    fn predecessors(&self) -> Vec<Predecessor> {
+        self.earlier()
     }
 
     fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value {

@@ -14,7 +14,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::watch,
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep},
 };
@@ -72,13 +71,9 @@ impl Inherited {
     }
 
     /// Accepts clients as soon as the owners are known, lets the predecessor
-    /// stop, and says by `is_gone` when it serves nobody any more. After an error
+    /// stop, and returns when it serves nobody any more. After an error
     /// this process has to end: then the predecessor decides again.
-    pub(super) async fn accept(
-        self,
-        gateway: Gateway,
-        is_gone: watch::Sender<bool>,
-    ) -> Result<(), Failure> {
+    pub(super) async fn accept(self, gateway: Gateway) -> Result<(), Failure> {
         let until = Instant::now() + OWNERS;
         while !gateway.forwards() {
             if Instant::now() > until {
@@ -100,9 +95,6 @@ impl Inherited {
         if let Ok(Err(error)) = gone.await {
             tracing::warn!(%error, "the predecessor was gone before it was taken over from");
         }
-        gateway.alone();
-        is_gone.send_replace(true);
-        tracing::info!("the predecessor has gone");
         Ok(())
     }
 }

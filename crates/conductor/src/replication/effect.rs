@@ -3,7 +3,7 @@
 use super::{budget::Budget, context::Context, drain};
 use crate::{
     journal::now_ms,
-    ports::{Mover, Wanted, WorkError},
+    ports::{Gateways, Mover, Wanted, WorkError},
     request::Waived,
 };
 use futures_util::future::BoxFuture;
@@ -15,9 +15,15 @@ use protocol::{
     owner::Outcome,
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// How long a proof that both sides agree is good for a switch: ten minutes.
 const FRESH_MS: i64 = 600_000;
+
+/// How long a hand-over waits for an earlier process before anything is held: for longer than
+/// one that only waits for idle clients to leave needs. How often it looks.
+const PREDECESSOR_WAIT: Duration = Duration::from_secs(10);
+const PREDECESSOR_LOOK: Duration = Duration::from_millis(100);
 
 /// An effect of a hand-over, and whose.
 #[derive(Debug, Clone)]
@@ -101,12 +107,16 @@ impl DueEffect {
         let budget = Budget::of(context, remaining);
         let name = context.extraction.name.clone();
         match effect {
-            Effect::CheckReady => match id.from {
-                Side::Monolith => Box::pin(async move { ready(&*mover, agreed).await }),
-                Side::Service => {
-                    Box::pin(async move { ready_for_return(&*mover, &name, waived).await })
-                }
-            },
+            Effect::CheckReady => {
+                let gateways = Arc::clone(context.publisher.gateways());
+                Box::pin(async move {
+                    alone(&*gateways, PREDECESSOR_WAIT).await?;
+                    match id.from {
+                        Side::Monolith => ready(&*mover, agreed).await,
+                        Side::Service => ready_for_return(&*mover, &name, waived).await,
+                    }
+                })
+            }
             Effect::LockWeakly => Box::pin(async move {
                 mover.lock_weakly(id.from).await?;
                 // The loop fills in clock and gateways.
@@ -136,6 +146,23 @@ impl DueEffect {
             }
             Effect::Open => Box::pin(async move { mover.open(&id).await.map(|()| Input::Opened) }),
         }
+    }
+}
+
+/// No earlier process routes any more: it never hears of a hold, so what is held for a
+/// hand-over would wait for its end.
+async fn alone(gateways: &dyn Gateways, wait: Duration) -> Result<(), WorkError> {
+    let until = Instant::now() + wait;
+    loop {
+        let predecessors = gateways.predecessors();
+        if predecessors.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            let texts: Vec<_> = predecessors.iter().map(ToString::to_string).collect();
+            return Err(WorkError::Permanent(texts.join("; ")));
+        }
+        tokio::time::sleep(PREDECESSOR_LOOK).await;
     }
 }
 
@@ -194,4 +221,61 @@ fn ready_without(reasons: &[String]) -> Result<Input, WorkError> {
         return Ok(Input::Ready);
     }
     Err(WorkError::Permanent(reasons.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{HoldReport, InFlight, Predecessor};
+    use async_trait::async_trait;
+    use protocol::{Epoch, GatewayId, routing::Routing};
+    use std::collections::BTreeSet;
+
+    /// Behind processes that answer requests until then.
+    struct Followers(Option<Instant>);
+
+    #[async_trait]
+    impl Gateways for Followers {
+        fn live(&self) -> BTreeSet<GatewayId> {
+            BTreeSet::new()
+        }
+
+        fn predecessors(&self) -> Vec<Predecessor> {
+            let lasts = self.0.is_none_or(|until| Instant::now() < until);
+            let predecessor = Predecessor {
+                pid: 7,
+                requests: 3,
+                streams: 0,
+                seconds_left: Some(42),
+            };
+            lasts.then_some(predecessor).into_iter().collect()
+        }
+
+        fn publish(&self, _: Routing) {}
+
+        fn renew_lease(&self, _: Duration) {}
+
+        async fn held(&self, _: GatewayId, _: &ExtractionName, _: Epoch) {}
+
+        async fn in_flight(&self, _: GatewayId, _: &ExtractionName) -> Option<InFlight> {
+            None
+        }
+
+        async fn hold_report(&self, _: &ExtractionName) -> HoldReport {
+            HoldReport::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hand_over_waits_for_an_earlier_process_but_not_for_long() {
+        let short = Followers(Some(Instant::now() + PREDECESSOR_LOOK));
+        assert_eq!(alone(&short, Duration::from_mins(1)).await, Ok(()));
+        let refused = alone(&Followers(None), Duration::ZERO).await;
+        let Err(WorkError::Permanent(text)) = refused else {
+            panic!("not refused");
+        };
+        for word in ["pid 7", "3 requests", "42 s", "gateway.grace", "SIGTERM"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
 }

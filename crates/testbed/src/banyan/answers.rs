@@ -41,6 +41,18 @@ pub struct Finding {
 pub struct Status {
     /// All extractions of the plan.
     pub extractions: Vec<Extraction>,
+    /// Earlier processes that still answer requests.
+    pub predecessors: Vec<Predecessor>,
+}
+
+/// An earlier process that still answers requests.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Predecessor {
+    /// Its process.
+    pub pid: u32,
+    /// What it answers.
+    pub requests: usize,
 }
 
 impl Status {
