@@ -30,6 +30,26 @@ async fn dumped(pair: &Pair, side: Side, format: &str) -> Result<std::path::Path
     Ok(file)
 }
 
+/// A new database beside a side's, with all that the application's dump of that has.
+pub async fn dump_and_restore(pair: &Pair, side: Side, into: &str) -> Result<()> {
+    let cluster = clusters().await?.of(side);
+    let file = dumped(pair, side, "plain").await?;
+    cluster.create_database(into, APP).await?;
+    let socket = cluster.socket();
+    let home = socket.parent().context("a socket without a directory")?;
+    let restore = Spec::new("psql", Installation::find()?.program("psql"))
+        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"])
+        .arg("--file")
+        .arg(&file)
+        .arg("--host")
+        .arg(home)
+        .args(["--port", &cluster.port().to_string()])
+        .args(["--username", "testbed", "--dbname", into]);
+    let done = process::run(&restore, LIMIT).await?.successful();
+    std::fs::remove_file(&file)?;
+    done.map(drop)
+}
+
 /// It reads what is ours as well, on both sides; and what it wrote can be
 /// restored into an empty database.
 #[tokio::test(flavor = "multi_thread")]
@@ -39,32 +59,8 @@ async fn the_application_dumps_both_sides() -> Result<()> {
     for (side, table) in [(Side::Monolith, "a"), (Side::Service, "svc.a")] {
         let cluster = clusters().await?.of(side);
         std::fs::remove_file(dumped(&pair, side, "custom").await?)?;
-        let file = dumped(&pair, side, "plain").await?;
         let restored = format!("dumped_{side}");
-        cluster.create_database(&restored, APP).await?;
-        let socket = cluster.socket();
-        let home = socket.parent().context("a socket without a directory")?;
-        let restore = Spec::new("psql", Installation::find()?.program("psql"))
-            .args([
-                "--no-psqlrc",
-                "--quiet",
-                "--set",
-                "ON_ERROR_STOP=1",
-                "--file",
-            ])
-            .arg(&file)
-            .arg("--host")
-            .arg(home)
-            .args([
-                "--port",
-                &cluster.port().to_string(),
-                "--username",
-                "testbed",
-            ])
-            .args(["--dbname", &restored]);
-        let done = process::run(&restore, LIMIT).await?.successful();
-        std::fs::remove_file(&file)?;
-        done?;
+        dump_and_restore(&pair, side, &restored).await?;
         let admin = cluster.superuser(&restored).await?;
         let rows = lines(&admin, &format!("select count(*) from {table}")).await?;
         ensure!(rows == ["(50)"], "{side}: {rows:?}");

@@ -2,7 +2,10 @@
 
 use super::{LONG, fenced, handover, prepared, refused};
 use crate::{
-    extraction::databases::{MOVER, Pair, clusters},
+    extraction::{
+        databases::{APP, MOVER, Pair, clusters},
+        dumping::dump_and_restore,
+    },
     plans::conductor,
     queries::lines,
     repairs::past_the_fence,
@@ -53,6 +56,28 @@ async fn our_role_passes_no_fence() -> Result<()> {
     }
     Ok(())
 }
+
+/// The row and the triggers are in a dump, so its copy refuses writes as well, where no Banyan
+/// runs; until what is ours is dropped there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_dump_is_fenced_until_our_schema_goes() -> Result<()> {
+    let (pair, _) = switched("restored").await?;
+    dump_and_restore(&pair, Side::Monolith, "restored_copy").await?;
+    let cluster = clusters().await?.of(Side::Monolith);
+    let copy = cluster.client(APP, "restored_copy").await?;
+    for write in [WRITE, "update a set v = 'lost'", "delete from a"] {
+        refused(copy.batch_execute(write).await)?;
+    }
+    let ours = connect_url(&cluster.url(MOVER, "restored_copy")?).await?;
+    ours.batch_execute("drop schema banyan cascade").await?;
+    copy.batch_execute(WRITE).await?;
+    let left = "select tgname from pg_trigger where tgname like 'banyan%'";
+    ensure!(lines(&copy, left).await?.is_empty());
+    // The original stays as it is.
+    refused(pair.monolith.batch_execute(WRITE).await)
+}
+
+const WRITE: &str = "insert into a (v) values ('lost')";
 
 /// What an earlier conductor shows passes no more, nor what nobody was given;
 /// the claim of the row does, and only within its transaction.
