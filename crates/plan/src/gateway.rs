@@ -74,6 +74,10 @@ pub struct GatewayFile {
     /// Routes that belong to no extraction, by name: to one upstream for good.
     #[serde(default)]
     pub(crate) routes: BTreeMap<String, Located<GatewayRouteFile>>,
+    /// What becomes of a request that no route matches: it goes to the `monolith`,
+    /// or is answered `404` (default `monolith`; with `kong`, as Kong does, 404).
+    #[serde(default)]
+    pub(crate) unmatched: Option<Text>,
     /// How long upstreams may take, unless they have a word of their own.
     #[serde(default)]
     pub(crate) timeouts: Option<TimeoutsFile>,
@@ -144,6 +148,25 @@ pub enum PinExpired {
     Pass,
 }
 
+/// What becomes of a request that no route matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It stays with the monolith.
+    Monolith,
+    /// It is answered 404.
+    NotFound,
+}
+
+impl Unmatched {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "monolith" => Ok(Self::Monolith),
+            "404" => Ok(Self::NotFound),
+            other => Err(format!("`{other}` is neither `monolith` nor `404`")),
+        }
+    }
+}
+
 /// The gateway's settings.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -167,6 +190,8 @@ pub struct Gateway {
     pub access: Access,
     /// Routes beside those of the extractions.
     pub routes: Vec<GatewayRoute>,
+    /// What becomes of what none of them and no extraction's matches.
+    pub unmatched: Unmatched,
     /// Where host names of upstreams are, if that was said to `banyan serve`.
     pub host_addresses: HostAddresses,
     /// The largest body of a read that is kept to send it again.
@@ -224,6 +249,11 @@ pub(crate) fn resolve(
         None => context.processors.get(),
     };
     let listen = parse(&file.listen, environment, socket_address)?;
+    let unmatched = match &file.unmatched {
+        Some(text) => parse(text, environment, Unmatched::parse)?,
+        None if file.kong.is_some() => Unmatched::NotFound,
+        None => Unmatched::Monolith,
+    };
     let observe = observe::resolve(
         file.access_log,
         file.tracing,
@@ -241,6 +271,7 @@ pub(crate) fn resolve(
         grace: grace(file.grace.as_ref())?,
         access,
         routes,
+        unmatched,
         host_addresses: HostAddresses::default(),
         replay_bytes: size_or(file.replay_bytes.as_ref(), 64 << 10)?,
         buffering: buffering::resolve(&file.buffering.unwrap_or_default(), environment)?,

@@ -52,10 +52,10 @@ pub use extraction::{
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{
     AccessLog, Buffering, Certificate, ClientCertificates, ClientLimits, Gateway, HostAddresses,
-    ListenAddress, Listener, LogTarget, Observe, PinExpired, StatusPages, Tls, Tracing,
+    ListenAddress, Listener, LogTarget, Observe, PinExpired, StatusPages, Tls, Tracing, Unmatched,
 };
 pub use gateway_route::{Canary, CanaryKey, CanaryShare, Destination, GatewayRoute, Rewrite};
-pub use plan::{Plan, PlanFile};
+pub use plan::{Exposure, Plan, PlanFile};
 pub use policy::{
     AddressRule, CREDENTIAL_BYTES_MAX, Correlation, Cors, Generator, Jwt, Keys, Limit, LimitBy,
     Limits, OnError, Origin, Origins, Period, Policies, Store,

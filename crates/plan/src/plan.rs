@@ -1,7 +1,10 @@
 //! The whole plan: `banyan.yaml`.
 
 mod checks;
+mod exposure;
 mod reload;
+
+pub use exposure::Exposure;
 
 use crate::{
     base::{

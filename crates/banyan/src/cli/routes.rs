@@ -21,7 +21,6 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
     for route in &routes {
         rows.add_row(COLUMNS.map(|(key, _)| route.get(key).cloned().unwrap_or_default()));
     }
-    rows.add_row(["everything else", "none", "monolith"]);
     say!("{rows}");
     Ok(())
 }

@@ -78,7 +78,8 @@ pub(crate) enum Place {
     Extraction(RouteIndex),
     /// To one upstream for good, because a route says so.
     Route(PassthroughIndex),
-    /// To the monolith, because nothing says otherwise.
+    /// To the monolith, because nothing says otherwise, or nowhere, if the plan has
+    /// it so.
     Elsewhere,
 }
 

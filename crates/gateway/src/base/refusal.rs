@@ -20,6 +20,8 @@ pub(crate) enum Refusal {
     BadHead(&'static str),
     #[error("the head has too many headers")]
     TooManyHeaders,
+    #[error("no route matches this request")]
+    NoRoute,
     #[error("the request's body came too slowly, or ended early")]
     BodyLost,
     #[error("the request's body is malformed")]
@@ -72,6 +74,7 @@ impl Refusal {
         match self {
             Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Access(denial) => denial.status(),
             Self::Operation(bad) => bad.status(),
@@ -99,6 +102,7 @@ impl Refusal {
             Self::BadTarget(_) => "bad-target",
             Self::BadHead(_) => "bad-head",
             Self::TooManyHeaders => "too-many-headers",
+            Self::NoRoute => "no-route",
             Self::Access(denial) => denial.reason(),
             Self::Operation(bad) => bad.reason(),
             Self::BodyLost => "body-lost",

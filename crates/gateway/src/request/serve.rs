@@ -1,9 +1,15 @@
 //! One request, from its head to the head of its answer.
 
 use super::{
-    addressing::addressed, caller::Caller, client_body::ClientBody, dispatch::dispatch,
-    operations::routing, outcome::Outcome, present_headers::PresentHeaders,
-    read_your_writes::response_tokens::ResponseTokens, sanitize, upgrade, way,
+    addressing::addressed,
+    caller::Caller,
+    client_body::ClientBody,
+    dispatch::dispatch,
+    operations::routing,
+    outcome::Outcome,
+    present_headers::PresentHeaders,
+    read_your_writes::response_tokens::ResponseTokens,
+    sanitize, upgrade, way,
 };
 use crate::{
     access::{self, Admission},
@@ -47,11 +53,7 @@ pub(crate) async fn serve(
         }
         Ok(_) if worker.config.pages.has(parts) => {
             body::refuse(parts, body).await;
-            let config = &worker.config;
-            let answer = config
-                .pages
-                .answer(&config.upstreams, &config.access, parts);
-            (Place::Elsewhere, Outcome::answered(answer))
+            (Place::Elsewhere, own_page(worker, parts))
         }
         Ok(RouteMatch::ByOperation(sharing)) => {
             worker.under_way.at(&under_way, sharing.otherwise);
@@ -97,7 +99,9 @@ pub(crate) async fn serve(
                         connection,
                     };
                     observed.introduce(&mut parts.headers);
-                    let outcome = if let Some(asked) = upgrade {
+                    let outcome = if worker.config.table.refuses(place) {
+                        no_route(parts, body).await
+                    } else if let Some(asked) = upgrade {
                         Box::pin(upgrade::upgrade(worker, caller, &[place], asked, parts)).await
                     } else {
                         let body = Inbound::Unread(body);
@@ -165,6 +169,19 @@ fn without_place(parts: &Parts, refusal: Refusal) -> Outcome {
     let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     response.headers_mut().insert(header::ALLOW, methods);
     Outcome::answered(response)
+}
+
+/// Answers with a page of the gateway's own.
+fn own_page(worker: &Worker, parts: &Parts) -> Outcome {
+    let config = &worker.config;
+    let pages = &config.pages;
+    Outcome::answered(pages.answer(&config.upstreams, &config.access, parts))
+}
+
+/// Refuses what no route matches.
+async fn no_route(parts: &Parts, body: Incoming) -> Outcome {
+    body::refuse(parts, body).await;
+    Outcome::refused(Refusal::NoRoute)
 }
 
 /// An upstream's answer without its hop-by-hop headers, or a refusal's.

@@ -8,7 +8,7 @@ use crate::base::{
 use http::HeaderMap;
 use plan::{
     Data, Destination, Extraction, ExtractionName, GatewayRoute, MethodKind, Plan, Route,
-    ServiceName,
+    ServiceName, Unmatched,
 };
 use protocol::Side;
 use std::collections::BTreeMap;
@@ -90,6 +90,7 @@ pub(crate) struct Table {
     ranked: Vec<(Route, Place)>,
     /// Whether a route is spelled with a `/` at its end.
     has_slashed: bool,
+    unmatched: Unmatched,
 }
 
 /// A request whose path belongs to one route here and to another one for a
@@ -149,6 +150,7 @@ impl Table {
             extractions,
             passthroughs,
             ranked,
+            unmatched: plan.gateway.unmatched,
         }
     }
 
@@ -208,6 +210,11 @@ impl Table {
             Place::Route(passthrough) => Some(&self.passthrough(passthrough).route.route),
             Place::Elsewhere => None,
         }
+    }
+
+    /// Whether requests of a place are answered 404.
+    pub(crate) fn refuses(&self, place: Place) -> bool {
+        place == Place::Elsewhere && self.unmatched == Unmatched::NotFound
     }
 
     /// The route of a rank, and its place.

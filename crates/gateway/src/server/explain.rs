@@ -59,7 +59,7 @@ pub struct Explanation {
     pub why: String,
 }
 
-/// All routes, in the order in which they are tried.
+/// All routes, in the order in which they are tried, and what becomes of the rest.
 pub(crate) fn routes(config: &Config) -> Vec<RouteReport> {
     let table = &config.table;
     let report = |(route, place): (&plan::Route, Place)| RouteReport {
@@ -79,7 +79,17 @@ pub(crate) fn routes(config: &Config) -> Vec<RouteReport> {
             Place::Elsewhere => "monolith".to_owned(),
         },
     };
-    table.ranked().map(report).collect()
+    let rest = RouteReport {
+        matches: "everything else".to_owned(),
+        belongs_to: belongs_to(config, Place::Elsewhere),
+        to: if table.refuses(Place::Elsewhere) {
+            "nowhere (404)"
+        } else {
+            "monolith"
+        }
+        .to_owned(),
+    };
+    table.ranked().map(report).chain([rest]).collect()
 }
 
 /// Decides a request without sending it. The error says what is wrong with it.
@@ -130,6 +140,9 @@ pub(crate) fn explain(
     let client = caller.client(&parts.headers, &parts.uri);
     let (to, mut why) = match touched[..] {
         [Part { place, kind }] => alone(config, place, kind, client),
+        _ if touched.iter().any(|part| config.table.refuses(part.place)) => {
+            (None, refused(Refusal::NoRoute))
+        }
         _ => together(config, &touched, client),
     };
     let waits = touched.iter().all(|part| match part.place {
@@ -197,6 +210,7 @@ fn alone(
     client: Client<'_>,
 ) -> (Option<String>, String) {
     match place {
+        Place::Elsewhere if config.table.refuses(place) => (None, refused(Refusal::NoRoute)),
         Place::Elsewhere => (
             Some("monolith".to_owned()),
             "no route matches, so it stays with the monolith".to_owned(),

@@ -2,7 +2,10 @@
 
 mod template;
 
-use std::{cmp::Ordering, fmt};
+use std::{
+    cmp::{Ordering, Reverse},
+    fmt,
+};
 use template::Template;
 
 /// `/x`, `/x/*`, `/x/{id}` or `/x/{id}/*`.
@@ -13,6 +16,9 @@ pub enum PathPattern {
     /// This path and all below it: `/x/*` matches `/x`, `/x/` and `/x/y`,
     /// never `/xy`. Without the trailing `/*`.
     Below(String),
+    /// Whatever begins with this text, as paths of Kong's do: `/x` is for `/x/y`
+    /// and for `/xy`. A plan's own routes cannot say this.
+    StartsWith(String),
     /// A path with parameters.
     Template(Template),
 }
@@ -65,6 +71,7 @@ impl PathPattern {
             Self::Below(own) => path
                 .strip_prefix(own.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::StartsWith(own) => path.starts_with(own.as_str()),
             Self::Template(template) => template.matches(path),
         }
     }
@@ -90,6 +97,13 @@ impl PathPattern {
         match self {
             Self::Exact(own) => (own.split('/').skip(1).map(Some).collect(), false),
             Self::Below(own) => (own.split('/').skip(1).map(Some).collect(), true),
+            Self::StartsWith(own) => {
+                let mut segments: Vec<_> = own.split('/').skip(1).map(Some).collect();
+                // Only its beginning is known.
+                segments.pop();
+                segments.push(None);
+                (segments, true)
+            }
             Self::Template(template) => (template.literals().collect(), template.below()),
         }
     }
@@ -98,7 +112,7 @@ impl PathPattern {
     pub fn is_whole(&self) -> bool {
         match self {
             Self::Exact(_) => true,
-            Self::Below(_) => false,
+            Self::Below(_) | Self::StartsWith(_) => false,
             Self::Template(template) => !template.below(),
         }
     }
@@ -128,29 +142,43 @@ impl PathPattern {
     /// its own path, this much of it goes.
     pub fn literal_prefix(&self) -> String {
         match self {
-            Self::Exact(own) | Self::Below(own) => own.clone(),
+            Self::Exact(own) | Self::Below(own) | Self::StartsWith(own) => own.clone(),
             Self::Template(template) => template.literal_prefix(),
         }
     }
 
     /// Orders the more specific one first. Of two patterns that match the
     /// same path the first is the one that says more about it: from left to
-    /// right, a literal segment before a parameter before "all below", and
-    /// the path itself before all below it.
+    /// right, a literal segment before the beginning of one (the longer one
+    /// first), before a parameter, before "all below", and the path itself before
+    /// all below it.
     pub fn by_specificity(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
     }
 
-    fn rank(&self) -> Vec<u8> {
-        const LITERAL: u8 = 0;
-        const PARAMETER: u8 = 1;
-        const END: u8 = 2;
-        const BELOW: u8 = 3;
+    fn rank(&self) -> Vec<Rank> {
         let (segments, below) = self.shape();
-        let rank = |segment: Option<&str>| segment.map_or(PARAMETER, |_| LITERAL);
-        let end = if below { BELOW } else { END };
-        segments.into_iter().map(rank).chain([end]).collect()
+        let rank = |segment: Option<&str>| segment.map_or(Rank::Parameter, |_| Rank::Literal);
+        let mut ranks: Vec<Rank> = segments.into_iter().map(rank).collect();
+        if let Self::StartsWith(own) = self {
+            ranks.pop();
+            let begun = own.rsplit('/').next().map_or(0, str::len);
+            ranks.push(Rank::Begun(Reverse(begun)));
+        }
+        ranks.push(if below { Rank::Below } else { Rank::End });
+        ranks
     }
+}
+
+/// How much a part of a pattern says; what says more comes first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Literal,
+    /// So many bytes of a segment.
+    Begun(Reverse<usize>),
+    Parameter,
+    End,
+    Below,
 }
 
 impl fmt::Display for PathPattern {
@@ -158,6 +186,7 @@ impl fmt::Display for PathPattern {
         match self {
             Self::Exact(path) => f.write_str(path),
             Self::Below(path) => write!(f, "{path}/*"),
+            Self::StartsWith(path) => write!(f, "{path}*"),
             Self::Template(template) => template.fmt(f),
         }
     }
@@ -242,6 +271,42 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_longer_beginning_comes_first() {
+        let begins = |text: &str| PathPattern::StartsWith(text.to_owned());
+        let mut patterns = [
+            PathPattern::all(),
+            pattern("/{x}"),
+            begins("/a"),
+            begins("/api/"),
+            pattern("/api/*"),
+            begins("/api/users"),
+            begins("/api/user"),
+            pattern("/api/users/7"),
+            begins("/api"),
+        ];
+        patterns.sort_by(PathPattern::by_specificity);
+        let first = |path: &str| {
+            let found = patterns.iter().find(|pattern| pattern.matches(path));
+            found.map(ToString::to_string)
+        };
+        for (path, wanted) in [
+            ("/api/users/7", "/api/users/7"),
+            ("/api/usersx", "/api/users*"),
+            ("/api/users", "/api/users*"),
+            ("/api/user/7", "/api/user*"),
+            ("/api/x", "/api/*"),
+            ("/apix", "/api*"),
+            ("/ab", "/a*"),
+            ("/b", "/{x}"),
+            ("/b/c", "/*"),
+        ] {
+            assert_eq!(first(path).as_deref(), Some(wanted), "{path}");
+        }
+        assert!(begins("/api/us").shares_paths_with(&pattern("/api/users")));
+        assert!(!begins("/api/us").shares_paths_with(&pattern("/api")));
     }
 
     #[test]

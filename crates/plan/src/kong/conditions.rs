@@ -126,7 +126,7 @@ fn headers(map: Map) -> Result<Vec<Vec<HeaderMatch>>, PlanError> {
     Ok(all)
 }
 
-/// A path and all below it.
+/// What begins with a path.
 fn pattern(path: &Text) -> Result<PathPattern, PlanError> {
     let text = &path.value;
     if let Some(regex) = text.strip_prefix('~') {
@@ -136,18 +136,20 @@ fn pattern(path: &Text) -> Result<PathPattern, PlanError> {
         )
         .remedy("Write the paths that it begins with"));
     }
-    let own = text.trim_end_matches('/');
-    let pattern = PathPattern::parse(&format!("{own}/*"))
-        .map_err(|_| PlanError::at(path.at, format!("`{text}` is no path")))?;
     if !text.starts_with('/') {
         return Err(PlanError::at(
             path.at,
             format!("`{text}` does not start with /"),
         ));
     }
-    // `{x}` would be a parameter here, which it is not for Kong.
-    if matches!(pattern, PathPattern::Template(_)) {
-        return Err(PlanError::at(path.at, format!("`{text}` holds a brace")));
+    match PathPattern::parse(text) {
+        // Nothing less specific than all.
+        Ok(PathPattern::Exact(own)) if own == "/" => Ok(PathPattern::all()),
+        Ok(PathPattern::Exact(own)) => Ok(PathPattern::StartsWith(own)),
+        // `{x}` would be a parameter here, which it is not for Kong.
+        Ok(PathPattern::Template(_)) => {
+            Err(PlanError::at(path.at, format!("`{text}` holds a brace")))
+        }
+        _ => Err(PlanError::at(path.at, format!("`{text}` is no path"))),
     }
-    Ok(pattern)
 }

@@ -1,6 +1,6 @@
 //! Kong's file: what it becomes, and how it is refused.
 
-use plan::{FileLoader, ParseContext, Plan, PlanError};
+use plan::{FileLoader, ParseContext, Plan, PlanError, Unmatched};
 use proptest::prelude::*;
 use std::{io, path::Path};
 
@@ -86,9 +86,9 @@ fn a_teams_file_works_unchanged() {
     let plan = read(TEAM).unwrap();
     assert_eq!(
         table(&plan),
-        "auth-route /api/auth/* -> auth-service http://host.docker.internal:8001/api/v1/auth/x \
+        "auth-route /api/auth* -> auth-service http://host.docker.internal:8001/api/v1/auth/x \
          minute=100 hour=1000\n\
-         users-route /api/users/* -> users-service http://host.docker.internal:8001/api/v1/users/x \
+         users-route /api/users* -> users-service http://host.docker.internal:8001/api/v1/users/x \
          jwt(iss, [\"jwt\"])\n"
     );
     let auth = &plan.gateway.routes[0];
@@ -97,6 +97,7 @@ fn a_teams_file_works_unchanged() {
     let path = |path| auth.rewrite.apply(&stripped, path);
     assert_eq!(path("/api/auth"), "/api/v1/auth");
     assert_eq!(path("/api/auth/"), "/api/v1/auth/");
+    assert_eq!(path("/api/authx"), "/api/v1/auth/x");
     assert_eq!(
         auth.policies.limits.as_ref().unwrap().scope,
         "kong:service:auth-service"
@@ -104,6 +105,41 @@ fn a_teams_file_works_unchanged() {
     let jwt = plan.gateway.routes[1].policies.jwt.as_ref().unwrap();
     assert!(!jwt.jwks, "nobody without a consumer's credential");
     assert!(plan.gateway.access.consumers.is_empty());
+    assert_eq!(plan.gateway.unmatched, Unmatched::NotFound);
+}
+
+#[test]
+fn a_guard_that_another_way_avoids_is_found() {
+    let exposed = |plan: &str| -> Vec<(String, String, Option<String>)> {
+        let all = read_with(plan, TEAM).unwrap().exposures();
+        let shown = all.into_iter();
+        shown
+            .map(|one| {
+                assert_eq!(one.demands, ["jwt"]);
+                (one.guarded, one.path, one.by)
+            })
+            .collect()
+    };
+    // The monolith is what Kong's services are.
+    let same = PLAN.replace("127.0.0.1:8000", "host.docker.internal:8001");
+    let stays = |plan: &str| plan.replace("kong: kong.yml", "unmatched: monolith, kong: kong.yml");
+    assert_eq!(exposed(&same), []);
+    assert_eq!(exposed(&stays(PLAN)), []);
+    let users = "route `users-route`".to_owned();
+    assert_eq!(
+        exposed(&stays(&same)),
+        [(users.clone(), "/api/v1/users".to_owned(), None)]
+    );
+    let by = "kong: kong.yml, routes: { all: { to: monolith, path: /old/*, strip-path: true } }";
+    let around = (
+        users,
+        "/old/api/v1/users".to_owned(),
+        Some("route `all`".to_owned()),
+    );
+    assert_eq!(exposed(&same.replace("kong: kong.yml", by)), [around]);
+    // The same demand of all leaves no way around.
+    let by_all = "unmatched: monolith, kong: kong.yml, consumers: { a: { keys: [k] } }, policies: { keys: {} }";
+    assert_eq!(exposed(&same.replace("kong: kong.yml", by_all)), []);
 }
 
 const FULL: &str = r#"_format_version: "3.0"
@@ -158,7 +194,7 @@ fn all_that_is_known_is_taken_over() {
     assert_eq!(lines.len(), 2 * 2 * 2 + 1, "{table}");
     assert_eq!(
         lines[0],
-        "long GET,POST a.org/things/* x-v: 1 -> things http://things.internal:9000/v2/things/x \
+        "long GET,POST a.org/things* x-v: 1 -> things http://things.internal:9000/v2/things/x \
          second=5 keys([\"x-key\", \"k\"], [\"X-Key\", \"k\"]) \
          cors(Some([Below { scheme: \"https://\", suffix: \".example.org\" }])) id(kong-request-id)"
     );

@@ -5,6 +5,7 @@ mod boundary;
 mod columns;
 mod constraints;
 mod entry;
+mod gateway;
 mod roles;
 mod servers;
 mod shared_tables;
@@ -25,6 +26,7 @@ pub const GROUPS: &[(&str, &[Explanation])] = &[
         "Tables that both sides write, or should",
         shared_tables::EXPLANATIONS,
     ),
+    ("The gateway", gateway::EXPLANATIONS),
 ];
 
 /// The explanation of a finding; none of one that is not known.

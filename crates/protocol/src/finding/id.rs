@@ -132,6 +132,7 @@ ids! {
     LooksLikeLog = 116,
     WrittenTogether = 117,
     IdempotencyKeys = 118,
+    GuardAvoided = 130,
 }
 
 impl fmt::Display for FindingId {

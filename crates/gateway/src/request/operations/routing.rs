@@ -131,6 +131,9 @@ async fn admitted(
             }
         }
     }
+    if places.iter().any(|place| table.refuses(*place)) {
+        return Err(Outcome::refused(Refusal::NoRoute));
+    }
     let vouched = way::vouched(&worker.config, seen, peer, &parts.headers);
     sanitize::outgoing(parts, seen, peer, vouched, correlation);
     passed.admission.introduce(&mut parts.headers);
