@@ -7,6 +7,7 @@ pub(crate) mod features;
 pub(crate) mod gateway_state;
 pub(crate) mod hold;
 pub(crate) mod inflight;
+mod lineage;
 pub(crate) mod lsn_sampler;
 pub(crate) mod pin;
 pub(crate) mod pins;

@@ -8,7 +8,7 @@ use super::{
     operations::routing,
     outcome::Outcome,
     present_headers::PresentHeaders,
-    read_your_writes::response_tokens::ResponseTokens,
+    read_your_writes::{renaming::Callers, response_tokens::ResponseTokens},
     sanitize, upgrade, way,
 };
 use crate::{
@@ -45,6 +45,7 @@ pub(crate) async fn serve(
     let mut observed = Observed::begin(worker, peer, parts, &correlation, begun);
     let mut admission = Admission::default();
     let tokens = ResponseTokens::default();
+    let callers = Callers::of(worker, &parts.headers);
     let addressed = fits(worker, &body).and_then(|()| addressed(&worker.config, peer, parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
@@ -114,6 +115,7 @@ pub(crate) async fn serve(
     };
     let Outcome { answer, side } = outcome;
     let mut response = for_client(worker, answer, side);
+    callers.renamed_by(worker, response.headers());
     tokens.tell(&worker.config, peer, response.headers_mut());
     admission.decorate(response.headers_mut());
     sanitize::correlate(response.headers_mut(), correlation);

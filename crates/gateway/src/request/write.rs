@@ -78,7 +78,6 @@ impl Ready {
 /// What a write of an extraction is entered in, from before it is sent until
 /// nothing more comes of it: first its client's pin, then those in flight.
 pub(crate) struct Entered {
-    extraction: ExtractionIndex,
     /// `None`: both sides see it at once.
     pinned: Option<PinnedWrite>,
     _flight: Flight,
@@ -97,7 +96,6 @@ impl Entered {
     ) -> Self {
         let Right::Owner(owner) = right else {
             return Self {
-                extraction: route.extraction,
                 pinned: None,
                 _flight: flight,
                 token: None,
@@ -122,18 +120,9 @@ impl Entered {
             .token_transport
             .as_ref();
         Self {
-            extraction: route.extraction,
             pinned: Some(PinnedWrite::new(lsn_sampler, owner, key)),
             _flight: flight,
             token: carried.map(|_| (route.extraction, token)),
-        }
-    }
-
-    /// Its answer is here, and not with its client yet.
-    fn answered(&self, worker: &Worker, answer: &Response<ResponseBody>) {
-        let key = &worker.config.features.get(self.extraction).key;
-        if let (Some(pinned), Some(given)) = (&self.pinned, key.given(answer.headers())) {
-            pinned.also_of(given);
         }
     }
 
@@ -295,11 +284,6 @@ async fn try_to_send(
                     reserved: ready.reserved,
                     copy,
                 });
-            }
-            if let Ok(response) = &answer {
-                for one in &entered {
-                    one.answered(&worker, response);
-                }
             }
             drop(entered);
             drop::<Reserved>(ready.reserved);

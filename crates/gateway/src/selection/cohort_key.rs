@@ -65,6 +65,18 @@ impl KeySource {
 }
 
 impl KeySource {
+    pub(crate) fn is_cookie(&self) -> bool {
+        matches!(self, Self::Cookie(_))
+    }
+
+    /// The key in a request's head that an answer may replace.
+    pub(crate) fn brought<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+        match self {
+            Self::Cookie(name) => cookie(headers, name.as_bytes()).filter(|key| !key.is_empty()),
+            _ => None,
+        }
+    }
+
     /// The key that an answer gives its client for the time from then on, as a login
     /// does.
     pub(crate) fn given<'a>(&self, answer: &'a HeaderMap) -> Option<&'a [u8]> {

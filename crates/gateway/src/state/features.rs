@@ -39,6 +39,7 @@ impl Features {
 pub(crate) struct AllFeatures {
     all: Vec<Features>,
     has_tokens: bool,
+    has_cookie_keys: bool,
 }
 
 impl AllFeatures {
@@ -49,12 +50,18 @@ impl AllFeatures {
             .collect();
         Self {
             has_tokens: all.iter().any(|one| one.token_transport.is_some()),
+            has_cookie_keys: all.iter().any(|one| one.key.is_cookie()),
             all,
         }
     }
 
     pub(crate) fn get(&self, extraction: ExtractionIndex) -> &Features {
         &self.all[extraction.get()]
+    }
+
+    /// Whether clients of some extraction are known by a cookie.
+    pub(crate) fn have_cookie_keys(&self) -> bool {
+        self.has_cookie_keys
     }
 
     /// Whether clients of some extraction carry tokens.

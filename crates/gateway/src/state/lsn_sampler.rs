@@ -154,11 +154,6 @@ impl PinnedWrite {
         }
     }
 
-    /// Its answer gives the client another key: it is a write of that one, too.
-    pub(crate) fn also_of(&self, key: &[u8]) {
-        drop(Self::new(&self.lsn_sampler, self.owner, Some(key)));
-    }
-
     /// It never left the gateway.
     pub(crate) fn not_sent(mut self) {
         self.sent = false;

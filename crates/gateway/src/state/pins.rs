@@ -13,7 +13,10 @@
 //!   while: an extraction whose database is away must not stop the whole
 //!   monolith. Once there is one, what is not known to be applied is not.
 
-use super::pin::{Answered, Debt, Pin};
+use super::{
+    lineage::Lineage,
+    pin::{Answered, Debt, Pin},
+};
 use crate::routing::snapshot::Ownership;
 use parking_lot::Mutex;
 use protocol::{Lsn, Side};
@@ -31,11 +34,18 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 pub(crate) const CLIENTS_MAX: usize = 100_000;
 
 /// Shards of the table; enough that a few dozen workers seldom meet.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 
 /// A client, by a hash of its key that an outsider cannot predict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ClientId(u128);
+
+impl ClientId {
+    /// Which of the shards it is in.
+    pub(super) fn shard(self) -> usize {
+        usize::try_from(self.0 % SHARDS as u128).unwrap_or_default()
+    }
+}
 
 /// Whose pin it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +58,7 @@ pub(crate) enum Holder {
 
 /// Client ids are hashes already.
 #[derive(Default)]
-struct AlreadyHashed(u64);
+pub(super) struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {
@@ -67,7 +77,7 @@ impl Hasher for AlreadyHashed {
     }
 }
 
-type Shard = HashMap<ClientId, Pin, BuildHasherDefault<AlreadyHashed>>;
+pub(super) type ByClient<T> = HashMap<ClientId, T, BuildHasherDefault<AlreadyHashed>>;
 
 #[derive(Debug, Default)]
 struct SharedPins {
@@ -82,8 +92,9 @@ pub(crate) struct Pins {
     clients_max: usize,
     /// How long the start binds routes that stay while its position is not known.
     start_binds: Duration,
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Mutex<ByClient<Pin>>>,
     clients: AtomicUsize,
+    lineage: Lineage,
     /// All answers so far: the base of each new pin.
     answers: AtomicU64,
     shared: Mutex<SharedPins>,
@@ -109,6 +120,7 @@ impl Pins {
             start_binds,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             clients: AtomicUsize::new(0),
+            lineage: Lineage::new(),
             answers: AtomicU64::new(0),
             shared: Mutex::default(),
             shared_count: AtomicUsize::new(0),
@@ -118,9 +130,30 @@ impl Pins {
         }
     }
 
-    /// The id of a client.
+    /// The id of a client, whatever its key has become since.
     pub(crate) fn client(&self, key: &[u8]) -> ClientId {
+        self.lineage.first(self.plain(key))
+    }
+
+    fn plain(&self, key: &[u8]) -> ClientId {
         ClientId(xxh3_128_with_seed(key, self.seed))
+    }
+
+    /// A client is given another key. `false`: what it wrote does not follow it there,
+    /// since the key has writes of its own, or there is no room.
+    pub(crate) fn rename(&self, client: ClientId, key: &[u8]) -> bool {
+        let key = self.plain(key);
+        if key == client || self.lineage.first(key) == client {
+            return true;
+        }
+        self.pin(Holder::Client(key)).is_none() && self.lineage.follow(key, client)
+    }
+
+    /// Whether a client, or one without a key, has written what the other side may
+    /// lack.
+    pub(crate) fn has_own(&self, client: Option<ClientId>) -> bool {
+        let holder = client.map_or(Holder::Keyless, Holder::Client);
+        self.pin(holder).is_some()
     }
 
     /// An owner is known for the first time: everything before now counts as a
@@ -384,15 +417,16 @@ impl Pins {
         if start.take_if(|(pin, _)| !binds(pin)).is_some() {
             self.shared_count.fetch_sub(1, Ordering::Release);
         }
+        drop(shared);
+        self.lineage.sweep(|client| self.has_own(Some(client)));
     }
 
     fn fresh(&self, owner: Ownership) -> Pin {
         Pin::new(owner, self.answers.load(Ordering::Acquire))
     }
 
-    fn shard(&self, client: ClientId) -> &Mutex<Shard> {
-        let shard = client.0 % SHARDS as u128;
-        &self.shards[usize::try_from(shard).unwrap_or_default()]
+    fn shard(&self, client: ClientId) -> &Mutex<ByClient<Pin>> {
+        &self.shards[client.shard()]
     }
 
     fn pin(&self, holder: Holder) -> Option<Pin> {

@@ -327,7 +327,16 @@ async fn bed_by_cookie() -> (Bed, Client) {
 
 /// Which side answers whoever has this cookie.
 async fn side_by_cookie(client: &mut Client, method: &str, sid: &str) -> Option<String> {
-    let mut request = build(method, PATH, None, "");
+    of_path_by_cookie(client, method, PATH, sid).await
+}
+
+async fn of_path_by_cookie(
+    client: &mut Client,
+    method: &str,
+    path: &str,
+    sid: &str,
+) -> Option<String> {
+    let mut request = build(method, path, None, "");
     let cookie = format!("a=b; sid={sid}").parse().unwrap();
     request.headers_mut().insert("cookie", cookie);
     let answer = client.request(request).await.unwrap();
@@ -364,6 +373,77 @@ async fn a_write_that_gives_its_client_a_new_cookie_pins_that() {
     ] {
         let answered = side_by_cookie(&mut client, method, sid).await;
         assert_eq!(answered.as_deref(), Some(side), "{method} by {sid}");
+    }
+}
+
+/// Answers whose cookie is one higher than the request's, as a session that is kept in
+/// its cookie is new with every page.
+fn count_up(upstream: &Upstream) {
+    upstream.behave(|seen| async move {
+        let cookies = seen.header("cookie").unwrap_or_default();
+        let sid = cookies
+            .rsplit("sid=")
+            .next()
+            .and_then(|sid| sid.parse::<u32>().ok());
+        let mut answer = text(200, "page");
+        if let Some(sid) = sid {
+            let cookie = format!("sid={}; Path=/", sid + 1).parse().unwrap();
+            answer.headers_mut().insert("set-cookie", cookie);
+        }
+        answer
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_wrote_follows_it_through_ever_new_cookies() {
+    let (bed, mut client) = bed_by_cookie().await;
+    bed.mover.position(Some(50));
+    bed.mover.applied(Side::Monolith, 50);
+    let_go(&mut client, "other").await;
+    bed.mover.position(Some(60));
+    count_up(&bed.monolith);
+    // Of the extraction, of a page that stays, and of its reads.
+    for (method, path, sid, side) in [
+        ("POST", PATH, "1", "monolith"),
+        ("GET", "/page", "2", "monolith"),
+        ("GET", "/page", "3", "monolith"),
+        ("GET", PATH, "4", "monolith"),
+        ("GET", PATH, "5", "monolith"),
+        // As a request that was under way meanwhile.
+        ("POST", PATH, "3", "monolith"),
+        ("GET", PATH, "6", "monolith"),
+        ("GET", PATH, "other", "service"),
+    ] {
+        let answered = of_path_by_cookie(&mut client, method, path, sid).await;
+        assert_eq!(answered.as_deref(), Some(side), "{method} {path} by {sid}");
+    }
+    bed.mover.applied(Side::Monolith, 60);
+    let_go(&mut client, "6").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_known_wrote_follows_the_first_cookie() {
+    let (bed, mut client) = bed_by_cookie().await;
+    bed.mover.position(Some(50));
+    bed.mover.applied(Side::Monolith, 50);
+    let_go(&mut client, "other").await;
+    bed.mover.position(Some(60));
+    let written = client.request(build("POST", PATH, None, "")).await.unwrap();
+    assert_eq!(written.side(), Some("monolith"));
+    bed.monolith.behave(|_| async {
+        let mut answer = text(200, "page");
+        let cookie = "sid=first; Path=/".parse().unwrap();
+        answer.headers_mut().insert("set-cookie", cookie);
+        answer
+    });
+    let page = client
+        .request(build("GET", "/page", None, ""))
+        .await
+        .unwrap();
+    assert_eq!(page.side(), Some("monolith"));
+    for (sid, side) in [("first", "monolith"), ("other", "service")] {
+        let answered = side_by_cookie(&mut client, "GET", sid).await;
+        assert_eq!(answered.as_deref(), Some(side), "{sid}");
     }
 }
 
