@@ -7,7 +7,9 @@ use super::{
 };
 use crate::exit::Failure;
 use conductor::api::Parameters;
-use plan::{Extraction, ExtractionName, HeaderMatch, KindRule, MethodKind, Plan, Route};
+use plan::{
+    Extraction, ExtractionName, HeaderMatch, KindRule, MethodKind, Plan, Route, TableWrites,
+};
 use std::path::Path;
 
 /// What is asked before.
@@ -15,8 +17,10 @@ pub(super) fn question(extraction: &str) -> String {
     format!(
         "Keep `{extraction}` at the service for good? The stream back to the monolith, its fence \
          and all of Banyan's objects go. From then on nothing that the service writes reaches the \
-         monolith, and a rollback would need a move in the other direction: the monolith's tables \
-         emptied, and an extraction that copies them from the service."
+         monolith: what that still reads of these tables stays as it is now. Its own writes to \
+         them succeed again, and the service never sees them: look in the monolith's log for who \
+         is still refused. A rollback would need a move in the other direction: the monolith's \
+         tables emptied, and an extraction that copies them from the service."
     )
 }
 
@@ -36,11 +40,26 @@ pub(super) async fn run(
     say!(
         "`{extraction}` is the service's for good; nothing of Banyan's is left in either database."
     );
-    say!("The monolith's tables keep their rows as they are now, and take writes again.");
+    say!("The monolith's tables keep their rows as they are now, and take writes again,");
+    say!("which nobody at the service sees. Have the monolith refused them instead:\n");
+    for table in plan.extractions.get(&name).map(moved).unwrap_or_default() {
+        say!("  revoke insert, update, delete, truncate on {table} from ITS_ROLE");
+    }
+    say!();
     say!("Take `extractions.{extraction}` out of the plan, write this instead, and run");
     say!("`banyan serve --take-over`. Until then its requests go to the service as well.");
     say!("\ngateway:\n  routes:\n{routes}");
     Ok(())
+}
+
+/// The tables that the service alone has from now on.
+fn moved(extraction: &Extraction) -> Vec<String> {
+    let data = extraction.data.replicate();
+    let tables = data.into_iter().flat_map(|data| &data.tables);
+    tables
+        .filter(|table| table.writes == TableWrites::Owner)
+        .map(|table| table.monolith.to_string())
+        .collect()
 }
 
 /// The routes as those of the gateway, in YAML.
