@@ -150,6 +150,21 @@ pub enum Identity {
 }
 
 impl Column {
+    /// What stands after its name where another table gets such a column: its type,
+    /// its default, and with one whether it is `not null`. A sequence of one side is
+    /// none of the other's.
+    pub fn declared(&self) -> String {
+        let has_default = !self.generated
+            && self.sequence.is_none()
+            && !self.expression.is_empty()
+            && !self.expression.contains("nextval(");
+        if !has_default {
+            return self.type_name.clone();
+        }
+        let not_null = if self.not_null { " not null" } else { "" };
+        format!("{} default {}{not_null}", self.type_name, self.expression)
+    }
+
     /// Whether values of one are values of the other, in binary and as text:
     /// the same type down to its parts, whatever it is called. Labels of an
     /// enum may be in another order.

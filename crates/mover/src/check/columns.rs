@@ -156,7 +156,7 @@ fn none(mapping: &TableMapping, column: &Column, name: &str, unmatched: &[&Colum
             "alter table {} add column {} {}",
             sql::table(&mapping.service),
             sql::identifier(name),
-            column.type_name
+            column.declared()
         ),
     );
     let add = if unmatched.is_empty() {
@@ -272,7 +272,8 @@ fn only_at_service(mapping: &TableMapping, column: &Column, findings: &mut Vec<F
             Id::ColumnAtService,
             object,
             "the monolith has no such column: what the service writes there does not go back",
-            "Nothing, if that may be lost in a rollback",
+            "Nothing, if that may be lost in a rollback and it is there before `start`. One that is \
+             added later stops the way back: add it to the monolith, too",
         ));
     }
 }

@@ -27,6 +27,10 @@ const LOGS: &str = "select s.schemaname::text, s.relname::text, s.n_tup_ins \
           from pg_stat_user_tables m where m.relid = any($1::text[]::regclass[])) \
     order by s.n_tup_ins desc limit $3";
 
+/// How many rows of a table were updated and deleted.
+const CHANGES: &str = "select s.n_tup_upd, s.n_tup_del from pg_stat_user_tables s \
+    where s.relid = $1::text::regclass and s.n_tup_upd + s.n_tup_del > 0";
+
 /// What is known of them besides what is known of every table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SharedFacts {
@@ -34,6 +38,9 @@ pub(super) struct SharedFacts {
     pub(super) sequences: BTreeMap<String, KeySequence>,
     /// Tables that stay and look like logs.
     pub(super) logs: Vec<TableName>,
+    /// Tables that both sides append to and whose rows are changed all the same, with
+    /// how many were updated and deleted.
+    pub(super) changed: Vec<(TableName, i64, i64)>,
 }
 
 /// Looks at one side.
@@ -61,6 +68,15 @@ pub(super) async fn gather(
         {
             let read = KeySequence::read(&**session, side, sequence).await?;
             facts.sequences.insert(sequence.clone(), read);
+        }
+        if side == Side::Monolith {
+            let name = &table.table.name;
+            let changes = session
+                .query_opt(CHANGES, &[&sql::table(name)])
+                .await
+                .map_err(MoverError::sql(side, "looking for changes of a table"))?;
+            let changes = changes.map(|row| (name.clone(), row.get(0), row.get(1)));
+            facts.changed.extend(changes);
         }
     }
     let owned = tables.iter().flatten().filter(|table| table.owned);

@@ -41,6 +41,18 @@ pub(super) fn of_both(
             )),
         }
     }
+    for (table, updated, deleted) in &monolith.shared.changed {
+        findings.push(Finding::warn(
+            Id::AppendedChanged,
+            table.to_string(),
+            format!(
+                "both sides insert into it, and the owner alone changes rows; in the monolith \
+                 {updated} were updated and {deleted} deleted since its statistics began"
+            ),
+            "If it is not only the routes that move which change them, let each side keep its own \
+             rows: `writes: split`",
+        ));
+    }
     references(monolith, extraction, &mut findings);
     findings
 }

@@ -132,6 +132,7 @@ ids! {
     LooksLikeLog = 116,
     WrittenTogether = 117,
     IdempotencyKeys = 118,
+    AppendedChanged = 119,
     GuardAvoided = 130,
 }
 

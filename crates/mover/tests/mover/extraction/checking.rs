@@ -107,6 +107,23 @@ async fn each_is_found(cases: impl Iterator<Item = &Case>) -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_column_that_is_missing_is_added_as_it_is() -> Result<()> {
+    let pair = pair("check_added", MONOLITH, SERVICE, TABLES).await?;
+    let columns = "alter table a add column filled boolean default false not null, \
+                   add column plain integer";
+    pair.app(Monolith).batch_execute(columns).await?;
+    let found = findings(&pair).await?;
+    let statements = found.iter().flat_map(|one| &one.remedy.statements);
+    let statements: Vec<&str> = statements.map(|one| one.sql.as_str()).collect();
+    let expected = [
+        r#"alter table "svc"."b" add column "filled" boolean default false not null"#,
+        r#"alter table "svc"."b" add column "plain" integer"#,
+    ];
+    ensure!(statements == expected, "{statements:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_prepared_or_copied_is_still_fine() -> Result<()> {
     let pair = pair("check_again", MONOLITH, SERVICE, TABLES).await?;
     pair.monolith

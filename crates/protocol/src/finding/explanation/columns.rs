@@ -91,8 +91,8 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::ColumnAtService,
         "only the service has a column",
-        "What it writes there does not come back in a rollback.",
-        "Nothing, if that may be lost; else add it to the monolith.",
+        "What it writes there does not come back in a rollback. A column that is added after `start` stops the way back, since nobody has said that it may be lost.",
+        "Nothing, if that may be lost and it is there before `start`; else add it to the monolith.",
         "README.md",
     ),
     explain(

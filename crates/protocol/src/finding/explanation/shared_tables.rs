@@ -69,4 +69,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Let the table move where only routes that move use it. Where others use it, too, list it with `writes: split`: it is copied and followed until the first switch, so that the service has the keys from before. `append` is refused for keys that clients give. Or switch when clients repeat nothing (no retries under way for as long as they may come). Nothing, if those routes take no such keys.",
         SHARED,
     ),
+    explain(
+        Id::AppendedChanged,
+        "rows of an appended table are changed or deleted",
+        "Both sides insert into it, and the owner alone updates and deletes: after the switch the monolith's own updates and deletes there are refused, and so are the transactions that contain them. PostgreSQL has counted such changes since its statistics were last reset. Tables that serve many others (polymorphic ones, such as comments or watchers of anything) are of this kind.",
+        "Let each side keep its own rows (`writes: split`), or move the table, where only the routes that move change it.",
+        SHARED,
+    ),
 ];
