@@ -126,7 +126,8 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
     };
     // One that was told to stop, or whose successor was killed, may last for its grace.
     let earlier = presence::others(state, None).map_err(unreadable)?;
-    for predecessor in earlier.iter().filter(|_| !options.takes_over) {
+    let ends = |one: &&ports::Predecessor| !options.takes_over && one.seconds_left.is_some();
+    for predecessor in earlier.iter().filter(ends) {
         tracing::warn!("{predecessor}");
     }
     let follows = options.takes_over || !earlier.is_empty();
@@ -198,10 +199,7 @@ impl Serving<'_> {
                 .serve(api_listener, conductor, successor, &mut stop)
                 .await?
             {
-                Some(End::Stopped(ended)) => {
-                    control::remove(self.state);
-                    return ended;
-                }
+                Some(End::Stopped(ended)) => return ended,
                 Some(End::TakenOver(handing, streams)) => {
                     tracing::info!("a successor accepts, this one ends");
                     // What has come may be routed to its end: the successor fences nothing
@@ -302,6 +300,8 @@ impl Serving<'_> {
         } else {
             Reason::Failed
         };
+        // Nobody answers there any more, and once the journal is free another one's may be there.
+        control::remove(self.state);
         self.end(conductor, decides, reason, stop).await;
         Ok(Some(End::Stopped(ended)))
     }

@@ -341,13 +341,15 @@ impl fmt::Display for Predecessor {
         if *pid > 0 {
             write!(f, "(pid {pid}) ")?;
         }
-        write!(f, "still answers {requests} requests and {streams} streams")?;
-        if let Some(left) = seconds_left {
-            write!(f, ", for {left} s at most (`gateway.grace`)")?;
-        }
+        let Some(left) = seconds_left else {
+            // It has not been told to end.
+            return write!(f, "runs; a hand-over waits until it has ended");
+        };
         write!(
             f,
-            ". What it has routed ends before a hand-over begins; SIGTERM, twice, ends it now"
+            "still answers {requests} requests and {streams} streams, for {left} s at most \
+             (`gateway.grace`). What it has routed ends before a hand-over begins; SIGTERM, twice, \
+             ends it now"
         )
     }
 }

@@ -122,6 +122,10 @@ impl Mover {
         let mut found = unenforced::look(&flowing, source, target).await?;
         let (locked, drain) = (self.locked(source), self.extraction.data.switch.drain);
         in_the_way::ageless_writers(source, &locked, drain, &mut found).await?;
+        if found.is_empty() {
+            // Once more: all of that took its time.
+            self.transactions(source, &mut found).await?;
+        }
         Ok(found)
     }
 

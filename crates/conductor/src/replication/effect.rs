@@ -205,8 +205,12 @@ async fn ready_for_return(
         }
     };
     // Together: who mends one reason is not to be told of the next only then.
-    let (mut reasons, unproven) =
+    let (mut reasons, mut unproven) =
         futures_util::try_join!(mover.blockers(Side::Service, wanted), unproven)?;
+    if reasons.is_empty() && unproven.is_empty() && !waived.proof {
+        // That took its time, in which a table may have been rewritten.
+        unproven = mover.unproven().await?;
+    }
     if !unproven.is_empty() {
         reasons.push(format!(
             "{}. Without the time for that: `banyan rollback {name} --unverified`",

@@ -252,7 +252,12 @@ impl Replication {
             Request::RollBack(waived) => Some(waived),
             _ => None,
         };
-        self.waiting.iter().find_map(waived).unwrap_or_default()
+        // The last one: it began this hand-over, those before wait for their report.
+        self.waiting
+            .iter()
+            .rev()
+            .find_map(waived)
+            .unwrap_or_default()
     }
 
     /// What was agreed to by whoever waits for rows to be copied again.
