@@ -80,6 +80,10 @@ impl Mover {
             findings.extend(staying::of_monolith(&monolith.staying));
         }
         cautions::of_names(&mut findings, &self.extraction.data.tables);
+        if service.as_ref().is_ok_and(SideFacts::in_use) {
+            cautions::of_use(&mut findings);
+        }
+        cautions::of_the_whole(&mut findings);
         findings.sort_by_key(|finding| finding.severity);
         Ok(findings)
     }

@@ -43,9 +43,10 @@ pub(super) async fn run(
     say!("The monolith's tables keep their rows as they are now, and take writes again,");
     say!("which nobody at the service sees. Have the monolith refused them instead:\n");
     for table in plan.extractions.get(&name).map(moved).unwrap_or_default() {
-        say!("  revoke insert, update, delete, truncate on {table} from ITS_ROLE");
+        say!("  revoke insert, delete, truncate on {table} from ITS_ROLE;");
     }
-    say!();
+    say!("\nAnd `update`, unless a table that stays refers to it and ITS_ROLE owns it: its");
+    say!("foreign key is checked with that right.\n");
     say!("Take `extractions.{extraction}` out of the plan, write this instead, and run");
     say!("`banyan serve --take-over`. Until then its requests go to the service as well.");
     say!("\ngateway:\n  routes:\n{routes}");
@@ -58,7 +59,7 @@ fn moved(extraction: &Extraction) -> Vec<String> {
     let tables = data.into_iter().flat_map(|data| &data.tables);
     tables
         .filter(|table| table.writes == TableWrites::Owner)
-        .map(|table| table.monolith.to_string())
+        .map(|table| mover::database::sql::table(&table.monolith))
         .collect()
 }
 

@@ -19,6 +19,43 @@ pub(super) const REPLACES: &str =
 /// Both ways work.
 pub(super) const IF_NOT_MEANT: &str = "the sides may differ on purpose";
 
+/// It cannot be undone.
+pub(super) const IRREVERSIBLE: &str = "it cannot be undone";
+
+/// Two ways lead out.
+pub(super) const OTHER_WAY: &str = "it is one way of two";
+
+/// The tables at the service have rows, or are written by now.
+const IN_USE: &str =
+    "the service's tables are in use: it locks them, and may rewrite or cut values";
+
+/// What is harmless to a table without rows, and to no other.
+const REWRITING: [&str; 5] = [" type ", " restart", "set logged", "rename to", "create "];
+
+/// Leaves to a person what changes the service's tables, where they have rows.
+pub(super) fn of_use(findings: &mut [Finding]) {
+    let statements = findings
+        .iter_mut()
+        .flat_map(|finding| &mut finding.remedy.statements);
+    for statement in statements {
+        let rewrites = REWRITING.iter().any(|word| statement.sql.contains(word));
+        if statement.database == Side::Service && statement.caution.is_none() && rewrites {
+            statement.caution = Some(IN_USE.to_owned());
+        }
+    }
+}
+
+/// Statements of one finding are run together or not at all.
+pub(super) fn of_the_whole(findings: &mut [Finding]) {
+    for finding in findings {
+        let statements = &mut finding.remedy.statements;
+        let caution = statements.iter().find_map(|one| one.caution.clone());
+        for statement in statements.iter_mut().filter(|one| one.caution.is_none()) {
+            statement.caution.clone_from(&caution);
+        }
+    }
+}
+
 /// What is called so on one side may be called otherwise on the other.
 const NAMED_OTHERWISE: &str =
     "it names something in a schema of the other side's: correct that first";

@@ -1,6 +1,7 @@
 //! Rules about how the tables of both sides fit together.
 
 use super::{
+    cautions::{IRREVERSIBLE, OTHER_WAY},
     constraints,
     definitions::{self, Texts},
     facts::SideFacts,
@@ -196,7 +197,10 @@ fn counterpart(
             Id::GeneratedOnOneSide,
             there,
             "the service computes this column, but the monolith stores it",
-            alter.run("drop expression"),
+            Remedy::run(
+                "Run at the service",
+                [alter.to(&["drop expression"]).caution(IRREVERSIBLE)],
+            ),
         ));
         return;
     }
@@ -208,7 +212,7 @@ fn counterpart(
             "it is NOT NULL, but the monolith's column may be null",
             Remedy::run(
                 "Set it NOT NULL in the monolith, or run at the service",
-                [alter.to(&["drop not null"])],
+                [alter.to(&["drop not null"]).caution(OTHER_WAY)],
             ),
         ));
     } else if column.not_null && !twin.not_null {

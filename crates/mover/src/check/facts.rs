@@ -2,7 +2,7 @@
 
 use super::{
     functions::{self, CalledFunction},
-    relations::{self, BoundaryFacts, TableFacts},
+    relations::{self, BoundaryFacts, Emptiness, TableFacts},
     settings::{self, Retention},
     shared_facts::{self, SharedFacts},
     staying_facts::{self, StayingFacts},
@@ -126,6 +126,14 @@ pub(super) struct SideFacts {
     /// The one that bears the name of ours.
     pub(super) publication: Option<Publication>,
     pub(super) retention: Retention,
+}
+
+impl SideFacts {
+    /// Whether the tables have rows, or the extraction has begun.
+    pub(super) fn in_use(&self) -> bool {
+        let has_rows = |table: &TableFacts| table.empty == Emptiness::HasRows;
+        self.prepared || self.tables.iter().flatten().any(has_rows)
+    }
 }
 
 /// The server, by its settings and views.
