@@ -1,5 +1,6 @@
 //! What lasts from one request to the next.
 
+pub(crate) mod client_id;
 pub(crate) mod collectors;
 pub(crate) mod config;
 pub(crate) mod connections;

@@ -214,13 +214,21 @@ fn own_value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// Whether some server takes a part of a `Cookie` for one of this name.
 fn may_be_cookie(part: &[u8], name: &str) -> bool {
-    let is_around = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"');
-    let begin = part.iter().position(|byte| !is_around(byte));
-    let part = &part[begin.unwrap_or(part.len())..];
+    // White space is more than ASCII's to Python and JavaScript: nothing else than a
+    // name's own characters counts at its ends.
+    let is_around = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'"';
     let Some(equals) = part.iter().position(|byte| *byte == b'=') else {
         return false;
     };
-    let own = String::from_utf8_lossy(part[..equals].trim_ascii());
+    let own = &part[..equals];
+    let Some(begin) = own.iter().position(|byte| !is_around(byte)) else {
+        return false;
+    };
+    let end = own
+        .iter()
+        .rposition(|byte| !is_around(byte))
+        .unwrap_or(begin);
+    let own = String::from_utf8_lossy(&own[begin..=end]);
     own == name || (own.contains('%') && *decode(&own) == *name.as_bytes())
 }
 
@@ -290,6 +298,22 @@ mod tests {
             .map(|(name, value)| format!("{name}={}", text(value.as_bytes())))
             .collect();
         Some((value, parts.uri.to_string(), fields.join(" ")))
+    }
+
+    #[test]
+    fn no_white_space_hides_a_cookie() {
+        for part in [
+            &b" token=x"[..],
+            b"\xc2\xa0token=x",
+            b"\xa0token =x",
+            "token\u{2003}=x".as_bytes(),
+            b"\"token\"=x",
+        ] {
+            assert!(may_be_cookie(part, "token"), "{part:?}");
+        }
+        for part in [&b"mytoken=x"[..], b"token", b"=x", b""] {
+            assert!(!may_be_cookie(part, "token"), "{part:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,15 @@ pub(crate) enum Inbound {
 }
 
 impl Inbound {
+    /// Whether it is here or says how long it is. One that does not is read to its end
+    /// before it is sent, which may take minutes.
+    pub(crate) fn has_length(&self) -> bool {
+        match self {
+            Self::Unread(body) => body.size_hint().exact().is_some(),
+            Self::Collected(..) => true,
+        }
+    }
+
     /// Reads the body of a refused request, like [`refuse`].
     pub(crate) async fn refuse(self, parts: &Parts) {
         if let Self::Unread(body) = self {

@@ -1,7 +1,8 @@
 //! A request's body on its way to an upstream.
 
 use super::{
-    discard::discard, fault::BodyFault, pace::Pace, spool::Spooled, trailers::RequestTrailers,
+    discard::discard, fault::BodyFault, pace::Pace, progress::Progress, spool::Spooled,
+    trailers::RequestTrailers,
 };
 use crate::base::deadline::Deadline;
 use bytes::Bytes;
@@ -10,9 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use plan::ClientLimits;
 use std::{
-    cell::Cell,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll},
 };
 use tokio::time::Instant;
@@ -77,17 +76,6 @@ pub(crate) struct Stream {
     waiting: Option<(Box<Deadline>, Instant)>,
 }
 
-/// When the last part of a request was passed on: an upstream cannot answer
-/// before it has the request, so its time counts from then.
-#[derive(Clone)]
-pub(crate) struct Progress(Rc<Cell<Instant>>);
-
-impl Progress {
-    pub(crate) fn last(&self) -> Instant {
-        self.0.get()
-    }
-}
-
 impl Default for RequestBody {
     fn default() -> Self {
         Self::none()
@@ -116,7 +104,7 @@ impl RequestBody {
             }),
             begun: Some(begun).filter(|bytes| !bytes.is_empty()),
             rest,
-            progress: Progress(Rc::new(Cell::new(Instant::now()))),
+            progress: Progress::begin(),
             waiting: None,
         }))
     }
@@ -174,8 +162,9 @@ impl RequestBody {
     /// How far it is, where that takes time.
     pub(crate) fn progress(&self) -> Option<Progress> {
         match self {
-            Self::Whole(_) | Self::Spooled(_) => None,
+            Self::Whole(_) => None,
             Self::Stream(stream) => Some(stream.progress.clone()),
+            Self::Spooled(spooled) => Some(spooled.progress().clone()),
         }
     }
 }
@@ -193,7 +182,7 @@ impl Stream {
             Poll::Pending => return self.poll_timeout(cx).map(|fault| Some(Err(fault))),
         };
         let waited = self.waiting.take().map(|(_, since)| since.elapsed());
-        self.progress.0.set(Instant::now());
+        self.progress.now();
         let frame = match frame {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(BodyFault::of(&error)))),

@@ -4,7 +4,7 @@
 //! that nobody else opens it and nothing is left of it, however the process ends.
 //! The disk may be slow: it is written and read on threads of its own.
 
-use super::fault::BodyFault;
+use super::{fault::BodyFault, progress::Progress};
 use crate::base::refusal::Refusal;
 use bytes::Bytes;
 use http_body::Frame;
@@ -129,6 +129,7 @@ impl Spooling {
             kept: self.kept,
             at: 0,
             reading: None,
+            progress: Progress::begin(),
         }
     }
 }
@@ -138,12 +139,17 @@ pub(crate) struct Spooled {
     kept: Arc<Kept>,
     at: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    progress: Progress,
 }
 
 impl Spooled {
     /// How much of it is still to be sent.
     pub(super) fn left(&self) -> u64 {
         self.kept.length() - self.at
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     pub(super) fn poll_frame(
@@ -161,6 +167,7 @@ impl Spooled {
         });
         let part = ready!(Pin::new(reading).poll(cx)).map_err(io::Error::other);
         self.reading = None;
+        self.progress.now();
         Poll::Ready(Some(match part.flatten() {
             Ok(part) => {
                 self.at += part.len() as u64;

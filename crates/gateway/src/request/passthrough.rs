@@ -52,7 +52,9 @@ pub(crate) async fn to(
     body: Inbound,
 ) -> Outcome {
     let has_own_writes = route.is_none_or(|passthrough| passthrough.route.own_writes);
-    if upstream == UpstreamIndex::MONOLITH && has_own_writes {
+    let is_bound = upstream == UpstreamIndex::MONOLITH && has_own_writes;
+    let late = (is_bound && !body.has_length()).then(|| (parts.headers.clone(), parts.uri.clone()));
+    if is_bound {
         let client = caller.client(&parts.headers, &parts.uri);
         if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
             body.refuse(parts).await;
@@ -80,6 +82,13 @@ pub(crate) async fn to(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
+    if let Some((headers, uri)) = &late {
+        // Its client may have written elsewhere while its body came.
+        let client = caller.client(headers, uri);
+        if let Err(refusal) = Wait::new(worker).caught_up(worker, client).await {
+            return Outcome::refused(refusal);
+        }
+    }
     let Repeatable { request, sends, .. } = &mut request;
     let terms = Terms {
         sends: *sends,

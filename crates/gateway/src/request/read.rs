@@ -42,7 +42,8 @@ pub(crate) async fn read(
 ) -> Outcome {
     let wait = Wait::new(worker);
     let client = caller.client(&parts.headers, &parts.uri);
-    let verdict = match verdict(worker, route, client, &wait).await {
+    let late = (!body.has_length()).then(|| (parts.headers.clone(), parts.uri.clone()));
+    let mut decided = match verdict(worker, route, client, &wait).await {
         Ok(verdict) => verdict,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -77,13 +78,21 @@ pub(crate) async fn read(
         Ok(request) => request,
         Err(refusal) => return Outcome::refused(refusal),
     };
+    if let Some((headers, uri)) = &late {
+        // Its client may have written, or the owner changed, while its body came.
+        let client = caller.client(headers, uri);
+        decided = match Box::pin(verdict(worker, route, client, &wait)).await {
+            Ok(verdict) => verdict,
+            Err(refusal) => return Outcome::refused(refusal),
+        };
+    }
     if resend::is_safe(MethodKind::Read, Some(entry.routes[route.route].kind)) {
         shadow::consider(worker, route, &request.request, caller);
     } else {
         // A copy would have the effect once more.
         request.sends = Sends::Once;
     }
-    let outcome = ask(worker, route, verdict, &mut request, caller, &wait).await;
+    let outcome = ask(worker, route, decided, &mut request, caller, &wait).await;
     match keeping {
         None => outcome,
         Some(keeping) => keeping.settle(worker, &[UpstreamIndex::MONOLITH, service], outcome),

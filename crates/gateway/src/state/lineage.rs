@@ -6,7 +6,7 @@
 //! its pin. A line is forgotten once it has not been used for a while and no pin
 //! needs it; after that the next key begins a line of its own.
 
-use super::pins::{ByClient, ClientId, SHARDS};
+use super::client_id::{ByClient, ClientId, SHARDS};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,16 +14,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Those of the clients that asked within [`SWEEPS_KEPT`].
 const KEYS_MAX: usize = 100_000;
 
-/// So many sweeps a key is kept after its last use. A client may send requests with a
-/// key for a moment after it was given the next one.
-const SWEEPS_KEPT: u8 = 30;
+/// So many sweeps, of a second each, a key is kept after its last use: longer than nearly
+/// all requests take that came with it.
+const SWEEPS_KEPT: u16 = 300;
 
 /// A key that follows another one.
 #[derive(Debug, Clone, Copy)]
 struct Follower {
     first: ClientId,
     /// Sweeps since it was used.
-    idle: u8,
+    idle: u16,
 }
 
 /// The keys that follow others.

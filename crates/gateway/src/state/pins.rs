@@ -14,6 +14,7 @@
 //!   monolith. Once there is one, what is not known to be applied is not.
 
 use super::{
+    client_id::{ByClient, ClientId, SHARDS},
     lineage::Lineage,
     pin::{Answered, Debt, Pin},
 };
@@ -21,31 +22,14 @@ use crate::routing::snapshot::Ownership;
 use parking_lot::Mutex;
 use protocol::{Lsn, Side};
 use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The most clients with a pin of their own, per extraction: those that wrote
 /// within the time that the other side lags behind. About 10 MiB.
 pub(crate) const CLIENTS_MAX: usize = 100_000;
-
-/// Shards of the table; enough that a few dozen workers seldom meet.
-pub(super) const SHARDS: usize = 64;
-
-/// A client, by a hash of its key that an outsider cannot predict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ClientId(u128);
-
-impl ClientId {
-    /// Which of the shards it is in.
-    pub(super) fn shard(self) -> usize {
-        usize::try_from(self.0 % SHARDS as u128).unwrap_or_default()
-    }
-}
 
 /// Whose pin it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,29 +39,6 @@ pub(crate) enum Holder {
     Overflow,
     Start,
 }
-
-/// Client ids are hashes already.
-#[derive(Default)]
-pub(super) struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, id: u128) {
-        // The low bits choose the shard.
-        self.0 = u64::try_from(id >> 64).unwrap_or_default();
-    }
-}
-
-pub(super) type ByClient<T> = HashMap<ClientId, T, BuildHasherDefault<AlreadyHashed>>;
 
 #[derive(Debug, Default)]
 struct SharedPins {
@@ -135,18 +96,24 @@ impl Pins {
         self.lineage.first(self.plain(key))
     }
 
-    fn plain(&self, key: &[u8]) -> ClientId {
-        ClientId(xxh3_128_with_seed(key, self.seed))
+    /// A key as it is, whatever it follows: what the lines of keys are made of may change
+    /// while a request is under way.
+    pub(crate) fn plain(&self, key: &[u8]) -> ClientId {
+        ClientId::of(key, self.seed)
+    }
+
+    /// The client that a key belongs to by now.
+    pub(crate) fn known_as(&self, key: ClientId) -> ClientId {
+        self.lineage.first(key)
     }
 
     /// A client is given another key. `false`: what it wrote does not follow it there,
-    /// since the key has writes of its own, or there is no room.
+    /// since the key belongs to one that has writes of its own, or there is no room.
     pub(crate) fn rename(&self, client: ClientId, key: &[u8]) -> bool {
         let key = self.plain(key);
-        if key == client || self.lineage.first(key) == client {
-            return true;
-        }
-        self.pin(Holder::Client(key)).is_none() && self.lineage.follow(key, client)
+        let known = self.lineage.first(key);
+        known == client
+            || (self.pin(Holder::Client(known)).is_none() && self.lineage.follow(key, client))
     }
 
     /// Whether a client, or one without a key, has written what the other side may
@@ -566,5 +533,26 @@ mod tests {
         let unsettled = pins.sent(OWNER, Some(one));
         pins.answered(OWNER, unsettled);
         pins.paid(|| Some(OWNER), debt).await;
+    }
+
+    /// A key that several clients are given in turn, as the name of a tenant is.
+    #[test]
+    fn a_key_that_comes_back_keeps_what_was_written_under_it() {
+        let (pins, _applied) = pins(9);
+        let client = |key: &[u8]| Some(pins.client(key));
+        assert!(pins.rename(pins.client(b"beta"), b"acme"));
+        let written = pins.sent(OWNER, client(b"acme"));
+        pins.answered(OWNER, written);
+        assert!(pins.bind(OWNER, client(b"acme")));
+        // The caller enters a write of the key's own, then.
+        assert!(!pins.rename(pins.client(b"gamma"), b"acme"));
+        assert!(pins.bind(OWNER, client(b"acme")));
+
+        assert!(pins.rename(pins.client(b"one"), b"two"));
+        assert!(pins.rename(pins.client(b"three"), b"two"));
+        let written = pins.sent(OWNER, client(b"one"));
+        pins.answered(OWNER, written);
+        assert!(pins.rename(pins.client(b"one"), b"two"));
+        assert!(pins.bind(OWNER, client(b"two")));
     }
 }

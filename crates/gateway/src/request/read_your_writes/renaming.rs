@@ -5,12 +5,12 @@
 use crate::{
     base::index::ExtractionIndex,
     selection::cohort_key::KeySource,
-    state::{config::Config, lsn_sampler::PinnedWrite, pins::ClientId, worker::Worker},
+    state::{client_id::ClientId, config::Config, lsn_sampler::PinnedWrite, worker::Worker},
 };
 use http::{HeaderMap, header};
 
-/// Whom a request comes from, by extraction, where its answer may say that they are
-/// called otherwise from then on.
+/// The keys that a request comes with, by extraction, where its answer may give its
+/// client another one.
 pub(crate) struct Callers(Vec<(ExtractionIndex, Option<ClientId>)>);
 
 impl Callers {
@@ -23,7 +23,7 @@ impl Callers {
         let callers = by_cookie(config).map(|(extraction, key)| {
             let pins = &worker.state.extraction(extraction).pins;
             let own = key.brought(headers);
-            (extraction, own.map(|own| pins.client(own)))
+            (extraction, own.map(|own| pins.plain(own)))
         });
         Self(callers.collect())
     }
@@ -39,8 +39,10 @@ impl Callers {
                 continue;
             };
             let pins = &worker.state.extraction(*extraction).pins;
+            // Now, not before: a line may have been forgotten while this request came in.
+            let caller = caller.map(|key| pins.known_as(key));
             let follows = caller.is_some_and(|caller| pins.rename(caller, given));
-            if follows || !pins.has_own(*caller) {
+            if follows || !pins.has_own(caller) {
                 continue;
             }
             // As if the new key had written, by now: past all that the former one has.
