@@ -74,3 +74,18 @@ async fn a_rollback_is_told_all_reasons_and_waives_those_that_it_names() {
     assert_eq!(worker.status().owner, "monolith");
     conductor.stop().await;
 }
+
+/// What is rewritten while a rollback waits for health and rows is no less unproven.
+#[tokio::test]
+async fn what_is_rewritten_meanwhile_is_found_before_a_rollback() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let conductor = process.conductor(&mover).await;
+    let worker = switched(&conductor).await;
+    *mover.rewritten.lock().unwrap() = Some("public.c was rewritten".to_owned());
+    let aborted = handed_over(&worker, Request::RollBack(Waived::default())).await;
+    let reason = aborted.reason.unwrap();
+    assert!(reason.contains("rewritten"), "{reason}");
+    assert_eq!(worker.status().owner, "service");
+    conductor.stop().await;
+}

@@ -61,6 +61,8 @@ pub struct Scripted {
     pub sick: Mutex<Vec<String>>,
     /// What is not proven to agree.
     pub unproven: Mutex<Vec<String>>,
+    /// What becomes unproven while it is looked what stands in the way.
+    pub rewritten: Mutex<Option<String>>,
 }
 
 impl Scripted {
@@ -78,6 +80,7 @@ impl Scripted {
             follows: watch::Sender::new(true),
             sick: Mutex::default(),
             unproven: Mutex::default(),
+            rewritten: Mutex::default(),
         })
     }
 
@@ -165,6 +168,12 @@ impl Mover for Scripted {
             Wanted::Health => self.sick.lock().unwrap().clone(),
             Wanted::Presence => Vec::new(),
         };
+        let rewritten = self.rewritten.lock().unwrap().take();
+        if rewritten.is_some() {
+            // What is asked beside it has its answer by then.
+            tokio::task::yield_now().await;
+            self.unproven.lock().unwrap().extend(rewritten);
+        }
         Ok(unfollowed.into_iter().chain(sick).collect())
     }
 

@@ -13,26 +13,19 @@ use crate::{
     base::{
         authority::are_same, executor::Local, header_class::imitates, peer::Peer, refusal::Refusal,
     },
-    body::Conversing,
+    body::{Conversing, Keeping},
     observe::labels::method_label,
     request::{client_body::ClientBody, serve::serve},
     state::{connections::Connections, worker::Current},
     transport::{http1_validator::Validated, socket::Wire},
-    upstream::response_body::{BodyError, ResponseBody},
+    upstream::response_body::ResponseBody,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts};
-use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
-    cell::Cell,
-    convert::Infallible,
-    future::poll_fn,
-    pin::{Pin, pin},
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
+    cell::Cell, convert::Infallible, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll,
     time::Duration,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -102,10 +95,7 @@ pub(crate) async fn converse(
                 }
             };
             running.is_answered.set(true);
-            Ok::<_, Infallible>(response.map(|body| RunningBody {
-                body,
-                _running: running,
-            }))
+            Ok::<_, Infallible>(response.map(|body| Keeping::new(body, running)))
         }
     });
     let connection = http2::Builder::new(Local)
@@ -265,32 +255,6 @@ impl Drop for Running {
         if !self.is_answered.get() {
             tally.cancelled.set(tally.cancelled.get() + 1);
         }
-    }
-}
-
-/// The body of an answer, which keeps its request running.
-struct RunningBody {
-    body: ClientBody,
-    _running: Running,
-}
-
-impl Body for RunningBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

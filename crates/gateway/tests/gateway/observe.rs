@@ -159,14 +159,20 @@ async fn the_last_lines_are_there_when_it_has_stopped() {
     assert_eq!(lines(&log.path, "/last").len(), 20);
 }
 
+/// The client of a request that has reached an upstream, which does not answer it.
+async fn waiting(bed: &Bed) -> Raw {
+    let mut raw = Raw::connect(bed.gateway.local_addr()).await;
+    raw.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    until("the request to be there", || bed.monolith.count() == 1).await;
+    raw
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_cut_off_leaves_a_line() {
     let log = Log::new();
     let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
     let _go = bed.monolith.stall();
-    let mut raw = Raw::connect(bed.gateway.local_addr()).await;
-    raw.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    until("the request to be there", || bed.monolith.count() == 1).await;
+    let _raw = waiting(&bed).await;
     bed.gateway.shutdown(Duration::ZERO).await;
     let [one] = &lines(&log.path, "/slow")[..] else {
         panic!("not one line");
@@ -179,9 +185,7 @@ async fn a_client_that_goes_leaves_a_line() {
     let log = Log::new();
     let bed = Bed::shaped_and_settled("", "", &log.plan("")).await;
     let _go = bed.monolith.stall();
-    let mut raw = Raw::connect(bed.gateway.local_addr()).await;
-    raw.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    until("the request to be there", || bed.monolith.count() == 1).await;
+    let raw = waiting(&bed).await;
     assert_eq!(bed.metric("http_requests_in_flight"), 1);
     assert_eq!(bed.metric("banyan_connections{state=\"busy\"}"), 1);
     drop(raw);

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 /// A table of the monolith's is in use.
 pub(super) const REWRITES: &str = "it rewrites the table, which nobody can read or write meanwhile";
 
+/// Somebody may have wanted another replica identity.
+pub(super) const SUBSCRIBERS: &str = "another subscriber of the table may need what it is";
+
 /// Of a foreign key.
 pub(super) const UNPROVEN: &str = "nothing proves any more that these rows refer to something";
 
@@ -29,19 +32,13 @@ pub(super) const OTHER_WAY: &str = "it is one way of two";
 const IN_USE: &str =
     "the service's tables are in use: it locks them, and may rewrite or cut values";
 
-/// What is harmless to a table without rows, and to no other.
-const REWRITING: [&str; 5] = [" type ", " restart", "set logged", "rename to", "create "];
-
 /// Leaves to a person what changes the service's tables, where they have rows.
 pub(super) fn of_use(findings: &mut [Finding]) {
     let statements = findings
         .iter_mut()
         .flat_map(|finding| &mut finding.remedy.statements);
-    for statement in statements {
-        let rewrites = REWRITING.iter().any(|word| statement.sql.contains(word));
-        if statement.database == Side::Service && statement.caution.is_none() && rewrites {
-            statement.caution = Some(IN_USE.to_owned());
-        }
+    for statement in statements.filter(|one| one.for_empty_tables && one.caution.is_none()) {
+        statement.caution = Some(IN_USE.to_owned());
     }
 }
 
@@ -94,6 +91,31 @@ mod tests {
     use super::*;
     use plan::{TableName, TableWrites};
     use protocol::finding::{FindingId, Remedy, Statement};
+
+    #[test]
+    fn what_belongs_together_is_left_to_a_person_together() {
+        let at_service = |sql: &str| Statement::new(Side::Service, sql);
+        let finding = |statements: [Statement; 2]| {
+            Finding::warn(
+                FindingId::TypesDiffer,
+                "o",
+                "p",
+                Remedy::run("Run", statements),
+            )
+        };
+        let retype = at_service("alter table t alter c type date").for_empty_tables();
+        let mut found = [
+            finding([at_service("create type a"), retype]),
+            finding([at_service("grant a to b"), at_service("grant c to d")]),
+        ];
+        of_use(&mut found);
+        of_the_whole(&mut found);
+        for (one, caution) in found.iter().zip([Some(IN_USE), None]) {
+            for statement in &one.remedy.statements {
+                assert_eq!(statement.caution.as_deref(), caution, "{}", statement.sql);
+            }
+        }
+    }
 
     #[test]
     fn what_names_the_other_sides_schema_is_left_to_a_person() {

@@ -271,7 +271,8 @@ fn collations(mapping: &TableMapping, column: &Column, twin: &Column, findings: 
                 sql::identifier(&twin.name),
                 twin.type_name,
                 sql::identifier(name)
-            ))],
+            ))
+            .for_empty_tables()],
         ),
         None => {
             "Give both the same: `create collation` with the monolith's definition, then alter \
@@ -330,7 +331,8 @@ fn mend(table: &TableName, twin: &Column, column: &Column) -> Remedy {
         )
     };
     if wanted.shape == Shape::BuiltIn {
-        return Remedy::run(AT_SERVICE, [at_service(retype(&wanted.name))]);
+        let statement = at_service(retype(&wanted.name)).for_empty_tables();
+        return Remedy::run(AT_SERVICE, [statement]);
     }
     if twin.definition.shape == Shape::BuiltIn {
         return "Give both the same type".into();
@@ -346,7 +348,8 @@ fn mend(table: &TableName, twin: &Column, column: &Column) -> Remedy {
     };
     let rename = format!("alter type {} rename to {bare}_before", twin.type_name);
     let statements = [rename, create, retype(&twin.type_name)];
-    Remedy::run(AT_SERVICE, statements.map(at_service))
+    let statements = statements.map(|sql| at_service(sql).for_empty_tables());
+    Remedy::run(AT_SERVICE, statements)
 }
 
 /// A default that is one literal of a type, without the type.

@@ -54,7 +54,11 @@ pub(super) fn of_side(side: Side, facts: &SideFacts) -> Vec<Finding> {
                  a switch, and would be dropped",
                 retention.idle_slot
             ),
-            Remedy::run("Run", set("idle_replication_slot_timeout = 0")),
+            Remedy::run(
+                "Run",
+                set("idle_replication_slot_timeout = 0")
+                    .map(|one| one.caution("a slot that nobody reads then keeps its log for good")),
+            ),
         );
     }
     if retention.sender_timeout > 0 && retention.sender_timeout < SENDER_TIMEOUT_LEAST {

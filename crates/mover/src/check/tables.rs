@@ -1,7 +1,7 @@
 //! Rules about each moved table by itself.
 
 use super::{
-    cautions::REWRITES,
+    cautions::{REWRITES, SUBSCRIBERS},
     facts::SideFacts,
     relations::{Emptiness, TableFacts},
 };
@@ -166,14 +166,21 @@ fn computed_identity(
 fn default_identity(side: Side, facts: &TableFacts) -> Remedy {
     let name = sql::table(&facts.table.name);
     let statement = format!("alter table {name} replica identity default");
-    Remedy::run("Run", [Statement::new(side, statement)])
+    let statement = Statement::new(side, statement);
+    Remedy::run(
+        "Run",
+        [match side {
+            Side::Service => statement,
+            Side::Monolith => statement.caution(SUBSCRIBERS),
+        }],
+    )
 }
 
 /// The service's is empty before the copy.
 fn logged(side: Side, name: &str) -> Statement {
     let statement = Statement::new(side, format!("alter table {name} set logged"));
     match side {
-        Side::Service => statement,
+        Side::Service => statement.for_empty_tables(),
         Side::Monolith => statement.caution(REWRITES),
     }
 }

@@ -17,6 +17,10 @@ pub struct Statement {
     /// Why a person has to decide first. `None`: it can be run as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caution: Option<String>,
+    /// Whether it does no harm only where the tables have no rows. A person decides
+    /// where they have, and is told by the caution.
+    #[serde(skip)]
+    pub for_empty_tables: bool,
 }
 
 /// Who may give what only a superuser may.
@@ -31,6 +35,7 @@ impl Statement {
             sql,
             by: None,
             caution: None,
+            for_empty_tables: false,
         }
     }
 
@@ -45,6 +50,13 @@ impl Statement {
     #[must_use]
     pub fn by_superuser(self) -> Self {
         self.by(SUPERUSER)
+    }
+
+    /// One that rewrites, cuts or begins anew what has rows.
+    #[must_use]
+    pub fn for_empty_tables(mut self) -> Self {
+        self.for_empty_tables = true;
+        self
     }
 
     /// One that takes something away, or is one way of several.

@@ -281,8 +281,8 @@ fn turned(side: Side, own: &Sequence, twin: &Sequence) -> Statement {
         ),
     );
     match side {
-        // Its table is empty, or a hand-over moves it on.
-        Side::Service => statement,
+        // Its table is empty before the copy.
+        Side::Service => statement.for_empty_tables(),
         Side::Monolith => statement.caution("it begins again, with numbers that may be taken"),
     }
 }

@@ -1,0 +1,271 @@
+//! The words of the command line, and what `--help` says of each.
+
+use super::check::ALL;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Look whether the plan can be carried out. Touches nothing.
+    ///
+    /// Reads the plan and both databases, and lists what it finds, each with its
+    /// id and its remedy. `refused` stands in the way of `start`, and the exit
+    /// code is 2; `warning` does not.
+    Check {
+        /// Explain one finding by its id (BN-012) instead.
+        #[arg(long, value_name = "ID")]
+        explain: Option<String>,
+        /// Print only what is to be run, for psql: of the monolith's database
+        /// (`--sql=monolith`), of a service's (`--sql=NAME`), or of all. What
+        /// takes something away, or is one way of several, is a comment.
+        #[arg(
+            long,
+            value_name = "DATABASE",
+            num_args = 0..=1,
+            default_missing_value = ALL,
+            require_equals = true,
+            conflicts_with_all = ["explain", "json"]
+        )]
+        sql: Option<String>,
+    },
+    /// Stand in front of the monolith as its gateway, and carry out the plan.
+    ///
+    /// Stays in the foreground and logs to standard error (RUST_LOG sets how
+    /// much). May be killed at any moment and started again: it goes on where
+    /// the databases say it was.
+    ///
+    /// CANARY_PERCENTAGE=5 in the environment shifts 5% of the reads once they
+    /// can be, and of the writes where both sides share the data;
+    /// ROUTE_TO_MONOLITH=true withdraws them and, after a switch, rolls back.
+    Serve {
+        /// Where a host name of an upstream is, as NAME:ADDRESS; may be given
+        /// several times.
+        #[arg(long, value_name = "NAME:ADDRESS")]
+        resolve: Vec<String>,
+        /// Take over from the `serve` that runs with this state directory: a new
+        /// version or a changed plan, without a refused or lost request. The old
+        /// process ends by itself; it goes on if this one cannot begin.
+        #[arg(long)]
+        take_over: bool,
+    },
+    /// Begin an extraction: prepare both sides, copy, follow.
+    ///
+    /// Where both sides share the data, only opens the way to `shift`. Else
+    /// runs `check` first and touches nothing if that refuses. The monolith
+    /// goes on as before; undo it with `cancel`.
+    Start(ExtractionArgument),
+    /// Show where every extraction is.
+    ///
+    /// Phases: planned, preparing, copying, following (the monolith owns),
+    /// switching, switched (the service owns), rolling-back, cancelling,
+    /// finishing, finished; shared. Streams: applying; waiting (the way back
+    /// before the first switch); stopped (from the side that does not own);
+    /// connecting, retrying; failed (somebody has to do something); ended.
+    Status,
+    /// Show who was seen to write an extraction's tables in the monolith.
+    ///
+    /// Looked for while it is followed, and kept in the monolith's database:
+    /// over restarts, until it is forgotten. Who is not declared under
+    /// `data.writers`, or writes tables that stay in the same transactions,
+    /// stands in the way of a switch. Needs no running `serve`.
+    Writers {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// Forget the writers of this `application_name` ('' for those that give
+        /// none): a session that does not come back. One that does is seen again.
+        #[arg(long, value_name = "APP")]
+        forget: Option<String>,
+    },
+    /// Compare both sides row by row, while they are in use.
+    ///
+    /// Prints the keys that differ, the first 1000 of them. Exit code 1 if there
+    /// is any.
+    Verify(ExtractionArgument),
+    /// Send a share of the clients' reads to the service.
+    ///
+    /// Sticky: raising the share only adds clients. Writes stay with the
+    /// owner, and a client that has just written reads from the owner until
+    /// the other side has its write. To raise a share the service has to be
+    /// healthy; it is asked once.
+    ///
+    /// Where both sides share the data (`mode: shared`), a share of the writes
+    /// can go to the service, too: `--writes`.
+    #[command(group = clap::ArgGroup::new("shares").required(true).multiple(true))]
+    Shift {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// The share of the reads, 0% to 100% in steps of 0.01%.
+        #[arg(long, value_name = "SHARE", group = "shares")]
+        reads: Option<String>,
+        /// The share of the writes, likewise.
+        #[arg(long, value_name = "SHARE", group = "shares")]
+        writes: Option<String>,
+        /// Shift more though the service does not say that it is healthy.
+        #[arg(long)]
+        unhealthy: bool,
+    },
+    /// Send all reads back to the monolith, while it owns the data.
+    ///
+    /// Where both sides share the data, the writes, too.
+    Withdraw(ExtractionArgument),
+    /// Hand the writes over to the service.
+    ///
+    /// Holds writes at the gateway for some milliseconds, fences the
+    /// monolith's tables, lets the service catch up, and opens it. Anything
+    /// that goes wrong before the commit point undoes it all, and the held
+    /// requests go to the monolith. Exit code 1 if it was aborted.
+    ///
+    /// Before that it is looked whether anything is in the way. All that is known
+    /// at once is told together; where that is nothing, it is waited for what takes
+    /// longer (streams, rows, a verify), and shown what that is.
+    ///
+    /// Where both sides share the data, sends all reads and writes to the
+    /// service; nothing is handed over.
+    Switch(Dangerous),
+    /// Hand the writes back to the monolith, with all that was written since.
+    ///
+    /// Refused where a table was rewritten or got other columns since both sides
+    /// were proven to agree: run `verify` then. The monolith has to be healthy: to
+    /// answer the plan's `health`, or within 2 s at all where it has none; it is
+    /// asked again for 10 s.
+    Rollback {
+        #[command(flatten)]
+        rollback: Dangerous,
+        /// Go back without that proof, when there is no time for it.
+        #[arg(long)]
+        unverified: bool,
+        /// Go back though the monolith does not say that it is healthy, as one
+        /// that is slow on its health path: it has only to take connections. No
+        /// write is lost either way.
+        #[arg(long)]
+        unhealthy: bool,
+    },
+    /// End an extraction that the monolith owns: nothing of Banyan's stays.
+    ///
+    /// Removes everything of Banyan's from both databases, and the rows it
+    /// copied from the service's tables. Shared data are not touched. Where the
+    /// service owned the data for a while, its rows stay, and
+    /// their tables are named.
+    Cancel {
+        #[command(flatten)]
+        which: Dangerous,
+        /// Empty the service's tables also where it owned the data for a while.
+        #[arg(long)]
+        empty: bool,
+    },
+    /// End an extraction that has switched: the service keeps it for good.
+    ///
+    /// Takes away the stream back, the slots, the monolith's fence and all else
+    /// of Banyan's in both databases, and prints the routes to write into the
+    /// plan instead of the extraction. From then on there is no rollback.
+    Finish(Dangerous),
+    /// Have an extraction that has begun move a table more.
+    ///
+    /// Write the table into the plan first. This looks whether it can be moved, and
+    /// lets it join; the next `banyan serve --take-over` copies it while the others
+    /// are followed, and until then a switch is refused. Only while the monolith
+    /// owns the extraction.
+    AddTable {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// Take that back, where no `serve` has gone by such a plan yet.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Have both databases refuse migrations of an extraction's tables for a while.
+    ///
+    /// For the time around a hand-over: a migration is refused with a reason,
+    /// instead of stopping a stream. Rows are written as before, and indexes,
+    /// comments and grants pass. Needs event triggers, which a superuser makes once
+    /// (`--sql`). It ends by itself.
+    Freeze {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// For how long from now, such as 30m or 2h.
+        #[arg(long = "for", value_name = "TIME", default_value = "1h",
+              value_parser = plan::duration)]
+        lasts: std::time::Duration,
+        /// End it now.
+        #[arg(long, conflicts_with = "lasts")]
+        off: bool,
+        /// Print what a superuser runs in each of the two databases, once.
+        #[arg(long, conflicts_with_all = ["lasts", "off"])]
+        sql: bool,
+    },
+    /// Try now what a stream or a step waits to try again.
+    ///
+    /// A stream that has failed is tried again by itself, after 30 seconds at
+    /// most. Once the cause is mended this spares the wait. Exit code 1 if it
+    /// fails again, with the reason.
+    Resume(ExtractionArgument),
+    /// Go on where a change stream has lost changes, as `status` then says.
+    ///
+    /// A slot was dropped, advanced or lost its log, a publication was edited, a
+    /// server was restored or promoted. Makes the other side's rows equal to the
+    /// owner's: what differs is changed in one transaction, what only that side
+    /// has is deleted. Then both streams go on. Where only the stream to the owner
+    /// has lost changes, no row is touched.
+    Recopy(Dangerous),
+    /// Let a running `serve` go by the plan as it now is.
+    ///
+    /// Routes, rollout, policies, limits, upstreams, listeners and their
+    /// certificates change between two requests, and none is lost. What moves
+    /// (tables, databases, bounds of a switch, what names a client) needs a
+    /// restart: then nothing is changed, and the exit code is 2. SIGHUP does the
+    /// same.
+    Reload,
+    /// List the gateway's routes, in the order in which they are tried.
+    ///
+    /// An exact host counts before `*.host` before none; then the path that
+    /// says more, from left to right: a segment spelled out before a {parameter}
+    /// before /*; then the route with methods; then the one with more headers.
+    Routes,
+    /// Say where a request would go now, and why. Sends nothing.
+    ///
+    /// Example: banyan explain GET /api/contracts/7 -H 'x-user-id: 42'
+    ///
+    /// Example: banyan explain POST /rpc --data '{"method": "contracts.list"}'
+    Explain {
+        /// Its method.
+        method: String,
+        /// Its path and query, or a whole URL.
+        url: String,
+        /// A header, as `name: value`; may be given several times.
+        #[arg(short = 'H', long = "header", value_name = "HEADER")]
+        headers: Vec<String>,
+        /// The client's address.
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<std::net::IpAddr>,
+        /// Its body, for paths that operations share.
+        #[arg(short = 'd', long, value_name = "BODY")]
+        data: Option<String>,
+    },
+    /// Show where the service answers otherwise than the monolith.
+    ///
+    /// The plan's `shadow` has a share of the reads asked of both sides. Shows
+    /// how many differ, in which fields, and examples, without their values
+    /// unless the plan says `show-values`.
+    Shadow(ExtractionArgument),
+    /// Print the JSON Schema of the plan file.
+    ///
+    /// `--reference` prints the same as a page to read.
+    Schema {
+        /// Every key in Markdown, as in docs/reference/plan.md.
+        #[arg(long)]
+        reference: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExtractionArgument {
+    /// Its name in the plan.
+    pub(super) extraction: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Dangerous {
+    #[command(flatten)]
+    pub(super) extraction: ExtractionArgument,
+    /// Do not ask.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
