@@ -56,8 +56,8 @@ pub trait Routes: Send + Sync {
     fn routes(&self) -> serde_json::Value;
     /// How both sides of an extraction are; `None`: it is not the plan's any more.
     fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus>;
-    /// Asks an extraction's service once whether it can work, within its bound; says
-    /// what is wrong.
+    /// Asks an extraction's service whether it can work; says what is wrong. It is not
+    /// unhealthy before as many checks in a row have failed as the plan's `fall`.
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String>;
     /// Earlier processes that still answer requests.
     fn predecessors(&self) -> Vec<Predecessor> {

@@ -26,7 +26,11 @@ async fn set() -> Result<(Stage, Plan, Web)> {
         .plan()?
         .set("CONTRACTS_URL", web.url())
         .set("CONTRACTS_DATABASE_URL", &stage.scene.monolith_database()?)
-        .replace("health: /health/ready", "health: /health")?
+        // On a loaded machine a monolith under load takes its time.
+        .replace(
+            "health: /health/ready",
+            "health: { path: /health, timeout: 10s }",
+        )?
         .replace_between(
             "    data:\n",
             "    rollout:",

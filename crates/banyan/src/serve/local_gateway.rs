@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 
 /// The longest that a report waits for held requests to be released.
 const RELEASE: Duration = Duration::from_millis(500);
@@ -28,6 +28,14 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// How often it is looked whether earlier processes serve.
 const PRESENCE_LOOK: Duration = Duration::from_millis(100);
+
+/// How often a service is asked before it is called unhealthy, where the plan does not
+/// say, and the most where it does: somebody waits for the answer.
+const HEALTH_TRIES: u32 = 3;
+const HEALTH_TRIES_MAX: u32 = 5;
+
+/// Between two such questions.
+const HEALTH_PAUSE: Duration = Duration::from_millis(500);
 
 /// Reads the plan again, as it was read at the start.
 pub(crate) type Reread = Box<dyn Fn() -> Result<Plan, String> + Send + Sync>;
@@ -201,8 +209,18 @@ impl Routes for LocalGateway {
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String> {
         let plan = self.reloading.current.get();
         let service = plan.service_of(plan.extractions.get(extraction)?);
-        let asked = gateway::check_health(service, &plan.gateway.host_addresses).await;
-        asked.err().map(|problem| problem.to_string())
+        let fall = service.health.as_ref().map(|health| health.fall);
+        let tries = fall.unwrap_or(HEALTH_TRIES).clamp(1, HEALTH_TRIES_MAX);
+        let mut tried = 1;
+        loop {
+            let asked = gateway::check_health(service, &plan.gateway.host_addresses).await;
+            let problem = asked.err()?;
+            if tried == tries {
+                return Some(format!("{problem} (asked {tries} times)"));
+            }
+            tried += 1;
+            sleep(HEALTH_PAUSE).await;
+        }
     }
 
     fn routes(&self) -> serde_json::Value {

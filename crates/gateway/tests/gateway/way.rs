@@ -58,7 +58,10 @@ async fn what_a_client_says_of_the_way_does_not_reach_an_upstream() {
             ask(&bed, "GET", path, &[one]).await;
         }
         for seen in bed.monolith.seen() {
-            let all = format!("{:?}", seen.headers);
+            // A random one may have any digits.
+            let mut said = seen.headers.clone();
+            said.remove("x-correlation-id");
+            let all = format!("{said:?}");
             for forged in ["evil", "10.9.9.9", "666", "https"] {
                 assert!(!all.contains(forged), "{all}");
             }
