@@ -68,7 +68,7 @@ pub(crate) fn parse(
     environment: Environment<'_>,
 ) -> Result<Kong, PlanError> {
     let tree: Located<Node> =
-        serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error))?;
+        serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error, text))?;
     let mut file = Map::of(tree, "the file")?;
     version(&mut file)?;
     for key in NO_EFFECT {

@@ -76,7 +76,7 @@ impl Plan {
     /// Parses a plan with all that it may take from its machine.
     pub fn parse_with(text: &str, context: &ParseContext<'_>) -> Result<Self, PlanError> {
         let file: PlanFile =
-            serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error))?;
+            serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error, text))?;
         resolve(file, context)
     }
 

@@ -14,7 +14,8 @@ pub struct PlanError {
 }
 
 impl PlanError {
-    pub(crate) fn syntax(error: &serde_saphyr::Error) -> Self {
+    /// What the parser says of `text`.
+    pub(crate) fn syntax(error: &serde_saphyr::Error, text: &str) -> Self {
         let position = error.location().map(|at| Position {
             line: at.line(),
             column: at.column(),
@@ -26,6 +27,10 @@ impl PlanError {
         if let Some((key, _)) = twice.and_then(|rest| rest.split_once(", set ")) {
             message = format!("`{key}` is written twice in one place");
             remedy = "Keep one of them: a table, for one, moves to one place";
+        }
+        // In `{ path: /x/{id} }` a brace opens a map of its own.
+        if position.is_some_and(|at| has_bare_braces(text, at.line)) {
+            remedy = "Put a path with braces in quotes: `path: \"/x/{id}\"`";
         }
         Self {
             file: None,
@@ -82,6 +87,17 @@ fn prefix(position: Option<Position>) -> String {
 
 fn suffix(remedy: Option<&str>) -> String {
     remedy.map_or_else(String::new, |text| format!(". {text}"))
+}
+
+/// Whether a line, counted from 1, has a path with braces that is in no quotes.
+fn has_bare_braces(text: &str, line: u64) -> bool {
+    let line = usize::try_from(line.saturating_sub(1)).ok();
+    let line = line.and_then(|line| text.lines().nth(line));
+    let mut values = line.unwrap_or_default().split("path:").skip(1);
+    values.any(|value| {
+        let value = value.split([',', ' ', '\t']).find(|part| !part.is_empty());
+        value.is_some_and(|value| !value.starts_with(['"', '\'']) && value.contains('{'))
+    })
 }
 
 /// The parser repeats the place in its message; we say it once, in front.

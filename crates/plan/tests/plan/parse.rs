@@ -50,6 +50,37 @@ fn a_good_plan_is_read() {
 }
 
 #[test]
+fn a_path_with_braces_wants_quotes_and_the_error_says_so() {
+    for bad in [
+        "[{ path: /api/contracts/{id} }]",
+        "[{ path: /api/contracts/{id}/lines, methods: [GET] }]",
+        "[{ path: /x }, { methods: [GET], path: /api/contracts/{id} }]",
+        "[{ path: {id} }]",
+        "\n      - { path: /api/contracts/{id} }",
+        "\n      - path: {id}",
+        "\n      - path: {id}/lines",
+    ] {
+        let text = GOOD.replace("[{ path: /api/contracts/*, methods: [get, POST] }]", bad);
+        let error = Plan::parse(&text, environment).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("Put a path with braces in quotes"),
+            "{bad}: {error}"
+        );
+    }
+    for good in [
+        "[{ path: \"/api/contracts/{id}\" }]",
+        "\n      - path: /api/contracts/{id}",
+    ] {
+        let text = GOOD.replace("[{ path: /api/contracts/*, methods: [get, POST] }]", good);
+        Plan::parse(&text, environment).unwrap();
+    }
+    let other = GOOD.replace("hold: 3s", "hold: {");
+    let error = Plan::parse(&other, environment).unwrap_err().to_string();
+    assert!(!error.contains("braces"), "{error}");
+}
+
+#[test]
 fn workers_are_as_many_as_processors_unless_the_plan_says() {
     let workers = |text: &str| {
         let context = ParseContext {
