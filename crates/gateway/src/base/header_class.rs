@@ -40,6 +40,8 @@ pub(crate) enum Forwarding {
     Proto,
     /// `X-Real-IP`.
     RealIp,
+    /// Another name of the client's address. The gateway does not write it itself.
+    Address,
     /// The rest, which the gateway does not write itself.
     Rest,
 }
@@ -58,27 +60,30 @@ impl HeaderClass {
             7 if is(b"upgrade") => Self::HopByHop,
             8 if is(b"x-scheme") => REST,
             9 if is(b"x-real-ip") => Self::Forwarding(Forwarding::RealIp),
-            9 if is(b"forwarded") || is(b"client-ip") => REST,
+            9 if is(b"forwarded") => REST,
+            9 if is(b"client-ip") => ADDRESS,
             10 if is(b"connection") || is(b"keep-alive") => Self::HopByHop,
-            11 if is(b"x-client-ip") || is(b"x-forwarded") || is(b"x-remote-ip") => REST,
+            11 if is(b"x-forwarded") => REST,
+            11 if is(b"x-client-ip") || is(b"x-remote-ip") => ADDRESS,
             12 if is(b"x-url-scheme") => REST,
-            13 if is(b"x-rewrite-url") || is(b"x-script-name") || is(b"x-remote-addr") => REST,
-            13 if is(b"forwarded-for") => REST,
+            13 if is(b"x-rewrite-url") || is(b"x-script-name") => REST,
+            13 if is(b"forwarded-for") || is(b"x-remote-addr") => ADDRESS,
             14 if is(b"content-length") => Self::Length,
-            14 if is(b"true-client-ip") || is(b"x-original-url") || is(b"x-original-uri") => REST,
+            14 if is(b"x-original-url") || is(b"x-original-uri") => REST,
+            14 if is(b"true-client-ip") => ADDRESS,
             15 if is(b"x-banyan-shadow") => Self::Shadow,
             15 if is(b"x-forwarded-for") => Self::Forwarding(Forwarding::For),
             15 if is(b"front-end-https") || is(b"x-original-host") => REST,
             16 if is(b"proxy-connection") => Self::HopByHop,
             16 if is(b"x-correlation-id") => Self::Correlation,
             16 if is(b"x-forwarded-host") => Self::Forwarding(Forwarding::Host),
-            16 if is(b"cf-connecting-ip") || is(b"fastly-client-ip") => REST,
-            16 if is(b"x-originating-ip") => REST,
+            16 if is(b"cf-connecting-ip") || is(b"fastly-client-ip") => ADDRESS,
+            16 if is(b"x-originating-ip") => ADDRESS,
             17 if is(b"transfer-encoding") => Self::HopByHop,
             17 if is(b"x-forwarded-proto") => Self::Forwarding(Forwarding::Proto),
             18 if is(b"proxy-authenticate") => Self::HopByHop,
             19 if is(b"proxy-authorization") => Self::HopByHop,
-            19 if is(b"x-cluster-client-ip") => REST,
+            19 if is(b"x-cluster-client-ip") => ADDRESS,
             12.. => Self::by_prefix(name),
             _ => Self::Other,
         }
@@ -101,6 +106,7 @@ impl HeaderClass {
 }
 
 const REST: HeaderClass = HeaderClass::Forwarding(Forwarding::Rest);
+const ADDRESS: HeaderClass = HeaderClass::Forwarding(Forwarding::Address);
 
 /// What a name of any spelling comes to at upstreams that fold names.
 pub(crate) fn folded_class(name: &[u8]) -> HeaderClass {
@@ -163,6 +169,7 @@ mod tests {
             ("x-forwarded-prefix", REST),
             ("x-forwarded-anything-that-one-may-make-up-tomorrow", REST),
             ("forwarded", REST),
+            ("x-cluster-client-ip", ADDRESS),
             ("x-real-ip", HeaderClass::Forwarding(Forwarding::RealIp)),
         ] {
             assert_eq!(of(name), class, "{name}");

@@ -31,7 +31,7 @@ impl PresentHeaders {
             HeaderClass::Forwarding(Forwarding::Host) => Self::FORWARDED_HOST,
             HeaderClass::Forwarding(Forwarding::Proto) => Self::FORWARDED_PROTO,
             HeaderClass::Forwarding(Forwarding::RealIp) => Self::REAL_IP,
-            HeaderClass::Forwarding(Forwarding::Rest) => Self::FORWARDED_REST,
+            HeaderClass::Forwarding(Forwarding::Address | Forwarding::Rest) => Self::FORWARDED_REST,
             HeaderClass::Length | HeaderClass::Reserved | HeaderClass::Other => 0,
         };
         Self(headers.keys().fold(0, |seen, name| seen | kind(name)))

@@ -85,8 +85,12 @@ pub(super) fn tell(
 
 /// Removes what the gateway does not write itself. Seldom is there any.
 fn remove_rest(headers: &mut HeaderMap) {
-    let rest = HeaderClass::Forwarding(Forwarding::Rest);
-    let is_rest = |name: &&HeaderName| HeaderClass::of(name.as_str().as_bytes()) == rest;
+    let is_rest = |name: &&HeaderName| {
+        matches!(
+            HeaderClass::of(name.as_str().as_bytes()),
+            HeaderClass::Forwarding(Forwarding::Address | Forwarding::Rest)
+        )
+    };
     let names: Vec<HeaderName> = headers.keys().filter(is_rest).cloned().collect();
     for name in names {
         headers.remove(name);

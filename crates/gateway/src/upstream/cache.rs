@@ -6,7 +6,7 @@
 //! client, never in it: where it gets too large, it is dropped.
 
 use crate::base::{
-    headers::{FORWARDED_HOST, FORWARDED_PROTO},
+    header_class::{Forwarding, HeaderClass},
     hop_by_hop,
 };
 use bytes::{Bytes, BytesMut};
@@ -49,15 +49,16 @@ const CREDENTIALS: [HeaderName; 4] = [
 /// Answers may differ by these, and each is kept.
 const CHOSEN: [HeaderName; 2] = [header::ACCEPT, header::ACCEPT_ENCODING];
 
-/// Upstreams build links from these, and a proxy in front may let its clients say any
-/// value in them: an answer made so must not be served to other clients (cache
-/// poisoning).
-const ADDRESSED: [HeaderName; 4] = [
-    FORWARDED_HOST,
-    FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-];
+/// Whether upstreams build links or choose pages by what a proxy in front says under
+/// this name, which may let its clients say any value: an answer made so must not be
+/// served to other clients (cache poisoning). The client's address alone is none of it.
+fn is_addressing(name: &HeaderName) -> bool {
+    let class = HeaderClass::of(name.as_str().as_bytes());
+    matches!(
+        class,
+        HeaderClass::Forwarding(Forwarding::Host | Forwarding::Proto | Forwarding::Rest)
+    )
+}
 
 /// The answers kept of one upstream.
 #[derive(Debug)]
@@ -93,7 +94,6 @@ impl Weighter<Box<[u8]>, Arc<Kept>> for Size {
 #[derive(Debug)]
 pub(crate) struct Key {
     text: Box<[u8]>,
-    /// Whether the request said who the client is.
     /// Whether the answer may be for one client only.
     pub(crate) is_personal: bool,
 }
@@ -158,13 +158,19 @@ impl Cache {
         add(parts.uri.path().as_bytes());
         add(parts.uri.query().unwrap_or_default().as_bytes());
         add(client.unwrap_or_default());
-        for name in CHOSEN.iter().chain(&ADDRESSED) {
-            let values: Vec<&[u8]> = headers
-                .get_all(name)
-                .iter()
-                .map(HeaderValue::as_bytes)
-                .collect();
-            add(&values.join(&b","[..]));
+        let values = |name| {
+            let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+            values.collect::<Vec<_>>().join(&b","[..])
+        };
+        for name in &CHOSEN {
+            add(&values(name));
+        }
+        let addressing = headers.keys().filter(|name| is_addressing(name));
+        let mut addressing: Vec<&HeaderName> = addressing.collect();
+        addressing.sort_unstable_by_key(|name| name.as_str());
+        for name in addressing {
+            add(name.as_str().as_bytes());
+            add(&values(name));
         }
         Some(Key {
             text: text.into_boxed_slice(),
@@ -355,10 +361,18 @@ mod tests {
             key("GET", "/a?b", b"", &[("host", "other")]),
             key("GET", "/a?b", b"", &[("x-forwarded-host", "other")]),
             key("GET", "/a?b", b"", &[("x-forwarded-proto", "https")]),
+            key("GET", "/a?b", b"", &[("x-forwarded-scheme", "https")]),
+            key("GET", "/a?b", b"", &[("x-rewrite-url", "/c")]),
+            key("GET", "/a?b", b"", &[("forwarded", "host=other")]),
         ] {
             assert!(other.is_some());
             assert_ne!(other, plain);
         }
+        let address = [("x-forwarded-for", "10.1.1.1"), ("x-real-ip", "10.1.1.1")];
+        assert_eq!(plain, key("GET", "/a?b", b"", &address));
+        let (one, other) = (("x-forwarded-port", "1"), ("x-forwarded-prefix", "/1"));
+        let way = |pairs: &[_]| key("GET", "/a?b", b"", pairs);
+        assert_eq!(way(&[one, other]), way(&[other, one]));
         assert_eq!(key("HEAD", "/a?b", b"", &[]), None);
         assert_eq!(key("GET", "/a?b", b"", &[("range", "bytes=0-1")]), None);
         assert_eq!(

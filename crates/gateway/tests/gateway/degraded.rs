@@ -87,6 +87,8 @@ async fn what_a_client_says_of_hosts_and_schemes_becomes_nobody_elses_answer() {
         ("/host", "x-forwarded-host", "evil.example"),
         ("/scheme", "x-forwarded-proto", "https"),
         ("/prefix", "x-forwarded-prefix", "/evil"),
+        ("/other-scheme", "x-forwarded-scheme", "https"),
+        ("/path", "x-rewrite-url", "/evil"),
     ];
     bed.monolith
         .behave(|_| async { text(200, "made of what was forged") });
