@@ -3,6 +3,7 @@
 use super::{bad_operation::BadOperation, denial::Denial, target::BadTarget};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use std::time::Duration;
 
 /// Why a request gets an answer of the gateway's own.
 ///
@@ -123,6 +124,18 @@ impl Refusal {
             Self::Slow => "slow",
             Self::BreakerOpen { .. } => "breaker-open",
         }
+    }
+
+    /// An upstream is left alone for so long.
+    pub(crate) fn breaker_open(after: Duration) -> Self {
+        let seconds = after.as_secs_f64().ceil().max(1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least 1, and `as` ends at the type's bounds"
+        )]
+        let after = seconds as u16;
+        Self::BreakerOpen { after }
     }
 
     /// Whether the side itself failed, rather than the gateway refused.

@@ -88,7 +88,7 @@ pub(crate) async fn forward(
     };
     let mut permit = match local.pass(begun.into_std()) {
         Ok(permit) => permit,
-        Err(after) => return Err(Failure::NotSent(breaker_open(after))),
+        Err(after) => return Err(Failure::NotSent(Refusal::breaker_open(after))),
     };
     let progress = request.body().progress();
     let place = Cell::new(0);
@@ -108,12 +108,8 @@ pub(crate) async fn forward(
     }
     let ended = ended.unwrap_or(Err(Failure::Sent(Refusal::Slow)));
     if let Some(permit) = permit {
-        let breaker = upstream.breaker.as_ref();
         match &ended {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                permit.end(breaker.is_some_and(|breaker| breaker.is_failure(status)));
-            }
+            Ok(response) => permit.end(local.is_failure(response.status())),
             Err(failure) if failure.refusal().is_the_upstreams() => permit.end(true),
             // The client's doing: it says nothing about the upstream.
             Err(_) => drop(permit),
@@ -139,17 +135,6 @@ pub(crate) async fn beside(
     };
     let asked = try_once(local, chosen, request, trying);
     asked.await.map_err(|missed| missed.refusal)
-}
-
-fn breaker_open(after: Duration) -> Refusal {
-    let seconds = after.as_secs_f64().ceil().max(1.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at least 1, and `as` ends at the type's bounds"
-    )]
-    let after = seconds as u16;
-    Refusal::BreakerOpen { after }
 }
 
 /// Tries an instance, and others where that is allowed.

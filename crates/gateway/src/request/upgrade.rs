@@ -32,7 +32,7 @@ use crate::{
     transport::socket::Wire,
     upstream::{
         balance::Tried, body_timeout::BodyTimeout, failure::Failure, http1::UpstreamConnection,
-        own_connections::Return, response_body::ResponseBody,
+        local::Local, own_connections::Return, response_body::ResponseBody,
     },
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
@@ -97,9 +97,26 @@ pub(crate) async fn upgrade(
         Err(refusal) => return Outcome::refused(refusal),
     };
     write_upgrade(&mut parts.headers, protocol.clone());
-    let timeouts = timeouts(worker, places).over(worker.config.upstreams.get(upstream).timeouts);
-    let answer = exchange(worker, upstream, timeouts, parts);
-    let answer = match timeout(timeouts.first_byte, answer).await.ok() {
+    let local = worker.upstreams.get(upstream);
+    let timeouts = timeouts(worker, places).over(local.upstream.timeouts);
+    let permit = match local.pass(std::time::Instant::now()) {
+        Ok(permit) => permit,
+        Err(after) => return Outcome::at(side, Err(Refusal::breaker_open(after))),
+    };
+    let answer = timeout(
+        timeouts.first_byte,
+        exchange(worker, local, timeouts, parts),
+    )
+    .await;
+    if let Some(permit) = permit {
+        // How long the tunnel then lasts says nothing about the upstream.
+        permit.end(match &answer {
+            Ok(Ok(UpgradeAnswer::Switched(..))) => false,
+            Ok(Ok(UpgradeAnswer::Declined(response))) => local.is_failure(response.status()),
+            Ok(Err(_)) | Err(_) => true,
+        });
+    }
+    let answer = match answer.ok() {
         None => Err(Refusal::Slow),
         Some(Err(failure)) => Err(failure.refusal()),
         Some(Ok(UpgradeAnswer::Declined(response))) => Ok(response),
@@ -176,11 +193,10 @@ enum UpgradeAnswer {
 /// Sends the request over a connection of its own, once.
 async fn exchange(
     worker: &Worker,
-    upstream: UpstreamIndex,
+    local: &Local,
     timeouts: Timeouts,
     parts: &mut Parts,
 ) -> Result<UpgradeAnswer, Failure> {
-    let local = worker.upstreams.get(upstream);
     let upstream = &local.upstream;
     let chosen = local.choose(&worker.upstreams.random, Tried::default());
     let instance = &upstream.instances[chosen];

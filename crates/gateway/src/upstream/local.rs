@@ -12,6 +12,7 @@ use super::{
     upstreams::{Upstream, Upstreams},
 };
 use crate::base::{index::UpstreamIndex, random::Random};
+use http::StatusCode;
 use std::{
     cell::RefCell,
     rc::Rc,
@@ -55,6 +56,12 @@ impl Local {
         breaker
             .map(|breaker| breaker.pass(&self.unreported, begun))
             .transpose()
+    }
+
+    /// Whether an answer with this status counts as failed for the breaker.
+    pub(crate) fn is_failure(&self, status: StatusCode) -> bool {
+        let breaker = self.upstream.breaker.as_ref();
+        breaker.is_some_and(|breaker| breaker.is_failure(status.as_u16()))
     }
 
     /// Chooses an instance; its place in the upstream.

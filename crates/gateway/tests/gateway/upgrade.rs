@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use futures_util::{SinkExt, StreamExt};
-use gateway::Gateway;
+use gateway::{BreakerState, Gateway};
 use protocol::Epoch;
 use std::sync::Arc;
 use std::{
@@ -265,4 +265,32 @@ async fn upgrades_that_are_declined_or_wrong() {
             client.read
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upgrades_ask_the_breaker_and_count_for_it() {
+    let bed = Bed::shaped_and_settled("breaker: { volume: 4, open: 1h }", "", "").await;
+    let breaker = || {
+        let upstreams = bed.gateway.upstreams();
+        let monolith = upstreams.into_iter().find(|one| one.name == "monolith");
+        monolith.unwrap().breaker.unwrap()
+    };
+    let ask = async || {
+        let mut client = Raw::connect(bed.gateway.local_addr()).await;
+        client.write(ASKING).await;
+        client.until("}").await;
+        client.read
+    };
+    bed.monolith
+        .behave(|_| async { text(503, "{\"from\":\"monolith\"}") });
+    for _ in 0..4 {
+        let declined = ask().await;
+        assert!(declined.contains("from"), "{declined}");
+    }
+    until("they open it", || breaker() == BreakerState::Open).await;
+    let asked = bed.monolith.count();
+    let refused = ask().await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("breaker-open"), "{refused}");
+    assert_eq!(bed.monolith.count(), asked);
 }
