@@ -217,7 +217,11 @@ async fn try_once(
         // Its future is large.
         return Box::pin(multiplexed(local, chosen, request, trying)).await;
     }
-    let own = trying.own.and_then(|own| own.take(&local.pool, chosen));
+    let own = match (trying.own, sends) {
+        (None, _) => None,
+        (Some(own), Sends::Again) => own.take(&local.pool, chosen),
+        (Some(own), Sends::Once) => own.take_fresh(&local.pool, chosen).await,
+    };
     let is_own = own.is_some();
     let kept = match sends {
         _ if is_own => own,

@@ -42,6 +42,22 @@ impl OwnConnections {
         })
     }
 
+    /// The same for a request that must not be repeated: the operating system is asked
+    /// first whether the upstream has closed it, as in [`Pool::take_fresh`].
+    pub(crate) async fn take_fresh(
+        &self,
+        pool: &Rc<Pool>,
+        instance: usize,
+    ) -> Option<UpstreamConnection> {
+        loop {
+            let mut connection = self.take(pool, instance)?;
+            tokio::task::yield_now().await;
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+    }
+
     fn give_back(&self, pool: Rc<Pool>, mut connection: UpstreamConnection) {
         let Some(instance) = connection.end() else {
             return;

@@ -55,7 +55,8 @@ async fn converse(mut stream: TcpStream) {
                 format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{name}")
             }
         };
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        let said = stream.write_all(answer.as_bytes()).await;
+        if said.is_err() || head.starts_with("GET /last") {
             return;
         }
     }
@@ -115,4 +116,28 @@ async fn a_token_without_being_asked_for_counts_too() {
     assert_eq!(ask(&mut alice, "/x", Some("alice")).await, "alice");
     assert_eq!(ask(&mut bob, "/open", None).await, "nobody");
     assert_eq!(ask(&mut alice, "/open", None).await, "alice");
+}
+
+#[tokio::test]
+async fn a_write_finds_out_first_whether_its_own_connection_was_closed() {
+    let (upstream, connections) = server().await;
+    let knobs = Knobs {
+        workers: 1,
+        ..Knobs::default()
+    };
+    let gateway = between(knobs, upstream, upstream);
+    let mut alice = Client::connect(gateway.local_addr()).await;
+    for path in ["/x", "/api/contracts"] {
+        for _ in 0..20 {
+            assert_eq!(ask(&mut alice, "/x", Some("alice")).await, "alice");
+            assert_eq!(ask(&mut alice, "/last", None).await, "alice");
+            // Closed by now, or in this very moment.
+            let mut write = build("POST", path, None, "");
+            let token = "NTLM alice".parse().unwrap();
+            write.headers_mut().insert("authorization", token);
+            let answer = alice.request(write).await.unwrap();
+            assert_eq!((answer.status, answer.body.as_str()), (200, "alice"));
+        }
+    }
+    assert!(connections.load(Ordering::SeqCst) > 40);
 }
