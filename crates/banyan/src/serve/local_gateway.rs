@@ -211,14 +211,14 @@ impl Routes for LocalGateway {
         let service = plan.service_of(plan.extractions.get(extraction)?);
         let fall = service.health.as_ref().map(|health| health.fall);
         let tries = fall.unwrap_or(HEALTH_TRIES).clamp(1, HEALTH_TRIES_MAX);
-        let mut tried = 1;
+        let mut count = 1;
         loop {
             let asked = gateway::check_health(service, &plan.gateway.host_addresses).await;
             let problem = asked.err()?;
-            if tried == tries {
+            if count == tries {
                 return Some(format!("{problem} (asked {tries} times)"));
             }
-            tried += 1;
+            count += 1;
             sleep(HEALTH_PAUSE).await;
         }
     }
