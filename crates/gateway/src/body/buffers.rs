@@ -3,7 +3,8 @@
 //!
 //! Whoever sends the beginning of a body fast and then next to nothing would take up
 //! the room of all others. So where there is none left, the slowest of those that have
-//! been sending for [`EVICTABLE_AFTER`] is given up.
+//! been sending for [`EVICTABLE_AFTER`] is given up: by what came of late, since one that
+//! stalls after a burst is fast on average, and one that goes on slowly is not.
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,6 +17,9 @@ use tokio::time::Instant;
 
 /// Nobody is called slow sooner: bodies in memory are small, and come in far less.
 const EVICTABLE_AFTER: Duration = Duration::from_secs(5);
+
+/// What came so long ago counts half.
+const HALF_LIFE: Duration = Duration::from_secs(2);
 
 /// How much of the bodies of one worker's requests may be in memory.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct Reserved {
 struct Arrival {
     bytes: Cell<usize>,
     since: Instant,
+    /// The bytes that came of late, as it was then.
+    recent: Cell<(f64, Instant)>,
     /// Its place among those that arrive.
     place: Cell<Option<u64>>,
     is_evicted: Cell<bool>,
@@ -54,11 +60,13 @@ impl Buffers {
     }
 
     pub(super) fn reserve(self: &Rc<Self>) -> Reserved {
+        let now = Instant::now();
         Reserved {
             buffers: Rc::clone(self),
             arrival: Rc::new(Arrival {
                 bytes: Cell::new(0),
-                since: Instant::now(),
+                since: now,
+                recent: Cell::new((0.0, now)),
                 place: Cell::new(None),
                 is_evicted: Cell::new(false),
                 waker: RefCell::default(),
@@ -90,7 +98,7 @@ impl Buffers {
         let slowest = {
             let arriving = self.arriving.borrow();
             let slow = arriving.values().filter(is_slow);
-            slow.min_by_key(|arrival| arrival.bytes_per_second(now))
+            slow.min_by(|one, other| one.recently(now).total_cmp(&other.recently(now)))
                 .cloned()
         };
         let Some(slowest) = slowest else {
@@ -111,10 +119,19 @@ impl Buffers {
 }
 
 impl Arrival {
-    fn bytes_per_second(&self, now: Instant) -> u64 {
-        let millis = now.saturating_duration_since(self.since).as_millis().max(1);
-        let rate = self.bytes.get() as u128 * 1000 / millis;
-        u64::try_from(rate).unwrap_or(u64::MAX)
+    /// The bytes that came of late, of longer ago fewer.
+    fn recently(&self, now: Instant) -> f64 {
+        let (bytes, then) = self.recent.get();
+        let age = now.saturating_duration_since(then);
+        bytes * (-age.div_duration_f64(HALF_LIFE)).exp2()
+    }
+
+    fn came(&self, bytes: usize) {
+        let now = Instant::now();
+        #[expect(clippy::cast_precision_loss, reason = "of a part, and only compared")]
+        let recent = self.recently(now) + bytes as f64;
+        self.recent.set((recent, now));
+        self.bytes.set(self.bytes.get() + bytes);
     }
 }
 
@@ -126,7 +143,7 @@ impl Reserved {
                 return false;
             }
         }
-        self.arrival.bytes.set(self.arrival.bytes.get() + bytes);
+        self.arrival.came(bytes);
         true
     }
 
@@ -197,5 +214,23 @@ mod tests {
         drop((whole, new));
         assert_eq!(buffers.free.get(), 100);
         assert!(buffers.arriving.borrow().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stalls_after_a_burst_goes_before_one_that_goes_on() {
+        let buffers = Buffers::new(100_000);
+        let waker = Waker::noop();
+        let [stalled, honest] = [80_000, 1].map(|bytes| {
+            let reserved = buffers.reserve();
+            assert!(reserved.grow(bytes));
+            assert!(!reserved.is_evicted(waker));
+            reserved
+        });
+        for _ in 0..15 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(honest.grow(1000));
+        }
+        assert!(buffers.reserve().grow(10_000));
+        assert!(stalled.is_evicted(waker) && !honest.is_evicted(waker));
     }
 }
