@@ -9,6 +9,7 @@ mod pace;
 mod progress;
 pub(crate) mod request;
 pub(crate) mod spool;
+pub(crate) mod spool_usage;
 pub(crate) mod trailers;
 
 pub(crate) use buffers::{Buffers, Reserved};
@@ -18,4 +19,5 @@ pub(crate) use keeping::Keeping;
 pub(crate) use progress::Progress;
 pub(crate) use request::{Conversing, Expecting, RequestBody, Whole};
 pub(crate) use spool::Spool;
+pub(crate) use spool_usage::SpoolUsage;
 pub(crate) use trailers::RequestTrailers;

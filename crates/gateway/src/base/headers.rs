@@ -1,7 +1,7 @@
 //! Names of headers, and what is read of a head.
 
 use http::{HeaderMap, HeaderName, header};
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -25,6 +25,11 @@ pub(crate) fn host(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     } else {
         Cow::Borrowed(host)
     })
+}
+
+/// The client's address, as upstreams are told it.
+pub(crate) fn client_address(headers: &HeaderMap) -> Option<IpAddr> {
+    headers.get(REAL_IP)?.to_str().ok()?.parse().ok()
 }
 
 /// Tells upstreams that the answer is only compared. Removed from what clients send.

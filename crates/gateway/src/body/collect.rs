@@ -14,7 +14,7 @@ use http::request::Parts;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use plan::ClientLimits;
-use std::{future::poll_fn, pin::Pin, rc::Rc, sync::Arc, task::Poll};
+use std::{future::poll_fn, net::IpAddr, pin::Pin, rc::Rc, sync::Arc, task::Poll};
 use tokio::time::Instant;
 
 /// Reads the body of a refused request, within bounds; not where the client
@@ -91,10 +91,11 @@ impl Begun {
     }
 
     /// Reads the rest of it, too, and keeps all of it in a file. Trailers are
-    /// dropped: the body will have a length.
+    /// dropped: the body will have a length. `client` sends it, as far as that is known.
     pub(crate) async fn spool(
         self,
         intake: Intake<'_>,
+        client: Option<IpAddr>,
     ) -> Result<(RequestBody, Reserved), Refusal> {
         let Self {
             first,
@@ -102,7 +103,7 @@ impl Begun {
             reserved,
             mut pace,
         } = self;
-        let mut spooling = Spooling::begin(intake.spool).await?;
+        let mut spooling = Spooling::begin(intake.spool, client).await?;
         let mut length = first.len() as u64;
         spooling.append(first).await?;
         reserved.give_back();
@@ -117,7 +118,7 @@ impl Begun {
             }
         }
         reserved.arrived();
-        let body = RequestBody::Spooled(Box::new(spooling.end()));
+        let body = RequestBody::Spooled(Box::new(spooling.end().await?));
         Ok((body, reserved))
     }
 }

@@ -6,7 +6,7 @@
 
 use super::resend::Sends;
 use crate::{
-    base::refusal::Refusal,
+    base::{headers::client_address, refusal::Refusal},
     body::{
         BODY_BYTES_MAX, Collected, Conversing, Inbound, Intake, RequestBody, Reserved, Whole,
         collect,
@@ -130,7 +130,10 @@ impl Repeatable {
             Collected::Large(begun) | Collected::Crowded(begun) if has_length => {
                 begun.stream(&intake.client)
             }
-            Collected::Large(begun) | Collected::Crowded(begun) => begun.spool(intake).await?,
+            Collected::Large(begun) | Collected::Crowded(begun) => {
+                let client = client_address(&parts.headers);
+                begun.spool(intake, client).await?
+            }
         };
         Ok(Self {
             sends: Sends::of(may_repeat, body.is_whole()),

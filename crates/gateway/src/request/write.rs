@@ -25,6 +25,7 @@ use super::{
 use crate::{
     base::{
         deadline::timeout,
+        headers::client_address,
         index::{ExtractionIndex, RouteIndex, UpstreamIndex},
         refusal::Refusal,
     },
@@ -353,7 +354,7 @@ async fn prepare(
         buffering::is_due(worker, chosen.buffers, &sides, &parts.headers)
     };
     let (body, reserved) = if is_kept {
-        begun.spool(intake).await?
+        begun.spool(intake, client_address(&parts.headers)).await?
     } else if is_crowded {
         return Err(Refusal::BuffersFull);
     } else {

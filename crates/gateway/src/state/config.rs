@@ -54,7 +54,7 @@ impl Config {
             features: AllFeatures::new(plan),
             upstreams,
             settings: plan.gateway.clone(),
-            spool: Spool::new(&plan.gateway.buffering, &state.metrics.spooled_bytes),
+            spool: Spool::new(&plan.gateway.buffering, &state.spool_usage),
             http1_policy: http1_validator::Policy::new(
                 &plan.gateway.client,
                 state.metrics.clone().counts_malformed(),

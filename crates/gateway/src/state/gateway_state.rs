@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Positions,
     base::index::ExtractionIndex,
+    body::SpoolUsage,
     observe::{Observatory, metrics::Metrics},
     routing::{
         decision::Lease,
@@ -42,6 +43,7 @@ pub(crate) struct GatewayState {
     pub(crate) metrics: Metrics,
     pub(crate) shadows: Shadows,
     pub(crate) observatory: Observatory,
+    pub(crate) spool_usage: SpoolUsage,
     extractions: Vec<ExtractionState>,
     publishing: Mutex<()>,
     started: Instant,
@@ -74,6 +76,7 @@ impl GatewayState {
             extractions: plan.extractions.values().map(extraction).collect(),
             snapshot: ArcSwap::from_pointee(Snapshot::empty(plan.extractions.len())),
             positions,
+            spool_usage: SpoolUsage::new(&metrics.spooled_bytes),
             metrics,
             shadows: Shadows::new(),
             observatory,

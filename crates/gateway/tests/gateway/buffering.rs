@@ -190,6 +190,36 @@ async fn files_have_no_names_and_a_bound() {
     assert!(is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_gets_a_share_of_the_room_only() {
+    let bed = bed("buffering: { bytes: 64MiB, client-bytes: 4MiB }\n  trusted: [127.0.0.1]").await;
+    let body = numbered(LARGE_BYTES);
+    let of = |client: &str| {
+        let whole = String::from_utf8(upload("/x", &body, 60_000)).unwrap();
+        whole.replacen(
+            "host: a\r\n",
+            &format!("host: a\r\nx-forwarded-for: {client}\r\n"),
+            1,
+        )
+    };
+    let slow = of("10.1.1.1");
+    let (begin, end) = slow.split_at(slow.len() - 5);
+    let mut first = Raw::connect(bed.gateway.local_addr()).await;
+    first.write(begin).await;
+    until_spooled(&bed, LARGE_BYTES).await;
+    let again = bed.send([slow.as_bytes()]).await;
+    assert_problem(&again, 503, "buffers-full");
+    let other = bed.send([of("10.1.1.2").as_bytes()]).await;
+    assert_eq!(statuses(&other), [200]);
+    let larger = upload("/x", &numbered(5 << 20), 60_000);
+    assert_problem(&bed.send([&larger[..]]).await, 413, "body-too-large");
+    bed.upstream.take();
+    first.write(end).await;
+    first.until("fine").await;
+    assert_has_length(&bed.upstream.requests()[0], &body);
+    until_spooled(&bed, 0).await;
+}
+
 async fn until_spooled(bed: &RawBed, bytes: usize) {
     let line = format!("banyan_spooled_bytes {bytes}\n");
     until(&line, || bed.metrics().contains(&line)).await;
@@ -197,7 +227,7 @@ async fn until_spooled(bed: &RawBed, bytes: usize) {
 
 fn keeping(directory: &Path, bytes: &str) -> String {
     let directory = directory.display();
-    format!("buffering: {{ directory: \"{directory}\", bytes: {bytes} }}")
+    format!("buffering: {{ directory: \"{directory}\", bytes: {bytes}, client-bytes: {bytes} }}")
 }
 
 #[track_caller]

@@ -515,14 +515,22 @@ fn bodies_without_a_length_are_kept_unless_a_route_says_otherwise() {
     assert_eq!(routes(&plan), [true, true]);
     assert_eq!(plan.gateway.buffering.directory, None);
     assert_eq!(plan.gateway.buffering.bytes.0, 1 << 30);
+    assert_eq!(plan.gateway.buffering.client_bytes.0, 1 << 29);
     let plan = read(
-        "  buffering: { directory: /var/tmp, bytes: 5MiB }\n  routes: { x: { to: monolith, path: /x, buffering: off } }\n",
+        "  buffering: { directory: /var/tmp, bytes: 5MiB, client-bytes: 2MiB }\n  routes: { x: { to: monolith, path: /x, buffering: off } }\n",
         "{ path: /c/*, buffering: off }",
     )
     .unwrap();
     assert_eq!(routes(&plan), [false]);
     assert!(!plan.gateway.routes[0].route.buffers);
     assert_eq!(plan.gateway.buffering.bytes.0, 5 << 20);
+    assert_eq!(plan.gateway.buffering.client_bytes.0, 2 << 20);
+    let wrong = read(
+        "  buffering: { bytes: 5MiB, client-bytes: 6MiB }\n",
+        "{ path: /c/* }",
+    );
+    let wrong = wrong.unwrap_err().to_string();
+    assert!(wrong.contains("Raise `bytes`"), "{wrong}");
     let wrong = read("", "{ path: /c/*, buffering: maybe }").unwrap_err();
     assert!(
         wrong.to_string().contains("neither `on` nor `off`"),
