@@ -1,19 +1,18 @@
 //! nginx and haproxy in front of a recording upstream, where they are
 //! installed.
 
-use crate::support::*;
+use crate::{skip::skip, upstream::DEADLINE};
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
-use tokio::net::TcpStream;
 
 /// A proxy of somebody else; ends when it is dropped.
 pub struct Peer {
-    pub name: &'static str,
     pub address: SocketAddr,
     child: Child,
     directory: PathBuf,
@@ -29,7 +28,7 @@ impl Drop for Peer {
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
@@ -70,7 +69,7 @@ fn haproxy(upstream: SocketAddr, port: u16) -> String {
 
 impl Peer {
     /// `None` and a line that says so, where it is not installed.
-    pub async fn start(name: &'static str, upstream: SocketAddr) -> Option<Self> {
+    pub fn start(name: &'static str, upstream: SocketAddr) -> Option<Self> {
         let Some(program) = find(name) else {
             skip(&format!("{name} is not installed; `./x` installs it"));
             return None;
@@ -95,15 +94,14 @@ impl Peer {
             .spawn()
             .unwrap();
         let peer = Self {
-            name,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             child,
             directory,
         };
         let end = Instant::now() + DEADLINE;
-        while TcpStream::connect(peer.address).await.is_err() {
+        while TcpStream::connect(peer.address).is_err() {
             assert!(Instant::now() < end, "{name} did not start");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            thread::sleep(Duration::from_millis(10));
         }
         Some(peer)
     }
