@@ -175,6 +175,10 @@ fn translate(parts: &mut Parts, headers_max: usize) -> Result<(), Refusal> {
     }
     let path = parts.uri.path_and_query().cloned();
     let path = path.ok_or(Refusal::BadHead("there is no path"))?;
+    // What is matched would be `/`, what is sent `?x`.
+    if path.as_str().starts_with('?') {
+        return Err(Refusal::BadHead("the path does not start with /"));
+    }
     parts.uri = Uri::from(path);
     join_cookies(&mut parts.headers);
     // As over HTTP/1, where browsers do not split their cookies.

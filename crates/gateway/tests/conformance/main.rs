@@ -14,6 +14,7 @@ mod bed;
 mod client;
 mod differential;
 mod doc;
+mod frames;
 mod message;
 mod peers;
 mod reply;
@@ -22,6 +23,7 @@ mod row;
 mod rows;
 #[path = "../gateway/support/skip.rs"]
 mod skip;
+mod stream;
 mod table;
 mod text;
 mod upstream;

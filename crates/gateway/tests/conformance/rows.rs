@@ -39,6 +39,7 @@ mod host;
 mod length;
 mod methods;
 mod request_line;
+mod streams;
 mod target;
 mod trailers;
 mod upgrade;
@@ -47,6 +48,7 @@ mod versions;
 use crate::row::Row;
 
 pub use answers::{REPLIES, TO_HEAD as REPLIES_TO_HEAD};
+pub use streams::STREAMS;
 
 /// All rows, by what they are about.
 pub const ALL: &[(&str, &[Row])] = &[
