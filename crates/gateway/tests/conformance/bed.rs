@@ -9,6 +9,7 @@ use protocol::{
 };
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,10 +44,17 @@ pub struct Bed {
 impl Bed {
     pub fn start() -> Self {
         let upstream = Upstream::start();
-        let url = format!("http://{}", upstream.address);
-        let text = format!(
-            r#"
-monolith: {{ url: "{url}", database: "postgres://u:p@127.0.0.1:1/m" }}
+        let gateway = before(upstream.address, "");
+        Self { gateway, upstream }
+    }
+}
+
+/// A gateway whose sides are this upstream, with these settings.
+pub fn before(upstream: SocketAddr, settings: &str) -> Gateway {
+    let url = format!("http://{upstream}");
+    let text = format!(
+        r#"
+monolith: {{ url: "{url}", {settings} database: "postgres://u:p@127.0.0.1:1/m" }}
 services:
   items: {{ url: "{url}", database: "postgres://u:p@127.0.0.1:1/s" }}
 gateway: {{ listen: "127.0.0.1:0", workers: 1 }}
@@ -57,19 +65,18 @@ extractions:
     data: {{ mode: replicate, schema: s, tables: {{ public.t: {{}} }} }}
     rollout: {{ key: {{ header: x-user-id }} }}
 "#
-        );
-        let plan = Plan::parse(&text, |_| None).unwrap();
-        let gateway = Gateway::start(&plan, Arc::new(Applied)).unwrap();
-        gateway.renew_lease(Instant::now() + Duration::from_hours(1));
-        let routing = ExtractionRouting {
-            instance: None,
-            epoch: Epoch(1),
-            writes: Writes::To(Side::Monolith),
-            reads: Percent::from_basis_points(0).unwrap(),
-        };
-        let name = ExtractionName::new("items").unwrap();
-        let extractions = BTreeMap::from([(name, routing)]);
-        gateway.publish(&Routing { extractions });
-        Self { gateway, upstream }
-    }
+    );
+    let plan = Plan::parse(&text, |_| None).unwrap();
+    let gateway = Gateway::start(&plan, Arc::new(Applied)).unwrap();
+    gateway.renew_lease(Instant::now() + Duration::from_hours(1));
+    let routing = ExtractionRouting {
+        instance: None,
+        epoch: Epoch(1),
+        writes: Writes::To(Side::Monolith),
+        reads: Percent::from_basis_points(0).unwrap(),
+    };
+    let name = ExtractionName::new("items").unwrap();
+    let extractions = BTreeMap::from([(name, routing)]);
+    gateway.publish(&Routing { extractions });
+    gateway
 }

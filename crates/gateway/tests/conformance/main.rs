@@ -11,12 +11,16 @@
 )]
 
 mod bed;
+mod bystanders;
+mod careless;
 mod client;
 mod differential;
 mod doc;
 mod frames;
 mod message;
 mod peers;
+#[path = "../gateway/support/python.rs"]
+mod python;
 mod reply;
 mod requests;
 mod row;

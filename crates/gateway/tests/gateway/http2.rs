@@ -10,10 +10,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use std::{
     convert::Infallible,
-    fs::{self, File},
     future::pending,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{
         Arc,
@@ -160,47 +159,12 @@ async fn upstream(suite: Suite) -> SocketAddr {
     address
 }
 
-/// A Python with the suite's requirements, made once for an interpreter.
-fn python(suite: &Path) -> Option<PathBuf> {
-    let mut interpreter = std::process::Command::new("python3");
-    interpreter.args(["-c", "import sys; print(sys.executable, sys.version)"]);
-    let interpreter = interpreter.output().ok()?;
-    let requirements = suite.join("requirements.txt");
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("h2-suite");
-    let lock = File::create(home.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    let (python, done) = (home.join("bin/python"), home.join("done"));
-    let wanted = [interpreter.stdout, fs::read(&requirements).unwrap()].concat();
-    if fs::read(&done).is_ok_and(|made| made == wanted) {
-        return Some(python);
-    }
-    let run =
-        |command: &mut std::process::Command| command.status().is_ok_and(|status| status.success());
-    let mut venv = std::process::Command::new("python3");
-    let mut pip = std::process::Command::new(&python);
-    let made = run(venv.args(["-m", "venv", "--clear"]).arg(&home))
-        && run(pip
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ])
-            .arg(&requirements));
-    made.then(|| {
-        fs::write(done, wanted).unwrap();
-        python
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite() {
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/h2_suite");
     let made = tokio::task::spawn_blocking({
         let files = files.clone();
-        move || python(&files)
+        move || python(&files, "h2-suite")
     });
     let Some(python) = made.await.unwrap() else {
         skip("the HTTP/2 suite needs python3 with venv, and PyPI");

@@ -4,6 +4,7 @@ mod bed;
 mod client;
 mod mover;
 mod plans;
+mod python;
 mod skip;
 mod upstream;
 
@@ -11,6 +12,7 @@ pub use bed::*;
 pub use client::*;
 pub use mover::*;
 pub use plans::*;
+pub use python::python;
 pub use skip::skip;
 pub use upstream::*;
 
