@@ -9,6 +9,15 @@ pub(crate) enum BadOperation {
     NotSentAsJson,
     #[error("the body is no JSON object, and no array of them")]
     NotJson,
+    #[error("the body must be sent as XML, not encoded, to tell which method it calls")]
+    NotSentAsXml,
+    #[error(
+        "the body is no plain call of XML-RPC: one methodName in a methodCall, no comments, \
+         instructions or DTD"
+    )]
+    NotXmlRpc,
+    #[error("system.multicall is not routed: send its calls one by one")]
+    Multicall,
     #[error("the request names its operation twice, or so that readers differ in what it is")]
     TwoReadings,
     #[error("the body is too large to tell which operation it asks for")]
@@ -28,10 +37,12 @@ pub(crate) enum BadOperation {
 impl BadOperation {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::NotSentAsJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotSentAsJson | Self::NotSentAsXml => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Apart | Self::DemandsDiffer => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotJson
+            | Self::NotXmlRpc
+            | Self::Multicall
             | Self::TwoReadings
             | Self::TooMany
             | Self::NotGraphQl
@@ -44,6 +55,9 @@ impl BadOperation {
         match self {
             Self::NotSentAsJson => "operation-not-json-type",
             Self::NotJson => "operation-not-json",
+            Self::NotSentAsXml => "operation-not-xml-type",
+            Self::NotXmlRpc => "operation-not-xml-rpc",
+            Self::Multicall => "operation-multicall",
             Self::TwoReadings => "operation-two-readings",
             Self::TooLarge => "operation-too-large",
             Self::TooMany => "operation-too-many",

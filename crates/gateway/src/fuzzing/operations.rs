@@ -1,8 +1,29 @@
 //! What a body asks for.
 
-use crate::routing::operations::{self, query::OperationQuery};
+use crate::routing::operations::{
+    self,
+    query::{Operation, OperationQuery},
+};
 use http::Uri;
 use plan::Dialect;
+
+/// The method that a call asks for stands in it, in its only element of that name.
+fn call(head: &http::request::Parts, body: &[u8]) {
+    let Ok(OperationQuery::These(operations)) = operations::read(&Dialect::XmlRpc, head, body)
+    else {
+        return;
+    };
+    let [
+        Operation {
+            name: Some(name), ..
+        },
+    ] = &operations[..]
+    else {
+        panic!("no call: {operations:?}");
+    };
+    let has = |text: &str| body.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(has(&format!(">{name}</methodName")), "{name} is not there");
+}
 
 /// A body has one reading: written anew by another reader, it asks for the same,
 /// and what it asks for stands in it. The first line is the target's query.
@@ -18,6 +39,7 @@ pub fn operation(bytes: &[u8]) {
     let mut head = http::Request::new(()).into_parts().0;
     head.method = http::Method::POST;
     head.uri = uri;
+    call(&head, body);
     for dialect in [Dialect::Json("method".into()), Dialect::GraphQl] {
         let Ok(asked) = operations::read(&dialect, &head, body) else {
             continue;

@@ -18,6 +18,7 @@ pub(super) fn check(gateway: &Gateway, extractions: &Extractions) -> Result<(), 
     refuse_tables_moved_twice(extractions)?;
     refuse_tokens_in_one_place(extractions)?;
     refuse_two_dialects_of_one_path(extractions, &gateway.routes)?;
+    refuse_calls_that_cannot_be_held(extractions)?;
     let access = &gateway.access;
     require_store(access, &access.policies)?;
     for route in &gateway.routes {
@@ -94,11 +95,35 @@ fn refuse_two_dialects_of_one_path(
             let message = format!(
                 "the routes `{other}` and `{path}` share paths and look for the operation at different places"
             );
-            return Err(
-                PlanError::whole(message).remedy("Let them name the same field, or both GraphQL")
-            );
+            return Err(PlanError::whole(message)
+                .remedy("Let them name the same field, or all of them GraphQL or XML-RPC"));
         }
         seen.push((path, dialect));
+    }
+    Ok(())
+}
+
+/// A body that is read to tell its operation may be a write, which a hand-over holds.
+fn refuse_calls_that_cannot_be_held(extractions: &Extractions) -> Result<(), PlanError> {
+    for extraction in extractions.values() {
+        let Some(moves) = extraction.data.replicate() else {
+            continue;
+        };
+        let operations = extraction
+            .routes
+            .iter()
+            .filter_map(|one| one.operations.as_ref());
+        let largest = operations.map(|own| own.bytes.0).max().unwrap_or(0);
+        let held = moves.switch.held_bytes.0;
+        if largest > held {
+            let message = format!(
+                "`{}` takes calls of {largest} bytes (`operation.bytes`), and holds {held} in all \
+                 during a hand-over",
+                extraction.name
+            );
+            return Err(PlanError::whole(message)
+                .remedy("Raise `switch.held-bytes`, or lower `bytes` of the operation"));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Operations that share one path and are told apart by the body.
 
-use crate::base::{Environment, Located, PlanError, Text, parse};
+use crate::base::{ByteSize, Environment, Located, PlanError, Text, parse, size};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{cmp::Ordering, fmt};
@@ -12,6 +12,9 @@ pub struct Operations {
     pub dialect: Dialect,
     /// Those that belong to the route; at least one.
     pub names: Vec<NamePattern>,
+    /// The largest body that is read to see what it asks for. Of the routes that share
+    /// a path the largest counts.
+    pub bytes: ByteSize,
 }
 
 /// Where a request says what it asks for.
@@ -22,7 +25,16 @@ pub enum Dialect {
     Json(String),
     /// In the fields that a GraphQL document asks of its root.
     GraphQl,
+    /// In the `methodName` of an XML-RPC call.
+    XmlRpc,
 }
+
+/// The largest body that is read to be routed, where the plan says nothing: forms and
+/// calls are far smaller, those with attachments may not be.
+const BYTES: u64 = 1 << 20;
+
+/// A quarter of what one worker has in memory of bodies.
+const BYTES_MAX: u64 = 16 << 20;
 
 /// `contracts.get`, or `contracts.*` for all that begin so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +46,9 @@ pub enum NamePattern {
 }
 
 /// Operations that share one path: of JSON with `json` and `is`, of GraphQL
-/// with `graphql`.
+/// with `graphql`, of XML-RPC with `xml-rpc`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OperationFile {
     /// The field of the JSON body, or of each object of a batch, that names
     /// the operation: `method` for JSON-RPC.
@@ -49,6 +61,13 @@ pub struct OperationFile {
     /// that begin so.
     #[serde(default)]
     pub(crate) graphql: Vec<Text>,
+    /// Methods of XML-RPC, or `contracts.*` for all that begin so.
+    #[serde(default)]
+    pub(crate) xml_rpc: Vec<Text>,
+    /// The largest body that is read to tell the operation (default 1MiB, at most 16MiB);
+    /// 413 above. Of routes that share a path the largest counts.
+    #[serde(default)]
+    pub(crate) bytes: Option<Text>,
 }
 
 impl Operations {
@@ -57,24 +76,25 @@ impl Operations {
         environment: Environment<'_>,
     ) -> Result<Self, PlanError> {
         let Located { value: file, at } = located;
-        let (dialect, names) = match file {
-            OperationFile {
-                json: Some(field),
-                is,
-                graphql,
-            } if !is.is_empty() && graphql.is_empty() => {
+        let OperationFile {
+            json,
+            is,
+            graphql,
+            xml_rpc,
+            bytes,
+        } = file;
+        let said = [&is, &graphql, &xml_rpc].map(|names| !names.is_empty());
+        let (dialect, names) = match (json, said) {
+            (Some(field), [true, false, false]) => {
                 (Dialect::Json(parse(&field, environment, field_name)?), is)
             }
-            OperationFile {
-                json: None,
-                is,
-                graphql,
-            } if is.is_empty() && !graphql.is_empty() => (Dialect::GraphQl, graphql),
+            (None, [false, true, false]) => (Dialect::GraphQl, graphql),
+            (None, [false, false, true]) => (Dialect::XmlRpc, xml_rpc),
             _ => {
                 return Err(
                     PlanError::at(at, "it is not clear where the operation is named").remedy(
-                        "Write `json: FIELD` with the names under `is:`, \
-                         or the fields of GraphQL under `graphql:`",
+                        "Write `json: FIELD` with the names under `is:`, the fields of GraphQL \
+                         under `graphql:`, or the methods of XML-RPC under `xml-rpc:`",
                     ),
                 );
             }
@@ -83,6 +103,7 @@ impl Operations {
         Ok(Self {
             dialect,
             names: names.iter().map(pattern).collect::<Result<_, _>>()?,
+            bytes: bytes.as_ref().map_or(Ok(ByteSize(BYTES)), body_bytes)?,
         })
     }
 
@@ -150,12 +171,22 @@ impl fmt::Display for Operations {
         match &self.dialect {
             Dialect::Json(field) => write!(f, "{field}=")?,
             Dialect::GraphQl => f.write_str("graphql=")?,
+            Dialect::XmlRpc => f.write_str("xml-rpc=")?,
         }
         for (at, name) in self.names.iter().enumerate() {
             write!(f, "{}{name}", if at == 0 { "" } else { "," })?;
         }
         Ok(())
     }
+}
+
+fn body_bytes(text: &Text) -> Result<ByteSize, PlanError> {
+    let bytes = size(text)?;
+    if (1..=BYTES_MAX).contains(&bytes.0) {
+        return Ok(bytes);
+    }
+    let why = "what is read to tell the operation is in memory: 16MiB at most";
+    Err(PlanError::at(text.at, why).remedy("Give what is larger a path of its own"))
 }
 
 fn field_name(text: &str) -> Result<String, String> {
@@ -176,6 +207,7 @@ mod tests {
                 .iter()
                 .map(|name| NamePattern::parse(name).unwrap())
                 .collect(),
+            bytes: ByteSize(BYTES),
         }
     }
 

@@ -61,6 +61,9 @@ fn what_is_unclear_is_refused_with_its_place() {
         "is: [a]",
         "json: method, graphql: [a]",
         "json: method, is: [a], graphql: [a]",
+        "xml-rpc: [a], graphql: [a]",
+        "json: method, xml-rpc: [a]",
+        "xml-rpc: []",
     ] {
         let error = refused(own, unclear);
         assert!(
@@ -77,6 +80,40 @@ fn what_is_unclear_is_refused_with_its_place() {
     assert!(error.contains("no field"), "{error}");
     let error = refused("operation: { json: method", "operation: { field: method");
     assert!(error.contains("field"), "{error}");
+}
+
+#[test]
+fn methods_of_xml_rpc_and_larger_bodies_are_read() {
+    let text = PLAN.replace(
+        "json: method, is: [\"contracts.*\"]",
+        "xml-rpc: [\"contracts.*\"], bytes: 4MiB",
+    );
+    let text = text.replace(
+        "json: method, is: [contracts.get, contracts.list]",
+        "xml-rpc: [contracts.get]",
+    );
+    let text = text.replace(
+        "json: method, is: [\"parties.find*\"]",
+        "xml-rpc: [\"parties.find*\"]",
+    );
+    let plan = Plan::parse(&text, |_| None).unwrap();
+    let routes = &plan.extractions.values().next().unwrap().routes;
+    let operations = routes[0].operations.clone().unwrap();
+    assert_eq!(operations.dialect, Dialect::XmlRpc);
+    assert_eq!(operations.bytes.0, 4 << 20);
+    assert_eq!(routes[1].operations.clone().unwrap().bytes.0, 1 << 20);
+    assert_eq!(routes[0].to_string(), "/rpc xml-rpc=contracts.*");
+    let refused = |from: &str, to: &str| {
+        let error = Plan::parse(&text.replacen(from, to, 1), |_| None);
+        error.expect_err("refused").to_string()
+    };
+    let error = refused("bytes: 4MiB", "bytes: 17MiB");
+    assert!(error.contains("a path of its own"), "{error}");
+    let error = refused(
+        "    data: { mode",
+        "    switch: { held-bytes: 2MiB }\n    data: { mode",
+    );
+    assert!(error.contains("Raise `switch.held-bytes`"), "{error}");
 }
 
 #[test]

@@ -6,10 +6,7 @@ use crate::request::{choose, client_connection::ClientConnection, dispatch};
 use crate::{
     access::{self, Admission},
     base::{bad_operation::BadOperation, index::Place, peer::Peer, refusal::Refusal},
-    body::{
-        self, Collected, Inbound, Reserved, Whole,
-        collect::{BODY_BYTES_MAX, collect},
-    },
+    body::{self, Collected, Inbound, Reserved, Whole, collect::collect},
     request::{
         caller::{Caller, Client},
         observed::Observed,
@@ -105,7 +102,9 @@ async fn admitted(
         }
     }
     let upgrade = upgrade::asked(parts, &body);
-    let (whole, reserved) = here(worker, parts, body).await.map_err(Outcome::refused)?;
+    let limit = sharing.body_bytes(table);
+    let here = here(worker, parts, body, limit).await;
+    let (whole, reserved) = here.map_err(Outcome::refused)?;
     let refused = |bad: BadOperation| Outcome::refused(bad.into());
     let asked = match (&upgrade, sharing.dialect(table)) {
         (None, Some(dialect)) => {
@@ -158,18 +157,18 @@ fn speaker(touched: &[Part]) -> Option<Place> {
     writes.or(touched.first()).map(|part| part.place)
 }
 
-/// Reads a whole body, within [`BODY_BYTES_MAX`]: what is read to be routed can
-/// then be held, too.
+/// Reads a whole body, within `limit`: what is read to be routed can then be held, too.
 async fn here(
     worker: &Worker,
     parts: &Parts,
     body: Incoming,
+    limit: usize,
 ) -> Result<(Whole, Reserved), Refusal> {
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+    if body.size_hint().lower() > limit as u64 {
         body::refuse(parts, body).await;
         return Err(BadOperation::TooLarge.into());
     }
-    match collect(body, BODY_BYTES_MAX, worker.intake(&RouteTimeouts::NONE)).await? {
+    match collect(body, limit, worker.intake(&RouteTimeouts::NONE)).await? {
         Collected::Whole(whole, reserved) => Ok((whole, reserved)),
         Collected::Large(begun) => {
             begun.discard().await;

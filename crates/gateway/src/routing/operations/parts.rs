@@ -26,6 +26,15 @@ impl Sharing {
         route.operations.as_ref().map(|own| &own.dialect)
     }
 
+    /// The largest body that is read to see what it asks for.
+    pub(crate) fn body_bytes(&self, table: &Table) -> usize {
+        let operations = self
+            .routes(table)
+            .filter_map(|(route, _)| route.operations.as_ref());
+        let largest = operations.map(|own| own.bytes.0).max().unwrap_or(0);
+        usize::try_from(largest).unwrap_or(usize::MAX)
+    }
+
     /// All places that a request may belong to, each once.
     pub(crate) fn places(&self, table: &Table) -> Vec<Place> {
         let mut parts = Vec::new();
