@@ -104,6 +104,7 @@ impl Publisher {
             epoch: last.map(|last| last.epoch).unwrap_or_default(),
             writes: Writes::Refuse,
             reads: Percent::ZERO,
+            follows: false,
         };
         self.tell(all, extraction, refused);
     }
@@ -176,6 +177,7 @@ mod tests {
             epoch: Epoch(epoch),
             writes,
             reads: Percent::from_basis_points(reads).unwrap(),
+            follows: true,
         }
     }
 
@@ -250,10 +252,14 @@ mod tests {
         publisher.refuse(&name);
         publisher.refuse(&name);
         publisher.set(&name, routing(5, MONOLITH, 100));
+        let refused = |epoch| ExtractionRouting {
+            follows: false,
+            ..routing(epoch, Writes::Refuse, 0)
+        };
         let wanted = [
-            routing(0, Writes::Refuse, 0),
+            refused(0),
             routing(5, MONOLITH, 100),
-            routing(5, Writes::Refuse, 0),
+            refused(5),
             routing(5, MONOLITH, 100),
         ];
         assert_eq!(*gateways.0.lock().unwrap(), wanted);

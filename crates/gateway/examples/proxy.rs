@@ -65,6 +65,7 @@ extractions:
         epoch: Epoch(1),
         writes: Writes::To(Side::Monolith),
         reads,
+        follows: true,
     };
     let extractions = BTreeMap::from([(ExtractionName::new("items")?, routing)]);
     gateway.publish(&Routing { extractions });

@@ -298,22 +298,23 @@ impl Lifecycle {
     /// What the gateways are told.
     pub fn routing(&self) -> ExtractionRouting {
         let instance = self.instance();
-        let to = |side, epoch, reads| ExtractionRouting {
+        let to = |side, epoch, reads, follows| ExtractionRouting {
             instance,
             epoch,
             writes: Writes::To(side),
             reads,
+            follows,
         };
         match self {
             // The service has nothing yet.
             Self::Planned
             | Self::Preparing { .. }
             | Self::Copying { .. }
-            | Self::Cancelling { .. } => to(Side::Monolith, Epoch::default(), Percent::ZERO),
-            Self::Owned(owned) => to(owned.by, owned.epoch, owned.reads),
+            | Self::Cancelling { .. } => to(Side::Monolith, Epoch::default(), Percent::ZERO, false),
+            Self::Owned(owned) => to(owned.by, owned.epoch, owned.reads, true),
             // Nothing flows back to the monolith any more.
             Self::Finishing(kept) | Self::Finished(kept) => {
-                to(Side::Service, kept.epoch, Percent::ALL)
+                to(Side::Service, kept.epoch, Percent::ALL, false)
             }
             Self::HandingOver { before, handover } if handover.holds() => ExtractionRouting {
                 instance,
@@ -322,8 +323,9 @@ impl Lifecycle {
                     from: handover.from,
                 },
                 reads: before.reads,
+                follows: true,
             },
-            Self::HandingOver { before, .. } => to(before.by, before.epoch, before.reads),
+            Self::HandingOver { before, .. } => to(before.by, before.epoch, before.reads, true),
         }
     }
 }

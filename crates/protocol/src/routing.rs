@@ -22,6 +22,9 @@ pub struct ExtractionRouting {
     pub writes: Writes,
     /// The share of clients whose reads go to the service.
     pub reads: Percent,
+    /// Whether the side that does not own is kept up to date: what it answers is late
+    /// by what flows, and by no more.
+    pub follows: bool,
 }
 
 /// What happens to an extraction's writes.

@@ -229,6 +229,8 @@ impl SharedDataLifecycle {
             epoch: self.epoch(),
             writes: Writes::Split(writes),
             reads,
+            // There is nothing that would have to flow.
+            follows: true,
         }
     }
 }

@@ -65,7 +65,9 @@ fn only_what_has_switched_is_finished_and_then_nothing_goes_back() {
         assert_eq!(routing.writes, Writes::To(Side::Service));
         assert_eq!(routing.epoch, Epoch(1));
         assert_eq!(routing.reads, plan::Percent::ALL);
+        assert!(!routing.follows, "nothing flows back any more");
     }
+    assert!(replayed(&switched()).routing().follows);
     assert_eq!(finished.decide(Command::Finish), Ok(Vec::new()));
 }
 

@@ -318,7 +318,11 @@ impl Replication {
             Side::Monolith => Percent::ZERO,
             Side::Service => Percent::ALL,
         };
-        ExtractionRouting { reads, ..routing }
+        ExtractionRouting {
+            reads,
+            follows: false,
+            ..routing
+        }
     }
 
     /// While a hand-over is under way reads stay where they are: its streams

@@ -206,6 +206,7 @@ mod tests {
             epoch: Epoch(1),
             writes,
             reads,
+            follows: true,
         }))
     }
 

@@ -192,6 +192,7 @@ mod tests {
             epoch: Epoch(epoch),
             writes,
             reads: Percent::ZERO,
+            follows: true,
         }
     }
 

@@ -291,6 +291,7 @@ mod tests {
             epoch: Epoch(epoch),
             writes,
             reads: Percent::ZERO,
+            follows: true,
         }))
     }
 
@@ -406,6 +407,7 @@ mod tests {
                 epoch: Epoch(0),
                 writes: TO_MONOLITH,
                 reads: Percent::ZERO,
+                follows: true,
             }))
         };
         let token = PresentedToken::Token(TOKEN);

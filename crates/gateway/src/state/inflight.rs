@@ -215,6 +215,7 @@ mod tests {
             epoch: Epoch(epoch),
             writes,
             reads,
+            follows: true,
         }))
     }
 

@@ -74,6 +74,7 @@ extractions:
         epoch: Epoch(1),
         writes: Writes::To(Side::Monolith),
         reads: Percent::from_basis_points(0).unwrap(),
+        follows: true,
     };
     let name = ExtractionName::new("items").unwrap();
     let extractions = BTreeMap::from([(name, routing)]);

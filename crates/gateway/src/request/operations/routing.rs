@@ -30,7 +30,7 @@ use crate::{
 use http::{HeaderValue, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use plan::{MethodKind, Percent, RouteTimeouts};
+use plan::{MethodKind, RouteTimeouts};
 use protocol::Side;
 use std::rc::Rc;
 
@@ -232,13 +232,13 @@ fn choice(config: &Config, place: Place, client: Client<'_>) -> Result<Choice, R
     let decided = choose::decided(config, route, client);
     let verdict = decided.verdict?;
     let other = verdict.side.other();
-    // Where some reads go to the monolith, its data are kept up to date; that
-    // it has the client's own writes is waited for.
-    let share = decided
+    // While changes flow to the monolith, it can answer whatever share of the reads goes
+    // there; that it has the client's own writes is waited for.
+    let follows = decided
         .routing_state
         .routing()
-        .map_or(Percent::ALL, |now| now.reads);
-    let is_fit = other == verdict.owner || (other == Side::Monolith && share != Percent::ALL);
+        .is_some_and(|now| now.follows);
+    let is_fit = other == verdict.owner || (other == Side::Monolith && follows);
     let way = |side| Way::to_side(&config.table, extraction, side);
     Ok(Choice {
         preferred: way(verdict.side),

@@ -2,6 +2,7 @@
 
 use super::shop::*;
 use crate::support::*;
+use protocol::{Side, routing::Writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_goes_where_its_operation_belongs() {
@@ -65,16 +66,147 @@ async fn a_batch_is_answered_by_the_owner_of_its_writes() {
     for apart in [
         &["contracts.sign", "parties.add"][..],
         &["contracts.sign", "users.add"],
-        // All reads of contracts are the service's: the monolith may be behind.
-        &["contracts.get", "reports.daily"],
     ] {
         assert_reason(&to(apart).await, 422, "operations-apart");
     }
     assert_eq!(shop.seen(), [0, 0, 0]);
-    // Where some of its reads stay with the monolith, that is kept up to date.
-    shop.publish(2, (TO_SERVICE, 99), ALL_READS);
-    let reads = to(&["contracts.get", "reports.daily"]).await;
-    assert_eq!(reads.body, "monolith");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_of_both_sides_are_the_monoliths_while_changes_flow_there() {
+    let shop = Shop::start().await;
+    let to = async |methods: &[&str]| shop.call(&batch(methods), Some("u")).await;
+    let both = &["contracts.get", "reports.daily"];
+    let two_services = &["contracts.get", "parties.get"];
+    for share in [99, 100] {
+        shop.publish(2, (TO_SERVICE, share), AT_SERVICE);
+        assert_eq!(to(both).await.body, "monolith", "{share}");
+        assert_eq!(to(two_services).await.body, "monolith", "{share}");
+    }
+    // Alone they go where they belong.
+    assert_eq!(
+        to(&["contracts.get", "contracts.get"]).await.body,
+        "contracts"
+    );
+    shop.forget();
+    // Nothing flows any more: the monolith's are of long ago.
+    shop.publish_following(false, 2, AT_SERVICE, AT_SERVICE);
+    for apart in [both, two_services] {
+        assert_reason(&to(apart).await, 422, "operations-apart");
+    }
+    assert_eq!(shop.seen(), [0, 0, 0]);
+    assert_eq!(
+        to(&["contracts.get", "contracts.get"]).await.body,
+        "contracts"
+    );
+}
+
+/// Methods of XML-RPC share a path, and some bring attachments.
+async fn xml_rpc() -> Bed {
+    let bed = Bed::planned(|monolith, service| {
+        extracting(
+            monolith,
+            service,
+            "",
+            "routes: [{ path: /xmlrpc, operation: { xml-rpc: [\"contracts.*\"], bytes: 4MiB } }, \
+             { path: /xmlrpc, operation: { xml-rpc: [contracts.get] }, as: reads }]\n    \
+             rollout: { key: { header: x-user-id } }\n    switch: { hold: 60s }",
+        )
+    })
+    .await;
+    bed.publish(1, TO_SERVICE, 100);
+    bed
+}
+
+fn xml_call(method: &str, value: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?>\n<methodCall><methodName>{method}</methodName><params><param>\
+         <value><base64>{value}</base64></value></param></params></methodCall>"
+    )
+}
+
+async fn call_xml(bed: &Bed, body: &str, content_type: &str) -> Answer {
+    let mut request = build("POST", "/xmlrpc", Some("u"), body);
+    let content_type = content_type.parse().unwrap();
+    request.headers_mut().insert("content-type", content_type);
+    bed.client().await.request(request).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_xml_rpc_go_where_their_method_belongs() {
+    let bed = xml_rpc().await;
+    let large = "QUJD".repeat(300 << 10);
+    for (method, value, side) in [
+        ("contracts.get", "", "service"),
+        ("contracts.sign", "", "service"),
+        ("contracts.sign", &large, "service"),
+        ("users.add", "", "monolith"),
+        ("Contracts.get", "", "monolith"),
+    ] {
+        let call = xml_call(method, value);
+        let answer = call_xml(&bed, &call, "text/xml").await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, side),
+            "{method}"
+        );
+        let at = if side == "service" {
+            &bed.service
+        } else {
+            &bed.monolith
+        };
+        assert!(
+            at.bodies().last() == Some(&call),
+            "{method}: changed on its way"
+        );
+    }
+    let (sides, call) = ([&bed.monolith, &bed.service], xml_call("contracts.get", ""));
+    let counts = sides.map(Upstream::count);
+    let twice = call.replace("<base64>", "<base64><methodName>x</methodName>");
+    let declared = call.replace("?>\n", "?><!DOCTYPE methodCall>");
+    for (body, content_type, status, reason) in [
+        (&call, "application/json", 415, "operation-not-xml-type"),
+        (&twice, "text/xml", 400, "operation-two-readings"),
+        (&declared, "text/xml", 400, "operation-not-xml-rpc"),
+        (
+            &xml_call("system.multicall", ""),
+            "text/xml",
+            400,
+            "operation-multicall",
+        ),
+        (
+            &xml_call("contracts.sign", &"QUJD".repeat(2 << 20)),
+            "text/xml",
+            413,
+            "operation-too-large",
+        ),
+    ] {
+        let answer = call_xml(&bed, body, content_type).await;
+        assert_reason(&answer, status, reason);
+    }
+    assert_eq!(sides.map(Upstream::count), counts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_with_an_attachment_is_held_for_a_hand_over() {
+    let bed = xml_rpc().await;
+    bed.publish(
+        2,
+        Writes::Hold {
+            from: Side::Service,
+        },
+        0,
+    );
+    let call = xml_call("contracts.sign", &"QUJD".repeat(500 << 10));
+    let held = tokio::spawn({
+        let mut client = bed.client().await;
+        let request = build("POST", "/xmlrpc", Some("u"), &call);
+        async move { client.request(request).await.unwrap() }
+    });
+    until("it is held", || bed.held().now == 1).await;
+    bed.publish(2, TO_MONOLITH, 0);
+    assert_eq!(held.await.unwrap().body, "monolith");
+    assert!(bed.monolith.bodies() == [call]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

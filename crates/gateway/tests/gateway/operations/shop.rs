@@ -120,11 +120,23 @@ extractions:
     }
 
     pub fn publish(&self, epoch: u64, contracts: (Writes, u16), parties: (Writes, u16)) {
+        self.publish_following(true, epoch, contracts, parties);
+    }
+
+    /// The same; `follows`: the side that does not own is kept up to date.
+    pub fn publish_following(
+        &self,
+        follows: bool,
+        epoch: u64,
+        contracts: (Writes, u16),
+        parties: (Writes, u16),
+    ) {
         let routing = |(writes, reads): (Writes, u16)| ExtractionRouting {
             instance: None,
             epoch: Epoch(epoch),
             writes,
             reads: Percent::from_basis_points(reads * 100).unwrap(),
+            follows,
         };
         self.gateway.publish(&Routing {
             extractions: BTreeMap::from([

@@ -33,6 +33,7 @@ pub fn routing(epoch: u64, writes: Writes, reads: u16) -> Routing {
         epoch: Epoch(epoch),
         writes,
         reads,
+        follows: true,
     };
     Routing {
         extractions: BTreeMap::from([(contracts(), routing)]),
