@@ -14,6 +14,7 @@ pub(crate) mod pin;
 pub(crate) mod pins;
 pub(crate) mod positions;
 pub(crate) mod recorder;
+pub(crate) mod release_order;
 pub(crate) mod shadow_copies;
 pub(crate) mod status_pages;
 pub(crate) mod under_way;

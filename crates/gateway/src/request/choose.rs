@@ -8,7 +8,7 @@ use crate::{
         snapshot::RoutingState,
         write_token::PresentedToken,
     },
-    state::config::Config,
+    state::{config::Config, release_order::ClientOf},
 };
 use http::HeaderMap;
 use protocol::Side;
@@ -66,6 +66,22 @@ pub(crate) fn chosen(
     forced
         .map(|side| (side, Why::Forced))
         .or_else(|| flagged().map(|side| (side, Why::Flagged)))
+}
+
+/// The client as its extraction knows it, where it has a key.
+pub(crate) fn client_of(
+    config: &Config,
+    route: RouteIndex,
+    client: Client<'_>,
+) -> Option<ClientOf> {
+    let extraction = route.extraction;
+    let pattern = &config.table.entry(extraction).routes[route.route].path;
+    let key = &config.features.get(extraction).key;
+    let key = key.find(client.key_input(), Some(pattern))?;
+    Some((
+        extraction,
+        config.state.extraction(extraction).pins.client(key),
+    ))
 }
 
 /// What a client's side follows from, where both sides share the data.

@@ -15,7 +15,7 @@
 use super::{
     buffering,
     caller::{Caller, Client},
-    choose::choosing,
+    choose::{choosing, client_of},
     forward::{SeenThrough, Terms, first_byte, forward},
     outcome::Outcome,
     read_your_writes::wait::Wait,
@@ -38,7 +38,10 @@ use crate::{
         decision::{self, Choosing, Right, WriteVerdict},
         write_token::{Origin, Token},
     },
-    state::{hold::Held, inflight::Flight, lsn_sampler::PinnedWrite, worker::Worker},
+    state::{
+        hold::Held, inflight::Flight, lsn_sampler::PinnedWrite, release_order::Ordered,
+        worker::Worker,
+    },
     upstream::{failure::Failure, response_body::ResponseBody},
 };
 use http::{Request, Response, request::Parts};
@@ -387,6 +390,10 @@ pub(crate) async fn admit(
     let ledger = &state.extraction(extraction).ledger;
     let wait = Wait::new(worker);
     let mut held: Option<Held> = None;
+    let order = &state.release_order;
+    let own = || client_of(&worker.config, route, client).map(|own| vec![own]);
+    // Dropped last: the next one of its client goes when this one is in flight.
+    let mut ordered: Option<Ordered> = None;
     loop {
         let routing_state = state.snapshot.load().routing_state(extraction);
         let choosing = || choosing(&worker.config, route, client);
@@ -400,10 +407,21 @@ pub(crate) async fn admit(
                     Some(place) => place,
                     None => Held::new(queue, ledger, bytes)?,
                 };
+                ordered = ordered.or_else(|| own().map(|own| order.enter(own)));
                 place.wait().await?;
                 held = Some(place);
             }
             WriteVerdict::Forward(right) => {
+                if ordered.is_none() && !order.is_empty() {
+                    let behind = own().filter(|own| order.has(own));
+                    ordered = behind.map(|own| order.enter(own));
+                }
+                if let Some(ordered) = ordered.as_ref().filter(|one| !one.is_first()) {
+                    let left = held.as_ref().map_or(ledger.age_max(), Held::age_left);
+                    let first = timeout(left, ordered.first()).await;
+                    first.map_err(|_| ledger.refuse(Refusal::HoldTooOld))?;
+                    continue;
+                }
                 let debts = if right.is_on_monolith_data() {
                     wait.debts(worker, client)
                 } else {

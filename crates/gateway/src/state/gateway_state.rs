@@ -3,6 +3,7 @@
 use super::{
     hold::Ledger,
     pins::{CLIENTS_MAX, Pins},
+    release_order::ReleaseOrder,
 };
 use crate::{
     Positions,
@@ -44,6 +45,7 @@ pub(crate) struct GatewayState {
     pub(crate) shadows: Shadows,
     pub(crate) observatory: Observatory,
     pub(crate) spool_usage: SpoolUsage,
+    pub(crate) release_order: Arc<ReleaseOrder>,
     extractions: Vec<ExtractionState>,
     publishing: Mutex<()>,
     started: Instant,
@@ -77,6 +79,7 @@ impl GatewayState {
             snapshot: ArcSwap::from_pointee(Snapshot::empty(plan.extractions.len())),
             positions,
             spool_usage: SpoolUsage::new(&metrics.spooled_bytes),
+            release_order: Arc::default(),
             metrics,
             shadows: Shadows::new(),
             observatory,

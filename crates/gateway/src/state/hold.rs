@@ -4,7 +4,9 @@
 //! the bounds and the report, and a [`Queue`] per extraction and worker, which
 //! keeps the order. A held request stays in its queue until it is forwarded or
 //! answered, so one that is woken and finds the next hold keeps its place. When
-//! its client goes, hyper drops the request's future and with it its place.
+//! its client goes, hyper drops the request's future and with it its place. Across
+//! workers, and for what comes when a hold has just ended, [`super::release_order`]
+//! keeps the order of each client's writes.
 
 use crate::{base::refusal::Refusal, observe::metrics::HoldMetrics};
 use parking_lot::Mutex;
@@ -57,6 +59,11 @@ impl Ledger {
     /// A hold begins: the report starts anew.
     pub(crate) fn begin(&self) {
         *self.last.lock() = LastHold::default();
+    }
+
+    /// The longest that a request waits.
+    pub(crate) fn age_max(&self) -> Duration {
+        self.age_max
     }
 
     /// How many are held.
@@ -182,13 +189,16 @@ impl Held {
         let (wake, woken) = oneshot::channel();
         self.queue.waiting.borrow_mut().insert(self.arrival, wake);
         let ledger = &self.admission.ledger;
-        let age_left = ledger
-            .age_max
-            .saturating_sub(self.admission.since.elapsed());
-        match tokio::time::timeout(age_left, woken).await {
+        match tokio::time::timeout(self.age_left(), woken).await {
             Ok(_) => Ok(()),
             Err(_) => Err(ledger.refuse(Refusal::HoldTooOld)),
         }
+    }
+
+    /// How much longer it may wait.
+    pub(crate) fn age_left(&self) -> Duration {
+        let age_max = self.admission.ledger.age_max;
+        age_max.saturating_sub(self.admission.since.elapsed())
     }
 
     /// It will be forwarded.

@@ -3,16 +3,21 @@
 
 use crate::{
     base::{
+        deadline::timeout,
         index::{Place, RouteIndex, UpstreamIndex},
         refusal::Refusal,
     },
-    request::{caller::Client, choose::choosing, read_your_writes::wait::Wait},
+    request::{
+        caller::Client,
+        choose::{choosing, client_of},
+        read_your_writes::wait::Wait,
+    },
     routing::{
         decision::{self, Right, WriteVerdict},
         operations::parts::{self, Choice, Way},
         snapshot::{RoutingState, Snapshot},
     },
-    state::{config::Config, hold::Held, inflight::Flight, worker::Worker},
+    state::{config::Config, hold::Held, inflight::Flight, release_order::Ordered, worker::Worker},
 };
 use protocol::Side;
 
@@ -42,6 +47,15 @@ pub(crate) async fn admit(
     let state = &worker.state;
     let wait = Wait::new(worker);
     let mut held: Vec<(RouteIndex, Held)> = Vec::new();
+    let order = &state.release_order;
+    let clients = || {
+        let own = |place: &Place| match place {
+            Place::Extraction(route) => client_of(&worker.config, *route, client),
+            Place::Route(_) | Place::Elsewhere => None,
+        };
+        places.iter().filter_map(own).collect::<Vec<_>>()
+    };
+    let mut ordered: Option<Ordered> = None;
     loop {
         let verdict = verdict(&worker.config, &state.snapshot.load(), places, client)?;
         match verdict {
@@ -57,9 +71,23 @@ pub(crate) async fn admit(
                     held.push((route, Held::new(queue, ledger, bytes)?));
                     held.len() - 1
                 };
+                ordered.get_or_insert_with(|| order.enter(clients()));
                 held[at].1.wait().await?;
             }
             BatchVerdict::Forward(way, rights) => {
+                if ordered.is_none() && !order.is_empty() {
+                    let behind = Some(clients()).filter(|own| order.has(own));
+                    ordered = behind.map(|own| order.enter(own));
+                }
+                if let Some(ordered) = ordered.as_ref().filter(|one| !one.is_first())
+                    && let Some((route, ..)) = rights.first()
+                {
+                    let ledger = &state.extraction(route.extraction).ledger;
+                    let left = held.iter().map(|(_, held)| held.age_left()).min();
+                    let first = timeout(left.unwrap_or(ledger.age_max()), ordered.first()).await;
+                    first.map_err(|_| ledger.refuse(Refusal::HoldTooOld))?;
+                    continue;
+                }
                 let is_there = |(_, right, _): &(_, Right, _)| right.is_on_monolith_data();
                 if way.upstream == UpstreamIndex::MONOLITH || rights.iter().any(is_there) {
                     let debts = wait.debts(worker, client);

@@ -63,6 +63,35 @@ async fn a_batch_is_in_flight_and_held_in_every_extraction_that_it_writes_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_later_write_of_a_client_does_not_overtake_a_held_one() {
+    let shop = Shop::start().await;
+    let holding = (HOLD, 100);
+    shop.publish(2, holding, holding);
+    let earlier = batch(&["contracts.sign", "parties.add"]);
+    let held = shop.spawn(&earlier, "u").await;
+    until("it is held", || shop.held("contracts").now == 1).await;
+    // It waits on for the other one's hand-over.
+    shop.publish(3, (TO_MONOLITH, 100), holding);
+    until("it waits in the other's hold", || {
+        shop.held("parties").now == 1
+    })
+    .await;
+    let later = one_call("contracts.sign");
+    let behind = shop.spawn(&later, "u").await;
+    // Others' pass.
+    let other = one_call("contracts.draft");
+    assert_eq!(shop.call(&other, Some("v")).await.body, "monolith");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(shop.monolith.bodies(), std::slice::from_ref(&other));
+    shop.publish(4, (TO_MONOLITH, 100), (TO_MONOLITH, 100));
+    assert_eq!(held.await.unwrap().body, "monolith");
+    assert_eq!(behind.await.unwrap().body, "monolith");
+    assert_eq!(shop.monolith.count(), 3);
+    // Nobody waits for one that has gone.
+    assert_eq!(shop.call(&later, Some("u")).await.body, "monolith");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_held_batch_whose_owners_part_is_refused() {
     let shop = Shop::start().await;
     shop.publish(2, (HOLD, 100), ALL_READS);
