@@ -68,7 +68,23 @@ async fn ends_within_its_grace() -> Result<()> {
     third.process().signal(Signal::Term);
     ended(third.process()).await?;
     ensure!(hanging.await??.status == 0, "it was answered");
-    logged(third.process(), "orders /orders/*: 1 request", 2).await
+    logged(third.process(), "orders /orders/*: 1 request", 2).await?;
+
+    // A stream that nobody ends, and nothing else: with another grace than the last one's.
+    let mut fourth = banyan.serve(&logs).await?;
+    let address = fourth.gateway().trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(address).await?;
+    let asking = b"GET /orders/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.write_all(asking).await?;
+    upstream.came.notified().await;
+    upstream.answer.notify_one();
+    let mut begun = Vec::new();
+    while !begun.ends_with(b"\r\n\r\n") {
+        ensure!(stream.read_buf(&mut begun).await? > 0, "no answer");
+    }
+    fourth.process().signal(Signal::Term);
+    ended(fourth.process()).await?;
+    logged(fourth.process(), "only streams were left", 1).await
 }
 
 /// A plan that moves nothing.
@@ -170,6 +186,12 @@ async fn serve(mut stream: TcpStream, says: Arc<Notify>, waits: Arc<Notify>) -> 
     tokio::select! {
         () = waits.notified() => {}
         _ = stream.read_u8() => return Ok(()),
+    }
+    if head.starts_with(b"GET /orders/events") {
+        let events = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all(events).await?;
+        let _ = stream.read_u8().await;
+        return Ok(());
     }
     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
     Ok(stream.write_all(answer).await?)

@@ -10,6 +10,10 @@ use tokio::time::{Instant, interval};
 /// somebody starts it again.
 const FAILED: Duration = Duration::from_secs(10);
 
+/// How long streams are waited for once nothing else is under way, where no successor
+/// serves: they end when somebody wants it, and until the next start nobody is served.
+const STREAMS: Duration = Duration::from_secs(5);
+
 /// How often those that come after it are told what is left.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -22,6 +26,14 @@ pub(super) enum Reason {
     Failed,
     /// A successor accepts.
     TakenOver,
+}
+
+/// Why what is left is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Grace,
+    Streams,
+    Signal,
 }
 
 /// Ends a gateway within its grace. One more signal ends it at once, where one has told it to
@@ -46,19 +58,25 @@ pub(super) async fn end(
             Reason::Told | Reason::Failed => gateway.shutdown(grace).await,
         }
     });
-    let (ends_at, mut ticks) = (Instant::now() + grace, interval(TELL));
-    let mut at_once = false;
+    let (begun, mut ticks) = (Instant::now(), interval(TELL));
+    let mut why = Why::Grace;
     let cut = loop {
         tokio::select! {
             cut = &mut ending => break cut,
             _ = ticks.tick() => {
                 let left = gateway.under_way().await.total();
-                presence.ends(left, ends_at.saturating_duration_since(Instant::now()));
+                presence.ends(left, grace.saturating_sub(begun.elapsed()));
+                let are_streams = left.requests == 0 && left.streams > 0;
+                let nobody_serves = reason != Reason::TakenOver && begun.elapsed() >= STREAMS;
+                if are_streams && nobody_serves && why == Why::Grace {
+                    why = Why::Streams;
+                    gateway.shutdown(Duration::ZERO).await;
+                }
             }
-            () = stop.recv(), if !at_once => {
+            () = stop.recv(), if why != Why::Signal => {
                 if std::mem::replace(&mut was_told, true) {
                     tracing::warn!("told once more, ending at once");
-                    at_once = true;
+                    why = Why::Signal;
                     gateway.shutdown(Duration::ZERO).await;
                 } else {
                     say_what_is_left(gateway, grace).await;
@@ -66,7 +84,7 @@ pub(super) async fn end(
             }
         }
     };
-    say_what_was_cut(&cut, grace, at_once);
+    say_what_was_cut(&cut, grace, why);
 }
 
 async fn say_what_is_left(gateway: &Gateway, grace: Duration) {
@@ -79,15 +97,15 @@ async fn say_what_is_left(gateway: &Gateway, grace: Duration) {
     );
 }
 
-fn say_what_was_cut(cut: &UnderWay, grace: Duration, at_once: bool) {
+fn say_what_was_cut(cut: &UnderWay, grace: Duration, why: Why) {
     let total = cut.total();
     if total.all() == 0 {
         return;
     }
-    let why = if at_once {
-        "a second signal came"
-    } else {
-        "they ran for longer than `gateway.grace`"
+    let why = match why {
+        Why::Grace => "they ran for longer than `gateway.grace`",
+        Why::Streams => "only streams were left, and nobody is served until the next start",
+        Why::Signal => "a second signal came",
     };
     tracing::warn!(
         requests = total.requests,
