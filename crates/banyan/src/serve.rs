@@ -192,7 +192,9 @@ impl Serving<'_> {
         loop {
             let api_listener = self.listen(goes_on).await?;
             let conductor = self.conductor(patient).await?;
-            overriding = overrides::renewed(overriding, self.overrides, conductor.workers());
+            let gateways: Arc<dyn ports::Gateways> = self.local.clone();
+            let workers = conductor.workers();
+            overriding = overrides::renewed(overriding, self.overrides, workers, &gateways);
             // Only now: a predecessor's offer stands until it is replaced.
             let successor = Successor::wait(self.state, &self.gateway)?;
             match self

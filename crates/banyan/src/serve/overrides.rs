@@ -12,19 +12,24 @@ mod environment;
 pub(crate) use environment::{Override, read};
 
 use attempts::{PACE, shift, take_back};
-use conductor::{Shift, Worker};
+use conductor::{Shift, Worker, ports::Gateways};
 use environment::{MONOLITH, SHARE};
 use plan::ExtractionName;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::JoinSet;
 
 /// Has it done for all extractions; ends with the set that it returns. To be
 /// called before the workers have looked at their databases: they answer then
 /// what was asked before they route by what they found.
-fn apply(wanted: Override, workers: &BTreeMap<ExtractionName, Worker>) -> JoinSet<()> {
+fn apply(
+    wanted: Override,
+    workers: &BTreeMap<ExtractionName, Worker>,
+    gateways: &Arc<dyn Gateways>,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for (name, worker) in workers {
         let (name, worker) = (name.clone(), worker.clone());
+        let gateways = Arc::clone(gateways);
         tasks.spawn(async move {
             let done = match wanted {
                 Override::Share(share) => {
@@ -39,7 +44,10 @@ fn apply(wanted: Override, workers: &BTreeMap<ExtractionName, Worker>) -> JoinSe
                     };
                     shift(&worker, shares, PACE).await
                 }
-                Override::Monolith => take_back(&worker, PACE).await,
+                Override::Monolith => {
+                    let is_alone = || gateways.predecessors().is_empty();
+                    take_back(&worker, is_alone, PACE).await
+                }
             };
             match done {
                 Ok(Some(status)) => {
@@ -71,6 +79,7 @@ pub(crate) fn renewed(
     before: Option<JoinSet<()>>,
     wanted: Option<Override>,
     workers: &BTreeMap<ExtractionName, Worker>,
+    gateways: &Arc<dyn Gateways>,
 ) -> Option<JoinSet<()>> {
     let mut before = before;
     if let Some(tasks) = &mut before {
@@ -79,5 +88,5 @@ pub(crate) fn renewed(
             return before;
         }
     }
-    wanted.map(|wanted| apply(wanted, workers))
+    wanted.map(|wanted| apply(wanted, workers, gateways))
 }

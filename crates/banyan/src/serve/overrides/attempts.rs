@@ -95,8 +95,12 @@ pub(super) async fn shift(
 
 /// Reads to the monolith, and the writes, too, by a rollback where the service
 /// owns. `None`: it has not begun, so that all of it is the monolith's.
+///
+/// Until `is_alone` an earlier process still answers, for its grace, which may be longer
+/// than ours: no hand-over begins before it has ended, and none is tried.
 pub(super) async fn take_back(
     subject: &impl Subject,
+    is_alone: impl Fn() -> bool,
     pace: Pace,
 ) -> Result<Option<ExtractionStatus>, RequestError> {
     let mut tries = 0;
@@ -108,6 +112,9 @@ pub(super) async fn take_back(
                 let reads = Request::Shift(Shift::Reads(Percent::ZERO));
                 if let Err(refused) = subject.request(reads).await {
                     tracing::warn!(%refused, "the reads stay until the rollback");
+                }
+                while !is_alone() {
+                    tokio::time::sleep(pace.look).await;
                 }
                 match subject.request(ROLL_BACK).await {
                     Ok(status) if status.writes_stay() => return Ok(Some(status)),
@@ -242,11 +249,11 @@ mod tests {
     async fn what_the_service_owns_is_rolled_back() {
         let reads = Request::Withdraw;
         let before = Scripted::new(&["following"], [Ok("monolith")]);
-        assert!(take_back(&before, FAST).await.unwrap().is_some());
+        assert!(take_back(&before, || true, FAST).await.unwrap().is_some());
         assert_eq!(before.requested(), [reads]);
         let answers = [Err(switched()), Ok("service"), Ok("monolith")];
         let after = Scripted::new(&["switched"], answers);
-        assert!(take_back(&after, FAST).await.unwrap().is_some());
+        assert!(take_back(&after, || true, FAST).await.unwrap().is_some());
         assert_eq!(after.requested(), [reads, READS, ROLL_BACK]);
         // Aborted once, and under way when it is looked at.
         let aborted = Scripted::new(
@@ -261,7 +268,7 @@ mod tests {
                 Ok("monolith"),
             ],
         );
-        assert!(take_back(&aborted, FAST).await.unwrap().is_some());
+        assert!(take_back(&aborted, || true, FAST).await.unwrap().is_some());
         assert_eq!(
             aborted.requested(),
             [reads, READS, ROLL_BACK, reads, reads, READS, ROLL_BACK]
@@ -269,16 +276,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_rollback_waits_for_an_earlier_process_however_long_that_takes() {
+        let subject = Scripted::new(
+            &["switched"],
+            [Err(switched()), Ok("service"), Ok("monolith")],
+        );
+        let looks = std::cell::Cell::new(0);
+        let is_alone = || {
+            looks.set(looks.get() + 1);
+            assert_eq!(subject.requested(), [Request::Withdraw, READS]);
+            looks.get() > 100
+        };
+        assert!(take_back(&subject, is_alone, FAST).await.unwrap().is_some());
+        assert_eq!(subject.requested(), [Request::Withdraw, READS, ROLL_BACK]);
+    }
+
+    #[tokio::test]
     async fn what_has_not_begun_is_left_alone_and_what_fails_is_given_up() {
         let planned = Scripted::new(&["planned"], [Err(not_now())]);
-        assert!(take_back(&planned, FAST).await.unwrap().is_none());
+        assert!(take_back(&planned, || true, FAST).await.unwrap().is_none());
         let answers = (0..3).flat_map(|_| [Err(switched()), Ok("service"), Err(failed())]);
         let broken = Scripted::new(&["switched"], answers);
-        assert!(take_back(&broken, FAST).await.is_err());
+        assert!(take_back(&broken, || true, FAST).await.is_err());
         assert_eq!(broken.requested().len(), 9);
         // The service has it for good.
         let answers = (0..3).map(|_| Err(not_now()));
         let finished = Scripted::new(&["finished"], answers);
-        assert!(take_back(&finished, FAST).await.is_err());
+        assert!(take_back(&finished, || true, FAST).await.is_err());
     }
 }
