@@ -7,6 +7,7 @@
 
 mod access;
 mod answers;
+mod app_servers;
 mod buffering;
 mod canary;
 mod certificates;
