@@ -3,14 +3,18 @@
 
 mod conversation;
 mod cost;
+mod download;
 mod features;
 mod gateway;
-mod idle;
+mod http2;
 mod machine;
+mod memory;
 mod open_loop;
 mod peers;
+mod reload;
 mod report;
 mod services;
+mod tls;
 
 use crate::cargo;
 use anyhow::Result;
@@ -19,7 +23,7 @@ use anyhow::Result;
 #[derive(clap::Subcommand)]
 pub(crate) enum Bench {
     /// The gateway beside nginx and haproxy: processor time per request,
-    /// memory per idle connection, added latency
+    /// memory per client, TLS, HTTP/2, downloads, reloads, added latency
     Gateway(gateway::Arguments),
     /// The services of `./x up`, and contracts: answers per second, latency,
     /// processor time per answer
@@ -37,7 +41,10 @@ pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
         Some(Bench::Mover) => cargo::run(&["bench", "--package", "mover", "--bench", "drain"]),
         None => {
             println!("gateway   the gateway beside nginx and haproxy, on one core each: processor");
-            println!("          time per request, memory per idle connection, added latency");
+            println!(
+                "          time per request, memory per client, TLS, HTTP/2, downloads, reloads,"
+            );
+            println!("          added latency");
             println!("services  what each service takes: answers per second, latency, processor");
             println!("          time per answer");
             println!(

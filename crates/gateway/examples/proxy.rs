@@ -3,7 +3,8 @@
 //! clients.
 //!
 //! `proxy LISTEN MONOLITH SERVICE [LINES]`, the first three `address:port`; the
-//! lines are more of the plan's `gateway` section, indented by two.
+//! lines are more of the plan's `gateway` section, indented by two. At SIGHUP the
+//! plan is reloaded.
 
 use gateway::{Gateway, Positions, Sample};
 use plan::{ExtractionName, Percent, Plan};
@@ -18,7 +19,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// All is applied at once.
 struct Nowhere;
@@ -69,8 +73,21 @@ extractions:
     };
     let extractions = BTreeMap::from([(ExtractionName::new("items")?, routing)]);
     gateway.publish(&Routing { extractions });
-    loop {
-        gateway.renew_lease(Instant::now() + Duration::from_mins(1));
-        thread::sleep(Duration::from_secs(10));
-    }
+    let renewed = gateway.clone();
+    thread::spawn(move || {
+        loop {
+            renewed.renew_lease(Instant::now() + Duration::from_mins(1));
+            thread::sleep(Duration::from_secs(10));
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut hangups = signal(SignalKind::hangup())?;
+        while hangups.recv().await.is_some() {
+            gateway.reload(&plan).await?;
+        }
+        Ok(())
+    })
 }

@@ -80,6 +80,10 @@ pub enum Signal {
     Pause,
     /// Goes on.
     Resume,
+    /// Reads its settings again; haproxy's master does at the second one.
+    Hangup,
+    /// See [`Signal::Hangup`].
+    User2,
 }
 
 impl Signal {
@@ -91,6 +95,8 @@ impl Signal {
             Self::Kill => "KILL",
             Self::Pause => "STOP",
             Self::Resume => "CONT",
+            Self::Hangup => "HUP",
+            Self::User2 => "USR2",
         }
     }
 }

@@ -8,16 +8,22 @@
 //! the machine's mood meets all of them, and medians over rounds are told.
 
 use super::{
-    cost, features,
+    cost, download, features,
     features::Feature,
-    idle, machine,
+    http2, machine, memory,
     open_loop::{self, Schedule},
-    peers::{Backend, OURS_WITH, PROXIES, Peer},
-    report::Report,
+    peers::{Backend, OURS, OURS_WITH, PROXIES, Peer},
+    reload,
+    report::{Measure, Report},
+    tls::{self, Kind},
 };
 use crate::cargo;
 use anyhow::{Context, Result};
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use testbed::{binaries, directory::PrivateDirectory};
 
 /// The rate of the open loop: a tenth of what the slowest proxy manages on a
@@ -48,8 +54,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FEATURE,FEATURE", value_delimiter = ',')]
     with: Vec<Feature>,
     /// Measure this program instead of building one; it is started as
-    /// `PROGRAM LISTEN MONOLITH SERVICE [LINES]`, each `address:port`, then
-    /// lines for its plan where `--with` asks for features
+    /// `PROGRAM LISTEN MONOLITH SERVICE LINES`, each `address:port`, then
+    /// lines for its plan, and reloads at SIGHUP
     #[arg(long, value_name = "PROGRAM")]
     gateway: Option<PathBuf>,
 }
@@ -64,14 +70,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     machine::prepare()?;
     let directory = PrivateDirectory::new()?;
+    let tls = tls::Client::new(directory.path())?;
     let backend = Backend::start(directory.path())?;
     let mut report = Report::new(&arguments.connections);
-    for name in PROXIES {
-        // Fresh ones: memory that load has left would be counted as idle.
-        let peer = Peer::start(name, &gateway, &backend, directory.path(), None)?;
-        say(&format!("{name}: {} idle connections", idle::CONNECTIONS));
-        report.idle(name, idle::measure(&peer)?);
-    }
+    measure_fresh(&gateway, &backend, directory.path(), arguments, &mut report)?;
     let peers = PROXIES
         .iter()
         .map(|name| Peer::start(name, &gateway, &backend, directory.path(), None))
@@ -112,6 +114,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 report.cost(peer.name(), *connections, cost);
             }
         }
+        for peer in &peers {
+            say(&format!(
+                "round {round}: {} with HTTP/2, TLS and downloads",
+                peer.name()
+            ));
+            measure_protocols(peer, &tls, arguments.seconds, &mut report)?;
+        }
         let schedule = Schedule::new(RATE, RATE_CONNECTIONS, whole_seconds(arguments.seconds));
         say(&format!("round {round}: {RATE} requests per second"));
         let direct = open_loop::measure(schedule, backend.address())?;
@@ -124,6 +133,61 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         println!("{}", report.json());
     }
+    Ok(())
+}
+
+/// What is measured of proxies that have done nothing yet: memory that load has left
+/// would be counted as their clients'.
+fn measure_fresh(
+    gateway: &Path,
+    backend: &Backend,
+    directory: &Path,
+    arguments: &Arguments,
+    report: &mut Report,
+) -> Result<()> {
+    for name in PROXIES {
+        let peer = Peer::start(name, gateway, backend, directory, None)?;
+        say(&format!("{name}: {} idle connections", memory::CONNECTIONS));
+        report.idle(name, memory::idle(&peer, memory::CONNECTIONS)?);
+    }
+    let fresh = |name| Peer::start(name, gateway, backend, directory, None);
+    for name in [OURS, "nginx"] {
+        say(&format!(
+            "{name}: {} idle, and slow, clients",
+            memory::CLIENTS
+        ));
+        let idle = memory::idle(&fresh(name)?, memory::CLIENTS)?;
+        report.measured(Measure::IdleClients, name, idle);
+        let slow = memory::slow(&fresh(name)?, memory::CLIENTS)?;
+        report.measured(Measure::SlowClients, name, slow);
+    }
+    for name in PROXIES {
+        say(&format!("{name}: reloads under load"));
+        let mut peer = Peer::reloadable(name, gateway, backend, directory)?;
+        let failed = reload::measure(&mut peer, arguments.seconds)?;
+        report.measured(Measure::Reload, name, failed);
+    }
+    Ok(())
+}
+
+/// What is measured of a proxy in each round, beside HTTP/1.
+fn measure_protocols(
+    peer: &Peer,
+    tls: &tls::Client,
+    seconds: u32,
+    report: &mut Report,
+) -> Result<()> {
+    let name = peer.name();
+    report.measured(Measure::Http2, name, http2::measure(peer, seconds)?);
+    for (measure, kind) in [
+        (Measure::FullHandshake, Kind::Full),
+        (Measure::ResumedHandshake, Kind::Resumed),
+    ] {
+        let micros = tls.measure(peer, kind, seconds)?;
+        report.measured(measure, name, micros);
+    }
+    let download = download::measure(peer, seconds)?;
+    report.measured(Measure::Download, name, download);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 use testbed::{
     ports,
-    process::{Process, Spec},
+    process::{Process, Signal, Spec},
 };
 
 /// In the order of the report; the first is ours.
@@ -22,6 +22,10 @@ pub(super) const PROXIES: [&str; 3] = [OURS, "nginx", "haproxy"];
 pub(super) const OURS: &str = "banyan";
 /// Ours with more features on, where that is asked for.
 pub(super) const OURS_WITH: &str = "banyan-with";
+
+/// What is downloaded; it stays with the monolith.
+pub(super) const LARGE_PATH: &str = "/large";
+const LARGE_BYTES: usize = 64 << 20;
 
 /// How long a server may take to answer for the first time.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -35,12 +39,17 @@ worker_rlimit_nofile 16384;
 events { worker_connections 12000; multi_accept on; }
 http {
  access_log off; server_tokens off; tcp_nodelay on; sendfile off;
- keepalive_requests 1000000000; keepalive_timeout 3600s;
+ keepalive_requests 1000000000; keepalive_timeout 3600s; client_header_timeout 3600s;
+ proxy_max_temp_file_size 0;
  client_body_temp_path TEMP; proxy_temp_path TEMP; fastcgi_temp_path TEMP;
  uwsgi_temp_path TEMP; scgi_temp_path TEMP;
 ";
 
-/// The backend: 1 KiB of JSON on two ports, for the two sides of the split.
+/// Lines of our plan: clients may take their time, as they may with the others.
+const PATIENT: &str = "  client: { head: 3600s, idle: 3600s }\n";
+
+/// The backend: 1 KiB of JSON on two ports, for the two sides of the split, and a large
+/// file.
 pub(super) struct Backend {
     monolith: SocketAddr,
     service: SocketAddr,
@@ -50,12 +59,15 @@ pub(super) struct Backend {
 impl Backend {
     pub(super) fn start(directory: &Path) -> Result<Self> {
         let (monolith, service) = (free()?, free()?);
+        let large = directory.join("large");
+        fs::write(&large, vec![b'l'; LARGE_BYTES])?;
         let configuration = format!(
             "{} default_type application/json;\n server {{ listen {monolith} backlog=4096; \
              listen {service} backlog=4096; location / {{ add_header {ARM_HEADER} $server_port; \
-             return 200 '{}'; }} }}\n}}\n",
+             return 200 '{}'; }} location = {LARGE_PATH} {{ alias {}; }} }}\n}}\n",
             nginx_head(directory, "backend")?,
-            items()
+            items(),
+            large.display()
         );
         let process = nginx(directory, "backend", LOAD_CORE, &configuration)?;
         answers("the backend", monolith, &request(0))?;
@@ -75,9 +87,26 @@ impl Backend {
 /// A running proxy that sends 80 % to the service.
 pub(super) struct Peer {
     name: &'static str,
-    address: SocketAddr,
+    addresses: Addresses,
     service: SocketAddr,
     process: Process,
+}
+
+/// What a proxy runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Processes {
+    One,
+    /// nginx and haproxy reload by a process that starts the one that serves.
+    WithMaster,
+}
+
+/// Where a proxy listens.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    plain: SocketAddr,
+    /// HTTP/2 without TLS.
+    http2: SocketAddr,
+    tls: SocketAddr,
 }
 
 impl Peer {
@@ -89,19 +118,71 @@ impl Peer {
         directory: &Path,
         lines: Option<&str>,
     ) -> Result<Self> {
-        let address = free()?;
+        Self::of(name, gateway, backend, directory, lines, Processes::One)
+    }
+
+    /// One that can be told to read its settings again.
+    pub(super) fn reloadable(
+        name: &'static str,
+        gateway: &Path,
+        backend: &Backend,
+        directory: &Path,
+    ) -> Result<Self> {
+        Self::of(
+            name,
+            gateway,
+            backend,
+            directory,
+            None,
+            Processes::WithMaster,
+        )
+    }
+
+    fn of(
+        name: &'static str,
+        gateway: &Path,
+        backend: &Backend,
+        directory: &Path,
+        lines: Option<&str>,
+        processes: Processes,
+    ) -> Result<Self> {
+        let plain = free()?;
+        let addresses = Addresses {
+            plain,
+            // Ours tells them apart by their first bytes.
+            http2: if name.starts_with(OURS) {
+                plain
+            } else {
+                free()?
+            },
+            tls: free()?,
+        };
+        let identity = directory.join("server.pem");
         let process = match name {
             "nginx" => {
                 let head = nginx_head(directory, name)?;
-                let configuration = nginx_proxy(&head, address, backend);
+                let head = match processes {
+                    Processes::One => head,
+                    // Else its worker, of root's, is nobody's and reads no root's files.
+                    Processes::WithMaster => {
+                        head.replace("master_process off;", "master_process on; user root;")
+                    }
+                };
+                let configuration = nginx_proxy(&head, addresses, &identity, backend);
                 nginx(directory, name, PROXY_CORE, &configuration)?
             }
-            "haproxy" => haproxy(directory, address, backend)?,
+            "haproxy" => haproxy(directory, addresses, &identity, backend, processes)?,
             _ => {
-                let addresses = [address, backend.monolith, backend.service];
+                let upstreams = [addresses.plain, backend.monolith, backend.service];
+                let identity = identity.display();
+                let tls = format!(
+                    "  listeners: [{{ listen: \"{}\", tls: {{ certificate: {identity}, key: {identity} }} }}]\n",
+                    addresses.tls
+                );
+                let lines = format!("{PATIENT}{tls}{}", lines.unwrap_or_default());
                 let spec = Spec::new(name, gateway)
-                    .args(addresses.map(|address| address.to_string()))
-                    .args(lines);
+                    .args(upstreams.map(|address| address.to_string()))
+                    .arg(lines);
                 start(spec, PROXY_CORE, directory)?
             }
         };
@@ -109,10 +190,10 @@ impl Peer {
             None => request(0),
             Some(_) => authorized(0),
         };
-        answers(name, address, &request)?;
+        answers(name, addresses.plain, &request)?;
         Ok(Self {
             name,
-            address,
+            addresses,
             service: backend.service,
             process,
         })
@@ -123,7 +204,23 @@ impl Peer {
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.plain
+    }
+
+    pub(super) fn http2_address(&self) -> SocketAddr {
+        self.addresses.http2
+    }
+
+    pub(super) fn tls_address(&self) -> SocketAddr {
+        self.addresses.tls
+    }
+
+    /// Has it read its settings again, requests or not.
+    pub(super) fn reload(&mut self) {
+        self.process.signal(match self.name {
+            "haproxy" => Signal::User2,
+            _ => Signal::Hangup,
+        });
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -145,14 +242,18 @@ fn nginx_head(directory: &Path, name: &str) -> Result<String> {
         .replace("TEMP", &temp.display().to_string()))
 }
 
-fn nginx_proxy(head: &str, address: SocketAddr, backend: &Backend) -> String {
+fn nginx_proxy(head: &str, addresses: Addresses, identity: &Path, backend: &Backend) -> String {
+    let Addresses { plain, http2, tls } = addresses;
+    let identity = identity.display();
     let Backend {
         monolith, service, ..
     } = backend;
     format!(
         "{head} upstream up {{ server {service} weight=4 max_fails=0; server {monolith} weight=1 \
          max_fails=0; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s; }}\n \
-         server {{ listen {address} backlog=4096; location / {{ proxy_pass http://up; \
+         server {{ listen {plain} backlog=4096; listen {http2} http2; listen {tls} ssl; \
+         ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {identity}; ssl_certificate_key {identity}; \
+         location / {{ proxy_pass http://up; \
          proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}\n}}\n"
     )
 }
@@ -168,7 +269,15 @@ fn nginx(directory: &Path, name: &str, core: &str, configuration: &str) -> Resul
     start(spec, core, directory)
 }
 
-fn haproxy(directory: &Path, address: SocketAddr, backend: &Backend) -> Result<Process> {
+fn haproxy(
+    directory: &Path,
+    addresses: Addresses,
+    identity: &Path,
+    backend: &Backend,
+    processes: Processes,
+) -> Result<Process> {
+    let Addresses { plain, http2, tls } = addresses;
+    let identity = identity.display();
     let Backend {
         monolith, service, ..
     } = backend;
@@ -187,7 +296,9 @@ defaults
   option http-keep-alive
   no log
 frontend f
-  bind {address} backlog 4096
+  bind {plain} backlog 4096
+  bind {http2} proto h2
+  bind {tls} ssl crt {identity}
   default_backend b
 backend b
   balance roundrobin
@@ -199,6 +310,7 @@ backend b
     let file = directory.join("haproxy.cfg");
     fs::write(&file, configuration)?;
     let spec = Spec::new("haproxy", program("haproxy"))
+        .args((processes == Processes::WithMaster).then_some("-W"))
         .args(["-db", "-f"])
         .arg(&file);
     start(spec, PROXY_CORE, directory)

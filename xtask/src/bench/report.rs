@@ -10,6 +10,66 @@ use std::{collections::BTreeMap, fmt::Write as _};
 /// Figures of several rounds, by proxy.
 type Figures = BTreeMap<&'static str, Vec<f64>>;
 
+/// What is measured once for each proxy and round, beside what depends on the number
+/// of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Measure {
+    Http2,
+    FullHandshake,
+    ResumedHandshake,
+    Download,
+    IdleClients,
+    SlowClients,
+    Reload,
+}
+
+/// In the order of the report, with the key, the member below it where there are
+/// several, and the row's name.
+const MEASURES: [(Measure, &str, Option<&str>, &str); 7] = [
+    (
+        Measure::Http2,
+        "us_per_http2_request",
+        None,
+        "us per request of HTTP/2",
+    ),
+    (
+        Measure::FullHandshake,
+        "us_per_tls_handshake",
+        Some("full"),
+        "us per TLS handshake",
+    ),
+    (
+        Measure::ResumedHandshake,
+        "us_per_tls_handshake",
+        Some("resumed"),
+        "us per resumed handshake",
+    ),
+    (
+        Measure::Download,
+        "ms_per_gib",
+        None,
+        "ms per GiB downloaded",
+    ),
+    (
+        Measure::IdleClients,
+        "kib_per_client",
+        Some("idle"),
+        "KiB per client of 9,900 idle",
+    ),
+    (
+        Measure::SlowClients,
+        "kib_per_client",
+        Some("slow"),
+        "KiB per client of 9,900 slow",
+    ),
+    (
+        Measure::Reload,
+        "failed_in_reload",
+        None,
+        "requests failed by reloads",
+    ),
+];
+
 /// All that was measured.
 pub(super) struct Report {
     /// By number of connections, as they were asked for.
@@ -17,6 +77,7 @@ pub(super) struct Report {
     /// The features that ours was measured with as well.
     with: Option<String>,
     idle: Figures,
+    measures: BTreeMap<Measure, Figures>,
     overhead_p50: Figures,
     overhead_p99: Figures,
 }
@@ -30,6 +91,7 @@ impl Report {
                 .collect(),
             with: None,
             idle: Figures::new(),
+            measures: BTreeMap::new(),
             overhead_p50: Figures::new(),
             overhead_p99: Figures::new(),
         }
@@ -50,6 +112,11 @@ impl Report {
 
     pub(super) fn idle(&mut self, name: &'static str, kib: f64) {
         self.idle.entry(name).or_default().push(kib);
+    }
+
+    pub(super) fn measured(&mut self, measure: Measure, name: &'static str, value: f64) {
+        let figures = self.measures.entry(measure).or_default();
+        figures.entry(name).or_default().push(value);
     }
 
     /// What a proxy adds to the latency without one, in the same round.
@@ -75,7 +142,11 @@ impl Report {
             let peers = PROXIES.iter().filter(|name| **name != OURS);
             let better = peers.map(|name| median(figures, name)).reduce(f64::min);
             let ratio = median(figures, OURS) / better.unwrap_or(f64::NAN);
-            let _ = writeln!(text, "{ratio:>18.2}");
+            let _ = if ratio.is_finite() {
+                writeln!(text, "{ratio:>18.2}")
+            } else {
+                writeln!(text, "{:>18}", "-")
+            };
         };
         for (connections, figures) in &self.cost {
             row(
@@ -84,6 +155,11 @@ impl Report {
             );
         }
         row("KiB per idle connection", &self.idle);
+        for (measure, _, _, name) in MEASURES {
+            if let Some(figures) = self.measures.get(&measure) {
+                row(name, figures);
+            }
+        }
         row("ms added to p50", &self.overhead_p50);
         row("ms added to p99", &self.overhead_p99);
         if let Some(features) = &self.with {
@@ -121,6 +197,23 @@ impl Report {
             ),
             ("overhead_ms".to_owned(), overhead),
         ];
+        for (measure, key, member, _) in MEASURES {
+            let Some(figures) = self.measures.get(&measure) else {
+                continue;
+            };
+            let value = by_name(figures);
+            match (member, members.last_mut()) {
+                (None, _) => members.push((key.to_owned(), value)),
+                // The second of two stands beside the first.
+                (Some(member), Some((last, object))) if last == key => {
+                    object.pop();
+                    let _ = write!(object, ",\"{member}\":{value}}}");
+                }
+                (Some(member), _) => {
+                    members.push((key.to_owned(), object([(member.to_owned(), value)])));
+                }
+            }
+        }
         if self.with.is_some() {
             let ratios = self.cost.iter().map(|(connections, figures)| {
                 let ratio = median(figures, OURS_WITH) / median(figures, OURS);
@@ -180,13 +273,19 @@ mod tests {
             report.idle(name, 12.0);
             report.overhead(name, &direct, &Latency { p50: 1.5, p99: 3.0 });
         }
+        report.measured(Measure::Reload, "banyan", 0.0);
+        report.measured(Measure::IdleClients, "banyan", 1.0);
+        report.measured(Measure::SlowClients, "nginx", 2.0);
         assert_eq!(
             report.json(),
             concat!(
                 r#"{"us_per_request":{"32":{"banyan":3.000,"nginx":2.000,"haproxy":4.500}},"#,
                 r#""kib_per_idle_connection":12.000,"#,
                 r#""overhead_ms":{"p50":{"banyan":0.500,"nginx":0.500,"haproxy":0.500},"#,
-                r#""p99":{"banyan":1.000,"nginx":1.000,"haproxy":1.000}}}"#,
+                r#""p99":{"banyan":1.000,"nginx":1.000,"haproxy":1.000}},"#,
+                r#""kib_per_client":{"idle":{"banyan":1.000,"nginx":null,"haproxy":null},"#,
+                r#""slow":{"banyan":null,"nginx":2.000,"haproxy":null}},"#,
+                r#""failed_in_reload":{"banyan":0.000,"nginx":null,"haproxy":null}}"#,
             )
         );
         let table = report.table();
