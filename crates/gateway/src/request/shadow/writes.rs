@@ -8,7 +8,7 @@
 use super::mark;
 use crate::{
     base::{deadline::timeout, index::RouteIndex},
-    body::{RequestBody, Whole},
+    body::{BODY_BYTES_MAX, RequestBody, Whole},
     shadow::ledger::Copied,
     state::worker::Worker,
     upstream::addresses::Addresses,
@@ -52,7 +52,11 @@ impl WriteCopy {
         if !shadow.is_due(worker.upstreams.random.next()) {
             return None;
         }
-        let mut copy = Request::from_parts(parts.clone(), body.whole()?);
+        let body = body.whole()?;
+        if body.len() > BODY_BYTES_MAX as u64 {
+            return None;
+        }
+        let mut copy = Request::from_parts(parts.clone(), body);
         mark(copy.headers_mut());
         Some(Self {
             worker: Rc::clone(worker),
