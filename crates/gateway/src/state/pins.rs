@@ -116,11 +116,13 @@ impl Pins {
             || (self.pin(Holder::Client(known)).is_none() && self.lineage.follow(key, client))
     }
 
-    /// Whether a client, or one without a key, has written what the other side may
-    /// lack.
-    pub(crate) fn has_own(&self, client: Option<ClientId>) -> bool {
+    /// Whether a client, or anybody without a key, has written what the other side may
+    /// lack by now. A pin lasts for up to a second longer, until the next sweep.
+    pub(crate) fn owes(&self, owner: Ownership, client: Option<ClientId>) -> bool {
         let holder = client.map_or(Holder::Keyless, Holder::Client);
-        self.pin(holder).is_some()
+        let applied = self.applied(owner.side);
+        self.pin(holder)
+            .is_some_and(|pin| pin.binds(owner, applied))
     }
 
     /// An owner is known for the first time: everything before now counts as a
@@ -385,7 +387,8 @@ impl Pins {
             self.shared_count.fetch_sub(1, Ordering::Release);
         }
         drop(shared);
-        self.lineage.sweep(|client| self.has_own(Some(client)));
+        let has_pin = |client| self.pin(Holder::Client(client)).is_some();
+        self.lineage.sweep(has_pin);
     }
 
     fn fresh(&self, owner: Ownership) -> Pin {
@@ -473,6 +476,19 @@ mod tests {
         applied.send_replace(Lsn(5));
         assert!(!pins.bind(OWNER, Some(two)) && !pins.bind(OWNER, Some(three)));
         assert!(pins.bind(OWNER, Some(one)));
+    }
+
+    #[test]
+    fn nothing_is_owed_once_it_is_applied_whether_swept_or_not() {
+        let (pins, applied) = pins(1);
+        assert!(!pins.owes(OWNER, None));
+        let holder = pins.sent(OWNER, None);
+        assert!(pins.owes(OWNER, None));
+        pins.answered(OWNER, holder);
+        pins.settle(OWNER, holder, 1, Lsn(5));
+        assert!(pins.owes(OWNER, None) && !pins.owes(OWNER, Some(pins.client(b"1"))));
+        applied.send_replace(Lsn(5));
+        assert!(!pins.owes(OWNER, None) && pins.pin(Holder::Keyless).is_some());
     }
 
     #[test]

@@ -445,6 +445,15 @@ async fn what_nobody_known_wrote_follows_the_first_cookie() {
         let answered = side_by_cookie(&mut client, "GET", sid).await;
         assert_eq!(answered.as_deref(), Some(side), "{sid}");
     }
+    // It has flowed: whoever comes now without a cookie is given no pin.
+    bed.mover.applied(Side::Monolith, 60);
+    let_go(&mut client, "first").await;
+    let sampled = bed.mover.samples(Side::Monolith);
+    for _ in 0..20 {
+        let page = build("GET", "/page", None, "");
+        assert_eq!(client.request(page).await.unwrap().status, 200);
+    }
+    assert_eq!(bed.mover.samples(Side::Monolith), sampled);
 }
 
 #[tokio::test(flavor = "multi_thread")]

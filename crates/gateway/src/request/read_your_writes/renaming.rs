@@ -42,11 +42,10 @@ impl Callers {
             // Now, not before: a line may have been forgotten while this request came in.
             let caller = caller.map(|key| pins.known_as(key));
             let follows = caller.is_some_and(|caller| pins.rename(caller, given));
-            if follows || !pins.has_own(caller) {
-                continue;
-            }
+            let owner = worker.state.ownership(*extraction);
+            let owner = owner.filter(|owner| !follows && pins.owes(*owner, caller));
             // As if the new key had written, by now: past all that the former one has.
-            if let Some(owner) = worker.state.ownership(*extraction) {
+            if let Some(owner) = owner {
                 let lsn_sampler = &worker.lsn_samplers[extraction.get()];
                 drop(PinnedWrite::new(lsn_sampler, owner, Some(given)));
             }
