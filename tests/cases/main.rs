@@ -21,6 +21,7 @@ mod ends_within_its_grace;
 mod environment_overrides;
 mod finished;
 mod first_extraction;
+mod forgotten_route;
 mod generated_monolith;
 mod hold_bounds_503;
 mod identity_moves;

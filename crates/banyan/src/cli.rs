@@ -19,6 +19,7 @@ mod freeze;
 mod moved;
 mod progress;
 mod reference;
+mod refusals;
 mod render;
 mod routes;
 mod shadow;

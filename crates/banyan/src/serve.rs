@@ -9,6 +9,7 @@ mod metrics;
 pub(crate) mod overrides;
 mod positions;
 mod presence;
+mod refusals;
 mod side_health;
 mod stop_signals;
 mod succession;
@@ -31,6 +32,7 @@ use local_mover::LocalMover;
 use overrides::Override;
 use plan::{ExtractionName, Plan};
 use presence::Presence;
+use refusals::RefusalWatch;
 use std::{
     collections::BTreeMap, io::Write, net::SocketAddr, path::Path, pin::pin, sync::Arc,
     time::Duration,
@@ -149,7 +151,9 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         reread: options.reread,
         current,
     };
-    let local = LocalGateway::new(gateway.clone(), reloading, follows, state);
+    let refusals = Arc::new(RefusalWatch::new(&gateway, plan, &movers));
+    let watch = Arc::clone(&refusals);
+    let local = LocalGateway::new(gateway.clone(), reloading, follows, state, refusals);
     let local = Arc::new(local);
     let serving = Serving {
         plan,
@@ -180,6 +184,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
     tokio::select! {
         ended = serving.run() => ended,
         ended = accepting => ended,
+        () = watch.run() => Ok(()),
     }
 }
 
@@ -279,7 +284,7 @@ impl Serving<'_> {
         let router = api::router(api::ApiState {
             workers: conductor.workers().clone(),
             token: token.into(),
-            metrics: metrics::texts(&self.gateway, &self.movers),
+            metrics: metrics::texts(&self.gateway, &self.movers, &self.local),
             routes: self.local.clone(),
         });
         let mut decides = true;

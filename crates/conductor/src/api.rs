@@ -29,7 +29,7 @@ pub use messages::{ErrorKind, ErrorReply, ExplainRequest, Parameters};
 use crate::{
     ports::Predecessor,
     request::{self, RequestError},
-    status::{ExtractionStatus, HealthStatus, Status},
+    status::{ExtractionStatus, HealthStatus, RefusalStatus, Status},
     worker::Worker,
 };
 use async_trait::async_trait;
@@ -56,6 +56,10 @@ pub trait Routes: Send + Sync {
     fn routes(&self) -> serde_json::Value;
     /// How both sides of an extraction are; `None`: it is not the plan's any more.
     fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus>;
+    /// What the fences of an extraction have refused.
+    fn refusals(&self, _: &ExtractionName) -> Vec<RefusalStatus> {
+        Vec::new()
+    }
     /// Asks an extraction's service whether it can work; says what is wrong. It is not
     /// unhealthy before as many checks in a row have failed as the plan's `fall`.
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String>;
@@ -142,6 +146,7 @@ async fn metrics(State(api): State<ApiState>, headers: axum::http::HeaderMap) ->
 async fn status(State(api): State<ApiState>) -> Json<Status> {
     let with_health = |(name, worker): (&ExtractionName, &Worker)| ExtractionStatus {
         health: api.routes.health(name),
+        refusals: api.routes.refusals(name),
         ..worker.status()
     };
     Json(Status {
@@ -227,6 +232,7 @@ async fn verb(
     match worker.request(asked).await {
         Ok(mut reply) => {
             reply.status.health = api.routes.health(name);
+            reply.status.refusals = api.routes.refusals(name);
             Json(reply).into_response()
         }
         Err(refused) => {

@@ -40,6 +40,9 @@ pub struct ExtractionStatus {
     /// How both sides are, as the gateway sees them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
+    /// What the fences have refused since they were put up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<RefusalStatus>,
     /// What goes wrong at the moment, and what to do.
     pub trouble: Option<String>,
     /// Tables that were added and are not copied yet; the copy's progress is theirs.
@@ -83,6 +86,37 @@ pub struct SideHealth {
     pub reason: Option<String>,
     /// For how long it has been so, where that was seen.
     pub for_seconds: Option<f64>,
+}
+
+/// What the fence of a side has refused since it was put up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalStatus {
+    /// Whose fence: `monolith` or `service`.
+    pub side: String,
+    /// How many statements.
+    pub statements: u64,
+    /// When the first was, in UTC.
+    pub first_seen: String,
+    /// When the last was.
+    pub last_seen: String,
+    /// What this side answered with 5xx within seconds of a refusal, as far as this
+    /// process saw it; what it did most often comes first.
+    pub failed: Vec<FailedRoute>,
+}
+
+/// Requests that were answered with 5xx while a fence refused statements.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedRoute {
+    /// Their method.
+    pub method: String,
+    /// The route's path, or the requests' own where the plan has no route for them.
+    pub path: String,
+    /// Whether the plan has one.
+    pub has_route: bool,
+    /// Whether a route of this extraction takes them for reads.
+    pub is_read: bool,
+    /// How many.
+    pub answers: u64,
 }
 
 /// The last verify.

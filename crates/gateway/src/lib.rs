@@ -74,6 +74,7 @@ pub use crate::{
     },
     shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts},
     state::{
+        failed_answers::FailedKind,
         hold::HeldReport,
         inflight::WritesInFlight,
         positions::{Positions, Sample},

@@ -8,6 +8,7 @@ pub(crate) mod choose;
 pub(crate) mod client_body;
 pub(crate) mod client_connection;
 pub(crate) mod dispatch;
+pub(crate) mod failed_answer;
 pub(crate) mod forward;
 pub(crate) mod observed;
 pub(crate) mod operations;

@@ -4,6 +4,7 @@ pub(crate) mod client_id;
 pub(crate) mod collectors;
 pub(crate) mod config;
 pub(crate) mod connections;
+pub(crate) mod failed_answers;
 pub(crate) mod features;
 pub(crate) mod gateway_state;
 pub(crate) mod hold;

@@ -28,7 +28,10 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     layout::FenceScope,
-    objects::owner::{self, Claims, RowLock},
+    objects::{
+        owner::{self, Claims, RowLock},
+        refusals,
+    },
 };
 use plan::TableWrites;
 use protocol::{
@@ -206,7 +209,8 @@ impl Mover {
 
     /// Drops the fence's triggers from the side that owns: they pass, but cost
     /// every writer a look at the row. Each table by itself, under a short
-    /// lock timeout; to be repeated until it succeeds.
+    /// lock timeout; to be repeated until it succeeds. What was refused while they
+    /// were up is told no more.
     pub async fn unfence(&self, claims: &Claims, side: Side) -> Result<(), MoverError> {
         let session = Session::open(side, self.database(side)).await?;
         let wrap = || MoverError::sql(side, "dropping the fence's triggers");
@@ -233,6 +237,6 @@ impl Mover {
             }
             session.batch_execute("commit").await.map_err(wrap())?;
         }
-        Ok(())
+        refusals::reset(&session, side, &self.layout()).await
     }
 }

@@ -3,13 +3,14 @@
 //!
 //! | object | where | from | to |
 //! |---|---|---|---|
-//! | schema `banyan` with `owner`, `stream`, `shape`, `fence()` | both | prepare | cancel, finish |
+//! | schema `banyan` with `owner`, `stream`, `shape`, `fence()`, `count_refusal()` | both | prepare | cancel, finish |
 //! | in it `published`, `declared`: what was begun with | both | prepare | cancel, finish |
 //! | in it `frozen`: tables whose shape stays as it is | both | freeze | cancel, finish |
 //! | in it `keep_shape()`, event triggers `banyan_freeze`, `banyan_freeze_drop` | both | a superuser | cancel, finish |
 //! | role `banyan_freeze` | both | a superuser | a superuser |
 //! | in it `joining`: tables that were added to it | service | add-table | cancel, finish |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
+//! | in it sequences `refusals_<extraction>`, `first_refusal_…`, `last_refusal_…` | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
 //! | origins `banyan_<extraction>_copy_<worker>` | service | copy, join | the copy's end; cancel, finish where both sides append or tables joined |
 //! | trigger `banyan_fence` on each table | the side that is not the owner | prepare or fence | unfence |
@@ -17,6 +18,7 @@
 //! | the same where each side keeps its own | service | prepare | unfence |
 
 mod notes;
+mod refusals;
 
 use crate::database::sql;
 use plan::{ExtractionName, TableName, TableWrites};
@@ -194,6 +196,23 @@ impl Layout {
         )
     }
 
+    /// The sequences in which the fence counts: how many statements it has refused,
+    /// when the first, when the last.
+    pub(crate) fn refusal_counters(&self) -> [String; 3] {
+        refusals::counters(SCHEMA, &self.extraction.slug())
+    }
+
+    /// Makes them where they are missing.
+    pub(crate) fn create_refusal_counters(&self) -> String {
+        refusals::create(self.refusal_counters())
+    }
+
+    /// Takes them away.
+    pub(crate) fn drop_refusal_counters(&self) -> String {
+        let names = self.refusal_counters().join(", ");
+        format!("drop sequence if exists {names}")
+    }
+
     /// The schema of one side. Run inside a transaction; may be repeated. It
     /// locks nothing of the users', and of ours only what it makes.
     ///
@@ -254,6 +273,7 @@ create table if not exists {SCHEMA}.frozen (
 );
 {notes}
 {SHAPE_TABLE};
+{refusals}
 create or replace function {SCHEMA}.fence() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $fence$
 declare
@@ -273,6 +293,7 @@ begin
         from {SCHEMA}.owner o where o.extraction = tg_argv[0] for share;
     if tg_op = 'TRUNCATE' and tg_argv[3] = 'append' and coalesce(claim, '') is distinct from holder
     then
+        perform {SCHEMA}.count_refusal(tg_argv[0]);
         raise exception 'table "%" has rows of both sides of extraction "%": it cannot be truncated',
             tg_table_name, tg_argv[0]
             using errcode = 'object_not_in_prerequisite_state',
@@ -282,6 +303,7 @@ begin
     -- Where each side keeps its own, it does since the first switch.
     if allowed is distinct from tg_argv[1] and coalesce(claim, '') is distinct from holder
         and (tg_argv[3] is distinct from 'split' or coalesce(since, 0) = 0) then
+        perform {SCHEMA}.count_refusal(tg_argv[0]);
         raise exception 'extraction "%" does not take writes here: its owner is %',
             tg_argv[0], coalesce(allowed, 'unknown')
             using errcode = 'read_only_sql_transaction',
@@ -295,6 +317,7 @@ grant usage on schema {SCHEMA} to public;
 grant select on all tables in schema {SCHEMA} to public;
 "#,
             notes = notes::tables(SCHEMA),
+            refusals = refusals::function(SCHEMA),
         )
     }
 

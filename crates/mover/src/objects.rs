@@ -1,5 +1,5 @@
 //! What is ours in the users' databases, read and changed: the ownership row,
-//! the stream's row, what was seen, the publication, the slots, the origins, the
+//! the stream's row, what was seen, what was refused, the publication, the slots, the origins, the
 //! fence, and the schema that holds the rows. Their names and definitions are in
 //! [`crate::layout`].
 
@@ -13,6 +13,7 @@ pub mod notes;
 pub(crate) mod origins;
 pub mod owner;
 pub(crate) mod publication;
+pub mod refusals;
 pub(crate) mod removal;
 pub(crate) mod schema;
 pub(crate) mod sessions;

@@ -162,6 +162,10 @@ impl Mover {
             )
             .await
             .map_err(MoverError::sql(side, "writing the ownership row"))?;
+        transaction
+            .batch_execute(&self.layout().create_refusal_counters())
+            .await
+            .map_err(MoverError::sql(side, "making the fence's counters"))?;
         let lock = format!("select 1 from {SCHEMA}.owner where extraction = $1 for update");
         transaction
             .execute(&lock, &[&name.as_str()])

@@ -1,5 +1,6 @@
 //! What is shown on the terminal: at most 80 columns, colour only there.
 
+use super::refusals;
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
@@ -86,6 +87,10 @@ pub(super) fn status(status: &Status) {
                 let text = health_text(side, health);
                 say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
             }
+        }
+        for refused in &one.refusals {
+            let text = refusals::text(refused);
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
         }
         for look in &one.progress.looks {
             let last = look.last.as_ref().map(|last| format!("; last: {last}"));

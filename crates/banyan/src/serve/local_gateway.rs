@@ -1,12 +1,12 @@
 //! The gateway of this process, as the conductor sees gateways.
 
-use super::{begun, current_plan::CurrentPlan, presence, side_health};
+use super::{begun, current_plan::CurrentPlan, presence, refusals::RefusalWatch, side_health};
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
     api::{ExplainRequest, Routes},
     ports::{Gateways, HoldReport, InFlight, Predecessor},
-    status::HealthStatus,
+    status::{HealthStatus, RefusalStatus},
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
@@ -16,6 +16,7 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, time::sleep};
@@ -55,6 +56,7 @@ pub(super) struct LocalGateway {
     is_gone: watch::Sender<bool>,
     /// The state directory.
     state: PathBuf,
+    refusals: Arc<RefusalWatch>,
 }
 
 impl LocalGateway {
@@ -63,6 +65,7 @@ impl LocalGateway {
         reloading: Reloading,
         has_predecessor: bool,
         state: &Path,
+        refusals: Arc<RefusalWatch>,
     ) -> Self {
         Self {
             gateway,
@@ -70,7 +73,13 @@ impl LocalGateway {
             predecessor: GatewayId(uuid::Uuid::new_v4()),
             is_gone: watch::Sender::new(!has_predecessor),
             state: state.to_owned(),
+            refusals,
         }
+    }
+
+    /// What an extraction's fences have refused.
+    pub(super) fn refusals(&self, extraction: &ExtractionName) -> Vec<RefusalStatus> {
+        self.refusals.of(extraction)
     }
 
     pub(super) fn has_predecessor(&self) -> bool {
@@ -204,6 +213,10 @@ impl Routes for LocalGateway {
             monolith,
             service: side_health::of(&report, service.health.is_some()),
         })
+    }
+
+    fn refusals(&self, extraction: &ExtractionName) -> Vec<RefusalStatus> {
+        Self::refusals(self, extraction)
     }
 
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String> {

@@ -24,7 +24,10 @@ use looks::Looks;
 use mover::{
     Claims, Mover, MoverError, copy,
     handover::SourceLock,
-    objects::notes::{DiscardedRows, Writer},
+    objects::{
+        notes::{DiscardedRows, Writer},
+        refusals::Refusals,
+    },
     positions::Sampler,
     verify,
 };
@@ -93,6 +96,13 @@ impl LocalMover {
 
     pub(super) fn applied(&self, source: Side) -> watch::Receiver<Lsn> {
         self.applied.of(source)
+    }
+
+    /// How many statements a side's fence has refused, and when; `None`: that is not
+    /// known, or it does not count.
+    pub(super) fn refused(&self, side: Side) -> Option<Refusals> {
+        let seen = self.followers.seen().refused;
+        seen.into_iter().find(|one| one.side == side)
     }
 
     /// Takes the applied positions from the streams' rows while another process

@@ -1,6 +1,6 @@
 //! What `/metrics` answers.
 
-use super::local_mover::LocalMover;
+use super::{local_gateway::LocalGateway, local_mover::LocalMover};
 use conductor::{
     api::{Exposition, Metrics},
     ports::Mover,
@@ -10,7 +10,7 @@ use plan::ExtractionName;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, prometheus_protobuf, text},
-    metrics::{MetricType, gauge::ConstGauge},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -30,11 +30,16 @@ const STATES: [&str; 7] = [
 pub(super) fn texts(
     gateway: &Gateway,
     movers: &BTreeMap<ExtractionName, Arc<LocalMover>>,
+    local: &Arc<LocalGateway>,
 ) -> Metrics {
     let mut registry = Registry::default();
     gateway.metrics(&mut registry);
     registry.register_collector(Box::new(Streams {
         movers: movers.clone(),
+    }));
+    registry.register_collector(Box::new(Refusals {
+        extractions: movers.keys().cloned().collect(),
+        local: Arc::clone(local),
     }));
     let registry = Arc::new(registry);
     Arc::new(move |exposition| match exposition {
@@ -128,6 +133,68 @@ impl Collector for Streams {
                 let is_it = i64::from(stream.state == word);
                 ConstGauge::new(is_it).encode(state.encode_family(&labels)?)?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// What the fences refuse, read when it is asked for.
+struct Refusals {
+    extractions: Vec<ExtractionName>,
+    local: Arc<LocalGateway>,
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refusals")
+    }
+}
+
+/// The label of what no route matches: labels come from the plan.
+const OTHER: &str = "other";
+
+impl Collector for Refusals {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut statements = BTreeMap::new();
+        let mut answers: BTreeMap<_, u64> = BTreeMap::new();
+        for name in &self.extractions {
+            for refused in self.local.refusals(name) {
+                for failed in refused.failed {
+                    let route = if failed.has_route {
+                        failed.path
+                    } else {
+                        OTHER.to_owned()
+                    };
+                    let labels = (name.as_str(), refused.side.clone(), failed.method, route);
+                    *answers.entry(labels).or_default() += failed.answers;
+                }
+                statements.insert((name.as_str(), refused.side), refused.statements);
+            }
+        }
+        let mut counted = encoder.encode_descriptor(
+            "banyan_fence_refusals",
+            "Statements that the side's fence has refused since it was put up",
+            None,
+            MetricType::Counter,
+        )?;
+        for ((extraction, side), count) in statements {
+            let labels = [("extraction", extraction), ("side", side.as_str())];
+            ConstCounter::new(count).encode(counted.encode_family(&labels)?)?;
+        }
+        let mut counted = encoder.encode_descriptor(
+            "banyan_fence_failed_answers",
+            "Answers with 5xx of the side within seconds of a refusal by its fence",
+            None,
+            MetricType::Counter,
+        )?;
+        for ((extraction, side, method, route), count) in answers {
+            let labels = [
+                ("extraction", extraction),
+                ("side", side.as_str()),
+                ("method", method.as_str()),
+                ("route", route.as_str()),
+            ];
+            ConstCounter::new(count).encode(counted.encode_family(&labels)?)?;
         }
         Ok(())
     }

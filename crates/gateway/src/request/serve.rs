@@ -5,6 +5,7 @@ use super::{
     caller::Caller,
     client_body::ClientBody,
     dispatch::dispatch,
+    failed_answer,
     operations::routing,
     outcome::Outcome,
     present_headers::PresentHeaders,
@@ -21,7 +22,7 @@ use crate::{
     state::{recorder::Kind, under_way::TalliedRequest, worker::Worker},
     upstream::response_body::ResponseBody,
 };
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use protocol::Side;
 use std::{rc::Rc, time::Instant};
@@ -46,6 +47,7 @@ pub(crate) async fn serve(
     let mut admission = Admission::default();
     let tokens = ResponseTokens::default();
     let callers = Callers::of(worker, &parts.headers);
+    let mut own_path = None;
     let addressed = fits(worker, &body).and_then(|()| addressed(&worker.config, peer, parts));
     let (place, outcome) = match addressed {
         Err(refusal) => {
@@ -92,6 +94,7 @@ pub(crate) async fn serve(
                     let vouched = way::vouched(&worker.config, seen, peer, &parts.headers);
                     sanitize::outgoing(parts, seen, peer, vouched, &correlation);
                     admission.introduce(&mut parts.headers);
+                    own_path = (place == Place::Elsewhere).then(|| parts.uri.clone());
                     let kind = worker.config.table.kind(place, parts.method.as_str());
                     let caller = Caller {
                         peer,
@@ -121,17 +124,32 @@ pub(crate) async fn serve(
     sanitize::correlate(response.headers_mut(), correlation);
     observed.at(place);
     observed.end(side, &response);
-    worker.recorder.record(
-        Kind {
-            place,
-            method,
-            code: code_label(response.status()),
-            side,
-        },
-        begun.elapsed(),
-    );
+    let kind = Kind {
+        place,
+        method,
+        code: code_label(response.status()),
+        side,
+    };
+    record(worker, kind, own_path.as_ref(), begun, &response);
     worker.under_way.at(&under_way, place);
     until_its_end(response, under_way, connection)
+}
+
+/// Counts a request, and what a side itself answered with 5xx by its route once more.
+fn record(
+    worker: &Worker,
+    kind: Kind,
+    path: Option<&Uri>,
+    begun: Instant,
+    response: &Response<ResponseBody>,
+) {
+    worker.recorder.record(kind, begun.elapsed());
+    if let Some(side) = kind.side
+        && response.extensions().get::<Refusal>().is_none()
+    {
+        let path = path.map(Uri::path);
+        failed_answer::note(worker, (kind.place, side), kind.method, path, response);
+    }
 }
 
 /// Keeps a request under way until its answer, or the connection that it was upgraded to,

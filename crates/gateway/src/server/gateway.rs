@@ -13,8 +13,9 @@ use crate::{
     routing::snapshot::Ownership,
     shadow::ShadowReport,
     state::{
-        collectors::upstreams, config::Config, gateway_state::GatewayState, hold::HeldReport,
-        inflight::WritesInFlight, under_way::UnderWay,
+        collectors::upstreams, config::Config, failed_answers::FailedKind,
+        gateway_state::GatewayState, hold::HeldReport, inflight::WritesInFlight,
+        under_way::UnderWay,
     },
     transport::{
         expiry::{self, Expiries, Expiry},
@@ -31,6 +32,7 @@ use plan::{ExtractionName, Listener, Plan};
 use prometheus_client::registry::Registry;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
+    collections::BTreeMap,
     future::pending,
     io,
     net::{IpAddr, SocketAddr},
@@ -376,6 +378,12 @@ impl Gateway {
         let planned = config.features.get(found).shadow.as_ref();
         let share = planned.map(|shadow| shadow.share().to_string());
         state.extraction(found).shadow.report(share)
+    }
+
+    /// What upstreams answered with 5xx since the start, copies of reads with it, by
+    /// kind.
+    pub fn failed_answers(&self) -> BTreeMap<FailedKind, u64> {
+        self.inner.state.failed_answers.report()
     }
 
     /// All routes, in the order in which they are tried.

@@ -1,6 +1,7 @@
 //! What all workers share from start to end: who owns, and what was written.
 
 use super::{
+    failed_answers::FailedAnswers,
     hold::Ledger,
     pins::{CLIENTS_MAX, Pins},
     release_order::ReleaseOrder,
@@ -43,6 +44,7 @@ pub(crate) struct GatewayState {
     pub(crate) positions: Arc<dyn Positions>,
     pub(crate) metrics: Metrics,
     pub(crate) shadows: Shadows,
+    pub(crate) failed_answers: FailedAnswers,
     pub(crate) observatory: Observatory,
     pub(crate) spool_usage: SpoolUsage,
     pub(crate) release_order: Arc<ReleaseOrder>,
@@ -82,6 +84,7 @@ impl GatewayState {
             release_order: Arc::default(),
             metrics,
             shadows: Shadows::new(),
+            failed_answers: FailedAnswers::default(),
             observatory,
             publishing: Mutex::default(),
             started: Instant::now(),

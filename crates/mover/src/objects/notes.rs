@@ -17,7 +17,7 @@ use tokio_postgres::{GenericClient, Row};
 pub(crate) const WRITERS_MAX: i64 = 1_000;
 
 /// How times are told.
-const TIME: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS"Z"'"#;
+pub(super) const TIME: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS"Z"'"#;
 
 /// Rows that were written past a fence and not taken over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

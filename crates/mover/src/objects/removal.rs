@@ -185,6 +185,8 @@ impl<'a> Removal<'a> {
         let publication = sql::identifier(&self.layout.publication());
         let drop = format!("drop publication if exists {publication}");
         transaction.batch_execute(&drop).await.map_err(wrap())?;
+        let drop = self.layout.drop_refusal_counters();
+        transaction.batch_execute(&drop).await.map_err(wrap())?;
         notes::clear(&transaction, side, self.extraction).await?;
         for table in [
             "frozen",

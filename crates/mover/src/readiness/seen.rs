@@ -9,6 +9,7 @@ use crate::{
     objects::{
         notes::{self, DiscardedRows, Looking, Writer},
         owner::{self, Claims, RowLock},
+        refusals::{self, Refusals},
     },
 };
 use plan::ExtractionName;
@@ -28,6 +29,8 @@ pub struct Observations {
     pub writers: Vec<Writer>,
     /// Rows that were written past a fence.
     pub discarded: Vec<DiscardedRows>,
+    /// Statements that a fence has refused, of each side that counts them.
+    pub refused: Vec<Refusals>,
 }
 
 impl Mover {
@@ -82,13 +85,16 @@ pub(super) async fn read(
     service: &mut Option<Session>,
 ) -> Result<Observations, MoverError> {
     let name = &mover.extraction.name;
-    let mut discarded = Vec::new();
+    let (mut discarded, mut refused) = (Vec::new(), Vec::new());
+    let layout = mover.layout();
+    refused.extend(refusals::read(&**monolith, Side::Monolith, &layout).await?);
     discarded.extend(notes::discarded(&**monolith, Side::Monolith, name).await?);
     if service.as_ref().is_none_or(|session| session.is_closed()) {
         let side = Side::Service;
         *service = Session::open(side, mover.database(side)).await.ok();
     }
     if let Some(session) = service {
+        refused.extend(refusals::read(&**session, Side::Service, &layout).await?);
         discarded.extend(notes::discarded(&**session, Side::Service, name).await?);
     }
     let mut writers = notes::writers(&**monolith, name).await?;
@@ -104,6 +110,7 @@ pub(super) async fn read(
         looking: notes::looking(&**monolith, name).await?,
         writers,
         discarded,
+        refused,
     })
 }
 

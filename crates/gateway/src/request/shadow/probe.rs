@@ -2,9 +2,13 @@
 
 use crate::base::headers;
 use crate::{
-    base::{deadline::timeout, index::RouteIndex},
+    base::{
+        deadline::timeout,
+        index::{Place, RouteIndex},
+    },
     body::{RequestBody, Whole},
-    request::forward::beside,
+    observe::labels::method_label,
+    request::{failed_answer, forward::beside},
     routing::snapshot::{Ownership, RoutingState},
     shadow::{
         compare::{Answer, Difference, compare},
@@ -172,13 +176,23 @@ impl Probe {
         let mut request = self.request.clone().map(RequestBody::Whole);
         let asking = async {
             match beside(&self.worker, upstream, &mut request).await {
-                Ok(response) => read(response).await,
+                Ok(response) => {
+                    self.note_failure(side, &response);
+                    read(response).await
+                }
                 Err(_) => ProbeAnswer::Nothing,
             }
         };
         timeout(TIMEOUT, asking)
             .await
             .unwrap_or(ProbeAnswer::Nothing)
+    }
+
+    /// The side's fence may have refused a read that writes.
+    fn note_failure(&self, side: Side, response: &Response<ResponseBody>) {
+        let place = Place::Extraction(self.route);
+        let method = method_label(self.request.method());
+        failed_answer::note(&self.worker, (place, side), method, None, response);
     }
 
     /// Compares apart from the worker's thread, whose clients must not wait for

@@ -1,6 +1,6 @@
 //! Whom the fence lets through: no role, only what holds the row as its claim's.
 
-use super::{LONG, fenced, handover, prepared, refused};
+use super::{LONG, fenced, handover, handover_from, prepared, refused};
 use crate::{
     extraction::{
         databases::{APP, MOVER, Pair, clusters},
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use mover::{Claims, layout::claim_text};
 use protocol::{Side, owner::Outcome};
 use testbed::cluster::connect_url;
+use tokio_postgres::error::SqlState;
 
 /// The fence of the first release, which let a role through.
 const FORMER: &str = "create or replace function banyan.fence() returns trigger \
@@ -26,6 +27,11 @@ const FORMER: &str = "create or replace function banyan.fence() returns trigger 
     return null; end $f$; \
     revoke all on schema banyan from public; revoke all on banyan.owner from public; \
     revoke all on banyan.stream from public; comment on schema banyan is null";
+
+/// It did not count, either.
+const UNCOUNTED: &str = "drop function banyan.count_refusal; \
+    drop sequence banyan.refusals_former_schema, banyan.first_refusal_former_schema, \
+        banyan.last_refusal_former_schema";
 
 async fn switched(name: &str) -> Result<(Pair, Claims)> {
     let (pair, claims) = prepared(name).await?;
@@ -77,6 +83,80 @@ async fn a_restored_dump_is_fenced_until_our_schema_goes() -> Result<()> {
     refused(pair.monolith.batch_execute(WRITE).await)
 }
 
+/// What is refused is counted though it is undone, by the owner of the function and not by
+/// the application, until the fence comes down; and it goes with the extraction.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_counted_until_the_fence_comes_down() -> Result<()> {
+    let (pair, claims) = switched("refusals").await?;
+    let counted = async || -> Result<Vec<(Side, u64)>> {
+        let all = pair.mover.seen().await?.refused;
+        Ok(all.iter().map(|one| (one.side, one.statements)).collect())
+    };
+    let of = |monolith, service| [(Side::Monolith, monolith), (Side::Service, service)];
+    ensure!(counted().await? == of(0, 0));
+    for write in [WRITE, "update a set v = 'lost'", "truncate a cascade"] {
+        refused(pair.monolith.batch_execute(write).await)?;
+    }
+    let block = format!("begin; savepoint s; {WRITE}");
+    refused(pair.monolith.batch_execute(&block).await)?;
+    pair.monolith.batch_execute("rollback").await?;
+    ensure!(counted().await? == of(4, 0));
+    let seen = pair.mover.seen().await?.refused;
+    ensure!(seen[0].first_seen.starts_with("20") && seen[0].first_seen <= seen[0].last_seen);
+    // The application cannot change what was counted.
+    for change in [
+        "select nextval('banyan.refusals_refusals')",
+        "select setval('banyan.refusals_refusals', 1, false)",
+    ] {
+        let error = pair.monolith.batch_execute(change).await.unwrap_err();
+        ensure!(error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    }
+    // The service owns: it has no fence that could have refused anything.
+    pair.mover.unfence(&claims, Side::Service).await?;
+    ensure!(counted().await? == of(4, 0));
+    let back = handover_from(Side::Service, 2);
+    let lock = fenced(&pair, &claims, &back).await?;
+    let outcome = Outcome::Committed;
+    pair.mover
+        .decide(Some(lock), &claims, &back, outcome)
+        .await?;
+    refused(pair.service.batch_execute("delete from svc.a").await)?;
+    pair.mover.open(&claims, &back).await?;
+    pair.mover.unfence(&claims, Side::Monolith).await?;
+    ensure!(counted().await? == of(0, 1));
+    // Another extraction keeps the schema; these counters go.
+    let monolith = pair.superuser(Side::Monolith).await?;
+    let other = "insert into banyan.owner select 'other', owner, epoch, generation, conductor, \
+        instance, nonce from banyan.owner";
+    monolith.batch_execute(other).await?;
+    let counters = "select relname from pg_class where relname like '%refusal%'";
+    ensure!(lines(&monolith, counters).await?.len() == 3);
+    pair.mover.cancel().await?;
+    ensure!(lines(&monolith, counters).await?.is_empty());
+    Ok(())
+}
+
+/// Whatever is wrong with the counters, a write is refused with the fence's own error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fence_that_cannot_count_refuses_all_the_same() -> Result<()> {
+    let (pair, _) = switched("uncounted").await?;
+    let monolith = pair.superuser(Side::Monolith).await?;
+    for harm in [
+        "alter sequence banyan.last_refusal_uncounted owner to testbed",
+        "drop sequence banyan.refusals_uncounted",
+        "drop function banyan.count_refusal",
+    ] {
+        monolith.batch_execute(harm).await?;
+        let written = pair.monolith.batch_execute(WRITE).await;
+        if harm.ends_with("count_refusal") {
+            ensure!(written.is_err());
+        } else {
+            refused(written).context(harm)?;
+        }
+    }
+    Ok(())
+}
+
 const WRITE: &str = "insert into a (v) values ('lost')";
 
 /// What an earlier conductor shows passes no more, nor what nobody was given;
@@ -123,6 +203,7 @@ async fn a_former_schema_is_brought_up_to_date_by_the_claim() -> Result<()> {
     let url = clusters().await?.monolith.url(MOVER, &pair.database)?;
     let ours = connect_url(&url).await?;
     ours.batch_execute(FORMER).await?;
+    ours.batch_execute(UNCOUNTED).await?;
     ours.batch_execute("insert into a (v) values ('let through')")
         .await?;
     monolith
@@ -140,5 +221,6 @@ async fn a_former_schema_is_brought_up_to_date_by_the_claim() -> Result<()> {
     refused(ours.batch_execute("delete from a").await)?;
     let rows = lines(&pair.monolith, "select extraction from banyan.owner").await?;
     ensure!(rows == ["(former-schema)"], "{rows:?}");
+    ensure!(pair.mover.seen().await?.refused[0].statements == 1);
     Ok(())
 }

@@ -1,0 +1,107 @@
+//! The plan forgot a route that writes a moved table, and a declared writer's name
+//! hides it: after the switch the monolith's fence refuses it, which is counted and
+//! told with the route, in the status and in the metrics.
+
+use crate::stage::Stage;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::time::Duration;
+use testbed::{
+    deadline,
+    http_client::{self, Call},
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_monolith_refuses_after_the_switch_is_told_with_its_route() -> Result<()> {
+    // New contracts go where no route of the plan is: to the monolith.
+    let stage = Stage::set(|plan| {
+        plan.replace(
+            "- { path: /api/contracts/* }",
+            "- { path: /api/contracts/*, methods: [GET, PATCH] }",
+        )
+    });
+    let mut stage = stage.await?;
+    stage.serve(None).await?;
+    stage.banyan.start().await?;
+    stage.settled("following", "monolith").await?;
+    ensure!(create(&stage, "before").await? == 201);
+    stage.switch().await?;
+    stage.settled("switched", "service").await?;
+    ensure!(refusals(&stage).await?.as_array().is_none());
+    for number in 0..3 {
+        let status = create(&stage, &format!("refused-{number}")).await?;
+        // What this monolith makes of the fence's error.
+        ensure!(status == 503, "answered with {status}");
+    }
+    let mut last = Value::Null;
+    let told = deadline::until("it to be told", LIMIT, async || {
+        last = refusals(&stage).await?;
+        Ok((last[0]["failed"][0]["answers"] == 3).then_some(()))
+    });
+    told.await.with_context(|| last.to_string())?;
+    let [one] = last.as_array().context("no list")?.as_slice() else {
+        anyhow::bail!("{last}")
+    };
+    ensure!(one["side"] == "monolith" && one["statements"] == 3, "{one}");
+    let failed = &one["failed"][0];
+    ensure!(
+        failed["method"] == "POST" && failed["path"] == "/api/contracts",
+        "{one}"
+    );
+    ensure!(
+        failed["has_route"] == false && failed["is_read"] == false,
+        "{one}"
+    );
+
+    let status = stage.banyan.run("status", &[]).await?.successful()?.stdout;
+    let text = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(
+        text.contains("contracts: the monolith's fence has refused 3 statements since")
+            && text.contains("Meanwhile the monolith answered 5xx on: POST /api/contracts (3)"),
+        "{status}"
+    );
+    let control = stage.serve.as_ref().context("it does not run")?.control();
+    let metrics = http_client::call(control, &Call::get("/metrics"), LIMIT).await?;
+    let metrics = String::from_utf8_lossy(&metrics.body);
+    for line in [
+        "banyan_fence_refusals_total{extraction=\"contracts\",side=\"monolith\"} 3",
+        "banyan_fence_failed_answers_total{extraction=\"contracts\",side=\"monolith\",method=\"POST\",route=\"other\"} 3",
+    ] {
+        ensure!(metrics.contains(line), "{metrics}");
+    }
+    // What was refused is known to the next process, too.
+    drop(stage.serve.take());
+    stage.serve(None).await?;
+    stage.settled("switched", "service").await?;
+    deadline::until("it to be known again", LIMIT, async || {
+        Ok((refusals(&stage).await?[0]["statements"] == 3).then_some(()))
+    })
+    .await?;
+    // Back at the monolith it may write, and what was refused is told no more.
+    stage.rollback().await?;
+    ensure!(create(&stage, "after").await? == 201);
+    deadline::until("it to be told no more", LIMIT, async || {
+        Ok(refusals(&stage).await?.is_null().then_some(()))
+    })
+    .await
+}
+
+async fn create(stage: &Stage, reference: &str) -> Result<u16> {
+    let body = json!({"reference": reference, "title": "x", "seller": 1, "buyer": 1,
+                      "land_plot": 1, "price": "1.00"});
+    let call = Call::post("/api/contracts", &body).by(Some(3));
+    let answer = http_client::call(stage.gateway()?, &call, LIMIT).await?;
+    Ok(answer.status.as_u16())
+}
+
+async fn refusals(stage: &Stage) -> Result<Value> {
+    let status = stage
+        .banyan
+        .run("status", &["--json"])
+        .await?
+        .successful()?;
+    let status: Value = serde_json::from_str(&status.stdout)?;
+    Ok(status["extractions"][0]["refusals"].clone())
+}
