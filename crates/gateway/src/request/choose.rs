@@ -68,20 +68,19 @@ pub(crate) fn chosen(
         .or_else(|| flagged().map(|side| (side, Why::Flagged)))
 }
 
-/// The client as its extraction knows it, where it has a key.
+/// The client as its extraction knows it, where it has a key and its writes may be held.
 pub(crate) fn client_of(
     config: &Config,
     route: RouteIndex,
     client: Client<'_>,
 ) -> Option<ClientOf> {
     let extraction = route.extraction;
+    let state = config.state.extraction(extraction);
     let pattern = &config.table.entry(extraction).routes[route.route].path;
     let key = &config.features.get(extraction).key;
     let key = key.find(client.key_input(), Some(pattern))?;
-    Some((
-        extraction,
-        config.state.extraction(extraction).pins.client(key),
-    ))
+    let may_be_held = !state.ledger.age_max().is_zero();
+    may_be_held.then(|| (extraction, state.pins.client(key)))
 }
 
 /// What a client's side follows from, where both sides share the data.

@@ -2,7 +2,8 @@
 
 use super::shop::*;
 use crate::support::*;
-use protocol::Epoch;
+use plan::Percent;
+use protocol::{Epoch, routing::Writes};
 use std::{
     sync::{
         Arc,
@@ -89,6 +90,51 @@ async fn a_later_write_of_a_client_does_not_overtake_a_held_one() {
     assert_eq!(shop.monolith.count(), 3);
     // Nobody waits for one that has gone.
     assert_eq!(shop.call(&later, Some("u")).await.body, "monolith");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_never_held_waits_for_a_held_batch() {
+    let bed = Bed::planned(|monolith, service| {
+        let text = format!(
+            r#"
+monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
+services:
+  contracts: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
+  users: {{ url: "http://{service}" }}
+gateway: {{ listen: "127.0.0.1:0" }}
+extractions:
+  contracts:
+    service: contracts
+    routes: [{{ path: /rpc, operation: {{ json: method, is: ["contracts.*"] }} }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.c: {{}} }} }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+    switch: {{ hold: 60s }}
+  users:
+    service: users
+    routes: [{{ path: /rpc, operation: {{ json: method, is: ["users.*"] }} }}]
+    data: {{ mode: shared }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+"#
+        );
+        plan::Plan::parse(&text, |_| None).unwrap()
+    })
+    .await;
+    let publish = |contracts| {
+        let mut all = routing(1, contracts, 0);
+        let shared = routing(1, Writes::Split(Percent::ZERO), 0);
+        let shared = shared.extractions.into_values().next().unwrap();
+        all.extractions.insert(name("users"), shared);
+        bed.gateway.publish(&all);
+    };
+    publish(HOLD);
+    let both = batch(&["contracts.sign", "users.add"]);
+    let held = bed.spawn("POST", "/rpc", Some("u"), &both).await;
+    until("it is held", || bed.held().now == 1).await;
+    let lone = one_call("users.add");
+    let answer = bed.post("/rpc", Some("u"), &lone).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "monolith"));
+    publish(TO_MONOLITH);
+    assert_eq!(held.await.unwrap().body, "monolith");
 }
 
 #[tokio::test(flavor = "multi_thread")]
