@@ -43,6 +43,14 @@ impl Inbound {
         }
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_none(&self) -> bool {
+        match self {
+            Self::Unread(body) => body.is_end_stream(),
+            Self::Collected(whole, _) => whole.len() == 0,
+        }
+    }
+
     /// Reads the body of a refused request, like [`refuse`].
     pub(crate) async fn refuse(self, parts: &Parts) {
         if let Self::Unread(body) = self {

@@ -67,7 +67,7 @@ pub(crate) async fn to(
         body.refuse(parts).await;
         return Outcome::refused(refusal);
     }
-    let keeping = Keeping::of(worker, upstream, || Cache::key(parts, None));
+    let keeping = Keeping::of(worker, upstream, &body, || Cache::key(parts, None));
     let patient = worker.config.upstreams.get(upstream);
     let rule = route.map(|passthrough| passthrough.route.route.kind);
     let may_repeat = resend::is_safe(kind, rule) || is_idempotent(patient, &parts.headers);

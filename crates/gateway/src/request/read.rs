@@ -54,7 +54,7 @@ pub(crate) async fn read(
         .config
         .table
         .upstream(route.extraction, Side::Service);
-    let keeping = Keeping::of(worker, service, || {
+    let keeping = Keeping::of(worker, service, &body, || {
         let entry = worker.config.table.entry(route.extraction);
         let client = caller.client(&parts.headers, &parts.uri);
         let path = &entry.routes[route.route].path;

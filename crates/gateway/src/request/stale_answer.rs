@@ -3,6 +3,7 @@
 use super::{forward::has_failed, outcome::Outcome};
 use crate::{
     base::index::UpstreamIndex,
+    body::Inbound,
     state::worker::Worker,
     upstream::{
         cache::{Cache, Key},
@@ -19,14 +20,17 @@ pub(crate) struct Keeping<'a> {
 }
 
 impl<'a> Keeping<'a> {
-    /// Where the plan wants that for an upstream, and the request is such.
+    /// Where the plan wants that for an upstream, and the request is such. One with a
+    /// body is not: the answer may be made of it, which is no part of the key, and
+    /// would be served to all.
     pub(crate) fn of(
         worker: &'a Worker,
         upstream: UpstreamIndex,
+        body: &Inbound,
         key: impl FnOnce() -> Option<Key>,
     ) -> Option<Self> {
         let cache = worker.config.upstreams.get(upstream).cache.as_ref()?;
-        let mut key = key()?;
+        let mut key = key().filter(|_| body.is_none())?;
         key.is_personal |= worker.config.access.asks_who();
         Some(Self { cache, key })
     }

@@ -155,8 +155,9 @@ impl Cache {
             text.extend_from_slice(part);
         };
         add(headers.get(header::HOST).map_or(b"", HeaderValue::as_bytes));
-        add(parts.uri.path().as_bytes());
-        add(parts.uri.query().unwrap_or_default().as_bytes());
+        // With `?`, by which an empty query is told from none.
+        let target = parts.uri.path_and_query();
+        add(target.map_or("", |target| target.as_str()).as_bytes());
         add(client.unwrap_or_default());
         let values = |name| {
             let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);

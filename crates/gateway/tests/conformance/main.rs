@@ -17,6 +17,7 @@ mod client;
 mod differential;
 mod doc;
 mod frames;
+mod kept;
 mod message;
 mod peers;
 #[path = "../gateway/support/python.rs"]
@@ -28,6 +29,7 @@ mod rows;
 #[path = "../gateway/support/skip.rs"]
 mod skip;
 mod stream;
+mod switching;
 mod table;
 mod text;
 mod upstream;
