@@ -98,7 +98,7 @@ fn be_hostile(address: SocketAddr, seed: u64, count: usize, tally: &Tally) {
     for _ in 0..count {
         if random.random_range(0..8) == 0 {
             let stream = STREAMS.choose(&mut random).expect("there are some");
-            let mut connection = frames::Connection::new(address);
+            let mut connection = frames::Connection::new(address, DEADLINE);
             connection.request(1, stream.fields, stream.body, stream.trailers);
             connection.outcome(1);
         } else {

@@ -1,9 +1,10 @@
 //! HTTP/2 by hand: a client whose library would refuse to send what rows hold.
 
-use crate::{text, upstream::DEADLINE};
+use crate::text;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,10 +38,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(address: SocketAddr) -> Self {
+    /// One that waits for so long at most.
+    pub fn new(address: SocketAddr, patience: Duration) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
         let mut connection = Self {
             stream,
             bytes: Vec::new(),

@@ -14,6 +14,8 @@ use std::{
 /// A proxy of somebody else; ends when it is dropped.
 pub struct Peer {
     pub address: SocketAddr,
+    /// Where it speaks HTTP/2 without TLS.
+    pub http2: SocketAddr,
     child: Child,
     directory: PathBuf,
 }
@@ -42,7 +44,7 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// One process, in the foreground, with everything in its own directory.
-fn nginx(upstream: SocketAddr, port: u16) -> String {
+fn nginx(upstream: SocketAddr, port: u16, http2: u16) -> String {
     format!(
         "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\n\
          events {{ worker_connections 256; }}\n\
@@ -50,7 +52,7 @@ fn nginx(upstream: SocketAddr, port: u16) -> String {
            access_log off; client_body_temp_path body; proxy_temp_path proxy;\n\
            fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
            server {{\n\
-             listen 127.0.0.1:{port};\n\
+             listen 127.0.0.1:{port}; listen 127.0.0.1:{http2} http2;\n\
              location / {{ proxy_pass http://{upstream}; proxy_http_version 1.1;\n\
                proxy_set_header Host $http_host; proxy_set_header Connection close; }}\n\
            }}\n\
@@ -58,12 +60,12 @@ fn nginx(upstream: SocketAddr, port: u16) -> String {
     )
 }
 
-fn haproxy(upstream: SocketAddr, port: u16) -> String {
+fn haproxy(upstream: SocketAddr, port: u16, http2: u16) -> String {
     format!(
         "global\n  maxconn 256\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n\
          \x20 option http-server-close\n\
-         listen all\n  bind 127.0.0.1:{port}\n  server one {upstream}\n"
+         listen all\n  bind 127.0.0.1:{port}\n  bind 127.0.0.1:{http2} proto h2\n  server one {upstream}\n"
     )
 }
 
@@ -74,12 +76,12 @@ impl Peer {
             skip(&format!("{name} is not installed; `./x` installs it"));
             return None;
         };
-        let port = free_port();
+        let (port, http2) = (free_port(), free_port());
         let directory = std::env::temp_dir().join(format!("banyan-peer-{name}-{port}"));
         fs::create_dir_all(&directory).unwrap();
         let text = match name {
-            "nginx" => nginx(upstream, port),
-            _ => haproxy(upstream, port),
+            "nginx" => nginx(upstream, port, http2),
+            _ => haproxy(upstream, port, http2),
         };
         let file = directory.join("conf");
         fs::write(&file, text).unwrap();
@@ -95,6 +97,7 @@ impl Peer {
             .unwrap();
         let peer = Self {
             address: SocketAddr::from(([127, 0, 0, 1], port)),
+            http2: SocketAddr::from(([127, 0, 0, 1], http2)),
             child,
             directory,
         };

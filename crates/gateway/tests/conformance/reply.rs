@@ -116,23 +116,42 @@ impl Reply {
         }
     }
 
-    fn is_refused(&self) -> bool {
+    pub fn is_refused(&self) -> bool {
         !matches!(self.gets, Gets::Answer(_))
+    }
+}
+
+/// All answers, each with the method that they are to.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static Reply)> {
+    let replies = REPLIES.iter().map(|reply| ("GET", reply));
+    replies.chain(REPLIES_TO_HEAD.iter().map(|reply| ("HEAD", reply)))
+}
+
+/// What an answer is asked for by.
+pub fn request(method: &str) -> Vec<text::Step> {
+    let request = format!("{method} /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    vec![text::Step::Send(request.into_bytes())]
+}
+
+/// Whether the answer to a method has a body.
+pub fn body(method: &str) -> Body {
+    match method {
+        "HEAD" => Body::Never,
+        _ => Body::Framed,
     }
 }
 
 /// In what the client's answer differs from what is said.
 fn difference(bed: &Bed, method: &str, reply: &Reply) -> Option<String> {
     bed.upstream.answer(&text::bytes(reply.sent));
-    let request = format!("{method} /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-    let steps = [text::Step::Send(request.into_bytes())];
-    let bytes = exchange(bed.gateway.local_addr(), &steps, Pieces::Whole, DEADLINE);
+    let bytes = exchange(
+        bed.gateway.local_addr(),
+        &request(method),
+        Pieces::Whole,
+        DEADLINE,
+    );
     bed.upstream.take();
-    let body = match method {
-        "HEAD" => Body::Never,
-        _ => Body::Framed,
-    };
-    let (got, rest) = answers(&bytes, body);
+    let (got, rest) = answers(&bytes, body(method));
     let got: Vec<_> = got.into_iter().filter(|one| one.status() >= 200).collect();
     match (reply.gets, &got[..]) {
         (Gets::BadGateway | Gets::Broken, [one]) if one.status() == 502 => None,
@@ -156,17 +175,10 @@ fn difference(bed: &Bed, method: &str, reply: &Reply) -> Option<String> {
 #[test]
 fn every_answer_is_as_it_says() {
     let bed = Bed::start();
-    let all = REPLIES.iter().map(|reply| ("GET", reply));
-    let all = all.chain(REPLIES_TO_HEAD.iter().map(|reply| ("HEAD", reply)));
     let (mut count, mut wanted, mut differences) = (0, 0, Vec::new());
-    for (method, reply) in all {
+    for (method, reply) in all() {
         count += 1;
-        let is_wanted = match reply.allows {
-            Allows::Refusal => reply.is_refused(),
-            Allows::Passing => !reply.is_refused(),
-            Allows::Either => true,
-            Allows::Otherwise => false,
-        };
+        let is_wanted = reply.allows.fits(reply.is_refused());
         wanted += usize::from(is_wanted);
         assert!(is_wanted || reply.choice.is_some(), "{}", reply.name);
         if let Some(choice) = reply.choice {

@@ -34,6 +34,18 @@ pub enum Allows {
     Otherwise,
 }
 
+impl Allows {
+    /// Whether it is what the RFC wants, refused or not.
+    pub fn fits(self, is_refused: bool) -> bool {
+        match self {
+            Self::Refusal => is_refused,
+            Self::Passing => !is_refused,
+            Self::Either => true,
+            Self::Otherwise => false,
+        }
+    }
+}
+
 /// What the client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -193,13 +205,8 @@ impl Row {
     }
 
     /// Whether what we do is what the RFC wants.
-    pub fn is_as_the_rfc_wants(&self, is_refused: bool) -> bool {
-        match self.allows {
-            Allows::Refusal => is_refused,
-            Allows::Passing => !is_refused,
-            Allows::Either => true,
-            Allows::Otherwise => false,
-        }
+    pub fn is_as_the_rfc_wants(&self) -> bool {
+        self.allows.fits(self.is_refused())
     }
 
     /// Whether we refuse.

@@ -7,6 +7,7 @@ use crate::{
     requests::expected,
     row::{Allows, Choice},
     rows::STREAMS,
+    upstream::DEADLINE,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -118,18 +119,16 @@ impl Stream {
         }
     }
 
-    fn is_as_the_rfc_wants(&self) -> bool {
-        let is_refused = match self.gets {
+    pub fn is_refused(&self) -> bool {
+        match self.gets {
             Gets::Passes => false,
             Gets::Own(status) => status >= 400,
             Gets::Malformed => true,
-        };
-        match self.allows {
-            Allows::Refusal => is_refused,
-            Allows::Passing => !is_refused,
-            Allows::Either => true,
-            Allows::Otherwise => false,
         }
+    }
+
+    fn is_as_the_rfc_wants(&self) -> bool {
+        self.allows.fits(self.is_refused())
     }
 }
 
@@ -142,7 +141,7 @@ const LAST: Fields = &[
 ];
 
 fn difference(bed: &Bed, stream: &Stream) -> Option<String> {
-    let mut connection = Connection::new(bed.gateway.local_addr());
+    let mut connection = Connection::new(bed.gateway.local_addr(), DEADLINE);
     connection.request(1, stream.fields, stream.body, stream.trailers);
     let outcome = connection.outcome(1);
     let last = if outcome == Outcome::Gone {

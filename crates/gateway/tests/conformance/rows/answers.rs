@@ -214,7 +214,8 @@ pub const REPLIES: &[Reply] = &[
         "9110 5.4",
         FINE,
         "64 KiB are taken",
-    ),
+    )
+    .chosen(REFUSED, "up to 500 headers in 64 KiB"),
     passes(
         "300 fields",
         ok!("{x: y\r\n*300}content-length: 4\r\n", "fine"),
