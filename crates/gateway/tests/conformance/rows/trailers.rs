@@ -55,7 +55,7 @@ pub const ROWS: &[Row] = &[
         ),
         "9110 6.5.1",
         "> POST /x HTTP/1.1\n+ x-role: user\n= hello",
-        "merged into the head it would be another one (CVE-2025-59419 and its like)",
+        "merged into the head it would be another one (lighttpd's CVE-2025-12642)",
     ),
     passed(
         "a method for a name",
