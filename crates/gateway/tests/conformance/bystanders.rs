@@ -8,8 +8,8 @@ use crate::{
     frames,
     message::{Body, Message},
     python::python,
-    rows::STREAMS,
     skip::skip,
+    stream,
     table::all,
     text::{Step, steps},
     upstream::DEADLINE,
@@ -95,9 +95,10 @@ fn hostile(random: &mut ChaCha8Rng) -> Vec<Step> {
 
 fn be_hostile(address: SocketAddr, seed: u64, count: usize, tally: &Tally) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let streams: Vec<_> = stream::all().collect();
     for _ in 0..count {
         if random.random_range(0..8) == 0 {
-            let stream = STREAMS.choose(&mut random).expect("there are some");
+            let stream = streams.choose(&mut random).expect("there are some");
             let mut connection = frames::Connection::new(address, DEADLINE);
             connection.request(1, stream.fields, stream.body, stream.trailers);
             connection.outcome(1);

@@ -8,7 +8,7 @@ use crate::{
     peers::Peer,
     reply,
     row::Allows,
-    rows::STREAMS,
+    stream,
     table::{self, conversation, first_body},
     text,
     upstream::Upstream,
@@ -114,8 +114,7 @@ fn what_nginx_and_haproxy_refuse_is_refused() {
 
 #[test]
 fn what_nginx_and_haproxy_refuse_over_http2_is_refused() {
-    let rows: Vec<_> = STREAMS
-        .iter()
+    let rows: Vec<_> = stream::all()
         .map(|stream| Row {
             name: stream.name.to_owned(),
             allows: stream.allows,
@@ -123,8 +122,9 @@ fn what_nginx_and_haproxy_refuse_over_http2_is_refused() {
             is_chosen: stream.choice.is_some(),
         })
         .collect();
+    let streams: Vec<_> = stream::all().collect();
     compare(&rows, |peer, _, at| {
-        let stream = &STREAMS[at];
+        let stream = streams[at];
         let mut connection = Connection::new(peer.http2, PATIENCE);
         connection.request(1, stream.fields, stream.body, stream.trailers);
         !matches!(connection.outcome(1), Outcome::Status(200..=299))

@@ -6,7 +6,7 @@ use crate::{
     message::{Body, answers},
     requests::expected,
     row::{Allows, Choice},
-    rows::{REPLIES, REPLIES_TO_HEAD},
+    rows::REPLIES,
     text,
     upstream::DEADLINE,
 };
@@ -123,8 +123,10 @@ impl Reply {
 
 /// All answers, each with the method that they are to.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static Reply)> {
-    let replies = REPLIES.iter().map(|reply| ("GET", reply));
-    replies.chain(REPLIES_TO_HEAD.iter().map(|reply| ("HEAD", reply)))
+    let of = |(_, method, replies): &'static (&str, &'static str, &'static [Reply])| {
+        replies.iter().map(move |reply| (*method, reply))
+    };
+    REPLIES.iter().flat_map(of)
 }
 
 /// What an answer is asked for by.

@@ -47,7 +47,7 @@ mod versions;
 
 use crate::row::Row;
 
-pub use answers::{REPLIES, TO_HEAD as REPLIES_TO_HEAD};
+pub use answers::REPLIES;
 pub use streams::STREAMS;
 
 /// All rows, by what they are about.
