@@ -136,6 +136,25 @@ async fn refusals_are_counted_until_the_fence_comes_down() -> Result<()> {
     Ok(())
 }
 
+/// The owner has a row that the other side does not have yet: who finds nothing there must
+/// not be told that nothing was to be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_matches_no_row_is_refused_too() -> Result<()> {
+    let (pair, _) = switched("no_row").await?;
+    let write = "insert into svc.a (id, v) values (9999, 'due')";
+    pair.service.batch_execute(write).await?;
+    let due = pair.lines(Side::Monolith, "select id from a where v = 'due'");
+    ensure!(due.await?.is_empty(), "it has flowed");
+    for statement in [
+        "update a set v = 'done' where v = 'due'",
+        "delete from a where v = 'due'",
+        "insert into a (v) select v from a where v = 'due'",
+    ] {
+        refused(pair.monolith.batch_execute(statement).await).context(statement)?;
+    }
+    Ok(())
+}
+
 /// Whatever is wrong with the counters, a write is refused with the fence's own error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_that_cannot_count_refuses_all_the_same() -> Result<()> {
