@@ -35,6 +35,7 @@ mod lost_journal;
 mod monolith_own_tests;
 mod past_the_fence;
 mod planted_difference;
+mod reads_that_write;
 mod same_answers;
 mod second_conductor;
 mod set_checked;

@@ -18,7 +18,7 @@ use crate::{
     control::{self, ControlFile},
     exit::Failure,
 };
-use conductor::{Conductor, JournalError, Publisher, api, ports};
+use conductor::{Conductor, JournalError, Publisher, Request, Worker, api, ports};
 use current_plan::CurrentPlan;
 use ending::Reason;
 use gateway::{
@@ -32,6 +32,7 @@ use local_mover::LocalMover;
 use overrides::Override;
 use plan::{ExtractionName, Plan};
 use presence::Presence;
+use protocol::Side;
 use refusals::RefusalWatch;
 use std::{
     collections::BTreeMap, io::Write, net::SocketAddr, path::Path, pin::pin, sync::Arc,
@@ -62,6 +63,9 @@ const NEWS: Duration = Duration::from_secs(5);
 /// How long clients wait in the listening socket's queue for that: a request that is
 /// taken before the owner is known could only be refused.
 const UNTOLD: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether reads write.
+const WRITING_READS_LOOK: Duration = Duration::from_secs(1);
 
 /// Bytes of the API's token.
 const TOKEN_BYTES: usize = 32;
@@ -147,12 +151,12 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         (gateway.map_err(Failure::refused)?, None)
     };
     let presence = Presence::enter(state, gateway.id()).map_err(unreadable)?;
+    let refusals = Arc::new(RefusalWatch::new(&gateway, &current, &movers));
+    let watch = Arc::clone(&refusals);
     let reloading = Reloading {
         reread: options.reread,
         current,
     };
-    let refusals = Arc::new(RefusalWatch::new(&gateway, plan, &movers));
-    let watch = Arc::clone(&refusals);
     let local = LocalGateway::new(gateway.clone(), reloading, follows, state, refusals);
     let local = Arc::new(local);
     let serving = Serving {
@@ -287,6 +291,7 @@ impl Serving<'_> {
             metrics: metrics::texts(&self.gateway, &self.movers, &self.local),
             routes: self.local.clone(),
         });
+        let workers = conductor.workers().clone();
         let mut decides = true;
         let ended = {
             let api = axum_serve(api_listener, router);
@@ -299,6 +304,7 @@ impl Serving<'_> {
                 }
                 () = api => Err(Failure::NotDone("the control API ended".to_owned())),
                 () = reload_on_hangup(&self.local) => Ok(()),
+                () = self.withdraw_writing_reads(&workers) => Ok(()),
                 handing = successor.asked() => return self.hand_over(conductor, handing).await,
             }
         };
@@ -311,6 +317,30 @@ impl Serving<'_> {
         control::remove(self.state);
         self.end(conductor, decides, reason, stop).await;
         Ok(Some(End::Stopped(ended)))
+    }
+
+    /// Sends the reads of an extraction back to the owner where some of them write; for
+    /// ever.
+    async fn withdraw_writing_reads(&self, workers: &BTreeMap<ExtractionName, Worker>) {
+        loop {
+            sleep(WRITING_READS_LOOK).await;
+            for (name, worker) in workers {
+                let found = self.local.writing_reads(name);
+                let status = worker.status();
+                let is_shifted =
+                    status.owner == Side::Monolith.as_str() && status.reads_percent > 0.0;
+                let Some(found) = found.first().filter(|_| is_shifted) else {
+                    continue;
+                };
+                tracing::warn!(
+                    extraction = %name, method = %found.method, route = %found.path,
+                    "reads withdrawn: some of them write"
+                );
+                if let Err(error) = worker.request(Request::Withdraw).await {
+                    tracing::warn!(extraction = %name, %error, "reads not withdrawn");
+                }
+            }
+        }
     }
 
     /// The gateway first: it must not route on a lease that nobody renews. But a conductor that

@@ -13,7 +13,7 @@
 //!
 //! Verbs: `start`, `shift` (body `{"reads": "10%"}`; `"writes"`, too, where both
 //! sides share the data; refused to a service that is not healthy without
-//! `"unhealthy": true`), `withdraw`, `verify`, `switch`, `rollback` (body
+//! `"unhealthy": true`, or where reads write there), `withdraw`, `verify`, `switch`, `rollback` (body
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
 //! stay), `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the
@@ -29,7 +29,7 @@ pub use messages::{ErrorKind, ErrorReply, ExplainRequest, Parameters};
 use crate::{
     ports::Predecessor,
     request::{self, RequestError},
-    status::{ExtractionStatus, HealthStatus, RefusalStatus, Status},
+    status::{ExtractionStatus, FailedRoute, HealthStatus, RefusalStatus, Status},
     worker::Worker,
 };
 use async_trait::async_trait;
@@ -60,6 +60,13 @@ pub trait Routes: Send + Sync {
     fn refusals(&self, _: &ExtractionName) -> Vec<RefusalStatus> {
         Vec::new()
     }
+    /// Routes of an extraction whose reads write at the service, as its fence and its
+    /// answers show.
+    fn writing_reads(&self, _: &ExtractionName) -> Vec<FailedRoute> {
+        Vec::new()
+    }
+    /// Has reads shifted all the same, until the process ends.
+    fn waive_writing_reads(&self, _: &ExtractionName) {}
     /// Asks an extraction's service whether it can work; says what is wrong. It is not
     /// unhealthy before as many checks in a row have failed as the plan's `fall`.
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String>;
@@ -273,13 +280,37 @@ async fn shifts_to_a_sick_service(
         return None;
     };
     let now = worker.status();
-    if parameters.unhealthy || !shift.raises(now.reads_percent, now.writes_percent) {
+    if !shift.raises(now.reads_percent, now.writes_percent) {
         return None;
+    }
+    if parameters.unhealthy {
+        api.routes.waive_writing_reads(name);
+        return None;
+    }
+    let routes = api.routes.writing_reads(name);
+    if let Some(error) = writing_reads_text(&routes) {
+        return Some(error);
     }
     let problem = api.routes.service_problem(name).await?;
     Some(format!(
         "the service is not healthy: {problem}. Nothing was shifted. See to it first, or shift all \
          the same with `--unhealthy`"
+    ))
+}
+
+/// Why reads are not to go to a service whose fence refuses some of them.
+fn writing_reads_text(routes: &[FailedRoute]) -> Option<String> {
+    let first = routes.first()?;
+    let named = routes
+        .iter()
+        .map(|one| format!("{} {} ({})", one.method, one.path, one.answers));
+    Some(format!(
+        "some reads write: the service's fence refused statements while it answered 5xx on {}. \
+         Nothing was shifted. Give the route `{}` of the plan `as: writes`, so that the owner gets \
+         it, and `banyan reload`; where the service was mended instead, shift in ten minutes, or all \
+         the same with `--unhealthy`",
+        named.collect::<Vec<_>>().join(", "),
+        first.path
     ))
 }
 

@@ -40,7 +40,7 @@ fn remedy(side: &str, failed: &[FailedRoute]) -> String {
     match failed.iter().find(|route| route.is_read) {
         Some(read) => format!(
             "Reads that write belong to the owner: give the route `{}` of the plan `as: writes`, \
-             and `banyan reload`",
+             and `banyan reload`. Until then the share of the reads goes back to 0%",
             read.path
         ),
         None => "Something there writes tables that the monolith still owns".to_owned(),

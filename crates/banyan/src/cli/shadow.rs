@@ -63,6 +63,12 @@ fn summary(extraction: &str, report: &ShadowReport) -> Vec<String> {
             writes.equal, writes.different, writes.unanswered, writes.dropped
         ));
     }
+    for (route, answers) in &report.read_writes {
+        lines.push(format!(
+            "  reads that write: {} ({answers}); give the route `as: writes`",
+            cut(route)
+        ));
+    }
     lines
 }
 

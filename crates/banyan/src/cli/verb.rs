@@ -99,7 +99,8 @@ pub(super) enum Verb {
         /// The share of the writes, likewise.
         #[arg(long, value_name = "SHARE", group = "shares")]
         writes: Option<String>,
-        /// Shift more though the service does not say that it is healthy.
+        /// Shift more though the service does not say that it is healthy, or its
+        /// fence was seen to refuse what reads wrote there.
         #[arg(long)]
         unhealthy: bool,
     },

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use conductor::{
     api::{ExplainRequest, Routes},
     ports::{Gateways, HoldReport, InFlight, Predecessor},
-    status::{HealthStatus, RefusalStatus},
+    status::{FailedRoute, HealthStatus, RefusalStatus},
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
@@ -80,6 +80,11 @@ impl LocalGateway {
     /// What an extraction's fences have refused.
     pub(super) fn refusals(&self, extraction: &ExtractionName) -> Vec<RefusalStatus> {
         self.refusals.of(extraction)
+    }
+
+    /// Routes of an extraction whose reads write.
+    pub(super) fn writing_reads(&self, extraction: &ExtractionName) -> Vec<FailedRoute> {
+        self.refusals.writing_reads(extraction)
     }
 
     pub(super) fn has_predecessor(&self) -> bool {
@@ -219,6 +224,14 @@ impl Routes for LocalGateway {
         Self::refusals(self, extraction)
     }
 
+    fn writing_reads(&self, extraction: &ExtractionName) -> Vec<FailedRoute> {
+        Self::writing_reads(self, extraction)
+    }
+
+    fn waive_writing_reads(&self, extraction: &ExtractionName) {
+        self.refusals.waive(extraction);
+    }
+
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String> {
         let plan = self.reloading.current.get();
         let service = plan.service_of(plan.extractions.get(extraction)?);
@@ -245,7 +258,14 @@ impl Routes for LocalGateway {
     }
 
     fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value {
-        serde_json::json!(self.gateway.shadow(extraction))
+        let mut report = self.gateway.shadow(extraction);
+        let failed = self.refusals.of(extraction).into_iter();
+        let reads = failed.flat_map(|one| one.failed).filter(|one| one.is_read);
+        for read in reads {
+            let route = format!("{} {}", read.method, read.path);
+            *report.read_writes.entry(route).or_default() += read.answers;
+        }
+        serde_json::json!(report)
     }
 
     fn explain(&self, question: &ExplainRequest) -> Result<serde_json::Value, String> {

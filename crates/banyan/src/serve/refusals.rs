@@ -6,11 +6,11 @@
 
 mod correlation;
 
-use super::local_mover::LocalMover;
+use super::{current_plan::CurrentPlan, local_mover::LocalMover};
 use conductor::status::{FailedRoute, RefusalStatus};
 use correlation::Correlation;
 use gateway::{FailedKind, Gateway};
-use plan::{ExtractionName, Plan, ServiceName};
+use plan::{ExtractionName, MethodKind, Route, ServiceName};
 use protocol::Side;
 use std::{
     cmp::Reverse,
@@ -25,10 +25,19 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The most routes that are told of a side.
 const ROUTES_MAX: usize = 20;
 
+/// So many answers make a route of reads one whose reads write: fewer may have
+/// another cause.
+const WITNESSES: u64 = 3;
+
+/// For how many looks that is so: ten minutes.
+const FRESH: u64 = 1_200;
+
 /// One extraction.
 struct Watched {
     mover: Arc<LocalMover>,
     service: ServiceName,
+    /// Whether somebody wants its reads shifted all the same.
+    waived: bool,
     /// The monolith's first.
     sides: [Correlation<FailedKind>; 2],
 }
@@ -36,25 +45,29 @@ struct Watched {
 /// Looks at all extractions whose data move.
 pub(super) struct RefusalWatch {
     gateway: Gateway,
+    current: CurrentPlan,
     watched: Mutex<BTreeMap<ExtractionName, Watched>>,
 }
 
 impl RefusalWatch {
     pub(super) fn new(
         gateway: &Gateway,
-        plan: &Plan,
+        current: &CurrentPlan,
         movers: &BTreeMap<ExtractionName, Arc<LocalMover>>,
     ) -> Self {
+        let plan = current.get();
         let watched = |(name, mover): (&ExtractionName, &Arc<LocalMover>)| {
             let watched = Watched {
                 mover: Arc::clone(mover),
                 service: plan.extractions.get(name)?.service.clone(),
+                waived: false,
                 sides: Default::default(),
             };
             Some((name.clone(), watched))
         };
         Self {
             gateway: gateway.clone(),
+            current: current.clone(),
             watched: Mutex::new(movers.iter().filter_map(watched).collect()),
         }
     }
@@ -107,21 +120,65 @@ impl RefusalWatch {
         };
         Side::BOTH.into_iter().filter_map(status).collect()
     }
+
+    /// Routes of an extraction whose reads have written at the service within the last
+    /// minutes, unless the plan sends them to the owner by now, or that was waived.
+    pub(super) fn writing_reads(&self, extraction: &ExtractionName) -> Vec<FailedRoute> {
+        let watched = self.watched();
+        let Some(watched) = watched.get(extraction).filter(|watched| !watched.waived) else {
+            return Vec::new();
+        };
+        let plan = self.current.get();
+        let planned = plan.extractions.get(extraction);
+        let found = watched.sides[index(Side::Service)].recently(FRESH);
+        let mut found = routes(extraction, found);
+        found.retain(|route| {
+            let is_read = planned.is_some_and(|planned| has_read(&planned.routes, route));
+            route.is_read && is_read && route.answers >= WITNESSES
+        });
+        found
+    }
+
+    /// Has an extraction's reads shifted whatever they write.
+    pub(super) fn waive(&self, extraction: &ExtractionName) {
+        if let Some(watched) = self.watched().get_mut(extraction) {
+            watched.waived = true;
+        }
+    }
+}
+
+/// Whether the route that such requests come by takes them for reads.
+fn has_read(routes: &[Route], failed: &FailedRoute) -> bool {
+    let method = failed.method.as_str();
+    let takes = |route: &&Route| {
+        let methods = route.methods.as_ref();
+        let is = |one: &String| one == method || (method == "HEAD" && one == "GET");
+        methods.is_none_or(|methods| methods.iter().any(is))
+    };
+    routes
+        .iter()
+        .filter(|route| route.path.to_string() == failed.path)
+        .filter(takes)
+        .min_by(|one, other| one.by_priority(other))
+        .is_some_and(|route| route.kind(method) == MethodKind::Read)
 }
 
 fn index(side: Side) -> usize {
     usize::from(side == Side::Service)
 }
 
-fn routes(extraction: &ExtractionName, found: &BTreeMap<FailedKind, u64>) -> Vec<FailedRoute> {
-    let route = |(kind, answers): (&FailedKind, &u64)| FailedRoute {
+fn routes<'a>(
+    extraction: &ExtractionName,
+    found: impl Iterator<Item = (&'a FailedKind, u64)>,
+) -> Vec<FailedRoute> {
+    let route = |(kind, answers): (&FailedKind, u64)| FailedRoute {
         method: kind.method.to_owned(),
         path: kind.path.clone(),
         has_route: kind.has_route,
         is_read: kind.is_read && kind.extraction.as_ref() == Some(extraction),
-        answers: *answers,
+        answers,
     };
-    let mut routes: Vec<_> = found.iter().map(route).collect();
+    let mut routes: Vec<_> = found.map(route).collect();
     routes.sort_by_key(|route| Reverse(route.answers));
     routes.truncate(ROUTES_MAX);
     routes

@@ -4,6 +4,7 @@ use super::{
     buffering,
     caller::{Caller, Client},
     choose::decided,
+    failed_answer,
     forward::{Terms, forward, side_result},
     outcome::Outcome,
     read_your_writes::wait::Wait,
@@ -14,10 +15,11 @@ use super::{
 use crate::request::shadow;
 use crate::{
     base::{
-        index::{RouteIndex, UpstreamIndex},
+        index::{Place, RouteIndex, UpstreamIndex},
         refusal::Refusal,
     },
     body::{Inbound, RequestBody},
+    observe::labels::method_label,
     routing::{
         decision::{ReadVerdict, Why},
         snapshot::RoutingState,
@@ -115,6 +117,11 @@ async fn ask(
     let answer = answer.map_err(Failure::refusal);
     if !resend::read_to_owner(*sends, is_here, (side, owner), result) {
         return Outcome::at(side, answer);
+    }
+    if let Ok(answered) = &answer {
+        // Its client will not see it.
+        let (place, method) = (Place::Extraction(route), method_label(request.method()));
+        failed_answer::note(worker, (place, side), method, None, answered);
     }
     drop(answer);
     let sends = *sends;

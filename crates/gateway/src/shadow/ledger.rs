@@ -117,6 +117,11 @@ pub struct ShadowReport {
     pub fields: Vec<ShadowField>,
     /// The last differences, newest last.
     pub examples: Vec<ShadowExample>,
+    /// Reads that write: how often the side that does not own answered them with 5xx
+    /// while its fence refused statements, by method and route. Known to whoever asks
+    /// the fences, not to the gateway.
+    #[serde(default)]
+    pub read_writes: BTreeMap<String, u64>,
 }
 
 /// How comparisons of reads ended.
@@ -340,6 +345,7 @@ impl Ledger {
                 .collect(),
             fields,
             examples: findings.examples.iter().cloned().collect(),
+            read_writes: BTreeMap::new(),
         }
     }
 }

@@ -21,7 +21,17 @@ pub(super) struct Correlation<K> {
     before: VecDeque<BTreeMap<K, u64>>,
     /// Up to where they have been told.
     told: BTreeMap<K, u64>,
-    found: BTreeMap<K, u64>,
+    found: BTreeMap<K, Growth>,
+    /// Looks so far.
+    looks: u64,
+}
+
+/// How much something grew.
+#[derive(Debug, Clone, Copy, Default)]
+struct Growth {
+    count: u64,
+    /// In which look it did last.
+    last: u64,
 }
 
 impl<K> Default for Correlation<K> {
@@ -32,6 +42,7 @@ impl<K> Default for Correlation<K> {
             before: VecDeque::new(),
             told: BTreeMap::new(),
             found: BTreeMap::new(),
+            looks: 0,
         }
     }
 }
@@ -39,6 +50,7 @@ impl<K> Default for Correlation<K> {
 impl<K: Ord + Clone> Correlation<K> {
     /// What both are now.
     pub(super) fn look(&mut self, refused: u64, counts: BTreeMap<K, u64>) {
+        self.looks += 1;
         match self.refused.replace(refused) {
             Some(before) if refused > before => self.open = AFTER + 1,
             // They are counted anew.
@@ -61,15 +73,27 @@ impl<K: Ord + Clone> Correlation<K> {
             let at = |map: &BTreeMap<K, u64>| map.get(key).copied().unwrap_or_default();
             let from = earlier.map_or(*count, at).max(at(&self.told));
             if *count > from {
-                *self.found.entry(key.clone()).or_default() += count - from;
+                let found = self.found.entry(key.clone()).or_default();
+                found.count += count - from;
+                found.last = self.looks;
                 self.told.insert(key.clone(), *count);
             }
         }
     }
 
-    /// What grew.
-    pub(super) fn found(&self) -> &BTreeMap<K, u64> {
-        &self.found
+    /// What grew, and how much.
+    pub(super) fn found(&self) -> impl Iterator<Item = (&K, u64)> {
+        self.found.iter().map(|(key, found)| (key, found.count))
+    }
+
+    /// The same of what grew within so many looks.
+    pub(super) fn recently(&self, looks: u64) -> impl Iterator<Item = (&K, u64)> {
+        let since = self.looks.saturating_sub(looks);
+        let recent = self
+            .found
+            .iter()
+            .filter(move |(_, found)| found.last > since);
+        recent.map(|(key, found)| (key, found.count))
     }
 }
 
@@ -82,7 +106,19 @@ mod tests {
         for (refused, failed) in looks {
             correlation.look(*refused, BTreeMap::from([("GET /x", *failed)]));
         }
-        correlation.found().get("GET /x").copied()
+        correlation.found().map(|(_, count)| count).next()
+    }
+
+    #[test]
+    fn what_grew_long_ago_is_not_recent() {
+        let mut correlation = Correlation::default();
+        let looks = [(0, 0), (1, 2), (1, 2), (1, 2)];
+        for (refused, failed) in looks {
+            correlation.look(refused, BTreeMap::from([("GET /x", failed)]));
+        }
+        assert_eq!(correlation.recently(2).count(), 0);
+        let recent: Vec<_> = correlation.recently(3).collect();
+        assert_eq!(recent, [(&"GET /x", 2)]);
     }
 
     #[test]

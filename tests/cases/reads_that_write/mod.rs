@@ -1,0 +1,112 @@
+//! The plan takes for reads what writes: once reads are shifted the service's fence
+//! refuses it. The reads go back to the owner, a further shift is refused with the
+//! route's name, and `as: writes` and a reload are the way out.
+
+use crate::stage::Stage;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::{fs, time::Duration};
+use testbed::{
+    deadline,
+    http_client::{self, Call},
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_write_go_back_to_the_owner_and_are_named() -> Result<()> {
+    let right = "- { path: /api/contracts/* }";
+    let wrong = "- { path: /api/contracts/*, as: reads }";
+    let stage = Stage::following_until(None, |plan| {
+        plan.replace(right, wrong)?
+            .replace("    switch:", "    shadow: { share: 100% }\n    switch:")
+    })
+    .await?;
+    shift(&stage).await?.successful()?;
+    // The owner answers where the service does not: nobody notices.
+    for number in 0..4 {
+        let status = create(&stage, &format!("read-{number}")).await?;
+        ensure!(status == 201, "answered with {status}");
+    }
+    deadline::until("the reads to go back", LIMIT, async || {
+        Ok((status(&stage).await?["reads_percent"] == 0.0).then_some(()))
+    })
+    .await?;
+    let shown = status(&stage).await?;
+    let refused = &shown["refusals"][0];
+    ensure!(refused["side"] == "service", "{shown}");
+    let failed = &refused["failed"][0];
+    ensure!(
+        failed["method"] == "POST"
+            && failed["path"] == "/api/contracts/*"
+            && failed["is_read"] == true,
+        "{shown}"
+    );
+    let text = stage.banyan.run("status", &[]).await?.successful()?.stdout;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(
+        text.contains("route `/api/contracts/*` of the plan `as: writes`"),
+        "{text}"
+    );
+    let shadow = stage
+        .banyan
+        .run("shadow", &["contracts"])
+        .await?
+        .successful()?;
+    ensure!(
+        shadow
+            .stdout
+            .contains("reads that write: POST /api/contracts/*"),
+        "{}",
+        shadow.stdout
+    );
+
+    let again = shift(&stage).await?;
+    ensure!(
+        again.code == 2
+            && again.stderr.contains("some reads write")
+            && again.stderr.contains("POST /api/contracts/*")
+            && again.stderr.contains("`as: writes`"),
+        "{}: {}",
+        again.code,
+        again.stderr
+    );
+    let path = stage.banyan.plan();
+    let plan = fs::read_to_string(path)?.replace(wrong, "- { path: /api/contracts/*, methods: [POST], as: writes }\n      - { path: /api/contracts/* }");
+    fs::write(path, plan)?;
+    stage.banyan.run("reload", &[]).await?.successful()?;
+    shift(&stage).await?.successful()?;
+    ensure!(create(&stage, "written").await? == 201);
+    // It stays: what was seen before does not count any more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ensure!(status(&stage).await?["reads_percent"] == 100.0);
+    stage.switch().await?;
+    ensure!(create(&stage, "switched").await? == 201);
+    stage.ensure_equal().await
+}
+
+async fn shift(stage: &Stage) -> Result<testbed::process::Finished> {
+    let arguments = ["contracts", "--reads", "100%"];
+    stage.banyan.run("shift", &arguments).await
+}
+
+async fn create(stage: &Stage, reference: &str) -> Result<u16> {
+    let body = json!({"reference": reference, "title": "x", "seller": 1, "buyer": 1,
+                      "land_plot": 1, "price": "1.00"});
+    let call = Call::post("/api/contracts", &body).by(Some(3));
+    let answer = http_client::call(stage.gateway()?, &call, LIMIT).await?;
+    Ok(answer.status.as_u16())
+}
+
+async fn status(stage: &Stage) -> Result<Value> {
+    let status = stage
+        .banyan
+        .run("status", &["--json"])
+        .await?
+        .successful()?;
+    let status: Value = serde_json::from_str(&status.stdout)?;
+    Ok(status["extractions"]
+        .get(0)
+        .context("no extraction")?
+        .clone())
+}
