@@ -37,7 +37,8 @@ mod suspects;
 mod table_side;
 
 pub use report::{
-    Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, TableVerified, VerifyProgress, VerifyReport,
+    Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, MOST_ROWS_BY_COLUMN, TableDifferences,
+    TableVerified, VerifyProgress, VerifyReport,
 };
 
 use crate::{catalog, error::MoverError, extraction::Mover, objects::owner, positions::Sampler};
@@ -129,11 +130,8 @@ impl Mover {
         };
         for (sides, table) in tables.iter().zip(&moved) {
             progress.send_modify(|at| at.table = Some(table.mapping.monolith.clone()));
-            let rows = Box::pin(comparison.table(sides, table)).await?;
-            comparison.report.tables.push(TableVerified {
-                table: table.mapping.monolith.clone(),
-                rows,
-            });
+            let verified = Box::pin(comparison.table(sides, table)).await?;
+            comparison.report.tables.push(verified);
         }
         progress.send_modify(|at| at.rows_total = at.rows_verified);
         let mut report = comparison.report;

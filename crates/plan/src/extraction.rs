@@ -10,7 +10,7 @@ mod switch;
 pub use cohort_key::CohortKey;
 pub use data::{
     ColumnPair, Data, Databases, ForeignColumn, ForeignKeyRule, Replicate, TableMapping,
-    TableWrites,
+    TableWrites, WriterPattern,
 };
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
 pub use rollout::Force;

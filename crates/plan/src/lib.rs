@@ -48,6 +48,7 @@ pub use base::{
 pub use extraction::{
     CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, ForeignKeyRule,
     Ignored, ReadYourWrites, Replicate, Shadow, Switch, TableMapping, TableWrites, TokenTransport,
+    WriterPattern,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

@@ -330,6 +330,41 @@ pub(super) fn differences(report: &serde_json::Value) {
     if all > shown {
         say!("  ... and {} more", all - shown);
     }
+    for table in report["tables"].as_array().into_iter().flatten() {
+        if let Some(text) = table_differences(table) {
+            say!("{}", paragraph("  ", "    ", &text));
+        }
+    }
+}
+
+/// How the rows of a table differ, and in which columns.
+fn table_differences(table: &serde_json::Value) -> Option<String> {
+    let all = table["differences"].as_u64().filter(|all| *all > 0)?;
+    let counts = |key: &str| {
+        let counts = table[key].as_object().into_iter().flatten();
+        let mut counts: Vec<_> = counts
+            .map(|(name, count)| (count.as_u64().unwrap_or_default(), name.clone()))
+            .collect();
+        counts.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        let named: Vec<_> = counts
+            .iter()
+            .map(|(count, name)| format!("{name} {count}"))
+            .collect();
+        named.join(", ")
+    };
+    let name = |key: &str| table["table"][key].as_str().unwrap_or_default();
+    let mut text = format!(
+        "{}.{}: {all} differ ({})",
+        name("schema"),
+        name("table"),
+        counts("kinds")
+    );
+    let looked = table["rows_by_column"].as_u64().unwrap_or_default();
+    if looked > 0 {
+        let columns = counts("columns");
+        text = format!("{text}; columns, in {looked} changed rows: {columns}");
+    }
+    Some(text)
 }
 
 fn difference(one: &serde_json::Value) -> String {
@@ -379,6 +414,22 @@ mod tests {
         ] {
             assert_eq!(health_text("service", &health), text);
         }
+    }
+
+    #[test]
+    fn a_tables_differences_name_its_columns() {
+        let table = serde_json::json!({
+            "table": {"schema": "public", "table": "orders"}, "rows": 90, "differences": 12,
+            "kinds": {"changed": 10, "missing": 2}, "rows_by_column": 10,
+            "columns": {"price": 3, "updated_at": 10, "note": 3}
+        });
+        assert_eq!(
+            table_differences(&table).unwrap(),
+            "public.orders: 12 differ (changed 10, missing 2); columns, in 10 changed rows: \
+             updated_at 10, note 3, price 3"
+        );
+        let equal = serde_json::json!({"table": {}, "differences": 0});
+        assert_eq!(table_differences(&equal), None);
     }
 
     #[test]

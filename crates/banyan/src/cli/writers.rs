@@ -4,7 +4,7 @@
 use super::{moved::mover_of, render};
 use crate::exit::Failure;
 use mover::{objects::notes::Writer, readiness::seen::Observations};
-use plan::Plan;
+use plan::{Plan, WriterPattern};
 
 pub(super) async fn run(
     plan: &Plan,
@@ -30,10 +30,10 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn show(seen: &Observations, declared: &[String]) {
+fn show(seen: &Observations, declared: &[WriterPattern]) {
     let mut rows = render::table(&["writer", "declared", "writes", "together with", "last seen"]);
     for writer in &seen.writers {
-        let is_declared = if declared.contains(&writer.application) {
+        let is_declared = if WriterPattern::any(declared, &writer.application) {
             "yes"
         } else {
             "no"

@@ -31,7 +31,7 @@ use mover::{
     positions::Sampler,
     verify,
 };
-use plan::{Extraction, Replicate, TableName, TableWrites};
+use plan::{Extraction, Replicate, TableName, TableWrites, WriterPattern};
 use presences::Presences;
 use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
@@ -460,9 +460,12 @@ impl ports::Mover for LocalMover {
 }
 
 /// What was seen, as the status shows it.
-fn seen(seen: mover::readiness::seen::Observations, declared: &[String]) -> ports::Observations {
+fn seen(
+    seen: mover::readiness::seen::Observations,
+    declared: &[WriterPattern],
+) -> ports::Observations {
     let writer = |one: Writer| ports::SeenWriter {
-        declared: declared.contains(&one.application),
+        declared: WriterPattern::any(declared, &one.application),
         application: one.application,
         role: one.role,
         address: one.address,

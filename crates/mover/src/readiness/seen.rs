@@ -12,7 +12,7 @@ use crate::{
         refusals::{self, Refusals},
     },
 };
-use plan::ExtractionName;
+use plan::{ExtractionName, WriterPattern};
 use protocol::{
     Side,
     finding::{Finding, FindingId},
@@ -165,7 +165,7 @@ impl Observations {
     pub fn writers_in_the_way(
         &self,
         extraction: &ExtractionName,
-        declared: &[String],
+        declared: &[WriterPattern],
     ) -> Vec<Blocker> {
         let mut found = Vec::new();
         for writer in &self.writers {
@@ -173,7 +173,7 @@ impl Observations {
                 "if it does not come back: `banyan writers {extraction} --forget '{}'`",
                 writer.application
             );
-            if !declared.contains(&writer.application) {
+            if !WriterPattern::any(declared, &writer.application) {
                 let remedy = if writer.application.is_empty() {
                     format!(
                         "Give it a name by PGAPPNAME or its driver's setting (Django: OPTIONS' \
@@ -183,7 +183,8 @@ impl Observations {
                 } else {
                     format!(
                         "Send it through the gateway, or accept that its writes are refused once \
-                         the service owns: add it under `data.writers` and `banyan reload`; {forget}"
+                         the service owns: add it under `data.writers` (`*` is any text, such as a \
+                         process's number) and `banyan reload`; {forget}"
                     )
                 };
                 let problem = format!(
@@ -239,7 +240,11 @@ impl Observations {
 
     /// The same as findings of `check`: they stand in the way of a switch, not
     /// of a start.
-    pub fn findings(&self, extraction: &ExtractionName, declared: &[String]) -> Vec<Finding> {
+    pub fn findings(
+        &self,
+        extraction: &ExtractionName,
+        declared: &[WriterPattern],
+    ) -> Vec<Finding> {
         let mut found = self.strangers_rows(extraction);
         found.extend(self.writers_in_the_way(extraction, declared));
         let warn = |one: Blocker| {
@@ -270,11 +275,12 @@ mod tests {
     #[test]
     fn all_tables_of_a_mixed_transaction_are_named_and_no_writer_is_called_nothing() {
         let extraction = ExtractionName::new("shop").unwrap();
+        let web = WriterPattern::new("w*b".to_owned()).unwrap();
         let seen = Observations {
             writers: vec![writer("", &[]), writer("web", &["audit", "points"])],
             ..Observations::default()
         };
-        let found = seen.writers_in_the_way(&extraction, &["web".to_owned()]);
+        let found = seen.writers_in_the_way(&extraction, &[web]);
         let text: Vec<_> = found.iter().map(ToString::to_string).collect();
         assert_eq!(text.len(), 2, "{text:?}");
         assert!(text[0].contains("without an application_name (role app, from 10.0.0.7)"));

@@ -2,7 +2,10 @@
 
 use super::{
     key_columns::Key,
-    report::{Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, VerifyProgress, VerifyReport},
+    report::{
+        Difference, DifferenceKind, MOST_DIFFERENCES_KEPT, MOST_ROWS_BY_COLUMN, TableDifferences,
+        TableVerified, VerifyProgress, VerifyReport,
+    },
     suspects::SuspectChecker,
     table_side::{CHUNK_ROWS, Digest, Range, TableSides},
 };
@@ -19,25 +22,31 @@ pub(super) struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Compares one table; the number of the owner's rows.
+    /// Compares one table.
     pub(super) async fn table(
         &mut self,
         sides: &TableSides<'_>,
         table: &MovedTable,
-    ) -> Result<u64, MoverError> {
+    ) -> Result<TableVerified, MoverError> {
         let mut rows = 0;
+        let mut differing = TableDifferences::default();
         let mut range = Range::default();
         loop {
             range.to = sides.owner.boundary(&range, sides.chunk_rows).await?;
             let (ours, theirs) =
                 tokio::try_join!(sides.owner.digest(&range), sides.other.digest(&range))?;
             if ours != theirs {
-                self.list_both(sides, table, &range, &ours, &theirs).await?;
+                self.list_both(sides, table, &range, (&ours, &theirs), &mut differing)
+                    .await?;
             }
             rows += ours.rows;
             self.compared(ours.rows);
             if range.to.is_none() {
-                return Ok(rows);
+                return Ok(TableVerified {
+                    table: table.mapping.monolith.clone(),
+                    rows,
+                    differing,
+                });
             }
             range = Range {
                 after: range.to,
@@ -53,8 +62,8 @@ impl Comparison<'_> {
         sides: &TableSides<'_>,
         table: &MovedTable,
         range: &Range,
-        ours: &Digest,
-        theirs: &Digest,
+        (ours, theirs): (&Digest, &Digest),
+        differing: &mut TableDifferences,
     ) -> Result<(), MoverError> {
         let larger = if ours.rows >= theirs.rows {
             &sides.owner
@@ -73,7 +82,11 @@ impl Comparison<'_> {
             };
             let (ours, theirs) =
                 tokio::try_join!(sides.owner.list(&piece), sides.other.list(&piece))?;
-            for (key, kind) in self.suspects.confirm(sides, suspects(ours, theirs)).await? {
+            let found = self.suspects.confirm(sides, suspects(ours, theirs)).await?;
+            by_column(sides, table, &found, differing).await?;
+            for (key, kind) in found {
+                *differing.kinds.entry(kind).or_default() += 1;
+                differing.differences += 1;
                 self.differs(table, key, kind);
             }
             if piece.to == range.to {
@@ -103,6 +116,42 @@ impl Comparison<'_> {
             });
         }
     }
+}
+
+/// Counts which columns differ in rows that both sides have.
+async fn by_column(
+    sides: &TableSides<'_>,
+    table: &MovedTable,
+    found: &[(Key, DifferenceKind)],
+    differing: &mut TableDifferences,
+) -> Result<(), MoverError> {
+    let left = MOST_ROWS_BY_COLUMN.saturating_sub(differing.rows_by_column);
+    let changed = found
+        .iter()
+        .filter(|(_, kind)| *kind == DifferenceKind::Changed);
+    let keys: Vec<Key> = changed.map(|(key, _)| key.clone()).collect();
+    let keys = &keys[..keys.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let (ours, theirs) = tokio::try_join!(
+        sides.owner.read_columns(keys),
+        sides.other.read_columns(keys)
+    )?;
+    for row in ours.into_iter().zip(theirs) {
+        // One that is gone by now has no columns.
+        let (Some(ours), Some(theirs)) = row else {
+            continue;
+        };
+        differing.rows_by_column += 1;
+        for (at, column) in table.columns.iter().enumerate() {
+            if ours.get(at) != theirs.get(at) {
+                let name = column.name(Side::Monolith).to_owned();
+                *differing.columns.entry(name).or_default() += 1;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Keys that the sides do not have in common with the same hash.

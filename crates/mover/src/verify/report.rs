@@ -2,7 +2,7 @@
 
 use plan::TableName;
 use serde::Serialize;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// How far a verification is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,6 +42,24 @@ pub struct TableVerified {
     pub table: TableName,
     /// Rows compared, on the owner's side.
     pub rows: u64,
+    /// Rows that differ.
+    #[serde(flatten)]
+    pub differing: TableDifferences,
+}
+
+/// How the rows of a table differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TableDifferences {
+    /// How many.
+    pub differences: u64,
+    /// How many by kind.
+    pub kinds: BTreeMap<DifferenceKind, u64>,
+    /// In how many of the changed rows that were looked at each column differs, by its
+    /// name in the monolith.
+    pub columns: BTreeMap<String, u64>,
+    /// How many of the changed rows were looked at, the first ones; at most
+    /// [`MOST_ROWS_BY_COLUMN`].
+    pub rows_by_column: u64,
 }
 
 /// A row on which the sides do not agree.
@@ -94,3 +112,6 @@ impl fmt::Display for Difference {
 
 /// How many differences a report holds; all are counted.
 pub const MOST_DIFFERENCES_KEPT: usize = 1000;
+
+/// In how many changed rows of a table it is looked which columns differ.
+pub const MOST_ROWS_BY_COLUMN: u64 = 1000;

@@ -34,6 +34,13 @@ pub(super) fn row_hash(table: &MovedTable, side: Side) -> String {
     format!("hashtextextended(row({})::text, 0)", columns.join(", "))
 }
 
+/// The hashes of a row's columns, each by itself, in the table's order: a `bigint[]`.
+pub(super) fn column_hashes(table: &MovedTable, side: Side) -> String {
+    let hash = |column| format!("hashtextextended(({})::text, 0)", value(column, side));
+    let columns: Vec<String> = table.columns.iter().map(hash).collect();
+    format!("array[{}]::bigint[]", columns.join(", "))
+}
+
 fn value(column: &MovedColumn, side: Side) -> String {
     let name = format!("t.{}", sql::identifier(column.name(side)));
     let own = match long(column) {

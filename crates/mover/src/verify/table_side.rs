@@ -2,7 +2,7 @@
 
 use super::{
     key_columns::{Bound, Key, KeyColumns, KeyOrder},
-    row_hash::row_hash,
+    row_hash::{column_hashes, row_hash},
 };
 use crate::{
     catalog::{MovedTable, operators::KeyOperators},
@@ -12,6 +12,7 @@ use crate::{
 use plan::TableWrites;
 use postgres_types::ToSql;
 use std::fmt::Write as _;
+use tokio_postgres::Row;
 
 /// Rows of one chunk: some 10 ms of work, so that little moves meanwhile.
 pub(super) const CHUNK_ROWS: u64 = 10_000;
@@ -60,6 +61,9 @@ pub(super) struct ObservedRow {
     pub(super) version: String,
 }
 
+/// The hashes of a row's columns, in the table's order.
+pub(super) type ColumnHashes = Vec<Option<i64>>;
+
 /// A table on both sides, seen from the owner.
 pub(super) struct TableSides<'a> {
     pub(super) owner: TableSide<'a>,
@@ -96,6 +100,7 @@ impl<'a> TableSides<'a> {
             session,
             name: sql::table(table.name(session.side())),
             hash: row_hash(table, session.side()),
+            column_hashes: column_hashes(table, session.side()),
             key: KeyColumns::new(table, session.side(), order, &text, operators),
         };
         Ok(Self {
@@ -114,6 +119,8 @@ pub(super) struct TableSide<'a> {
     name: String,
     /// The hash of a row, as SQL.
     hash: String,
+    /// Those of its columns.
+    column_hashes: String,
     key: KeyColumns,
 }
 
@@ -164,7 +171,7 @@ impl TableSide<'_> {
         );
         let rows = self.query(&select, &values).await?;
         let width = self.key.len();
-        let key = |row: &tokio_postgres::Row| (0..width).map(|at| row.get(at)).collect();
+        let key = |row: &Row| (0..width).map(|at| row.get(at)).collect();
         Ok(rows.iter().map(|row| (key(row), row.get(width))).collect())
     }
 
@@ -173,6 +180,31 @@ impl TableSide<'_> {
         &self,
         keys: &[Key],
     ) -> Result<Vec<Option<ObservedRow>>, MoverError> {
+        let wanted = format!("{}, t.xmin::text || t.ctid::text", self.hash);
+        let observed = |row: &Row| ObservedRow {
+            hash: row.get(1),
+            version: row.get(2),
+        };
+        self.read(keys, &wanted, observed).await
+    }
+
+    /// The hashes of these keys' columns; `None` where there is no such row, and in it
+    /// of what is null.
+    pub(super) async fn read_columns(
+        &self,
+        keys: &[Key],
+    ) -> Result<Vec<Option<ColumnHashes>>, MoverError> {
+        self.read(keys, &self.column_hashes, |row: &Row| row.get(1))
+            .await
+    }
+
+    /// What is wanted of the rows of these keys, in their order.
+    async fn read<T: Clone>(
+        &self,
+        keys: &[Key],
+        wanted: &str,
+        read: impl Fn(&Row) -> T,
+    ) -> Result<Vec<Option<T>>, MoverError> {
         let columns: Vec<Vec<&str>> = (0..self.key.len())
             .map(|at| keys.iter().map(|key| key[at].as_str()).collect())
             .collect();
@@ -182,9 +214,8 @@ impl TableSide<'_> {
         let arrays = names(&|at| format!("${}::text[]", at + 1));
         let texts = names(&|at| format!("k{at}"));
         let select = format!(
-            "select w.n, {}, t.xmin::text || t.ctid::text \
+            "select w.n, {wanted} \
              from unnest({arrays}) with ordinality w({texts}, n) join {} t on {}",
-            self.hash,
             self.name,
             self.key.matches(),
         );
@@ -201,10 +232,7 @@ impl TableSide<'_> {
         for row in rows {
             let at = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX);
             if let Some(place) = found.get_mut(at) {
-                *place = Some(ObservedRow {
-                    hash: row.get(1),
-                    version: row.get(2),
-                });
+                *place = Some(read(&row));
             }
         }
         Ok(found)
@@ -225,11 +253,7 @@ impl TableSide<'_> {
         (filter, values)
     }
 
-    async fn query(
-        &self,
-        select: &str,
-        values: &[&str],
-    ) -> Result<Vec<tokio_postgres::Row>, MoverError> {
+    async fn query(&self, select: &str, values: &[&str]) -> Result<Vec<Row>, MoverError> {
         let parameters: Vec<&(dyn ToSql + Sync)> = values
             .iter()
             .map(|value| value as &(dyn ToSql + Sync))

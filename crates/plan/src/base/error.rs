@@ -2,6 +2,12 @@
 
 use super::located::Position;
 
+/// Keys that plans of earlier versions have, and what has come in their place.
+const RENAMED: &[(&str, &str)] = &[(
+    "upgraded-idle",
+    "`stream` under `timeouts` of the gateway, of an upstream or of a route",
+)];
+
 /// A plan that cannot be used. The display names the place, the object and
 /// the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +38,18 @@ impl PlanError {
         if position.is_some_and(|at| has_bare_braces(text, at.line)) {
             remedy = "Put a path with braces in quotes: `path: \"/x/{id}\"`";
         }
+        let renamed = RENAMED
+            .iter()
+            .find(|(before, _)| message.contains(&format!("unknown field `{before}`")));
+        let remedy = renamed.map_or_else(
+            || remedy.to_owned(),
+            |(_, now)| format!("It has another name now: {now}"),
+        );
         Self {
             file: None,
             position,
             message,
-            remedy: Some(remedy.to_owned()),
+            remedy: Some(remedy),
         }
     }
 

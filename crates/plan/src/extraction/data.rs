@@ -3,8 +3,10 @@
 
 pub(super) mod file;
 mod resolve;
+mod writer;
 
 pub(super) use resolve::{DataContext, data};
+pub use writer::WriterPattern;
 
 use crate::{
     base::{ColumnName, DatabaseUrl, TableName, part},
@@ -42,7 +44,7 @@ pub struct Replicate {
     /// The tables, by their name in the monolith.
     pub tables: Vec<TableMapping>,
     /// `application_name`s of the sessions that may write them.
-    pub writers: Vec<String>,
+    pub writers: Vec<WriterPattern>,
     /// Foreign keys of tables that stay into tables that move.
     pub references: BTreeMap<ForeignColumn, ForeignKeyRule>,
     /// Between which databases they move.

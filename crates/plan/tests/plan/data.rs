@@ -1,6 +1,6 @@
 //! What goes with which data mode.
 
-use plan::{Data, ExtractionName, Plan, TableWrites, json_schema};
+use plan::{Data, ExtractionName, Plan, TableWrites, WriterPattern, json_schema};
 
 /// No database anywhere: nothing moves.
 const SHARED: &str = r#"monolith: { url: "http://127.0.0.1:8000" }
@@ -159,6 +159,31 @@ fn unknown_words_for_who_writes_a_table_are_refused_where_they_stand() {
     );
     assert!(
         error.contains("line 14") && error.contains("column"),
+        "{error}"
+    );
+}
+
+#[test]
+fn writers_are_names_with_stars_and_never_everybody() {
+    let tables = "\n        public.a: {}\n      writers: [web, \"puma: *\"]";
+    let plan = Plan::parse(&with_tables(tables), |_| None).unwrap();
+    let (_, data) = plan.replicated().next().unwrap();
+    let declares = |name| WriterPattern::any(&data.writers, name);
+    assert!(declares("puma: 2508 [shop]") && declares("web") && !declares("webs"));
+    let error = error(&with_tables(&tables.replace("puma: *", "*")));
+    assert!(
+        error.contains("`*` would declare every writer") && error.contains("line 14"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_key_with_another_name_says_which() {
+    let old = SHARED.replace("gateway: { ", "gateway: { upgraded-idle: 1m, ");
+    assert_ne!(old, SHARED);
+    let error = error(&old);
+    assert!(
+        error.contains("upgraded-idle") && error.contains("`stream` under `timeouts`"),
         "{error}"
     );
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use mover::{
     MoverError,
     positions::Sampler,
-    verify::{DifferenceKind, MOST_DIFFERENCES_KEPT, VerifyProgress, VerifyReport},
+    verify::{DifferenceKind, MOST_DIFFERENCES_KEPT, TableVerified, VerifyProgress, VerifyReport},
 };
 use protocol::{Lsn, Side};
 use std::{
@@ -127,6 +127,21 @@ async fn each_planted_difference_is_found_with_its_key() -> Result<()> {
         sorted(expected.map(ToOwned::to_owned).into())
     );
     ensure!(report.differences_total == 15);
+    let by_column = |report: &VerifyReport| {
+        let tables = report.tables.iter();
+        let counts = |one: &TableVerified| format!("{:?}", one.differing.columns);
+        tables.map(counts).collect::<Vec<_>>()
+    };
+    let columns = [
+        "{\"v\": 1}",
+        "{}",
+        "{\"amount\": 1, \"t\": 1}",
+        "{\"v\": 2}",
+    ];
+    assert_eq!(by_column(&report), columns);
+    let n = &report.tables[2].differing;
+    ensure!((n.differences, n.rows_by_column) == (8, 2), "{n:?}");
+    ensure!(n.kinds[&DifferenceKind::Missing] == 3, "{n:?}");
 
     // From the service's side what was missing is extra, under the same names.
     let back = verify(&pair, Side::Service).await?;
@@ -139,6 +154,7 @@ async fn each_planted_difference_is_found_with_its_key() -> Result<()> {
         })
         .collect();
     assert_eq!(shown(&back), sorted(turned));
+    assert_eq!(by_column(&back), columns);
     Ok(())
 }
 

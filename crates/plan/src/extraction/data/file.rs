@@ -23,7 +23,8 @@ pub struct DataFile {
     /// stands in double quotes, `public."v1.orders"`.
     #[serde(default)]
     pub(crate) tables: Option<Located<BTreeMap<String, Located<TableFile>>>>,
-    /// `application_name`s of the sessions that may write these tables.
+    /// `application_name`s of the sessions that may write these tables; `*` in one is
+    /// any text (`"puma: *"`).
     #[serde(default)]
     pub(crate) writers: Option<Located<Vec<Text>>>,
     /// Columns of tables that stay, `schema.table.column`, whose foreign keys

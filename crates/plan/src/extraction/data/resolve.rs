@@ -2,7 +2,7 @@
 
 use super::{
     ColumnPair, Data, Databases, ForeignColumn, ForeignKeyRule, Replicate, TableMapping,
-    TableWrites,
+    TableWrites, WriterPattern,
     file::{DataFile, ForeignKeyRuleFile, ModeFile, TableFile, WritesFile},
 };
 use crate::{
@@ -129,10 +129,13 @@ fn replicate(
         let column = foreign_column(&column).map_err(|why| PlanError::at(located.at, why))?;
         references.insert(column, ForeignKeyRule::Restrict);
     }
-    let writers = file.writers.into_iter().flat_map(|all| all.value);
-    let writers = writers
-        .map(|one| plain(&one, environment))
-        .collect::<Result<_, _>>()?;
+    let mut writers = Vec::new();
+    if let Some(declared) = file.writers {
+        for text in declared.value {
+            let pattern = WriterPattern::new(plain(&text, environment)?);
+            writers.push(pattern.map_err(|why| PlanError::at(declared.at, why))?);
+        }
+    }
     Ok(Replicate {
         tables,
         writers,
