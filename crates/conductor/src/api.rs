@@ -29,7 +29,7 @@ pub use messages::{ErrorKind, ErrorReply, ExplainRequest, Parameters};
 use crate::{
     ports::Predecessor,
     request::{self, RequestError},
-    status::{ExtractionStatus, FailedRoute, HealthStatus, RefusalStatus, Status},
+    status::{ExtractionStatus, FailedRoute, HealthStatus, KeyStatus, RefusalStatus, Status},
     worker::Worker,
 };
 use async_trait::async_trait;
@@ -56,6 +56,10 @@ pub trait Routes: Send + Sync {
     fn routes(&self) -> serde_json::Value;
     /// How both sides of an extraction are; `None`: it is not the plan's any more.
     fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus>;
+    /// Of how many reads the client was known.
+    fn keys(&self, _: &ExtractionName) -> Option<KeyStatus> {
+        None
+    }
     /// What the fences of an extraction have refused.
     fn refusals(&self, _: &ExtractionName) -> Vec<RefusalStatus> {
         Vec::new()
@@ -154,6 +158,7 @@ async fn status(State(api): State<ApiState>) -> Json<Status> {
     let with_health = |(name, worker): (&ExtractionName, &Worker)| ExtractionStatus {
         health: api.routes.health(name),
         refusals: api.routes.refusals(name),
+        keys: api.routes.keys(name),
         ..worker.status()
     };
     Json(Status {
@@ -239,6 +244,7 @@ async fn verb(
     match worker.request(asked).await {
         Ok(mut reply) => {
             reply.status.health = api.routes.health(name);
+            reply.status.keys = api.routes.keys(name);
             reply.status.refusals = api.routes.refusals(name);
             Json(reply).into_response()
         }

@@ -12,7 +12,11 @@ use protocol::{
     routing::Routing,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 /// Why a piece of work did not get done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +123,9 @@ pub struct Observations {
     pub writers: Vec<SeenWriter>,
     /// Rows that were written past a fence and are not proven to agree.
     pub rows_past_fence: Vec<SeenRows>,
+    /// Until when the shape of a side's tables is frozen, in UTC.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frozen_until: BTreeMap<String, String>,
 }
 
 /// A session that was seen to write.

@@ -40,6 +40,9 @@ pub struct ExtractionStatus {
     /// How both sides are, as the gateway sees them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
+    /// Of how many reads the client was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyStatus>,
     /// What the fences have refused since they were put up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<RefusalStatus>,
@@ -86,6 +89,18 @@ pub struct SideHealth {
     pub reason: Option<String>,
     /// For how long it has been so, where that was seen.
     pub for_seconds: Option<f64>,
+}
+
+/// Of how many reads the client was known, since this process serves: a split goes by
+/// clients, and what nobody is known to ask goes to the owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// Where the plan has the key, in words; `None`: nowhere.
+    pub key: Option<String>,
+    /// Reads that carried it.
+    pub with: u64,
+    /// Reads that did not.
+    pub without: u64,
 }
 
 /// What the fence of a side has refused since it was put up.

@@ -7,6 +7,7 @@ use plan::{Data, Exposure, Plan};
 use protocol::{
     Side,
     finding::{Finding, FindingId, Severity, explanation, page},
+    owner::Owner,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -60,7 +61,8 @@ pub(super) async fn run(plan: &Plan, state: &Path, form: Form) -> Result<(), Fai
     let refuses = |one: &ReportedFinding| one.finding.severity == Severity::Refuse;
     let ok = !found.iter().any(refuses);
     let wants = wants(plan);
-    let conclusion = conclusion(found.iter().map(|one| &one.finding), wants.is_empty());
+    let next = next(plan, wants.is_empty()).await;
+    let conclusion = conclusion(found.iter().map(|one| &one.finding), &next);
     match form {
         Form::Json => render::json(&Report {
             ok,
@@ -211,8 +213,34 @@ fn wants(plan: &Plan) -> Vec<&'static str> {
     wants
 }
 
+/// What comes after `serve`: of an extraction that has begun no start.
+async fn next(plan: &Plan, moves: bool) -> String {
+    if !moves {
+        return String::new();
+    }
+    let mut begun = Vec::new();
+    for (extraction, data) in plan.replicated() {
+        // One that does not answer is a finding already.
+        let of_it = Mover::new(&extraction.name, data);
+        let row = of_it.read_row(Side::Monolith).await.ok().flatten();
+        begun.push(row.map(|row| row.owner));
+    }
+    next_text(&begun).to_owned()
+}
+
+/// By the owners of those that have begun.
+fn next_text(begun: &[Option<Owner>]) -> &'static str {
+    if begun.is_empty() || begun.contains(&None) {
+        ", then `banyan start NAME`"
+    } else if begun.iter().all(|owner| *owner == Some(Owner::Service)) {
+        "; all that moves has switched: `banyan status`"
+    } else {
+        "; all that moves has begun: `banyan status`"
+    }
+}
+
 /// The last line about findings, in every case.
-fn conclusion<'a>(findings: impl IntoIterator<Item = &'a Finding>, moves: bool) -> String {
+fn conclusion<'a>(findings: impl IntoIterator<Item = &'a Finding>, next: &str) -> String {
     let findings: Vec<&Finding> = findings.into_iter().collect();
     let count = |severity| {
         findings
@@ -239,11 +267,6 @@ fn conclusion<'a>(findings: impl IntoIterator<Item = &'a Finding>, moves: bool) 
         explained
     };
     if refused == 0 {
-        let next = if moves {
-            ", then `banyan start NAME`"
-        } else {
-            ""
-        };
         format!(
             "Passed{warned}. Next: `banyan serve` (`--take-over` where one runs){next}.{explained}"
         )
@@ -285,13 +308,26 @@ mod tests {
             ),
         ];
         for (findings, expected) in cases {
-            let line = conclusion(&findings, true);
+            let line = conclusion(&findings, "");
             assert!(line.starts_with(expected), "{line}");
         }
         assert_eq!(
-            conclusion(&[], false),
+            conclusion(&[], ""),
             "Passed. Next: `banyan serve` (`--take-over` where one runs)."
         );
+    }
+
+    #[test]
+    fn what_has_begun_is_not_to_be_started() {
+        let (monolith, service) = (Some(Owner::Monolith), Some(Owner::Service));
+        for (begun, next) in [
+            (&[][..], "banyan start NAME"),
+            (&[None, service], "banyan start NAME"),
+            (&[monolith, service], "all that moves has begun"),
+            (&[service], "all that moves has switched"),
+        ] {
+            assert!(next_text(begun).contains(next), "{begun:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The verbs that ask a running `banyan serve`.
 
-use super::{progress::ProgressDisplay, render};
+use super::{keyless, progress::ProgressDisplay, render};
 use crate::{client::Client, exit::Failure};
 use conductor::{
     Reply,
@@ -104,6 +104,10 @@ fn shifted(extraction: &str, status: &ExtractionStatus, json: bool) -> Result<()
         status.reads_percent,
         writes.unwrap_or_default()
     );
+    let keys = status.keys.as_ref().filter(|_| status.reads_percent > 0.0);
+    if let Some(text) = keys.and_then(keyless::text) {
+        say!("{}", render::wrapped(&text));
+    }
     Ok(())
 }
 

@@ -87,8 +87,14 @@ impl Step {
                 all: copy.rows_total,
             };
         }
+        let text = match one.phase.as_str() {
+            // Before anything is touched: as `banyan check`.
+            "planned" => "checking whether it can be moved".to_owned(),
+            "preparing" => "preparing both sides: schema, publication, slots".to_owned(),
+            _ => waited_for(one),
+        };
         Self {
-            text: waited_for(one),
+            text,
             done: 0,
             all: 0,
         }
@@ -123,6 +129,20 @@ fn waited_for(one: &ExtractionStatus) -> String {
 mod tests {
     use super::*;
     use conductor::ports::{Look, Progress};
+
+    #[test]
+    fn a_start_says_what_it_does_before_it_copies() {
+        let of = |phase: &str| {
+            let one = ExtractionStatus {
+                phase: phase.to_owned(),
+                ..ExtractionStatus::default()
+            };
+            Step::of(&one).text
+        };
+        assert!(of("planned").starts_with("checking"));
+        assert!(of("preparing").starts_with("preparing both sides"));
+        assert_eq!(of("copying"), "copying, 0 rows");
+    }
 
     fn status(looks: &[(&str, f64, Option<&str>)]) -> ExtractionStatus {
         let look = |(what, seconds, last): &(&str, f64, Option<&str>)| Look {

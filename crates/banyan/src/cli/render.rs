@@ -1,6 +1,6 @@
 //! What is shown on the terminal: at most 80 columns, colour only there.
 
-use super::refusals;
+use super::{keyless, refusals};
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
@@ -82,11 +82,26 @@ pub(super) fn status(status: &Status) {
         {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", refused));
         }
+        if ["finishing", "finished"].contains(&one.phase.as_str()) {
+            say!(
+                "{}: the way back is closed for good: it was finished",
+                one.name
+            );
+        }
         if let Some(health) = &one.health {
             for (side, health) in [("monolith", &health.monolith), ("service", &health.service)] {
                 let text = health_text(side, health);
                 say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
             }
+        }
+        let is_split = one.reads_percent > 0.0 && one.owner == Side::Monolith.as_str();
+        if let Some(text) = one
+            .keys
+            .as_ref()
+            .filter(|_| is_split)
+            .and_then(keyless::text)
+        {
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
         }
         for refused in &one.refusals {
             let text = refusals::text(refused);
@@ -140,7 +155,8 @@ pub(super) fn status(status: &Status) {
 fn refused_meanwhile(reverse: &StreamProgress) -> Option<&'static str> {
     reverse.trouble.as_ref()?;
     Some(if reverse.state == "failed" {
-        "until that is mended, requests that stay with the monolith get 503 where their client has \
+        "until that is mended the way back is closed (`banyan rollback` is refused), and requests that \
+         stay with the monolith get 503 where their client has \
          written here; after a restart of `banyan serve`, all do (`gateway.pin-expired` in the plan \
          and `banyan reload` change that)"
     } else {
@@ -199,6 +215,14 @@ fn seen(one: &ExtractionStatus) {
             "{} changes of rows were written past the {}'s fence, the last at {}. Run `banyan \
              verify {}`",
             rows.rows, rows.side, rows.last_seen, one.name
+        );
+        say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
+    }
+    for (side, until) in &seen.frozen_until {
+        let text = format!(
+            "the {side}'s tables keep their shape until {until}: migrations of them are refused \
+             (`banyan freeze {} --off` ends it)",
+            one.name
         );
         say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
     }
@@ -447,6 +471,9 @@ mod tests {
             assert!(said.starts_with("nothing is to be done"), "{said}");
         }
         let said = of("failed", Some("it")).unwrap();
-        assert!(said.starts_with("until that is mended"), "{said}");
+        assert!(
+            said.starts_with("until that is mended the way back is closed"),
+            "{said}"
+        );
     }
 }

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use conductor::{
     api::{ExplainRequest, Routes},
     ports::{Gateways, HoldReport, InFlight, Predecessor},
-    status::{FailedRoute, HealthStatus, RefusalStatus},
+    status::{FailedRoute, HealthStatus, KeyStatus, RefusalStatus},
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
-use plan::{ExtractionName, Plan};
+use plan::{CohortKey, ExtractionName, Plan};
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     collections::BTreeSet,
@@ -217,6 +217,17 @@ impl Routes for LocalGateway {
         Some(HealthStatus {
             monolith,
             service: side_health::of(&report, service.health.is_some()),
+        })
+    }
+
+    fn keys(&self, extraction: &ExtractionName) -> Option<KeyStatus> {
+        let plan = self.reloading.current.get();
+        let key = &plan.extractions.get(extraction)?.cohort_key;
+        let (with, without) = self.gateway.keys(extraction);
+        Some(KeyStatus {
+            key: (*key != CohortKey::None).then(|| key.to_string()),
+            with,
+            without,
         })
     }
 

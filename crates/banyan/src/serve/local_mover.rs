@@ -485,5 +485,10 @@ fn seen(
         looked_seconds: seen.looking.seconds,
         writers: seen.writers.into_iter().map(writer).collect(),
         rows_past_fence: seen.discarded.into_iter().map(rows).collect(),
+        frozen_until: seen
+            .frozen
+            .into_iter()
+            .map(|(side, until)| (side.to_string(), until))
+            .collect(),
     }
 }

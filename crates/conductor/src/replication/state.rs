@@ -366,6 +366,7 @@ impl Replication {
             reads_withdrawn: self.reads_withdrawn,
             writes_percent: None,
             health: None,
+            keys: None,
             refusals: Vec::new(),
             trouble: self.trouble.clone(),
             joining: self.context.mover.joining(),

@@ -164,9 +164,15 @@ async fn verdict(
     client: Client<'_>,
     wait: &Wait,
 ) -> Result<ReadVerdict, Refusal> {
+    let mut is_first = true;
     loop {
         let decided = decided(&worker.config, route, client);
         let verdict = decided.verdict?;
+        if is_first {
+            let keys = &worker.state.extraction(route.extraction).keys;
+            keys.count(decided.key.is_some());
+        }
+        is_first = false;
         if let (Why::Unproven, Some(tokens)) = (verdict.why, client.caller.tokens)
             && let Some(since) = decided.routing_state.decided()
         {

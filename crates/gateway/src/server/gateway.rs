@@ -380,6 +380,14 @@ impl Gateway {
         state.extraction(found).shadow.report(share)
     }
 
+    /// How many reads of an extraction carried the key of their client since the start,
+    /// and how many did not.
+    pub fn keys(&self, extraction: &ExtractionName) -> (u64, u64) {
+        let state = &self.inner.state;
+        let read = |found| state.extraction(found).keys.read();
+        state.find(extraction).map_or((0, 0), read)
+    }
+
     /// What upstreams answered with 5xx since the start, copies of reads with it, by
     /// kind.
     pub fn failed_answers(&self) -> BTreeMap<FailedKind, u64> {

@@ -36,6 +36,27 @@ pub(crate) struct ExtractionState {
     pub(crate) pins: Pins,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) shadow: shadow::Ledger,
+    pub(crate) keys: KeyCounts,
+}
+
+/// How many reads carried the key of their client.
+#[derive(Debug, Default)]
+pub(crate) struct KeyCounts {
+    with: AtomicU64,
+    without: AtomicU64,
+}
+
+impl KeyCounts {
+    pub(crate) fn count(&self, has_key: bool) {
+        let count = if has_key { &self.with } else { &self.without };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// With it, and without.
+    pub(crate) fn read(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.with), read(&self.without))
+    }
 }
 
 /// What all workers share, whatever becomes of the plan.
@@ -75,6 +96,7 @@ impl GatewayState {
                 metrics.hold(&entry.service),
             ),
             shadow: shadow::Ledger::default(),
+            keys: KeyCounts::default(),
         };
         Self {
             extractions: plan.extractions.values().map(extraction).collect(),

@@ -5,6 +5,7 @@
 //! function. So it belongs to nobody who could put another in its place: to a role
 //! without rights that cannot log in. It goes with the schema `banyan`.
 
+use super::{notes::TIME, schema};
 use crate::{error::MoverError, layout::SCHEMA};
 use plan::ExtractionName;
 use protocol::Side;
@@ -158,4 +159,24 @@ pub(crate) async fn end(
         .await
         .map_err(MoverError::sql(side, "ending the freeze"))?;
     Ok(ended > 0)
+}
+
+/// Until when the tables of a side are frozen, in UTC, if they are.
+pub(crate) async fn until(
+    client: &impl GenericClient,
+    side: Side,
+    extraction: &ExtractionName,
+) -> Result<Option<String>, MoverError> {
+    if !schema::has(client, side, "frozen").await? {
+        return Ok(None);
+    }
+    let select = format!(
+        "select to_char(until at time zone 'UTC', {TIME}) from {SCHEMA}.frozen \
+         where extraction = $1 and until > now()"
+    );
+    let row = client
+        .query_opt(&select, &[&extraction.as_str()])
+        .await
+        .map_err(MoverError::sql(side, "reading whether tables are frozen"))?;
+    Ok(row.map(|row| row.get(0)))
 }

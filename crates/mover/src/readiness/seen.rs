@@ -7,6 +7,7 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     objects::{
+        freeze,
         notes::{self, DiscardedRows, Looking, Writer},
         owner::{self, Claims, RowLock},
         refusals::{self, Refusals},
@@ -31,6 +32,8 @@ pub struct Observations {
     pub discarded: Vec<DiscardedRows>,
     /// Statements that a fence has refused, of each side that counts them.
     pub refused: Vec<Refusals>,
+    /// Until when the shape of a side's tables is frozen, in UTC, where it is.
+    pub frozen: Vec<(Side, String)>,
 }
 
 impl Mover {
@@ -88,6 +91,9 @@ pub(super) async fn read(
     let (mut discarded, mut refused) = (Vec::new(), Vec::new());
     let layout = mover.layout();
     refused.extend(refusals::read(&**monolith, Side::Monolith, &layout).await?);
+    let mut frozen = Vec::new();
+    let until = freeze::until(&**monolith, Side::Monolith, name).await?;
+    frozen.extend(until.map(|until| (Side::Monolith, until)));
     discarded.extend(notes::discarded(&**monolith, Side::Monolith, name).await?);
     if service.as_ref().is_none_or(|session| session.is_closed()) {
         let side = Side::Service;
@@ -95,6 +101,8 @@ pub(super) async fn read(
     }
     if let Some(session) = service {
         refused.extend(refusals::read(&**session, Side::Service, &layout).await?);
+        let until = freeze::until(&**session, Side::Service, name).await?;
+        frozen.extend(until.map(|until| (Side::Service, until)));
         discarded.extend(notes::discarded(&**session, Side::Service, name).await?);
     }
     let mut writers = notes::writers(&**monolith, name).await?;
@@ -111,6 +119,7 @@ pub(super) async fn read(
         writers,
         discarded,
         refused,
+        frozen,
     })
 }
 

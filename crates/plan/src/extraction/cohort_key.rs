@@ -6,6 +6,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::fmt;
 
 /// What a client is known by: exactly one of these.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -43,6 +44,20 @@ pub enum CohortKey {
     Address,
     /// This claim of the verified token.
     Claim(String),
+}
+
+impl fmt::Display for CohortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing"),
+            Self::Header(name) => write!(f, "the header `{name}`"),
+            Self::Cookie(name) => write!(f, "the cookie `{name}`"),
+            Self::Path(name) => write!(f, "`{{{name}}}` in the path"),
+            Self::Query(name) => write!(f, "`{name}` in the query"),
+            Self::Address => f.write_str("the client's address"),
+            Self::Claim(name) => write!(f, "the claim `{name}` of the token"),
+        }
+    }
 }
 
 pub(super) fn resolve(

@@ -89,6 +89,9 @@ async fn what_changes_the_shape_of_a_frozen_table_is_refused() -> Result<()> {
 
     let until = pair.mover.freeze(LONG).await?;
     ensure!(until.ends_with('Z'), "{until}");
+    let seen = pair.mover.seen().await?.frozen;
+    let sides: Vec<Side> = seen.iter().map(|(side, _)| *side).collect();
+    ensure!(sides == Side::BOTH && seen[1].1 == until, "{seen:?}");
     for statement in REFUSED {
         let error = app.batch_execute(statement).await.err();
         let error = error.with_context(|| format!("{statement} was let through"))?;
@@ -125,6 +128,7 @@ async fn what_changes_the_shape_of_a_frozen_table_is_refused() -> Result<()> {
 
     // A change that is under way is waited for.
     pair.mover.unfreeze().await?;
+    ensure!(pair.mover.seen().await?.frozen.is_empty());
     app.batch_execute("begin; alter table t add column late integer")
         .await?;
     let mover = pair.mover.clone();
