@@ -38,7 +38,8 @@ async fn what_the_monolith_refuses_after_the_switch_is_told_with_its_route() -> 
     let mut last = Value::Null;
     let told = deadline::until("it to be told", LIMIT, async || {
         last = refusals(&stage).await?;
-        Ok((last[0]["failed"][0]["answers"] == 3).then_some(()))
+        let all = last[0]["statements"] == 3 && last[0]["failed"][0]["answers"] == 3;
+        Ok(all.then_some(()))
     });
     told.await.with_context(|| last.to_string())?;
     let [one] = last.as_array().context("no list")?.as_slice() else {
