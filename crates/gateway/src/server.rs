@@ -3,6 +3,7 @@
 pub(crate) mod connections;
 pub(crate) mod explain;
 pub(crate) mod gateway;
+pub(crate) mod http1;
 pub(crate) mod http2;
 pub mod socket_handoff;
 pub(crate) mod worker;

@@ -17,6 +17,7 @@ pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod instance;
 mod instance_health;
+pub(crate) mod interim;
 pub(crate) mod loads;
 pub(crate) mod local;
 pub(crate) mod own_connections;

@@ -204,29 +204,6 @@ pub(crate) async fn timeout<F: Future>(bound: Duration, future: F) -> Result<F::
     timeout_at(Instant::now() + bound, future).await
 }
 
-/// The same for hyper.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timer;
-
-impl hyper::rt::Timer for Timer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(Deadline::at(Instant::now() + duration))
-    }
-
-    fn sleep_until(&self, until: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(Deadline::at(until.into()))
-    }
-
-    fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, until: std::time::Instant) {
-        match sleep.as_mut().downcast_mut_pin::<Deadline>() {
-            Some(mut deadline) => deadline.reset(until.into()),
-            None => *sleep = self.sleep_until(until),
-        }
-    }
-}
-
-impl hyper::rt::Sleep for Deadline {}
-
 /// Watches this thread's deadlines until it is dropped.
 pub(crate) async fn watch() {
     let mut sleep = pin!(tokio::time::sleep(RESOLUTION));

@@ -1,6 +1,6 @@
 //! Answers of the gateway's own: problem details of RFC 9457.
 
-use super::{bad_operation::BadOperation, denial::Denial, target::BadTarget};
+use super::{bad_operation::BadOperation, denial::Denial, malformed::Malformed, target::BadTarget};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
     Access(Denial),
     #[error("{0}")]
     Operation(#[from] BadOperation),
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
     #[error("{0}")]
     BadHead(&'static str),
     #[error("the head has too many headers")]
@@ -74,6 +76,7 @@ impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::Malformed(malformed) => malformed.status(),
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -101,6 +104,7 @@ impl Refusal {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::BadTarget(_) => "bad-target",
+            Self::Malformed(malformed) => malformed.reason(),
             Self::BadHead(_) => "bad-head",
             Self::TooManyHeaders => "too-many-headers",
             Self::NoRoute => "no-route",
@@ -176,7 +180,8 @@ impl Refusal {
         // What is left of such a body is not read.
         let leaves_body = matches!(
             self,
-            Self::BodyLost
+            Self::Malformed(_)
+                | Self::BodyLost
                 | Self::BadBody
                 | Self::BodyTooLarge
                 | Self::BuffersFull

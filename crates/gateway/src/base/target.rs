@@ -5,8 +5,8 @@
 //!
 //! - Escapes of unreserved characters (`%41`) are decoded, which RFC 3986,
 //!   6.2.2.2 calls equivalent; the decoded text is matched *and* forwarded.
-//! - Dot segments, broken escapes, `%00`, control characters and fragments are
-//!   refused. Clients resolve dot segments themselves.
+//! - Dot segments, broken escapes, `%00`, `%0a`, `%0d`, control characters as they are
+//!   and fragments are refused. Clients resolve dot segments themselves.
 //! - What some servers take for the same and others do not (`//`, `\`, `%2f`,
 //!   `%5c`, other escapes, parameters as in `/a;b/c`) passes untouched where it
 //!   makes no difference, and is refused where the request would belong to
@@ -74,7 +74,8 @@ impl<'a> Target<'a> {
             });
         }
         let decoded = decode(&path, |_| true)?.replace('\\', "/");
-        if decoded.bytes().any(|byte| byte.is_ascii_control()) {
+        // What ends a line or a text for whoever logs it or writes it into a header.
+        if decoded.contains(['\0', '\r', '\n']) {
             return Err(BadTarget::Control);
         }
         let lenient = collapse_slashes(&without_parameters(&decoded));
@@ -251,7 +252,10 @@ mod tests {
         }
         assert_eq!(why("/%zz"), BadTarget::BrokenEscape);
         assert_eq!(why("/%2"), BadTarget::BrokenEscape);
-        assert_eq!(why("/%00"), BadTarget::Control);
+        for raw in ["/%00", "/a%0db", "/%0A", "/\t"] {
+            assert_eq!(why(raw), BadTarget::Control, "{raw}");
+        }
+        assert_eq!(path("/a%09%1f").0, "/a%09%1f");
         assert_eq!(why("*"), BadTarget::Server);
         assert_eq!(why("a"), BadTarget::Relative);
     }

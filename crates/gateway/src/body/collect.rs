@@ -4,6 +4,7 @@ use super::{
     buffers::{Buffers, Reserved},
     discard::discard,
     fault::BodyFault,
+    incoming::Incoming,
     pace::Pace,
     request::{Expecting, RequestBody, Whole},
     spool::{Spool, Spooling},
@@ -12,7 +13,6 @@ use crate::base::{deadline::timeout, hop_by_hop, refusal::Refusal};
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 use plan::ClientLimits;
 use std::{future::poll_fn, net::IpAddr, pin::Pin, rc::Rc, sync::Arc, task::Poll};
 use tokio::time::Instant;
@@ -213,10 +213,7 @@ async fn next(
     });
     let part = timeout(pace.longest(), part).await;
     let part = part.unwrap_or(Err(Refusal::BodyLost))?;
-    let Some(frame) = part
-        .transpose()
-        .map_err(|error| BodyFault::of(&error).refusal())?
-    else {
+    let Some(frame) = part.transpose().map_err(BodyFault::refusal)? else {
         return Ok(None);
     };
     pace.came(frame.data_ref().map_or(0, Bytes::len), begun.elapsed());

@@ -1,9 +1,9 @@
 //! Reads and drops the rest of a refused request's body.
 
+use super::incoming::Incoming;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use std::time::Duration;
 
 /// How much of the body is read before its request is refused, and for how

@@ -1,14 +1,13 @@
 //! A request's body on its way to an upstream.
 
 use super::{
-    discard::discard, fault::BodyFault, pace::Pace, progress::Progress, spool::Spooled,
-    trailers::RequestTrailers,
+    discard::discard, fault::BodyFault, incoming::Incoming, pace::Pace, progress::Progress,
+    spool::Spooled, trailers::RequestTrailers,
 };
 use crate::base::deadline::Deadline;
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use plan::ClientLimits;
 use std::{
     pin::Pin,
@@ -185,7 +184,7 @@ impl Stream {
         self.progress.now();
         let frame = match frame {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(BodyFault::of(&error)))),
+            Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
             None => return Poll::Ready(None),
         };
         match frame.into_trailers() {

@@ -6,8 +6,8 @@ use super::{
     labels::{class, code_label, elsewhere},
 };
 use crate::{
-    base::refusal::Refusal,
-    transport::http1_validator::{Malformed, MessagePart, Refused},
+    base::{malformed::Malformed, refusal::Refusal},
+    transport::http1::policy::MessagePart,
 };
 use http::StatusCode;
 use plan::ServiceName;
@@ -163,13 +163,15 @@ impl Metrics {
         self.malformed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// Counts messages that the validator of HTTP/1 has refused.
-    pub(crate) fn counts_malformed(self) -> impl Fn(Refused) + Send + Sync + 'static {
-        move |refused| {
-            self.malformed(refused.why);
+    /// Counts messages over HTTP/1 that were none.
+    pub(crate) fn counts_malformed(
+        self,
+    ) -> impl Fn(MessagePart, Malformed) + Send + Sync + 'static {
+        move |part, why| {
+            self.malformed(why);
             // A body's request is counted when it ends.
-            if refused.place == MessagePart::Head {
-                self.unread("other", refused.why.status());
+            if part == MessagePart::Head {
+                self.unread("other", why.status());
             }
         }
     }

@@ -4,8 +4,10 @@ use super::{
     client_connection::ClientConnection, read_your_writes::response_tokens::ResponseTokens,
 };
 use crate::{
-    access::Admission, base::peer::Peer, selection::cohort_key::KeyInput,
-    upstream::own_connections::OwnConnections,
+    access::Admission,
+    base::peer::Peer,
+    selection::cohort_key::KeyInput,
+    upstream::{interim::Interim, own_connections::OwnConnections},
 };
 use http::{HeaderMap, Uri};
 use std::rc::Rc;
@@ -48,6 +50,11 @@ impl<'a> Caller<'a> {
     /// The upstream connections that are its own.
     pub(crate) fn own(self) -> Option<&'a Rc<OwnConnections>> {
         self.connection.map(|connection| &connection.own)
+    }
+
+    /// Where interim answers for it are left.
+    pub(crate) fn interim(self) -> Option<&'a Rc<Interim>> {
+        self.connection.map(|connection| &connection.interim)
     }
 
     /// With the head of its request.

@@ -1,7 +1,7 @@
 //! What lasts of a client's connection from one request to the next.
 
 use super::tunnel::TunnelSlot;
-use crate::upstream::own_connections::OwnConnections;
+use crate::upstream::{interim::Interim, own_connections::OwnConnections};
 use std::rc::Rc;
 
 /// What lasts of a client's connection from one request to the next.
@@ -10,4 +10,6 @@ pub(crate) struct ClientConnection {
     /// Where an upgrade leaves its tunnel.
     pub(crate) tunnel: TunnelSlot,
     pub(crate) own: Rc<OwnConnections>,
+    /// What the client is told before an answer.
+    pub(crate) interim: Rc<Interim>,
 }

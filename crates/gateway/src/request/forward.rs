@@ -14,6 +14,7 @@ use crate::{
         body_timeout::BodyTimeout,
         failure::Failure,
         http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
+        interim::Interim,
         local::Local,
         own_connections::{OwnConnections, Return},
         response_body::ResponseBody,
@@ -21,7 +22,7 @@ use crate::{
         upstreams::{Upstream, count},
     },
 };
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use plan::{Protocol, RouteTimeouts, Timeouts};
 use std::{
     cell::Cell,
@@ -41,6 +42,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) timeouts: &'a RouteTimeouts,
     /// The connections that are its client's own.
     pub(crate) own: Option<&'a Rc<OwnConnections>>,
+    /// Where interim answers are left.
+    pub(crate) interim: Option<&'a Interim>,
 }
 
 /// The same to an upstream.
@@ -50,6 +53,7 @@ struct Trying<'a> {
     timeouts: Timeouts,
     sends: Sends,
     own: Option<&'a Rc<OwnConnections>>,
+    interim: Option<&'a Interim>,
 }
 
 impl Trying<'_> {
@@ -85,6 +89,7 @@ pub(crate) async fn forward(
         timeouts,
         sends: terms.sends,
         own: terms.own,
+        interim: terms.interim,
     };
     let mut permit = match local.pass(begun.into_std()) {
         Ok(permit) => permit,
@@ -132,6 +137,7 @@ pub(crate) async fn beside(
         timeouts: local.upstream.timeouts,
         sends: Sends::Again,
         own: None,
+        interim: None,
     };
     let asked = try_once(local, chosen, request, trying);
     asked.await.map_err(|missed| missed.refusal)
@@ -165,7 +171,7 @@ async fn tries(
                 }
                 was_sent = true;
                 let after = response.headers().get(header::RETRY_AFTER);
-                let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
+                let after = RetryAfter::read(after.map(HeaderValue::as_bytes));
                 (Ok(response), Ending::Refused(after), Attempt::GatewayError)
             }
             Err(missed) if !missed.refusal.is_the_upstreams() => {
@@ -217,6 +223,13 @@ async fn try_once(
         // Its future is large.
         return Box::pin(multiplexed(local, chosen, request, trying)).await;
     }
+    if !request.headers().contains_key(header::HOST) {
+        // Over HTTP/1.0 none need be said; over 1.1 the upstream's own is, as nginx does.
+        let authority = upstream.instances[chosen].addresses.authority();
+        if let Ok(host) = HeaderValue::from_str(authority) {
+            request.headers_mut().insert(header::HOST, host);
+        }
+    }
     let own = match (trying.own, sends) {
         (None, _) => None,
         (Some(own), Sends::Again) => own.take(&local.pool, chosen),
@@ -231,7 +244,7 @@ async fn try_once(
     let mut was_sent = false;
     if let Some(connection) = kept {
         let idle_since = connection.idle_since();
-        match connection.exchange(request).await {
+        match connection.exchange(request, trying.interim).await {
             Ok((response, connection)) => {
                 let returns = trying.returns(is_own, request, &response);
                 return answer(local, response, connection, trying, returns);
@@ -275,7 +288,7 @@ async fn try_once(
             });
         }
     };
-    match connection.exchange(request).await {
+    match connection.exchange(request, trying.interim).await {
         Ok((response, connection)) => {
             let returns = trying.returns(false, request, &response);
             answer(local, response, connection, trying, returns)

@@ -289,6 +289,32 @@ impl<'a> RequestRecord<'a> {
     }
 }
 
+/// Notes a message that was no request, in the access log: of what it asked for nothing
+/// is certain.
+pub(crate) fn unread(worker: &Worker, peer: &Peer, correlation: &HeaderValue, refusal: Refusal) {
+    let Some(sink) = &worker.observer.sink else {
+        return;
+    };
+    sink.add(&Line {
+        time: OffsetDateTime::now_utc().format(TIME).unwrap_or_default(),
+        correlation_id: String::from_utf8_lossy(correlation.as_bytes()),
+        trace_id: None,
+        client: peer.address,
+        method: "",
+        host: None,
+        path: Cow::Borrowed(""),
+        query: None,
+        route: None,
+        belongs_to: None,
+        side: None,
+        upstream: None,
+        status: Some(refusal.status().as_u16()),
+        bytes: None,
+        duration_ms: 0.0,
+        reason: Some(refusal.reason()),
+    });
+}
+
 impl Drop for RequestRecord<'_> {
     fn drop(&mut self) {
         let observer = &self.worker.observer;

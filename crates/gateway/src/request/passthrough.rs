@@ -95,6 +95,7 @@ pub(crate) async fn to(
         linger: None,
         timeouts,
         own: caller.own(),
+        interim: caller.interim().map(|it| &**it),
     };
     let answer = forward(worker, upstream, request, terms).await;
     let outcome = Outcome::at(upstream.side(), answer.map_err(Failure::refusal));

@@ -206,6 +206,7 @@ async fn send(
         linger: None,
         timeouts,
         own: caller.own(),
+        interim: caller.interim().map(|it| &**it),
     };
     forward(worker, upstream, request, terms).await
 }

@@ -6,10 +6,10 @@
 
 use super::resend::Sends;
 use crate::{
-    base::{headers::client_address, refusal::Refusal},
+    base::{as_written::AsWritten, headers::client_address, refusal::Refusal},
     body::{
-        BODY_BYTES_MAX, Collected, Conversing, Inbound, Intake, RequestBody, Reserved, Whole,
-        collect,
+        BODY_BYTES_MAX, Collected, Conversing, Inbound, Incoming, Intake, RequestBody, Reserved,
+        Whole, collect,
     },
     state::worker::Worker,
     upstream::upstreams::Upstream,
@@ -17,7 +17,6 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, request::Parts};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 /// What a client says to make a write repeatable
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -35,6 +34,9 @@ pub(crate) fn head<B>(request: &Request<B>) -> Request<()> {
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
+    if let Some(written) = request.extensions().get::<AsWritten>() {
+        copy.extensions_mut().insert(written.clone());
+    }
     copy
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     access::{self, Admission},
     base::{hop_by_hop, index::Place, peer::Peer, refusal::Refusal, target::BadTarget},
-    body::{self, Inbound},
+    body::{self, Inbound, Incoming},
     observe::labels::{code_label, method_label},
     request::{canary, client_connection::ClientConnection, observed::Observed},
     routing::table::RouteMatch,
@@ -23,7 +23,7 @@ use crate::{
     upstream::response_body::ResponseBody,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header, request::Parts};
-use hyper::body::{Body as _, Incoming};
+use http_body::Body as _;
 use protocol::Side;
 use std::{rc::Rc, time::Instant};
 

@@ -27,7 +27,7 @@ use crate::{
         index::{Place, UpstreamIndex},
         refusal::Refusal,
     },
-    body::RequestBody,
+    body::{Incoming, RequestBody},
     state::worker::Worker,
     transport::socket::Wire,
     upstream::{
@@ -37,7 +37,6 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use plan::{RouteTimeouts, Timeouts};
 use protocol::Side;
 use std::rc::Rc;
@@ -210,11 +209,14 @@ async fn exchange(
     })?;
     let begun = Instant::now();
     let mut request = replayable::request(parts, RequestBody::none());
-    let (response, connection) = connection.exchange(&mut request).await.map_err(|none| {
-        let error = none.error;
-        tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
-        Failure::Sent(Refusal::Lost)
-    })?;
+    let (response, connection) = connection
+        .exchange(&mut request, None)
+        .await
+        .map_err(|none| {
+            let error = none.error;
+            tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
+            Failure::Sent(Refusal::Lost)
+        })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let body_timeout = BodyTimeout::new(begun, timeouts, &response);
         let pool = Rc::clone(&local.pool);

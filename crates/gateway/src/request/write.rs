@@ -273,12 +273,14 @@ async fn try_to_send(
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
     let seen_through = SeenThrough::new({
         let (worker, own) = (Rc::clone(worker), caller.own().cloned());
+        let interim = caller.interim().cloned();
         async move {
             let terms = Terms {
                 sends,
                 linger: Some(LINGER),
                 timeouts: &timeouts,
                 own: own.as_ref(),
+                interim: interim.as_deref(),
             };
             let answer = forward(&worker, index, &mut request, terms).await;
             if let Err(Failure::NotSent(refusal)) = answer {

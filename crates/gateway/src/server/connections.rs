@@ -1,34 +1,19 @@
 //! The clients' connections of one worker.
 
-use super::http2;
+use super::{http1, http2};
 use crate::{
     base::{
-        deadline::{Timer, timeout},
+        deadline::timeout,
         peer::{Peer, Scheme},
     },
-    request::{client_connection::ClientConnection, serve::serve},
     state::{
         connections::{ConnectionEntry, Connections},
         worker::Current,
     },
-    transport::{
-        http1_validator::Validated, listeners::Listening, proxy_protocol::Source, socket::Wire,
-        tls::Tls,
-    },
+    transport::{listeners::Listening, proxy_protocol::Source, socket::Wire, tls::Tls},
 };
-use http::{HeaderValue, Request, StatusCode, header};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use std::{
-    convert::Infallible,
-    future::poll_fn,
-    io,
-    net::IpAddr,
-    pin::{Pin, pin},
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
+    future::poll_fn, io, net::IpAddr, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
 };
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -39,12 +24,6 @@ use tokio::{
 /// The most connections of one worker, 12 KiB each when idle. Past it, clients
 /// wait in the listening socket's queue.
 const CONNECTIONS_MAX: usize = 10_000;
-
-/// What is read at once of a request, and so kept per slow connection.
-const READ_BUFFER_BYTES: usize = 64 << 10;
-
-/// How many headers hyper takes where it is not told.
-const HYPER_HEADERS_MAX: usize = 100;
 
 /// Wait after accepting failed, most often for want of file descriptors, which
 /// only ending connections give back.
@@ -159,7 +138,7 @@ async fn converse(
     };
     match begun {
         Ok((wire, peer, Speaks::Http1)) => {
-            http1(connections, &current, Rc::new(peer), wire).await;
+            http1::converse(connections, &current, Rc::new(peer), wire).await;
         }
         Ok((wire, peer, Speaks::Http2)) => {
             Box::pin(http2::converse(connections, current, Rc::new(peer), wire)).await;
@@ -226,71 +205,4 @@ async fn begin_plainly(
         Speaks::Http1
     };
     Ok((wire, Peer::new(address, scheme), speaks))
-}
-
-/// Speaks HTTP/1 with a client, and whatever it upgrades to.
-///
-/// This is the one place where HTTP/1's bytes come in, through a validator that
-/// comes off at the upgrade.
-async fn http1(connections: &Connections, current: &Current, peer: Rc<Peer>, wire: Wire) {
-    let lasting = Rc::new(ClientConnection::default());
-    let service = service_fn(|request: Request<Incoming>| {
-        let (worker, peer) = (current.get(), Rc::clone(&peer));
-        let lasting = Rc::clone(&lasting);
-        let (mut parts, body) = request.into_parts();
-        // Boxed: an idle connection does not keep the room that a request needs.
-        // Made in the box, not copied there: each KiB would be one that misses
-        // the cache. For the same reason what is seldom has a box of its own
-        // further down, and what is moved on is passed by reference.
-        let place = Box::new_uninit();
-        let answering = async move {
-            let mut response = serve(&worker, &peer, Some(&lasting), &mut parts, body).await;
-            if !connections.are_open() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            Ok::<_, Infallible>(response)
-        };
-        Box::into_pin(Box::write(place, answering))
-    });
-    // A connection keeps the bounds that it began with.
-    let config = Arc::clone(&current.get().config);
-    let client = &config.settings.client;
-    let io = Validated::new(TokioIo::new(wire), &config.http1_policy);
-    let mut http = http1::Builder::new();
-    // Said, even if it is hyper's own, this number makes hyper allocate and
-    // clear that many places for each head.
-    if client.headers != HYPER_HEADERS_MAX {
-        http.max_headers(client.headers);
-    }
-    let mut connection = http
-        .timer(Timer)
-        .header_read_timeout(client.idle)
-        .max_header_size(client.head_bytes)
-        .max_buf_size(READ_BUFFER_BYTES.max(client.head_bytes))
-        .serve_connection(io, service);
-    drop(config);
-    let mut is_closing = false;
-    let end = poll_fn(|cx| {
-        if !is_closing && connections.are_closing() {
-            is_closing = true;
-            Pin::new(&mut connection).graceful_shutdown();
-        }
-        Pin::new(&mut connection).poll(cx)
-    });
-    if let Err(error) = end.await {
-        tracing::debug!(client = ?peer.address, %error, "client connection ended");
-        return;
-    }
-    if let Some(tunnel) = lasting.tunnel.take() {
-        let http1::Parts { io, read_buf, .. } = connection.into_parts();
-        // No transport left: the validator has refused bytes that were neither
-        // HTTP nor sent after the upgrade was answered.
-        let Some(io) = io.into_inner() else {
-            return;
-        };
-        let mut wire = io.into_inner();
-        wire.put_back(read_buf);
-        Box::pin(tunnel.run(current, wire)).await;
-    }
 }

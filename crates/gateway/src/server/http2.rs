@@ -13,16 +13,16 @@ use crate::{
     base::{
         authority::are_same, executor::Local, header_class::imitates, peer::Peer, refusal::Refusal,
     },
-    body::{Conversing, Keeping},
+    body::{Conversing, Incoming, Keeping},
     observe::labels::method_label,
     request::{client_body::ClientBody, serve::serve},
     state::{connections::Connections, worker::Current},
-    transport::{http1_validator::Validated, socket::Wire},
+    transport::{socket::Wire, stall::Unstalled},
     upstream::response_body::ResponseBody,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts};
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     cell::Cell, convert::Infallible, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll,
@@ -75,14 +75,15 @@ pub(crate) async fn converse(
     // A connection keeps the bounds that it began with.
     let config = Arc::clone(&current.get().config);
     let client = config.settings.client;
-    let io = Validated::open(TokioIo::new(wire), &config.http1_policy);
+    let io = Unstalled::new(TokioIo::new(wire), client.write);
     drop(config);
     let tally = Rc::new(Tally::new());
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
         let (worker, peer) = (current.get(), Rc::clone(&peer));
         let running = Running::new(&tally);
         async move {
             let (mut parts, body) = request.into_parts();
+            let body = Incoming::Http2(body);
             Conversing::mark(&mut parts, &body);
             let response = match translate(&mut parts, client.headers) {
                 Ok(()) => serve(&worker, &peer, None, &mut parts, body).await,

@@ -6,7 +6,7 @@
 use super::{features::AllFeatures, gateway_state::GatewayState, status_pages::Pages};
 use crate::{
     StartError, access::Access, body::Spool, observe::redaction::Redaction, routing::table::Table,
-    selection::flags::Flags, transport::http1_validator, upstream::upstreams::Upstreams,
+    selection::flags::Flags, transport::http1::policy::Policy, upstream::upstreams::Upstreams,
 };
 use plan::{Plan, ServiceName};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) struct Config {
     pub(crate) upstreams: Upstreams,
     pub(crate) settings: plan::Gateway,
     pub(crate) spool: Arc<Spool>,
-    pub(crate) http1_policy: Arc<http1_validator::Policy>,
+    pub(crate) http1_policy: Arc<Policy>,
     pub(crate) access: Access,
     pub(crate) flags: Flags,
     pub(crate) pages: Pages,
@@ -55,7 +55,7 @@ impl Config {
             upstreams,
             settings: plan.gateway.clone(),
             spool: Spool::new(&plan.gateway.buffering, &state.spool_usage),
-            http1_policy: http1_validator::Policy::new(
+            http1_policy: Policy::new(
                 &plan.gateway.client,
                 state.metrics.clone().counts_malformed(),
             ),

@@ -16,8 +16,8 @@ mod incoming_body;
 pub(crate) mod replay;
 mod sending;
 
-use super::{addresses::Addresses, loads::Busy};
-use crate::{body::RequestBody, transport::socket::Wire};
+use super::{addresses::Addresses, interim::Interim, loads::Busy};
+use crate::{base::as_written::AsWritten, body::RequestBody, transport::socket::Wire};
 use bytes::{Bytes, BytesMut};
 use error::{ConnectionError, HEAD_BYTES_MAX};
 use http::{Method, Request, Response};
@@ -128,18 +128,19 @@ impl UpstreamConnection {
 
     /// Sends a request and waits for the head of its answer; what else of the
     /// answer comes is taken by [`Self::poll_frame`]. The request's head stays
-    /// where it is, and so does a body that is whole. Dropping the future closes
-    /// the connection.
+    /// where it is, and so does a body that is whole. Interim answers are left with
+    /// `interim`. Dropping the future closes the connection.
     pub(crate) async fn exchange(
         mut self,
         request: &mut Request<RequestBody>,
+        interim: Option<&Interim>,
     ) -> Result<(Response<IncomingBody>, Self), NoAnswer> {
         let is_head = request.method() == Method::HEAD;
         let connection = &mut *self.connection;
         let sending = Box::new(Sending::new(request));
         connection.persists &= !sending.is_last();
         connection.sending = Some(sending);
-        match poll_fn(|cx| connection.poll_answer(is_head, cx)).await {
+        match poll_fn(|cx| connection.poll_answer(is_head, interim, cx)).await {
             Ok(response) => Ok((response, self)),
             Err(error) => {
                 let sending = connection.sending.take();
@@ -178,6 +179,7 @@ impl ConnectionState {
     fn poll_answer(
         &mut self,
         is_head: bool,
+        interim: Option<&Interim>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<IncomingBody>, ConnectionError>> {
         match self.poll_send(cx) {
@@ -194,6 +196,11 @@ impl ConnectionState {
                 && let Some(answer) = answer::read(&mut self.read, is_head)?
             {
                 if answer.is_interim() {
+                    if let Some(interim) = interim {
+                        let (head, _) = answer.response.into_parts();
+                        let written = head.extensions.get::<AsWritten>();
+                        interim.add(head.status, head.headers, written);
+                    }
                     judged = 0;
                     continue;
                 }

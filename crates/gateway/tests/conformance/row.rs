@@ -18,7 +18,6 @@ pub struct Row {
     pub reaches: Reaches,
     pub why: &'static str,
     pub choice: Option<Choice>,
-    pub holds: Holds,
 }
 
 /// What the RFC lets a server or a gateway do.
@@ -91,16 +90,6 @@ pub struct Choice {
     pub says: &'static str,
 }
 
-/// Since when a row holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds {
-    Now,
-    Later,
-}
-
-/// Rows that hold once HTTP/1 from clients is read by a reader of our own.
-pub const AFTER_OWN_HTTP1: Holds = Holds::Later;
-
 const fn row(name: &'static str, sent: &'static str, rfc: &'static str, why: &'static str) -> Row {
     Row {
         name,
@@ -113,7 +102,6 @@ const fn row(name: &'static str, sent: &'static str, rfc: &'static str, why: &'s
         reaches: Reaches::Nothing,
         why,
         choice: None,
-        holds: Holds::Now,
     }
 }
 
@@ -198,10 +186,6 @@ impl Row {
             reaches: Reaches::Part,
             ..self
         }
-    }
-
-    pub const fn holds(self, holds: Holds) -> Self {
-        Self { holds, ..self }
     }
 
     /// Whether what we do is what the RFC wants.

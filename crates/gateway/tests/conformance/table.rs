@@ -5,7 +5,7 @@ use crate::{
     client::{Pieces, exchange},
     message::{Body, Message, answers, requests},
     requests::expected,
-    row::{Answer, Holds, Interims, Reaches, Row},
+    row::{Answer, Interims, Reaches, Row},
     rows,
     text::{Step, steps},
     upstream::DEADLINE,
@@ -131,11 +131,7 @@ fn differences(
         let Some(difference) = difference(&bed, row, &bytes, &seen, pieces) else {
             continue;
         };
-        let line = format!("{noun}: {}: {difference}", row.name);
-        match row.holds {
-            Holds::Now => differences.push(line),
-            Holds::Later => println!("later: {line}"),
-        }
+        differences.push(format!("{noun}: {}: {difference}", row.name));
     }
     (sent, differences)
 }

@@ -8,6 +8,7 @@
 mod access;
 mod answers;
 mod app_servers;
+mod as_written;
 mod buffering;
 mod canary;
 mod certificates;

@@ -217,20 +217,41 @@ async fn connections_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_unread_is_counted_among_the_requests() {
-    let bed = Bed::shaped_and_settled("", "", "client: { head-bytes: 1KiB }").await;
+    let log = Log::new();
+    let gateway = format!("client: {{ head-bytes: 1KiB }}, {}", log.plan(""));
+    let bed = Bed::shaped_and_settled("", "", &gateway).await;
     let address = bed.gateway.local_addr();
     let refused = [
-        ("GET / HTTP/1.1\nhost: a\n\n".to_owned(), 400),
+        ("GET / HTTP/1.1\nhost: a\n\n".to_owned(), 400, "bare-lf"),
         (
             format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(2000)),
             431,
+            "head-too-large",
         ),
     ];
-    for (request, code) in refused {
+    for (request, code, reason) in refused {
         let mut raw = Raw::connect(address).await;
         raw.write(&request).await;
-        let read = raw.whole().await;
+        let read = raw.whole().await.to_owned();
         assert!(read.starts_with(&format!("HTTP/1.1 {code} ")), "{read}");
+        // Who is refused is told why, under a name to ask by, and it is noted.
+        assert!(
+            read.contains("content-type: application/problem+json"),
+            "{read}"
+        );
+        assert!(read.contains(&format!("\"reason\":\"{reason}\"")), "{read}");
+        let id = read.split("x-correlation-id: ").nth(1).unwrap();
+        let id = id.split("\r\n").next().unwrap();
+        let noted = || {
+            let all = lines(&log.path, "");
+            all.into_iter().find(|line| line["correlation_id"] == id)
+        };
+        until("a line in the access log", || noted().is_some()).await;
+        let one = noted().unwrap();
+        assert_eq!(
+            (&one["status"], &one["reason"]),
+            (&code.into(), &reason.into())
+        );
         let counted = format!(
             "http_requests_total{{service=\"monolith\",route=\"other\",method=\"other\",status=\"4xx\",code=\"{code}\",side=\"none\"}}"
         );

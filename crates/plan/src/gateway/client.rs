@@ -38,7 +38,7 @@ pub struct ClientFile {
     /// Largest head, 1KiB to 256KiB (default 32KiB); 431 above.
     #[serde(default)]
     head_bytes: Option<Text>,
-    /// Most headers, 16 to 1000 (default 100); 431 above.
+    /// Most headers, 16 to 1000 (default 200); 431 above.
     #[serde(default)]
     headers: Option<Located<u16>>,
     /// Largest body; 413 above. Unlimited when left out.
@@ -103,7 +103,7 @@ fn head_bytes(text: Option<&Text>) -> Result<usize, PlanError> {
 
 fn headers(count: Option<&Located<u16>>) -> Result<usize, PlanError> {
     match count {
-        None => Ok(100),
+        None => Ok(200),
         Some(count) if HEADERS.contains(&count.value) => Ok(usize::from(count.value)),
         Some(count) => Err(PlanError::at(count.at, "headers must be 16 to 1000")),
     }

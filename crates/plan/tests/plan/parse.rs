@@ -99,7 +99,7 @@ fn clients_are_bounded_by_default_and_by_the_plan() {
     let default = client(GOOD);
     assert_eq!(default.head.as_secs(), 60);
     assert_eq!(default.body.as_secs(), 60);
-    assert_eq!((default.head_bytes, default.headers), (32 << 10, 100));
+    assert_eq!((default.head_bytes, default.headers), (32 << 10, 200));
     assert_eq!(default.body_bytes, None);
     assert_eq!(default.body_rate.unwrap().get(), 1024);
     let any = client(&GOOD.replace("workers: 2", "client: { body-rate: 0B }"));

@@ -6,7 +6,7 @@ use crate::request::{choose, client_connection::ClientConnection, dispatch};
 use crate::{
     access::{self, Admission},
     base::{bad_operation::BadOperation, index::Place, peer::Peer, refusal::Refusal},
-    body::{self, Collected, Inbound, Reserved, Whole, collect::collect},
+    body::{self, Collected, Inbound, Incoming, Reserved, Whole, collect::collect},
     request::{
         caller::{Caller, Client},
         observed::Observed,
@@ -29,7 +29,6 @@ use crate::{
 };
 use http::{HeaderValue, request::Parts};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use plan::{MethodKind, RouteTimeouts};
 use protocol::Side;
 use std::rc::Rc;

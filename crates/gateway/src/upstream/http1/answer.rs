@@ -1,6 +1,7 @@
 //! The head of an answer, and how it says that its body ends.
 
 use super::{IncomingBody, error::ConnectionError};
+use crate::base::as_written::Names;
 use bytes::Buf;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -55,7 +56,12 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     // The copy is what its values share, so that they do not keep the buffer.
     let head = Bytes::copy_from_slice(&read[..length]);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len() + HEADERS_ADDED);
+    let mut names = Names::with_capacity(parsed.headers.len());
     for field in &*parsed.headers {
+        names.add(
+            field.name.as_ptr().addr() - read.as_ptr().addr(),
+            field.name.as_bytes(),
+        );
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let name = name.map_err(|_| httparse::Error::HeaderName)?;
         let start = field.value.as_ptr().addr() - read.as_ptr().addr();
@@ -66,6 +72,10 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     let code = parsed.code.unwrap_or_default();
     let code = StatusCode::from_u16(code).map_err(|_| httparse::Error::Status)?;
     let is_http11 = parsed.version == Some(1);
+    let reason = parsed
+        .reason
+        .filter(|it| Some(*it) != code.canonical_reason());
+    let reason = reason.map(|reason| Bytes::copy_from_slice(reason.as_bytes()));
     read.advance(length);
     let coming = framing(code, &headers, to_head)?;
     // HTTP/1.0 has no chunks: after some, nobody knows what is next (RFC 9112, 6.1).
@@ -78,6 +88,9 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     let mut response = Response::new(coming);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
+    if let Some(written) = names.of_answer(&head, reason) {
+        response.extensions_mut().insert(written);
+    }
     Ok(Some(Answer { response, persists }))
 }
 

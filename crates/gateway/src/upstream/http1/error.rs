@@ -1,6 +1,6 @@
 //! What can go wrong on a connection to an upstream.
 
-use crate::{body::BodyFault, transport::http1_validator::Malformed};
+use crate::{base::malformed::Malformed, body::BodyFault};
 use std::io;
 
 /// The largest head of an answer.

@@ -1,10 +1,12 @@
 //! The body of an answer, as its bytes come in. Pure: bytes in, parts out.
 
 use super::error::{ConnectionError, READ_BYTES_MAX};
-use crate::transport::http1_validator::{
-    Malformed,
-    framing::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILERS_MAX},
-    line,
+use crate::{
+    base::malformed::Malformed,
+    transport::http1::{
+        framing::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILERS_MAX, part},
+        line,
+    },
 };
 use bytes::Buf;
 use bytes::{Bytes, BytesMut};
@@ -105,18 +107,6 @@ impl IncomingBody {
             Self::Length(_) | Self::Chunks(_) => Err(ConnectionError::Closed),
         }
     }
-}
-
-/// Takes what was read, as far as it belongs to what is left.
-fn part(read: &mut BytesMut, left: &mut u64) -> Frame<Bytes> {
-    let length = usize::try_from(*left).map_or(read.len(), |left| left.min(read.len()));
-    *left -= length as u64;
-    let part = if length == read.len() {
-        std::mem::take(read)
-    } else {
-        read.split_to(length)
-    };
-    Frame::data(part.freeze())
 }
 
 enum Taken {

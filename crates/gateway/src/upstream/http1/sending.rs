@@ -2,6 +2,7 @@
 
 use super::error::ConnectionError;
 use crate::{
+    base::as_written::{AsWritten, Spelling},
     body::{BodyFault, RequestBody},
     transport::socket::Wire,
 };
@@ -179,7 +180,7 @@ impl Sending {
             Framing::Chunked => {
                 self.head.put_slice(b"0\r\n");
                 for (name, value) in trailers.into_iter().flatten() {
-                    field(&mut self.head, name.as_str(), value.as_bytes());
+                    field(&mut self.head, name.as_str().as_bytes(), value.as_bytes());
                 }
                 self.head.put_slice(CRLF);
             }
@@ -195,16 +196,20 @@ fn head(request: &Request<RequestBody>, framing: Framing, is_last: bool) -> Byte
     let mut head = BytesMut::with_capacity(USUAL_BYTES);
     head.put_slice(request.method().as_str().as_bytes());
     head.put_u8(b' ');
+    let written = request.extensions().get::<AsWritten>();
     let target = request.uri().path_and_query();
-    head.put_slice(target.map_or("/", |target| target.as_str()).as_bytes());
+    let target = target.map_or("/", |target| target.as_str());
+    let raw = written.and_then(|written| written.target(target));
+    head.put_slice(raw.unwrap_or(target.as_bytes()));
     head.put_slice(b" HTTP/1.1\r\n");
     let mut has_length = false;
     let has_trailers = request.body().may_have_trailers();
+    let mut spelling = Spelling::new(written);
     for (name, value) in request.headers() {
         if name == header::CONTENT_LENGTH {
             has_length = true;
         } else if name != header::TRANSFER_ENCODING && (has_trailers || name != header::TRAILER) {
-            field(&mut head, name.as_str(), value.as_bytes());
+            field(&mut head, spelling.of(name), value.as_bytes());
         }
     }
     if is_last {
@@ -237,8 +242,8 @@ fn means_a_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-fn field(head: &mut BytesMut, name: &str, value: &[u8]) {
-    head.put_slice(name.as_bytes());
+fn field(head: &mut BytesMut, name: &[u8], value: &[u8]) {
+    head.put_slice(name);
     head.put_slice(b": ");
     head.put_slice(value);
     head.put_slice(CRLF);

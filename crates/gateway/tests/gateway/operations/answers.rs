@@ -175,7 +175,7 @@ async fn calls_of_xml_rpc_go_where_their_method_belongs() {
             "operation-multicall",
         ),
         (
-            &xml_call("contracts.sign", &"QUJD".repeat(2 << 20)),
+            &xml_call("contracts.sign", &"QUJD".repeat(1300 << 10)),
             "text/xml",
             413,
             "operation-too-large",

@@ -1,7 +1,6 @@
 //! Single lines of HTTP/1: request lines, fields, chunk sizes.
 
-use super::malformed::Malformed;
-use crate::base::{header_class::imitates, hop_by_hop::may_be_trailer};
+use crate::base::{header_class::imitates, hop_by_hop::may_be_trailer, malformed::Malformed};
 
 /// `Content-Length` and chunk sizes above this are refused: readers that count
 /// in signed numbers take them for negative.
@@ -10,9 +9,27 @@ const LENGTH_MAX: u64 = i64::MAX as u64;
 /// The most hexadecimal digits of a chunk's size: those of 64 bits.
 const CHUNK_DIGITS_MAX: usize = 16;
 
-/// What a field line says about where its message ends.
+/// A request line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) target: &'a [u8],
+    /// HTTP/1.1, else HTTP/1.0.
+    pub(super) is_http11: bool,
+}
+
+/// A field line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    pub(super) name: &'a [u8],
+    /// Without the white space around it.
+    pub(super) value: &'a [u8],
+    pub(super) says: Says,
+}
+
+/// What a field says about where its message ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
     Length(u64),
     Chunked,
     Other,
@@ -74,8 +91,8 @@ fn name(line: &[u8]) -> (usize, u8) {
     (line.len(), all)
 }
 
-/// Judges a request line; true is HTTP/1.1, false HTTP/1.0.
-pub(super) fn request(line: &[u8]) -> Result<bool, Malformed> {
+/// Reads a request line.
+pub(super) fn request(line: &[u8]) -> Result<RequestLine<'_>, Malformed> {
     let (method, _) = name(line);
     let rest = line[method..].strip_prefix(b" ");
     let Some(rest) = rest.filter(|_| method > 0) else {
@@ -88,22 +105,38 @@ pub(super) fn request(line: &[u8]) -> Result<bool, Malformed> {
     if has_control(line) || memchr::memchr(b'\t', line).is_some() {
         return Err(Malformed::Control);
     }
-    let is_http_11 = match version {
+    let is_http11 = match version {
         b"HTTP/1.1" => true,
         b"HTTP/1.0" => false,
         other if memchr::memchr(b' ', other).is_some() => return Err(Malformed::RequestLine),
         _ => return Err(Malformed::Version),
     };
-    let is_options = || line[..method] == *b"OPTIONS";
+    let request = RequestLine {
+        method: &line[..method],
+        target,
+        is_http11,
+    };
+    let is_options = || *request.method == *b"OPTIONS";
     match target {
         [] => Err(Malformed::RequestLine),
-        // A parser further on would drop the fragment in silence.
+        // Some readers drop the fragment in silence.
         _ if memchr::memchr(b'#', target).is_some() => Err(Malformed::Target),
-        _ if std::str::from_utf8(target).is_err() => Err(Malformed::Target),
-        [b'/', ..] => Ok(is_http_11),
-        b"*" if is_options() => Ok(is_http_11),
-        _ if starts_with(target, b"http://") || starts_with(target, b"https://") => Ok(is_http_11),
+        [b'/', ..] => Ok(request),
+        b"*" if is_options() => Ok(request),
+        _ if starts_with(target, b"http://") || starts_with(target, b"https://") => Ok(request),
         _ => Err(Malformed::Target),
+    }
+}
+
+/// Whether what has come of a request line can still become one.
+pub(super) fn may_begin(begun: &[u8]) -> Result<(), Malformed> {
+    let (method, _) = name(begun);
+    match &begun[method..] {
+        [] => Ok(()),
+        // The empty line that may come first.
+        [b'\r'] if method == 0 => Ok(()),
+        [b' ', ..] if method > 0 => Ok(()),
+        [odd, ..] => Err(control_or(&[*odd], Malformed::RequestLine)),
     }
 }
 
@@ -136,25 +169,24 @@ fn split(line: &[u8]) -> Result<(&[u8], &[u8], u8), Malformed> {
     Ok((&line[..end], value, classes))
 }
 
-/// Judges a field line of a head, which is not empty.
-pub(super) fn field(line: &[u8]) -> Result<Field, Malformed> {
+/// Reads a field line of a head, which is not empty.
+pub(super) fn field(line: &[u8]) -> Result<Field<'_>, Malformed> {
     let (name, value, classes) = split(line)?;
     if classes & ODD != 0 && imitates(name) {
         return Err(Malformed::Lookalike);
     }
-    match name.len() {
-        14 if name.eq_ignore_ascii_case(b"content-length") => {
-            length(value.trim_ascii()).map(Field::Length)
-        }
+    let value = value.trim_ascii();
+    let says = match name.len() {
+        14 if name.eq_ignore_ascii_case(b"content-length") => Says::Length(length(value)?),
         17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-            if value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                Ok(Field::Chunked)
-            } else {
-                Err(Malformed::Encoding)
+            if !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Malformed::Encoding);
             }
+            Says::Chunked
         }
-        _ => Ok(Field::Other),
-    }
+        _ => Says::Other,
+    };
+    Ok(Field { name, value, says })
 }
 
 fn length(digits: &[u8]) -> Result<u64, Malformed> {
@@ -171,11 +203,11 @@ fn length(digits: &[u8]) -> Result<u64, Malformed> {
         .ok_or(Malformed::Length)
 }
 
-/// Judges a trailer, which is not empty.
-pub(super) fn trailer(line: &[u8]) -> Result<(), Malformed> {
-    let (name, _, _) = split(line)?;
+/// Reads a trailer, which is not empty: its name and its value.
+pub(super) fn trailer(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let (name, value, _) = split(line)?;
     if may_be_trailer(name) {
-        Ok(())
+        Ok((name, value.trim_ascii()))
     } else {
         Err(Malformed::Trailer)
     }
@@ -262,9 +294,13 @@ mod tests {
             "GET HTTP://a/ HTTP/1.1",
             "GET /\u{e4} HTTP/1.1",
         ] {
-            assert_eq!(request(fine.as_bytes()), Ok(true), "{fine}");
+            let line = request(fine.as_bytes()).unwrap();
+            assert!(line.is_http11, "{fine}");
+            let text = [line.method, b" ", line.target, b" HTTP/1.1"].concat();
+            assert_eq!(text, fine.as_bytes());
+            assert_eq!(may_begin(fine.as_bytes()), Ok(()));
         }
-        assert_eq!(request(b"GET / HTTP/1.0"), Ok(false));
+        assert!(!request(b"GET / HTTP/1.0").unwrap().is_http11);
         for (bad, why) in [
             ("", M::RequestLine),
             ("GET", M::RequestLine),
@@ -295,20 +331,31 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_text() {
-        assert_eq!(request(b"GET /\xff HTTP/1.1"), Err(M::Target));
-        assert_eq!(request(b"GET /\xc3\xa4 HTTP/1.1"), Ok(true));
+    fn what_cannot_become_a_request_line_is_seen_at_once() {
+        for (begun, why) in [
+            ("{", M::RequestLine),
+            (" GET", M::RequestLine),
+            ("GET\t", M::RequestLine),
+            ("\x16\x03", M::Control),
+            ("GE\0", M::Control),
+            ("GET\r", M::Control),
+        ] {
+            assert_eq!(may_begin(begun.as_bytes()), Err(why), "{begun:?}");
+        }
+        for begun in ["", "\r", "G", "GET", "GET ", "GET \0"] {
+            assert_eq!(may_begin(begun.as_bytes()), Ok(()), "{begun:?}");
+        }
     }
 
     #[test]
     fn fields() {
         for (line, means) in [
-            ("a:", Ok(Field::Other)),
-            ("Content-Length: 0", Ok(Field::Length(0))),
-            ("content-length:\t007 ", Ok(Field::Length(7))),
-            ("TRANSFER-ENCODING: Chunked", Ok(Field::Chunked)),
-            ("x_y: z", Ok(Field::Other)),
-            ("x: \u{e4}\t", Ok(Field::Other)),
+            ("a:", Ok(Says::Other)),
+            ("Content-Length: 0", Ok(Says::Length(0))),
+            ("content-length:\t007 ", Ok(Says::Length(7))),
+            ("TRANSFER-ENCODING: Chunked", Ok(Says::Chunked)),
+            ("x_y: z", Ok(Says::Other)),
+            ("x: \u{e4}\t", Ok(Says::Other)),
             (": a", Err(M::Name)),
             ("a", Err(M::Name)),
             ("a : b", Err(M::Name)),
@@ -339,7 +386,8 @@ mod tests {
             ("transfer_encoding: chunked", Err(M::Lookalike)),
             ("X_Forwarded-For: 1.2.3.4", Err(M::Lookalike)),
         ] {
-            assert_eq!(field(line.as_bytes()), means, "{line:?}");
+            let said = field(line.as_bytes()).map(|field| field.says);
+            assert_eq!(said, means, "{line:?}");
         }
     }
 
@@ -378,7 +426,10 @@ mod tests {
         ] {
             assert_eq!(chunk(line.as_bytes()), means, "{line:?}");
         }
-        assert_eq!(trailer(b"x-checksum: 1"), Ok(()));
+        assert_eq!(
+            trailer(b"x-checksum: 1 "),
+            Ok((&b"x-checksum"[..], &b"1"[..]))
+        );
         assert_eq!(trailer(b"Content-Length: 1"), Err(M::Trailer));
         assert_eq!(trailer(b"x-forwarded-for: 1"), Err(M::Trailer));
         assert_eq!(trailer(b"Host: a"), Err(M::Trailer));

@@ -1,6 +1,10 @@
-//! The validator as a whole: messages one after another, in any splitting.
+//! The reader as a whole: messages one after another, in any splitting.
 
 use super::*;
+use crate::transport::http1::{
+    policy::{Limits, MessagePart},
+    replay::Replay,
+};
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {
@@ -10,17 +14,16 @@ const LIMITS: Limits = Limits {
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Feeds parts; says what was refused, and whether the validator is between messages.
+/// Feeds parts; says what was refused, and whether the reader is between messages.
 fn verdict<'a>(
     parts: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Option<(MessagePart, Malformed)>, bool) {
-    let mut validator = Validator::new(LIMITS);
+    let mut replay = Replay::new(LIMITS);
     let mut said = None;
     for part in parts {
-        let refused = validator.feed(part).err();
-        said = said.or(refused.map(|it| (it.place, it.why)));
+        said = said.or(replay.feed(part));
     }
-    (said, validator.is_between())
+    (said, replay.is_between())
 }
 
 /// Judges a text whole, in single bytes and in two parts split anywhere.
@@ -131,8 +134,6 @@ fn bounds_are_exact() {
     };
     passes(&head(200));
     refuses(&head(201), MessagePart::Head, Malformed::HeadTooLarge);
-    let refused = Validator::new(LIMITS).feed(head(300).as_bytes());
-    assert_eq!(refused.unwrap_err().passed, 200);
     let chunk = |bytes: usize| format!("{CHUNKED}0;{}\r\n\r\n", "x".repeat(bytes - 4));
     passes(&chunk(CHUNK_LINE_BYTES_MAX));
     let long = chunk(CHUNK_LINE_BYTES_MAX + 1);
@@ -144,34 +145,6 @@ fn bounds_are_exact() {
         MessagePart::Body,
         Malformed::Trailers,
     );
-}
-
-#[test]
-fn what_is_before_a_malformed_message_passes() {
-    let good = "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx";
-    let text = format!("{good}GET / HTTP/1.1\r\na: b\nGET /x HTTP/1.1\r\n\r\n");
-    let mut validator = Validator::new(LIMITS);
-    let refused = validator.feed(text.as_bytes()).unwrap_err();
-    // Its request line, too, which is none without an empty line behind it.
-    assert_eq!(refused.passed, good.len() + "GET / HTTP/1.1\r\n".len());
-    assert_eq!(
-        validator
-            .feed(b"GET / HTTP/1.1\r\n\r\n")
-            .unwrap_err()
-            .passed,
-        0
-    );
-}
-
-#[test]
-fn an_idle_validator_holds_nothing() {
-    let mut validator = Validator::new(LIMITS);
-    for byte in b"GET / HTTP/1.1\r\na: b\r\n\r\n" {
-        validator.feed(&[*byte]).unwrap();
-    }
-    assert!(validator.is_between());
-    assert_eq!(validator.begun.capacity(), 0);
-    assert!(size_of::<Validator>() <= 96, "{}", size_of::<Validator>());
 }
 
 proptest! {
