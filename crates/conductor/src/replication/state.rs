@@ -9,7 +9,7 @@ use crate::{
     status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
     worker::PendingRequest,
 };
-use plan::{ExtractionName, Percent};
+use plan::{ExtractionName, Percent, TableWrites};
 use protocol::{
     Millis, Side,
     lifecycle::{Command, Event, Lifecycle, Rejection},
@@ -49,8 +49,8 @@ pub(super) struct Replication {
     pub(super) early: Vec<PendingRequest>,
     pub(super) retry: Retry,
     pub(super) staleness: Staleness,
-    /// Whether reads go to the owner alone because a stream is not well.
-    reads_withdrawn: bool,
+    /// Whether the side that does not own is behind, because a stream is not well.
+    is_behind: bool,
     status: watch::Sender<ExtractionStatus>,
 }
 
@@ -140,7 +140,7 @@ impl Replication {
             waiting: Vec::new(),
             retry: Retry::default(),
             staleness: Staleness::default(),
-            reads_withdrawn: false,
+            is_behind: false,
             status,
         }
     }
@@ -303,26 +303,39 @@ impl Replication {
         self.status.send_replace(self.snapshot());
     }
 
-    /// What follows from the state; all reads to the owner while the other side
-    /// is not kept up to date.
+    /// What follows from the state and the streams. A side that is behind does not
+    /// follow, and all reads go to the owner unless the plan takes stale ones.
     fn routing(&self) -> ExtractionRouting {
         let routing = self.lifecycle.routing();
-        if !self.reads_withdrawn {
-            return routing;
-        }
         let owner = match routing.writes {
             Writes::To(owner) | Writes::Hold { from: owner } => owner,
             Writes::Refuse | Writes::Split(_) => return routing,
         };
         let reads = match owner {
+            _ if !self.reads_withdrawn() => routing.reads,
             Side::Monolith => Percent::ZERO,
             Side::Service => Percent::ALL,
         };
+        // Tables that are split do not flow back.
+        let lacks_split = owner == Side::Service && self.splits_tables();
         ExtractionRouting {
             reads,
-            follows: false,
+            follows: routing.follows && !self.is_behind && !lacks_split,
             ..routing
         }
+    }
+
+    fn splits_tables(&self) -> bool {
+        let data = self.context.extraction.data.replicate();
+        data.is_some_and(|data| {
+            let mut tables = data.tables.iter();
+            tables.any(|table| table.writes == TableWrites::Split)
+        })
+    }
+
+    /// Whether reads go to the owner alone because a stream is not well.
+    fn reads_withdrawn(&self) -> bool {
+        self.is_behind && !self.context.extraction.stale_reads
     }
 
     /// While a hand-over is under way reads stay where they are: its streams
@@ -330,26 +343,28 @@ impl Replication {
     fn look_at_streams(&mut self) {
         let Lifecycle::Owned(owned) = &self.lifecycle else {
             if !self.handing_over() {
-                self.reads_withdrawn = false;
+                self.is_behind = false;
             }
             return;
         };
-        if self.context.extraction.stale_reads {
-            return;
-        }
         let lag = self.context.lag;
         let progress = self.context.mover.progress();
         if !self.context.mover.joining().is_empty() {
             // Of these the other side has nothing, or not all.
             self.staleness.withdraw();
         }
-        let withdrawn = self
+        let is_behind = self
             .staleness
             .withdraws(&progress, owned.by, lag, Instant::now());
-        if withdrawn != self.reads_withdrawn {
-            tracing::warn!(extraction = %self.name, withdrawn, "reads go by the stream's state");
+        let changed = is_behind != self.is_behind;
+        self.is_behind = is_behind;
+        if changed {
+            let withdrawn = self.reads_withdrawn();
+            tracing::warn!(
+                extraction = %self.name, is_behind, withdrawn,
+                "reads go by the stream's state"
+            );
         }
-        self.reads_withdrawn = withdrawn;
     }
 
     pub(super) fn snapshot(&self) -> ExtractionStatus {
@@ -363,7 +378,7 @@ impl Replication {
             .to_owned(),
             epoch: self.lifecycle.epoch().0,
             reads_percent: f64::from(self.routing().reads.basis_points()) / 100.0,
-            reads_withdrawn: self.reads_withdrawn,
+            reads_withdrawn: self.reads_withdrawn(),
             writes_percent: None,
             health: None,
             keys: None,

@@ -6,6 +6,7 @@
 )]
 
 mod charge;
+mod following;
 mod handing_over;
 mod shared_data;
 mod support;

@@ -13,7 +13,7 @@ use protocol::{
     ConductorId, Epoch, GatewayId, Generation, HandoverId, InstanceId, Nonce, Side,
     finding::Finding,
     owner::{Outcome, Owner, OwnerRow, RowRead},
-    routing::{Routing, Writes},
+    routing::{ExtractionRouting, Routing, Writes},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,6 +63,7 @@ pub struct Scripted {
     pub unproven: Mutex<Vec<String>>,
     /// What becomes unproven while it is looked what stands in the way.
     pub rewritten: Mutex<Option<String>>,
+    pub progress: Mutex<Progress>,
 }
 
 impl Scripted {
@@ -81,6 +82,7 @@ impl Scripted {
             sick: Mutex::default(),
             unproven: Mutex::default(),
             rewritten: Mutex::default(),
+            progress: Mutex::default(),
         })
     }
 
@@ -218,7 +220,7 @@ impl Mover for Scripted {
     }
 
     fn progress(&self) -> Progress {
-        Progress::default()
+        self.progress.lock().unwrap().clone()
     }
 }
 
@@ -226,6 +228,8 @@ impl Mover for Scripted {
 #[derive(Default)]
 pub struct RoutingRecorder {
     told: watch::Sender<Vec<Writes>>,
+    /// All of what was told last.
+    pub routing: watch::Sender<Option<ExtractionRouting>>,
     /// What keeps a gateway from ever draining; `None`: there is no gateway.
     pub undrained: Mutex<Option<InFlight>>,
 }
@@ -250,6 +254,8 @@ impl Gateways for RoutingRecorder {
 
     fn publish(&self, routing: Routing) {
         let writes = routing.extractions[&name()].writes;
+        self.routing
+            .send_replace(Some(routing.extractions[&name()]));
         self.told.send_if_modified(|told| {
             let changed = told.last() != Some(&writes);
             if changed {
