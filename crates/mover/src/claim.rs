@@ -10,7 +10,7 @@ use crate::{
     error::MoverError,
     extraction::Mover,
     layout::SCHEMA,
-    objects::{owner, schema, sessions},
+    objects::{owner, refusals, schema, sessions},
 };
 use protocol::{
     ConductorId, Side,
@@ -49,6 +49,7 @@ impl Mover {
             return Ok(None);
         }
         schema::bring_up_to_date(&mut session).await?;
+        refusals::make_missing(&session, &self.layout()).await;
         self.claim_past_blockers(&session, conductor).await
     }
 

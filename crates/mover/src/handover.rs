@@ -237,6 +237,7 @@ impl Mover {
             }
             session.batch_execute("commit").await.map_err(wrap())?;
         }
-        refusals::reset(&session, side, &self.layout()).await
+        refusals::reset(&session, side, &self.layout()).await;
+        Ok(())
     }
 }

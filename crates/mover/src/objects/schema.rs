@@ -8,7 +8,6 @@ use crate::{
     error::MoverError,
     layout::{ADVISORY_CLASS, Layout, SCHEMA},
 };
-use plan::ExtractionName;
 use protocol::Side;
 use tokio_postgres::{Error, GenericClient, Transaction};
 
@@ -27,8 +26,7 @@ pub(crate) async fn ensure(transaction: &Transaction<'_>) -> Result<(), Error> {
         Layout::schema_version()
     );
     let statements = format!("{}{comment}", Layout::schema());
-    transaction.batch_execute(&statements).await?;
-    count_refusals(transaction).await
+    transaction.batch_execute(&statements).await
 }
 
 /// Brings a schema that an earlier version made up to this one.
@@ -79,20 +77,4 @@ async fn is_current(client: &impl GenericClient) -> Result<bool, Error> {
         )
         .await?;
     Ok(found.is_some())
-}
-
-/// Makes the counters of every extraction that has a row: those of an earlier
-/// version have none.
-async fn count_refusals(transaction: &Transaction<'_>) -> Result<(), Error> {
-    let rows = transaction
-        .query(&format!("select extraction from {SCHEMA}.owner"), &[])
-        .await?;
-    for row in rows {
-        // A name that is none of this version's has no counters.
-        if let Ok(name) = ExtractionName::new(row.get(0)) {
-            let create = Layout::new(&name).create_refusal_counters();
-            transaction.batch_execute(&create).await?;
-        }
-    }
-    Ok(())
 }

@@ -90,7 +90,7 @@ pub(super) async fn read(
     let name = &mover.extraction.name;
     let (mut discarded, mut refused) = (Vec::new(), Vec::new());
     let layout = mover.layout();
-    refused.extend(refusals::read(&**monolith, Side::Monolith, &layout).await?);
+    refused.extend(refusals::read(&**monolith, Side::Monolith, &layout).await);
     let mut frozen = Vec::new();
     let until = freeze::until(&**monolith, Side::Monolith, name).await?;
     frozen.extend(until.map(|until| (Side::Monolith, until)));
@@ -100,7 +100,7 @@ pub(super) async fn read(
         *service = Session::open(side, mover.database(side)).await.ok();
     }
     if let Some(session) = service {
-        refused.extend(refusals::read(&**session, Side::Service, &layout).await?);
+        refused.extend(refusals::read(&**session, Side::Service, &layout).await);
         let until = freeze::until(&**session, Side::Service, name).await?;
         frozen.extend(until.map(|until| (Side::Service, until)));
         discarded.extend(notes::discarded(&**session, Side::Service, name).await?);

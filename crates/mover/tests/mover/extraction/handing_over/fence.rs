@@ -158,10 +158,12 @@ async fn a_statement_that_matches_no_row_is_refused_too() -> Result<()> {
 /// Whatever is wrong with the counters, a write is refused with the fence's own error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_that_cannot_count_refuses_all_the_same() -> Result<()> {
-    let (pair, _) = switched("uncounted").await?;
+    let (pair, claims) = switched("uncounted").await?;
     let monolith = pair.superuser(Side::Monolith).await?;
     for harm in [
         "alter sequence banyan.last_refusal_uncounted owner to testbed",
+        "alter sequence banyan.refusals_uncounted owner to testbed; \
+         revoke all on banyan.refusals_uncounted from public, banyan_mover",
         "drop sequence banyan.refusals_uncounted",
         "drop function banyan.count_refusal",
     ] {
@@ -172,7 +174,13 @@ async fn a_fence_that_cannot_count_refuses_all_the_same() -> Result<()> {
         } else {
             refused(written).context(harm)?;
         }
+        // Nothing waits for the count either.
+        pair.mover.seen().await.context(harm)?;
+        pair.mover.unfence(&claims, Side::Monolith).await?;
     }
+    pair.mover.claim_row(Side::Monolith, conductor()).await?;
+    let refused = pair.mover.seen().await?.refused;
+    ensure!(refused.iter().any(|one| one.side == Side::Monolith));
     Ok(())
 }
 
