@@ -80,9 +80,12 @@ pub(crate) async fn admit(
                     ordered = behind.map(|own| order.enter(own));
                 }
                 if let Some(ordered) = ordered.as_ref().filter(|one| !one.is_first())
-                    && let Some((route, ..)) = rights.first()
+                    && let Some(ledger) = rights
+                        .iter()
+                        .map(|(route, ..)| &state.extraction(route.extraction).ledger)
+                        // Shared data are never held, and have no bound of their own.
+                        .max_by_key(|ledger| ledger.age_max())
                 {
-                    let ledger = &state.extraction(route.extraction).ledger;
                     let left = held.iter().map(|(_, held)| held.age_left()).min();
                     let first = timeout(left.unwrap_or(ledger.age_max()), ordered.first()).await;
                     first.map_err(|_| ledger.refuse(Refusal::HoldTooOld))?;

@@ -92,15 +92,16 @@ async fn a_later_write_of_a_client_does_not_overtake_a_held_one() {
     assert_eq!(shop.call(&later, Some("u")).await.body, "monolith");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_is_never_held_waits_for_a_held_batch() {
-    let bed = Bed::planned(|monolith, service| {
+/// Two extractions that are handed over, and one of shared data before them.
+async fn shared_beside() -> Bed {
+    Bed::planned(|monolith, service| {
         let text = format!(
             r#"
 monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
 services:
   contracts: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
-  users: {{ url: "http://{service}" }}
+  parties: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/p" }}
+  accounts: {{ url: "http://{service}" }}
 gateway: {{ listen: "127.0.0.1:0" }}
 extractions:
   contracts:
@@ -109,32 +110,65 @@ extractions:
     data: {{ mode: replicate, schema: s, tables: {{ public.c: {{}} }} }}
     rollout: {{ key: {{ header: x-user-id }} }}
     switch: {{ hold: 60s }}
-  users:
-    service: users
-    routes: [{{ path: /rpc, operation: {{ json: method, is: ["users.*"] }} }}]
+  parties:
+    service: parties
+    routes: [{{ path: /rpc, operation: {{ json: method, is: ["parties.*"] }} }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.p: {{}} }} }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+    switch: {{ hold: 60s }}
+  accounts:
+    service: accounts
+    routes: [{{ path: /rpc, operation: {{ json: method, is: ["accounts.*"] }} }}]
     data: {{ mode: shared }}
     rollout: {{ key: {{ header: x-user-id }} }}
 "#
         );
         plan::Plan::parse(&text, |_| None).unwrap()
     })
-    .await;
-    let publish = |contracts| {
-        let mut all = routing(1, contracts, 0);
-        let shared = routing(1, Writes::Split(Percent::ZERO), 0);
-        let shared = shared.extractions.into_values().next().unwrap();
-        all.extractions.insert(name("users"), shared);
-        bed.gateway.publish(&all);
+    .await
+}
+
+fn publish_shared_beside(bed: &Bed, epoch: u64, contracts: Writes, parties: Writes) {
+    let of = |writes| {
+        let one = routing(epoch, writes, 0);
+        one.extractions.into_values().next().unwrap()
     };
-    publish(HOLD);
-    let both = batch(&["contracts.sign", "users.add"]);
+    let mut all = routing(epoch, contracts, 0);
+    all.extractions.insert(name("parties"), of(parties));
+    let shared = of(Writes::Split(Percent::ZERO));
+    all.extractions.insert(name("accounts"), shared);
+    bed.gateway.publish(&all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_never_held_waits_for_a_held_batch() {
+    let bed = shared_beside().await;
+    publish_shared_beside(&bed, 1, HOLD, TO_MONOLITH);
+    let both = batch(&["contracts.sign", "accounts.add"]);
     let held = bed.spawn("POST", "/rpc", Some("u"), &both).await;
     until("it is held", || bed.held().now == 1).await;
-    let lone = one_call("users.add");
+    let lone = one_call("accounts.add");
     let answer = bed.post("/rpc", Some("u"), &lone).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "monolith"));
-    publish(TO_MONOLITH);
+    publish_shared_beside(&bed, 1, TO_MONOLITH, TO_MONOLITH);
     assert_eq!(held.await.unwrap().body, "monolith");
+}
+
+/// What of it is held bounds its wait, not what is never held.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_with_shared_data_waits_behind_its_clients_held_one() {
+    let bed = shared_beside().await;
+    publish_shared_beside(&bed, 1, TO_MONOLITH, HOLD);
+    let earlier = batch(&["contracts.sign", "parties.add"]);
+    let held = bed.spawn("POST", "/rpc", Some("u"), &earlier).await;
+    until("it is held", || bed.gateway.held(&name("parties")).now == 1).await;
+    let later = batch(&["accounts.add", "contracts.sign"]);
+    let mut behind = bed.spawn("POST", "/rpc", Some("u"), &later).await;
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut behind).await;
+    assert!(early.is_err(), "{early:?}");
+    publish_shared_beside(&bed, 2, TO_MONOLITH, TO_MONOLITH);
+    assert_eq!(held.await.unwrap().body, "monolith");
+    assert_eq!(behind.await.unwrap().body, "monolith");
 }
 
 #[tokio::test(flavor = "multi_thread")]
