@@ -44,6 +44,8 @@ pub struct Upstream {
     pub degraded: Option<Degraded>,
     /// What becomes of a request's trailers.
     pub trailers: Trailers,
+    /// Headers of its answers that clients do not get, in lower case.
+    pub hide_headers: Vec<String>,
 }
 
 /// What becomes of the trailers of a request to an upstream that speaks HTTP/1.

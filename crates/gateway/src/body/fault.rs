@@ -25,7 +25,6 @@ impl BodyFault {
             .source()
             .and_then(|source| source.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
-            // The validator's, or hyper's own.
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
             _ => Self::Lost,
         }

@@ -325,7 +325,7 @@ async fn multiplexed(
     let (found, bound) = (&upstream.instances[chosen], timeouts.connect);
     let _busy = local.pool.busy(chosen);
     let answer = local.multiplexed.forward(chosen, found, bound, request);
-    let response = answer.await.map_err(|failure| Missed {
+    let mut response = answer.await.map_err(|failure| Missed {
         refusal: failure.refusal(),
         attempt: match failure {
             Failure::NotSent(_) => Attempt::UnsentUsedUp,
@@ -333,6 +333,7 @@ async fn multiplexed(
         },
         was_sent: matches!(failure, Failure::Sent(_)),
     })?;
+    upstream.hide(response.headers_mut());
     let (pool, body_timeout) = (
         Rc::clone(&local.pool),
         BodyTimeout::new(begun, timeouts, &response),
@@ -392,7 +393,7 @@ fn lost(upstream: &Upstream, chosen: usize, error: &ConnectionError) -> Missed {
 
 fn answer(
     local: &Local,
-    response: Response<IncomingBody>,
+    mut response: Response<IncomingBody>,
     connection: UpstreamConnection,
     trying: Trying<'_>,
     returns: Return,
@@ -406,6 +407,7 @@ fn answer(
             was_sent: true,
         });
     }
+    local.upstream.hide(response.headers_mut());
     let pool = Rc::clone(&local.pool);
     let body_timeout = BodyTimeout::new(trying.begun, trying.timeouts, &response);
     Ok(response.map(|body| ResponseBody::upstream(body, connection, pool, body_timeout, returns)))

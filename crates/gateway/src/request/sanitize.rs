@@ -1,6 +1,6 @@
 //! What is refused, removed and added on the way through.
 //!
-//! What the bytes of a message may not say is refused before (`http1_validator`); here
+//! What the bytes of a message may not say is refused before (`transport::http1`); here
 //! are the rules for what they mean.
 
 use super::{present_headers::PresentHeaders, way};
@@ -100,7 +100,7 @@ pub(crate) fn outgoing(
         headers.insert(header::TE, TRAILERS);
     }
     if seen.has(PresentHeaders::EXPECT) && headers.remove(header::EXPECT).is_some() {
-        // hyper answers it to the client when the body is first read.
+        // It is answered to the client when the body is first read.
         parts.extensions.insert(body::Expecting);
     }
     if seen.has(PresentHeaders::SHADOW) {

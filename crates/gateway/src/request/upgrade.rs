@@ -209,7 +209,7 @@ async fn exchange(
     })?;
     let begun = Instant::now();
     let mut request = replayable::request(parts, RequestBody::none());
-    let (response, connection) = connection
+    let (mut response, connection) = connection
         .exchange(&mut request, None)
         .await
         .map_err(|none| {
@@ -217,6 +217,7 @@ async fn exchange(
             tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
             Failure::Sent(Refusal::Lost)
         })?;
+    upstream.hide(response.headers_mut());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let body_timeout = BodyTimeout::new(begun, timeouts, &response);
         let pool = Rc::clone(&local.pool);

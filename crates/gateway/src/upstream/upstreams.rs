@@ -5,7 +5,7 @@ use super::{
     shared_breaker::SharedBreaker,
 };
 use crate::{base::index::UpstreamIndex, body::RequestTrailers};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use parking_lot::Mutex;
 use plan::{Balance, HealthChecks, Plan, Protocol, Retries, Timeouts, Trailers};
 use std::{
@@ -50,6 +50,8 @@ pub(crate) struct Upstream {
     pub(crate) cache: Option<Arc<Cache>>,
     /// What of a request's trailers it gets.
     pub(crate) trailers: RequestTrailers,
+    /// Headers of its answers that clients do not get.
+    hidden: Vec<HeaderName>,
     pub(crate) counts: Counts,
 }
 
@@ -159,8 +161,21 @@ impl Upstream {
             health: settings.health.clone(),
             cache: settings.degraded.map(Cache::new),
             trailers: config.trailers.clone(),
+            // The plan has checked the names.
+            hidden: settings
+                .hide_headers
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect(),
             counts: Counts::default(),
             config,
+        }
+    }
+
+    /// Removes what it says to another proxy than its clients.
+    pub(crate) fn hide(&self, headers: &mut HeaderMap) {
+        for name in &self.hidden {
+            headers.remove(name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Heads over HTTP/1 on their way through: what of them is written again as it came.
 
-use crate::raw::*;
+use crate::{raw::*, support::*};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -29,6 +29,33 @@ async fn names_and_reasons_are_written_as_they_came() {
     ] {
         assert!(got.contains(&format!("\r\n{field}\r\n")), "{got}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_upstream_says_to_its_old_proxy_is_not_for_clients() {
+    let upstream = RawUpstream::start().await;
+    let address = upstream.address;
+    let text_of_plan = format!(
+        "monolith: {{ url: \"http://{address}\", hide-headers: [X-Accel-Redirect, x-sendfile] }}\n\
+         gateway: {{ listen: \"127.0.0.1:0\" }}\n"
+    );
+    let plan = plan::Plan::parse(&text_of_plan, |_| None).unwrap();
+    let gateway = with_lease(&plan, still());
+    upstream.answer_and_close(
+        "HTTP/1.1 200 OK\r\nX-Accel-Redirect: /internal\r\nX-Sendfile: /etc/x\r\nX-Other: o\r\n\
+         content-length: 4\r\n\r\nfine",
+    );
+    let request = "GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let answer = text(&exchange(gateway.local_addr(), [request.as_bytes()]).await);
+    assert!(answer.contains("X-Other: o"), "{answer}");
+    let lower = answer.to_lowercase();
+    assert!(
+        !lower.contains("accel") && !lower.contains("sendfile"),
+        "{answer}"
+    );
+    let kept = text_of_plan.replace("x-sendfile", "Content-Type");
+    let error = plan::Plan::parse(&kept, |_| None).unwrap_err();
+    assert!(error.to_string().contains("`content-type`"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

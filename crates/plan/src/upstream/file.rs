@@ -45,6 +45,10 @@ pub struct UpstreamFile {
     /// `pass`, where the server is known to read them as what they are.
     #[serde(default)]
     pub(super) trailers: Trailers,
+    /// Headers of its answers that clients do not get: what it tells a proxy that
+    /// stood before it, such as `X-Accel-Redirect` or `X-Sendfile`.
+    #[serde(default, rename = "hide-headers")]
+    pub(super) hide_headers: Vec<Text>,
 }
 
 /// What an upstream speaks.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::base::{
     DatabaseUrl, Environment, Located, PathPattern, Percent, PlanError, ScalarOrMap, Text,
-    UpstreamUrl, parse, size_or, time, time_or,
+    UpstreamUrl, header_name, parse, size_or, time, time_or,
 };
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ pub(crate) fn upstream(
         balance: balance(file.balance)?,
         degraded: file.degraded.as_ref().map(degraded).transpose()?,
         trailers: file.trailers,
+        hide_headers: hidden(&file.hide_headers)?,
         url,
         further,
     })
@@ -82,8 +83,24 @@ pub(crate) fn plain(
         balance: balance(BalanceFile::default())?,
         degraded: None,
         trailers: Trailers::default(),
+        hide_headers: Vec::new(),
     })
 }
+
+/// Headers that clients do not get; not those without which they cannot read an answer.
+fn hidden(names: &[Text]) -> Result<Vec<String>, PlanError> {
+    let one = |text: &Text| {
+        let name = header_name(&text.value).map_err(|why| PlanError::at(text.at, why))?;
+        if KEPT_HEADERS.contains(&name.as_str()) {
+            let why = format!("hide-headers: clients cannot read an answer without `{name}`");
+            return Err(PlanError::at(text.at, why));
+        }
+        Ok(name)
+    };
+    names.iter().map(one).collect()
+}
+
+const KEPT_HEADERS: [&str; 3] = ["content-encoding", "content-length", "content-type"];
 
 fn instances(
     name: &str,
