@@ -142,6 +142,7 @@ pub(crate) async fn collect(
         return Ok(Collected::Whole(Whole::default(), reserved));
     }
     let mut pace = Pace::new(&intake.client);
+    let exact = body.size_hint().exact();
     if body.size_hint().lower() > limit as u64 {
         let first = Bytes::new();
         return Ok(Collected::Large(Begun {
@@ -190,6 +191,9 @@ pub(crate) async fn collect(
         if body.is_end_stream() {
             break;
         }
+    }
+    if exact.is_some_and(|exact| exact != (first.len() + more.len()) as u64) {
+        return Err(Refusal::BodyLost);
     }
     let whole = Whole {
         bytes: Some(join(first, &more)).filter(|bytes| !bytes.is_empty()),

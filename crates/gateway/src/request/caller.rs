@@ -53,8 +53,8 @@ impl<'a> Caller<'a> {
     }
 
     /// Where interim answers for it are left.
-    pub(crate) fn interim(self) -> Option<&'a Rc<Interim>> {
-        self.connection.map(|connection| &connection.interim)
+    pub(crate) fn interim(self) -> Option<Rc<Interim>> {
+        self.connection.map(ClientConnection::interim)
     }
 
     /// With the head of its request.

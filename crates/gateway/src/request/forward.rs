@@ -22,7 +22,7 @@ use crate::{
         upstreams::{Upstream, count},
     },
 };
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use plan::{Protocol, RouteTimeouts, Timeouts};
 use std::{
     cell::Cell,
@@ -171,7 +171,7 @@ async fn tries(
                 }
                 was_sent = true;
                 let after = response.headers().get(header::RETRY_AFTER);
-                let after = RetryAfter::read(after.map(HeaderValue::as_bytes));
+                let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
                 (Ok(response), Ending::Refused(after), Attempt::GatewayError)
             }
             Err(missed) if !missed.refusal.is_the_upstreams() => {
@@ -222,13 +222,6 @@ async fn try_once(
     if upstream.protocol == Protocol::H2c {
         // Its future is large.
         return Box::pin(multiplexed(local, chosen, request, trying)).await;
-    }
-    if !request.headers().contains_key(header::HOST) {
-        // Over HTTP/1.0 none need be said; over 1.1 the upstream's own is, as nginx does.
-        let authority = upstream.instances[chosen].addresses.authority();
-        if let Ok(host) = HeaderValue::from_str(authority) {
-            request.headers_mut().insert(header::HOST, host);
-        }
     }
     let own = match (trying.own, sends) {
         (None, _) => None,

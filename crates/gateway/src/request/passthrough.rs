@@ -90,12 +90,13 @@ pub(crate) async fn to(
         }
     }
     let Repeatable { request, sends, .. } = &mut request;
+    let interim = caller.interim();
     let terms = Terms {
         sends: *sends,
         linger: None,
         timeouts,
         own: caller.own(),
-        interim: caller.interim().map(|it| &**it),
+        interim: interim.as_deref(),
     };
     let answer = forward(worker, upstream, request, terms).await;
     let outcome = Outcome::at(upstream.side(), answer.map_err(Failure::refusal));

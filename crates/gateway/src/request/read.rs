@@ -201,12 +201,13 @@ async fn send(
 ) -> Result<Response<ResponseBody>, Failure> {
     let upstream = worker.config.table.upstream(route.extraction, side);
     let timeouts = &worker.config.table.entry(route.extraction).routes[route.route].timeouts;
+    let interim = caller.interim();
     let terms = Terms {
         sends,
         linger: None,
         timeouts,
         own: caller.own(),
-        interim: caller.interim().map(|it| &**it),
+        interim: interim.as_deref(),
     };
     forward(worker, upstream, request, terms).await
 }

@@ -209,14 +209,15 @@ async fn exchange(
     })?;
     let begun = Instant::now();
     let mut request = replayable::request(parts, RequestBody::none());
-    let (mut response, connection) = connection
-        .exchange(&mut request, None)
-        .await
-        .map_err(|none| {
-            let error = none.error;
-            tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
-            Failure::Sent(Refusal::Lost)
-        })?;
+    let (mut response, connection) =
+        connection
+            .exchange(&mut request, None)
+            .await
+            .map_err(|none| {
+                let error = none.error;
+                tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
+                Failure::Sent(Refusal::Lost)
+            })?;
     upstream.hide(response.headers_mut());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let body_timeout = BodyTimeout::new(begun, timeouts, &response);

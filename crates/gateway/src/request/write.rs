@@ -273,7 +273,7 @@ async fn try_to_send(
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
     let seen_through = SeenThrough::new({
         let (worker, own) = (Rc::clone(worker), caller.own().cloned());
-        let interim = caller.interim().cloned();
+        let interim = caller.interim();
         async move {
             let terms = Terms {
                 sends,

@@ -21,7 +21,7 @@ use tokio::{
     task::spawn_local,
 };
 
-/// The most connections of one worker, 12 KiB each when idle. Past it, clients
+/// The most connections of one worker, 2 KiB each when idle. Past it, clients
 /// wait in the listening socket's queue.
 const CONNECTIONS_MAX: usize = 10_000;
 

@@ -79,6 +79,7 @@ pub(crate) async fn converse(
                 return;
             }
             Ok(Next::Nothing) => break,
+            Ok(Next::Reader) => return,
             Err(error) => {
                 tracing::debug!(client = ?client.peer.address, %error, "client connection ended");
                 // What is half written must not look whole.
@@ -105,6 +106,8 @@ enum Next {
     Nothing,
     /// Another protocol.
     Tunnel,
+    /// Somebody still reads the request's body, and has the connection for that.
+    Reader,
 }
 
 impl Client<'_> {
@@ -135,10 +138,7 @@ impl Client<'_> {
             takes_trailers,
             persists,
         };
-        self.lasting
-            .interim
-            .is_wanted
-            .set(terms.version == Version::HTTP_11);
+        let interim = self.lasting.begin(terms.version == Version::HTTP_11);
         let worker = self.current.get();
         let body = Incoming::http1(&self.wire);
         let response = {
@@ -147,8 +147,8 @@ impl Client<'_> {
             let served = poll_fn(|cx| {
                 let response = serving.as_mut().poll(cx);
                 let mut wire = self.wire.borrow_mut();
-                if let Some(interim) = self.lasting.interim.take() {
-                    wire.say_interim(interim);
+                if let Some(said) = interim.take() {
+                    wire.say_interim(said);
                 }
                 match response {
                     Poll::Ready(response) => Poll::Ready(Some(response)),
@@ -195,7 +195,7 @@ impl Client<'_> {
             let said = response.headers_mut().remove(header::CONNECTION);
             let is_last = said.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"close"));
             terms.persists &= !is_last && self.connections.are_open();
-            terms.persists &= !self.wire.borrow().is_unasked();
+            terms.persists &= self.may_go_on(response.extensions().get::<Refusal>());
         }
         let framing = head::framing(&response, terms);
         terms.persists &= framing != Framing::Close;
@@ -211,8 +211,17 @@ impl Client<'_> {
             }
             written @ Poll::Ready(_) => written,
         })
-        .await?;
+        .await
+        .inspect_err(|_| {
+            if framing == Framing::Close {
+                // Its end would look like that of a whole answer.
+                self.wire.borrow().reset();
+            }
+        })?;
         drop(answering);
+        if self.has_reader() && !self.wire.borrow().coming().0.has_ended() {
+            return Ok(Next::Reader);
+        }
         Ok(if is_switch {
             Next::Tunnel
         } else if terms.persists && self.wire.borrow_mut().skip_body() {
@@ -220,5 +229,25 @@ impl Client<'_> {
         } else {
             Next::Nothing
         })
+    }
+
+    /// Whether somebody has the body of a request, of this one or of an earlier one.
+    fn has_reader(&self) -> bool {
+        Rc::strong_count(&self.wire) > 1
+    }
+
+    /// Whether another request may follow, as far as the body of this one goes: where it
+    /// is not here and nobody wants it, or its client waits to be asked, nobody knows
+    /// where it ends.
+    fn may_go_on(&self, refusal: Option<&Refusal>) -> bool {
+        let mut wire = self.wire.borrow_mut();
+        if wire.coming().0.has_ended() {
+            return true;
+        }
+        if self.has_reader() {
+            // What is refused may still be read by who sees a write through.
+            return refusal.is_none();
+        }
+        !wire.is_unasked() && wire.skip_body()
     }
 }

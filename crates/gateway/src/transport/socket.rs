@@ -81,6 +81,15 @@ impl Wire {
         }
     }
 
+    /// Has the other side see a reset when it is closed, rather than an end. TLS has an
+    /// end of its own, which is then missing.
+    pub(crate) fn reset_on_close(&self) {
+        if let Transport::Tcp(stream) = &self.transport {
+            // Where it fails, the client has gone.
+            let _ = stream.set_zero_linger();
+        }
+    }
+
     /// Whether the client begins with HTTP/2's preface. What was read to tell
     /// is put back and read again. Waits for as long as it takes.
     pub(crate) async fn begins_with_http2(&mut self) -> io::Result<bool> {

@@ -32,7 +32,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The addresses of one instance.
 #[derive(Debug)]
 pub(crate) struct Addresses {
-    authority: String,
+    authority: Arc<str>,
     /// The path of a Unix socket, in place of all below.
     socket: Option<PathBuf>,
     is_name: bool,
@@ -58,7 +58,7 @@ impl Addresses {
             .into_iter()
             .collect();
         Self {
-            authority: url.authority(),
+            authority: url.authority().into(),
             is_name: literal.is_none() && url.socket.is_none(),
             socket: url.socket.clone(),
             found: ArcSwap::from_pointee(Resolved::of(addresses)),
@@ -68,7 +68,7 @@ impl Addresses {
     }
 
     /// `host:port`.
-    pub(crate) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &Arc<str> {
         &self.authority
     }
 
@@ -143,7 +143,7 @@ impl Addresses {
 
     async fn look_up(&self) -> io::Result<()> {
         let mut addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host(&self.authority).await?.collect();
+            tokio::net::lookup_host(&*self.authority).await?.collect();
         addresses.sort_unstable();
         addresses.dedup();
         addresses.truncate(ADDRESSES_MAX);

@@ -27,6 +27,7 @@ use std::{
     future::poll_fn,
     io,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
@@ -45,6 +46,8 @@ pub(crate) struct UpstreamConnection {
     busy: Option<Busy>,
     /// In a box of its own, which stays where it is while the link is passed on.
     connection: Box<ConnectionState>,
+    /// What requests say as their `Host` that have none.
+    authority: Arc<str>,
 }
 
 struct ConnectionState {
@@ -85,6 +88,7 @@ impl UpstreamConnection {
         Ok(Self {
             busy: Some(busy),
             connection: Box::new(connection),
+            authority: Arc::clone(addresses.authority()),
         })
     }
 
@@ -137,7 +141,7 @@ impl UpstreamConnection {
     ) -> Result<(Response<IncomingBody>, Self), NoAnswer> {
         let is_head = request.method() == Method::HEAD;
         let connection = &mut *self.connection;
-        let sending = Box::new(Sending::new(request));
+        let sending = Box::new(Sending::new(request, &self.authority));
         connection.persists &= !sending.is_last();
         connection.sending = Some(sending);
         match poll_fn(|cx| connection.poll_answer(is_head, interim, cx)).await {

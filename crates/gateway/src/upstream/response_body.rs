@@ -197,7 +197,7 @@ impl PassingStream {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        // hyper drops a body at its last frame without asking for the end.
+        // Who has its last frame may drop it without asking for the end.
         if self.body.has_ended() {
             self.give_back();
         }

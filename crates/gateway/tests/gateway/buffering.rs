@@ -7,7 +7,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{convert::Infallible, fmt::Write as _, path::Path};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 /// More than is kept in memory.
 const LARGE_BYTES: usize = (3 << 20) + 7;
@@ -285,4 +288,66 @@ async fn a_body_that_is_kept_is_asked_for() {
     client.write("3\r\nabc\r\n0\r\n\r\n").await;
     client.until("fine").await;
     assert_has_length(&bed.upstream.requests()[0], b"abc");
+}
+
+/// Accepts one request and takes its head, and no more of it for now.
+async fn takes_a_head(listener: TcpListener) -> (TcpStream, Vec<u8>) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut got = Vec::new();
+    while !got.windows(4).any(|four| four == b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+        got.push(byte[0]);
+    }
+    (stream, got)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_outlasts_its_answer_arrives_whole_or_not_at_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let plan = extracting(
+        address,
+        address,
+        "first-byte: 300ms",
+        "routes: [{ path: /api/contracts/open, buffering: off }]",
+    );
+    let gateway = with_lease(&plan, still());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    // More than sockets keep on the way.
+    let body = numbered(24 << 20);
+    let request = upload("/api/contracts/open", &body, 1000);
+    let client = TcpStream::connect(gateway.local_addr()).await.unwrap();
+    let (mut answers, mut sends) = client.into_split();
+    let sending = tokio::spawn(async move { sends.write_all(&request).await.map(|()| sends) });
+    let (mut upstream, mut got) = takes_a_head(listener).await;
+    let mut answer = vec![0; 1024];
+    let length = answers.read(&mut answer).await.unwrap();
+    assert_eq!(statuses_of(&answer[..length]), "504");
+    // The write is seen through all the same.
+    let (mut part, deadline) = (vec![0; 1 << 20], std::time::Duration::from_secs(20));
+    while !got.ends_with(b"\r\n0\r\n\r\n") {
+        let read = tokio::time::timeout(deadline, upstream.read(&mut part)).await;
+        match read.expect("the rest of the body").unwrap() {
+            0 => panic!("cut off after {} bytes", got.len()),
+            length => got.extend_from_slice(&part[..length]),
+        }
+    }
+    let (whole, rest) = message(&got).unwrap();
+    assert!(
+        whole.body == body,
+        "{} bytes of {}",
+        whole.body.len(),
+        body.len()
+    );
+    assert_eq!(rest, b"");
+    drop(sending.await.unwrap().unwrap());
+}
+
+fn statuses_of(answer: &[u8]) -> String {
+    String::from_utf8_lossy(answer)
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -3,7 +3,8 @@
 //! The connection's task and whoever reads the body of its request have it together.
 //! They take turns: until the body has ended, only its reader reads; then the
 //! connection's task does, to see whether the client is still there. The reader wakes
-//! it at that moment.
+//! it at that moment. A reader may outlast its request (a write is seen through): it is
+//! one of a request by its number, and finds nothing of another one.
 
 use super::{
     framing::Coming,
@@ -48,6 +49,8 @@ pub(crate) struct ClientWire {
     policy: Arc<Policy>,
     /// What was read and is not taken yet. Without memory while nothing is.
     read: BytesMut,
+    /// Counts requests.
+    request: u64,
     /// What is still to come of the request.
     coming: Coming,
     /// Whether the client is to be asked for its body before that is read.
@@ -58,6 +61,8 @@ pub(crate) struct ClientWire {
     step: usize,
     /// The connection's task, where it waits for the end of the body.
     waiting: Option<Waker>,
+    /// The body's reader, where it waits until the client was asked for it.
+    asking: Option<Waker>,
     stall: Stall,
 }
 
@@ -92,11 +97,13 @@ impl ClientWire {
             wire,
             policy: Arc::clone(policy),
             read: BytesMut::new(),
+            request: 0,
             coming: Coming::Ended,
             asks: false,
             interim: BytesMut::new(),
             step: READ_BYTES,
             waiting: None,
+            asking: None,
             stall: Stall::new(policy.write),
         }
     }
@@ -144,6 +151,7 @@ impl ClientWire {
             self.read = BytesMut::new();
         }
         self.coming = std::mem::replace(&mut head.body, Coming::Ended);
+        self.request += 1;
         self.asks = head.expects;
         self.step = READ_BYTES;
         Ok(Some(head))
@@ -167,16 +175,21 @@ impl ClientWire {
         }
     }
 
-    /// What is still to come of the request.
-    pub(crate) fn coming(&self) -> &Coming {
-        &self.coming
+    /// What is still to come of the request, and which one it is.
+    pub(crate) fn coming(&self) -> (&Coming, u64) {
+        (&self.coming, self.request)
     }
 
-    /// The next part of the request's body. Asks for it first, where the client wants that.
+    /// The next part of the body of the request of this number. Asks for it first, where
+    /// the client wants that.
     pub(crate) fn poll_body(
         &mut self,
+        request: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyEnd>>> {
+        if request != self.request {
+            return Poll::Ready(Some(Err(BodyEnd::Lost)));
+        }
         loop {
             if let Coming::Broken(_) = self.coming {
                 return Poll::Ready(Some(Err(BodyEnd::Malformed)));
@@ -186,7 +199,7 @@ impl ClientWire {
                 self.wake(cx);
             }
             match taken {
-                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(compact(frame)))),
                 Ok(None) if self.coming.has_ended() => return Poll::Ready(None),
                 Ok(None) => {}
                 Err(why) => {
@@ -203,6 +216,8 @@ impl ClientWire {
                 Ok(length) if length > 0 => {
                     if length >= self.step {
                         self.step = (self.step * 2).min(READ_BYTES_MAX);
+                    } else if length < self.step / 4 {
+                        self.step = (self.step / 2).max(READ_BYTES);
                     }
                 }
                 _ => return Poll::Ready(Some(Err(BodyEnd::Lost))),
@@ -232,7 +247,18 @@ impl ClientWire {
         if std::mem::take(&mut self.asks) {
             self.interim.extend_from_slice(CONTINUE);
         }
-        self.poll_interim(cx)
+        let asked = self.poll_interim(cx);
+        if asked.is_pending() {
+            // The connection's task writes, too: then it says when that is done.
+            self.asking = Some(cx.waker().clone());
+        }
+        asked
+    }
+
+    fn wake_asking(&mut self) {
+        if let Some(asking) = self.asking.take() {
+            asking.wake();
+        }
     }
 
     /// Tells the client something before its answer; nothing more while it does not
@@ -257,6 +283,7 @@ impl ClientWire {
         }
         self.interim = saying;
         ready!(written)?;
+        self.wake_asking();
         self.poll_flush(cx)
     }
 
@@ -264,6 +291,7 @@ impl ClientWire {
     /// before it goes first.
     pub(crate) fn begin_answer(&mut self) -> BytesMut {
         self.asks = false;
+        self.wake_asking();
         std::mem::take(&mut self.interim)
     }
 
@@ -338,7 +366,11 @@ impl ClientWire {
                 Closing::Begun => {
                     let shut = Pin::new(&mut self.wire).poll_shutdown(cx);
                     let shut = ready!(self.stall.watch(shut, cx));
-                    if shut.is_err() || (self.coming.has_ended() && self.read.is_empty()) {
+                    let is_between = self.coming.has_ended() && self.read.is_empty();
+                    // What has come and was not read would have the connection reset.
+                    let mut has_more =
+                        || matches!(self.poll_fill(READ_BYTES, cx), Poll::Ready(Ok(1..)));
+                    if shut.is_err() || (is_between && !has_more()) {
                         return Poll::Ready(());
                     }
                     let end = Deadline::at(Instant::now() + LINGER);
@@ -356,6 +388,11 @@ impl ClientWire {
                 }
             }
         }
+    }
+
+    /// Has the client see that it was broken off, where it would take that for the end.
+    pub(crate) fn reset(&self) {
+        self.wire.reset_on_close();
     }
 
     /// The bytes themselves, for another protocol.
@@ -388,4 +425,17 @@ pub(crate) enum Closing {
     Begun,
     /// Until then, and so many bytes more.
     Lingering(Deadline, usize),
+}
+
+/// Pieces smaller than this do not keep the buffer that they came in.
+const COPIED_BYTES: usize = 1 << 10;
+
+fn compact(frame: Frame<Bytes>) -> Frame<Bytes> {
+    frame.map_data(|data| {
+        if data.len() < COPIED_BYTES {
+            Bytes::copy_from_slice(&data)
+        } else {
+            data
+        }
+    })
 }

@@ -21,6 +21,9 @@ use std::ops::Range;
 /// Room for the headers that are added on the way to the upstream.
 const HEADERS_ADDED: usize = 8;
 
+/// How much of a request line is looked at before it has come to its end.
+const BEGINNING_BYTES: usize = 128;
+
 /// A request's head, and what it says of what comes next.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
@@ -92,7 +95,9 @@ impl HeadReader {
             return Err(Malformed::HeadTooLarge);
         }
         if self.request.is_none() {
-            line::may_begin(&read[self.line..])?;
+            // Its beginning alone: this is looked at each time that more has come.
+            let begun = &read[self.line..];
+            line::may_begin(&begun[..begun.len().min(BEGINNING_BYTES)])?;
         }
         Ok(None)
     }
@@ -248,7 +253,10 @@ fn uri(head: &Bytes, target: Range<usize>) -> Result<(Uri, Option<Escaped>), Mal
         return Ok((parsed(escaped)?, None));
     }
     let uri = parsed(escaped.clone())?;
-    Ok((uri, Some(Escaped { raw, escaped })))
+    // Servers differ in what bytes of no text are in a path: they get what was matched.
+    let path = raw.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let has_one_reading = std::str::from_utf8(path).is_ok();
+    Ok((uri, has_one_reading.then_some(Escaped { raw, escaped })))
 }
 
 fn parsed(target: Bytes) -> Result<Uri, Malformed> {

@@ -47,11 +47,11 @@ enum Framing {
 
 impl Sending {
     /// Takes the body; one that is whole stays as well.
-    pub(super) fn new(request: &mut Request<RequestBody>) -> Self {
+    pub(super) fn new(request: &mut Request<RequestBody>, authority: &str) -> Self {
         let hint = request.body().size_hint();
         let framing = hint.exact().map_or(Framing::Chunked, Framing::Length);
         let is_last = !matches!(framing, Framing::Length(0)) && may_be_ignored(request.method());
-        let head = head(request, framing, is_last);
+        let head = head(request, authority, framing, is_last);
         let body = match request.body().whole() {
             Some(whole) => RequestBody::Whole(whole),
             None => std::mem::take(request.body_mut()),
@@ -192,7 +192,13 @@ impl Sending {
 }
 
 /// A request's head. What says how its body ends is written anew.
-fn head(request: &Request<RequestBody>, framing: Framing, is_last: bool) -> BytesMut {
+/// A request over HTTP/1.0 may have no `Host`: then it gets the upstream's own, as nginx does.
+fn head(
+    request: &Request<RequestBody>,
+    authority: &str,
+    framing: Framing,
+    is_last: bool,
+) -> BytesMut {
     let mut head = BytesMut::with_capacity(USUAL_BYTES);
     head.put_slice(request.method().as_str().as_bytes());
     head.put_u8(b' ');
@@ -202,15 +208,19 @@ fn head(request: &Request<RequestBody>, framing: Framing, is_last: bool) -> Byte
     let raw = written.and_then(|written| written.target(target));
     head.put_slice(raw.unwrap_or(target.as_bytes()));
     head.put_slice(b" HTTP/1.1\r\n");
-    let mut has_length = false;
+    let (mut has_length, mut has_host) = (false, false);
     let has_trailers = request.body().may_have_trailers();
     let mut spelling = Spelling::new(written);
     for (name, value) in request.headers() {
+        has_host |= name == header::HOST;
         if name == header::CONTENT_LENGTH {
             has_length = true;
         } else if name != header::TRANSFER_ENCODING && (has_trailers || name != header::TRAILER) {
             field(&mut head, spelling.of(name), value.as_bytes());
         }
+    }
+    if !has_host {
+        field(&mut head, b"host", authority.as_bytes());
     }
     if is_last {
         head.put_slice(b"connection: close\r\n");

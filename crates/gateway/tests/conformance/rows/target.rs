@@ -303,7 +303,7 @@ pub const ROWS: &[Row] = &[
         "a letter of Latin-1",
         first!("GET /x\u{e4} HTTP/1.1"),
         "9112 3.2",
-        "> GET /x\u{e4} HTTP/1.1",
+        "> GET /x%E4 HTTP/1.1",
         ODD_BYTES,
     )
     .either(),
