@@ -45,8 +45,8 @@ fn apply(
                     shift(&worker, shares, PACE).await
                 }
                 Override::Monolith => {
-                    let is_alone = || gateways.predecessors().is_empty();
-                    take_back(&worker, is_alone, PACE).await
+                    let predecessors = || gateways.predecessors();
+                    take_back(&worker, predecessors, PACE).await
                 }
             };
             match done {

@@ -2,7 +2,9 @@
 //! them, and given up after some failures.
 
 use async_trait::async_trait;
-use conductor::{Request, RequestError, Shift, Waived, Worker, status::ExtractionStatus};
+use conductor::{
+    Request, RequestError, Shift, Waived, Worker, ports::Predecessor, status::ExtractionStatus,
+};
 use plan::Percent;
 use protocol::lifecycle::Rejection;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use std::time::Duration;
 pub(super) struct Pace {
     /// Between two looks at what an extraction is doing.
     look: Duration,
+    /// How many such looks at an earlier process go by from one warning to the next.
+    looks_per_warning: u32,
     /// After what failed.
     pause: Duration,
     /// Each try of a rollback may hold writes for as long as the plan allows.
@@ -20,6 +24,7 @@ pub(super) struct Pace {
 
 pub(super) const PACE: Pace = Pace {
     look: Duration::from_secs(1),
+    looks_per_warning: 60,
     pause: Duration::from_secs(5),
     tries: 5,
 };
@@ -96,11 +101,11 @@ pub(super) async fn shift(
 /// Reads to the monolith, and the writes, too, by a rollback where the service
 /// owns. `None`: it has not begun, so that all of it is the monolith's.
 ///
-/// Until `is_alone` an earlier process still answers, for its grace, which may be longer
-/// than ours: no hand-over begins before it has ended, and none is tried.
+/// While there are predecessors, they still answer, for a grace which may be longer than
+/// ours: no hand-over begins before they have ended, and none is tried.
 pub(super) async fn take_back(
     subject: &impl Subject,
-    is_alone: impl Fn() -> bool,
+    predecessors: impl Fn() -> Vec<Predecessor>,
     pace: Pace,
 ) -> Result<Option<ExtractionStatus>, RequestError> {
     let mut tries = 0;
@@ -113,9 +118,13 @@ pub(super) async fn take_back(
                 if let Err(refused) = subject.request(reads).await {
                     tracing::warn!(%refused, "the reads stay until the rollback");
                 }
-                while !is_alone() {
-                    tokio::time::sleep(pace.look).await;
-                }
+                alone(&predecessors, pace, |earlier| {
+                    tracing::warn!(
+                        pid = earlier.pid, %earlier,
+                        "the rollback waits for an earlier process"
+                    );
+                })
+                .await;
                 match subject.request(ROLL_BACK).await {
                     Ok(status) if status.writes_stay() => return Ok(Some(status)),
                     Ok(status) => {
@@ -148,6 +157,23 @@ pub(super) async fn take_back(
     }
 }
 
+/// Waits until there is no earlier process any more; warns of one at once, and again
+/// and again.
+async fn alone(
+    predecessors: impl Fn() -> Vec<Predecessor>,
+    pace: Pace,
+    warn: impl Fn(&Predecessor),
+) {
+    let mut looks = 0;
+    while let Some(earlier) = predecessors().first() {
+        if looks % pace.looks_per_warning == 0 {
+            warn(earlier);
+        }
+        looks += 1;
+        tokio::time::sleep(pace.look).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +181,7 @@ mod tests {
 
     const FAST: Pace = Pace {
         look: Duration::from_millis(1),
+        looks_per_warning: 40,
         pause: Duration::from_millis(1),
         tries: 3,
     };
@@ -249,11 +276,11 @@ mod tests {
     async fn what_the_service_owns_is_rolled_back() {
         let reads = Request::Withdraw;
         let before = Scripted::new(&["following"], [Ok("monolith")]);
-        assert!(take_back(&before, || true, FAST).await.unwrap().is_some());
+        assert!(take_back(&before, Vec::new, FAST).await.unwrap().is_some());
         assert_eq!(before.requested(), [reads]);
         let answers = [Err(switched()), Ok("service"), Ok("monolith")];
         let after = Scripted::new(&["switched"], answers);
-        assert!(take_back(&after, || true, FAST).await.unwrap().is_some());
+        assert!(take_back(&after, Vec::new, FAST).await.unwrap().is_some());
         assert_eq!(after.requested(), [reads, READS, ROLL_BACK]);
         // Aborted once, and under way when it is looked at.
         let aborted = Scripted::new(
@@ -268,7 +295,7 @@ mod tests {
                 Ok("monolith"),
             ],
         );
-        assert!(take_back(&aborted, || true, FAST).await.unwrap().is_some());
+        assert!(take_back(&aborted, Vec::new, FAST).await.unwrap().is_some());
         assert_eq!(
             aborted.requested(),
             [reads, READS, ROLL_BACK, reads, reads, READS, ROLL_BACK]
@@ -282,26 +309,50 @@ mod tests {
             [Err(switched()), Ok("service"), Ok("monolith")],
         );
         let looks = std::cell::Cell::new(0);
-        let is_alone = || {
+        let predecessors = || {
             looks.set(looks.get() + 1);
             assert_eq!(subject.requested(), [Request::Withdraw, READS]);
-            looks.get() > 100
+            earlier(looks.get() <= 100)
         };
-        assert!(take_back(&subject, is_alone, FAST).await.unwrap().is_some());
+        let taken = take_back(&subject, predecessors, FAST).await;
+        assert!(taken.unwrap().is_some());
         assert_eq!(subject.requested(), [Request::Withdraw, READS, ROLL_BACK]);
+    }
+
+    fn earlier(is_there: bool) -> Vec<Predecessor> {
+        let one = Predecessor {
+            pid: 7,
+            requests: 0,
+            streams: 1,
+            seconds_left: None,
+        };
+        is_there.then_some(one).into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_earlier_process_says_so_at_once_and_again() {
+        let looks = std::cell::Cell::new(0);
+        let warned = std::cell::RefCell::new(Vec::new());
+        let predecessors = || {
+            looks.set(looks.get() + 1);
+            earlier(looks.get() <= 100)
+        };
+        let warn = |earlier: &Predecessor| warned.borrow_mut().push((looks.get(), earlier.pid));
+        alone(predecessors, FAST, warn).await;
+        assert_eq!(*warned.borrow(), [(1, 7), (41, 7), (81, 7)]);
     }
 
     #[tokio::test]
     async fn what_has_not_begun_is_left_alone_and_what_fails_is_given_up() {
         let planned = Scripted::new(&["planned"], [Err(not_now())]);
-        assert!(take_back(&planned, || true, FAST).await.unwrap().is_none());
+        assert!(take_back(&planned, Vec::new, FAST).await.unwrap().is_none());
         let answers = (0..3).flat_map(|_| [Err(switched()), Ok("service"), Err(failed())]);
         let broken = Scripted::new(&["switched"], answers);
-        assert!(take_back(&broken, || true, FAST).await.is_err());
+        assert!(take_back(&broken, Vec::new, FAST).await.is_err());
         assert_eq!(broken.requested().len(), 9);
         // The service has it for good.
         let answers = (0..3).map(|_| Err(not_now()));
         let finished = Scripted::new(&["finished"], answers);
-        assert!(take_back(&finished, || true, FAST).await.is_err());
+        assert!(take_back(&finished, Vec::new, FAST).await.is_err());
     }
 }
