@@ -69,8 +69,11 @@ pub trait Routes: Send + Sync {
     fn writing_reads(&self, _: &ExtractionName) -> Vec<FailedRoute> {
         Vec::new()
     }
-    /// Has reads shifted all the same, until the process ends.
-    fn waive_writing_reads(&self, _: &ExtractionName) {}
+    /// Has the routes whose reads write now shifted all the same, until the process
+    /// ends; says which.
+    fn waive_writing_reads(&self, _: &ExtractionName) -> Vec<FailedRoute> {
+        Vec::new()
+    }
     /// Asks an extraction's service whether it can work; says what is wrong. It is not
     /// unhealthy before as many checks in a row have failed as the plan's `fall`.
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String>;
@@ -238,14 +241,16 @@ async fn verb(
             );
         }
     };
-    if let Some(error) = shifts_to_a_sick_service(&api, name, worker, asked, &parameters).await {
-        return failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new());
-    }
+    let waived = match shifts_to_a_sick_service(&api, name, worker, asked, &parameters).await {
+        Ok(waived) => waived,
+        Err(error) => return failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new()),
+    };
     match worker.request(asked).await {
         Ok(mut reply) => {
             reply.status.health = api.routes.health(name);
             reply.status.keys = api.routes.keys(name);
             reply.status.refusals = api.routes.refusals(name);
+            reply.waived = waived;
             Json(reply).into_response()
         }
         Err(refused) => {
@@ -274,31 +279,33 @@ async fn verb(
     }
 }
 
-/// Why more is not to go to the service, unless that is wanted all the same.
+/// Why more is not to go to the service. Where that is wanted all the same: the routes
+/// that are shifted though their reads write.
 async fn shifts_to_a_sick_service(
     api: &ApiState,
     name: &ExtractionName,
     worker: &Worker,
     request: request::Request,
     parameters: &Parameters,
-) -> Option<String> {
+) -> Result<Vec<FailedRoute>, String> {
     let request::Request::Shift(shift) = request else {
-        return None;
+        return Ok(Vec::new());
     };
     let now = worker.status();
     if !shift.raises(now.reads_percent, now.writes_percent) {
-        return None;
+        return Ok(Vec::new());
     }
     if parameters.unhealthy {
-        api.routes.waive_writing_reads(name);
-        return None;
+        return Ok(api.routes.waive_writing_reads(name));
     }
     let routes = api.routes.writing_reads(name);
     if let Some(error) = writing_reads_text(&routes) {
-        return Some(error);
+        return Err(error);
     }
-    let problem = api.routes.service_problem(name).await?;
-    Some(format!(
+    let Some(problem) = api.routes.service_problem(name).await else {
+        return Ok(Vec::new());
+    };
+    Err(format!(
         "the service is not healthy: {problem}. Nothing was shifted. See to it first, or shift all \
          the same with `--unhealthy`"
     ))

@@ -2,7 +2,7 @@
 
 use crate::{
     ports::{Cancellation, Recopied, Verification},
-    status::ExtractionStatus,
+    status::{ExtractionStatus, FailedRoute},
 };
 use plan::Percent;
 use protocol::{Epoch, Side, finding::Finding, lifecycle, shared_data};
@@ -134,6 +134,9 @@ pub struct Reply {
     /// What was copied again.
     #[serde(default)]
     pub recopied: Option<Recopied>,
+    /// Routes that a shift took along though their reads write, until the next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<FailedRoute>,
 }
 
 impl Reply {
@@ -144,6 +147,7 @@ impl Reply {
             verification: None,
             cancelled: None,
             recopied: None,
+            waived: Vec::new(),
         }
     }
 }

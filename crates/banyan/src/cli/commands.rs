@@ -1,6 +1,6 @@
 //! The verbs that ask a running `banyan serve`.
 
-use super::{keyless, progress::ProgressDisplay, render};
+use super::{keyless, progress::ProgressDisplay, refusals, render};
 use crate::{client::Client, exit::Failure};
 use conductor::{
     Reply,
@@ -83,7 +83,11 @@ pub(super) async fn shift(
     json: bool,
 ) -> Result<(), Failure> {
     let reply = done(ask(state, extraction, "shift", &shares).await?, json)?;
-    shifted(extraction, &reply.status, json)
+    shifted(extraction, &reply.status, json)?;
+    if !json && let Some(text) = refusals::waived_text(&reply.waived) {
+        say!("{}", render::wrapped(&text));
+    }
+    Ok(())
 }
 
 pub(super) async fn withdraw(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {

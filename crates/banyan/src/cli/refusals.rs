@@ -7,7 +7,7 @@ use protocol::Side;
 const SHOWN_MAX: usize = 5;
 
 /// What was refused, what failed meanwhile, and what to do.
-pub(super) fn text(refused: &RefusalStatus) -> String {
+pub(super) fn text(refused: &RefusalStatus, owner: &str) -> String {
     let RefusalStatus {
         side,
         statements,
@@ -27,11 +27,16 @@ pub(super) fn text(refused: &RefusalStatus) -> String {
     format!(
         "the {side}'s fence has refused {count} since {first_seen}, the last at {last_seen}.\
          {meanwhile} {}",
-        remedy(side, failed)
+        remedy(side, owner, failed)
     )
 }
 
-fn remedy(side: &str, failed: &[FailedRoute]) -> String {
+fn remedy(side: &str, owner: &str, failed: &[FailedRoute]) -> String {
+    if side == owner {
+        return "It owns the data now: what its fence still refuses is TRUNCATE of a table that both \
+                sides insert into (`writes: append`). Delete the rows instead"
+            .to_owned();
+    }
     if side == Side::Monolith.as_str() {
         return "Something there still writes tables that have moved: give its routes to the \
                 extraction, or have it write through the gateway"
@@ -45,6 +50,17 @@ fn remedy(side: &str, failed: &[FailedRoute]) -> String {
         ),
         None => "Something there writes tables that the monolith still owns".to_owned(),
     }
+}
+
+/// What was shifted though it writes.
+pub(super) fn waived_text(waived: &[FailedRoute]) -> Option<String> {
+    (!waived.is_empty()).then(|| {
+        format!(
+            "Reads that write stay shifted until the next start of `banyan serve`: {}. Another \
+             route that is seen to write sends the reads back",
+            named(waived)
+        )
+    })
 }
 
 fn named(failed: &[FailedRoute]) -> String {
@@ -71,13 +87,31 @@ mod tests {
     }
 
     fn refused(side: &str, statements: u64, failed: Vec<FailedRoute>) -> String {
-        text(&RefusalStatus {
+        let owner = if side == "monolith" {
+            "service"
+        } else {
+            "monolith"
+        };
+        text(&status(side, statements, failed), owner)
+    }
+
+    fn status(side: &str, statements: u64, failed: Vec<FailedRoute>) -> RefusalStatus {
+        RefusalStatus {
             side: side.to_owned(),
             statements,
             first_seen: "A".to_owned(),
             last_seen: "B".to_owned(),
             failed,
-        })
+        }
+    }
+
+    #[test]
+    fn an_owner_is_not_told_that_its_tables_have_moved() {
+        for owner in ["monolith", "service"] {
+            let text = text(&status(owner, 1, vec![route("GET", "/x", true, 1)]), owner);
+            assert!(text.contains("TRUNCATE of a table"), "{text}");
+            assert!(!text.contains("have moved") && !text.contains("as: writes"));
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(super) fn status(status: &Status) {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
         }
         for refused in &one.refusals {
-            let text = refusals::text(refused);
+            let text = refusals::text(refused, &one.owner);
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
         }
         for look in &one.progress.looks {

@@ -100,7 +100,8 @@ pub(super) enum Verb {
         #[arg(long, value_name = "SHARE", group = "shares")]
         writes: Option<String>,
         /// Shift more though the service does not say that it is healthy, or its
-        /// fence was seen to refuse what reads wrote there.
+        /// fence was seen to refuse what reads wrote there. Such routes, as far as they
+        /// are seen now, stay shifted until the next start of `banyan serve`.
         #[arg(long)]
         unhealthy: bool,
     },

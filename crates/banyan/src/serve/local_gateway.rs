@@ -239,8 +239,8 @@ impl Routes for LocalGateway {
         Self::writing_reads(self, extraction)
     }
 
-    fn waive_writing_reads(&self, extraction: &ExtractionName) {
-        self.refusals.waive(extraction);
+    fn waive_writing_reads(&self, extraction: &ExtractionName) -> Vec<FailedRoute> {
+        self.refusals.waive(extraction)
     }
 
     async fn service_problem(&self, extraction: &ExtractionName) -> Option<String> {

@@ -14,7 +14,7 @@ use plan::{ExtractionName, MethodKind, Route, ServiceName};
 use protocol::Side;
 use std::{
     cmp::Reverse,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -29,15 +29,12 @@ const ROUTES_MAX: usize = 20;
 /// another cause.
 const WITNESSES: u64 = 3;
 
-/// For how many looks that is so: ten minutes.
-const FRESH: u64 = 1_200;
-
 /// One extraction.
 struct Watched {
     mover: Arc<LocalMover>,
     service: ServiceName,
-    /// Whether somebody wants its reads shifted all the same.
-    waived: bool,
+    /// Routes, by method and path, whose reads somebody wants shifted all the same.
+    waived: BTreeSet<(String, String)>,
     /// The monolith's first.
     sides: [Correlation<FailedKind>; 2],
 }
@@ -60,7 +57,7 @@ impl RefusalWatch {
             let watched = Watched {
                 mover: Arc::clone(mover),
                 service: plan.extractions.get(name)?.service.clone(),
-                waived: false,
+                waived: BTreeSet::new(),
                 sides: Default::default(),
             };
             Some((name.clone(), watched))
@@ -125,26 +122,38 @@ impl RefusalWatch {
     /// minutes, unless the plan sends them to the owner by now, or that was waived.
     pub(super) fn writing_reads(&self, extraction: &ExtractionName) -> Vec<FailedRoute> {
         let watched = self.watched();
-        let Some(watched) = watched.get(extraction).filter(|watched| !watched.waived) else {
+        let Some(watched) = watched.get(extraction) else {
             return Vec::new();
         };
         let plan = self.current.get();
         let planned = plan.extractions.get(extraction);
-        let found = watched.sides[index(Side::Service)].recently(FRESH);
+        let found = watched.sides[index(Side::Service)].recently();
         let mut found = routes(extraction, found);
         found.retain(|route| {
             let is_read = planned.is_some_and(|planned| has_read(&planned.routes, route));
-            route.is_read && is_read && route.answers >= WITNESSES
+            route.is_read && is_read && writes(route, &watched.waived)
         });
         found
     }
 
-    /// Has an extraction's reads shifted whatever they write.
-    pub(super) fn waive(&self, extraction: &ExtractionName) {
+    /// Has the routes that write now shifted all the same, until the process ends, and
+    /// says which. One that is seen to write later is not among them.
+    pub(super) fn waive(&self, extraction: &ExtractionName) -> Vec<FailedRoute> {
+        let writing = self.writing_reads(extraction);
         if let Some(watched) = self.watched().get_mut(extraction) {
-            watched.waived = true;
+            watched.waived.extend(writing.iter().map(identity));
         }
+        writing
     }
+}
+
+fn identity(route: &FailedRoute) -> (String, String) {
+    (route.method.clone(), route.path.clone())
+}
+
+/// Whether enough answers show that it writes, and nobody has waived that.
+fn writes(route: &FailedRoute, waived: &BTreeSet<(String, String)>) -> bool {
+    route.answers >= WITNESSES && !waived.contains(&identity(route))
 }
 
 /// Whether the route that such requests come by takes them for reads.
@@ -182,4 +191,26 @@ fn routes<'a>(
     routes.sort_by_key(|route| Reverse(route.answers));
     routes.truncate(ROUTES_MAX);
     routes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiver_is_of_the_routes_that_it_names() {
+        let route = |path: &str, answers| FailedRoute {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            has_route: true,
+            is_read: true,
+            answers,
+        };
+        let seen = route("/seen", WITNESSES);
+        assert!(writes(&seen, &BTreeSet::new()));
+        let waived = BTreeSet::from([identity(&seen)]);
+        assert!(!writes(&seen, &waived));
+        assert!(writes(&route("/later", WITNESSES), &waived));
+        assert!(!writes(&route("/later", WITNESSES - 1), &waived));
+    }
 }

@@ -137,10 +137,8 @@ impl Replication {
             .keep_report(&self.name, ReportKind::Verify, &self.last_verify)
             .await?;
         let done = Ok(Reply {
-            status: self.snapshot(),
             verification: Some(verification),
-            cancelled: None,
-            recopied: None,
+            ..Reply::with(self.snapshot())
         });
         self.reply(|request| request == Request::Verify, &done);
         Ok(())

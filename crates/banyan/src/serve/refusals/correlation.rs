@@ -26,10 +26,15 @@ pub(super) struct Correlation<K> {
     looks: u64,
 }
 
+/// For how many looks a growth is recent: ten minutes. What grows later begins anew.
+pub(super) const FRESH: u64 = 1_200;
+
 /// How much something grew.
 #[derive(Debug, Clone, Copy, Default)]
 struct Growth {
     count: u64,
+    /// The same without what came before a time in which it did not grow.
+    recent: u64,
     /// In which look it did last.
     last: u64,
 }
@@ -74,7 +79,11 @@ impl<K: Ord + Clone> Correlation<K> {
             let from = earlier.map_or(*count, at).max(at(&self.told));
             if *count > from {
                 let found = self.found.entry(key.clone()).or_default();
+                if self.looks - found.last >= FRESH {
+                    found.recent = 0;
+                }
                 found.count += count - from;
+                found.recent += count - from;
                 found.last = self.looks;
                 self.told.insert(key.clone(), *count);
             }
@@ -86,14 +95,14 @@ impl<K: Ord + Clone> Correlation<K> {
         self.found.iter().map(|(key, found)| (key, found.count))
     }
 
-    /// The same of what grew within so many looks.
-    pub(super) fn recently(&self, looks: u64) -> impl Iterator<Item = (&K, u64)> {
-        let since = self.looks.saturating_sub(looks);
+    /// What grew within the last [`FRESH`] looks, and how much since it began to.
+    pub(super) fn recently(&self) -> impl Iterator<Item = (&K, u64)> {
+        let since = self.looks.saturating_sub(FRESH);
         let recent = self
             .found
             .iter()
             .filter(move |(_, found)| found.last > since);
-        recent.map(|(key, found)| (key, found.count))
+        recent.map(|(key, found)| (key, found.recent))
     }
 }
 
@@ -110,15 +119,22 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_long_ago_is_not_recent() {
+    fn what_grew_long_ago_is_not_recent_and_does_not_count_again() {
         let mut correlation = Correlation::default();
-        let looks = [(0, 0), (1, 2), (1, 2), (1, 2)];
-        for (refused, failed) in looks {
-            correlation.look(refused, BTreeMap::from([("GET /x", failed)]));
-        }
-        assert_eq!(correlation.recently(2).count(), 0);
-        let recent: Vec<_> = correlation.recently(3).collect();
-        assert_eq!(recent, [(&"GET /x", 2)]);
+        let mut look = |refused, failed, times| {
+            for _ in 0..times {
+                correlation.look(refused, BTreeMap::from([("GET /x", failed)]));
+            }
+            let recent: Vec<_> = correlation.recently().map(|(_, count)| count).collect();
+            recent
+        };
+        look(0, 0, 1);
+        look(1, 2, 1);
+        assert_eq!(look(1, 2, FRESH - 1), [2]);
+        assert!(look(1, 2, 1).is_empty());
+        assert_eq!(look(2, 3, 1), [1]);
+        assert_eq!(look(3, 5, 1), [3]);
+        assert_eq!(correlation.found().next(), Some((&"GET /x", 5)));
     }
 
     #[test]
