@@ -1,11 +1,13 @@
 //! A scene with `banyan serve` in front: where most cases begin.
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
 use std::time::Duration;
 use testbed::auditor::{Audit, Auditor, Claim};
 use testbed::banyan::answers::{Extraction, Handover};
 use testbed::banyan::{CommandLine, Plan, Serve};
 use testbed::deadline;
+use testbed::http_client::{self, Call};
 use testbed::monolith::Writer;
 use testbed::scene::{MONOLITH_DATABASE, MONOLITH_ROLE, Scene, Settings};
 use testbed::workload::{self, Finished, Workload};
@@ -89,6 +91,23 @@ impl Stage {
 
     pub async fn status(&self) -> Result<Extraction> {
         Ok(self.banyan.status().await?.contracts())
+    }
+
+    /// The same, all that `status --json` says of it.
+    pub async fn status_as_json(&self) -> Result<Value> {
+        let status = self.banyan.run("status", &["--json"]).await?.successful()?;
+        let status: Value = serde_json::from_str(&status.stdout)?;
+        let contracts = status["extractions"].get(0);
+        Ok(contracts.context("no extraction")?.clone())
+    }
+
+    /// Makes a contract through the gateway; the status of the answer.
+    pub async fn create_contract(&self, reference: &str) -> Result<u16> {
+        let body = json!({"reference": reference, "title": "x", "seller": 1, "buyer": 1,
+                          "land_plot": 1, "price": "1.00"});
+        let call = Call::post("/api/contracts", &body).by(Some(3));
+        let answer = http_client::call(self.gateway()?, &call, SETTLE_LIMIT).await?;
+        Ok(answer.status.as_u16())
     }
 
     /// Waits until the extraction is in a phase, has an owner, and its streams

@@ -4,7 +4,7 @@
 
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use testbed::{
     deadline,
@@ -26,12 +26,12 @@ async fn what_the_monolith_refuses_after_the_switch_is_told_with_its_route() -> 
     stage.serve(None).await?;
     stage.banyan.start().await?;
     stage.settled("following", "monolith").await?;
-    ensure!(create(&stage, "before").await? == 201);
+    ensure!(stage.create_contract("before").await? == 201);
     stage.switch().await?;
     stage.settled("switched", "service").await?;
     ensure!(refusals(&stage).await?.as_array().is_none());
     for number in 0..3 {
-        let status = create(&stage, &format!("refused-{number}")).await?;
+        let status = stage.create_contract(&format!("refused-{number}")).await?;
         // What this monolith makes of the fence's error.
         ensure!(status == 503, "answered with {status}");
     }
@@ -82,27 +82,13 @@ async fn what_the_monolith_refuses_after_the_switch_is_told_with_its_route() -> 
     .await?;
     // Back at the monolith it may write, and what was refused is told no more.
     stage.rollback().await?;
-    ensure!(create(&stage, "after").await? == 201);
+    ensure!(stage.create_contract("after").await? == 201);
     deadline::until("it to be told no more", LIMIT, async || {
         Ok(refusals(&stage).await?.is_null().then_some(()))
     })
     .await
 }
 
-async fn create(stage: &Stage, reference: &str) -> Result<u16> {
-    let body = json!({"reference": reference, "title": "x", "seller": 1, "buyer": 1,
-                      "land_plot": 1, "price": "1.00"});
-    let call = Call::post("/api/contracts", &body).by(Some(3));
-    let answer = http_client::call(stage.gateway()?, &call, LIMIT).await?;
-    Ok(answer.status.as_u16())
-}
-
 async fn refusals(stage: &Stage) -> Result<Value> {
-    let status = stage
-        .banyan
-        .run("status", &["--json"])
-        .await?
-        .successful()?;
-    let status: Value = serde_json::from_str(&status.stdout)?;
-    Ok(status["extractions"][0]["refusals"].clone())
+    Ok(stage.status_as_json().await?["refusals"].clone())
 }

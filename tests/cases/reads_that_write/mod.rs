@@ -3,8 +3,7 @@
 //! route's name, and `as: writes` and a reload are the way out.
 
 use crate::stage::Stage;
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Result, ensure};
 use std::{fs, time::Duration};
 use testbed::{
     deadline,
@@ -35,13 +34,13 @@ async fn reads_that_write_go_back_to_the_owner_and_are_named() -> Result<()> {
     deadline::until("the reads to go back", LIMIT, async || {
         for _ in 0..4 {
             number += 1;
-            let status = create(&stage, &format!("read-{number}")).await?;
+            let status = stage.create_contract(&format!("read-{number}")).await?;
             ensure!(status == 201, "answered with {status}");
         }
-        Ok((status(&stage).await?["reads_percent"] == 0.0).then_some(()))
+        Ok((stage.status_as_json().await?["reads_percent"] == 0.0).then_some(()))
     })
     .await?;
-    let shown = status(&stage).await?;
+    let shown = stage.status_as_json().await?;
     let refused = &shown["refusals"][0];
     ensure!(refused["side"] == "service", "{shown}");
     let failed = &refused["failed"][0];
@@ -85,36 +84,15 @@ async fn reads_that_write_go_back_to_the_owner_and_are_named() -> Result<()> {
     fs::write(path, plan)?;
     stage.banyan.run("reload", &[]).await?.successful()?;
     shift(&stage).await?.successful()?;
-    ensure!(create(&stage, "written").await? == 201);
+    ensure!(stage.create_contract("written").await? == 201);
     // What was seen before does not count any more.
-    ensure!(status(&stage).await?["reads_percent"] == 100.0);
+    ensure!(stage.status_as_json().await?["reads_percent"] == 100.0);
     stage.switch().await?;
-    ensure!(create(&stage, "switched").await? == 201);
+    ensure!(stage.create_contract("switched").await? == 201);
     stage.ensure_equal().await
 }
 
 async fn shift(stage: &Stage) -> Result<testbed::process::Finished> {
     let arguments = ["contracts", "--reads", "100%"];
     stage.banyan.run("shift", &arguments).await
-}
-
-async fn create(stage: &Stage, reference: &str) -> Result<u16> {
-    let body = json!({"reference": reference, "title": "x", "seller": 1, "buyer": 1,
-                      "land_plot": 1, "price": "1.00"});
-    let call = Call::post("/api/contracts", &body).by(Some(3));
-    let answer = http_client::call(stage.gateway()?, &call, LIMIT).await?;
-    Ok(answer.status.as_u16())
-}
-
-async fn status(stage: &Stage) -> Result<Value> {
-    let status = stage
-        .banyan
-        .run("status", &["--json"])
-        .await?
-        .successful()?;
-    let status: Value = serde_json::from_str(&status.stdout)?;
-    Ok(status["extractions"]
-        .get(0)
-        .context("no extraction")?
-        .clone())
 }

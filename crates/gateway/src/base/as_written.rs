@@ -4,7 +4,7 @@
 //! are clients and servers that look at both, and a proxy that changes them is in their
 //! way. So they are kept beside the message and written again behind the gateway.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderName;
 
 /// How a head was written: an extension of requests and responses.
@@ -59,25 +59,29 @@ impl Names {
         }
     }
 
-    /// What is to be kept of the head of an answer they are in, if anything.
-    pub(crate) fn of_answer(self, head: &Bytes, reason: Option<Bytes>) -> Option<AsWritten> {
-        (self.are_special || reason.is_some()).then(|| AsWritten {
+    /// What is to be kept of the head that they are in, if anything.
+    pub(crate) fn of(
+        self,
+        head: &Bytes,
+        reason: Option<Bytes>,
+        target: Option<Escaped>,
+    ) -> Option<AsWritten> {
+        let is_kept = self.are_special || reason.is_some() || target.is_some();
+        is_kept.then(|| AsWritten {
             head: head.clone(),
             names: self.spans.into_boxed_slice(),
             reason,
-            target: None,
-        })
-    }
-
-    /// The same of a request.
-    pub(crate) fn of_request(self, head: &Bytes, target: Option<Escaped>) -> Option<AsWritten> {
-        (self.are_special || target.is_some()).then(|| AsWritten {
-            head: head.clone(),
-            names: self.spans.into_boxed_slice(),
-            reason: None,
             target,
         })
     }
+}
+
+/// Writes one field of a head.
+pub(crate) fn write_field(head: &mut BytesMut, name: &[u8], value: &[u8]) {
+    head.put_slice(name);
+    head.put_slice(b": ");
+    head.put_slice(value);
+    head.put_slice(b"\r\n");
 }
 
 impl AsWritten {
@@ -139,7 +143,7 @@ mod tests {
             all.add(at, name.as_bytes());
             at += name.len();
         }
-        all.of_request(&head, None)
+        all.of(&head, None, None)
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Client<'_> {
             }
         })?;
         drop(answering);
-        if self.has_reader() && !self.wire.borrow().coming().0.has_ended() {
+        if self.has_reader() {
             return Ok(Next::Reader);
         }
         Ok(if is_switch {
@@ -231,7 +231,7 @@ impl Client<'_> {
         })
     }
 
-    /// Whether somebody has the body of a request, of this one or of an earlier one.
+    /// Whether somebody still reads the body of the request.
     fn has_reader(&self) -> bool {
         Rc::strong_count(&self.wire) > 1
     }

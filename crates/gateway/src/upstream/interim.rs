@@ -2,7 +2,7 @@
 //! the upstream is at work. A `100` is none of them: the gateway itself asks for bodies.
 
 use crate::base::{
-    as_written::{AsWritten, Spelling},
+    as_written::{AsWritten, Spelling, write_field},
     hop_by_hop::remove_hop_by_hop,
 };
 use bytes::{BufMut, BytesMut};
@@ -42,10 +42,7 @@ impl Interim {
         queued.put_slice(b"\r\n");
         let mut spelling = Spelling::new(written);
         for (name, value) in &headers {
-            queued.put_slice(spelling.of(name));
-            queued.put_slice(b": ");
-            queued.put_slice(value.as_bytes());
-            queued.put_slice(b"\r\n");
+            write_field(&mut queued, spelling.of(name), value.as_bytes());
         }
         queued.put_slice(b"\r\n");
         if queued.len() > BYTES_MAX {

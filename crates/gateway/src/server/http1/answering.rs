@@ -1,7 +1,10 @@
 //! An answer on its way to a client.
 
-use super::head::{self, Framing, Terms};
-use crate::{request::client_body::ClientBody, transport::http1::connection::ClientWire};
+use super::head::{Framing, Terms};
+use crate::{
+    base::as_written::write_field, request::client_body::ClientBody,
+    transport::http1::connection::ClientWire,
+};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
@@ -182,7 +185,7 @@ impl Answering {
                 self.head.put_slice(b"0\r\n");
                 let trailers = trailers.filter(|_| self.takes_trailers);
                 for (name, value) in trailers.into_iter().flatten() {
-                    head::field(&mut self.head, name.as_str().as_bytes(), value.as_bytes());
+                    write_field(&mut self.head, name.as_str().as_bytes(), value.as_bytes());
                 }
                 self.head.put_slice(CRLF);
             }

@@ -1,6 +1,6 @@
 //! The head of an answer.
 
-use crate::base::as_written::{AsWritten, Spelling};
+use crate::base::as_written::{AsWritten, Spelling, write_field};
 use bytes::{BufMut, BytesMut};
 use http::{Response, StatusCode, Version, header};
 use http_body::Body;
@@ -84,7 +84,7 @@ pub(super) fn write<B: Body>(
         };
         has_date |= name == header::DATE;
         if goes {
-            field(&mut head, spelling.of(name), value.as_bytes());
+            write_field(&mut head, spelling.of(name), value.as_bytes());
         }
     }
     match framing {
@@ -119,14 +119,6 @@ fn says_length(status: StatusCode, framing: Framing) -> bool {
     framing == Framing::None && !status.is_informational() && status != StatusCode::NO_CONTENT
 }
 
-/// Writes one field.
-pub(super) fn field(head: &mut BytesMut, name: &[u8], value: &[u8]) {
-    head.put_slice(name);
-    head.put_slice(b": ");
-    head.put_slice(value);
-    head.put_slice(CRLF);
-}
-
 /// A thread's last date, as text, and its second.
 struct Date {
     second: u64,
@@ -146,6 +138,6 @@ fn date(head: &mut BytesMut) {
             date.second = second;
             date.text = httpdate::fmt_http_date(now);
         }
-        field(head, b"date", date.text.as_bytes());
+        write_field(head, b"date", date.text.as_bytes());
     });
 }

@@ -171,7 +171,7 @@ impl HeadReader {
         } else {
             Version::HTTP_10
         };
-        if let Some(written) = names.of_request(head, escaped) {
+        if let Some(written) = names.of(head, None, escaped) {
             parts.extensions.insert(written);
         }
         let body = match self.framing {

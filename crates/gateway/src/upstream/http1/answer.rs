@@ -88,7 +88,7 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     let mut response = Response::new(coming);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
-    if let Some(written) = names.of_answer(&head, reason) {
+    if let Some(written) = names.of(&head, reason, None) {
         response.extensions_mut().insert(written);
     }
     Ok(Some(Answer { response, persists }))

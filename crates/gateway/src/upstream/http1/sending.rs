@@ -2,7 +2,7 @@
 
 use super::error::ConnectionError;
 use crate::{
-    base::as_written::{AsWritten, Spelling},
+    base::as_written::{AsWritten, Spelling, write_field},
     body::{BodyFault, RequestBody},
     transport::socket::Wire,
 };
@@ -180,7 +180,7 @@ impl Sending {
             Framing::Chunked => {
                 self.head.put_slice(b"0\r\n");
                 for (name, value) in trailers.into_iter().flatten() {
-                    field(&mut self.head, name.as_str().as_bytes(), value.as_bytes());
+                    write_field(&mut self.head, name.as_str().as_bytes(), value.as_bytes());
                 }
                 self.head.put_slice(CRLF);
             }
@@ -216,11 +216,11 @@ fn head(
         if name == header::CONTENT_LENGTH {
             has_length = true;
         } else if name != header::TRANSFER_ENCODING && (has_trailers || name != header::TRAILER) {
-            field(&mut head, spelling.of(name), value.as_bytes());
+            write_field(&mut head, spelling.of(name), value.as_bytes());
         }
     }
     if !has_host {
-        field(&mut head, b"host", authority.as_bytes());
+        write_field(&mut head, b"host", authority.as_bytes());
     }
     if is_last {
         head.put_slice(b"connection: close\r\n");
@@ -250,11 +250,4 @@ fn may_be_ignored(method: &Method) -> bool {
 /// Whether a request without a body says so (RFC 9110, 8.6).
 fn means_a_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
-}
-
-fn field(head: &mut BytesMut, name: &[u8], value: &[u8]) {
-    head.put_slice(name);
-    head.put_slice(b": ");
-    head.put_slice(value);
-    head.put_slice(CRLF);
 }
