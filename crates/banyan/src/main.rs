@@ -22,7 +22,12 @@ mod exit;
 mod serve;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+/// Each request makes and drops some dozens of small things and two buffers.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();

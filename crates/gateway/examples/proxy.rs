@@ -7,6 +7,7 @@
 //! plan is reloaded.
 
 use gateway::{Gateway, Positions, Sample};
+use mimalloc::MiMalloc;
 use plan::{ExtractionName, Percent, Plan};
 use protocol::{
     Epoch, Lsn, Side,
@@ -23,6 +24,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
+
+/// That of `banyan`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// All is applied at once.
 struct Nowhere;

@@ -91,8 +91,7 @@ impl AsWritten {
         (known.escaped == target.as_bytes()).then_some(&*known.raw)
     }
 
-    fn name(&self, at: usize) -> Option<&[u8]> {
-        let Span { start, length } = *self.names.get(at)?;
+    fn bytes(&self, Span { start, length }: Span) -> Option<&[u8]> {
         let start = usize::try_from(start).ok()?;
         self.head.get(start..)?.get(..usize::try_from(length).ok()?)
     }
@@ -116,15 +115,25 @@ impl<'a> Spelling<'a> {
         let Some(written) = self.written else {
             return lower;
         };
-        let count = written.names.len();
-        let places = (self.next..count).chain(0..self.next.min(count));
-        for at in places {
-            if let Some(found) = written.name(at)
-                && found.eq_ignore_ascii_case(lower)
-            {
-                self.next = at + 1;
-                return found;
-            }
+        let is_it = |span: &Span| {
+            usize::try_from(span.length) == Ok(lower.len())
+                && written
+                    .bytes(*span)
+                    .is_some_and(|found| found.eq_ignore_ascii_case(lower))
+        };
+        let (before, after) = written
+            .names
+            .split_at_checked(self.next)
+            .unwrap_or((&written.names, &[]));
+        let at = match after.iter().position(is_it) {
+            Some(at) => Some(self.next + at),
+            None => before.iter().position(is_it),
+        };
+        if let Some(at) = at
+            && let Some(found) = written.bytes(written.names[at])
+        {
+            self.next = at + 1;
+            return found;
         }
         lower
     }

@@ -57,6 +57,7 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     let head = Bytes::copy_from_slice(&read[..length]);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len() + HEADERS_ADDED);
     let mut names = Names::with_capacity(parsed.headers.len());
+    let mut framing_headers = FramingHeaders::default();
     for field in &*parsed.headers {
         names.add(
             field.name.as_ptr().addr() - read.as_ptr().addr(),
@@ -67,6 +68,7 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
         let start = field.value.as_ptr().addr() - read.as_ptr().addr();
         let value = head.slice(start..start + field.value.len());
         let value = HeaderValue::from_maybe_shared(value);
+        framing_headers.note(&name, field.value);
         headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
     }
     let code = parsed.code.unwrap_or_default();
@@ -76,15 +78,15 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
         .reason
         .filter(|it| Some(*it) != code.canonical_reason());
     let reason = reason.map(|reason| Bytes::copy_from_slice(reason.as_bytes()));
-    read.advance(length);
-    let coming = framing(code, &headers, to_head)?;
+    let coming = framing(code, &framing_headers, to_head)?;
     // HTTP/1.0 has no chunks: after some, nobody knows what is next (RFC 9112, 6.1).
     let is_last = match coming {
         IncomingBody::Close => true,
         IncomingBody::Chunks(_) => !is_http11,
         IncomingBody::Ended | IncomingBody::Length(_) => false,
     };
-    let persists = !is_last && is_kept(&headers, is_http11);
+    let persists = !is_last && framing_headers.keeps(is_http11);
+    read.advance(length);
     let mut response = Response::new(coming);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
@@ -94,23 +96,89 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
     Ok(Some(Answer { response, persists }))
 }
 
+/// What a head says of its body's end and of its connection.
+#[derive(Debug, Default)]
+struct FramingHeaders<'a> {
+    lengths: Values<'a>,
+    codings: Values<'a>,
+    closes: bool,
+    keeps_alive: bool,
+}
+
+/// The values of a field that may stand once.
+#[derive(Debug, Default)]
+enum Values<'a> {
+    #[default]
+    None,
+    /// Once, or several times the same.
+    One(&'a [u8], usize),
+    Differing,
+}
+
+impl<'a> FramingHeaders<'a> {
+    fn note(&mut self, name: &HeaderName, value: &'a [u8]) {
+        if name == header::CONTENT_LENGTH {
+            self.lengths.add(value);
+        } else if name == header::TRANSFER_ENCODING {
+            self.codings.add(value);
+        } else if name == header::CONNECTION {
+            for option in value.split(|byte| *byte == b',') {
+                let option = option.trim_ascii();
+                self.closes |= option.eq_ignore_ascii_case(b"close");
+                self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+    }
+
+    /// Whether the connection stays for another request (RFC 9112, 9.3).
+    fn keeps(&self, is_http11: bool) -> bool {
+        !self.closes && (is_http11 || self.keeps_alive)
+    }
+
+    fn is_chunked(&self) -> Result<bool, ConnectionError> {
+        match self.codings {
+            Values::None => Ok(false),
+            Values::One(coding, 1) if coding.eq_ignore_ascii_case(b"chunked") => Ok(true),
+            _ => Err(ConnectionError::Framing(
+                "Transfer-Encoding is not one chunked",
+            )),
+        }
+    }
+
+    /// The length that an answer says; several times, if always the same.
+    fn length(&self) -> Result<Option<u64>, ConnectionError> {
+        let digits = match self.lengths {
+            Values::None => return Ok(None),
+            Values::One(digits, _) if digits.iter().all(u8::is_ascii_digit) => digits,
+            _ => &[],
+        };
+        let text = std::str::from_utf8(digits).ok();
+        let length = text.and_then(|text| text.parse::<u64>().ok());
+        let wrong = ConnectionError::Framing("Content-Length is not one number");
+        match length.filter(|length| i64::try_from(*length).is_ok()) {
+            Some(length) => Ok(Some(length)),
+            None => Err(wrong),
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn add(&mut self, value: &'a [u8]) {
+        *self = match *self {
+            Self::None => Self::One(value, 1),
+            Self::One(first, times) if first == value => Self::One(first, times + 1),
+            _ => Self::Differing,
+        };
+    }
+}
+
 /// How a body ends (RFC 9112, 6.3), where that has one reading only.
 fn framing(
     code: StatusCode,
-    headers: &HeaderMap,
+    framing_headers: &FramingHeaders<'_>,
     to_head: bool,
 ) -> Result<IncomingBody, ConnectionError> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let is_chunked = match (codings.next(), codings.next()) {
-        (None, _) => false,
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
-        _ => {
-            return Err(ConnectionError::Framing(
-                "Transfer-Encoding is not one chunked",
-            ));
-        }
-    };
-    let length = length(headers)?;
+    let (is_chunked, length) = (framing_headers.is_chunked()?, framing_headers.length()?);
     if is_chunked && length.is_some() {
         return Err(ConnectionError::Framing(
             "it has Content-Length and Transfer-Encoding",
@@ -126,39 +194,6 @@ fn framing(
         None if is_chunked => IncomingBody::chunks(),
         None => IncomingBody::Close,
     })
-}
-
-/// The length that an answer says; several times, if always the same.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, ConnectionError> {
-    let mut all = headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = all.next() else {
-        return Ok(None);
-    };
-    let wrong = ConnectionError::Framing("Content-Length is not one number");
-    let digits = first.as_bytes();
-    let text = std::str::from_utf8(digits).ok();
-    match text.and_then(|text| text.parse::<u64>().ok()) {
-        Some(length)
-            if digits.iter().all(u8::is_ascii_digit)
-                && i64::try_from(length).is_ok()
-                && all.all(|other| other == first) =>
-        {
-            Ok(Some(length))
-        }
-        _ => Err(wrong),
-    }
-}
-
-/// Whether the connection stays for another request (RFC 9112, 9.3).
-fn is_kept(headers: &HeaderMap, is_http11: bool) -> bool {
-    let says = |wanted: &[u8]| {
-        headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
-    !says(b"close") && (is_http11 || says(b"keep-alive"))
 }
 
 #[cfg(test)]
