@@ -13,7 +13,9 @@ pub use data::{
     TableWrites, WriterPattern,
 };
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
-pub use rollout::Force;
+pub use rollout::{
+    Automatic, Force, Gates, LagLimit, Limit, Quantile, Schedule, Step, StepDoes, WeekWindow,
+};
 pub use shadow::{Ignored, Shadow};
 pub use switch::Switch;
 
@@ -86,6 +88,8 @@ pub struct Extraction {
     pub policies: Policies,
     /// Whether copies of its requests are compared.
     pub shadow: Option<Shadow>,
+    /// What it goes through by itself.
+    pub schedule: Option<Schedule>,
 }
 
 pub(crate) fn resolve(
@@ -140,6 +144,7 @@ pub(crate) fn resolve(
         force: rollout.force,
         flag: rollout.flag,
         stale_reads: rollout.stale_reads,
+        schedule: rollout.schedule,
         policies,
     })
 }

@@ -46,9 +46,10 @@ pub use base::{
     ServiceName, SslMode, TableName, UpstreamUrl, duration,
 };
 pub use extraction::{
-    CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn, ForeignKeyRule,
-    Ignored, ReadYourWrites, Replicate, Shadow, Switch, TableMapping, TableWrites, TokenTransport,
-    WriterPattern,
+    Automatic, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn,
+    ForeignKeyRule, Gates, Ignored, LagLimit, Limit as GateLimit, Quantile, ReadYourWrites,
+    Replicate, Schedule, Shadow, Step, StepDoes, Switch, TableMapping, TableWrites, TokenTransport,
+    WeekWindow, WriterPattern,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

@@ -3,6 +3,7 @@
 mod checks;
 mod exposure;
 mod reload;
+mod schedules;
 
 pub use exposure::Exposure;
 
@@ -117,6 +118,7 @@ fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError
     };
     let gateway = gateway::resolve(file.gateway, &mut services, timeouts, is_used, context)?;
     checks::check(&gateway, &extractions)?;
+    schedules::check(&extractions)?;
     let control = match file.control {
         Some(control) => parse(&control.listen, environment, socket_address)?,
         None => socket_address(DEFAULT_CONTROL).map_err(PlanError::whole)?,

@@ -6,7 +6,7 @@
 //! (`tests/simulation`) drive it through crashes and lost replies.
 //!
 //! ```text
-//!  reconcile                           the journal held against the rows
+//!  reconcile           rollout         the journal held against the rows; the plan's steps
 //!      │
 //!  lifecycle           shared_data     an extraction from its plan to its end
 //!      │                    │
@@ -26,6 +26,7 @@
 //! - [`lifecycle`]: an extraction from its plan to its end.
 //! - [`shared_data`]: the same of one whose data both sides share.
 //! - [`reconcile`]: the rows held against the journal at every start.
+//! - [`rollout`]: the steps that an extraction goes through by itself.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
 //! - [`finding`]: what `check` says of an extraction that is still planned.
@@ -36,6 +37,7 @@ mod ids;
 pub mod lifecycle;
 pub mod owner;
 pub mod reconcile;
+pub mod rollout;
 pub mod routing;
 pub mod shared_data;
 pub mod stream;

@@ -49,7 +49,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "protocol",
         &[
-            &["reconcile"],
+            &["reconcile", "rollout"],
             &["lifecycle", "shared_data"],
             &["handover"],
             &["owner", "stream", "finding", "routing"],

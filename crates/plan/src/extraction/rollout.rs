@@ -1,7 +1,13 @@
 //! How traffic is shifted: `rollout:`.
 
+mod gates;
+mod steps;
+
+pub use gates::{Gates, LagLimit, Limit, Quantile, WeekWindow};
+pub use steps::{Automatic, Schedule, Step, StepDoes};
+
 use crate::{
-    base::{Environment, Located, PlanError, Secret, Text, header_name, parse},
+    base::{Environment, Located, PlanError, ScalarOrMap, Secret, Text, header_name, parse},
     extraction::{
         cohort_key::{self, CohortKey, KeyFile},
         read_your_writes::{self, ReadYourWrites, ReadYourWritesFile},
@@ -9,8 +15,10 @@ use crate::{
     flags,
     route::Route,
 };
+use gates::GatesFile;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use steps::{AutomaticFile, ScheduleFile, StepFile};
 
 /// How traffic is shifted.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,6 +42,19 @@ pub struct RolloutFile {
     /// (default false: they go back to the owner until it is).
     #[serde(default)]
     pub(crate) stale_reads: bool,
+    /// What it goes through by itself, in order, once it was started. None: each
+    /// step is a person's.
+    #[serde(default)]
+    pub(crate) steps: Vec<Located<ScalarOrMap<StepFile>>>,
+    /// What must hold for that to go on.
+    #[serde(default)]
+    pub(crate) gates: Option<GatesFile>,
+    /// What of it happens without a person.
+    #[serde(default)]
+    pub(crate) automatic: AutomaticFile,
+    /// The extractions that must have switched before this one begins.
+    #[serde(default)]
+    pub(crate) after: Vec<Text>,
 }
 
 /// How traffic is shifted.
@@ -43,6 +64,7 @@ pub(crate) struct Rollout {
     pub(crate) read_your_writes: Option<Located<ReadYourWrites>>,
     pub(crate) flag: Option<String>,
     pub(crate) stale_reads: bool,
+    pub(crate) schedule: Option<Schedule>,
 }
 
 /// How testers choose a side for their reads, and for their writes where both
@@ -80,6 +102,7 @@ pub(crate) fn resolve(
             read_your_writes: None,
             flag: None,
             stale_reads: false,
+            schedule: None,
         });
     };
     let force = file
@@ -101,7 +124,14 @@ pub(crate) fn resolve(
         .transpose()?;
     let flag = file.flag;
     let flag = flag.map(|text| parse(&text, environment, flags::name));
+    let schedule = ScheduleFile {
+        steps: file.steps,
+        gates: file.gates,
+        automatic: file.automatic,
+        after: file.after,
+    };
     Ok(Rollout {
+        schedule: steps::resolve(schedule, environment)?,
         key,
         force,
         read_your_writes,

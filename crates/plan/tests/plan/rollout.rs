@@ -149,3 +149,91 @@ fn wrong_flags_are_refused() {
         assert!(!error.contains("hush"), "{error}");
     }
 }
+
+const STEPS: &str = "steps: [{ reads: 5%, for: 24h }, { reads: 100%, approval: \"the lead\", gates: \
+    { p95: { max: 1s } } }, switch, { watch: 14d }, retire]";
+
+#[test]
+fn steps_are_read_with_their_gates() {
+    let gates = "gates: { error-rate: { max: 0.1%, versus-monolith: +50% }, p95: { max: 200ms }, \
+                 p50: { max: 20ms, dry-run: true }, lag: { max: 5s, bytes: 1MiB }, \
+                 verify: { max-age: 12h }, requests: 1000 }";
+    let text = format!("{{ key: address, after: [two], {gates}, {STEPS} }}");
+    let plan = plan(&text).unwrap();
+    let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
+    let schedule = one.schedule.as_ref().unwrap();
+    let words: Vec<_> = schedule.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        words,
+        [
+            "reads 5% for 1d",
+            "reads 100%",
+            "switch",
+            "watch for 14d",
+            "retire"
+        ]
+    );
+    let [first, second, ..] = &schedule.steps[..] else {
+        panic!("{schedule:?}");
+    };
+    let latency = |step: &plan::Step| {
+        let gates = step.gates.latency.iter();
+        gates
+            .map(|(of, limit)| (of.as_str(), limit.max.unwrap().as_millis(), limit.dry_run))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(latency(first), [("p50", 20, true), ("p95", 200, false)]);
+    assert_eq!(latency(second), [("p50", 20, true), ("p95", 1_000, false)]);
+    assert_eq!(second.approval.as_deref(), Some("the lead"));
+    let errors = first.gates.error_rate.unwrap();
+    assert_eq!(errors.max.unwrap().basis_points(), 10);
+    assert_eq!(errors.versus_monolith, Some(5_000));
+    assert!(schedule.automatic.promote && schedule.automatic.withdraw);
+    assert!(!schedule.automatic.rollback);
+}
+
+#[test]
+fn steps_that_cannot_be_gone_through_are_refused() {
+    let error = |steps: &str| {
+        let text = format!("{{ key: address, {steps} }}");
+        plan(&text).unwrap_err().to_string()
+    };
+    for (steps, why) in [
+        ("steps: [swich]", "`swich` is no step"),
+        ("steps: [{ for: 24h }]", "it is no step"),
+        ("steps: [{ watch: 1d, for: 1d }]", "it is no step"),
+        ("steps: [{ reads: 50% }, { reads: 5% }]", "a share falls"),
+        ("steps: [switch, { reads: 5% }]", "after `switch`"),
+        ("steps: [switch, switch]", "it has switched already"),
+        ("steps: [{ watch: 1d }]", "does not have all writes"),
+        (
+            "steps: [switch, retire, { watch: 1d }]",
+            "nothing comes after",
+        ),
+        ("steps: [{ reads: 5%, writes: 5% }]", "splits the writes"),
+        ("steps: [switch], gates: { p95: {} }", "has no limit"),
+        (
+            "steps: [switch], gates: { p95: { max: 0ms } }",
+            "is no time",
+        ),
+        ("steps: [switch], gates: { p75: { max: 1s } }", "`p75`"),
+        (
+            "steps: [switch], gates: { error-rate: { max: NaN } }",
+            "is no share",
+        ),
+        ("steps: [switch], after: [three]", "no extraction"),
+        ("steps: [switch], after: [one]", "waits for itself"),
+    ] {
+        let said = error(steps);
+        assert!(said.contains(why), "{steps}: {said}");
+    }
+    let (one, other) = (
+        "steps: [switch], after: [two]",
+        "steps: [switch], after: [one]",
+    );
+    let said = two(
+        &format!("{{ key: address, {one} }}"),
+        &format!("{{ key: address, {other} }}"),
+    );
+    assert!(said.unwrap_err().to_string().contains("waits for itself"));
+}

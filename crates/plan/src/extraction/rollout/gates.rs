@@ -1,0 +1,352 @@
+//! What must hold for a rollout to go on: `rollout.gates`.
+
+use crate::base::{ByteSize, Environment, Located, Percent, PlanError, Text, parse, size, time};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What must hold. A gate of the first kind undoes a step that it finds harmful; the
+/// others only have the next step wait.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GatesFile {
+    /// The service's answers with 5xx, of all its answers.
+    #[serde(default)]
+    pub(crate) error_rate: Option<LimitFile>,
+    /// The time that half of its answers take at most.
+    #[serde(default)]
+    pub(crate) p50: Option<LimitFile>,
+    /// The time that 95 of 100 take at most.
+    #[serde(default)]
+    pub(crate) p95: Option<LimitFile>,
+    /// The time that 99 of 100 take at most.
+    #[serde(default)]
+    pub(crate) p99: Option<LimitFile>,
+    /// How far the other side is behind, before the next step.
+    #[serde(default)]
+    pub(crate) lag: Option<LagFile>,
+    /// How old the last proof that both sides agree may be, before the next step.
+    #[serde(default)]
+    pub(crate) verify: Option<VerifyFile>,
+    /// How many requests the service must have answered in a step, before the next.
+    #[serde(default)]
+    pub(crate) requests: Option<Located<u32>>,
+    /// When a step may begin.
+    #[serde(default)]
+    pub(crate) window: Option<WindowFile>,
+}
+
+/// The most that a figure may be: as such, and by the monolith's in the same time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitFile {
+    /// At most this: a share such as `0.1%`, or a time such as `200ms`.
+    #[serde(default)]
+    pub(crate) max: Option<Text>,
+    /// At most so much more than the monolith has for the same routes in the same
+    /// time, as `+10%`.
+    #[serde(default)]
+    pub(crate) versus_monolith: Option<Text>,
+    /// Report only, decide nothing (default false).
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// How far the other side may be behind.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LagFile {
+    /// The age of the oldest change that is not applied.
+    #[serde(default)]
+    pub(crate) max: Option<Text>,
+    /// The bytes of log that are not applied.
+    #[serde(default)]
+    pub(crate) bytes: Option<Text>,
+}
+
+/// How old the last verify may be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VerifyFile {
+    /// Older than this is made anew.
+    pub(crate) max_age: Text,
+}
+
+/// A part of the week, in UTC.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowFile {
+    /// `mon` to `sun` (default all).
+    #[serde(default)]
+    pub(crate) days: Vec<Text>,
+    /// From this time of the day on, as `08:00`.
+    pub(crate) from: Text,
+    /// Until this one.
+    pub(crate) until: Text,
+}
+
+/// What must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Of answers with 5xx.
+    pub error_rate: Option<Limit<Percent>>,
+    /// Of times, by the share of answers that are as quick: `p50`, `p95`, `p99`.
+    pub latency: Vec<(Quantile, Limit<Duration>)>,
+    /// How far the other side may be behind.
+    pub lag: Option<LagLimit>,
+    /// How old the last verify may be.
+    pub verify: Option<Duration>,
+    /// How many answers of the service a step takes.
+    pub requests: Option<u32>,
+    /// When a step may begin.
+    pub window: Option<WeekWindow>,
+}
+
+/// Which share of the answers is as quick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quantile {
+    /// Half.
+    P50,
+    /// 95 of 100.
+    P95,
+    /// 99 of 100.
+    P99,
+}
+
+/// The most that a figure may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit<T> {
+    /// As such.
+    pub max: Option<T>,
+    /// More than the monolith's, in hundredths of a percent of that.
+    pub versus_monolith: Option<u32>,
+    /// Whether it decides nothing.
+    pub dry_run: bool,
+}
+
+/// How far the other side may be behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LagLimit {
+    /// The age of the oldest change that is not applied.
+    pub age: Option<Duration>,
+    /// Bytes of log.
+    pub bytes: Option<ByteSize>,
+}
+
+/// A part of each week, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeekWindow {
+    /// A bit for each day, Monday's the lowest.
+    days: u8,
+    /// In minutes from midnight; `until` is later.
+    from: u32,
+    until: u32,
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const DAY_MINUTES: u32 = 24 * 60;
+
+impl Quantile {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::P50, Self::P95, Self::P99];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
+
+    /// The share of the answers that are as quick.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::P50 => 0.5,
+            Self::P95 => 0.95,
+            Self::P99 => 0.99,
+        }
+    }
+}
+
+impl WeekWindow {
+    /// Whether a moment, in milliseconds since 1970, is in it.
+    pub fn has(self, at_ms: i64) -> bool {
+        let minutes = at_ms.div_euclid(60_000);
+        let minute = minutes.rem_euclid(i64::from(DAY_MINUTES));
+        // 1970 began on a Thursday.
+        let day = (minutes.div_euclid(i64::from(DAY_MINUTES)) + 3).rem_euclid(7);
+        self.days & (1 << day) != 0
+            && (i64::from(self.from)..i64::from(self.until)).contains(&minute)
+    }
+}
+
+/// Those of the file, and of `common` what the file does not name.
+pub(super) fn resolve(
+    file: Option<GatesFile>,
+    common: &Gates,
+    environment: Environment<'_>,
+) -> Result<Gates, PlanError> {
+    let Some(file) = file else {
+        return Ok(common.clone());
+    };
+    let mut gates = common.clone();
+    if let Some(file) = file.error_rate {
+        gates.error_rate = Some(limit(&file, |text| {
+            parse(text, environment, Percent::parse)
+        })?);
+    }
+    let quantiles = [
+        (Quantile::P50, file.p50),
+        (Quantile::P95, file.p95),
+        (Quantile::P99, file.p99),
+    ];
+    for (quantile, file) in quantiles {
+        if let Some(file) = file {
+            gates.latency.retain(|(other, _)| *other != quantile);
+            gates.latency.push((quantile, limit(&file, time)?));
+        }
+    }
+    gates.latency.sort_by_key(|(quantile, _)| *quantile);
+    if let Some(file) = file.lag {
+        gates.lag = Some(LagLimit {
+            age: file.max.as_ref().map(time).transpose()?,
+            bytes: file.bytes.as_ref().map(size).transpose()?,
+        });
+    }
+    if let Some(file) = file.verify {
+        gates.verify = Some(time(&file.max_age)?);
+    }
+    if let Some(file) = file.window {
+        gates.window = Some(window(&file)?);
+    }
+    gates.requests = file.requests.map(|count| count.value).or(gates.requests);
+    Ok(gates)
+}
+
+fn limit<T>(
+    file: &LimitFile,
+    read: impl Fn(&Text) -> Result<T, PlanError>,
+) -> Result<Limit<T>, PlanError> {
+    let increase = |text: &Text| increase(&text.value).map_err(|why| PlanError::at(text.at, why));
+    let limit = Limit {
+        max: file.max.as_ref().map(read).transpose()?,
+        versus_monolith: file.versus_monolith.as_ref().map(increase).transpose()?,
+        dry_run: file.dry_run,
+    };
+    if limit.max.is_none() && limit.versus_monolith.is_none() {
+        return Err(
+            PlanError::whole("a gate of a rollout has no limit".to_owned())
+                .remedy("Give it `max`, `versus-monolith`, or both"),
+        );
+    }
+    Ok(limit)
+}
+
+/// Reads `+10%`, in hundredths of a percent.
+fn increase(text: &str) -> Result<u32, String> {
+    let wrong = || format!("`{text}` is no increase: write +10%, +0.5% or +200%");
+    let number = text
+        .strip_prefix('+')
+        .and_then(|rest| rest.strip_suffix('%'));
+    let (whole, decimals) = number
+        .map(|number| number.split_once('.').unwrap_or((number, "")))
+        .ok_or_else(wrong)?;
+    let are_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty()
+        || whole.len() > 5
+        || decimals.len() > 2
+        || !are_digits(whole)
+        || !are_digits(decimals)
+    {
+        return Err(wrong());
+    }
+    format!("{whole}{decimals:0<2}")
+        .parse()
+        .map_err(|_| wrong())
+}
+
+fn window(file: &WindowFile) -> Result<WeekWindow, PlanError> {
+    let minute = |text: &Text| minute(&text.value).map_err(|why| PlanError::at(text.at, why));
+    let (from, until) = (minute(&file.from)?, minute(&file.until)?);
+    if until <= from {
+        return Err(
+            PlanError::at(file.until.at, "the window ends before it begins")
+                .remedy("Write times of one day in UTC, such as from: \"08:00\", until: \"18:00\""),
+        );
+    }
+    let mut days = 0;
+    for text in &file.days {
+        let day = DAYS.iter().position(|day| *day == text.value);
+        let Some(day) = day else {
+            let why = format!("`{}` is no day: write {}", text.value, DAYS.join(", "));
+            return Err(PlanError::at(text.at, why));
+        };
+        days |= 1 << day;
+    }
+    Ok(WeekWindow {
+        days: if file.days.is_empty() { 127 } else { days },
+        from,
+        until,
+    })
+}
+
+/// Reads `08:00`, in minutes from midnight; `24:00` is a day's end.
+fn minute(text: &str) -> Result<u32, String> {
+    let wrong = || format!("`{text}` is no time of the day: write 08:00, quoted");
+    let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
+    let number = |part: &str| match part.as_bytes() {
+        [b'0'..=b'9', b'0'..=b'9'] => part.parse::<u32>().map_err(|_| wrong()),
+        _ => Err(wrong()),
+    };
+    let (hour, minute) = (number(hour)?, number(minute)?);
+    let all = hour * 60 + minute;
+    if minute > 59 || all > DAY_MINUTES {
+        return Err(wrong());
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn increases_are_read() {
+        for (text, points) in [
+            ("+10%", 1_000),
+            ("+0.5%", 50),
+            ("+200%", 20_000),
+            ("+0%", 0),
+        ] {
+            assert_eq!(increase(text), Ok(points));
+        }
+        for text in ["10%", "+10", "+%", "+-1%", "+1.234%", "+1e3%", "+NaN%", ""] {
+            assert!(increase(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_part_of_a_week() {
+        let weekdays = WeekWindow {
+            days: 0b001_1111,
+            from: 8 * 60,
+            until: 18 * 60,
+        };
+        let hour = 3_600_000;
+        // 2026-11-30 is a Monday.
+        let monday = 1_795_996_800_000;
+        for (at, is_in) in [
+            (monday + 8 * hour, true),
+            (monday + 8 * hour - 1, false),
+            (monday + 18 * hour - 1, true),
+            (monday + 18 * hour, false),
+            (monday + 4 * 24 * hour + 9 * hour, true),
+            (monday + 5 * 24 * hour + 9 * hour, false),
+            (monday - 24 * hour + 9 * hour, false),
+        ] {
+            assert_eq!(weekdays.has(at), is_in, "{at}");
+        }
+        assert!(minute("24:00").is_ok() && minute("24:01").is_err() && minute("8:00").is_err());
+    }
+}

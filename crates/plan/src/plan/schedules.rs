@@ -1,0 +1,72 @@
+//! That the schedules of all extractions fit what is moved, and each other.
+
+use crate::{
+    base::{ExtractionName, PlanError},
+    extraction::{Data, Extraction, StepDoes},
+};
+use std::collections::BTreeMap;
+
+/// Refuses schedules that could never be gone through.
+pub(super) fn check(extractions: &BTreeMap<ExtractionName, Extraction>) -> Result<(), PlanError> {
+    for extraction in extractions.values() {
+        refuse_split_writes(extraction)?;
+        let Some(schedule) = &extraction.schedule else {
+            continue;
+        };
+        for before in &schedule.after {
+            if !extractions.contains_key(before) {
+                let message = format!(
+                    "`{}` waits for `{before}`, which is no extraction",
+                    extraction.name
+                );
+                return Err(PlanError::whole(message)
+                    .remedy("Correct the name under `rollout.after`, or take it away"));
+            }
+        }
+        refuse_circle(extraction, extractions)?;
+    }
+    Ok(())
+}
+
+/// Writes have one owner where the data move.
+fn refuse_split_writes(extraction: &Extraction) -> Result<(), PlanError> {
+    let Data::Replicate(_) = extraction.data else {
+        return Ok(());
+    };
+    let mut steps = extraction.schedule.iter().flat_map(|one| &one.steps);
+    if steps.any(|step| matches!(step.does, StepDoes::Shares { .. })) {
+        let message = format!(
+            "a step of `{}` splits the writes, and its data move: they have one owner",
+            extraction.name
+        );
+        return Err(PlanError::whole(message)
+            .remedy("Leave `writes` out: `switch` hands over all of them at once"));
+    }
+    Ok(())
+}
+
+/// Extractions that wait for each other would wait for ever.
+fn refuse_circle(
+    extraction: &Extraction,
+    extractions: &BTreeMap<ExtractionName, Extraction>,
+) -> Result<(), PlanError> {
+    let waits_for = |name: &ExtractionName| {
+        let schedule = extractions.get(name).and_then(|one| one.schedule.as_ref());
+        schedule.map(|one| one.after.clone()).unwrap_or_default()
+    };
+    let mut due = waits_for(&extraction.name);
+    let mut seen = Vec::new();
+    while let Some(next) = due.pop() {
+        if next == extraction.name {
+            let message = format!("`{next}` waits for itself, by way of `rollout.after`");
+            return Err(
+                PlanError::whole(message).remedy("Take one of the names in that circle away")
+            );
+        }
+        if !seen.contains(&next) {
+            due.extend(waits_for(&next));
+            seen.push(next);
+        }
+    }
+    Ok(())
+}

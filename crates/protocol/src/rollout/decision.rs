@@ -1,0 +1,351 @@
+//! What is due in a rollout.
+
+use super::{
+    event::Event,
+    facts::{Facts, Gate, GateKind, Standing, Verdict},
+    moment::UnixMillis,
+    state::{Position, Rollout},
+    stop::{StopReason, Undo},
+    waiting::{Waiting, WaitsFor},
+};
+use crate::Side;
+use plan::{Percent, Schedule, Step, StepDoes};
+
+/// The one thing that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Nothing, and nothing is waited for.
+    Rest,
+    /// Nothing yet.
+    Wait(Waiting),
+    /// To ask for something. It may be refused, and is due again then.
+    Do(Action),
+    /// To write something down.
+    Note(Vec<Event>),
+}
+
+/// What is asked of an extraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// These shares.
+    Shift {
+        /// Of the reads.
+        reads: Percent,
+        /// Of the writes, where both sides share the data.
+        writes: Option<Percent>,
+    },
+    /// A proof that both sides agree.
+    Verify,
+    /// To hand over to the service.
+    Switch,
+    /// To hand back.
+    RollBack,
+    /// To send all reads back.
+    Withdraw,
+}
+
+/// What is due. `plan`: a digest of the plan's text.
+pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<'_>) -> Decision {
+    if matches!(facts.standing, Standing::Absent | Standing::Ending) {
+        return match rollout {
+            Rollout::Idle => wait(WaitsFor::Start),
+            Rollout::Done => Decision::Rest,
+            Rollout::Running(_) | Rollout::Stopped { .. } => Decision::Note(vec![Event::Forgotten]),
+        };
+    }
+    match rollout {
+        Rollout::Done => Decision::Rest,
+        _ if facts.frozen.is_some() => {
+            let why = facts.frozen.unwrap_or_default().to_owned();
+            wait(WaitsFor::Thaw { why })
+        }
+        Rollout::Idle => begin(schedule, plan, facts),
+        Rollout::Stopped {
+            undo: Some(undo), ..
+        } => take_back(*undo, facts),
+        Rollout::Stopped { why, .. } => match harm(schedule, facts) {
+            // What may not be taken back by itself waits for a person, as it does.
+            Some((why, undo @ Some(_))) => stop_for_harm(why, undo, facts),
+            _ => wait(WaitsFor::Resume {
+                why: why.to_string(),
+            }),
+        },
+        Rollout::Running(position) => match schedule.steps.get(position.step) {
+            None => Decision::Note(vec![Event::Ended]),
+            Some(_) if facts.standing == Standing::HandingOver => {
+                wait(WaitsFor::Work("the hand-over"))
+            }
+            Some(step) => match position.entered {
+                None => enter(schedule, step, position, facts),
+                Some(since) => {
+                    let until = since.after(step.lasts);
+                    stay(schedule, step, position.step, until, facts)
+                }
+            },
+        },
+    }
+}
+
+/// The event that a plan with other steps leads to: those behind must be as they were.
+pub fn plan_change(rollout: &Rollout, was: &[String], is: &[String]) -> Option<Event> {
+    let Rollout::Running(position) = rollout else {
+        return None;
+    };
+    let differs = |at: &usize| was.get(*at) != is.get(*at);
+    let first = (0..=position.step).find(differs)?;
+    let word = |steps: &[String]| {
+        steps
+            .get(first)
+            .map_or("nothing", String::as_str)
+            .to_owned()
+    };
+    Some(Event::Stopped {
+        why: StopReason::PlanChanged {
+            was: word(was),
+            is: word(is),
+        },
+        undo: None,
+    })
+}
+
+fn wait(what: WaitsFor) -> Decision {
+    Decision::Wait(Waiting {
+        for_what: vec![what],
+        until: None,
+    })
+}
+
+fn begin(schedule: &Schedule, plan: &str, facts: &Facts<'_>) -> Decision {
+    match facts.standing {
+        Standing::Owned {
+            by: Side::Monolith,
+            reads: Percent::ZERO,
+            writes: None | Some(Percent::ZERO),
+        } => {}
+        Standing::Owned { .. } => {
+            let why = "it was shifted before the plan had steps. `--step N` says from which one \
+                       the plan goes on"
+                .to_owned();
+            return wait(WaitsFor::Resume { why });
+        }
+        _ => return wait(WaitsFor::Work("the first copy")),
+    }
+    if !facts.awaited.is_empty() {
+        let names = facts.awaited.iter().map(ToString::to_string);
+        return wait(WaitsFor::Others(names.collect()));
+    }
+    Decision::Note(vec![Event::Began {
+        steps: schedule.steps.iter().map(ToString::to_string).collect(),
+        plan: plan.to_owned(),
+    }])
+}
+
+/// How a step compares with what is so.
+enum Fit {
+    /// What it wants is so.
+    There,
+    /// It is still to be done.
+    Ahead,
+    /// Somebody has gone further, or back over the switch.
+    Elsewhere(String),
+}
+
+fn fit(step: &Step, standing: Standing) -> Fit {
+    let Standing::Owned { by, reads, writes } = standing else {
+        return Fit::Ahead;
+    };
+    let has_switched = standing.has_switched();
+    match step.does {
+        StepDoes::Switch if has_switched => Fit::There,
+        StepDoes::Switch => Fit::Ahead,
+        StepDoes::Watch | StepDoes::Retire if has_switched => Fit::There,
+        StepDoes::Watch | StepDoes::Retire => {
+            Fit::Elsewhere("the service does not own the data any more".to_owned())
+        }
+        StepDoes::Reads(_) if writes.is_none() && by == Side::Service => {
+            Fit::Elsewhere("the service owns the data already".to_owned())
+        }
+        StepDoes::Reads(wanted) => compared((wanted, None), (reads, None)),
+        StepDoes::Shares {
+            reads: wanted,
+            writes: wanted_writes,
+        } => compared((wanted, Some(wanted_writes)), (reads, writes)),
+    }
+}
+
+type Shares = (Percent, Option<Percent>);
+
+fn compared(wanted: Shares, is: Shares) -> Fit {
+    if wanted == is {
+        Fit::There
+    } else if is.0 <= wanted.0 && is.1 <= wanted.1 {
+        Fit::Ahead
+    } else {
+        let writes = is.1.map(|share| format!(", writes at {share}"));
+        Fit::Elsewhere(format!(
+            "reads are at {}{}, which is more than the step wants",
+            is.0,
+            writes.unwrap_or_default()
+        ))
+    }
+}
+
+fn stopped(why: StopReason, undo: Option<Undo>) -> Event {
+    Event::Stopped { why, undo }
+}
+
+fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_>) -> Decision {
+    match fit(step, facts.standing) {
+        Fit::There => {
+            return Decision::Note(vec![Event::Entered {
+                step: position.step,
+                at: facts.now,
+            }]);
+        }
+        Fit::Elsewhere(what) => {
+            return Decision::Note(vec![stopped(StopReason::Changed { what }, None)]);
+        }
+        Fit::Ahead => {}
+    }
+    if !position.is_approved {
+        if let Some(of) = &step.approval {
+            return wait(WaitsFor::Approval { of: of.clone() });
+        }
+        if !schedule.automatic.promote {
+            return wait(WaitsFor::Promotion);
+        }
+    }
+    let missing = missing(facts.gates, |kind| kind == GateKind::Begin);
+    if !missing.is_empty() {
+        return Decision::Wait(Waiting {
+            for_what: missing,
+            until: None,
+        });
+    }
+    let moves = match facts.standing {
+        Standing::Owned { writes, .. } => writes.is_none(),
+        _ => return wait(WaitsFor::Work("the first copy")),
+    };
+    if moves && !facts.is_verified {
+        return Decision::Do(Action::Verify);
+    }
+    Decision::Do(match step.does {
+        StepDoes::Reads(reads) => Action::Shift {
+            reads,
+            writes: None,
+        },
+        StepDoes::Shares { reads, writes } => Action::Shift {
+            reads,
+            writes: Some(writes),
+        },
+        StepDoes::Switch | StepDoes::Watch | StepDoes::Retire => Action::Switch,
+    })
+}
+
+fn stay(
+    schedule: &Schedule,
+    step: &Step,
+    place: usize,
+    until: UnixMillis,
+    facts: &Facts<'_>,
+) -> Decision {
+    if let Fit::Ahead | Fit::Elsewhere(_) = fit(step, facts.standing) {
+        let what = "what the step wants was changed by hand".to_owned();
+        return Decision::Note(vec![stopped(StopReason::Changed { what }, None)]);
+    }
+    if let Some((why, undo)) = harm(schedule, facts) {
+        return stop_for_harm(why, undo, facts);
+    }
+    if step.does == StepDoes::Switch {
+        // What comes after it watches.
+        return passed(place, facts);
+    }
+    let missing = missing(facts.gates, |kind| kind != GateKind::Begin);
+    if facts.now < until {
+        let mut for_what = vec![WaitsFor::Time];
+        for_what.extend(missing);
+        return Decision::Wait(Waiting {
+            for_what,
+            until: Some(until),
+        });
+    }
+    if !missing.is_empty() {
+        return Decision::Wait(Waiting {
+            for_what: missing,
+            until: None,
+        });
+    }
+    if step.does == StepDoes::Retire {
+        return wait(WaitsFor::Retire);
+    }
+    passed(place, facts)
+}
+
+fn passed(step: usize, facts: &Facts<'_>) -> Decision {
+    Decision::Note(vec![Event::Passed {
+        step,
+        evidence: evidence(facts.gates),
+    }])
+}
+
+fn evidence(gates: &[Gate]) -> Vec<serde_json::Value> {
+    gates.iter().map(|gate| gate.evidence.clone()).collect()
+}
+
+/// The gates of a kind that do not pass and have a say.
+fn missing(gates: &[Gate], of: impl Fn(GateKind) -> bool) -> Vec<WaitsFor> {
+    let open = gates
+        .iter()
+        .filter(|gate| of(gate.kind) && !gate.is_dry_run && gate.verdict != Verdict::Pass);
+    open.map(|gate| WaitsFor::Gate {
+        name: gate.name.clone(),
+        text: gate.text.clone(),
+    })
+    .collect()
+}
+
+/// The gate that shows harm, where the service has something to do it with, and what the
+/// plan allows to be taken back then.
+fn harm(schedule: &Schedule, facts: &Facts<'_>) -> Option<(StopReason, Option<Undo>)> {
+    let Standing::Owned { by, reads, writes } = facts.standing else {
+        return None;
+    };
+    let has_writes = writes.is_some_and(|writes| writes > Percent::ZERO);
+    if by == Side::Monolith && reads == Percent::ZERO && !has_writes {
+        return None;
+    }
+    let gate = facts.gates.iter().find(|gate| {
+        gate.kind == GateKind::Harm && !gate.is_dry_run && gate.verdict == Verdict::Fail
+    })?;
+    let automatic = schedule.automatic;
+    let undo = match by {
+        Side::Service if writes.is_none() => automatic.rollback.then_some(Undo::RollBack),
+        _ => automatic.withdraw.then_some(Undo::Withdraw),
+    };
+    let why = StopReason::Gate {
+        gate: gate.name.clone(),
+        found: gate.text.clone(),
+    };
+    Some((why, undo))
+}
+
+fn stop_for_harm(why: StopReason, undo: Option<Undo>, facts: &Facts<'_>) -> Decision {
+    let evidence = evidence(facts.gates);
+    Decision::Note(vec![Event::Evidence { evidence }, stopped(why, undo)])
+}
+
+fn take_back(undo: Undo, facts: &Facts<'_>) -> Decision {
+    let Standing::Owned { by, reads, writes } = facts.standing else {
+        return wait(WaitsFor::Work("the hand-over"));
+    };
+    let nothing = reads == Percent::ZERO && writes.is_none_or(|writes| writes == Percent::ZERO);
+    match (undo, by) {
+        (Undo::RollBack, Side::Service) if writes.is_none() => Decision::Do(Action::RollBack),
+        // Somebody has switched meanwhile: that is not for `withdraw` to undo.
+        (Undo::Withdraw, Side::Service) if writes.is_none() => {
+            Decision::Note(vec![Event::Undone { undo }])
+        }
+        _ if nothing => Decision::Note(vec![Event::Undone { undo }]),
+        _ => Decision::Do(Action::Withdraw),
+    }
+}

@@ -1,0 +1,425 @@
+//! The planner against what people, gates and crashes do to it.
+
+use super::*;
+use crate::Side;
+use plan::{ExtractionName, Percent, Plan, Schedule};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+fn plan(rollouts: &[(&str, &str)]) -> Plan {
+    let mut text = r#"
+monolith: { url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }
+services: { s: { url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/s" } }
+gateway: { listen: "127.0.0.1:0" }
+extractions:
+"#
+    .to_owned();
+    for (name, rollout) in rollouts {
+        text += &format!(
+            "  {name}: {{ service: s, routes: [{{ path: /{name} }}], data: {{ mode: replicate, \
+             schema: s, tables: {{ public.{name}: {{}} }} }}, rollout: {{ key: {{ header: x }}, \
+             {rollout} }} }}\n"
+        );
+    }
+    Plan::parse(&text, |_| None).unwrap()
+}
+
+fn schedule(rollout: &str) -> Schedule {
+    let plan = plan(&[("a", rollout)]);
+    let only = plan.extractions.into_values().next().unwrap();
+    only.schedule.unwrap()
+}
+
+fn share(text: &str) -> Percent {
+    Percent::parse(text).unwrap()
+}
+
+fn owned(by: Side, reads: &str) -> Standing {
+    Standing::Owned {
+        by,
+        reads: share(reads),
+        writes: None,
+    }
+}
+
+fn gate(kind: GateKind, verdict: Verdict) -> Gate {
+    Gate {
+        name: "p95".to_owned(),
+        kind,
+        is_dry_run: false,
+        verdict,
+        text: "300 ms".to_owned(),
+        evidence: serde_json::json!({ "p95": 300 }),
+    }
+}
+
+/// A rollout with all that it sees.
+struct World {
+    schedule: Schedule,
+    rollout: Rollout,
+    standing: Standing,
+    gates: Vec<Gate>,
+    now: i64,
+    frozen: Option<String>,
+    is_verified: bool,
+    events: Vec<Event>,
+    actions: Vec<Action>,
+}
+
+impl World {
+    fn new(rollout: &str) -> Self {
+        Self {
+            schedule: schedule(rollout),
+            rollout: Rollout::Idle,
+            standing: owned(Side::Monolith, "0%"),
+            gates: Vec::new(),
+            now: 0,
+            frozen: None,
+            is_verified: false,
+            events: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    fn decide(&self) -> Decision {
+        let facts = Facts {
+            now: UnixMillis(self.now),
+            standing: self.standing,
+            gates: &self.gates,
+            awaited: &[],
+            frozen: self.frozen.as_deref(),
+            is_verified: self.is_verified,
+        };
+        decide(&self.schedule, "digest", &self.rollout, &facts)
+    }
+
+    fn note(&mut self, event: Event) {
+        self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
+        self.events.push(event);
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+        self.standing = match (action, self.standing) {
+            (Action::Verify, standing) => {
+                self.is_verified = true;
+                standing
+            }
+            (Action::Shift { reads, .. }, Standing::Owned { by, .. }) => Standing::Owned {
+                by,
+                reads,
+                writes: None,
+            },
+            (Action::Switch, _) => owned(Side::Service, "100%"),
+            (Action::RollBack, _) => owned(Side::Monolith, "100%"),
+            (Action::Withdraw, _) => owned(Side::Monolith, "0%"),
+            (_, standing) => standing,
+        };
+    }
+
+    /// Goes on until it waits or rests.
+    fn settle(&mut self) -> Vec<WaitsFor> {
+        for _ in 0..100 {
+            match self.decide() {
+                Decision::Rest => return Vec::new(),
+                Decision::Wait(waiting) => return waiting.for_what,
+                Decision::Do(action) => self.act(action),
+                Decision::Note(events) => events.into_iter().for_each(|event| self.note(event)),
+            }
+        }
+        panic!("it does not settle: {:?}", self.rollout);
+    }
+}
+
+const STEPS: &str = "steps: [{ reads: 5%, for: 24h }, { reads: 50%, for: 24h }, switch, \
+                     { watch: 14d }]";
+
+#[test]
+fn steps_follow_each_other_in_their_time() {
+    let mut world = World::new(STEPS);
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+    world.now = DAY - 1;
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    world.now = DAY;
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    world.now = 2 * DAY;
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Service, "100%"));
+    world.now = 16 * DAY - 1;
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    world.now = 16 * DAY;
+    assert_eq!(world.settle(), []);
+    assert_eq!(world.rollout, Rollout::Done);
+    let (five, fifty) = (share("5%"), share("50%"));
+    let shift = |reads| Action::Shift {
+        reads,
+        writes: None,
+    };
+    let wanted = [Action::Verify, shift(five), shift(fifty), Action::Switch];
+    assert_eq!(world.actions, wanted);
+}
+
+#[test]
+fn harm_takes_the_share_back_and_a_person_goes_on() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.now = DAY;
+    world.settle();
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    let waits = world.settle();
+    assert!(
+        matches!(&waits[..], [WaitsFor::Resume { why }] if why.contains("p95")),
+        "{waits:?}"
+    );
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+    let evidence = world.events.iter().find_map(|event| match event {
+        Event::Evidence { evidence } => Some(evidence.clone()),
+        _ => None,
+    });
+    assert_eq!(evidence.unwrap()[0]["p95"], 300);
+    // It is mended: the failed step is gone through again, with its whole time.
+    world.gates.clear();
+    world.note(Event::Resumed {
+        step: 1,
+        by: Actor::Person("ada".to_owned()),
+        steps: Vec::new(),
+    });
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    world.now = 2 * DAY - 1;
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+}
+
+#[test]
+fn after_the_switch_harm_rolls_back_where_the_plan_says_so() {
+    for (automatic, standing) in [
+        ("automatic: { rollback: on }", owned(Side::Monolith, "0%")),
+        ("automatic: {}", owned(Side::Service, "100%")),
+    ] {
+        let mut world = World::new(&format!("{STEPS}, {automatic}"));
+        for day in 0..4 {
+            world.now = day * DAY;
+            world.settle();
+        }
+        assert_eq!(world.standing, owned(Side::Service, "100%"));
+        world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+        assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+        assert_eq!(world.standing, standing, "{automatic}");
+    }
+}
+
+#[test]
+fn nothing_but_a_pass_lets_a_step_end() {
+    for verdict in [Verdict::Fail, Verdict::NeedMore, Verdict::Unknown] {
+        let mut world = World::new(STEPS);
+        world.settle();
+        world.gates = vec![gate(GateKind::Enough, verdict)];
+        world.now = 9 * DAY;
+        assert!(
+            matches!(world.settle()[..], [WaitsFor::Gate { .. }]),
+            "{verdict:?}"
+        );
+        assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+        world.gates[0].is_dry_run = true;
+        world.settle();
+        assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    }
+}
+
+#[test]
+fn what_a_person_changes_ends_the_automatic_part() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.standing = owned(Side::Monolith, "20%");
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    assert_eq!(
+        world.standing,
+        owned(Side::Monolith, "20%"),
+        "and nothing else"
+    );
+    // Protection goes on in a pause.
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+}
+
+#[test]
+fn a_freeze_stops_all_of_it() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.frozen = Some("ada: incident 7".to_owned());
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    world.now = 9 * DAY;
+    assert!(matches!(world.settle()[..], [WaitsFor::Thaw { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+}
+
+#[test]
+fn people_are_asked_where_the_plan_wants_them() {
+    let steps = "steps: [{ reads: 5% }, { reads: 100%, approval: \"the lead agrees\" }]";
+    let mut world = World::new(steps);
+    let waits = world.settle();
+    assert!(matches!(&waits[..], [WaitsFor::Approval { of }] if of == "the lead agrees"));
+    world.note(Event::Approved {
+        step: 1,
+        by: Actor::Person("ada".to_owned()),
+        note: String::new(),
+    });
+    world.settle();
+    assert_eq!(world.rollout, Rollout::Done);
+    let mut world = World::new("steps: [{ reads: 5% }], automatic: { promote: off }");
+    assert_eq!(world.settle(), [WaitsFor::Promotion]);
+}
+
+#[test]
+fn steps_behind_may_not_change() {
+    let words = |all: &[&str]| all.iter().map(|&step| step.to_owned()).collect::<Vec<_>>();
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.now = DAY;
+    world.settle();
+    let was = words(&["reads 5% for 1d", "reads 50% for 1d", "switch"]);
+    let more = words(&[
+        "reads 5% for 1d",
+        "reads 50% for 1d",
+        "reads 100%",
+        "switch",
+    ]);
+    assert_eq!(plan_change(&world.rollout, &was, &more), None);
+    let other = words(&["reads 5% for 1d", "reads 50% for 2d", "switch"]);
+    let stopped = plan_change(&world.rollout, &was, &other).unwrap();
+    world.note(stopped);
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+}
+
+/// Crashes between an action and its note, doubled actions, people who do as they like,
+/// gates that fail when they want: whatever happens, no share is raised while harm shows,
+/// nothing is done in a freeze, and each wait names a way on.
+#[test]
+fn whatever_happens_it_neither_hurries_nor_hangs() {
+    let (mut undone, mut done) = (0, 0);
+    for seed in 0..2_000 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut world = World::new(&format!("{STEPS}, automatic: {{ rollback: on }}"));
+        for _ in 0..200 {
+            match random.random_range(0..12) {
+                0..=4 => world.now += random.random_range(0..DAY),
+                5 => {
+                    let verdict = [
+                        Verdict::Pass,
+                        Verdict::Pass,
+                        Verdict::Fail,
+                        Verdict::Unknown,
+                    ];
+                    let verdict = verdict[random.random_range(0..4)];
+                    world.gates = vec![gate(GateKind::Harm, verdict)];
+                }
+                6 if seed % 3 == 0 => meddle(&mut world, &mut random),
+                7 => {
+                    let step = world.rollout.position().map_or(0, |position| position.step);
+                    world.note(Event::Resumed {
+                        step,
+                        by: Actor::Person("ada".to_owned()),
+                        steps: Vec::new(),
+                    });
+                }
+                8 if random.random_bool(0.2) => world.frozen = Some("ada".to_owned()),
+                9 => world.frozen = None,
+                _ => {}
+            }
+            let before = world.standing;
+            let decision = world.decide();
+            let fails = world.gates.iter().any(|gate| gate.verdict == Verdict::Fail);
+            if world.frozen.is_some() && world.rollout != Rollout::Done {
+                assert!(
+                    matches!(decision, Decision::Wait(_)),
+                    "{seed}: {decision:?}"
+                );
+            }
+            match decision {
+                Decision::Rest => assert_eq!(world.rollout, Rollout::Done),
+                Decision::Wait(waiting) => assert!(!waiting.for_what.is_empty()),
+                Decision::Do(action) => {
+                    let raises = matches!(action, Action::Shift { .. } | Action::Switch);
+                    let at_risk = before != owned(Side::Monolith, "0%");
+                    let entered = world.rollout.position().and_then(|at| at.entered);
+                    assert!(
+                        !(raises && fails && at_risk && entered.is_some()),
+                        "{seed}: {action:?} while harm shows"
+                    );
+                    world.act(action);
+                    // The note of it may be lost, and it is asked for again.
+                    if random.random_bool(0.3) {
+                        continue;
+                    }
+                }
+                Decision::Note(events) => {
+                    undone += events
+                        .iter()
+                        .filter(|one| matches!(one, Event::Undone { .. }))
+                        .count();
+                    events.into_iter().for_each(|event| world.note(event));
+                }
+            }
+        }
+        done += usize::from(world.rollout == Rollout::Done);
+    }
+    assert!(undone > 500 && done > 200, "{undone} undone, {done} done");
+}
+
+fn meddle(world: &mut World, random: &mut impl Rng) {
+    world.standing = match random.random_range(0..4) {
+        0 => owned(Side::Monolith, "0%"),
+        1 => owned(Side::Monolith, "37%"),
+        2 => owned(Side::Service, "100%"),
+        _ => Standing::HandingOver,
+    };
+}
+
+#[test]
+fn three_weeks_are_rehearsed() {
+    let plan = plan(&[
+        (
+            "users",
+            "steps: [{ reads: 10%, for: 24h }, { reads: 100%, for: 24h }, switch, { watch: 5d }]",
+        ),
+        (
+            "contracts",
+            "after: [users], gates: { window: { days: [mon, tue, wed, thu], from: \"08:00\", \
+             until: \"16:00\" } }, steps: [{ reads: 5%, for: 24h }, { reads: 50%, for: 48h }, \
+             { reads: 100%, approval: \"lead\" }, switch, { watch: 14d }, retire]",
+        ),
+    ]);
+    let schedules: BTreeMap<ExtractionName, _> = plan
+        .extractions
+        .iter()
+        .map(|(name, one)| (name.clone(), (one.schedule.as_ref().unwrap(), false)))
+        .collect();
+    // 2026-11-30, a Monday.
+    let monday = 1_795_996_800_000;
+    let timeline = rehearse(&schedules, UnixMillis(monday)).unwrap();
+    let at = |name: &str, what: &str| {
+        let found = timeline
+            .iter()
+            .find(|one| one.extraction.as_str() == name && one.what.starts_with(what));
+        let found = found.unwrap_or_else(|| panic!("{what} of {name}: {timeline:#?}"));
+        (found.at.0 - monday) / HOUR
+    };
+    assert_eq!(at("users", "switch"), 48);
+    // On Wednesday at once would be at night.
+    assert_eq!(at("contracts", "reads 5%"), 48 + 8);
+    assert_eq!(at("contracts", "reads 50%"), 72 + 8);
+    // Two days later it is Saturday.
+    assert_eq!(at("contracts", "switch"), 7 * 24 + 8);
+    let people: Vec<_> = timeline.iter().filter(|one| one.asks_a_person).collect();
+    assert_eq!(people.len(), 2, "{people:#?}");
+    let last = timeline.last().unwrap();
+    assert_eq!((last.at.0 - monday) / DAY, 21);
+}
