@@ -11,17 +11,21 @@
 
 use crate::{
     base::{
-        authority::are_same, executor::Local, header_class::imitates, peer::Peer, refusal::Refusal,
+        authority::are_same, executor::Local, header_class::imitates, headers::CORRELATION_ID,
+        peer::Peer, refusal::Refusal,
     },
     body::{Conversing, Incoming, Keeping},
     observe::labels::method_label,
-    request::{client_body::ClientBody, serve::serve},
-    state::{connections::Connections, worker::Current},
+    request::{client_body::ClientBody, observed, serve::serve},
+    state::{
+        connections::Connections,
+        worker::{Current, Worker},
+    },
     transport::{socket::Wire, stall::Unstalled},
     upstream::response_body::ResponseBody,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header, request::Parts};
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -87,13 +91,7 @@ pub(crate) async fn converse(
             Conversing::mark(&mut parts, &body);
             let response = match translate(&mut parts, client.headers) {
                 Ok(()) => serve(&worker, &peer, None, &mut parts, body).await,
-                Err(refusal) => {
-                    let method = method_label(&parts.method);
-                    worker.state.metrics.refused(refusal);
-                    worker.state.metrics.unread(method, refusal.status());
-                    let own = |body| ClientBody::new(ResponseBody::own(body), None);
-                    refusal.response().map(own)
-                }
+                Err(refusal) => refuse(&worker, &peer, &parts, refusal),
             };
             running.is_answered.set(true);
             Ok::<_, Infallible>(response.map(|body| Keeping::new(body, running)))
@@ -142,6 +140,19 @@ pub(crate) async fn converse(
     if let Err(error) = end.await {
         tracing::debug!(%error, "client connection ended");
     }
+}
+
+/// Answers what is no request for the rest of the gateway.
+fn refuse(worker: &Worker, peer: &Peer, parts: &Parts, refusal: Refusal) -> Response<ClientBody> {
+    let metrics = &worker.state.metrics;
+    metrics.refused(refusal);
+    metrics.unread(method_label(&parts.method), refusal.status());
+    let correlation = worker.correlation_id();
+    observed::unread(worker, peer, &correlation, refusal);
+    let own = |body| ClientBody::new(ResponseBody::own(body), None);
+    let mut response = refusal.response().map(own);
+    response.headers_mut().insert(CORRELATION_ID, correlation);
+    response
 }
 
 /// Makes the head of a request over HTTP/2 one over HTTP/1: the authority

@@ -3,7 +3,7 @@
 use crate::{access::ask, support::*};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value as AnyValue,
     trace::v1::Span,
@@ -21,7 +21,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -254,6 +254,50 @@ async fn what_is_refused_unread_is_counted_among_the_requests() {
         );
         let counted = format!(
             "http_requests_total{{service=\"monolith\",route=\"other\",method=\"other\",status=\"4xx\",code=\"{code}\",side=\"none\"}}"
+        );
+        assert_eq!(bed.metric(&counted), 1, "{}", bed.metrics());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_is_what_is_refused_over_http_2() {
+    let log = Log::new();
+    let gateway = format!("client: {{ headers: 20 }}, {}", log.plan(""));
+    let bed = Bed::shaped_and_settled("", "", &gateway).await;
+    let stream = TcpStream::connect(bed.gateway.local_addr()).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    for (name, count, code, reason) in [
+        ("x_forwarded_for", 1, 400, "bad-head"),
+        ("x-many", 21, 431, "too-many-headers"),
+    ] {
+        let mut request = http::Request::get("http://a/x");
+        for _ in 0..count {
+            request = request.header(name, "1");
+        }
+        let request = request.body(Full::<bytes::Bytes>::default()).unwrap();
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        assert_eq!(head.status, code);
+        assert_eq!(head.headers["content-type"], "application/problem+json");
+        let body = body.collect().await.unwrap().to_bytes();
+        let wanted = format!("\"reason\":\"{reason}\"");
+        assert!(String::from_utf8_lossy(&body).contains(&wanted), "{body:?}");
+        let id = head.headers["x-correlation-id"].to_str().unwrap();
+        let noted = || {
+            let all = lines(&log.path, "");
+            all.into_iter().find(|line| line["correlation_id"] == id)
+        };
+        until("a line in the access log", || noted().is_some()).await;
+        let one = noted().unwrap();
+        assert_eq!(
+            (&one["status"], &one["reason"]),
+            (&code.into(), &reason.into())
+        );
+        let counted = format!(
+            "http_requests_total{{service=\"monolith\",route=\"other\",method=\"GET\",status=\"4xx\",code=\"{code}\",side=\"none\"}}"
         );
         assert_eq!(bed.metric(&counted), 1, "{}", bed.metrics());
     }
