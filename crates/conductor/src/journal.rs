@@ -182,6 +182,13 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// What whoever waits for it is told, of a journal that could not be written.
+    pub(crate) fn unwritten(&self) -> String {
+        format!("{self}. Make room in the state directory; what was under way goes on then")
+    }
+}
+
 impl Journal {
     /// Opens the journal in a directory, making both where they are missing.
     pub async fn open(state: &Path) -> Result<Self, JournalError> {

@@ -80,11 +80,6 @@ pub(crate) fn start(
     (worker, replication.run(requests, stop))
 }
 
-/// What whoever waits for it is told.
-fn unwritten_text(error: &JournalError) -> String {
-    format!("{error}. Make room in the state directory; what was under way goes on then")
-}
-
 /// Work that has been begun and has not ended.
 struct RunningWork {
     work: Work,
@@ -160,7 +155,7 @@ impl Replication {
     /// written down has not happened, so the state is what it was, and the same work
     /// is due again; the gateways route on.
     fn unwritten(&mut self, error: &JournalError) {
-        let text = unwritten_text(error);
+        let text = error.unwritten();
         if self.trouble.as_ref() != Some(&text) {
             tracing::error!(extraction = %self.name, %error, "the journal cannot be written");
         }

@@ -5,7 +5,7 @@
 //! and the gateways are told. At a start the journal says it all.
 
 use crate::{
-    journal::{Journal, JournalError},
+    journal::Journal,
     ports::HoldReport,
     publisher::Publisher,
     request::{Reply, Request, RequestError},
@@ -41,6 +41,7 @@ pub(crate) fn start(
         journal,
         publisher,
         last_handover: None,
+        trouble: None,
         status,
     };
     (worker, shared_data.run(requests, stop))
@@ -53,6 +54,8 @@ struct SharedData {
     publisher: Arc<Publisher>,
     lifecycle: SharedDataLifecycle,
     last_handover: Option<HandoverStatus>,
+    /// Why the last decision was not written down.
+    trouble: Option<String>,
     status: watch::Sender<ExtractionStatus>,
 }
 
@@ -65,21 +68,12 @@ impl SharedData {
                 () = stop.cancelled() => return,
                 Some(pending) = requests.recv() => pending,
             };
-            match self.carry_out(pending.request).await {
-                Ok(result) => pending.reply(result),
-                Err(error) => {
-                    // What is not written down has not happened.
-                    tracing::error!(extraction = %self.name, %error, "cannot go on");
-                    return;
-                }
-            }
+            let result = self.carry_out(pending.request).await;
+            pending.reply(result);
         }
     }
 
-    async fn carry_out(
-        &mut self,
-        request: Request,
-    ) -> Result<Result<Reply, RequestError>, JournalError> {
+    async fn carry_out(&mut self, request: Request) -> Result<Reply, RequestError> {
         let command = match request {
             Request::Start => Command::Start,
             Request::Shift(shift) => Command::Shift {
@@ -93,29 +87,34 @@ impl SharedData {
             Request::Switch => Command::SendAll(Side::Service),
             Request::RollBack(_) => Command::SendAll(Side::Monolith),
             Request::Cancel { .. } => Command::Cancel,
-            Request::Finish => return Ok(Err(Rejection::NothingToFinish.into())),
+            Request::Finish => return Err(Rejection::NothingToFinish.into()),
             // Nothing follows, so nothing waits to be tried again.
-            Request::Resume => return Ok(Ok(Reply::with(self.snapshot()))),
-            Request::Recopy(_) | Request::Verify => {
-                return Ok(Err(Rejection::NothingToVerify.into()));
-            }
+            Request::Resume => return Ok(Reply::with(self.snapshot())),
+            Request::Recopy(_) | Request::Verify => return Err(Rejection::NothingToVerify.into()),
         };
         let began = Instant::now();
-        match self.lifecycle.decide(command) {
-            Err(rejection) => return Ok(Err(rejection.into())),
-            Ok(None) => {}
-            Ok(Some(event)) => self.record(event).await?,
+        if let Some(event) = self.lifecycle.decide(command)? {
+            self.record(event).await?;
         }
         // Told before the reply: who requested it may count on it.
         self.publish();
         if let Some(to) = request.hands_over_to() {
             self.last_handover = Some(self.sent_all(to, began));
         }
-        Ok(Ok(Reply::with(self.snapshot())))
+        Ok(Reply::with(self.snapshot()))
     }
 
-    async fn record(&mut self, event: Event) -> Result<(), JournalError> {
-        self.journal.append(&self.name, &[event]).await?;
+    /// What cannot be written down has not happened: the shares stay, and so does this
+    /// worker, without which the gateway would end.
+    async fn record(&mut self, event: Event) -> Result<(), RequestError> {
+        if let Err(error) = self.journal.append(&self.name, &[event]).await {
+            tracing::error!(extraction = %self.name, %error, "the journal cannot be written");
+            let text = error.unwritten();
+            self.trouble = Some(text.clone());
+            self.status.send_replace(self.snapshot());
+            return Err(RequestError::Failed(text));
+        }
+        self.trouble = None;
         tracing::info!(extraction = %self.name, event = ?event, "recorded");
         self.lifecycle = self.lifecycle.evolve(&event);
         Ok(())
@@ -154,6 +153,7 @@ impl SharedData {
             reads_percent: f64::from(reads.basis_points()) / 100.0,
             writes_percent: Some(f64::from(writes.basis_points()) / 100.0),
             last_handover: self.last_handover.clone(),
+            trouble: self.trouble.clone(),
             ..ExtractionStatus::default()
         }
     }

@@ -1,9 +1,6 @@
 //! What becomes of a request: a command now, work first, or a refusal.
 
-use super::{
-    state::{Charge, Replication},
-    unwritten_text,
-};
+use super::state::{Charge, Replication};
 use crate::{
     journal::JournalError,
     request::{Reply, Request, RequestError, Shift, ShownOwner},
@@ -94,7 +91,7 @@ impl Replication {
         };
         let applied = match self.apply(command).await {
             Err(error @ JournalError::Storage { .. }) => {
-                pending.reply(Err(RequestError::Failed(unwritten_text(&error))));
+                pending.reply(Err(RequestError::Failed(error.unwritten())));
                 return Ok(());
             }
             applied => applied?,

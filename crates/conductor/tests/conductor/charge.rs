@@ -121,19 +121,7 @@ async fn a_journal_that_cannot_be_written_ends_nothing() {
     let first = process.conductor(&mover).await;
     process.told.until(&[MONOLITH]).await;
     first.stop().await;
-    let file = process.state.path().join("journal.db");
-    // Whoever writes the journal has it alone.
-    let edited = async |statement: &'static str| {
-        let address = format!("sqlite://{}", file.display());
-        let journal = sqlx::SqlitePool::connect(&address).await.unwrap();
-        sqlx::query(statement).execute(&journal).await.unwrap();
-        journal.close().await;
-    };
-    edited(
-        "create trigger full before insert on journal begin \
-         select raise(abort, 'database or disk is full'); end",
-    )
-    .await;
+    fill_disk(process.state.path()).await;
     let mut conductor = process.conductor(&mover).await;
     let worker = conductor.workers()[&name()].clone();
     for _ in 0..2 {
@@ -146,7 +134,7 @@ async fn a_journal_that_cannot_be_written_ends_nothing() {
         assert_eq!(worker.status().phase, "planned");
     }
     conductor.stop().await;
-    edited("drop trigger full").await;
+    make_room(process.state.path()).await;
     let conductor = process.conductor(&mover).await;
     let worker = conductor.workers()[&name()].clone();
     let started = tokio::time::timeout(LIMIT, worker.request(Request::Start)).await;

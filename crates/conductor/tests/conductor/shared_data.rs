@@ -1,6 +1,7 @@
 //! An extraction whose data both sides share, from its start to its cancel, over
 //! a restart.
 
+use crate::support::{fill_disk, make_room};
 use async_trait::async_trait;
 use conductor::{
     Conductor, JournalError, Publisher, Request, RequestError, Shift,
@@ -163,6 +164,36 @@ async fn shares_are_set_and_told_and_outlive_the_process() {
         .unwrap();
     assert_eq!(cancelled.phase, "planned");
     assert!(gateways.last().epoch > Epoch(back.epoch));
+    conductor.stop().await;
+}
+
+/// As a full disk has it. The gateways route on by the shares that they know.
+#[tokio::test]
+async fn a_share_that_cannot_be_written_down_is_not_set_and_ends_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let (conductor, _) = start(&shared(), state.path()).await.unwrap();
+    ask(&conductor, Request::Start).await.unwrap();
+    conductor.stop().await;
+    fill_disk(state.path()).await;
+    let (mut conductor, gateways) = start(&shared(), state.path()).await.unwrap();
+    let worker = conductor.workers().values().next().unwrap().clone();
+    for _ in 0..2 {
+        let refused = tokio::select! {
+            ended = conductor.failed() => panic!("it ended: {ended:?}"),
+            refused = worker.request(both("5%", "5%")) => refused,
+        };
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("Make room"), "{refused}");
+        let shown = worker.status();
+        assert_eq!(shares(&shown), (0.0, Some(0.0)));
+        assert_eq!(shown.trouble, Some(refused));
+        assert_eq!(gateways.last().writes, Writes::Split(Percent::ZERO));
+    }
+    conductor.stop().await;
+    make_room(state.path()).await;
+    let (conductor, _) = start(&shared(), state.path()).await.unwrap();
+    let set = ask(&conductor, both("5%", "5%")).await.unwrap();
+    assert_eq!((shares(&set), set.trouble), ((5.0, Some(5.0)), None));
     conductor.stop().await;
 }
 

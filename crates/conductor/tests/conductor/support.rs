@@ -17,6 +17,7 @@ use protocol::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -313,6 +314,25 @@ impl Process {
         let started = Conductor::start(&self.plan, self.state.path(), movers, &self.publisher);
         started.await.unwrap()
     }
+}
+
+/// Has nothing more written into the journal. Whoever writes it has it alone.
+pub async fn fill_disk(state: &Path) {
+    let full = "create trigger full before insert on journal begin \
+                select raise(abort, 'database or disk is full'); end";
+    edit_journal(state, full).await;
+}
+
+/// Takes that back.
+pub async fn make_room(state: &Path) {
+    edit_journal(state, "drop trigger full").await;
+}
+
+async fn edit_journal(state: &Path, statement: &'static str) {
+    let address = format!("sqlite://{}", state.join("journal.db").display());
+    let journal = sqlx::SqlitePool::connect(&address).await.unwrap();
+    sqlx::query(statement).execute(&journal).await.unwrap();
+    journal.close().await;
 }
 
 pub const NOTHING_YET: Rows = Rows {
