@@ -288,7 +288,12 @@ impl Serving<'_> {
         let router = api::router(api::ApiState {
             workers: conductor.workers().clone(),
             token: token.into(),
-            metrics: metrics::texts(&self.gateway, &self.movers, &self.local),
+            metrics: metrics::texts(
+                &self.gateway,
+                &self.movers,
+                &self.local,
+                conductor.workers(),
+            ),
             routes: self.local.clone(),
         });
         let workers = conductor.workers().clone();

@@ -10,13 +10,14 @@
 //! | `POST /v1/reload` | `{}`, once the gateway goes by the plan as it now is |
 //! | `GET /metrics` | OpenMetrics' text, or Prometheus' protobuf, without a token |
 //! | `GET /health` | 200 |
+//! | `GET /ready` | 200, or 503 and what goes wrong with each extraction |
 //!
 //! Verbs: `start`, `shift` (body `{"reads": "10%"}`; `"writes"`, too, where both
 //! sides share the data; refused to a service that is not healthy without
 //! `"unhealthy": true`, or where reads write there), `withdraw`, `verify`, `switch`, `rollback` (body
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
-//! stay), `cancel` (`{"empty": true}`), `finish`. Everything but metrics and health needs the
+//! stay), `cancel` (`{"empty": true}`), `finish`. Everything but metrics, health and readiness needs the
 //! bearer token of the state directory. Giving up waiting stops nothing.
 
 mod exposition;
@@ -131,6 +132,7 @@ pub fn router(api: ApiState) -> ApiRouter {
         .merge(guarded)
         .route("/metrics", get(metrics))
         .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
         .with_state(api)
 }
 
@@ -155,6 +157,21 @@ async fn metrics(State(api): State<ApiState>, headers: axum::http::HeaderMap) ->
     let exposition = Exposition::asked(accept.unwrap_or_default());
     let kind = exposition.content_type();
     ([(header::CONTENT_TYPE, kind)], (api.metrics)(exposition))
+}
+
+/// Whether hand-overs can go on: for who deploys, not for who balances the gateways, which
+/// route on by the last decision.
+async fn ready(State(api): State<ApiState>) -> (StatusCode, String) {
+    let wrong = |(name, worker): (&ExtractionName, &Worker)| {
+        let trouble = worker.status().trouble?;
+        Some(format!("{name}: {trouble}\n"))
+    };
+    let wrong: String = api.workers.iter().filter_map(wrong).collect();
+    if wrong.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, wrong)
+    }
 }
 
 async fn status(State(api): State<ApiState>) -> Json<Status> {
@@ -410,5 +427,32 @@ mod tests {
             let answer = ask(address, line, "wrong").await;
             assert!(answer.starts_with("HTTP/1.1 401"), "{line}: {answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn readiness_says_what_goes_wrong() {
+        let (worker, _requests, status) = Worker::new(None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let api = ApiState {
+            workers: BTreeMap::from([(ExtractionName::new("contracts").unwrap(), worker)]),
+            token: "right".into(),
+            metrics: Arc::new(|_| Vec::new()),
+            routes: Arc::new(NoRoutes),
+        };
+        tokio::spawn(serve(listener, router(api)));
+        let well = ask(address, "GET /ready", "").await;
+        assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+        let full = "the disk is full".to_owned();
+        status.send_modify(|status| status.trouble = Some(full));
+        let unwell = ask(address, "GET /ready", "").await;
+        assert!(unwell.starts_with("HTTP/1.1 503"), "{unwell}");
+        assert!(
+            unwell.ends_with("contracts: the disk is full\n"),
+            "{unwell}"
+        );
+        // Whoever lives may be left alone.
+        let alive = ask(address, "GET /health", "").await;
+        assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
     }
 }

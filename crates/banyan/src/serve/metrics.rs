@@ -2,6 +2,7 @@
 
 use super::{local_gateway::LocalGateway, local_mover::LocalMover};
 use conductor::{
+    Worker,
     api::{Exposition, Metrics},
     ports::Mover,
 };
@@ -31,9 +32,11 @@ pub(super) fn texts(
     gateway: &Gateway,
     movers: &BTreeMap<ExtractionName, Arc<LocalMover>>,
     local: &Arc<LocalGateway>,
+    workers: &BTreeMap<ExtractionName, Worker>,
 ) -> Metrics {
     let mut registry = Registry::default();
     gateway.metrics(&mut registry);
+    registry.register_collector(Box::new(Troubles(workers.clone())));
     registry.register_collector(Box::new(Streams {
         movers: movers.clone(),
     }));
@@ -57,6 +60,32 @@ pub(super) fn texts(
             })
         }
     })
+}
+
+/// Whether something goes wrong with each extraction, read when it is asked for.
+struct Troubles(BTreeMap<ExtractionName, Worker>);
+
+impl fmt::Debug for Troubles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Troubles")
+    }
+}
+
+impl Collector for Troubles {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut troubles = encoder.encode_descriptor(
+            "banyan_extraction_trouble",
+            "Whether the next step cannot be done: 1 while `banyan status` says why",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (name, worker) in &self.0 {
+            let labels = [("extraction", name.as_str())];
+            let is_in_trouble = i64::from(worker.status().trouble.is_some());
+            ConstGauge::new(is_in_trouble).encode(troubles.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// The lag of each stream, read when it is asked for.
