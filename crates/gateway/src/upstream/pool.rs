@@ -99,3 +99,47 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::{
+        own_connections::{OwnConnections, Return},
+        upstreams::Upstreams,
+    };
+    use plan::Plan;
+    use std::{net::TcpListener, time::Duration};
+
+    #[tokio::test]
+    async fn a_close_that_has_arrived_unheard_is_found_out_before_a_write_is_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!(
+            "monolith: {{ url: \"http://{}\" }}\nservices: {{}}\n\
+             gateway: {{ listen: \"127.0.0.1:0\" }}\nextractions: {{}}\n",
+            listener.local_addr().unwrap()
+        );
+        let upstreams = Upstreams::new(&Plan::parse(&text, |_| None).unwrap());
+        let upstream = &upstreams.all()[0];
+        let pool = Pool::new(upstream, &Arc::new(Loads::new(1)));
+        let own = Rc::new(OwnConnections::default());
+        let ways: [fn(&Rc<OwnConnections>) -> Return; 2] =
+            [|_| Return::Pool, |own| Return::Own(Rc::clone(own))];
+        for returns in ways {
+            let addresses = &upstream.instances[0].addresses;
+            let connecting = UpstreamConnection::connect(pool.busy(0), addresses, LONG);
+            returns(&own).give_back(&pool, connecting.await.unwrap());
+            drop(listener.accept().unwrap());
+            // Until it is here: the runtime stands still meanwhile, and knows of nothing.
+            std::thread::sleep(Duration::from_millis(50));
+            let take = || pool.take(0, Instant::now()).or_else(|| own.take(&pool, 0));
+            returns(&own).give_back(&pool, take().expect("nobody has heard of it"));
+            let fresh = match returns(&own) {
+                Return::Own(own) => own.take_fresh(&pool, 0).await,
+                _ => pool.take_fresh(0, Instant::now()).await,
+            };
+            assert!(fresh.is_none());
+        }
+    }
+
+    const LONG: Duration = Duration::from_mins(1);
+}

@@ -99,6 +99,76 @@ async fn release_keeps_the_order_of_arrival() {
     served.join().unwrap();
 }
 
+/// It is let go, and waits for what its client has written elsewhere; a later one does not
+/// have to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_write_does_not_overtake_one_that_was_held() {
+    let bed = Bed::planned(|monolith, service| {
+        let text = format!(
+            r#"
+monolith: {{ url: "http://{monolith}", database: "postgres://u:p@127.0.0.1:1/m" }}
+services:
+  contracts: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/s" }}
+  parties: {{ url: "http://{service}", database: "postgres://u:p@127.0.0.1:1/p" }}
+gateway: {{ listen: "127.0.0.1:0", pin-wait: 60s }}
+extractions:
+  contracts:
+    service: contracts
+    routes: [{{ path: /api/contracts/* }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.c: {{}} }} }}
+    rollout: {{ key: {{ header: x-user-id }} }}
+    switch: {{ hold: 60s }}
+  parties:
+    service: parties
+    routes: [{{ path: /api/parties/* }}]
+    data: {{ mode: replicate, schema: s, tables: {{ public.p: {{}} }} }}
+    rollout: {{ key: {{ header: x-party }} }}
+"#
+        );
+        plan::Plan::parse(&text, |_| None).unwrap()
+    })
+    .await;
+    let publish = |epoch, writes| {
+        let mut all = routing(epoch, writes, 0);
+        let parties = routing(epoch, TO_SERVICE, 0).extractions;
+        let name = plan::ExtractionName::new("parties").unwrap();
+        all.extractions
+            .extend(parties.into_values().map(|one| (name.clone(), one)));
+        bed.gateway.publish(&all);
+    };
+    publish(1, HOLD);
+    // What stays waits for the start, which binds everybody.
+    assert_eq!(bed.get("/other", None).await.status, 200);
+    bed.monolith.forget();
+    bed.mover.position(Some(50));
+    let sampled = bed.mover.samples(Side::Service);
+    let as_party = |path: &str, body: &str| {
+        let mut write = build("POST", path, Some("u"), body);
+        write.headers_mut().insert("x-party", "p".parse().unwrap());
+        write
+    };
+    let mut client = bed.client().await;
+    let written = client.request(as_party("/api/parties", "")).await.unwrap();
+    assert_eq!(written.side(), Some("service"));
+    until("it is sampled", || {
+        bed.mover.samples(Side::Service) > sampled
+    })
+    .await;
+    let earlier = as_party(PATH, "earlier");
+    let earlier = tokio::spawn(async move { client.request(earlier).await.unwrap() });
+    until("it is held", || bed.held().now == 1).await;
+    publish(2, TO_MONOLITH);
+    until("it waits", || bed.metric("banyan_pin_waiting ") == 1).await;
+    let later = bed.spawn("POST", PATH, Some("u"), "later").await;
+    assert_eq!(bed.post(PATH, Some("v"), "another's").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(bed.monolith.bodies(), ["another's"]);
+    bed.mover.applied(Side::Service, 50);
+    assert_eq!(earlier.await.unwrap().status, 200);
+    assert_eq!(later.await.unwrap().status, 200);
+    assert_eq!(bed.monolith.count(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_refused_unsent() {
     let knobs = Knobs {

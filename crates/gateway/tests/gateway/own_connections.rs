@@ -1,6 +1,10 @@
 //! Upstream connections that are one client's own, since they were let in (NTLM).
 
 use crate::support::*;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{
     net::SocketAddr,
     sync::{
@@ -100,6 +104,61 @@ async fn what_was_let_in_is_nobody_elses() {
         let mut carol = Client::connect(gateway.local_addr()).await;
         assert_eq!(ask(&mut carol, path, None).await, "who?");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_asked_for_one_has_the_connection_from_then_on() {
+    let (upstream, connections) = server().await;
+    let knobs = Knobs {
+        workers: 1,
+        ..Knobs::default()
+    };
+    let gateway = between(knobs, upstream, upstream);
+    let mut alice = Client::connect(gateway.local_addr()).await;
+    let mut bob = Client::connect(gateway.local_addr()).await;
+    assert_eq!(ask(&mut alice, "/x", None).await, "who?");
+    assert_eq!(ask(&mut bob, "/open", None).await, "nobody");
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+/// What was asked for at one instance is not known at another.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_leads_to_one_instance_of_several() {
+    let (one, _) = server().await;
+    let (other, _) = server().await;
+    let upstream = format!("urls: [\"http://{one}\", \"http://{other}\"]");
+    let gateway = with_lease(&shaped(&upstream, &upstream, ""), still());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    for round in 0..20 {
+        let mut alice = Client::connect(gateway.local_addr()).await;
+        assert_eq!(ask(&mut alice, "/x", Some("alice")).await, "alice");
+        for path in ["/x", "/open"] {
+            assert_eq!(ask(&mut alice, path, None).await, "alice", "{round}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_it_is_closed() {
+    let (upstream, _) = server().await;
+    let knobs = Knobs {
+        workers: 1,
+        ..Knobs::default()
+    };
+    let gateway = between(knobs, upstream, upstream);
+    let stream = TcpStream::connect(gateway.local_addr()).await.unwrap();
+    let (mut alice, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://a/x").header("authorization", "NTLM alice");
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let answer = alice.send_request(request).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "alice");
+    let mut bob = Client::connect(gateway.local_addr()).await;
+    assert_eq!(ask(&mut bob, "/open", None).await, "nobody");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -195,11 +195,15 @@ pub struct RawBed {
 
 impl RawBed {
     pub async fn start(client: &'static str) -> Self {
-        let upstream = RawUpstream::start().await;
-        let knobs = Knobs {
+        Self::plain(Knobs {
             client,
             ..Knobs::default()
-        };
+        })
+        .await
+    }
+
+    pub async fn plain(knobs: Knobs) -> Self {
+        let upstream = RawUpstream::start().await;
         let plan = plan(knobs, "127.0.0.1:0", upstream.address, upstream.address);
         let gateway = with_lease(&plan, still());
         gateway.publish(&routing(1, TO_MONOLITH, 0));

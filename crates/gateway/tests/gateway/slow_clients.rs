@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinSet,
 };
 
 /// Short times; long enough that nothing else here comes near them.
@@ -156,4 +157,46 @@ async fn a_body_that_drips_is_given_up_though_each_part_is_in_time() {
         }
     }
     assert_eq!(bed.upstream.requests(), []);
+}
+
+/// Sends all of a body but its last byte, and reads to the end.
+async fn stalls(address: std::net::SocketAddr) -> Vec<u8> {
+    let length = 1 << 20;
+    let head =
+        format!("POST /api/contracts HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; length - 1]).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stalls_gives_way_when_others_need_the_memory() {
+    // As much as one worker has for bodies, of clients that are in no hurry.
+    let bed = RawBed::plain(Knobs {
+        workers: 1,
+        client: "{ body: 600s }",
+        ..Knobs::default()
+    })
+    .await;
+    let mut stalled = JoinSet::new();
+    for _ in 0..64 {
+        stalled.spawn(stalls(bed.gateway.local_addr()));
+    }
+    let small = "POST /api/contracts HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+                 content-length: 1000\r\n\r\n";
+    let small = [small.as_bytes(), &[b'y'; 1000]].concat();
+    let end = Instant::now() + DEADLINE;
+    let given_up = loop {
+        assert!(Instant::now() < end, "all of them stay");
+        assert_eq!(statuses(&bed.send([&small[..]]).await), [200]);
+        if let Some(answer) = stalled.try_join_next() {
+            break answer.unwrap();
+        }
+    };
+    assert_eq!(statuses(&given_up), [408]);
+    assert_eq!(stalled.len(), 63, "and no more of them than need be");
+    assert_eq!(statuses(&bed.send([&small[..]]).await), [200]);
 }

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
 };
 
@@ -170,6 +170,75 @@ async fn an_answer_over_http_2_that_stops_is_cut_off_too() {
     }
 }
 
+/// Answers over HTTP/2 with a head and, in the same moment, takes the answer back.
+async fn h2c_that_resets() -> SocketAddr {
+    const HEADERS: u8 = 1;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut preface = [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()];
+                stream.read_exact(&mut preface).await?;
+                stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
+                loop {
+                    let mut frame = [0; 9];
+                    stream.read_exact(&mut frame).await?;
+                    let [_, high, low, kind, _, id @ ..] = frame;
+                    let mut payload = vec![0; usize::from(u16::from_be_bytes([high, low]))];
+                    stream.read_exact(&mut payload).await?;
+                    if kind == HEADERS {
+                        // `:status: 200`, with no more headers; then RST_STREAM.
+                        let (head, reset) = ([0, 0, 1, HEADERS, 4], [0, 0, 4, 3, 0]);
+                        let both = [&head[..], &id, &[0x88], &reset, &id, &[0, 0, 0, 2]];
+                        stream.write_all(&both.concat()).await?;
+                    }
+                }
+                #[expect(unreachable_code, reason = "names the type of the errors")]
+                Ok::<(), std::io::Error>(())
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_never_begins_is_given_up_over_either_version() {
+    // Nobody accepts, and reads, what comes; and what else comes waits outside.
+    let listening = TcpSocket::new_v4().unwrap();
+    listening.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listening.listen(1).unwrap();
+    let silent = listener.local_addr().unwrap();
+    let asked = async |section: &str, protocol: &str| {
+        let upstream =
+            format!("url: \"http://{silent}\", protocol: {protocol}, timeouts: {{ {section} }}");
+        let gateway = with_lease(&shaped(&upstream, &upstream, ""), still());
+        gateway.publish(&routing(1, TO_MONOLITH, 0));
+        let mut client = Client::connect(gateway.local_addr()).await;
+        let answer = client.send("GET", "/x", None, "").await;
+        (gateway, answer)
+    };
+    let mut gateways = Vec::new();
+    for (section, status) in [("first-byte: 100ms", 504), ("whole: 100ms", 504)] {
+        for protocol in ["http1", "h2c"] {
+            let (gateway, answer) = asked(section, protocol).await;
+            assert_eq!(answer.status, status, "{section} {protocol}");
+            gateways.push(gateway);
+        }
+    }
+    let mut waiting = Vec::new();
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(silent)).await
+    {
+        waiting.push(connected.unwrap());
+    }
+    for protocol in ["http1", "h2c"] {
+        let (_, answer) = asked("connect: 100ms", protocol).await;
+        assert_eq!(answer.status, 502, "{protocol}");
+        assert!(answer.body.contains("\"unreachable\""), "{answer:?}");
+    }
+}
+
 /// Enough for what happens now and then.
 const ROUNDS: usize = 40;
 
@@ -205,8 +274,21 @@ async fn a_client_has_the_head_of_an_answer_that_breaks_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_has_one_over_http_2() {
     let upstream = RawUpstream::start().await;
-    let gateway = gateway(upstream.address, "workers: 1");
     upstream.answer_and_close("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart");
+    has_heads(&gateway(upstream.address, "workers: 1")).await;
+    let upstream = h2c_that_resets().await;
+    let plan = shaped(
+        &format!("url: \"http://{upstream}\", protocol: h2c"),
+        &format!("url: \"http://{upstream}\", protocol: h2c"),
+        "",
+    );
+    let gateway = with_lease(&plan, still());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    has_heads(&gateway).await;
+}
+
+/// A client over HTTP/2 has the head of each answer, and no end of it.
+async fn has_heads(gateway: &gateway::Gateway) {
     let stream = TcpStream::connect(gateway.local_addr()).await.unwrap();
     let handshake =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));

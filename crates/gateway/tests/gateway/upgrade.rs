@@ -162,6 +162,32 @@ async fn silent_sockets_are_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_route_says_how_long_its_sockets_may_be_silent() {
+    let ((monolith, _), (service, _)) = (server("monolith").await, server("service").await);
+    let plan = extracting(
+        monolith,
+        service,
+        "routes: { chat: { to: monolith, path: /chat, timeouts: { stream: 200ms } } }",
+        "routes: [{ path: /api/contracts/* }, \
+         { path: /api/contracts/live, timeouts: { stream: 200ms } }]",
+    );
+    let gateway = with_lease(&plan, still());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    let mut others = Vec::new();
+    for path in ["/", "/api/contracts/other"] {
+        others.push(connect(&gateway, path).await);
+    }
+    for path in ["/chat", "/api/contracts/live"] {
+        let mut socket = connect(&gateway, path).await;
+        assert_eq!(next(&mut socket).await, None, "{path}");
+    }
+    for mut other in others {
+        let said = say(&mut other, "hi").await;
+        assert_eq!(said.as_deref(), Some("monolith: hi"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_waits_for_sockets_and_then_ends_them() {
     let ((monolith, _), (service, _)) = (server("monolith").await, server("service").await);
     let gateway = between(Knobs::default(), monolith, service);
