@@ -292,6 +292,26 @@ pub(super) fn explain(id: &str, json: bool) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_guard_that_another_way_avoids_is_told() {
+        let text = "monolith: { url: \"http://127.0.0.1:1\" }\nservices: {}\ngateway:\n  \
+                    listen: \"127.0.0.1:0\"\n  consumers: { a: { keys: [k] } }\n  routes:\n    \
+                    office: { to: monolith, path: /office/*, policies: { keys: {} }, \
+                    strip-path: true, prefix: /admin }\nextractions: {}\n";
+        let plan = Plan::parse(text, |_| None).unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let Ok(found) = look(&plan, state.path()).await else {
+            panic!("nothing was looked at")
+        };
+        let [found] = &found[..] else {
+            panic!("{} are found", found.len())
+        };
+        let found = &found.finding;
+        assert_eq!(found.id, FindingId::GuardAvoided);
+        assert!(found.object.contains("`office`"), "{found:?}");
+        assert!(found.problem.starts_with("`/admin`"), "{found:?}");
+    }
+
     #[test]
     fn every_outcome_has_its_last_line() {
         let warning = Finding::warn(FindingId::ColumnAtService, "o", "p", "r");

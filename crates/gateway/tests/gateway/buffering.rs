@@ -167,11 +167,11 @@ async fn files_have_no_names_and_a_bound() {
     let is_empty = || directory.path().read_dir().unwrap().next().is_none();
     let keeps = |bytes: &str| keeping(directory.path(), bytes);
     let (body, more) = (numbered(LARGE_BYTES), numbered(5 << 20));
-    let bed = bed(&keeps("4MiB")).await;
+    let bed = bed(&format!("{}\n  trusted: [127.0.0.1]", keeps("4MiB"))).await;
     // Too large in any case.
     let answer = bed.send([&upload("/x", &more, 60_000)[..]]).await;
     assert_problem(&answer, 413, "body-too-large");
-    // Too large beside another one, which goes on.
+    // Too large beside another client's, which goes on.
     let whole = upload("/x", &body, 60_000);
     let (begin, end) = whole.split_at(whole.len() - 5);
     let [begin, end] = [begin, end].map(|part| std::str::from_utf8(part).unwrap());
@@ -179,7 +179,9 @@ async fn files_have_no_names_and_a_bound() {
     first.write(begin).await;
     until_spooled(&bed, LARGE_BYTES).await;
     assert!(is_empty());
-    assert_problem(&bed.send([&whole[..]]).await, 503, "buffers-full");
+    let others = String::from_utf8(whole.clone()).unwrap();
+    let others = others.replacen("host: a\r\n", "host: a\r\nx-forwarded-for: 10.1.1.1\r\n", 1);
+    assert_problem(&bed.send([others.as_bytes()]).await, 503, "buffers-full");
     bed.upstream.take();
     first.write(end).await;
     first.until("fine").await;

@@ -37,6 +37,15 @@ async fn a_read_that_fails_at_the_other_side_goes_to_the_owner_once() {
     assert_eq!(bed.post(PATH, USER, "x").await.status, 503);
     assert_eq!(bed.service.count(), 5);
     assert_eq!(bed.monolith.count(), 5);
+    // All that failed is told, also what no client has seen.
+    assert_eq!(
+        bed.failed_answers(),
+        [
+            "4 contracts GET /api/contracts/* read",
+            "1 monolith GET /api/contracts/* read",
+            "1 monolith POST /api/contracts/* write",
+        ]
+    );
 }
 
 /// An HTTP/2 upstream's request is used up by sending it; what has reached

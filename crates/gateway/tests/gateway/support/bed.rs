@@ -190,6 +190,17 @@ impl Bed {
     pub fn metrics(&self) -> String {
         encoded(&self.gateway)
     }
+
+    /// What upstreams answered with 5xx: how often, who, and what was asked.
+    pub fn failed_answers(&self) -> Vec<String> {
+        let all = self.gateway.failed_answers().into_iter();
+        let text = |(kind, count): (gateway::FailedKind, u64)| {
+            let asked = if kind.is_read { "read" } else { "write" };
+            let (upstream, method, path) = (kind.upstream, kind.method, kind.path);
+            format!("{count} {upstream} {method} {path} {asked}")
+        };
+        all.map(text).collect()
+    }
 }
 
 /// A gateway's metrics, as they are scraped.
