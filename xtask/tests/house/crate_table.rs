@@ -16,6 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "banyan",
         &["plan", "protocol", "gateway", "mover", "conductor"],
     ),
+    ("judge", &[]),
     ("failpoint", &[]),
     ("resilience", &[]),
     ("jwks", &[]),
@@ -31,7 +32,7 @@ const FOR_SERVICES: &[&str] = &["kit"];
 
 /// Pure crates: no runtime, no clock, no randomness, no I/O among what they
 /// depend on.
-const PURE: &[&str] = &["plan", "protocol", "resilience", "jwks"];
+const PURE: &[&str] = &["plan", "protocol", "judge", "resilience", "jwks"];
 const IMPURE: &[&str] = &[
     "tokio",
     "hyper",
