@@ -7,6 +7,7 @@ mod download;
 mod features;
 mod gateway;
 mod http2;
+mod judge;
 mod machine;
 mod memory;
 mod open_loop;
@@ -31,6 +32,9 @@ pub(crate) enum Bench {
     /// How fast the mover drains a backlog of changes, beside a native
     /// subscription of PostgreSQL
     Mover,
+    /// How often gates roll back what is not worse, and miss what is, over drawn
+    /// steps of 24 hours
+    Judge(judge::Arguments),
 }
 
 /// Runs a bench, or lists them.
@@ -39,6 +43,7 @@ pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
         Some(Bench::Gateway(arguments)) => gateway::run(arguments),
         Some(Bench::Services(arguments)) => services::run(arguments),
         Some(Bench::Mover) => cargo::run(&["bench", "--package", "mover", "--bench", "drain"]),
+        Some(Bench::Judge(arguments)) => judge::run(arguments),
         None => {
             println!("gateway   the gateway beside nginx and haproxy, on one core each: processor");
             println!(
@@ -50,6 +55,7 @@ pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
             println!(
                 "mover     how fast a backlog of changes drains, beside a native subscription"
             );
+            println!("judge     how often gates roll back what is not worse, and miss what is");
             Ok(())
         }
     }
