@@ -165,16 +165,18 @@ async fn stalls(address: std::net::SocketAddr) -> Vec<u8> {
     let head =
         format!("POST /api/contracts HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&vec![b'x'; length - 1]).await.unwrap();
+    // It may be refused meanwhile.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(&vec![b'x'; length - 1]).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     answer
 }
 
+/// One worker has 64 MiB for bodies. What finds no room while nobody is slow yet goes to
+/// a file, and waits there.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stalls_gives_way_when_others_need_the_memory() {
-    // As much as one worker has for bodies, of clients that are in no hurry.
     let bed = RawBed::plain(Knobs {
         workers: 1,
         client: "{ body: 600s }",
@@ -182,21 +184,19 @@ async fn who_stalls_gives_way_when_others_need_the_memory() {
     })
     .await;
     let mut stalled = JoinSet::new();
-    for _ in 0..64 {
-        stalled.spawn(stalls(bed.gateway.local_addr()));
+    let (end, mut given_up) = (Instant::now() + DEADLINE, false);
+    while !given_up {
+        assert!(Instant::now() < end, "all of them stay");
+        let more = if stalled.is_empty() { 70 } else { 1 };
+        for _ in 0..more {
+            stalled.spawn(stalls(bed.gateway.local_addr()));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        while let Some(answer) = stalled.try_join_next() {
+            given_up |= statuses(&answer.unwrap()) == [408];
+        }
     }
     let small = "POST /api/contracts HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
-                 content-length: 1000\r\n\r\n";
-    let small = [small.as_bytes(), &[b'y'; 1000]].concat();
-    let end = Instant::now() + DEADLINE;
-    let given_up = loop {
-        assert!(Instant::now() < end, "all of them stay");
-        assert_eq!(statuses(&bed.send([&small[..]]).await), [200]);
-        if let Some(answer) = stalled.try_join_next() {
-            break answer.unwrap();
-        }
-    };
-    assert_eq!(statuses(&given_up), [408]);
-    assert_eq!(stalled.len(), 63, "and no more of them than need be");
-    assert_eq!(statuses(&bed.send([&small[..]]).await), [200]);
+                 content-length: 2\r\n\r\nhi";
+    assert_eq!(statuses(&bed.send([small.as_bytes()]).await), [200]);
 }
