@@ -78,6 +78,7 @@ pub use crate::{
         hold::HeldReport,
         inflight::WritesInFlight,
         positions::{Positions, Sample},
+        side_counts::{AnswerCounts, CLIENT_CELLS, ClientCell, ClientCells, SideCounts},
         under_way::{Answering, UnderWay},
     },
     transport::listeners::Listeners,

@@ -22,6 +22,7 @@ pub(crate) mod resend;
 pub(crate) mod sanitize;
 pub(crate) mod serve;
 pub(crate) mod shadow;
+pub(crate) mod side_request;
 pub(crate) mod stale_answer;
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;

@@ -17,6 +17,7 @@ pub(crate) mod positions;
 pub(crate) mod recorder;
 pub(crate) mod release_order;
 pub(crate) mod shadow_copies;
+pub(crate) mod side_counts;
 pub(crate) mod status_pages;
 pub(crate) mod under_way;
 pub(crate) mod worker;

@@ -120,6 +120,13 @@ fn index(at: usize) -> i32 {
     i32::try_from(at).unwrap_or(i32::MAX) + 1 + LOWEST * (1 << SCHEMA)
 }
 
+/// Prometheus' number of the bucket that a time is in; the next one below them for next to
+/// nothing.
+pub(crate) fn bin(time: Duration) -> i16 {
+    let number = place(time.as_secs_f64()).map_or(LOWEST * (1 << SCHEMA), index);
+    i16::try_from(number).unwrap_or(i16::MAX)
+}
+
 /// A number's fraction, and the power of 2 of those from 1/2 to below 1.
 const FRACTION: u64 = (1 << 52) - 1;
 const HALF: u64 = 1022 << 52;
@@ -173,6 +180,16 @@ mod tests {
         // The last one is of times without an end.
         let last = HIGHEST * (1 << SCHEMA);
         assert_eq!(counts, [(-79, 2), (-71, 1), (-8, 1), (0, 2), (last, 1)]);
+    }
+
+    #[test]
+    fn a_bin_is_prometheus_number() {
+        let millis = |millis| bin(Duration::from_millis(millis));
+        assert_eq!((millis(1000), millis(1001), millis(500)), (0, 1, -8));
+        let (lowest, highest) = (LOWEST * 8, HIGHEST * 8);
+        assert_eq!(i32::from(bin(Duration::ZERO)), lowest);
+        assert_eq!(i32::from(bin(Duration::from_nanos(1_000))), lowest + 1);
+        assert_eq!(i32::from(bin(Duration::MAX)), highest);
     }
 
     proptest! {

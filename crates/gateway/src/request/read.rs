@@ -10,6 +10,7 @@ use super::{
     read_your_writes::wait::Wait,
     replayable::Repeatable,
     resend::{self, Sends},
+    side_request::SideRequest,
     stale_answer::Keeping,
 };
 use crate::request::shadow;
@@ -112,7 +113,10 @@ async fn ask(
 ) -> Outcome {
     // Asked before: what is passed on as it comes is used up.
     let is_here = request.body().is_whole();
+    let client = caller.client(request.headers(), request.uri());
+    let counted = SideRequest::sent(worker, route, (side, MethodKind::Read), client);
     let answer = send(worker, route, side, request, *sends, caller).await;
+    counted.ended(answer.as_ref().map(Response::status).map_err(|why| *why));
     let result = side_result(&answer);
     let answer = answer.map_err(Failure::refusal);
     if !resend::read_to_owner(*sends, is_here, (side, owner), result) {

@@ -21,6 +21,7 @@ use super::{
     read_your_writes::wait::Wait,
     replayable::{self, is_idempotent},
     resend::{self, Sends},
+    side_request::SideRequest,
 };
 use crate::{
     base::{
@@ -46,7 +47,7 @@ use crate::{
 };
 use http::{Request, Response, request::Parts};
 use http_body::Body as _;
-use plan::RouteTimeouts;
+use plan::{MethodKind, RouteTimeouts};
 use protocol::Side;
 use std::{pin::pin, rc::Rc, time::Duration};
 use tokio::time::Instant;
@@ -171,13 +172,16 @@ pub(crate) async fn write(
     }
     let index = table.upstream(route.extraction, right.side());
     let copy = WriteCopy::of(worker, route, parts, &ready.body);
+    let client = caller.client(&parts.headers, &parts.uri);
+    let counted = SideRequest::sent(worker, route, (right.side(), MethodKind::Write), client);
     let request = replayable::request(parts, ready);
     let body = &request.body().body;
     let instead = resend::unsent_write_to_monolith(right, body.is_whole())
         .then(|| body.whole())
         .flatten()
         .map(|body| replayable::head(&request).map(|()| body));
-    let unsent = match try_to_send(worker, index, vec![entered], request, copy, caller).await {
+    let entered = vec![entered];
+    let unsent = match try_to_send(worker, index, entered, request, copy, caller, counted).await {
         Ok(outcome) => return outcome,
         Err(unsent) => unsent,
     };
@@ -248,7 +252,8 @@ pub(crate) async fn send(
     copy: Option<WriteCopy>,
     caller: Caller<'_>,
 ) -> Outcome {
-    let sent = try_to_send(worker, index, entered, request, copy, caller).await;
+    let counted = SideRequest::UNCOUNTED;
+    let sent = try_to_send(worker, index, entered, request, copy, caller, counted).await;
     sent.unwrap_or_else(|unsent| unsent.give_up(index))
 }
 
@@ -260,6 +265,7 @@ async fn try_to_send(
     request: Request<Ready>,
     copy: Option<WriteCopy>,
     caller: Caller<'_>,
+    counted: SideRequest,
 ) -> Result<Outcome, Unsent> {
     let (parts, ready) = request.into_parts();
     let (progress, timeouts) = (ready.body.progress(), ready.timeouts);
@@ -301,6 +307,12 @@ async fn try_to_send(
     });
     let patience = timeouts.over(upstream.timeouts);
     let answer = first_byte(patience, begun, progress.as_ref(), pin!(seen_through)).await;
+    counted.ended(match &answer {
+        None => Err(Failure::Sent(Refusal::Slow)),
+        Some(Err(unsent)) => Err(Failure::NotSent(unsent.refusal)),
+        Some(Ok(Err(refusal))) => Err(Failure::Sent(*refusal)),
+        Some(Ok(Ok(response))) => Ok(response.status()),
+    });
     let answer = answer.transpose()?;
     for (extraction, token) in tokens {
         tell(worker, extraction, token, caller, answer.as_ref()).await;

@@ -15,7 +15,7 @@ use crate::{
     state::{
         collectors::upstreams, config::Config, failed_answers::FailedKind,
         gateway_state::GatewayState, hold::HeldReport, inflight::WritesInFlight,
-        under_way::UnderWay,
+        side_counts::SideCounts, under_way::UnderWay,
     },
     transport::{
         expiry::{self, Expiries, Expiry},
@@ -348,6 +348,34 @@ impl Gateway {
             }
         }
         all
+    }
+
+    /// What both sides answered of an extraction since this was called last, or the plan
+    /// gave it a schedule: each request that ended meanwhile, once. `None` where the plan
+    /// has no such extraction, or no schedule of it.
+    ///
+    /// Not cancel safe: what workers have handed over is lost then. A request that has
+    /// just been answered may be in the next window.
+    pub async fn take_side_counts(&self, extraction: &ExtractionName) -> Option<SideCounts> {
+        let extraction = self.inner.state.find(extraction)?;
+        let config = self.inner.config.load_full();
+        if !config.features.get(extraction).has_schedule {
+            return None;
+        }
+        let mut answers = Vec::new();
+        for worker in &self.inner.workers {
+            let (answer, answered) = oneshot::channel();
+            let _ = worker.send(WorkerCommand::TakeSideCounts { extraction, answer });
+            answers.push(answered);
+        }
+        let mut all = SideCounts::default();
+        for answer in answers {
+            // Sender dropped: that worker has stopped.
+            if let Ok(Some(one)) = answer.await {
+                all.add(&one);
+            }
+        }
+        Some(all)
     }
 
     /// Extends the lease; an earlier end than the current one is ignored.

@@ -10,6 +10,7 @@ use crate::{
         config::Config,
         inflight::InFlight,
         pins::Holder,
+        side_counts::SideCounts,
         under_way::UnderWay,
         worker::{Current, Worker},
     },
@@ -40,6 +41,11 @@ pub(crate) enum WorkerCommand {
     InFlight {
         extraction: ExtractionIndex,
         answer: oneshot::Sender<Option<(InFlight, String)>>,
+    },
+    /// Hand over what was counted of an extraction for comparing both sides.
+    TakeSideCounts {
+        extraction: ExtractionIndex,
+        answer: oneshot::Sender<Option<SideCounts>>,
     },
     /// Settle the start of an extraction.
     Start {
@@ -108,6 +114,11 @@ fn obey(worker: &Worker, command: WorkerCommand) -> Option<Stop> {
             let route = |one: InFlight| (one, worker.route_text(extraction, one.route));
             // Receiver dropped: whoever asked has given up.
             let _ = answer.send(found.map(route));
+        }
+        WorkerCommand::TakeSideCounts { extraction, answer } => {
+            let counter = worker.side_counter(extraction);
+            // Receiver dropped: whoever asked has given up on this window.
+            let _ = answer.send(counter.map(|counter| counter.take()));
         }
         WorkerCommand::UnderWay(asker) => {
             // Receiver dropped: nobody waits.

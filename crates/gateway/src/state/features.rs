@@ -17,6 +17,8 @@ pub(crate) struct Features {
     pub(crate) flag: Option<String>,
     /// `None`: nothing is copied.
     pub(crate) shadow: Option<Arc<ShadowSettings>>,
+    /// Whether what both sides answer is compared.
+    pub(crate) has_schedule: bool,
 }
 
 impl Features {
@@ -30,6 +32,7 @@ impl Features {
             token_transport: token.and_then(|plan| TokenTransport::new(plan, &extraction.name)),
             flag: extraction.flag.clone(),
             shadow: shadow.map(|shadow| Arc::new(ShadowSettings::new(shadow, resolve))),
+            has_schedule: extraction.schedule.is_some(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     config::Config, connections::Connections, gateway_state::GatewayState, hold::Queue,
     inflight::Inflight, lsn_sampler::LsnSampler, recorder::Recorder, shadow_copies::Copies,
-    under_way::RouteTallies,
+    side_counts::SideCounter, under_way::RouteTallies,
 };
 use crate::access::AccessState;
 use crate::{
@@ -52,6 +52,8 @@ pub(crate) struct Worker {
     /// Told when the routing has changed, or the lease has ended.
     pub(crate) rerouted: Rc<Notify>,
     pub(crate) copies: Copies,
+    /// By extraction; `None` where nothing is compared.
+    side_counters: Box<[Option<Rc<SideCounter>>]>,
     /// Whether it does what is done once per process, and whose turn it is.
     checks: Option<CheckSemaphore>,
     correlation_seed: u64,
@@ -78,6 +80,7 @@ impl Worker {
             observer: Rc::new(observer),
             rerouted: Rc::default(),
             copies: Copies::new(),
+            side_counters: side_counters(&config, |_| None),
             checks,
             correlation_seed: seed(),
             correlations: Cell::new(0),
@@ -116,6 +119,7 @@ impl Worker {
             observer: Rc::clone(&self.observer),
             rerouted: Rc::clone(&self.rerouted),
             copies: self.copies.clone(),
+            side_counters: side_counters(&config, |one| self.side_counter(one).cloned()),
             checks: self.checks.clone(),
             correlation_seed: seed(),
             correlations: Cell::new(0),
@@ -151,6 +155,11 @@ impl Worker {
         }
     }
 
+    /// What counts an extraction's requests for comparing both sides, where it is to.
+    pub(crate) fn side_counter(&self, extraction: ExtractionIndex) -> Option<&Rc<SideCounter>> {
+        self.side_counters[extraction.get()].as_ref()
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.connections.are_closing()
     }
@@ -173,6 +182,19 @@ impl Worker {
             queue.wake();
         }
     }
+}
+
+/// Those of a plan, with what was there before.
+fn side_counters(
+    config: &Config,
+    before: impl Fn(ExtractionIndex) -> Option<Rc<SideCounter>>,
+) -> Box<[Option<Rc<SideCounter>>]> {
+    let counter = |(extraction, _)| {
+        let features = config.features.get(extraction);
+        let counted = features.has_schedule.then(|| before(extraction));
+        counted.map(Option::unwrap_or_default)
+    };
+    config.state.all().map(counter).collect()
 }
 
 /// A worker's state now: a reload puts another one in its place. Who goes on

@@ -43,6 +43,7 @@ mod routing;
 mod shadow;
 mod shapes;
 mod shared_data;
+mod side_counts;
 mod slow_clients;
 mod smuggling;
 mod socket_handoff;
