@@ -188,7 +188,7 @@ mod tests {
         assert_eq!((millis(1000), millis(1001), millis(500)), (0, 1, -8));
         let (lowest, highest) = (LOWEST * 8, HIGHEST * 8);
         assert_eq!(i32::from(bin(Duration::ZERO)), lowest);
-        assert_eq!(i32::from(bin(Duration::from_nanos(1_000))), lowest + 1);
+        assert_eq!(i32::from(bin(Duration::from_micros(1))), lowest + 1);
         assert_eq!(i32::from(bin(Duration::MAX)), highest);
     }
 

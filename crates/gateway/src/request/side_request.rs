@@ -3,8 +3,9 @@
 //! It counts once, at the side that it was sent to first. What that side failed and the
 //! owner answered is the side's failure; the owner's answer is left out, or requests that
 //! are hard would count for the owner beside those that the split gives it. Left out, too:
-//! what was held before it was sent, as time; copies; and requests of several places at
-//! once, which the split does not tell apart.
+//! what was held before it was sent, as time; copies; requests of several places at once,
+//! which the split does not tell apart; and upgrades, which it does not send. An answer
+//! counts with its head: what breaks off in its body is no failure here.
 
 use super::caller::Client;
 use crate::{
