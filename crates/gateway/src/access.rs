@@ -8,7 +8,7 @@
 //! 1. the client's address (403);
 //! 2. cross-origin: a preflight is answered here, since it brings no
 //!    credentials, and never reaches keys and limits (403 for other origins);
-//! 3. the size of the body (413, or 411 where it is not said beforehand);
+//! 3. the size of the body (413; where it is not said beforehand, once more has come);
 //! 4. the token, then the key (401), then the groups (403);
 //! 5. the limits (429), which so know the consumer, and of which a stranger
 //!    without credentials uses up nothing but their own address' share.
@@ -45,10 +45,7 @@ use limits::local::Counters;
 use metrics::AccessMetrics;
 use plan::Plan;
 use prometheus_client::registry::Registry;
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 use token::Credentials;
 
 pub(crate) use admission::Admission;
@@ -162,7 +159,7 @@ impl Access {
         let who = self
             .chain(place)
             .and_then(|chain| chain.vouched(&self.context, parts, now()));
-        Admission::new(who, Vec::new(), decoration::Decoration::default())
+        Admission::new(who, Vec::new(), decoration::Decoration::default(), None)
     }
 
     /// Whether the same is demanded at all these places, so that who is let in
@@ -175,14 +172,14 @@ impl Access {
     }
 
     /// Where a client is that came from `peer`, perhaps through proxies.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
-        self.context.client(peer, headers)
+    pub(crate) fn client(&self, peer: &Peer, headers: &http::HeaderMap) -> IpAddr {
+        self.context.client(peer.address, headers)
     }
 
     /// The same, where the peer is a proxy that is trusted.
     pub(crate) fn client_behind(&self, peer: &Peer, headers: &http::HeaderMap) -> Option<IpAddr> {
-        let peer = address_of(peer);
-        addresses::is_trusted(peer, &self.context.trusted).then(|| self.client(peer, headers))
+        addresses::is_trusted(peer.address, &self.context.trusted)
+            .then(|| self.client(peer, headers))
     }
 
     /// What one worker keeps under these demands. `keeps`: this worker keeps the
@@ -214,7 +211,7 @@ impl Access {
             // Boxed, so that requests without it stay small.
             Some(chain) => {
                 let arrival = Arrival {
-                    peer: address_of(peer),
+                    peer: peer.address,
                     length,
                 };
                 Box::pin(chain.walk(&self.context, state, parts, arrival)).await
@@ -229,11 +226,6 @@ impl Access {
             Place::Route(passthrough) => self.routes.get(passthrough.get())?.as_ref(),
         }
     }
-}
-
-/// A client of a Unix socket is a process of this machine.
-fn address_of(peer: &Peer) -> IpAddr {
-    peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //!
 //! Neither is there unless the plan asks; then `Observed::begin` is a branch.
 //! What is told is taken from the head as it came, before anything in it is
-//! changed, and sent off when the head of the answer is there, or when the
-//! request is dropped because its client has gone. No value of a header is
+//! changed, and sent off when the answer has ended, or when the request is
+//! dropped because its client has gone. No value of a header is
 //! part of it but the host, the correlation id and the trace's.
 
 pub(crate) mod access_log;

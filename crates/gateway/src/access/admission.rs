@@ -16,6 +16,8 @@ struct Admitted {
     sent: Vec<(HeaderName, HeaderValue)>,
     /// What the client is told.
     told: Decoration,
+    /// The largest body that is demanded, of which not all says its length beforehand.
+    body_bytes: Option<u64>,
 }
 
 impl Admission {
@@ -23,8 +25,19 @@ impl Admission {
         who: Option<Rc<Identity>>,
         sent: Vec<(HeaderName, HeaderValue)>,
         told: Decoration,
+        body_bytes: Option<u64>,
     ) -> Self {
-        Self(Some(Box::new(Admitted { who, sent, told })))
+        Self(Some(Box::new(Admitted {
+            who,
+            sent,
+            told,
+            body_bytes,
+        })))
+    }
+
+    /// The largest body that is demanded of the request.
+    pub(crate) fn body_bytes(&self) -> Option<u64> {
+        self.0.as_ref()?.body_bytes
     }
 
     /// Of a token with these claims.
@@ -35,6 +48,7 @@ impl Admission {
             Some(Identity::new(None, claims)),
             Vec::new(),
             Decoration::default(),
+            None,
         )
     }
 

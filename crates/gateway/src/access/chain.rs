@@ -117,7 +117,7 @@ impl Chain {
     ) -> Result<Admission, Answered> {
         let mut told = Decoration::default();
         match self.look(context, state, parts, arrival, &mut told).await {
-            Ok(Passed::Let(who, sent)) => Ok(Admission::new(who, sent, told)),
+            Ok(Passed::Let(who, sent)) => Ok(Admission::new(who, sent, told, self.body)),
             Ok(Passed::Preflight) => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -163,8 +163,10 @@ impl Chain {
                 return Ok(Passed::Preflight);
             }
         }
-        if let Some(limit) = self.body {
-            size(arrival.length, limit).map_err(refused)?;
+        // One that does not say its length is bounded while it is read.
+        let is_above = |limit| arrival.length.is_some_and(|length| length > limit);
+        if self.body.is_some_and(is_above) {
+            return Err(refused(Denial::BodyTooLarge));
         }
         let now = now();
         let (who, others) = self
@@ -310,15 +312,6 @@ type Headers = Vec<(HeaderName, HeaderValue)>;
 enum Passed {
     Let(Option<Rc<Identity>>, Headers),
     Preflight,
-}
-
-fn size(length: Option<u64>, limit: u64) -> Result<(), Denial> {
-    match length {
-        // No more than that is read, whatever comes.
-        Some(length) if length <= limit => Ok(()),
-        Some(_) => Err(Denial::BodyTooLarge),
-        None => Err(Denial::LengthRequired),
-    }
 }
 
 impl TokenPlaces {

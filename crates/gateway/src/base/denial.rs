@@ -11,8 +11,6 @@ pub(crate) enum Denial {
     Origin,
     #[error("the body is larger than what is taken here")]
     BodyTooLarge,
-    #[error("the length of the body must be said beforehand here")]
-    LengthRequired,
     #[error("an API key is needed")]
     NoKey,
     #[error("this API key is not known")]
@@ -66,7 +64,6 @@ impl Denial {
             Self::Address | Self::Origin | Self::Group => StatusCode::FORBIDDEN,
             Self::CredentialTwice => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::NoKey | Self::BadKey | Self::NoToken | Self::BadToken(_) => {
                 StatusCode::UNAUTHORIZED
             }
@@ -81,7 +78,6 @@ impl Denial {
             Self::Address => "address",
             Self::Origin => "origin",
             Self::BodyTooLarge => "body-too-large",
-            Self::LengthRequired => "length-required",
             Self::NoKey => "no-key",
             Self::BadKey => "bad-key",
             Self::NoToken => "no-token",

@@ -1,7 +1,10 @@
 //! The client at the other end of a connection.
 
 use http::HeaderValue;
-use std::{cell::Cell, net::IpAddr};
+use std::{
+    cell::Cell,
+    net::{IpAddr, Ipv4Addr},
+};
 
 /// How the last part of the way to the gateway was protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +16,9 @@ pub(crate) enum Scheme {
 /// What all requests of a client's connection share.
 pub(crate) struct Peer {
     /// The client's own, also behind a proxy that says it by the PROXY
-    /// protocol; none for a Unix socket.
-    pub(crate) address: Option<IpAddr>,
+    /// protocol. Who comes over a Unix socket is a process of this machine, and has
+    /// that of the loopback.
+    pub(crate) address: IpAddr,
     /// The address as `X-Forwarded-For` has it.
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) scheme: Scheme,
@@ -23,23 +27,17 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// `None`: it has come over a Unix socket.
     pub(crate) fn new(address: Option<IpAddr>, scheme: Scheme) -> Self {
-        let address = address.map(|address| address.to_canonical());
-        let unknown = HeaderValue::from_static("unknown");
-        let forwarded_for = match address {
-            Some(address) => HeaderValue::try_from(address.to_string()).unwrap_or(unknown),
-            None => unknown,
-        };
+        let address = address.map_or(Ipv4Addr::LOCALHOST.into(), |it| it.to_canonical());
+        // Digits, letters, points and colons: always a value.
+        let forwarded_for = HeaderValue::try_from(address.to_string())
+            .unwrap_or(HeaderValue::from_static("unknown"));
         Self {
             address,
             forwarded_for,
             scheme,
             running: Cell::new(0),
         }
-    }
-
-    /// The address as text, where there is one.
-    pub(crate) fn address_text(&self) -> Option<&[u8]> {
-        self.address.map(|_| self.forwarded_for.as_bytes())
     }
 }

@@ -21,14 +21,12 @@ pub(crate) enum Refusal {
     Malformed(#[from] Malformed),
     #[error("{0}")]
     BadHead(&'static str),
-    #[error("the head has too many headers")]
-    TooManyHeaders,
     #[error("no route matches this request")]
     NoRoute,
     #[error("the request's body came too slowly, or ended early")]
     BodyLost,
-    #[error("the request's body is malformed")]
-    BadBody,
+    #[error("the request's body is malformed{}", .0.map(|why| format!(": {why}")).unwrap_or_default())]
+    BadBody(Option<Malformed>),
     #[error("the request's body is too large")]
     BodyTooLarge,
     #[error("too many request bodies are being read")]
@@ -58,8 +56,14 @@ pub(crate) enum Refusal {
          than `gateway.upstream-idle`"
     )]
     LostKept,
+    #[error("the upstream closed the connection in the middle of its answer's head")]
+    LostMidway,
     #[error("the upstream's answer cannot be passed on")]
     BadAnswer,
+    #[error("the upstream's answer is not HTTP/1.0 or 1.1")]
+    NotHttp,
+    #[error("the upstream speaks TLS where it is spoken to without")]
+    SpeaksTls,
     #[error("the upstream did not answer in time")]
     Slow,
     #[error("the upstream has failed too often and is left alone for a while")]
@@ -75,9 +79,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BadTarget(_) | Self::BadHead(_) | Self::BadBody(_) => StatusCode::BAD_REQUEST,
             Self::Malformed(malformed) => malformed.status(),
-            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Access(denial) => denial.status(),
@@ -93,9 +96,13 @@ impl Refusal {
             | Self::PinWait
             | Self::Stopping
             | Self::BreakerOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Lost | Self::LostKept | Self::BadAnswer => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Unreachable
+            | Self::Lost
+            | Self::LostKept
+            | Self::LostMidway
+            | Self::BadAnswer
+            | Self::NotHttp
+            | Self::SpeaksTls => StatusCode::BAD_GATEWAY,
             Self::Slow => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -106,12 +113,11 @@ impl Refusal {
             Self::BadTarget(_) => "bad-target",
             Self::Malformed(malformed) => malformed.reason(),
             Self::BadHead(_) => "bad-head",
-            Self::TooManyHeaders => "too-many-headers",
             Self::NoRoute => "no-route",
             Self::Access(denial) => denial.reason(),
             Self::Operation(bad) => bad.reason(),
             Self::BodyLost => "body-lost",
-            Self::BadBody => "bad-body",
+            Self::BadBody(_) => "bad-body",
             Self::BodyTooLarge => "body-too-large",
             Self::BuffersFull => "buffers-full",
             Self::SpoolFailed => "spool-failed",
@@ -123,8 +129,8 @@ impl Refusal {
             Self::PinWait => "pin-wait",
             Self::Stopping => "stopping",
             Self::Unreachable => "unreachable",
-            Self::Lost | Self::LostKept => "lost",
-            Self::BadAnswer => "bad-answer",
+            Self::Lost | Self::LostKept | Self::LostMidway => "lost",
+            Self::BadAnswer | Self::NotHttp | Self::SpeaksTls => "bad-answer",
             Self::Slow => "slow",
             Self::BreakerOpen { .. } => "breaker-open",
         }
@@ -149,7 +155,10 @@ impl Refusal {
             Self::Unreachable
                 | Self::Lost
                 | Self::LostKept
+                | Self::LostMidway
                 | Self::BadAnswer
+                | Self::NotHttp
+                | Self::SpeaksTls
                 | Self::Slow
                 | Self::BreakerOpen { .. }
         )
@@ -182,7 +191,7 @@ impl Refusal {
             self,
             Self::Malformed(_)
                 | Self::BodyLost
-                | Self::BadBody
+                | Self::BadBody(_)
                 | Self::BodyTooLarge
                 | Self::BuffersFull
                 | Self::SpoolFailed

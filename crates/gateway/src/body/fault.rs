@@ -1,6 +1,6 @@
 //! Why a request's body did not come to its end.
 
-use crate::base::refusal::Refusal;
+use crate::base::{malformed::Malformed, refusal::Refusal};
 use std::{error::Error, io};
 
 /// Why a request's body did not come to its end. Whatever it was sent to did
@@ -14,7 +14,7 @@ pub(crate) enum BodyFault {
     #[error("a request's body is too large")]
     TooLarge,
     #[error("a request's body is malformed")]
-    Malformed,
+    Malformed(Option<Malformed>),
     #[error("a request's body could not be read back from its file")]
     Unreadable,
 }
@@ -25,7 +25,7 @@ impl BodyFault {
             .source()
             .and_then(|source| source.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
-            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed(None),
             _ => Self::Lost,
         }
     }
@@ -34,7 +34,7 @@ impl BodyFault {
         match self {
             Self::Lost | Self::Slow => Refusal::BodyLost,
             Self::TooLarge => Refusal::BodyTooLarge,
-            Self::Malformed => Refusal::BadBody,
+            Self::Malformed(why) => Refusal::BadBody(why),
             Self::Unreadable => Refusal::SpoolFailed,
         }
     }

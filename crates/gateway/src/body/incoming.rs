@@ -55,7 +55,7 @@ impl OverHttp1 {
         }
         part.map_err(|end| match end {
             BodyEnd::Lost => BodyFault::Lost,
-            BodyEnd::Malformed => BodyFault::Malformed,
+            BodyEnd::Malformed(why) => BodyFault::Malformed(Some(why)),
         })
     }
 

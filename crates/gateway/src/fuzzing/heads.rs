@@ -68,6 +68,7 @@ pub fn key(bytes: &[u8]) {
         admission: &admission,
         tokens: None,
         connection: None,
+        observed: None,
     };
     let client = caller.client(&headers, &uri);
     let pattern = PathPattern::parse("/api/{id}/*").ok();

@@ -2,6 +2,9 @@
 
 use http::{Method, StatusCode};
 
+/// The code of requests whose client did not wait for an answer, as nginx counts them.
+pub(crate) const CLIENT_GONE: u16 = 499;
+
 /// The labels of what belongs to no route.
 pub(crate) fn elsewhere() -> (String, String) {
     ("monolith".to_owned(), "other".to_owned())

@@ -82,10 +82,14 @@ impl Metrics {
 
     pub(crate) fn register(&self, registry: &mut Registry) {
         let it = self.clone();
-        registry.register("http_requests", "Requests answered", it.requests);
+        registry.register(
+            "http_requests",
+            "Requests answered; those with code 499 their client gave up",
+            it.requests,
+        );
         registry.register(
             "http_request_duration_seconds",
-            "Time from the head of a request to the head of its answer",
+            "Time from the head of a request to the head of its answer, or until its client gave up",
             it.times,
         );
         registry.register("banyan_held_requests", "Requests held now", it.held);
@@ -121,7 +125,7 @@ impl Metrics {
         );
         registry.register(
             "banyan_malformed",
-            "HTTP/1 messages that were not taken for requests",
+            "Messages that were not taken for requests",
             it.malformed,
         );
     }
@@ -158,7 +162,8 @@ impl Metrics {
             .inc();
     }
 
-    fn malformed(&self, why: Malformed) {
+    /// A message was not taken for a request.
+    pub(crate) fn malformed(&self, why: Malformed) {
         let reason = why.reason();
         self.malformed.get_or_create(&ReasonLabel { reason }).inc();
     }

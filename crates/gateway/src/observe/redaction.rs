@@ -8,14 +8,34 @@ const HIDDEN: &str = "***";
 
 /// Usual names of credentials in queries, hidden whether or not the plan
 /// reads any of them.
-const USUAL: [&str; 7] = [
+const USUAL: [&str; 27] = [
     "access_token",
+    "api-key",
     "api_key",
     "apikey",
+    "auth",
+    "authorization",
+    "client_secret",
+    "code",
+    "id_token",
     "jwt",
     "key",
+    "pass",
+    "passwd",
     "password",
+    "pwd",
+    "refresh_token",
+    "secret",
+    "session",
+    "sessionid",
+    "sig",
+    "signature",
+    "ticket",
     "token",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-api-key",
+    "x-goog-signature",
 ];
 
 /// The parameters whose values are hidden.
@@ -76,6 +96,11 @@ mod tests {
         assert!(matches!(redaction.apply("a=1&b"), Cow::Borrowed("a=1&b")));
         assert_eq!(redaction.apply("a=1&Token=x&b=2"), "a=1&Token=***&b=2");
         assert_eq!(redaction.apply("k=secret=more"), "k=***");
+        for usual in ["x-api-key", "code", "sig", "Signature", "X-Amz-Signature"] {
+            let redaction = Redaction(USUAL.map(str::to_owned).into());
+            let query = format!("{usual}=secret&page=2");
+            assert_eq!(redaction.apply(&query), format!("{usual}=***&page=2"));
+        }
         // `%6b` is k.
         assert_eq!(redaction.apply("%6b=secret"), "%6b=***");
     }

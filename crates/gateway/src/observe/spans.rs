@@ -45,7 +45,7 @@ pub(crate) struct Span {
     pub(crate) method: &'static str,
     pub(crate) host: Option<String>,
     pub(crate) path: String,
-    pub(crate) client: Option<IpAddr>,
+    pub(crate) client: IpAddr,
     pub(crate) correlation: String,
     pub(crate) route: Option<String>,
     pub(crate) side: Option<&'static str>,
@@ -188,10 +188,7 @@ fn data(span: Span) -> SpanData {
         attributes.extend(value.map(|value| KeyValue::new(key, value)));
     };
     add("server.address", span.host);
-    add(
-        "client.address",
-        span.client.map(|client| client.to_string()),
-    );
+    add("client.address", Some(span.client.to_string()));
     add("http.route", span.route);
     add("banyan.side", span.side.map(str::to_owned));
     add("banyan.upstream", span.upstream);

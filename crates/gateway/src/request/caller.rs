@@ -1,7 +1,8 @@
 //! Who a request comes from, and what its answer tells them of their writes.
 
 use super::{
-    client_connection::ClientConnection, read_your_writes::response_tokens::ResponseTokens,
+    client_connection::ClientConnection, observed::Observed,
+    read_your_writes::response_tokens::ResponseTokens,
 };
 use crate::{
     access::Admission,
@@ -10,6 +11,7 @@ use crate::{
     upstream::{interim::Interim, own_connections::OwnConnections},
 };
 use http::{HeaderMap, Uri};
+use protocol::Side;
 use std::rc::Rc;
 
 /// What is known of a request's client.
@@ -44,6 +46,8 @@ pub(crate) struct Caller<'a> {
     /// What its connection keeps, of HTTP/1: an upgrade's tunnel, and connections to
     /// upstreams that are its own.
     pub(crate) connection: Option<&'a ClientConnection>,
+    /// What is told of its request; `None` where none is answered.
+    pub(crate) observed: Option<&'a Observed<'a>>,
 }
 
 impl<'a> Caller<'a> {
@@ -55,6 +59,13 @@ impl<'a> Caller<'a> {
     /// Where interim answers for it are left.
     pub(crate) fn interim(self) -> Option<Rc<Interim>> {
         self.connection.map(ClientConnection::interim)
+    }
+
+    /// Its request is sent to that side, from now on.
+    pub(crate) fn goes_to(self, side: Side) {
+        if let Some(observed) = self.observed {
+            observed.goes_to(side);
+        }
     }
 
     /// With the head of its request.

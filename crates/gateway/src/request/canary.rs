@@ -25,9 +25,8 @@ pub(crate) fn split(
         return place;
     };
     let address = || {
-        let address = peer.address;
-        let client = address.map(|peer| config.access.client(peer, &parts.headers));
-        client.map_or_else(String::new, |client| client.to_string())
+        let client = config.access.client(peer, &parts.headers);
+        client.to_string()
     };
     let client = CanaryClient {
         headers: &parts.headers,

@@ -2,27 +2,28 @@
 //! other side, is for [`super::resend`] to say; here it is done.
 
 use super::{
+    missed::{LostRequest, Missed, lost, lost_kept, text},
     replayable,
     resend::{Attempt, SameSide, Sends, SideResult, to_same_side},
 };
 use crate::{
-    base::{deadline::timeout_at, index::UpstreamIndex, refusal::Refusal},
+    base::{deadline::timeout_at, headers::CORRELATION_ID, index::UpstreamIndex, refusal::Refusal},
     body::{Progress, RequestBody},
     state::worker::Worker,
     upstream::{
         balance::Tried,
         body_timeout::BodyTimeout,
         failure::Failure,
-        http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
+        http1::{Came, IncomingBody, UpstreamConnection},
         interim::Interim,
         local::Local,
         own_connections::{OwnConnections, Return},
         response_body::ResponseBody,
         retry::{Ending, RetryAfter, pause},
-        upstreams::{Upstream, count},
+        upstreams::count,
     },
 };
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use plan::{Protocol, RouteTimeouts, Timeouts};
 use std::{
     cell::Cell,
@@ -62,13 +63,6 @@ impl Trying<'_> {
     }
 }
 
-/// A try that got no answer.
-struct Missed {
-    refusal: Refusal,
-    attempt: Attempt,
-    was_sent: bool,
-}
-
 /// Sends a request to an upstream and waits for the head of its answer, for as
 /// long as the plan allows and `linger` on top of that. When the plan's time is
 /// over, the upstream has failed, though its answer may still come. The request
@@ -97,12 +91,14 @@ pub(crate) async fn forward(
     };
     let progress = request.body().progress();
     let place = Cell::new(0);
+    let correlation = request.headers().get(CORRELATION_ID).cloned();
     // Made in its place: a future that is moved is kept twice.
     let mut answer = pin!(tries(worker, local, request, trying, &place));
     let patient = first_byte(timeouts, begun, progress.as_ref(), answer.as_mut());
     let mut ended = patient.await;
     if ended.is_none() {
-        tracing::warn!(upstream = %upstream.name, "upstream did not answer in time");
+        let correlation_id = correlation.as_ref().map(text);
+        tracing::warn!(upstream = %upstream.name, correlation_id, "upstream did not answer in time");
         upstream.failed(place.get());
         if let Some(permit) = permit.take() {
             permit.end(true);
@@ -171,7 +167,7 @@ async fn tries(
                 }
                 was_sent = true;
                 let after = response.headers().get(header::RETRY_AFTER);
-                let after = RetryAfter::read(after.map(http::HeaderValue::as_bytes));
+                let after = RetryAfter::read(after.map(HeaderValue::as_bytes));
                 (Ok(response), Ending::Refused(after), Attempt::GatewayError)
             }
             Err(missed) if !missed.refusal.is_the_upstreams() => {
@@ -240,7 +236,14 @@ async fn try_once(
         match connection.exchange(request, trying.interim).await {
             Ok((response, connection)) => {
                 let returns = trying.returns(is_own, request, &response);
-                return answer(local, response, connection, trying, returns);
+                return answer(
+                    local,
+                    chosen,
+                    request,
+                    (response, connection),
+                    trying,
+                    returns,
+                );
             }
             Err(none) => {
                 let attempt = if none.is_unsent {
@@ -251,11 +254,13 @@ async fn try_once(
                     Attempt::Broken
                 };
                 if to_same_side(sends, attempt) != SameSide::AtOnce {
-                    return Err(if none.is_silent {
+                    let request = LostRequest::of(upstream, chosen, request);
+                    let is_silent = none.error.is_connections() && none.came == Came::Nothing;
+                    return Err(if is_silent {
                         let idle = begun.into_std().saturating_duration_since(idle_since);
-                        lost_kept(upstream, chosen, &none.error, idle)
+                        lost_kept(request, &none.error, idle)
                     } else {
-                        lost(upstream, chosen, &none.error)
+                        lost(request, &none)
                     });
                 }
                 was_sent = !none.is_unsent;
@@ -273,7 +278,8 @@ async fn try_once(
     let connection = match connecting.await {
         Ok(connection) => connection,
         Err(error) => {
-            tracing::warn!(upstream = %found.url, %error, "upstream not reached");
+            let LostRequest { url, id, path } = LostRequest::of(upstream, chosen, request);
+            tracing::warn!(upstream = %url, correlation_id = id, path, %error, "upstream not reached");
             return Err(Missed {
                 refusal: Refusal::Unreachable,
                 attempt: Attempt::Unsent,
@@ -284,17 +290,26 @@ async fn try_once(
     match connection.exchange(request, trying.interim).await {
         Ok((response, connection)) => {
             let returns = trying.returns(false, request, &response);
-            answer(local, response, connection, trying, returns)
+            answer(
+                local,
+                chosen,
+                request,
+                (response, connection),
+                trying,
+                returns,
+            )
         }
         Err(none) if none.is_unsent => {
-            tracing::warn!(upstream = %found.url, error = %none.error, "request not sent");
+            let LostRequest { url, id, path } = LostRequest::of(upstream, chosen, request);
+            let error = none.error;
+            tracing::warn!(upstream = %url, correlation_id = id, path, %error, "request not sent");
             Err(Missed {
                 refusal: Refusal::Lost,
                 attempt: Attempt::Unsent,
                 was_sent,
             })
         }
-        Err(none) => Err(lost(upstream, chosen, &none.error)),
+        Err(none) => Err(lost(LostRequest::of(upstream, chosen, request), &none)),
     }
 }
 
@@ -334,66 +349,22 @@ async fn multiplexed(
     Ok(response.map(|(body, place)| ResponseBody::stream(body, place, pool, body_timeout)))
 }
 
-/// A kept connection was closed before a byte of the answer came: most often
-/// because the upstream ends idle ones earlier than the gateway does.
-fn lost_kept(
-    upstream: &Upstream,
-    chosen: usize,
-    error: &ConnectionError,
-    idle: Duration,
-) -> Missed {
-    let url = &upstream.instances[chosen].url;
-    tracing::warn!(
-        upstream = %url,
-        %error,
-        idle_ms = idle.as_millis(),
-        "request lost at the upstream on a kept connection; if this is its keep-alive time, \
-         gateway.upstream-idle must be shorter"
-    );
-    Missed {
-        refusal: Refusal::LostKept,
-        attempt: Attempt::Broken,
-        was_sent: true,
-    }
-}
-
-fn lost(upstream: &Upstream, chosen: usize, error: &ConnectionError) -> Missed {
-    let url = &upstream.instances[chosen].url;
-    let refusal = match error {
-        ConnectionError::Request(fault) => {
-            tracing::info!(upstream = %url, %fault, "request's body lost on its way");
-            fault.refusal()
-        }
-        ConnectionError::Broken(_) | ConnectionError::Closed => {
-            tracing::warn!(upstream = %url, %error, "request lost at the upstream");
-            Refusal::Lost
-        }
-        _ => {
-            tracing::warn!(upstream = %url, %error, "answer refused");
-            Refusal::BadAnswer
-        }
-    };
-    let attempt = match error {
-        ConnectionError::Request(_) => Attempt::ClientFault,
-        _ => Attempt::Broken,
-    };
-    Missed {
-        refusal,
-        attempt,
-        was_sent: true,
-    }
-}
-
 fn answer(
     local: &Local,
-    mut response: Response<IncomingBody>,
-    connection: UpstreamConnection,
+    chosen: usize,
+    request: &Request<RequestBody>,
+    (mut response, connection): (Response<IncomingBody>, UpstreamConnection),
     trying: Trying<'_>,
     returns: Return,
 ) -> Result<Response<ResponseBody>, Missed> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let name = &local.upstream.name;
-        tracing::warn!(upstream = %name, "answer refused: nobody asked for another protocol");
+        let LostRequest { url, id, path } = LostRequest::of(&local.upstream, chosen, request);
+        tracing::warn!(
+            upstream = %url,
+            correlation_id = id,
+            path,
+            "answer refused: nobody asked for another protocol"
+        );
         return Err(Missed {
             refusal: Refusal::BadAnswer,
             attempt: Attempt::Broken,

@@ -76,7 +76,7 @@ pub(crate) async fn to(
     let timeouts = route.map_or(&RouteTimeouts::NONE, |passthrough| {
         &passthrough.route.route.timeouts
     });
-    let intake = worker.intake(timeouts);
+    let intake = worker.intake(timeouts, caller.admission.body_bytes());
     let request = Repeatable::of(worker, parts, body, may_repeat, buffers, intake).await;
     let mut request = match request {
         Ok(request) => request,
@@ -98,6 +98,7 @@ pub(crate) async fn to(
         own: caller.own(),
         interim: interim.as_deref(),
     };
+    caller.goes_to(upstream.side());
     let answer = forward(worker, upstream, request, terms).await;
     let outcome = Outcome::at(upstream.side(), answer.map_err(Failure::refusal));
     match keeping {

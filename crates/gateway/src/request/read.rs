@@ -75,7 +75,10 @@ pub(crate) async fn read(
     let wants = entry.routes[route.route].buffers;
     let sides = [UpstreamIndex::MONOLITH, service];
     let buffers = |headers: &_| buffering::is_due(worker, wants, &sides, headers);
-    let intake = worker.intake(&entry.routes[route.route].timeouts);
+    let intake = worker.intake(
+        &entry.routes[route.route].timeouts,
+        caller.admission.body_bytes(),
+    );
     let request = Repeatable::of(worker, parts, body, true, buffers, intake).await;
     let mut request = match request {
         Ok(request) => request,
@@ -206,6 +209,7 @@ async fn send(
     let upstream = worker.config.table.upstream(route.extraction, side);
     let timeouts = &worker.config.table.entry(route.extraction).routes[route.route].timeouts;
     let interim = caller.interim();
+    caller.goes_to(side);
     let terms = Terms {
         sends,
         linger: None,

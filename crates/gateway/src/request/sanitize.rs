@@ -57,8 +57,15 @@ pub(crate) fn check(parts: &request::Parts, scheme: Scheme) -> Result<(), Refusa
         let same = |host: &HeaderValue| {
             authority::are_same(host.as_bytes(), own.as_str().as_bytes(), said)
         };
-        let is_ours = said == "http" || (said == "https" && scheme == Scheme::Tls);
-        if !is_ours || !host.is_some_and(same) {
+        if said == "https" && scheme == Scheme::Plain {
+            return Err(Refusal::BadHead(
+                "the target is https, and this listener speaks no TLS",
+            ));
+        }
+        if !matches!(said, "http" | "https") {
+            return Err(Refusal::BadHead("the scheme is not one of HTTP"));
+        }
+        if !host.is_some_and(same) {
             return Err(Refusal::BadHead("the target and the Host differ"));
         }
     }
@@ -205,7 +212,7 @@ mod tests {
         let peer = Peer::new(Some("::ffff:10.0.0.2".parse().unwrap()), Scheme::Plain);
         let seen = PresentHeaders::of(&parts.headers);
         let id = HeaderValue::from_static("id");
-        outgoing(&mut parts, seen, &peer, peer.address, &id);
+        outgoing(&mut parts, seen, &peer, Some(peer.address), &id);
         let header = |name| {
             parts
                 .headers
@@ -244,7 +251,7 @@ mod tests {
         let peer = Peer::new(Some("10.0.0.2".parse().unwrap()), Scheme::Plain);
         let seen = PresentHeaders::of(&parts.headers);
         let id = HeaderValue::from_static("id");
-        outgoing(&mut parts, seen, &peer, peer.address, &id);
+        outgoing(&mut parts, seen, &peer, Some(peer.address), &id);
         assert_eq!(parts.headers["x-forwarded-proto"], "http");
         assert_eq!(parts.headers["x-forwarded-host"], "a");
         assert_eq!(parts.headers["x-forwarded-for"], "10.0.0.2");

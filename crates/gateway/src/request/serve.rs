@@ -10,6 +10,7 @@ use super::{
     outcome::Outcome,
     present_headers::PresentHeaders,
     read_your_writes::{renaming::Callers, response_tokens::ResponseTokens},
+    record::RequestRecord,
     sanitize, upgrade, way,
 };
 use crate::{
@@ -39,11 +40,9 @@ pub(crate) async fn serve(
     let under_way = worker.under_way.begin();
     let method = method_label(&parts.method);
     let seen = PresentHeaders::of(&parts.headers);
-    let correlation = match sanitize::correlation(&parts.headers, seen) {
-        Some(brought) => brought.clone(),
-        None => worker.correlation_id(),
-    };
-    let mut observed = Observed::begin(worker, peer, parts, &correlation, begun);
+    let brought = sanitize::correlation(&parts.headers, seen).cloned();
+    let correlation = brought.unwrap_or_else(|| worker.correlation_id());
+    let observed = Observed::begin(worker, peer, parts, &correlation, begun);
     let mut admission = Admission::default();
     let tokens = ResponseTokens::default();
     let callers = Callers::of(worker, &parts.headers);
@@ -101,6 +100,7 @@ pub(crate) async fn serve(
                         admission: &admission,
                         tokens: Some(&tokens),
                         connection,
+                        observed: Some(&observed),
                     };
                     observed.introduce(&mut parts.headers);
                     let outcome = if worker.config.table.refuses(place) {
@@ -123,7 +123,7 @@ pub(crate) async fn serve(
     admission.decorate(response.headers_mut());
     sanitize::correlate(response.headers_mut(), correlation);
     observed.at(place);
-    observed.end(side, &response);
+    let told = observed.end(side, &response);
     let kind = Kind {
         place,
         method,
@@ -132,7 +132,7 @@ pub(crate) async fn serve(
     };
     record(worker, kind, own_path.as_ref(), begun, &response);
     worker.under_way.at(&under_way, place);
-    until_its_end(response, under_way, connection)
+    until_its_end(response, under_way, told, connection)
 }
 
 /// Counts a request, and what a side itself answered with 5xx by its route once more.
@@ -153,21 +153,24 @@ fn record(
 }
 
 /// Keeps a request under way until its answer, or the connection that it was upgraded to,
-/// has ended.
+/// has ended. It is told of at the end of its answer, and at once where nothing of that is
+/// waited for.
 fn until_its_end(
     response: Response<ResponseBody>,
     under_way: TalliedRequest,
+    told: Option<Box<RequestRecord>>,
     connection: Option<&ClientConnection>,
 ) -> Response<ClientBody> {
     if let (StatusCode::SWITCHING_PROTOCOLS, Some(connection)) = (response.status(), connection) {
         under_way.becomes_stream();
         connection.tunnel.accompany(under_way);
-        return response.map(|body| ClientBody::new(body, None));
+        return response.map(ClientBody::alone);
     }
     if is_event_stream(response.headers()) {
         under_way.becomes_stream();
     }
-    response.map(|body| ClientBody::new(body, Some(under_way)))
+    let told = told.filter(|record| record.is_passing());
+    response.map(|body| ClientBody::new(body, under_way, told))
 }
 
 /// Whether an answer is a stream of server-sent events.

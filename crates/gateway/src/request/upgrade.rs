@@ -23,6 +23,7 @@ use super::{
 use crate::{
     base::{
         deadline::timeout,
+        headers::CORRELATION_ID,
         hop_by_hop::write_upgrade,
         index::{Place, UpstreamIndex},
         refusal::Refusal,
@@ -102,6 +103,7 @@ pub(crate) async fn upgrade(
         Ok(permit) => permit,
         Err(after) => return Outcome::at(side, Err(Refusal::breaker_open(after))),
     };
+    caller.goes_to(side);
     let answer = timeout(
         timeouts.first_byte,
         exchange(worker, local, timeouts, parts),
@@ -203,21 +205,22 @@ async fn exchange(
     let busy = local.pool.busy(chosen);
     let connecting = UpstreamConnection::connect(busy, &instance.addresses, timeouts.connect);
     let connection = connecting.await.map_err(|error| {
-        tracing::warn!(upstream = %url, %error, "upstream not reached");
+        let correlation_id = correlation(parts);
+        tracing::warn!(upstream = %url, correlation_id, %error, "upstream not reached");
         upstream.failed(chosen);
         Failure::NotSent(Refusal::Unreachable)
     })?;
     let begun = Instant::now();
+    let id = parts.headers.get(CORRELATION_ID).cloned();
     let mut request = replayable::request(parts, RequestBody::none());
-    let (mut response, connection) =
-        connection
-            .exchange(&mut request, None)
-            .await
-            .map_err(|none| {
-                let error = none.error;
-                tracing::warn!(upstream = %url, %error, "upgrade lost at the upstream");
-                Failure::Sent(Refusal::Lost)
-            })?;
+    let (mut response, connection) = connection.exchange(&mut request, None).await.map_err(
+        |none| {
+            let error = none.error;
+            let correlation_id = id.as_ref().and_then(|id| id.to_str().ok());
+            tracing::warn!(upstream = %url, correlation_id, %error, "upgrade lost at the upstream");
+            Failure::Sent(Refusal::Lost)
+        },
+    )?;
     upstream.hide(response.headers_mut());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let body_timeout = BodyTimeout::new(begun, timeouts, &response);
@@ -229,6 +232,10 @@ async fn exchange(
     }
     let response = response.map(|_none| ResponseBody::empty());
     Ok(UpgradeAnswer::Switched(response, connection.into_wire()))
+}
+
+fn correlation(parts: &Parts) -> Option<&str> {
+    parts.headers.get(CORRELATION_ID)?.to_str().ok()
 }
 
 #[cfg(test)]

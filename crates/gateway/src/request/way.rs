@@ -48,18 +48,13 @@ pub(super) fn tell(
     }
     let has_via = is_kept(headers, PresentHeaders::FORWARDED_FOR, &FORWARDED_FOR);
     match vouched {
-        Some(client) if has_via && Some(client) != peer.address => {
+        Some(client) if has_via && client != peer.address => {
             headers.insert(REAL_IP, text(client));
         }
         _ if is_kept(headers, PresentHeaders::REAL_IP, &REAL_IP) => {}
-        _ if peer.address.is_some() => {
+        _ => {
             headers.insert(REAL_IP, peer.forwarded_for.clone());
         }
-        // A Unix socket has no address.
-        _ if seen.has(PresentHeaders::REAL_IP) => {
-            headers.remove(REAL_IP);
-        }
-        _ => {}
     }
     let via = if has_via {
         via(headers, peer)

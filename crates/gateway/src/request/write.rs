@@ -153,7 +153,7 @@ pub(crate) async fn write(
         // No `100 Continue` for a body that would be discarded.
         return Outcome::refused(refusal);
     }
-    let ready = match prepare(worker, route, parts, body).await {
+    let ready = match prepare(worker, route, parts, body, caller.admission.body_bytes()).await {
         Ok(ready) => ready,
         Err(refusal) => return Outcome::refused(refusal),
     };
@@ -275,6 +275,7 @@ async fn try_to_send(
         ready.body.is_whole(),
     );
     let mut request = Request::from_parts(parts, ready.body);
+    caller.goes_to(index.side());
     let begun = Instant::now();
     let tokens: Vec<_> = entered.iter().filter_map(|one| one.token).collect();
     let seen_through = SeenThrough::new({
@@ -344,11 +345,13 @@ async fn tell(
 }
 
 /// Reads a body: into memory, into a file, or up to what is passed on as it comes.
+/// `demanded` is the largest that its policies allow.
 async fn prepare(
     worker: &Worker,
     route: RouteIndex,
     parts: &Parts,
     body: Inbound,
+    demanded: Option<u64>,
 ) -> Result<Ready, Refusal> {
     let (extraction, at) = (route.extraction, route.route);
     let chosen = &worker.config.table.entry(extraction).routes[at];
@@ -358,7 +361,7 @@ async fn prepare(
         Inbound::Collected(whole, reserved) => return Ok(here(whole, reserved)),
     };
     let has_length = body.size_hint().exact().is_some();
-    let intake = worker.intake(&chosen.timeouts);
+    let intake = worker.intake(&chosen.timeouts, demanded);
     let (begun, is_crowded) = match collect(body, BODY_BYTES_MAX, intake).await? {
         Collected::Whole(whole, reserved) => return Ok(here(whole, reserved)),
         Collected::Large(begun) => (begun, false),

@@ -57,7 +57,7 @@ impl KeySource {
                 .and_then(|pattern| pattern.parameter(client.uri.path(), name))
                 .map(str::as_bytes),
             Self::Query(name) => client.uri.query().and_then(|query| parameter(query, name)),
-            Self::Address => client.peer.address_text(),
+            Self::Address => Some(client.peer.forwarded_for.as_bytes()),
             Self::Claim(name) => client.admission.claim(name),
         };
         key.filter(|bytes| !bytes.is_empty())

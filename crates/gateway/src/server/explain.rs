@@ -136,6 +136,7 @@ pub(crate) fn explain(
         admission: &admission,
         tokens: None,
         connection: None,
+        observed: None,
     };
     let client = caller.client(&parts.headers, &parts.uri);
     let (to, mut why) = match touched[..] {

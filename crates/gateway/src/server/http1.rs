@@ -14,9 +14,7 @@ use crate::{
         refusal::Refusal,
     },
     body::Incoming,
-    request::{
-        client_body::ClientBody, client_connection::ClientConnection, observed, serve::serve,
-    },
+    request::{client_body::ClientBody, client_connection::ClientConnection, record, serve::serve},
     state::{connections::Connections, worker::Current},
     transport::{
         http1::{
@@ -172,9 +170,9 @@ impl Client<'_> {
         let refusal = Refusal::Malformed(why);
         let mut response = refusal.response().map(ResponseBody::own);
         let correlation = worker.correlation_id();
-        observed::unread(&worker, &self.peer, &correlation, refusal);
+        record::unread(&worker, &self.peer, &correlation, refusal);
         response.headers_mut().insert(CORRELATION_ID, correlation);
-        let response = response.map(|body| ClientBody::new(body, None));
+        let response = response.map(ClientBody::alone);
         let terms = Terms {
             is_head: false,
             version: Version::HTTP_11,
@@ -195,7 +193,7 @@ impl Client<'_> {
             let said = response.headers_mut().remove(header::CONNECTION);
             let is_last = said.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"close"));
             terms.persists &= !is_last && self.connections.are_open();
-            terms.persists &= self.may_go_on(response.extensions().get::<Refusal>());
+            terms.persists &= self.may_go_on();
         }
         let framing = head::framing(&response, terms);
         terms.persists &= framing != Framing::Close;
@@ -238,16 +236,12 @@ impl Client<'_> {
 
     /// Whether another request may follow, as far as the body of this one goes: where it
     /// is not here and nobody wants it, or its client waits to be asked, nobody knows
-    /// where it ends.
-    fn may_go_on(&self, refusal: Option<&Refusal>) -> bool {
+    /// where it ends. Nor does it where somebody still reads it, as an upstream that answered
+    /// early, or who sees a write through: the client is told that it is the last one
+    /// (RFC 9112, 9.6), rather than find its connection closed when it has sent the next.
+    fn may_go_on(&self) -> bool {
         let mut wire = self.wire.borrow_mut();
-        if wire.coming().0.has_ended() {
-            return true;
-        }
-        if self.has_reader() {
-            // What is refused may still be read by who sees a write through.
-            return refusal.is_none();
-        }
-        !wire.is_unasked() && wire.skip_body()
+        wire.coming().0.has_ended()
+            || (!self.has_reader() && !wire.is_unasked() && wire.skip_body())
     }
 }

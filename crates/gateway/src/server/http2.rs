@@ -12,11 +12,11 @@
 use crate::{
     base::{
         authority::are_same, executor::Local, header_class::imitates, headers::CORRELATION_ID,
-        peer::Peer, refusal::Refusal,
+        malformed::Malformed, peer::Peer, refusal::Refusal,
     },
     body::{Conversing, Incoming, Keeping},
     observe::labels::method_label,
-    request::{client_body::ClientBody, observed, serve::serve},
+    request::{client_body::ClientBody, record, serve::serve},
     state::{
         connections::Connections,
         worker::{Current, Worker},
@@ -47,6 +47,11 @@ const SEND_BUFFER_BYTES: usize = 64 << 10;
 
 /// The largest frame that clients may send: the least that is allowed.
 const FRAME_BYTES: u32 = 16 << 10;
+
+/// What h2 takes of a head beyond `client.head-bytes`, in multiples of that. What is above
+/// that bound is refused here, by a document that says so; what is above h2's own, by h2,
+/// with a status and nothing else.
+const HEAD_TIMES: usize = 2;
 
 /// Resets that are remembered until the streams have been looked at, and those
 /// that h2 itself sent for errors of the client. More end the connection
@@ -89,7 +94,7 @@ pub(crate) async fn converse(
             let (mut parts, body) = request.into_parts();
             let body = Incoming::Http2(body);
             Conversing::mark(&mut parts, &body);
-            let response = match translate(&mut parts, client.headers) {
+            let response = match translate(&mut parts, client.head_bytes, client.headers) {
                 Ok(()) => serve(&worker, &peer, None, &mut parts, body).await,
                 Err(refusal) => refuse(&worker, &peer, &parts, refusal),
             };
@@ -104,7 +109,7 @@ pub(crate) async fn converse(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES)
-        .max_header_list_size(u32::try_from(client.head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(client.head_bytes * HEAD_TIMES).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(ERROR_RESETS_MAX)
         .keep_alive_interval(PING_INTERVAL)
@@ -145,11 +150,14 @@ pub(crate) async fn converse(
 /// Answers what is no request for the rest of the gateway.
 fn refuse(worker: &Worker, peer: &Peer, parts: &Parts, refusal: Refusal) -> Response<ClientBody> {
     let metrics = &worker.state.metrics;
-    metrics.refused(refusal);
+    match refusal {
+        Refusal::Malformed(why) => metrics.malformed(why),
+        other => metrics.refused(other),
+    }
     metrics.unread(method_label(&parts.method), refusal.status());
     let correlation = worker.correlation_id();
-    observed::unread(worker, peer, &correlation, refusal);
-    let own = |body| ClientBody::new(ResponseBody::own(body), None);
+    record::unread(worker, peer, &correlation, refusal);
+    let own = |body| ClientBody::alone(ResponseBody::own(body));
     let mut response = refusal.response().map(own);
     response.headers_mut().insert(CORRELATION_ID, correlation);
     response
@@ -158,7 +166,10 @@ fn refuse(worker: &Worker, peer: &Peer, parts: &Parts, refusal: Refusal) -> Resp
 /// Makes the head of a request over HTTP/2 one over HTTP/1: the authority
 /// becomes `Host`, the target a path, crumbs of cookies one `Cookie`
 /// (RFC 9113, 8.2.3 and 8.3.1).
-fn translate(parts: &mut Parts, headers_max: usize) -> Result<(), Refusal> {
+fn translate(parts: &mut Parts, bytes_max: usize, headers_max: usize) -> Result<(), Refusal> {
+    if head_bytes(parts) > bytes_max {
+        return Err(Malformed::HeadTooLarge.into());
+    }
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
     if another.is_some() {
@@ -195,9 +206,21 @@ fn translate(parts: &mut Parts, headers_max: usize) -> Result<(), Refusal> {
     join_cookies(&mut parts.headers);
     // As over HTTP/1, where browsers do not split their cookies.
     if parts.headers.len() > headers_max {
-        return Err(Refusal::TooManyHeaders);
+        return Err(Malformed::TooManyHeaders.into());
     }
     Ok(())
+}
+
+/// How large a head is, about as it would be over HTTP/1.
+fn head_bytes(parts: &Parts) -> usize {
+    let uri = &parts.uri;
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let fields = parts.headers.iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    authority + path + fields.sum::<usize>()
 }
 
 fn join_cookies(headers: &mut HeaderMap) {
@@ -284,7 +307,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
-        translate(&mut parts, 100).map(|()| parts)
+        translate(&mut parts, 1000, 100).map(|()| parts)
     }
 
     #[test]
@@ -304,6 +327,9 @@ mod tests {
         ] {
             assert!(matches!(bad, Err(Refusal::BadHead(_))), "{bad:?}");
         }
+        let large = translated("http://a/x", &[("x", &"y".repeat(1000))]);
+        let wanted = Refusal::Malformed(Malformed::HeadTooLarge);
+        assert_eq!(large.unwrap_err(), wanted);
     }
 
     #[test]

@@ -142,12 +142,15 @@ impl Worker {
             .unwrap_or(HeaderValue::from_static("none"))
     }
 
-    /// What bounds the bodies that it reads for a route.
-    pub(crate) fn intake(&self, route: &RouteTimeouts) -> Intake<'_> {
+    /// What bounds the bodies that it reads for a route. `demanded` is what its policies
+    /// allow.
+    pub(crate) fn intake(&self, route: &RouteTimeouts, demanded: Option<u64>) -> Intake<'_> {
         let client = self.config.settings.client;
+        let most = client.body_bytes.into_iter().chain(demanded).min();
         Intake {
             client: ClientLimits {
                 body: route.body.unwrap_or(client.body),
+                body_bytes: most,
                 ..client
             },
             buffers: &self.buffers,

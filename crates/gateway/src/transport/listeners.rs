@@ -9,13 +9,16 @@
 use crate::StartError;
 use listenfd::ListenFd;
 use plan::{ListenAddress, Listener};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::{UnixListener, UnixStream},
+        unix::{
+            fs::PermissionsExt,
+            net::{UnixListener, UnixStream},
+        },
     },
     path::Path,
 };
@@ -138,7 +141,9 @@ impl Listeners {
         if sockets.is_empty() {
             sockets = match wanted {
                 ListenAddress::Tcp(address) => bind_tcp(*address, workers).map_err(failed)?,
-                ListenAddress::Unix(path) => vec![bind_unix(path).map_err(failed)?],
+                ListenAddress::Unix(path) => {
+                    vec![bind_unix(path, listener.mode).map_err(failed)?]
+                }
             };
         }
         // Fewer than workers: some share one.
@@ -177,20 +182,24 @@ fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<Vec<Listening>> {
 }
 
 /// Binds a Unix socket. A file whose socket refuses connections was left behind
-/// by a gateway that was killed, and is replaced.
-fn bind_unix(path: &Path) -> io::Result<Listening> {
-    match UnixListener::bind(path) {
+/// by a gateway that was killed, and is replaced. Its permissions are there before
+/// anybody can connect.
+fn bind_unix(path: &Path, mode: u32) -> io::Result<Listening> {
+    let (socket, address) = (
+        Socket::new(Domain::UNIX, Type::STREAM, None)?,
+        SockAddr::unix(path)?,
+    );
+    match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path)?;
-                UnixListener::bind(path)
+                socket.bind(&address)
             }
             _ => Err(error),
         },
         bound => bound,
-    }
-    .and_then(|listener| {
-        SockRef::from(&listener).listen(BACKLOG)?;
-        Ok(Listening::Unix(listener))
-    })
+    }?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    Ok(Listening::Unix(socket.into()))
 }

@@ -23,6 +23,17 @@ pub(crate) enum Cut {
     Broken,
 }
 
+impl Cut {
+    /// What the access log says of it.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Idle => "cut-idle",
+            Self::Whole => "cut-whole",
+            Self::Broken => "cut-broken",
+        }
+    }
+}
+
 /// Waits for the parts of one body. As long as they come at once, it costs
 /// nothing: the timer is made when there first is something to wait for.
 pub(crate) struct BodyTimeout {

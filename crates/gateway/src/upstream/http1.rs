@@ -67,8 +67,39 @@ pub(crate) struct NoAnswer {
     pub(crate) error: ConnectionError,
     /// Not a byte of the request was written; it is back where it was.
     pub(crate) is_unsent: bool,
-    /// Not a byte of an answer came.
-    pub(crate) is_silent: bool,
+    /// Of the answer, before it ended.
+    pub(crate) came: Came,
+}
+
+/// What came of an answer that has no head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// Not a byte, or it does not matter.
+    Nothing,
+    /// A part of its head.
+    Begun,
+    /// A record of TLS, such as its alert that this was none.
+    Tls,
+    /// Bytes that begin no answer of HTTP/1.
+    Other,
+}
+
+impl Came {
+    fn of(read: &[u8]) -> Self {
+        const BEGIN: &[u8] = b"HTTP/";
+        // Of handshakes and alerts: their kind, and the version's first byte.
+        let is_tls = matches!(read, [0x15 | 0x16, 3, ..]);
+        let text = &read[..read.len().min(BEGIN.len())];
+        if read.is_empty() {
+            Self::Nothing
+        } else if is_tls {
+            Self::Tls
+        } else if BEGIN.starts_with(text) {
+            Self::Begun
+        } else {
+            Self::Other
+        }
+    }
 }
 
 impl UpstreamConnection {
@@ -149,11 +180,15 @@ impl UpstreamConnection {
             Err(error) => {
                 let sending = connection.sending.take();
                 let is_unsent = sending.is_some_and(|sending| sending.take_back(request));
-                let is_silent = error.is_connections() && connection.read.is_empty();
+                let came = if error.is_connections() {
+                    Came::of(&connection.read)
+                } else {
+                    Came::Nothing
+                };
                 Err(NoAnswer {
                     error,
                     is_unsent,
-                    is_silent,
+                    came,
                 })
             }
         }

@@ -172,12 +172,20 @@ async fn a_place_adds_to_what_is_demanded_of_all_by_kind() {
     );
     let large = ask2(&bed, "/api/contracts", "bank-key", "12345").await;
     assert_denied(&large, 413, "body-too-large");
-    let mut unsaid = build("POST", "/api/contracts", None, "1");
-    let headers = unsaid.headers_mut();
-    headers.insert("x-api-key", "bank-key".parse().unwrap());
-    headers.insert("transfer-encoding", "chunked".parse().unwrap());
-    let unsaid = bed.client().await.request(unsaid).await.unwrap();
-    assert_denied(&unsaid, 411, "length-required");
+    // One that does not say its length is bounded as it is read, on either way.
+    for path in ["/api/contracts", "/api/contracts/streamed"] {
+        for (body, status) in [("1234", 200), ("12345", 413)] {
+            let mut unsaid = build("POST", path, None, body);
+            let headers = unsaid.headers_mut();
+            headers.insert("x-api-key", "bank-key".parse().unwrap());
+            headers.insert("transfer-encoding", "chunked".parse().unwrap());
+            let unsaid = bed.client().await.request(unsaid).await.unwrap();
+            assert_eq!(unsaid.status, status, "{path}: {unsaid:?}");
+            if status == 413 {
+                assert_denied(&unsaid, 413, "body-too-large");
+            }
+        }
+    }
     assert_eq!(ask2(&bed, "/other", "bank-key", "12345").await.status, 200);
 }
 

@@ -1,7 +1,8 @@
 //! Answers of upstreams that two readers could take for different ones: the
 //! client gets one that is framed anew, or none.
 
-use crate::{raw::*, support::until};
+use crate::{raw::*, support::*};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const REQUEST: &str = "GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const EVIL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
@@ -60,6 +61,95 @@ async fn a_malformed_head_of_an_answer_is_502() {
 }
 
 /// The client's own reader must find exactly one answer, and this in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_what_came_instead_of_an_answer() {
+    let bed = RawBed::start("{}").await;
+    for (came, reason, detail) in [
+        (&b""[..], "lost", "without an answer"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Le",
+            "lost",
+            "in the middle of its answer's head",
+        ),
+        (
+            b"<html>0.9 answer</html>",
+            "bad-answer",
+            "is not HTTP/1.0 or 1.1",
+        ),
+        // The alert of a server that waits for a handshake.
+        (b"\x15\x03\x01\x00\x02\x02\x16", "bad-answer", "speaks TLS"),
+    ] {
+        let answer = ask(&bed, came).await;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(text.starts_with("HTTP/1.1 502 "), "{text}");
+        assert!(text.contains(&format!("\"reason\":\"{reason}\"")), "{text}");
+        assert!(text.contains(detail), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_what_is_wrong_with_its_request() {
+    let bed = RawBed::start("{}").await;
+    for (request, detail) in [
+        (
+            "GET https://a/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+            "this listener speaks no TLS",
+        ),
+        (
+            "POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            "the request's body is malformed: a chunk's size",
+        ),
+        (
+            "POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+             0\r\nhost: b\r\n\r\n",
+            "the request's body is malformed: a trailer says",
+        ),
+    ] {
+        let answer = bed.send([request.as_bytes()]).await;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+        assert!(text.contains(detail), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_is_the_last_one_of_its_connection_and_says_so() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut part = [0; 4096];
+                let _ = stream.read(&mut part).await;
+                let early = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 5\r\n\r\nearly";
+                stream.write_all(early).await.unwrap();
+                while stream.read(&mut part).await.is_ok_and(|length| length > 0) {}
+            });
+        }
+    });
+    let gateway = between(Knobs::default(), address, address);
+    let part = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 30\r\n\r\nten bytes!";
+    let mut client = Raw::connect(gateway.local_addr()).await;
+    client.write(part).await;
+    client.until("early").await;
+    assert!(
+        client.read.contains("connection: close\r\n"),
+        "{}",
+        client.read
+    );
+    assert!(client.read.starts_with("HTTP/1.1 403 "), "{}", client.read);
+    // All of it there, another one may follow.
+    let mut client = Raw::connect(gateway.local_addr()).await;
+    let whole = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
+    client.write(whole).await;
+    client.until("early").await;
+    assert!(
+        !client.read.contains("connection: close"),
+        "{}",
+        client.read
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_says_too_much_is_framed_anew() {
     let bed = RawBed::start("{}").await;

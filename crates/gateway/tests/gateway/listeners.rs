@@ -1,6 +1,9 @@
 //! Listeners besides the main one: TLS, Unix sockets, the PROXY protocol.
 
-use crate::support::*;
+use crate::{
+    observe::{Log, line},
+    support::*,
+};
 use gateway::{Gateway, StartError};
 use plan::Plan;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -9,7 +12,9 @@ use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -315,18 +320,57 @@ async fn unix_sockets_on_both_sides() {
     drop(std::os::unix::net::UnixListener::bind(&front).unwrap());
     let monolith = format!("unix:{}", back.display());
     let _gateway = start(&monolith, &listener).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // Whoever may write to it may connect.
+    assert_eq!(mode(&front), 0o660);
+    let open = directory.path().join("open");
+    let other = format!("{{ listen: \"unix:{}\", mode: \"0666\" }}", open.display());
+    let _open = start(&monolith, &other).unwrap();
+    assert_eq!(mode(&open), 0o666);
     for _ in 0..4 {
         let mut client = UnixStream::connect(&front).await.unwrap();
         client.write_all(GET.as_bytes()).await.unwrap();
         let answer = answer(&mut client, "\r\n\r\n").await;
         if answer.contains("GET /x") {
-            assert!(answer.contains("x-forwarded-for: unknown\r\n"), "{answer}");
+            // Its peer is a process of this machine.
+            for said in ["x-forwarded-for: 127.0.0.1\r\n", "x-real-ip: 127.0.0.1\r\n"] {
+                assert!(answer.contains(said), "{answer}");
+            }
         }
     }
     let Err(error) = start(&monolith, &listener) else {
         panic!("two listen on one path")
     };
     assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_in_front_of_a_unix_socket_is_trusted_as_the_loopback_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let front = directory.path().join("front");
+    let (monolith, log) = (Upstream::start("monolith").await, Log::new());
+    let gateway = format!(
+        "listeners: [{{ listen: \"unix:{}\" }}]\n  trusted: [127.0.0.0/8]\n  {}",
+        front.display(),
+        log.plan("")
+    );
+    let plan = extracting(
+        monolith.address,
+        monolith.address,
+        &gateway,
+        "routes: [{ path: /api/contracts/* }]",
+    );
+    let gateway = with_lease(&plan, still());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    let mut client = UnixStream::connect(&front).await.unwrap();
+    let request = "GET /x HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 9.9.9.9\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    answer(&mut client, "monolith").await;
+    let seen = monolith.seen().pop().unwrap();
+    assert_eq!(seen.header("x-forwarded-for"), Some("9.9.9.9, 127.0.0.1"));
+    assert_eq!(seen.header("x-real-ip"), Some("9.9.9.9"));
+    let one = line(&log.path, "/x").await;
+    assert_eq!(one["client"], "9.9.9.9", "{one}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

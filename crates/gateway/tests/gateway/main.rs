@@ -19,6 +19,7 @@ mod credentials;
 mod degraded;
 mod fallback;
 mod flags;
+mod given_up;
 mod grpc;
 mod header_sanitation;
 mod hold;

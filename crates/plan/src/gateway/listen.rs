@@ -21,6 +21,10 @@ pub struct ListenerFile {
     /// that names the client; connections without one are closed.
     #[serde(default)]
     pub(crate) proxy_protocol: bool,
+    /// Permissions of a Unix socket, in octal; who may write to it may connect. 0660 when
+    /// left out: its owner and group.
+    #[serde(default)]
+    pub(crate) mode: Option<Text>,
 }
 
 /// How TLS is spoken.
@@ -72,7 +76,12 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Whether connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Permissions, of a Unix socket.
+    pub mode: u32,
 }
+
+/// Its owner, and its group, which is the operator's choice, may connect.
+const MODE: u32 = 0o660;
 
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,6 +129,7 @@ impl Listener {
             address: ListenAddress::Tcp(address),
             tls: None,
             proxy_protocol: false,
+            mode: MODE,
         }
     }
 }
@@ -170,7 +180,16 @@ pub(crate) fn resolve(
                 format!("there are more than {LISTENERS_MAX} listeners"),
             ));
         }
+        let mode = match (&file.mode, &address) {
+            (None, _) => MODE,
+            (Some(text), ListenAddress::Unix(_)) => parse(text, environment, permissions)?,
+            (Some(text), ListenAddress::Tcp(_)) => {
+                return Err(PlanError::at(text.at, "`mode` is for Unix sockets")
+                    .remedy("Leave it out where `listen` is an address and a port"));
+            }
+        };
         listeners.push(Listener {
+            mode,
             address,
             tls: file
                 .tls
@@ -180,6 +199,13 @@ pub(crate) fn resolve(
         });
     }
     Ok(listeners)
+}
+
+/// Of a file, in octal.
+fn permissions(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok();
+    mode.filter(|mode| text.starts_with('0') && *mode <= 0o777)
+        .ok_or_else(|| format!("`{text}` is no mode: write \"0660\", in octal"))
 }
 
 fn resolve_tls(

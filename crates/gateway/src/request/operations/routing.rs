@@ -86,6 +86,7 @@ async fn admitted(
     } = arrived;
     let (table, access) = (&worker.config.table, &worker.config.access);
     let all = sharing.places(table);
+    observed.at(sharing.otherwise);
     let demand_alike = access.demand_alike(&all);
     if demand_alike {
         let length = body.size_hint().exact();
@@ -102,7 +103,8 @@ async fn admitted(
     }
     let upgrade = upgrade::asked(parts, &body);
     let limit = sharing.body_bytes(table);
-    let here = here(worker, parts, body, limit).await;
+    let demanded = passed.admission.body_bytes();
+    let here = here(worker, parts, body, limit, demanded).await;
     let (whole, reserved) = here.map_err(Outcome::refused)?;
     let refused = |bad: BadOperation| Outcome::refused(bad.into());
     let asked = match (&upgrade, sharing.dialect(table)) {
@@ -114,6 +116,7 @@ async fn admitted(
     let touched = sharing.parts(table, &asked, parts.method.as_str());
     let places: Vec<Place> = touched.iter().map(|part| part.place).collect();
     passed.place = speaker(&touched).unwrap_or(sharing.otherwise);
+    observed.at(passed.place);
     if !demand_alike {
         if !access.demand_alike(&places) {
             return Err(refused(BadOperation::DemandsDiffer));
@@ -142,6 +145,7 @@ async fn admitted(
         admission: &passed.admission,
         tokens: Some(tokens),
         connection,
+        observed: Some(observed),
     };
     Ok(match (upgrade, &touched[..]) {
         (Some(asked), _) => upgrade::upgrade(worker, caller, &all, asked, parts).await,
@@ -162,12 +166,13 @@ async fn here(
     parts: &Parts,
     body: Incoming,
     limit: usize,
+    demanded: Option<u64>,
 ) -> Result<(Whole, Reserved), Refusal> {
     if body.size_hint().lower() > limit as u64 {
         body::refuse(parts, body).await;
         return Err(BadOperation::TooLarge.into());
     }
-    match collect(body, limit, worker.intake(&RouteTimeouts::NONE)).await? {
+    match collect(body, limit, worker.intake(&RouteTimeouts::NONE, demanded)).await? {
         Collected::Whole(whole, reserved) => Ok((whole, reserved)),
         Collected::Large(begun) => {
             begun.discard().await;

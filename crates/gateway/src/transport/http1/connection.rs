@@ -88,7 +88,7 @@ pub(crate) struct AwaitedHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     Lost,
-    Malformed,
+    Malformed(Malformed),
 }
 
 impl ClientWire {
@@ -191,8 +191,8 @@ impl ClientWire {
             return Poll::Ready(Some(Err(BodyEnd::Lost)));
         }
         loop {
-            if let Coming::Broken(_) = self.coming {
-                return Poll::Ready(Some(Err(BodyEnd::Malformed)));
+            if let Coming::Broken(why) = self.coming {
+                return Poll::Ready(Some(Err(BodyEnd::Malformed(why))));
             }
             let taken = self.coming.take(&mut self.read);
             if self.coming.has_ended() {
@@ -205,7 +205,7 @@ impl ClientWire {
                 Err(why) => {
                     (self.policy.on_malformed)(MessagePart::Body, why);
                     tracing::debug!(reason = why.reason(), "malformed body refused");
-                    return Poll::Ready(Some(Err(BodyEnd::Malformed)));
+                    return Poll::Ready(Some(Err(BodyEnd::Malformed(why))));
                 }
             }
             let filled = match self.poll_ask(cx) {

@@ -1,6 +1,9 @@
 //! The head of an answer, and how it says that its body ends.
 
-use super::{IncomingBody, error::ConnectionError};
+use super::{
+    IncomingBody,
+    error::{ConnectionError, HeadFault},
+};
 use crate::base::as_written::Names;
 use bytes::Buf;
 use bytes::{Bytes, BytesMut};
@@ -45,11 +48,10 @@ pub(super) fn has_end(read: &[u8], judged: usize) -> bool {
 pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>, ConnectionError> {
     let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
-    let status = ParserConfig::default().parse_response_with_uninit_headers(
-        &mut parsed,
-        read,
-        &mut fields,
-    )?;
+    let status = ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut parsed, read, &mut fields)
+        .map_err(|error| ConnectionError::Head(error, HeadFault::of(read)))?;
+    let wrong = |error| ConnectionError::Head(error, HeadFault::of(read));
     let Status::Complete(length) = status else {
         return Ok(None);
     };
@@ -64,15 +66,18 @@ pub(super) fn read(read: &mut BytesMut, to_head: bool) -> Result<Option<Answer>,
             field.name.as_bytes(),
         );
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        let name = name.map_err(|_| httparse::Error::HeaderName)?;
+        let name = name.map_err(|_| wrong(httparse::Error::HeaderName))?;
         let start = field.value.as_ptr().addr() - read.as_ptr().addr();
         let value = head.slice(start..start + field.value.len());
         let value = HeaderValue::from_maybe_shared(value);
         framing_headers.note(&name, field.value);
-        headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
+        headers.append(
+            name,
+            value.map_err(|_| wrong(httparse::Error::HeaderValue))?,
+        );
     }
     let code = parsed.code.unwrap_or_default();
-    let code = StatusCode::from_u16(code).map_err(|_| httparse::Error::Status)?;
+    let code = StatusCode::from_u16(code).map_err(|_| wrong(httparse::Error::Status))?;
     let is_http11 = parsed.version == Some(1);
     let reason = parsed
         .reason

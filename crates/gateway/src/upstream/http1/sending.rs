@@ -153,7 +153,7 @@ impl Sending {
             Framing::Length(left) => {
                 let length = data.len() as u64;
                 let fewer = left.checked_sub(length);
-                *left = fewer.ok_or(ConnectionError::Request(BodyFault::Malformed))?;
+                *left = fewer.ok_or(ConnectionError::Request(BodyFault::Malformed(None)))?;
                 if *left == 0 {
                     self.framing = Framing::Ended;
                 }
