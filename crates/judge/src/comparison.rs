@@ -3,7 +3,7 @@
 use crate::{
     baseline::float,
     block::Block,
-    evidence::{Evidence, Towards},
+    evidence::{Clients, Evidence, Towards},
     measure::{Measure, NEGLIGIBLE},
     reading::Moment,
     verdict::{Grounds, TestName},
@@ -36,15 +36,16 @@ pub(crate) struct Conclusion {
 impl Comparison {
     pub(crate) fn new(
         measure: Measure,
+        clients: Clients,
         block: Duration,
         false_alarm: f64,
         false_pass: f64,
     ) -> Self {
         Self {
             measure,
-            worse: Windows::new(block, false_alarm),
-            harmless: Evidence::new(Towards::Better),
-            negligible: Evidence::new(Towards::Better),
+            worse: Windows::new(block, false_alarm, clients),
+            harmless: Evidence::new(Towards::Better, clients),
+            negligible: Evidence::new(Towards::Better, Clients::Given),
             false_pass,
             last: None,
         }
@@ -69,7 +70,7 @@ impl Comparison {
     pub(crate) fn alarm(&self) -> Option<Grounds> {
         let mut alarms = self.worse.alarms();
         let (evidence, needed) = alarms.find(|(evidence, needed)| {
-            evidence.log() >= *needed && self.measure.matters(evidence)
+            evidence.log() >= *needed && self.measure.concerns_service(evidence)
         })?;
         Some(self.grounds(evidence, evidence, needed))
     }
@@ -121,7 +122,7 @@ impl Comparison {
             from: counted.since(),
             to: self.last,
             service: counted.counted().service,
-            monolith: self.measure.compares().then_some(monolith),
+            monolith: (monolith.requests > 0).then_some(monolith),
             estimate,
             threshold,
             evidence: evidence.log(),

@@ -2,6 +2,7 @@
 
 use crate::{
     baseline::{ErrorBaseline, bounds, float},
+    evidence::Clients,
     histogram::{Cut, Histogram, Spread},
     measure::{Measure, NEGLIGIBLE},
 };
@@ -19,7 +20,7 @@ const DOUBT_OF_BASELINE: f64 = 0.001;
 
 /// What is asked of the service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "condition", rename_all = "snake_case")]
+#[serde(tag = "condition", rename_all = "kebab-case")]
 pub enum Condition {
     /// `error-rate: { max }`.
     ErrorsAtMost {
@@ -81,6 +82,17 @@ pub enum ConditionError {
 }
 
 impl Condition {
+    /// Whether the service's clients are compared with others.
+    pub(crate) fn clients(&self) -> Clients {
+        match self {
+            Self::ErrorsAtMost { .. } | Self::LatencyAtMost { .. } => Clients::Given,
+            Self::ErrorsVersusMonolith { .. }
+            | Self::ErrorsVersusBaseline { .. }
+            | Self::LatencyVersusMonolith { .. }
+            | Self::LatencyVersusBaseline { .. } => Clients::Drawn,
+        }
+    }
+
     /// What answers it.
     pub(crate) fn measures(&self) -> Result<Vec<Measure>, ConditionError> {
         let measures = match self {

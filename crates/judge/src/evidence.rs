@@ -40,7 +40,7 @@ const SLOPES: i32 = 14;
 
 /// On which side of the hypothesis the alternatives are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Towards {
     /// The service is worse: evidence to fail.
     Worse,
@@ -56,6 +56,17 @@ impl Towards {
             Self::Better => -1.0,
         }
     }
+}
+
+/// Whether it is chance which clients the service has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Clients {
+    /// They were drawn, and are compared with others: what lasts of their
+    /// differences is not the service's.
+    Drawn,
+    /// A limit is for those that there are, one or many.
+    Given,
 }
 
 /// What a block adds.
@@ -96,6 +107,7 @@ impl Counted {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Evidence {
     towards: Towards,
+    clients: Clients,
     since: Option<Moment>,
     log_ratios: [f64; ALTERNATIVES],
     assumed: f64,
@@ -106,9 +118,10 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    pub(crate) fn new(towards: Towards) -> Self {
+    pub(crate) fn new(towards: Towards, clients: Clients) -> Self {
         Self {
             towards,
+            clients,
             since: None,
             log_ratios: [0.0; ALTERNATIVES],
             assumed: 0.0,
@@ -117,6 +130,11 @@ impl Evidence {
             dispersion: Dispersion::default(),
             counted: Counted::default(),
         }
+    }
+
+    /// The same without any blocks.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.towards, self.clients)
     }
 
     pub(crate) fn add(&mut self, began: Moment, increment: &Increment) {
@@ -149,7 +167,7 @@ impl Evidence {
         // A client is on the service as often as a request, so its burst is as one
         // request. A moment is any side's as often as the other's.
         let bursts = (of.by_both() - self.squares).max(0.0);
-        let clients = (of.by_client() - of.by_both()).max(0.0);
+        let clients = (self.by_client() - of.by_both()).max(0.0);
         let moments = (of.by_time() - of.by_both()).max(0.0);
         let likeness =
             (bursts + clients) / self.squares.max(self.independent) + moments / self.independent;
@@ -171,6 +189,13 @@ impl Evidence {
         (growth > 0.1).then(|| have * (1.0 + gap / growth))
     }
 
+    fn by_client(&self) -> f64 {
+        match self.clients {
+            Clients::Drawn => self.dispersion.by_client(),
+            Clients::Given => self.dispersion.by_both(),
+        }
+    }
+
     fn powers(&self) -> impl Iterator<Item = f64> + Clone {
         let dispersion = self.dispersion();
         let ratios = self.log_ratios.iter();
@@ -180,7 +205,7 @@ impl Evidence {
     fn by_parts(&self) -> impl Iterator<Item = f64> + Clone {
         let score = self.dispersion.score() * self.towards.sign();
         let of = &self.dispersion;
-        let (clients, time) = (of.by_client(), of.by_time());
+        let (clients, time) = (self.by_client(), of.by_time());
         let all = clients + time - of.by_both();
         let squares = clients.max(time).max(all).max(self.independent);
         (0..SLOPES).map(move |halved| {

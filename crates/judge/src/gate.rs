@@ -45,7 +45,7 @@ pub struct Judge {
 
 /// What the latest reading was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 enum Latest {
     NothingYet,
     Counted,
@@ -67,9 +67,10 @@ impl Judge {
         let tests = u32::try_from(measures.len()).unwrap_or(u32::MAX);
         let false_alarm = confidence.false_alarm / f64::from(tests);
         let block = block.max(Duration::from_millis(1));
-        let comparisons = measures
-            .into_iter()
-            .map(|measure| Comparison::new(measure, block, false_alarm, confidence.false_pass));
+        let comparisons = measures.into_iter().map(|measure| {
+            let false_pass = confidence.false_pass;
+            Comparison::new(measure, condition.clients(), block, false_alarm, false_pass)
+        });
         Ok(Self {
             began,
             comparisons: comparisons.collect(),

@@ -7,13 +7,16 @@ use crate::{
     histogram::{Cut, Spread},
     proportion::{Counts, one_side, two_sides},
     rank::ranks,
-    verdict::TestName,
+    verdict::{TestName, Totals},
 };
 use serde::{Deserialize, Serialize};
 
 /// A service that fails less often than this neither fails for being worse than
 /// the monolith, nor has to be compared with it: one of 10,000.
 pub(crate) const NEGLIGIBLE: f64 = 0.0001;
+
+/// How many times the monolith's share is much above it.
+const MUCH: f64 = 2.0;
 
 /// How many of the monolith's times it takes to say where slow begins, for each
 /// that is slow.
@@ -23,7 +26,7 @@ const FADE: f64 = 0.995;
 
 /// What is compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Measure {
     /// Errors against a limit; `accepted` is what may be seen when it passes.
     ErrorShare {
@@ -107,19 +110,19 @@ impl Measure {
         let (service, monolith) = (&block.service, &block.monolith);
         match self {
             Self::ErrorShare { most, harmful, .. } => {
-                let errors = errors(service);
+                let (own, other) = (errors(service), errors(monolith));
                 Some(Measured {
-                    fail: one_side(&errors, *most, Towards::Worse)?,
-                    pass: one_side(&errors, *harmful, Towards::Better)?,
+                    fail: one_side(&own, &other, *most, Towards::Worse)?,
+                    pass: one_side(&own, &other, *harmful, Towards::Better)?,
                     negligible: None,
                 })
             }
             Self::ErrorRatio { allowed, harmful } => {
-                let (of_service, of_monolith) = (errors(service), errors(monolith));
+                let (own, other) = (errors(service), errors(monolith));
                 Some(Measured {
-                    fail: two_sides(&of_service, &of_monolith, *allowed, Towards::Worse)?,
-                    pass: two_sides(&of_service, &of_monolith, *harmful, Towards::Better)?,
-                    negligible: one_side(&of_service, NEGLIGIBLE, Towards::Better),
+                    fail: two_sides(&own, &other, *allowed, Towards::Worse)?,
+                    pass: two_sides(&own, &other, *harmful, Towards::Better)?,
+                    negligible: one_side(&own, &other, NEGLIGIBLE, Towards::Better),
                 })
             }
             Self::SlowShare {
@@ -132,9 +135,13 @@ impl Measure {
                 let above = slower(service, *accepted);
                 seen.slower += above.all_events();
                 seen.all += above.all_requests();
+                let sides = |cut| (slower(service, cut), slower(monolith, cut));
+                let (own, other) = sides(*most);
+                let fail = one_side(&own, &other, *slow, Towards::Worse)?;
+                let (own, other) = sides(*harmful);
                 Some(Measured {
-                    fail: one_side(&slower(service, *most), *slow, Towards::Worse)?,
-                    pass: one_side(&slower(service, *harmful), *slow, Towards::Better)?,
+                    fail,
+                    pass: one_side(&own, &other, *slow, Towards::Better)?,
                     negligible: None,
                 })
             }
@@ -170,12 +177,20 @@ impl Measure {
         }
     }
 
-    /// Whether an alarm of this evidence is about something.
-    pub(crate) fn matters(&self, evidence: &Evidence) -> bool {
-        let service = evidence.counted().service;
+    /// Whether an alarm of this evidence is about the service. A limit that the
+    /// monolith is above as well is not, unless the service is much further: both
+    /// feel something, and going back to the monolith would not help.
+    pub(crate) fn concerns_service(&self, evidence: &Evidence) -> bool {
+        let Counted {
+            service, monolith, ..
+        } = *evidence.counted();
+        let share = |of: Totals| of.events / float(of.requests.max(1));
+        let (own, other) = (share(service), share(monolith));
         match self {
-            Self::ErrorRatio { .. } => service.events > NEGLIGIBLE * float(service.requests),
-            _ => true,
+            Self::ErrorRatio { .. } => own > NEGLIGIBLE,
+            Self::ErrorShare { most, .. } => other <= *most || own > MUCH * other,
+            Self::SlowShare { slow, .. } => other <= *slow || own > MUCH * other,
+            Self::SlowRatio { .. } | Self::Ranks { .. } => true,
         }
     }
 

@@ -118,8 +118,14 @@ pub(crate) fn two_sides(
 }
 
 /// Evidence of one window against "the service's share is `limit`", which is
-/// above 0 and below 1. None without requests.
-pub(crate) fn one_side(service: &Counts, limit: f64, towards: Towards) -> Option<Increment> {
+/// above 0 and below 1. None without requests. What the monolith did is counted
+/// only.
+pub(crate) fn one_side(
+    service: &Counts,
+    monolith: &Counts,
+    limit: f64,
+    towards: Towards,
+) -> Option<Increment> {
     let requests = service.all_requests();
     if requests <= 0.0 {
         return None;
@@ -142,7 +148,7 @@ pub(crate) fn one_side(service: &Counts, limit: f64, towards: Towards) -> Option
         parts,
         counted: Counted {
             service: service.totals(),
-            monolith: Totals::default(),
+            monolith: monolith.totals(),
             numerator: bad,
             denominator: requests,
         },
@@ -212,7 +218,7 @@ mod tests {
                     * limit.powf(f64::from(bad))
                     * (1.0 - limit).powf(f64::from(requests - bad));
                 let service = counts(f64::from(requests), f64::from(bad));
-                let increment = one_side(&service, limit, towards).unwrap();
+                let increment = one_side(&service, &counts(0.0, 0.0), limit, towards).unwrap();
                 for (mean, ratio) in mean.iter_mut().zip(increment.log_ratios) {
                     *mean += likely * ratio.exp();
                 }
@@ -236,6 +242,6 @@ mod tests {
         let (some, none) = (counts(30.0, 5.0), counts(0.0, 0.0));
         assert!(two_sides(&some, &none, 1.0, Towards::Worse).is_none());
         assert!(two_sides(&none, &some, 1.0, Towards::Worse).is_none());
-        assert!(one_side(&none, 0.1, Towards::Worse).is_none());
+        assert!(one_side(&none, &some, 0.1, Towards::Worse).is_none());
     }
 }

@@ -26,7 +26,7 @@ impl Moment {
 
 /// A value, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Reading<T> {
     /// It was measured.
     Value(T),
@@ -46,7 +46,7 @@ impl<T> Reading<T> {
 
 /// Why there is no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// Nobody has such a series: most often a wrong metric name.
     #[error("no such series: is the metric's name right?")]

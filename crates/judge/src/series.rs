@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a reading must be. A limit that is not a number lets none pass.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Limit {
     /// Not above it.
     AtMost(f64),
@@ -50,7 +50,7 @@ pub struct SeriesJudge {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 enum State {
     NothingYet,
     Measured,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a gate says at this moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict {
     /// Shown to be as it should: never only for lack of the contrary.
     Pass {
@@ -35,7 +35,7 @@ pub enum Verdict {
 
 /// Why nothing can be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// Nothing has been measured yet.
     #[error("nothing has been measured yet")]
@@ -53,7 +53,7 @@ pub enum Why {
 
 /// Which test was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum TestName {
     /// Shares of both sides against each other, conditional on their sum.
     TwoProportions,
@@ -76,7 +76,7 @@ pub struct Grounds {
     pub to: Option<Moment>,
     /// Of the service.
     pub service: Totals,
-    /// Of the monolith, where it is compared with.
+    /// Of the monolith, where it had any.
     pub monolith: Option<Totals>,
     /// What was found: a ratio of shares, a share, or how likely a request of
     /// the service is slower than one of the monolith, which the allowed

@@ -7,7 +7,7 @@
 //! change detection", NEJSDS 2023).
 
 use crate::{
-    evidence::{Evidence, Increment, Towards},
+    evidence::{Clients, Evidence, Increment, Towards},
     reading::Moment,
 };
 use serde::{Deserialize, Serialize};
@@ -36,14 +36,15 @@ struct Recent {
 impl Windows {
     /// `false_alarm`: how probable it may be that any of them is too much in 24
     /// hours, while nothing is wrong.
-    pub(crate) fn new(block: Duration, false_alarm: f64) -> Self {
+    pub(crate) fn new(block: Duration, false_alarm: f64, clients: Clients) -> Self {
+        let none = Evidence::new(Towards::Worse, clients);
         Self {
             block,
             false_alarm,
-            whole: Evidence::new(Towards::Worse),
+            whole: none.clone(),
             recent: std::array::from_fn(|_| Recent {
-                older: Evidence::new(Towards::Worse),
-                younger: Evidence::new(Towards::Worse),
+                older: none.clone(),
+                younger: none.clone(),
             }),
         }
     }
@@ -54,7 +55,7 @@ impl Windows {
             let half = self.block * (length / 2);
             let since = recent.younger.since();
             if since.is_some_and(|since| began.since(since) >= half) {
-                let next = Evidence::new(Towards::Worse);
+                let next = recent.younger.anew();
                 recent.older = std::mem::replace(&mut recent.younger, next);
             }
             recent.older.add(began, increment);

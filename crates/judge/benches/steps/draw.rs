@@ -5,7 +5,7 @@
 //! - *Clients differ*: how busy they are (log-normal, the busiest of 10,000 some
 //!   hundred times the middle), how often their requests fail (log-normal, sigma
 //!   0.7) and how slow they are (sigma 0.3). Each stays on one side for the step.
-//! - *Bursts*: requests come in sessions of 8 on the average within one block, of
+//! - *Bursts*: requests come in sessions of 8 on the average within some seconds, of
 //!   one client, with a slowness of their own. Four errors of ten are of bad
 //!   sessions, in which three requests of ten fail.
 //! - *A daily cycle* of each client, by a factor of 9, with phases that differ by
@@ -21,7 +21,7 @@
 use judge::{Bin, Block, Moment, Reading, Side};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 /// How much traffic there is.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,8 @@ pub(crate) struct Level {
     /// Of the clients, on the service.
     pub(crate) share: f64,
     pub(crate) clients: usize,
+    /// How long blocks are: a minute, or a part of it.
+    pub(crate) block: Duration,
 }
 
 /// How the service differs from the monolith.
@@ -51,8 +53,8 @@ impl Difference {
 
 /// Of requests outside incidents and hiccups, which bring it to 0.12 %.
 const ERROR_RATE: f64 = 0.001;
-pub(crate) const BLOCK: Duration = Duration::from_mins(1);
-pub(crate) const BLOCKS_PER_DAY: u64 = 24 * 60;
+const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const MINUTES_PER_DAY: u64 = 24 * 60;
 
 const SESSION_REQUESTS: f64 = 8.0;
 const OF_BAD_SESSIONS: f64 = 0.4;
@@ -83,7 +85,14 @@ struct Client {
 /// What befalls both sides, or one.
 #[derive(Default, Clone, Copy)]
 struct Incident {
-    blocks_left: u32,
+    minutes_left: u32,
+}
+
+/// What befalls one side within a minute: from which second until which.
+#[derive(Clone, Copy)]
+struct Hiccup {
+    from: f64,
+    until: f64,
 }
 
 /// The traffic of a step, block by block.
@@ -92,11 +101,14 @@ pub(crate) struct Step {
     clients: Vec<Client>,
     /// Walker's table: a client, or the one that shares its place.
     places: Vec<(f64, usize)>,
-    sessions_per_block: f64,
+    sessions_per_minute: f64,
     difference: Difference,
     noise: Vec<f64>,
     incident: Incident,
-    block: u64,
+    minute: u64,
+    length: Duration,
+    /// Of the minute, those that were not asked for yet.
+    blocks: VecDeque<Reading<Block>>,
 }
 
 impl Step {
@@ -121,41 +133,69 @@ impl Step {
             noise: noise.collect(),
             places: places(&weights),
             clients,
-            sessions_per_block: level.requests_per_second * BLOCK.as_secs_f64() / SESSION_REQUESTS,
+            sessions_per_minute: level.requests_per_second * MINUTE.as_secs_f64()
+                / SESSION_REQUESTS,
             difference,
             incident: Incident::default(),
-            block: 0,
+            minute: 0,
+            length: level.block,
+            blocks: VecDeque::new(),
             random,
         }
     }
 
-    /// The next minute.
+    /// The next block.
     pub(crate) fn block(&mut self) -> Reading<Block> {
+        if self.blocks.is_empty() {
+            self.draw_minute();
+        }
+        let next = self.blocks.pop_front();
+        next.expect("a minute has blocks")
+    }
+
+    fn draw_minute(&mut self) {
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-        let day = self.block as f64 / BLOCKS_PER_DAY as f64;
+        let day = self.minute as f64 / MINUTES_PER_DAY as f64;
         let hour = day * std::f64::consts::TAU;
         self.advance_incident();
         let hiccups = [self.hiccup(), self.hiccup()];
-        let mut sides = [Side::default(), Side::default()];
+        let length = self.length.as_secs_f64();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most sixty"
+        )]
+        let mut blocks =
+            vec![[Side::default(), Side::default()]; (MINUTE.as_secs_f64() / length) as usize];
         // As many as at the busiest time; a client that sleeps sends none.
-        let sessions = poisson(&mut self.random, self.sessions_per_block * (1.0 + DAILY));
+        let sessions = poisson(&mut self.random, self.sessions_per_minute * (1.0 + DAILY));
         for _ in 0..sessions {
             let client = self.client();
             let activity = 1.0 + DAILY * (hour - self.clients[client].phase).cos();
             if self.random.random::<f64>() * (1.0 + DAILY) < activity {
-                self.session(client, activity, hiccups, &mut sides);
+                let second = self.random.random_range(0.0..MINUTE.as_secs_f64());
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "at most sixty"
+                )]
+                let sides = &mut blocks[(second / length) as usize];
+                let hit = hiccups.map(|of| second >= of.from && second < of.until);
+                self.session(client, activity, hit, sides);
             }
         }
-        let began = Moment::from_millis(self.block * 60_000);
-        self.block += 1;
-        let ended = Moment::from_millis(self.block * 60_000);
-        let [service, monolith] = sides;
-        Reading::Value(Block {
-            began,
-            ended,
-            service,
-            monolith,
-        })
+        let mut began = self.minute * 60_000;
+        self.minute += 1;
+        for [service, monolith] in blocks {
+            let ended = began + u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
+            self.blocks.push_back(Reading::Value(Block {
+                began: Moment::from_millis(began),
+                ended: Moment::from_millis(ended),
+                service,
+                monolith,
+            }));
+            began = ended;
+        }
     }
 
     fn client(&mut self) -> usize {
@@ -169,29 +209,30 @@ impl Step {
     }
 
     fn advance_incident(&mut self) {
-        self.incident.blocks_left = self.incident.blocks_left.saturating_sub(1);
-        if self.incident.blocks_left == 0 && self.random.random::<f64>() < 6.0 / 1440.0 {
+        self.incident.minutes_left = self.incident.minutes_left.saturating_sub(1);
+        if self.incident.minutes_left == 0 && self.random.random::<f64>() < 6.0 / 1440.0 {
             let minutes = 1.0 - 3.0 * (1.0 - self.random.random::<f64>()).ln();
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "some minutes"
             )]
-            let blocks = minutes.round() as u32;
-            self.incident.blocks_left = blocks;
+            let minutes = minutes.round() as u32;
+            self.incident.minutes_left = minutes;
         }
     }
 
-    /// The part of this block in which one side hiccups.
-    fn hiccup(&mut self) -> f64 {
+    /// Of one side, once an hour.
+    fn hiccup(&mut self) -> Hiccup {
+        let (mut from, mut until) = (0.0, 0.0);
         if self.random.random::<f64>() < 1.0 / 60.0 {
-            self.random.random_range(5.0..20.0) / 60.0
-        } else {
-            0.0
+            from = self.random.random_range(0.0..40.0);
+            until = from + self.random.random_range(5.0..20.0);
         }
+        Hiccup { from, until }
     }
 
-    fn session(&mut self, client: usize, activity: f64, hiccups: [f64; 2], sides: &mut [Side; 2]) {
+    fn session(&mut self, client: usize, activity: f64, hit: [bool; 2], sides: &mut [Side; 2]) {
         let client = &self.clients[client];
         let side = usize::from(!client.on_service);
         let random = &mut self.random;
@@ -211,12 +252,11 @@ impl Step {
         } else {
             1.0
         };
-        if self.incident.blocks_left > 0 {
+        if self.incident.minutes_left > 0 {
             fails += 0.01 * often;
             slower += bins(1.5);
         }
-        // A session is within a hiccup, or it is not.
-        if hiccups[side] > 0.0 && random.random::<f64>() < hiccups[side] {
+        if hit[side] {
             fails += 0.02 * often;
             slower += bins(3.0);
         }

@@ -1,7 +1,7 @@
 //! `./x bench judge`: how often gates err, over drawn steps of 24 hours.
 //!
 //! What is drawn is in `draw`. The gates of a step are looked at after each of
-//! its 1,440 minutes. Steps without a difference are judged with no increase
+//! its blocks. Steps without a difference are judged with no increase
 //! allowed, where each false alarm that can be shows, and beside it with 10 %
 //! allowed, as plans have it, for when they pass; those with a difference with 10 %
 //! allowed, which makes it harder to be found.
@@ -9,7 +9,7 @@
 mod draw;
 mod report;
 
-use draw::{BLOCK, BLOCKS_PER_DAY, Difference, Level, Step};
+use draw::{Difference, Level, MINUTES_PER_DAY, Step};
 use judge::{Condition, Confidence, Judge, Moment, Reading, Verdict};
 use report::{Case, Decision, Outcome, Report};
 use std::{
@@ -18,95 +18,117 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-const LEVELS: [Level; 4] = [
+const MINUTE: Duration = Duration::from_mins(1);
+
+const LEVELS: [Level; 5] = [
     Level {
         name: "2/s, 25 % of 1,000 clients",
         requests_per_second: 2.0,
         share: 0.25,
         clients: 1_000,
+        block: MINUTE,
     },
     Level {
         name: "20/s, 5 % of 10,000 clients",
         requests_per_second: 20.0,
         share: 0.05,
         clients: 10_000,
+        block: MINUTE,
     },
     Level {
         name: "20/s, 50 % of 10,000 clients",
         requests_per_second: 20.0,
         share: 0.5,
         clients: 10_000,
+        block: MINUTE,
     },
     Level {
         name: "50/s, 25 % of 25,000 clients",
         requests_per_second: 50.0,
         share: 0.25,
         clients: 25_000,
+        block: MINUTE,
+    },
+    Level {
+        name: "20/s, 50 %, blocks of 10 s",
+        requests_per_second: 20.0,
+        share: 0.5,
+        clients: 10_000,
+        block: Duration::from_secs(10),
     },
 ];
 /// The level whose 24 hours have the stated sizes.
 const STATED: usize = 2;
 
 /// Draws of each level and case, in percent of those of the stated level.
-const PERCENT: [u64; 4] = [50, 30, 100, 10];
+const PERCENT: [u64; 5] = [50, 30, 100, 10, 20];
 
 /// Allowed in plans.
 const ALLOWED: f64 = 0.1;
 /// The draws have 0.12 % where there is no difference.
 const MAX_ERRORS: f64 = 0.002;
 
-fn judge(condition: &Condition) -> Judge {
-    let began = Moment::from_millis(0);
-    let judge = Judge::new(condition, began, BLOCK, Confidence::default());
-    judge.expect("this condition can be judged")
-}
+/// Gates of blocks of one length.
+struct Gates(Duration);
 
-fn errors(allowed: f64) -> Judge {
-    judge(&Condition::ErrorsVersusMonolith { allowed })
-}
+impl Gates {
+    fn judge(&self, condition: &Condition) -> Judge {
+        let began = Moment::from_millis(0);
+        let judge = Judge::new(condition, began, self.0, Confidence::default());
+        judge.expect("this condition can be judged")
+    }
 
-fn p95(allowed: f64) -> Judge {
-    let quantile = 0.95;
-    judge(&Condition::LatencyVersusMonolith { quantile, allowed })
-}
+    fn errors(&self, allowed: f64) -> Judge {
+        self.judge(&Condition::ErrorsVersusMonolith { allowed })
+    }
 
-/// The gates that may fail, and those that are to pass.
-fn gates(case: Case) -> (Difference, Vec<Judge>, Vec<Judge>) {
-    let none = Difference::NONE;
-    match case {
-        Case::NoDifference => {
-            let limit = judge(&Condition::ErrorsAtMost { max: MAX_ERRORS });
-            let strict = vec![errors(0.0), p95(0.0), limit];
-            (none, strict, vec![errors(ALLOWED), p95(ALLOWED)])
-        }
-        Case::ErrorsTwice => {
-            let twice = Difference {
-                errors: 2.0,
-                ..none
-            };
-            (twice, vec![errors(ALLOWED)], Vec::new())
-        }
-        Case::QuarterSlower => {
-            let latency = 1.25;
-            let slower = Difference { latency, ..none };
-            (slower, vec![p95(ALLOWED)], Vec::new())
+    fn p95(&self, allowed: f64) -> Judge {
+        let quantile = 0.95;
+        self.judge(&Condition::LatencyVersusMonolith { quantile, allowed })
+    }
+
+    /// Those that may fail, and those that are to pass.
+    fn of(&self, case: Case) -> (Difference, Vec<Judge>, Vec<Judge>) {
+        let none = Difference::NONE;
+        match case {
+            Case::NoDifference => {
+                let limit = self.judge(&Condition::ErrorsAtMost { max: MAX_ERRORS });
+                let strict = vec![self.errors(0.0), self.p95(0.0), limit];
+                (none, strict, vec![self.errors(ALLOWED), self.p95(ALLOWED)])
+            }
+            Case::ErrorsTwice => {
+                let twice = Difference {
+                    errors: 2.0,
+                    ..none
+                };
+                (twice, vec![self.errors(ALLOWED)], Vec::new())
+            }
+            Case::QuarterSlower => {
+                let latency = 1.25;
+                let slower = Difference { latency, ..none };
+                (slower, vec![self.p95(ALLOWED)], Vec::new())
+            }
         }
     }
 }
 
 /// One step of 24 hours, or until a gate fails.
 fn draw_step(case: Case, level: &Level, seed: u64) -> Outcome {
-    let (difference, mut strict, mut usual) = gates(case);
+    let (difference, mut strict, mut usual) = Gates(level.block).of(case);
     let mut step = Step::new(level, difference, seed);
     let mut outcome = Outcome::default();
     let mut requests = 0;
-    for minute in 1..=BLOCKS_PER_DAY {
+    let day = MINUTE * u32::try_from(MINUTES_PER_DAY).unwrap_or(u32::MAX);
+    let blocks = day.as_secs() / level.block.as_secs();
+    for at in 1..=blocks {
         let block = step.block();
         if let Reading::Value(block) = &block {
             requests += block.service.requests();
         }
+        let minute = (at * level.block.as_secs()).div_ceil(60);
         let now = Decision { minute, requests };
         let look = |judge: &mut Judge| {
             judge.observe(&block);
@@ -119,7 +141,11 @@ fn draw_step(case: Case, level: &Level, seed: u64) -> Outcome {
         if outcome.passes {
             outcome.passed.get_or_insert(now);
         }
-        if strict.iter().any(|at| matches!(at, Verdict::Fail { .. })) {
+        let fails = |at: &&Verdict| matches!(at, Verdict::Fail { .. });
+        if let Some(verdict) = strict.iter().find(fails) {
+            if case == Case::NoDifference {
+                eprintln!("{}, seed {seed}, minute {minute}: {verdict:?}", level.name);
+            }
             outcome.failed = Some(now);
             break;
         }

@@ -1,17 +1,20 @@
 //! Drawn steps without a difference: looking at each minute raises no alarm,
 //! where a test for one look, which takes requests to be independent, does.
 
-use crate::draw::{BLOCK, Difference, Level, Step};
+use crate::draw::{Difference, Level, Step};
 use judge::{Block, Condition, Confidence, Judge, Moment, Reading, Side, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
 
 const LEVEL: Level = Level {
     name: "1.5/s, 50 % of 500 clients",
     requests_per_second: 1.5,
     share: 0.5,
     clients: 500,
+    block: BLOCK,
 };
+const BLOCK: Duration = Duration::from_mins(1);
 const DRAWS: u64 = 300;
 const MINUTES: u64 = 6 * 60;
 /// Two gates may fail once in 400 steps each. More than six of 300 would come by

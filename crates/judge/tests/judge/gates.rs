@@ -68,6 +68,35 @@ fn a_hiccup_of_half_a_minute_is_not_a_failure() {
     assert!(!fails(&verdict), "{verdict:?}");
 }
 
+/// All of a few clients, whose requests all fail.
+fn of_few_clients(gate: &mut Judge, clients: u64) -> Verdict {
+    for at in 0..600 {
+        let nobody = Doing::new(0, 0);
+        let judge::Reading::Value(mut block) = block(at, &nobody, &nobody) else {
+            unreachable!("a block is one");
+        };
+        for client in 0..clients {
+            let cell = block.service.cell(client);
+            (cell.requests, cell.errors) = (5, 5);
+            block.monolith.cell(client).requests = 5;
+        }
+        gate.observe(&judge::Reading::Value(block));
+    }
+    gate.verdict()
+}
+
+#[test]
+fn a_limit_fails_for_one_client_and_a_comparison_for_ten() {
+    let limit = || judge(&Condition::ErrorsAtMost { max: 0.01 });
+    let verdict = of_few_clients(&mut limit(), 1);
+    assert!(fails(&verdict), "{verdict:?}");
+    let verdict = of_few_clients(&mut errors(), 10);
+    assert!(fails(&verdict), "{verdict:?}");
+    // Of one client on each side, which one fails is a toss of a coin.
+    let verdict = of_few_clients(&mut errors(), 1);
+    assert!(is_open(&verdict), "{verdict:?}");
+}
+
 #[test]
 fn one_client_whose_requests_all_fail_is_not_a_failure() {
     let fine = Doing::new(64, 0);
@@ -155,6 +184,24 @@ fn a_limit_holds_without_a_monolith() {
     let mut versus = errors();
     let verdict = go_on(&mut versus, 0..10, &Doing::new(100, 0), &nobody);
     assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict:?}");
+}
+
+#[test]
+fn what_both_sides_feel_is_not_the_services_failure() {
+    let (fine, ill) = (Doing::new(200, 0), Doing::new(200, 4));
+    let mut gate = judge(&Condition::ErrorsAtMost { max: 0.002 });
+    go_on(&mut gate, 0..1000, &fine, &fine);
+    let verdict = go_on(&mut gate, 1000..1090, &ill, &ill);
+    assert!(!fails(&verdict), "{verdict:?}");
+    // Much worse than a monolith that is ill is the service's.
+    let worse = Doing::new(200, 20);
+    let verdict = go_on(&mut gate, 1090..1180, &worse, &ill);
+    assert!(fails(&verdict), "{verdict:?}");
+    // Without a monolith it is, too.
+    let mut gate = judge(&Condition::ErrorsAtMost { max: 0.002 });
+    let nobody = Doing::new(0, 0);
+    let verdict = go_on(&mut gate, 0..90, &ill, &nobody);
+    assert!(fails(&verdict), "{verdict:?}");
 }
 
 #[test]
@@ -313,9 +360,9 @@ fn evidence_can_be_read() {
     let (service, monolith) = (Doing::new(1000, 1), Doing::new(1000, 1));
     let verdict = go_on(&mut errors(), 0..20, &service, &monolith);
     let value = serde_json::to_value(&verdict).unwrap();
-    assert_eq!(value["verdict"], "need_more");
+    assert_eq!(value["verdict"], "need-more");
     let grounds = &value["grounds"][0];
-    assert_eq!(grounds["test"], "two_proportions");
+    assert_eq!(grounds["test"], "two-proportions");
     assert_eq!(grounds["service"]["requests"], 20_000);
     assert_eq!(grounds["service"]["events"], 20.0);
     assert_eq!(grounds["threshold"], 1.1);
