@@ -34,16 +34,6 @@ pub enum Reading<T> {
     Missing(Missing),
 }
 
-impl<T> Reading<T> {
-    /// Makes another value of it.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Reading<U> {
-        match self {
-            Self::Value(value) => Reading::Value(make(value)),
-            Self::Missing(why) => Reading::Missing(why),
-        }
-    }
-}
-
 /// Why there is no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
