@@ -16,6 +16,7 @@ mod commands;
 mod findings;
 mod finish;
 mod freeze;
+mod gateway_findings;
 mod keyless;
 mod moved;
 mod progress;

@@ -49,7 +49,7 @@ use std::{net::IpAddr, sync::Arc};
 use token::Credentials;
 
 pub(crate) use admission::Admission;
-pub(crate) use chain::Answered;
+pub(crate) use chain::{Answered, Foreseen};
 pub(crate) use worker_state::AccessState;
 
 /// What a client may not say, where the plan names no other.
@@ -160,6 +160,23 @@ impl Access {
             .chain(place)
             .and_then(|chain| chain.vouched(&self.context, parts, now()));
         Admission::new(who, Vec::new(), decoration::Decoration::default(), None)
+    }
+
+    /// What will be said to a request there, as far as that is known at once; `None` where
+    /// nothing is demanded.
+    pub(crate) fn foresee(
+        &self,
+        place: Place,
+        parts: &Parts,
+        peer: &Peer,
+        length: u64,
+    ) -> Option<Result<Foreseen, Denial>> {
+        let arrival = Arrival {
+            peer: peer.address,
+            length: Some(length),
+        };
+        let chain = self.chain(place)?;
+        Some(chain.foresee(&self.context, parts, arrival, now()))
     }
 
     /// Whether the same is demanded at all these places, so that who is let in

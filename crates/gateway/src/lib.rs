@@ -71,6 +71,7 @@ pub use crate::{
     server::{
         explain::{Explanation, RouteReport},
         gateway::Gateway,
+        preflight::{preflight, unusable_buffers},
     },
     shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts},
     state::{

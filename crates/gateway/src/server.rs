@@ -5,5 +5,6 @@ pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod http2;
+pub(crate) mod preflight;
 pub mod socket_handoff;
 pub(crate) mod worker;

@@ -2,10 +2,12 @@
 
 mod checks;
 mod exposure;
+mod oversight;
 mod reload;
 mod schedules;
 
 pub use exposure::Exposure;
+pub use oversight::Oversight;
 
 use crate::{
     base::{

@@ -1,9 +1,9 @@
 //! `banyan check`: what stands in the way of the plan. Needs no `serve`.
 
-use super::{begun, findings, render, statements};
+use super::{begun, findings, gateway_findings, render, statements};
 use crate::exit::Failure;
 use mover::{Mover, MoverError, check};
-use plan::{Data, Exposure, Plan};
+use plan::{Data, Plan};
 use protocol::{
     Side,
     finding::{Finding, FindingId, Severity, explanation, page},
@@ -109,11 +109,10 @@ fn is_a_place(plan: &Plan, place: &str) -> Result<(), Failure> {
 }
 
 async fn look(plan: &Plan, state: &Path) -> Result<Vec<ReportedFinding>, Failure> {
-    let of_the_plan = plan.exposures();
     let begun = begun::otherwise(plan, state).await;
     let mut all: Vec<ReportedFinding> = begun
         .into_iter()
-        .chain(of_the_plan.iter().map(avoided))
+        .chain(gateway_findings::of(plan))
         .map(|finding| ReportedFinding {
             extraction: None,
             service: None,
@@ -149,35 +148,6 @@ fn tell_wants(wants: &[&str]) {
         say!("{}", render::wrapped(&format!("- {want}")));
     }
     say!("\ndocs/first-extraction.md goes through it, docs/reference/plan.md has every key.\n");
-}
-
-/// A guard that another way goes around.
-fn avoided(exposure: &Exposure) -> Finding {
-    let Exposure {
-        guarded,
-        demands,
-        path,
-        by,
-    } = exposure;
-    let demands = demands.join("`, `");
-    let (by, remedy) = match by {
-        Some(by) => (by.as_str(), format!("Demand `{demands}` there, too")),
-        None => (
-            "what no route matches",
-            format!(
-                "Demand `{demands}` under `gateway.policies`, or have it answered 404: `gateway: {{ \
-                 unmatched: 404 }}`"
-            ),
-        ),
-    };
-    Finding::warn(
-        FindingId::GuardAvoided,
-        guarded,
-        format!(
-            "`{path}` is the same path of the same upstream, and goes there without `{demands}` by {by}"
-        ),
-        remedy,
-    )
 }
 
 /// What the plan lacks for a first extraction, in the order in which it is

@@ -1,5 +1,9 @@
 //! What is demanded at one place, in the order of [`super`].
 
+mod foresight;
+
+pub(crate) use foresight::Foreseen;
+
 use super::{
     addresses,
     admission::Admission,

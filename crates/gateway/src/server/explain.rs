@@ -2,7 +2,9 @@
 
 use crate::request::{addressing, choose};
 use crate::{
+    access::Foreseen,
     base::{
+        bad_operation::BadOperation,
         cohort::Bucket,
         index::{Place, RouteIndex},
         peer::Peer,
@@ -139,12 +141,15 @@ pub(crate) fn explain(
         observed: None,
     };
     let client = caller.client(&parts.headers, &parts.uri);
-    let (to, mut why) = match touched[..] {
-        [Part { place, kind }] => alone(config, place, kind, client),
-        _ if touched.iter().any(|part| config.table.refuses(part.place)) => {
-            (None, refused(Refusal::NoRoute))
+    let (to, mut why) = match demanded(config, &touched, &parts, &peer, body.len()) {
+        Err(answered) => (None, answered),
+        Ok(unasked) => {
+            let (to, mut why) = decided(config, &touched, client);
+            if to.is_some() && !unasked.is_empty() {
+                let _ = write!(why, "; not asked: {}", unasked.join(", "));
+            }
+            (to, why)
         }
-        _ => together(config, &touched, client),
     };
     let waits = touched.iter().all(|part| match part.place {
         Place::Route(passthrough) => config.table.passthrough(passthrough).route.own_writes,
@@ -201,6 +206,43 @@ fn operations(
     };
     let query = query.map_err(|bad| refused(bad.into()))?;
     Ok(sharing.parts(table, &query, parts.method.as_str()))
+}
+
+/// Which of the policies of a request could not be asked. The error says how they answer it
+/// instead.
+fn demanded(
+    config: &Config,
+    touched: &[Part],
+    parts: &Parts,
+    peer: &Peer,
+    length: usize,
+) -> Result<Vec<&'static str>, String> {
+    let access = &config.access;
+    let places: Vec<Place> = touched.iter().map(|part| part.place).collect();
+    if !access.demand_alike(&places) {
+        return Err(refused(BadOperation::DemandsDiffer.into()));
+    }
+    let place = places.first().copied().unwrap_or(Place::Elsewhere);
+    match access.foresee(place, parts, peer, length as u64) {
+        None => Ok(Vec::new()),
+        Some(Ok(Foreseen::LetIn(unasked))) => Ok(unasked),
+        Some(Ok(Foreseen::Preflight)) => Err("204: `cors` answers the preflight".to_owned()),
+        Some(Err(denial)) => {
+            let refused = refused(Refusal::Access(denial));
+            Err(format!("{refused} (`policies`)"))
+        }
+    }
+}
+
+/// Where a request goes that is let in, and why.
+fn decided(config: &Config, touched: &[Part], client: Client<'_>) -> (Option<String>, String) {
+    match touched {
+        [Part { place, kind }] => alone(config, *place, *kind, client),
+        _ if touched.iter().any(|part| config.table.refuses(part.place)) => {
+            (None, refused(Refusal::NoRoute))
+        }
+        _ => together(config, touched, client),
+    }
 }
 
 /// Where a request of one place goes, and why.

@@ -151,6 +151,45 @@ async fn an_identity_cannot_be_forged_nor_suppressed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_what_would_become_of_a_request_is_told_what_policies_say() {
+    let bed = Bed::unpublished(Knobs {
+        gateway: KEYS,
+        extraction: "    policies: { groups: [partners], body-bytes: 4B, limits: [{ minute: 9 }] }",
+        ..Knobs::default()
+    })
+    .await;
+    bed.publish(0, TO_MONOLITH, 0);
+    let explained = |key: Option<&str>, body: &'static str| {
+        let mut request = http::Request::post("/api/contracts").header("host", "a");
+        if let Some(key) = key {
+            request = request.header("x-api-key", key);
+        }
+        let request = request
+            .body(bytes::Bytes::from_static(body.as_bytes()))
+            .unwrap();
+        bed.gateway
+            .explain(request, std::net::Ipv4Addr::LOCALHOST.into())
+            .unwrap()
+    };
+    for (key, body, wanted) in [
+        (None, "", "401: "),
+        (Some("nobody"), "", "401: "),
+        (Some("shop-key-1"), "", "403: "),
+        (Some("bank-key"), "12345", "413: "),
+    ] {
+        let told = explained(key, body);
+        assert!(told.to.is_none(), "{told:?}");
+        assert!(
+            told.why.starts_with(wanted) && told.why.contains("policies"),
+            "{told:?}"
+        );
+    }
+    let told = explained(Some("bank-key"), "1234");
+    assert_eq!(told.to.as_deref(), Some("monolith"));
+    assert!(told.why.contains("not asked: its limits"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_adds_to_what_is_demanded_of_all_by_kind() {
     let bed = Bed::unpublished(Knobs {
         gateway: KEYS,

@@ -10,6 +10,7 @@ use crate::{
     route::Route,
     upstream::Upstream,
 };
+use std::time::Duration;
 
 /// A guarded path of an upstream, and the way around the guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +26,13 @@ pub struct Exposure {
 }
 
 /// One way from a client to an upstream.
-struct Way<'p> {
-    name: Option<String>,
+pub(super) struct Way<'p> {
+    pub(super) name: Option<String>,
     /// `None`: what nothing else matches.
-    route: Option<&'p Route>,
+    pub(super) route: Option<&'p Route>,
     upstreams: Vec<&'p Upstream>,
     rewrite: Rewrite,
-    policies: Policies,
+    pub(super) policies: Policies,
 }
 
 impl Way<'_> {
@@ -63,6 +64,13 @@ impl Way<'_> {
         let route = self.route.map(|route| route.path.literal_prefix());
         let own = route.unwrap_or_default();
         self.rewrite.apply(&own, &own)
+    }
+
+    /// How long it is waited for the head of an answer.
+    pub(super) fn first_byte(&self) -> Duration {
+        let own = self.route.and_then(|route| route.timeouts.first_byte);
+        let upstreams = self.upstreams.iter().map(|one| one.timeouts.first_byte);
+        own.or_else(|| upstreams.max()).unwrap_or_default()
     }
 
     /// Whether its host, methods and headers leave a request of another one to it.
@@ -107,7 +115,7 @@ impl Plan {
 
     /// All ways, the one that counts first at the front, and at the end that of
     /// what nothing matches.
-    fn ways(&self) -> Vec<Way<'_>> {
+    pub(super) fn ways(&self) -> Vec<Way<'_>> {
         let general = &self.gateway.access.policies;
         let service = |name| self.services.get(name);
         let mut ways = Vec::new();

@@ -9,6 +9,7 @@ mod data;
 mod kong;
 mod observe;
 mod operations;
+mod oversights;
 mod parse;
 mod policies;
 mod rollout;

@@ -134,6 +134,11 @@ ids! {
     IdempotencyKeys = 118,
     AppendedChanged = 119,
     GuardAvoided = 130,
+    UnusableFile = 131,
+    UnusableBuffers = 132,
+    RouteWithoutRequests = 133,
+    GroupsOfNobody = 134,
+    StopCutsOff = 135,
 }
 
 impl fmt::Display for FindingId {
