@@ -42,6 +42,7 @@ mod set_checked;
 mod set_watched;
 mod shared_role;
 mod shared_writes;
+mod steps;
 mod story;
 mod stream_fails_and_returns;
 mod taken_over;

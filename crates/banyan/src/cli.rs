@@ -26,19 +26,22 @@ mod render;
 mod routes;
 mod shadow;
 mod statements;
+mod step_lines;
+mod steps;
 mod verb;
 mod writers;
 
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser};
-use conductor::api::Parameters;
+use conductor::api::{HaltRequest, Parameters};
 use plan::{FileLoader, ParseContext, Plan};
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tracing_subscriber::EnvFilter;
-use verb::{Dangerous, ExtractionArgument, Verb};
+use verb::{Dangerous, ExtractionArgument, StepsVerb, Verb};
 
 /// What is logged unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "info";
@@ -106,10 +109,12 @@ async fn serve(
 ) -> Result<(), Failure> {
     log();
     let plan = served_plan(&shared.plan, &resolve)?;
+    let digest = digest(&shared.plan)?;
     let file = shared.plan;
     let reread = move || served_plan(&file, &resolve).map_err(|wrong| wrong.to_string());
     let options = serve::Options {
         reread: Box::new(reread),
+        digest,
         takes_over,
         overrides: serve::overrides::read(|name| std::env::var(name).ok())
             .map_err(Failure::Refused)?,
@@ -175,9 +180,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let lasts = (!off).then_some(lasts);
             freeze::run(&read_plan(&shared.plan)?, &extraction, lasts, json).await
         }
-        Verb::Resume(ExtractionArgument { extraction }) => {
-            commands::resume(state, &extraction, json).await
+        Verb::Resume {
+            extraction: ExtractionArgument { extraction },
+            step,
+            by,
+        } => {
+            let ordered = Parameters {
+                step,
+                // Only a stream may wait, which nobody is asked about.
+                by: steps::person(by.by).ok(),
+                ..Parameters::default()
+            };
+            commands::resume(state, &extraction, &ordered, json).await
         }
+        Verb::Steps(verb) => by_steps(verb, &shared).await,
         Verb::Recopy(asked) => recopy(state, asked, json).await,
         Verb::Verify(ExtractionArgument { extraction }) => {
             commands::verify(state, &extraction, json).await
@@ -216,6 +232,50 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             finish::run(&plan, state, name, json).await
         }
     }
+}
+
+/// The verbs that are for the steps of the plan.
+async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failure> {
+    let (state, json) = (&shared.state, shared.json);
+    match verb {
+        StepsVerb::Pause {
+            extraction,
+            note,
+            by,
+        } => order(state, ("pause", &extraction.extraction), by, note, json).await,
+        StepsVerb::Approve {
+            extraction,
+            note,
+            by,
+        } => order(state, ("approve", &extraction.extraction), by, note, json).await,
+        StepsVerb::Halt { note, off, by } => {
+            let by = steps::person(by.by)?;
+            steps::halt(state, &HaltRequest { by, note, off }, json).await
+        }
+        StepsVerb::Why(ExtractionArgument { extraction }) => {
+            steps::why(state, &extraction, json).await
+        }
+        StepsVerb::Rehearse => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+            steps::rehearsal(&read_plan(&shared.plan)?, now, json)
+        }
+    }
+}
+
+async fn order(
+    state: &Path,
+    (verb, extraction): (&str, &str),
+    by: verb::PersonArgument,
+    note: String,
+    json: bool,
+) -> Result<(), Failure> {
+    let ordered = Parameters {
+        by: Some(steps::person(by.by)?),
+        note: Some(note),
+        ..Parameters::default()
+    };
+    steps::order(state, extraction, verb, &ordered, json).await
 }
 
 fn shares(reads: Option<String>, writes: Option<String>, unhealthy: bool) -> Parameters {
@@ -303,6 +363,13 @@ fn read_plan(path: &Path) -> Result<Plan, Failure> {
         processors: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     Plan::parse_with(&text, &context).map_err(|error| Failure::Refused(format!("{file}: {error}")))
+}
+
+/// SHA-256 of the plan's text, to write down with what was decided by it.
+fn digest(path: &Path) -> Result<Arc<str>, Failure> {
+    let text = std::fs::read(path).map_err(Failure::refused)?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
+    Ok(hex::encode(digest).into())
 }
 
 /// Asks before what cannot simply be undone; a script says `--yes`.

@@ -7,7 +7,7 @@ use crate::{
 use bytes::Bytes;
 use conductor::{
     Reply,
-    api::{ErrorKind, ErrorReply, ExplainRequest, Parameters},
+    api::{ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters},
     status::Status,
 };
 use gateway::ShadowReport;
@@ -71,6 +71,17 @@ impl Client {
             parse(&body).map(Ok)
         } else {
             parse(&body).map(Err)
+        }
+    }
+
+    /// Halts all rollouts, or ends that.
+    pub(crate) async fn halt(&self, asked: &HaltRequest) -> Result<Status, Failure> {
+        let body = serde_json::to_vec(asked).map_err(Failure::not_done)?;
+        let (code, body) = self.call(Method::POST, "/v1/halt", body.into()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
+        } else {
+            Err(unexpected(code, &body))
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     control::{self, ControlFile},
     exit::Failure,
 };
-use conductor::{Conductor, JournalError, Publisher, Request, Worker, api, ports};
+use conductor::{Conductor, JournalError, Publisher, Request, ShiftGuard, Worker, api, ports};
 use current_plan::CurrentPlan;
 use ending::Reason;
 use gateway::{
@@ -78,6 +78,8 @@ pub(crate) struct Options {
     pub(crate) takes_over: bool,
     /// What the environment wants of the extractions.
     pub(crate) overrides: Option<Override>,
+    /// Of the plan's text.
+    pub(crate) digest: Arc<str>,
 }
 
 /// What one run consists of.
@@ -90,6 +92,7 @@ struct Serving<'a> {
     publisher: Arc<Publisher>,
     movers: BTreeMap<ExtractionName, Arc<LocalMover>>,
     overrides: Option<Override>,
+    digest: Arc<str>,
     presence: Presence,
     takes_over: bool,
 }
@@ -167,6 +170,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         local,
         movers,
         overrides: options.overrides,
+        digest: options.digest,
         presence,
         takes_over: options.takes_over,
     };
@@ -285,8 +289,15 @@ impl Serving<'_> {
                 self.state.display()
             ))
         })?;
+        let guard: Arc<dyn ShiftGuard> = self.local.clone();
+        let rollouts = conductor
+            .roll_out(self.plan, &self.digest, &self.publisher, &guard)
+            .await
+            .map_err(Failure::refused)?;
         let router = api::router(api::ApiState {
             workers: conductor.workers().clone(),
+            rollouts,
+            halt: Some(conductor.halt().clone()),
             token: token.into(),
             metrics: metrics::texts(
                 &self.gateway,

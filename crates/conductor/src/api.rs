@@ -3,6 +3,7 @@
 //! | call | answer |
 //! |---|---|
 //! | `GET /v1/status` | [`Status`] |
+//! | `POST /v1/halt` | [`Status`]; stops all automatic steps, or ends that |
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`](crate::Reply), when it is done |
 //! | `GET /v1/extractions/{name}/shadow` | where both sides answer reads differently |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
@@ -22,14 +23,17 @@
 
 mod exposition;
 mod messages;
+mod steps;
 mod verbs;
 
 pub use exposition::Exposition;
-pub use messages::{ErrorKind, ErrorReply, ExplainRequest, Parameters};
+pub use messages::{ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters};
 
 use crate::{
+    halt::Halt,
     ports::Predecessor,
-    request::{self, RequestError},
+    request::{self, Reply, RequestError},
+    rollout::RolloutHandle,
     status::{ExtractionStatus, FailedRoute, HealthStatus, KeyStatus, RefusalStatus, Status},
     worker::Worker,
 };
@@ -97,6 +101,10 @@ pub trait Routes: Send + Sync {
 pub struct ApiState {
     /// By extraction.
     pub workers: BTreeMap<ExtractionName, Worker>,
+    /// Those that go through the steps of the plan.
+    pub rollouts: BTreeMap<ExtractionName, RolloutHandle>,
+    /// What stops all of them.
+    pub halt: Option<Halt>,
     /// The bearer token.
     pub token: Arc<str>,
     /// The text of `/metrics`.
@@ -125,6 +133,7 @@ pub fn router(api: ApiState) -> ApiRouter {
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
         .route("/v1/reload", post(reload))
+        .route("/v1/halt", post(halt))
         .route("/v1/extractions/{name}/shadow", get(shadow))
         .route("/v1/extractions/{name}/{verb}", post(verb))
         .layer(middleware::from_fn_with_state(api.clone(), authorized));
@@ -175,16 +184,32 @@ async fn ready(State(api): State<ApiState>) -> (StatusCode, String) {
 }
 
 async fn status(State(api): State<ApiState>) -> Json<Status> {
-    let with_health = |(name, worker): (&ExtractionName, &Worker)| ExtractionStatus {
+    Json(whole_status(&api))
+}
+
+fn whole_status(api: &ApiState) -> Status {
+    let whole =
+        |(name, worker): (&ExtractionName, &Worker)| with_outside(api, name, worker.status());
+    Status {
+        extractions: api.workers.iter().map(whole).collect(),
+        predecessors: api.routes.predecessors(),
+        halted: api.halt.as_ref().and_then(Halt::reason),
+    }
+}
+
+/// With what the worker does not know itself.
+fn with_outside(
+    api: &ApiState,
+    name: &ExtractionName,
+    status: ExtractionStatus,
+) -> ExtractionStatus {
+    ExtractionStatus {
         health: api.routes.health(name),
         refusals: api.routes.refusals(name),
         keys: api.routes.keys(name),
-        ..worker.status()
-    };
-    Json(Status {
-        extractions: api.workers.iter().map(with_health).collect(),
-        predecessors: api.routes.predecessors(),
-    })
+        rollout: api.rollouts.get(name).map(RolloutHandle::status),
+        ..status
+    }
 }
 
 async fn routes(State(api): State<ApiState>) -> Json<serde_json::Value> {
@@ -237,6 +262,29 @@ fn unknown(api: &ApiState, name: &str) -> Response {
     failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new())
 }
 
+/// Halts all rollouts, or ends that.
+async fn halt(State(api): State<ApiState>, Json(asked): Json<HaltRequest>) -> Response {
+    let refused = |why: String| failure(StatusCode::CONFLICT, ErrorKind::Refused, why, Vec::new());
+    let (by, note) = match (steps::person(Some(&asked.by)), steps::noted(&asked.note)) {
+        (Ok(by), Ok(note)) => (by, note),
+        (Err(why), _) | (_, Err(why)) => return refused(why),
+    };
+    let Some(halt) = &api.halt else {
+        return refused("there is nothing to halt".to_owned());
+    };
+    let is_done = if asked.off {
+        halt.end(by).await
+    } else {
+        halt.begin(by, note).await
+    };
+    if is_done {
+        return Json(whole_status(&api)).into_response();
+    }
+    let error = "it could not be written down: the log of `banyan serve` says why".to_owned();
+    let code = StatusCode::SERVICE_UNAVAILABLE;
+    failure(code, ErrorKind::Failed, error, Vec::new())
+}
+
 async fn verb(
     State(api): State<ApiState>,
     Path((name, verb)): Path<(String, String)>,
@@ -247,6 +295,17 @@ async fn verb(
         return unknown(&api, &name);
     };
     let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
+    let rollout = api.rollouts.get(name);
+    match steps::order(rollout, worker, (name, &verb), &parameters).await {
+        steps::Ordered::NoOrder => {}
+        steps::Ordered::Done => {
+            let status = with_outside(&api, name, worker.status());
+            return Json(Reply::with(status)).into_response();
+        }
+        steps::Ordered::Refused(error) => {
+            return failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new());
+        }
+    }
     let asked = match verbs::request(&verb, &parameters) {
         Ok(asked) => asked,
         Err(error) => {
@@ -264,9 +323,7 @@ async fn verb(
     };
     match worker.request(asked).await {
         Ok(mut reply) => {
-            reply.status.health = api.routes.health(name);
-            reply.status.keys = api.routes.keys(name);
-            reply.status.refusals = api.routes.refusals(name);
+            reply.status = with_outside(&api, name, reply.status);
             reply.waived = waived;
             Json(reply).into_response()
         }
@@ -411,6 +468,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let api = ApiState {
             workers: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
+            halt: None,
             token: "right".into(),
             metrics: Arc::new(|_| Vec::new()),
             routes: Arc::new(NoRoutes),
@@ -419,6 +478,7 @@ mod tests {
         for (line, wanted) in [
             ("GET /v1/status", "200"),
             ("GET /v1/routes", "200"),
+            ("POST /v1/extractions/a/pause", "no extraction `a`"),
             ("GET /v1/extractions/a/shadow", "no extraction `a`"),
             ("POST /v1/extractions/a/switch", "no extraction `a`"),
         ] {
@@ -436,6 +496,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let api = ApiState {
             workers: BTreeMap::from([(ExtractionName::new("contracts").unwrap(), worker)]),
+            rollouts: BTreeMap::new(),
+            halt: None,
             token: "right".into(),
             metrics: Arc::new(|_| Vec::new()),
             routes: Arc::new(NoRoutes),

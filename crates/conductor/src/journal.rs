@@ -8,6 +8,7 @@ use plan::{Data, Extraction, ExtractionName, Plan};
 use protocol::{
     ConductorId,
     lifecycle::{self, Lifecycle},
+    rollout,
     shared_data::{self, SharedDataLifecycle},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -26,6 +27,9 @@ use std::{
 /// The file in the state directory.
 const FILE: &str = "journal.db";
 
+/// In place of an extraction's name, which cannot be this.
+const OF_ALL: &str = "*";
+
 /// The format of events; a reader refuses newer ones.
 const VERSION: i64 = 1;
 
@@ -36,6 +40,8 @@ pub(crate) enum ReportKind {
     Verify,
     /// Of the last hand-over.
     Handover,
+    /// Of the gates of the step that a rollout is in.
+    Gates,
 }
 
 impl ReportKind {
@@ -43,16 +49,18 @@ impl ReportKind {
         match self {
             Self::Verify => "verify",
             Self::Handover => "handover",
+            Self::Gates => "gates",
         }
     }
 }
 
-/// An event as the journal has it, of either mode: their names differ.
+/// An event as the journal has it, of either mode or of the steps: their names differ.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RecordedEvent {
     Replication(lifecycle::Event),
     SharedData(shared_data::Event),
+    Rollout(rollout::Event),
 }
 
 /// What has happened to an extraction, in order. One whose data were shared once
@@ -63,6 +71,8 @@ pub struct History {
     pub replication: Vec<lifecycle::Event>,
     /// While both sides shared them.
     pub shared_data: Vec<shared_data::Event>,
+    /// What its steps did.
+    pub rollout: Vec<rollout::Event>,
 }
 
 impl History {
@@ -367,6 +377,7 @@ impl Journal {
             match serde_json::from_str(&event) {
                 Ok(RecordedEvent::Replication(event)) => history.replication.push(event),
                 Ok(RecordedEvent::SharedData(event)) => history.shared_data.push(event),
+                Ok(RecordedEvent::Rollout(event)) => history.rollout.push(event),
                 Err(error) => {
                     let problem = error.to_string();
                     return Err(JournalError::Unreadable { sequence, problem });
@@ -416,6 +427,34 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes an event that is of no extraction alone; it is durable when this returns.
+    pub(crate) async fn append_of_all(&self, event: &impl Serialize) -> Result<(), JournalError> {
+        let mut transaction = self.pool.begin().await.map_err(storage)?;
+        insert(&mut transaction, OF_ALL, event).await?;
+        transaction.commit().await.map_err(storage)
+    }
+
+    /// The last such event.
+    pub(crate) async fn last_of_all<T: DeserializeOwned>(&self) -> Result<Option<T>, JournalError> {
+        let last: Option<(i64, String)> = sqlx::query_as(
+            "select sequence, event from journal where extraction = ? order by sequence desc limit 1",
+        )
+        .bind(OF_ALL)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(storage)?;
+        let Some((sequence, text)) = last else {
+            return Ok(None);
+        };
+        match serde_json::from_str(&text) {
+            Ok(event) => Ok(Some(event)),
+            Err(error) => Err(JournalError::Unreadable {
+                sequence,
+                problem: error.to_string(),
+            }),
+        }
+    }
+
     /// Writes events; they are durable when this returns.
     pub async fn append(
         &self,
@@ -424,20 +463,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let mut transaction = self.pool.begin().await.map_err(storage)?;
         for event in events {
-            let text = serde_json::to_string(event).map_err(|error| JournalError::Unreadable {
-                sequence: 0,
-                problem: error.to_string(),
-            })?;
-            sqlx::query(
-                "insert into journal (at_ms, extraction, version, event) values (?, ?, ?, ?)",
-            )
-            .bind(now_ms())
-            .bind(extraction.as_str())
-            .bind(VERSION)
-            .bind(text)
-            .execute(&mut *transaction)
-            .await
-            .map_err(storage)?;
+            insert(&mut transaction, extraction.as_str(), event).await?;
         }
         transaction.commit().await.map_err(storage)
     }
@@ -451,6 +477,26 @@ fn storage(source: sqlx::Error) -> JournalError {
 }
 
 /// The wall clock: milliseconds since 1970.
+async fn insert(
+    transaction: &mut sqlx::SqliteTransaction<'_>,
+    extraction: &str,
+    event: &impl Serialize,
+) -> Result<(), JournalError> {
+    let text = serde_json::to_string(event).map_err(|error| JournalError::Unreadable {
+        sequence: 0,
+        problem: error.to_string(),
+    })?;
+    sqlx::query("insert into journal (at_ms, extraction, version, event) values (?, ?, ?, ?)")
+        .bind(now_ms())
+        .bind(extraction)
+        .bind(VERSION)
+        .bind(text)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+        .map_err(storage)
+}
+
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

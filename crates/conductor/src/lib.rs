@@ -12,7 +12,9 @@
 //!      │
 //!  api                                   HTTP: requests in, replies out
 //!      │
-//!  replication      shared_data          the two kinds of worker's loops
+//!  rollout                               the plan's steps, gone through by themselves
+//!      │
+//!  replication      shared_data   halt   the two kinds of worker's loops
 //!      │                │
 //!      └─── worker ─────┘                the handle of a loop
 //!             │
@@ -28,18 +30,22 @@
 //! Not here: how rows move, how requests are held, and what a screen shows.
 
 pub mod api;
+mod halt;
 mod journal;
 pub mod ports;
 mod publisher;
 mod replication;
 mod request;
+mod rollout;
 mod shared_data;
 pub mod status;
 mod worker;
 
+pub use halt::Halt;
 pub use journal::{History, Journal, JournalError};
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};
+pub use rollout::{RolloutHandle, ShiftGuard, StepVerb};
 pub use worker::Worker;
 
 use journal::ReportKind;
@@ -58,6 +64,8 @@ const RENEW: Duration = Duration::from_millis(500);
 
 /// One run of the control plane.
 pub struct Conductor {
+    journal: Arc<Journal>,
+    halt: Halt,
     workers: BTreeMap<ExtractionName, Worker>,
     tasks: JoinSet<Result<(), JournalError>>,
     stop: CancellationToken,
@@ -126,11 +134,59 @@ impl Conductor {
             lease.await;
             Ok(())
         });
+        let (halt, task) = halt::start(Arc::clone(&journal), stop.clone()).await?;
+        tasks.spawn(async move {
+            task.await;
+            Ok(())
+        });
         Ok(Self {
+            journal,
+            halt,
             workers,
             tasks,
             stop,
         })
+    }
+
+    /// Begins to take the extractions of the plan that have steps through them.
+    /// `digest`: of the plan's text; it is written down with what is decided by it.
+    pub async fn roll_out(
+        &mut self,
+        plan: &Plan,
+        digest: &Arc<str>,
+        publisher: &Publisher,
+        guard: &Arc<dyn ShiftGuard>,
+    ) -> Result<BTreeMap<ExtractionName, RolloutHandle>, JournalError> {
+        let mut handles = BTreeMap::new();
+        for (name, extraction) in &plan.extractions {
+            let (Some(schedule), Some(worker)) = (&extraction.schedule, self.workers.get(name))
+            else {
+                continue;
+            };
+            let context = rollout::Context {
+                name: name.clone(),
+                schedule: schedule.clone(),
+                plan: Arc::clone(digest),
+                journal: Arc::clone(&self.journal),
+                worker: worker.clone(),
+                others: self.workers.clone(),
+                gateways: Arc::clone(publisher.gateways()),
+                guard: Arc::clone(guard),
+                halted: self.halt.watch(),
+            };
+            let (handle, task) = rollout::start(context, self.stop.clone()).await?;
+            self.tasks.spawn(async move {
+                task.await;
+                Ok(())
+            });
+            handles.insert(name.clone(), handle);
+        }
+        Ok(handles)
+    }
+
+    /// What stops all automatic steps.
+    pub fn halt(&self) -> &Halt {
+        &self.halt
     }
 
     /// The workers, by extraction.

@@ -361,6 +361,37 @@ impl fmt::Display for Predecessor {
     }
 }
 
+/// What both sides of an extraction have answered in a window.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SideCounts {
+    /// The monolith.
+    pub monolith: AnswerCounts,
+    /// The service.
+    pub service: AnswerCounts,
+}
+
+/// What one side has answered. By client, since the requests of one are alike: each
+/// cell is that of a hash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerCounts {
+    /// To reads.
+    pub reads: Vec<CellCounts>,
+    /// To writes.
+    pub writes: Vec<CellCounts>,
+}
+
+/// What the clients of a cell were answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CellCounts {
+    /// All requests that ended.
+    pub requests: u32,
+    /// Those that failed.
+    pub errors: u32,
+    /// Their times, by the number of their bin: eight to each doubling of a second, as
+    /// in Prometheus' native histograms of schema 3.
+    pub bins: Vec<(i16, u32)>,
+}
+
 /// The gateways in front.
 #[async_trait]
 pub trait Gateways: Send + Sync + 'static {
@@ -379,6 +410,11 @@ pub trait Gateways: Send + Sync + 'static {
     async fn held(&self, gateway: GatewayId, extraction: &ExtractionName, epoch: Epoch);
     /// What keeps it from draining, in so far as it is known.
     async fn in_flight(&self, gateway: GatewayId, extraction: &ExtractionName) -> Option<InFlight>;
+    /// What both sides have answered since this was asked last; `None` where that is not
+    /// counted.
+    async fn take_side_counts(&self, _: &ExtractionName) -> Option<SideCounts> {
+        None
+    }
     /// Of the last hold. Waits, within bounds, until what it held is released.
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport;
 }

@@ -13,6 +13,9 @@ pub struct Status {
     /// owner and nothing is handed over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predecessors: Vec<Predecessor>,
+    /// Who halted all rollouts, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
 }
 
 /// One extraction.
@@ -33,6 +36,9 @@ pub struct ExtractionStatus {
     /// other side is not well.
     #[serde(default)]
     pub reads_withdrawn: bool,
+    /// The share that is wanted, while reads are withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads_wanted_percent: Option<f64>,
     /// The share of clients whose writes go to the service, where both sides
     /// share the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +60,9 @@ pub struct ExtractionStatus {
     /// Copy and streams.
     #[serde(flatten)]
     pub progress: Progress,
+    /// The steps of the plan, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
     /// The last verify.
     pub last_verify: Option<VerifyStatus>,
     /// The hand-over under way or the last one.
@@ -132,6 +141,46 @@ pub struct FailedRoute {
     pub is_read: bool,
     /// How many.
     pub answers: u64,
+}
+
+/// Where a rollout is in the steps of its plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RolloutStatus {
+    /// `idle`, `running`, `stopped` or `done`.
+    pub state: String,
+    /// The step, from 1.
+    pub step: Option<usize>,
+    /// All steps, in words.
+    pub steps: Vec<String>,
+    /// Since when what the step wants is so, in milliseconds since 1970.
+    pub entered_ms: Option<i64>,
+    /// Until when it lasts at least, likewise.
+    pub until_ms: Option<i64>,
+    /// Why it has stopped.
+    pub why: Option<String>,
+    /// What it waits for, in words.
+    pub waits_for: Vec<String>,
+    /// Why what is due was refused; it is asked for again.
+    pub refused: Option<String>,
+    /// The step's gates.
+    pub gates: Vec<GateStatus>,
+    /// What would take back what the service has.
+    pub undo: Option<String>,
+}
+
+/// What a gate says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GateStatus {
+    /// Its name in the plan.
+    pub name: String,
+    /// `pass`, `fail`, `needs-more` or `unknown`.
+    pub verdict: String,
+    /// That in words.
+    pub text: String,
+    /// Whether nothing follows from it.
+    pub dry_run: bool,
+    /// The numbers that it goes by.
+    pub evidence: serde_json::Value,
 }
 
 /// The last verify.

@@ -34,9 +34,10 @@ use serde::{Deserialize, Serialize};
 /// How many alternatives the likelihood ratios are of.
 pub(crate) const ALTERNATIVES: usize = 12;
 
-/// `l` of the evidence part by part: the largest, halved so often.
+/// `l` of the evidence part by part: the largest, and each half of the one before.
+/// The best is one over the score of a part, which may be that of a million requests.
 const LARGEST_SLOPE: f64 = 4.0;
-const SLOPES: i32 = 14;
+const SLOPES: i32 = 28;
 
 /// On which side of the hypothesis the alternatives are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

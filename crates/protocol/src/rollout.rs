@@ -16,7 +16,7 @@
 //! ```
 //!
 //! What harms is looked at in every state that waits, a pause included: a pause stops
-//! promotion, not protection. Only a freeze stops all of it.
+//! promotion, not protection. Only a halt stops all of it.
 
 mod actor;
 mod decision;

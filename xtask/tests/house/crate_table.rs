@@ -11,7 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("protocol", &["plan"]),
     ("gateway", &["plan", "protocol", "resilience", "jwks"]),
     ("mover", &["plan", "protocol"]),
-    ("conductor", &["plan", "protocol", "failpoint"]),
+    ("conductor", &["plan", "protocol", "judge", "failpoint"]),
     (
         "banyan",
         &["plan", "protocol", "gateway", "mover", "conductor"],

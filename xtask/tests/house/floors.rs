@@ -60,7 +60,8 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "conductor",
         &[
             &["api"],
-            &["replication", "shared_data"],
+            &["rollout"],
+            &["replication", "shared_data", "halt"],
             &["worker"],
             &["request", "journal", "publisher"],
             &["status"],

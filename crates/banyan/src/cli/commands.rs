@@ -1,6 +1,6 @@
 //! The verbs that ask a running `banyan serve`.
 
-use super::{keyless, progress::ProgressDisplay, refusals, render};
+use super::{keyless, progress::ProgressDisplay, refusals, render, step_lines};
 use crate::{client::Client, exit::Failure};
 use conductor::{
     Reply,
@@ -182,11 +182,13 @@ pub(super) async fn cancel(
     Ok(())
 }
 
-pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
-    let reply = done(
-        ask(state, extraction, "resume", &Parameters::default()).await?,
-        json,
-    )?;
+pub(super) async fn resume(
+    state: &Path,
+    extraction: &str,
+    ordered: &Parameters,
+    json: bool,
+) -> Result<(), Failure> {
+    let reply = done(ask(state, extraction, "resume", ordered).await?, json)?;
     if json {
         return render::json(&reply.status);
     }
@@ -204,6 +206,11 @@ pub(super) async fn resume(state: &Path, extraction: &str, json: bool) -> Result
         None => "Nothing waits to be tried again.".to_owned(),
     };
     say!("{}", render::wrapped(&end));
+    if let Some(rollout) = &status.rollout {
+        for line in step_lines::lines(extraction, rollout) {
+            say!("{}", render::wrapped(&line));
+        }
+    }
     Ok(())
 }
 

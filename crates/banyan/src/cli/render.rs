@@ -1,6 +1,6 @@
 //! What is shown on the terminal: at most 80 columns, colour only there.
 
-use super::{keyless, refusals};
+use super::{keyless, refusals, step_lines};
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
@@ -62,10 +62,7 @@ pub(super) fn status(status: &Status) {
         ]);
     }
     say!("{rows}");
-    for predecessor in &status.predecessors {
-        let meanwhile = "Until then all reads go to the owner";
-        say!("{}", wrapped(&format!("{predecessor}. {meanwhile}.")));
-    }
+    of_all(status);
     for one in &status.extractions {
         // Not wrapped: what mends it is to be copied.
         for (direction, stream) in [
@@ -88,12 +85,14 @@ pub(super) fn status(status: &Status) {
                 one.name
             );
         }
-        if let Some(health) = &one.health {
-            for (side, health) in [("monolith", &health.monolith), ("service", &health.service)] {
-                let text = health_text(side, health);
-                say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
-            }
+        for line in one
+            .rollout
+            .iter()
+            .flat_map(|rollout| step_lines::lines(&one.name, rollout))
+        {
+            say!("{}", paragraph("", "  ", &line));
         }
+        sides(one);
         let is_split = one.reads_percent > 0.0 && one.owner == Side::Monolith.as_str();
         if let Some(text) = one
             .keys
@@ -150,6 +149,18 @@ pub(super) fn status(status: &Status) {
     }
 }
 
+/// What is of no extraction alone.
+fn of_all(status: &Status) {
+    if let Some(why) = &status.halted {
+        let text = format!("All automatic steps are halted: {why}. `banyan halt --off` ends that.");
+        say!("{}", wrapped(&text));
+    }
+    for predecessor in &status.predecessors {
+        let meanwhile = "Until then all reads go to the owner";
+        say!("{}", wrapped(&format!("{predecessor}. {meanwhile}.")));
+    }
+}
+
 /// What becomes of requests while the way back is not well: it goes on by itself, or
 /// somebody has to mend it.
 fn refused_meanwhile(reverse: &StreamProgress) -> Option<&'static str> {
@@ -163,6 +174,15 @@ fn refused_meanwhile(reverse: &StreamProgress) -> Option<&'static str> {
         "nothing is to be done while that passes; until it has, requests that stay with the monolith \
          wait where their client has written here, for `gateway.pin-wait` at most, and then get 503"
     })
+}
+
+/// How both sides are.
+fn sides(one: &ExtractionStatus) {
+    let Some(health) = &one.health else { return };
+    for (side, health) in [("monolith", &health.monolith), ("service", &health.service)] {
+        let text = health_text(side, health);
+        say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
+    }
 }
 
 /// How a side is, and why.

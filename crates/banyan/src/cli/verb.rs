@@ -198,7 +198,20 @@ pub(super) enum Verb {
     /// A stream that has failed is tried again by itself, after 30 seconds at
     /// most. Once the cause is mended this spares the wait. Exit code 1 if it
     /// fails again, with the reason.
-    Resume(ExtractionArgument),
+    ///
+    /// Where the steps of the plan have stopped, they go on: with the step in which
+    /// that was, from its beginning, or with another one.
+    Resume {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// The step of the plan to go on with, from 1.
+        #[arg(long, value_name = "N")]
+        step: Option<usize>,
+        #[command(flatten)]
+        by: PersonArgument,
+    },
+    #[command(flatten)]
+    Steps(StepsVerb),
     /// Go on where a change stream has lost changes, as `status` then says.
     ///
     /// A slot was dropped, advanced or lost its log, a publication was edited, a
@@ -270,4 +283,61 @@ pub(super) struct Dangerous {
     /// Do not ask.
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PersonArgument {
+    /// Who orders it; kept in the journal (default: the login's name).
+    #[arg(long, value_name = "NAME", env = "BANYAN_USER")]
+    pub(super) by: Option<String>,
+}
+
+/// What is ordered and asked of the steps of the plan.
+#[derive(Debug, Subcommand)]
+pub(super) enum StepsVerb {
+    /// Stop the steps of the plan where they are, until `resume`.
+    ///
+    /// Nothing is promoted meanwhile. What harms is still taken back, where the plan
+    /// lets that happen by itself.
+    Pause {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// Why, in your words.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        #[command(flatten)]
+        by: PersonArgument,
+    },
+    /// Let the step of the plan begin that waits for a person.
+    Approve {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// What it rests on, in your words.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        #[command(flatten)]
+        by: PersonArgument,
+    },
+    /// Stop all automatic steps of all extractions at once, or let them go on.
+    ///
+    /// In an incident, say. Nothing begins, ends or is taken back by itself until
+    /// `--off`; every verb works as before. Outlasts a restart.
+    Halt {
+        /// Why, in your words.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        /// End it.
+        #[arg(long, conflicts_with = "note")]
+        off: bool,
+        #[command(flatten)]
+        by: PersonArgument,
+    },
+    /// Say in a few lines where the steps of the plan are, why, and what comes next.
+    Why(ExtractionArgument),
+    /// Show when what would happen by the steps of the plan.
+    ///
+    /// Goes through all schedules on a clock of its own, in a moment: when each step
+    /// begins at the earliest, and where a person is asked. Touches nothing, and
+    /// needs no running `serve`.
+    Rehearse,
 }

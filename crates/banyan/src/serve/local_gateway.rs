@@ -4,8 +4,9 @@ use super::{begun, current_plan::CurrentPlan, presence, refusals::RefusalWatch, 
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
+    ShiftGuard,
     api::{ExplainRequest, Routes},
-    ports::{Gateways, HoldReport, InFlight, Predecessor},
+    ports::{AnswerCounts, CellCounts, Gateways, HoldReport, InFlight, Predecessor, SideCounts},
     status::{FailedRoute, HealthStatus, KeyStatus, RefusalStatus},
 };
 use gateway::Gateway;
@@ -189,6 +190,14 @@ impl Gateways for LocalGateway {
         })
     }
 
+    async fn take_side_counts(&self, extraction: &ExtractionName) -> Option<SideCounts> {
+        let counts = self.gateway.take_side_counts(extraction).await?;
+        Some(SideCounts {
+            monolith: answer_counts(&counts.monolith),
+            service: answer_counts(&counts.service),
+        })
+    }
+
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport {
         let until = Instant::now() + RELEASE;
         let mut report = self.gateway.held(extraction);
@@ -201,6 +210,34 @@ impl Gateways for LocalGateway {
             hold_ms_max: milliseconds(report.hold_ms_max),
             hold_ms_p50: milliseconds(report.hold_ms_p50),
         }
+    }
+}
+
+fn answer_counts(counts: &gateway::AnswerCounts) -> AnswerCounts {
+    let cell = |cell: &gateway::ClientCell| CellCounts {
+        requests: cell.requests,
+        errors: cell.errors,
+        bins: cell.bins.clone(),
+    };
+    let cells = |cells: &gateway::ClientCells| cells.all().iter().map(cell).collect();
+    AnswerCounts {
+        reads: cells(&counts.reads),
+        writes: cells(&counts.writes),
+    }
+}
+
+#[async_trait]
+impl ShiftGuard for LocalGateway {
+    async fn refusal(&self, extraction: &ExtractionName) -> Option<String> {
+        if let Some(route) = self.writing_reads(extraction).first() {
+            return Some(format!(
+                "some reads write at the service: {} {}. Give the route `as: writes` and \
+                 `banyan reload`",
+                route.method, route.path
+            ));
+        }
+        let problem = self.service_problem(extraction).await?;
+        Some(format!("the service is not healthy: {problem}"))
     }
 }
 

@@ -70,4 +70,27 @@ pub struct Parameters {
     /// For `recopy`: since which decision, likewise.
     #[serde(default)]
     pub epoch: Option<u64>,
+    /// For `pause`, `approve`, `resume`: which person.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// For `pause` and `approve`: why, in that person's words.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// For `resume`: with which step of the plan it goes on, from 1.
+    #[serde(default)]
+    pub step: Option<usize>,
+}
+
+/// Who halts all rollouts, or ends that.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HaltRequest {
+    /// Which person.
+    pub by: String,
+    /// Why, in that person's words.
+    #[serde(default)]
+    pub note: String,
+    /// Whether it ends.
+    #[serde(default)]
+    pub off: bool,
 }

@@ -379,10 +379,14 @@ impl Replication {
             epoch: self.lifecycle.epoch().0,
             reads_percent: f64::from(self.routing().reads.basis_points()) / 100.0,
             reads_withdrawn: self.reads_withdrawn(),
+            reads_wanted_percent: self
+                .reads_withdrawn()
+                .then(|| f64::from(self.lifecycle.routing().reads.basis_points()) / 100.0),
             writes_percent: None,
             health: None,
             keys: None,
             refusals: Vec::new(),
+            rollout: None,
             trouble: self.trouble.clone(),
             joining: self.context.mover.joining(),
             progress: self.context.mover.progress(),

@@ -8,5 +8,6 @@
 mod charge;
 mod following;
 mod handing_over;
+mod rollout;
 mod shared_data;
 mod support;

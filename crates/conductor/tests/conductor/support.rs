@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use conductor::{
     Conductor, Publisher, Request,
     ports::{
-        Cancellation, Gateways, HoldReport, InFlight, Mover, Progress, Recopied, Rows,
+        Cancellation, Gateways, HoldReport, InFlight, Mover, Progress, Recopied, Rows, SideCounts,
         Verification, Wanted, WorkError,
     },
 };
@@ -233,6 +233,8 @@ pub struct RoutingRecorder {
     pub routing: watch::Sender<Option<ExtractionRouting>>,
     /// What keeps a gateway from ever draining; `None`: there is no gateway.
     pub undrained: Mutex<Option<InFlight>>,
+    /// What both sides answer in each window.
+    pub counts: Mutex<Option<SideCounts>>,
 }
 
 impl RoutingRecorder {
@@ -274,6 +276,10 @@ impl Gateways for RoutingRecorder {
 
     async fn in_flight(&self, _: GatewayId, _: &ExtractionName) -> Option<InFlight> {
         self.undrained.lock().unwrap().clone()
+    }
+
+    async fn take_side_counts(&self, _: &ExtractionName) -> Option<SideCounts> {
+        self.counts.lock().unwrap().clone()
     }
 
     async fn hold_report(&self, _: &ExtractionName) -> HoldReport {

@@ -1,7 +1,9 @@
 //! What services do, and what is said of it.
 
 use crate::traffic::{Doing, block, errors, fails, go_on, is_open, judge, p95, passes};
-use judge::{Condition, ErrorBaseline, Judge, Moment, TestName, Verdict};
+use judge::{
+    Block, Condition, Confidence, ErrorBaseline, Judge, Moment, Reading, Side, TestName, Verdict,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;
@@ -26,6 +28,33 @@ fn a_service_that_answers_nothing_fails_in_minutes() {
         let gone = Doing::new(service, service);
         let after = failed_after(&mut errors(), 0..100, &gone, &monolith);
         assert!(after.is_some_and(|after| after <= 40), "{after:?}");
+    }
+}
+
+/// However many requests there are in a block: the evidence by parts has to fit all.
+#[test]
+fn so_does_one_under_a_limit_at_any_rate() {
+    let limit = Condition::ErrorsAtMost { max: 0.01 };
+    for per_cell in [1_u32, 100, 100_000] {
+        for failed in [per_cell, per_cell.div_ceil(3)] {
+            let (began, length) = (Moment::from_millis(0), Duration::from_secs(2));
+            let mut gate = Judge::new(&limit, began, length, Confidence::default()).unwrap();
+            let fails = (0..60_u64).any(|at| {
+                let mut service = Side::default();
+                for cell in 0..64 {
+                    let cell = service.cell(cell);
+                    (cell.requests, cell.errors) = (per_cell, failed);
+                }
+                gate.observe(&Reading::Value(Block {
+                    began: Moment::from_millis(at * 2_000),
+                    ended: Moment::from_millis((at + 1) * 2_000),
+                    service,
+                    monolith: Side::default(),
+                }));
+                matches!(gate.verdict(), Verdict::Fail { .. })
+            });
+            assert!(fails, "{failed} of {per_cell} in each cell");
+        }
     }
 }
 

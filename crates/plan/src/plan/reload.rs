@@ -48,6 +48,7 @@ impl Plan {
             let key = |key| format!("extractions.{name}.{key}");
             differs(key("service"), old.service != new.service);
             differs(key("rollout.key"), old.cohort_key != new.cohort_key);
+            differs(key("rollout.steps"), old.schedule != new.schedule);
             let (Data::Replicate(was), Data::Replicate(is)) = (&old.data, &new.data) else {
                 differs(key("data"), old.data != new.data);
                 continue;

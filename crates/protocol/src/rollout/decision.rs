@@ -55,9 +55,9 @@ pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<
     }
     match rollout {
         Rollout::Done => Decision::Rest,
-        _ if facts.frozen.is_some() => {
-            let why = facts.frozen.unwrap_or_default().to_owned();
-            wait(WaitsFor::Thaw { why })
+        _ if facts.halted.is_some() => {
+            let why = facts.halted.unwrap_or_default().to_owned();
+            wait(WaitsFor::HaltEnd { why })
         }
         Rollout::Idle => begin(schedule, plan, facts),
         Rollout::Stopped {
@@ -156,9 +156,8 @@ fn fit(step: &Step, standing: Standing) -> Fit {
     };
     let has_switched = standing.has_switched();
     match step.does {
-        StepDoes::Switch if has_switched => Fit::There,
+        StepDoes::Switch | StepDoes::Watch | StepDoes::Retire if has_switched => Fit::There,
         StepDoes::Switch => Fit::Ahead,
-        StepDoes::Watch | StepDoes::Retire if has_switched => Fit::There,
         StepDoes::Watch | StepDoes::Retire => {
             Fit::Elsewhere("the service does not own the data any more".to_owned())
         }
@@ -249,9 +248,15 @@ fn stay(
     until: UnixMillis,
     facts: &Facts<'_>,
 ) -> Decision {
-    if let Fit::Ahead | Fit::Elsewhere(_) = fit(step, facts.standing) {
-        let what = "what the step wants was changed by hand".to_owned();
-        return Decision::Note(vec![stopped(StopReason::Changed { what }, None)]);
+    match fit(step, facts.standing) {
+        Fit::There => {}
+        Fit::Elsewhere(what) => {
+            return Decision::Note(vec![stopped(StopReason::Changed { what }, None)]);
+        }
+        Fit::Ahead => {
+            let what = format!("`{step}` was so and is not any more: not by the plan");
+            return Decision::Note(vec![stopped(StopReason::Changed { what }, None)]);
+        }
     }
     if let Some((why, undo)) = harm(schedule, facts) {
         return stop_for_harm(why, undo, facts);

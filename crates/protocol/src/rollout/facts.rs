@@ -16,8 +16,8 @@ pub struct Facts<'a> {
     pub gates: &'a [Gate],
     /// Extractions that must switch first and have not.
     pub awaited: &'a [ExtractionName],
-    /// Who froze all rollouts, and why.
-    pub frozen: Option<&'a str>,
+    /// Who halted all rollouts, and why.
+    pub halted: Option<&'a str>,
     /// Whether a verify without a difference is recent enough.
     pub is_verified: bool,
 }

@@ -168,7 +168,7 @@ impl<'a> Rehearsed<'a> {
             standing: self.standing,
             gates: &gates,
             awaited,
-            frozen: None,
+            halted: None,
             is_verified: self.is_verified,
         };
         match decide(self.schedule, "", &self.rollout, &facts) {

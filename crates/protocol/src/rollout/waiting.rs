@@ -42,9 +42,9 @@ pub enum WaitsFor {
         /// Why it has stopped.
         why: String,
     },
-    /// A person who ends the freeze.
-    Thaw {
-        /// Who froze, and why.
+    /// A person who ends the halt.
+    HaltEnd {
+        /// Who halted, and why.
         why: String,
     },
     /// `banyan retire`.
@@ -65,7 +65,7 @@ impl fmt::Display for WaitsFor {
                  next step begin",
             ),
             Self::Resume { why } => write!(f, "`banyan resume`: {why}"),
-            Self::Thaw { why } => write!(f, "`banyan thaw`: {why}"),
+            Self::HaltEnd { why } => write!(f, "`banyan halt --off`: {why}"),
             Self::Retire => f.write_str("`banyan finish`, once the old tables are not used"),
         }
     }

@@ -132,7 +132,7 @@ impl fmt::Display for Length {
             (60_000, "m"),
             (1_000, "s"),
         ];
-        match units.iter().find(|(unit, _)| millis % unit == 0) {
+        match units.iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
             Some((unit, word)) => write!(f, "{}{word}", millis / unit),
             None => write!(f, "{millis}ms"),
         }

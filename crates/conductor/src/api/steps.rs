@@ -1,0 +1,85 @@
+//! Orders of persons for the steps of the plan.
+
+use super::messages::Parameters;
+use crate::{
+    request::Request,
+    rollout::{RolloutHandle, StepVerb},
+    worker::Worker,
+};
+use plan::ExtractionName;
+
+/// Longer names and notes are refused: they are kept for ever.
+const TEXT_BYTES_MAX: usize = 500;
+
+/// What became of a call.
+pub(super) enum Ordered {
+    /// It is none for the steps, or for more than these.
+    NoOrder,
+    Done,
+    Refused(String),
+}
+
+/// Carries out a verb that is for the steps of the plan.
+pub(super) async fn order(
+    rollout: Option<&RolloutHandle>,
+    worker: &Worker,
+    (name, verb): (&ExtractionName, &str),
+    parameters: &Parameters,
+) -> Ordered {
+    let order = match verb {
+        "pause" => StepVerb::Pause,
+        "approve" => StepVerb::Approve,
+        "resume" => StepVerb::Resume(parameters.step),
+        _ => return Ordered::NoOrder,
+    };
+    let resumes = verb == "resume";
+    let Some(rollout) = rollout else {
+        if resumes && parameters.step.is_none() {
+            return Ordered::NoOrder;
+        }
+        return Ordered::Refused(format!(
+            "`{name}` has no steps in the plan (`rollout.steps`), so that each one is a person's \
+             anyway"
+        ));
+    };
+    if resumes && parameters.step.is_none() && rollout.status().state != "stopped" {
+        // Only what a stream waits for.
+        return Ordered::NoOrder;
+    }
+    let by = match person(parameters.by.as_deref()) {
+        Ok(by) => by,
+        Err(why) => return Ordered::Refused(why),
+    };
+    let note = match noted(parameters.note.as_deref().unwrap_or_default()) {
+        Ok(note) => note,
+        Err(why) => return Ordered::Refused(why),
+    };
+    match rollout.order(order, by, note).await {
+        Ok(_) if resumes => {
+            // What waits to be tried again is tried as well; it says itself how that went.
+            if let Err(error) = worker.request(Request::Resume).await {
+                tracing::debug!(extraction = %name, %error, "nothing to try again");
+            }
+            Ordered::Done
+        }
+        Ok(_) => Ordered::Done,
+        Err(why) => Ordered::Refused(why),
+    }
+}
+
+/// Nothing is ordered by nobody.
+pub(super) fn person(by: Option<&str>) -> Result<&str, String> {
+    let is_name =
+        |by: &&str| (1..=TEXT_BYTES_MAX).contains(&by.len()) && !by.chars().any(char::is_control);
+    by.map(str::trim)
+        .filter(is_name)
+        .ok_or_else(|| "who orders it is missing: `--by NAME`".to_owned())
+}
+
+/// A note of a length that can be kept.
+pub(super) fn noted(note: &str) -> Result<&str, String> {
+    if note.len() > TEXT_BYTES_MAX {
+        return Err(format!("a note has at most {TEXT_BYTES_MAX} bytes"));
+    }
+    Ok(note)
+}

@@ -1,0 +1,95 @@
+//! The halt: what stops all automatic steps of all rollouts at once, until a person
+//! ends it. It outlasts a restart.
+
+use crate::journal::{Journal, JournalError};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Orders that may wait.
+const ORDERS_MAX: usize = 16;
+
+/// What a person has decided for all rollouts. Persisted: never edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+enum Event {
+    #[serde(rename = "halted")]
+    Halted { by: String, note: String },
+    #[serde(rename = "halt-ended")]
+    Ended { by: String },
+}
+
+/// Whether all rollouts are halted. Cheap to clone; does not keep the journal.
+#[derive(Clone)]
+pub struct Halt {
+    orders: mpsc::Sender<(Event, oneshot::Sender<()>)>,
+    reason: watch::Receiver<Option<String>>,
+}
+
+impl Halt {
+    /// Who halted, and why; `None` where nobody did.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.borrow().clone()
+    }
+
+    /// Halts. Whether that is written down.
+    pub async fn begin(&self, by: &str, note: &str) -> bool {
+        self.order(Event::Halted {
+            by: by.to_owned(),
+            note: note.to_owned(),
+        })
+        .await
+    }
+
+    /// Ends it. Whether that is written down.
+    pub async fn end(&self, by: &str) -> bool {
+        self.order(Event::Ended { by: by.to_owned() }).await
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<String>> {
+        self.reason.clone()
+    }
+
+    async fn order(&self, event: Event) -> bool {
+        let (done, is_done) = oneshot::channel();
+        self.orders.send((event, done)).await.is_ok() && is_done.await.is_ok()
+    }
+}
+
+/// As the journal has it, and the loop that the caller spawns.
+pub(crate) async fn start(
+    journal: Arc<Journal>,
+    stop: CancellationToken,
+) -> Result<(Halt, impl Future<Output = ()> + Send + use<>), JournalError> {
+    let last: Option<Event> = journal.last_of_all().await?;
+    let (sender, reason) = watch::channel(last.and_then(|event| event.reason()));
+    let (orders, mut receiver) = mpsc::channel::<(Event, oneshot::Sender<()>)>(ORDERS_MAX);
+    let run = async move {
+        loop {
+            let (event, done) = tokio::select! {
+                () = stop.cancelled() => return,
+                Some(order) = receiver.recv() => order,
+            };
+            if let Err(error) = journal.append_of_all(&event).await {
+                // Who waits for it hears that it was not done.
+                tracing::error!(%error, ?event, "not recorded");
+                continue;
+            }
+            tracing::warn!(?event, "recorded");
+            sender.send_replace(event.reason());
+            let _ = done.send(());
+        }
+    };
+    Ok((Halt { orders, reason }, run))
+}
+
+impl Event {
+    fn reason(&self) -> Option<String> {
+        match self {
+            Self::Halted { by, note } if note.is_empty() => Some(format!("halted by {by}")),
+            Self::Halted { by, note } => Some(format!("halted by {by}: {note}")),
+            Self::Ended { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! The loop that takes one extraction through the steps of its plan.
+//!
+//! It has no choices: each turn it gathers what is so, asks [`protocol::rollout`] what
+//! is due, and does that. What it asks of the extraction is what a person would: through
+//! the worker, with the same refusals. One that is refused is asked for again, later and
+//! later, and shown meanwhile.
+
+mod gates;
+mod judged;
+mod view;
+
+use crate::{
+    journal::{Journal, JournalError, ReportKind, now_ms},
+    ports::Gateways,
+    request::{Request, RequestError, Shift, Waived},
+    status::RolloutStatus,
+    worker::Worker,
+};
+use async_trait::async_trait;
+use gates::StepGates;
+use plan::{ExtractionName, Schedule};
+use protocol::rollout::{
+    Action, Actor, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
+    plan_change,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked what is due.
+const TURN: Duration = Duration::from_millis(250);
+
+/// How long it waits until it asks again for what was refused: at first, and at most.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+const ASK_AGAIN_MAX: Duration = Duration::from_mins(2);
+
+/// How often the state of the judges is kept: a restart loses so much of what they saw.
+const KEEP: Duration = Duration::from_secs(30);
+
+/// The most that is written down in one turn.
+const NOTES_MAX: usize = 16;
+
+/// Orders that may wait.
+const ORDERS_MAX: usize = 16;
+
+/// Says whether more may go to a service.
+#[async_trait]
+pub trait ShiftGuard: Send + Sync {
+    /// Why nothing more is to go to an extraction's service, in words.
+    async fn refusal(&self, extraction: &ExtractionName) -> Option<String>;
+}
+
+/// What a person orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepVerb {
+    /// To promote nothing.
+    Pause,
+    /// To go on, with a step by its number from 1, or with the one that it stopped in.
+    Resume(Option<usize>),
+    /// To let the step begin that waits for it.
+    Approve,
+}
+
+/// An order with who gave it.
+struct GivenVerb {
+    verb: StepVerb,
+    by: String,
+    note: String,
+    reply: oneshot::Sender<Result<RolloutStatus, String>>,
+}
+
+/// The way to one rollout's loop. Cheap to clone.
+#[derive(Clone)]
+pub struct RolloutHandle {
+    orders: mpsc::Sender<GivenVerb>,
+    status: watch::Receiver<RolloutStatus>,
+}
+
+impl RolloutHandle {
+    /// How it stands.
+    pub fn status(&self) -> RolloutStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Orders something. The error says why it was not done; nothing was changed then.
+    pub async fn order(
+        &self,
+        verb: StepVerb,
+        by: &str,
+        note: &str,
+    ) -> Result<RolloutStatus, String> {
+        let (reply, result) = oneshot::channel();
+        let given = GivenVerb {
+            verb,
+            by: by.to_owned(),
+            note: note.to_owned(),
+            reply,
+        };
+        let gone = || "banyan is stopping; ask again when it runs".to_owned();
+        self.orders.send(given).await.map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
+/// What a rollout needs.
+pub(crate) struct Context {
+    pub(crate) name: ExtractionName,
+    pub(crate) schedule: Schedule,
+    /// A digest of the plan's text.
+    pub(crate) plan: Arc<str>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) worker: Worker,
+    /// Those that it may wait for.
+    pub(crate) others: BTreeMap<ExtractionName, Worker>,
+    pub(crate) gateways: Arc<dyn Gateways>,
+    pub(crate) guard: Arc<dyn ShiftGuard>,
+    /// Who halted all rollouts, and why.
+    pub(crate) halted: watch::Receiver<Option<String>>,
+}
+
+/// Makes a handle and the loop behind it, which the caller spawns.
+pub(crate) async fn start(
+    context: Context,
+    stop: CancellationToken,
+) -> Result<(RolloutHandle, impl Future<Output = ()> + Send + use<>), JournalError> {
+    let history = context.journal.read(&context.name).await?.rollout;
+    let kept = context
+        .journal
+        .report(&context.name, ReportKind::Gates)
+        .await?;
+    let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+    let (sender, status) = watch::channel(RolloutStatus::default());
+    let running = Running {
+        begun_by: history.iter().rev().find_map(steps).cloned(),
+        rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
+        gates: StepGates::restored(kept),
+        refused: None,
+        asked: None,
+        trouble: None,
+        kept_at: Instant::now(),
+        status: sender,
+        context,
+    };
+    Ok((
+        RolloutHandle { orders, status },
+        running.run(receiver, stop),
+    ))
+}
+
+/// The steps of the plan, where they were written down with an event.
+fn steps(event: &Event) -> Option<&Vec<String>> {
+    match event {
+        Event::Began { steps, .. } | Event::Resumed { steps, .. } => Some(steps),
+        _ => None,
+    }
+}
+
+/// An action that was refused.
+struct Setback {
+    action: Action,
+    why: String,
+    again: Instant,
+    pause: Duration,
+}
+
+/// A rollout as its loop knows it.
+struct Running {
+    context: Context,
+    rollout: Rollout,
+    /// The steps that it was begun or resumed by.
+    begun_by: Option<Vec<String>>,
+    gates: StepGates,
+    refused: Option<Setback>,
+    /// What was asked of the extraction and is not answered yet.
+    asked: Option<(Action, JoinHandle<Result<(), String>>)>,
+    /// Why the journal could not be written.
+    trouble: Option<String>,
+    kept_at: Instant,
+    status: watch::Sender<RolloutStatus>,
+}
+
+impl Running {
+    async fn run(mut self, mut orders: mpsc::Receiver<GivenVerb>, stop: CancellationToken) {
+        loop {
+            // What is not written down has not happened, and is due again.
+            let turned = self.turn().await;
+            self.note_trouble(turned.err());
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(given) = orders.recv() => {
+                    let result = match self.carry_out(&given).await {
+                        Ok(result) => result,
+                        Err(error) => Err(error.to_string()),
+                    };
+                    drop(given.reply.send(result));
+                }
+                () = tokio::time::sleep(TURN) => {}
+            }
+        }
+        // What was asked of the worker is the worker's to end.
+        if let Err(error) = self.keep().await {
+            tracing::warn!(extraction = %self.context.name, %error, "gates not kept");
+        }
+    }
+
+    fn note_trouble(&mut self, error: Option<JournalError>) {
+        let trouble = error.map(|error| error.to_string());
+        if let Some(error) = trouble.as_ref().filter(|_| self.trouble != trouble) {
+            tracing::error!(extraction = %self.context.name, %error, "no step is taken");
+            self.status
+                .send_modify(|status| status.refused = Some(error.clone()));
+        }
+        self.trouble = trouble;
+    }
+
+    /// Does what is due until something has to be waited for.
+    async fn turn(&mut self) -> Result<(), JournalError> {
+        self.hear().await;
+        if let Some(was) = &self.begun_by
+            && let Some(stopped) = plan_change(&self.rollout, was, &self.words())
+        {
+            self.record(vec![stopped]).await?;
+        }
+        for _ in 0..NOTES_MAX {
+            let (standing, gates) = self.look().await;
+            let awaited = self.awaited();
+            let halted = self.context.halted.borrow().clone();
+            let facts = Facts {
+                now: UnixMillis(now_ms()),
+                standing,
+                gates: &gates,
+                awaited: &awaited,
+                halted: halted.as_deref(),
+                is_verified: self.is_verified(),
+            };
+            let (schedule, plan) = (&self.context.schedule, &self.context.plan);
+            let decision = decide(schedule, plan, &self.rollout, &facts);
+            self.show(&decision, &gates, standing);
+            match decision {
+                Decision::Rest | Decision::Wait(_) => break,
+                Decision::Note(events) => self.record(events).await?,
+                Decision::Do(action) => {
+                    self.ask(action);
+                    break;
+                }
+            }
+        }
+        if self.kept_at.elapsed() >= KEEP {
+            self.keep().await?;
+        }
+        Ok(())
+    }
+
+    /// What is so, and what the gates say of it.
+    async fn look(&mut self) -> (Standing, Vec<Gate>) {
+        let status = self.context.worker.status();
+        let standing = view::standing(&status, self.context.worker.splits_writes());
+        let Some(position) = self.rollout.position() else {
+            return (standing, Vec::new());
+        };
+        let Some(step) = self.context.schedule.steps.get(position.step) else {
+            return (standing, Vec::new());
+        };
+        let now = UnixMillis(now_ms());
+        self.gates.enter(position, step, standing);
+        if self.gates.is_block_due(now) {
+            let gateways = &self.context.gateways;
+            let counts = gateways.take_side_counts(&self.context.name).await;
+            self.gates.observe(counts, standing, now);
+        }
+        (standing, self.gates.judge(step, &status, standing, now))
+    }
+
+    fn awaited(&self) -> Vec<ExtractionName> {
+        let is_ahead = |name: &&ExtractionName| {
+            let other = self.context.others.get(name);
+            other.is_some_and(|worker| {
+                let status = worker.status();
+                let standing = view::standing(&status, worker.splits_writes());
+                !standing.has_switched() && status.phase != "finished"
+            })
+        };
+        let after = self.context.schedule.after.iter();
+        after.filter(is_ahead).cloned().collect()
+    }
+
+    /// Whether a verify that found nothing is as recent as the step wants it.
+    fn is_verified(&self) -> bool {
+        let position = self.rollout.position();
+        let step = position.and_then(|at| self.context.schedule.steps.get(at.step));
+        let max_age = step.and_then(|step| step.gates.verify);
+        view::is_verified(&self.context.worker.status(), max_age, now_ms())
+    }
+
+    /// Hears what became of what was asked for.
+    async fn hear(&mut self) {
+        if !self
+            .asked
+            .as_ref()
+            .is_some_and(|(_, task)| task.is_finished())
+        {
+            return;
+        }
+        let Some((action, task)) = self.asked.take() else {
+            return;
+        };
+        let result = task.await.unwrap_or_else(|error| Err(error.to_string()));
+        self.refused = match result {
+            Ok(()) => None,
+            Err(why) => {
+                let before = self.refused.as_ref().filter(|one| one.action == action);
+                let pause = before.map_or(ASK_AGAIN, |one| (one.pause * 2).min(ASK_AGAIN_MAX));
+                tracing::warn!(extraction = %self.context.name, ?action, %why, "not done; it is \
+                    asked for again");
+                Some(Setback {
+                    action,
+                    why,
+                    again: Instant::now() + pause,
+                    pause,
+                })
+            }
+        };
+    }
+
+    /// Asks something of the extraction, unless that is under way or was refused just now.
+    fn ask(&mut self, action: Action) {
+        let is_urgent = matches!(action, Action::Withdraw | Action::RollBack);
+        match &self.asked {
+            Some((asked, _)) if *asked == action || !is_urgent => return,
+            _ => {}
+        }
+        let waits = |refused: &Setback| refused.action == action && Instant::now() < refused.again;
+        if self.refused.as_ref().is_some_and(waits) {
+            return;
+        }
+        tracing::info!(extraction = %self.context.name, ?action, "due by the plan");
+        let worker = self.context.worker.clone();
+        let guard = Arc::clone(&self.context.guard);
+        let name = self.context.name.clone();
+        let task = tokio::spawn(async move { asked(action, &worker, &*guard, &name).await });
+        self.asked = Some((action, task));
+    }
+
+    async fn record(&mut self, events: Vec<Event>) -> Result<(), JournalError> {
+        self.context
+            .journal
+            .append(&self.context.name, &events)
+            .await?;
+        for event in events {
+            tracing::info!(extraction = %self.context.name, ?event, "recorded");
+            if let Some(steps) = steps(&event) {
+                self.begun_by = Some(steps.clone());
+            }
+            self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
+        }
+        self.refused = None;
+        Ok(())
+    }
+
+    async fn keep(&mut self) -> Result<(), JournalError> {
+        self.kept_at = Instant::now();
+        let (journal, name) = (&self.context.journal, &self.context.name);
+        journal
+            .keep_report(name, ReportKind::Gates, &self.gates)
+            .await
+    }
+
+    /// The steps of the plan, in words.
+    fn words(&self) -> Vec<String> {
+        let steps = self.context.schedule.steps.iter();
+        steps.map(ToString::to_string).collect()
+    }
+
+    async fn carry_out(
+        &mut self,
+        given: &GivenVerb,
+    ) -> Result<Result<RolloutStatus, String>, JournalError> {
+        let event = match self.event(given) {
+            Ok(event) => event,
+            Err(why) => return Ok(Err(why)),
+        };
+        self.record(vec![event]).await?;
+        self.turn().await?;
+        Ok(Ok(self.status.borrow().clone()))
+    }
+
+    /// What an order leads to. The error says why not.
+    fn event(&self, given: &GivenVerb) -> Result<Event, String> {
+        let by = Actor::Person(given.by.clone());
+        let name = &self.context.name;
+        match (&given.verb, &self.rollout) {
+            (_, Rollout::Done) => Err(format!("all steps of `{name}` are done")),
+            (StepVerb::Pause, Rollout::Running(_)) => Ok(Event::Stopped {
+                why: StopReason::Person {
+                    by,
+                    note: given.note.clone(),
+                },
+                undo: None,
+            }),
+            (StepVerb::Pause, Rollout::Stopped { .. }) => {
+                Err(format!("`{name}` has stopped already: `banyan why {name}`"))
+            }
+            (StepVerb::Resume(step), Rollout::Idle | Rollout::Stopped { .. }) => {
+                let count = self.context.schedule.steps.len();
+                let own = self.rollout.position().map(|position| position.step + 1);
+                let number = step.or(own).ok_or_else(|| {
+                    format!("`{name}` has not begun. `--step N` says from which one it goes on")
+                })?;
+                if !(1..=count).contains(&number) {
+                    return Err(format!("`{name}` has steps 1 to {count}"));
+                }
+                Ok(Event::Resumed {
+                    step: number - 1,
+                    by,
+                    steps: self.words(),
+                })
+            }
+            (StepVerb::Resume(_), Rollout::Running(_)) => {
+                Err(format!("`{name}` has not stopped: `banyan why {name}`"))
+            }
+            (StepVerb::Approve, Rollout::Running(position)) if position.entered.is_none() => {
+                Ok(Event::Approved {
+                    step: position.step,
+                    by,
+                    note: given.note.clone(),
+                })
+            }
+            (StepVerb::Approve | StepVerb::Pause, _) => Err(format!(
+                "no step of `{name}` waits for that: `banyan why {name}`"
+            )),
+        }
+    }
+
+    fn show(&self, decision: &Decision, gates: &[Gate], standing: Standing) {
+        let refused = self.refused.as_ref().map(|one| one.why.clone());
+        let asked = self.asked.as_ref().map(|(action, _)| *action);
+        let shown = view::RolloutView {
+            schedule: &self.context.schedule,
+            rollout: &self.rollout,
+            decision,
+            gates,
+            standing,
+            refused,
+            asked,
+        };
+        let status = shown.status();
+        self.status.send_if_modified(|last| {
+            let has_changed = *last != status;
+            *last = status;
+            has_changed
+        });
+    }
+}
+
+/// Has an extraction do something, with the looks that a person's call has.
+async fn asked(
+    action: Action,
+    worker: &Worker,
+    guard: &dyn ShiftGuard,
+    name: &ExtractionName,
+) -> Result<(), String> {
+    let raises = matches!(action, Action::Shift { .. } | Action::Switch);
+    if raises && let Some(why) = guard.refusal(name).await {
+        return Err(why);
+    }
+    let request = match action {
+        Action::Shift {
+            reads,
+            writes: Some(writes),
+        } => Request::Shift(Shift::Both { reads, writes }),
+        Action::Shift { reads, .. } => Request::Shift(Shift::Reads(reads)),
+        Action::Verify => Request::Verify,
+        Action::Switch => Request::Switch,
+        Action::RollBack => Request::RollBack(Waived::default()),
+        Action::Withdraw => Request::Withdraw,
+    };
+    let reply = worker.request(request).await.map_err(|error| match error {
+        RequestError::Findings(_) => format!("{error} {name}"),
+        error => error.to_string(),
+    })?;
+    if let Some(found) = reply.verification.filter(|one| one.differences > 0) {
+        return Err(format!(
+            "both sides differ in {} rows: `banyan verify {name}` lists them",
+            found.differences
+        ));
+    }
+    let aborted = reply.status.last_handover.as_ref();
+    match aborted.filter(|last| request.hands_over_to().is_some() && last.outcome == "aborted") {
+        Some(last) => Err(last.reason.clone().unwrap_or_else(|| "aborted".to_owned())),
+        None => Ok(()),
+    }
+}

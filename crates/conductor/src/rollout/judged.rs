@@ -1,0 +1,135 @@
+//! A gate that compares what both sides answered.
+
+use judge::{Block, Condition, ConditionError, Grounds, Judge, Reading, TestName};
+use protocol::rollout::{Gate, GateKind, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// One condition of a gate, with what it has seen.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Judged {
+    name: String,
+    is_dry_run: bool,
+    condition: Condition,
+    /// `Err`: why it cannot be judged by.
+    judge: Result<Judge, String>,
+}
+
+impl Judged {
+    pub(super) fn new(
+        name: &str,
+        is_dry_run: bool,
+        condition: &Condition,
+        judge: Result<Judge, ConditionError>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            is_dry_run,
+            condition: condition.clone(),
+            judge: judge.map_err(|why| why.to_string()),
+        }
+    }
+
+    pub(super) fn observe(&mut self, reading: &Reading<Block>) {
+        if let Ok(judge) = &mut self.judge {
+            judge.observe(reading);
+        }
+    }
+
+    fn gate(&self) -> Gate {
+        let (verdict, text, found) = match &self.judge {
+            Err(why) => (Verdict::Unknown, why.clone(), json!({ "unusable": why })),
+            Ok(judge) => {
+                let found = judge.verdict();
+                let (verdict, text) = match &found {
+                    judge::Verdict::Pass { grounds } => {
+                        let said = grounds.first().map(|one| self.said(one));
+                        (Verdict::Pass, said.unwrap_or_default())
+                    }
+                    judge::Verdict::Fail { grounds } => (Verdict::Fail, self.said(grounds)),
+                    judge::Verdict::NeedMore { have, need, .. } => (
+                        Verdict::NeedMore,
+                        format!("{have} of about {need} requests needed to say"),
+                    ),
+                    judge::Verdict::Unknown { why } => (Verdict::Unknown, why.to_string()),
+                };
+                (verdict, text, json!(found))
+            }
+        };
+        Gate {
+            name: self.name.clone(),
+            kind: GateKind::Harm,
+            is_dry_run: self.is_dry_run,
+            verdict,
+            text,
+            evidence: json!({
+                "gate": self.name, "condition": self.condition, "found": found,
+                "dry_run": self.is_dry_run,
+            }),
+        }
+    }
+
+    /// What was seen, in words.
+    fn said(&self, grounds: &Grounds) -> String {
+        let Grounds {
+            service, monolith, ..
+        } = grounds;
+        let events = if self.name == "error-rate" {
+            "failed"
+        } else {
+            "were slower than the limit"
+        };
+        if grounds.test == TestName::MannWhitney {
+            let estimate = grounds.estimate.unwrap_or(f64::NAN);
+            return format!(
+                "a request is slower at the service with a probability of {estimate:.2}, above \
+                 {:.2}, of {} requests",
+                grounds.threshold, service.requests
+            );
+        }
+        let share = |events: f64, requests: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "for people")]
+            let share = 100.0 * events / requests.max(1) as f64;
+            format!("{share:.2}% of {requests}")
+        };
+        let own = share(service.events, service.requests);
+        match monolith {
+            Some(other) => format!(
+                "{own} requests {events}, of the monolith's {}",
+                share(other.events, other.requests)
+            ),
+            None => format!(
+                "{own} requests {events}, and {:.2}% may",
+                grounds.threshold * 100.0
+            ),
+        }
+    }
+}
+
+/// The gates by name: where one has two conditions, the worse one speaks for it.
+pub(super) fn combined(judges: &[Judged]) -> Vec<Gate> {
+    let mut gates: Vec<Gate> = Vec::new();
+    for judged in judges {
+        let gate = judged.gate();
+        match gates.iter_mut().find(|one| one.name == gate.name) {
+            None => gates.push(gate),
+            Some(other) => {
+                let evidence = json!([other.evidence, gate.evidence]);
+                if badness(gate.verdict) > badness(other.verdict) {
+                    *other = gate;
+                }
+                other.evidence = evidence;
+            }
+        }
+    }
+    gates
+}
+
+fn badness(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Pass => 0,
+        Verdict::NeedMore => 1,
+        Verdict::Unknown => 2,
+        Verdict::Fail => 3,
+    }
+}

@@ -1,0 +1,171 @@
+//! From an extraction's status to what a rollout goes by, and from a rollout to what is
+//! shown of it.
+
+use crate::status::{ExtractionStatus, GateStatus, RolloutStatus};
+use plan::{Percent, Schedule, StepDoes};
+use protocol::{
+    Side,
+    rollout::{Action, Decision, Gate, Rollout, Standing, Verdict},
+};
+use std::time::Duration;
+
+/// How old a proof may be that both sides agree, where the plan does not say.
+const VERIFY_AGE: Duration = Duration::from_hours(24);
+
+/// How an extraction stands.
+pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
+    let share = |percent: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to 10,000"
+        )]
+        let points = (percent.clamp(0.0, 100.0) * 100.0).round() as u16;
+        Percent::from_basis_points(points).unwrap_or(Percent::ZERO)
+    };
+    let by = Side::BOTH
+        .into_iter()
+        .find(|side| side.as_str() == status.owner);
+    match status.phase.as_str() {
+        "preparing" | "copying" => Standing::Coming,
+        "switching" | "rolling-back" => Standing::HandingOver,
+        "cancelling" | "finishing" => Standing::Ending,
+        "following" | "switched" => Standing::Owned {
+            by: match by {
+                Some(by) => by,
+                // Nobody knows for now.
+                None => return Standing::HandingOver,
+            },
+            // Withdrawn by a stream that is not well is not withdrawn by a person.
+            reads: share(status.reads_wanted_percent.unwrap_or(status.reads_percent)),
+            writes: None,
+        },
+        "shared" if shared => Standing::Owned {
+            by: Side::Monolith,
+            reads: share(status.reads_percent),
+            writes: Some(share(status.writes_percent.unwrap_or_default())),
+        },
+        _ => Standing::Absent,
+    }
+}
+
+/// Whether both sides were proven to agree lately.
+pub(super) fn is_verified(
+    status: &ExtractionStatus,
+    max_age: Option<Duration>,
+    now_ms: i64,
+) -> bool {
+    let max_age = max_age.unwrap_or(VERIFY_AGE);
+    let is_recent = |at_ms: i64| {
+        let age = u64::try_from(now_ms.saturating_sub(at_ms)).unwrap_or(0);
+        Duration::from_millis(age) <= max_age
+    };
+    let last = status.last_verify.as_ref();
+    last.is_some_and(|last| last.differences == 0 && is_recent(last.at_ms))
+}
+
+/// A rollout, as it is shown.
+pub(super) struct RolloutView<'a> {
+    pub(super) schedule: &'a Schedule,
+    pub(super) rollout: &'a Rollout,
+    pub(super) decision: &'a Decision,
+    pub(super) gates: &'a [Gate],
+    pub(super) standing: Standing,
+    /// Why what is due was refused.
+    pub(super) refused: Option<String>,
+    /// What was asked for and is under way.
+    pub(super) asked: Option<Action>,
+}
+
+impl RolloutView<'_> {
+    pub(super) fn status(&self) -> RolloutStatus {
+        let position = self.rollout.position();
+        let steps = &self.schedule.steps;
+        let (until, mut waits_for) = match self.decision {
+            Decision::Wait(waiting) => (
+                waiting.until,
+                waiting.for_what.iter().map(ToString::to_string).collect(),
+            ),
+            Decision::Do(action) => (None, vec![word(*action).to_owned()]),
+            Decision::Rest | Decision::Note(_) => (None, Vec::new()),
+        };
+        if let Some(asked) = self.asked {
+            let doing = format!("{}, which is under way", word(asked));
+            waits_for.retain(|one: &String| one != word(asked));
+            waits_for.push(doing);
+        }
+        RolloutStatus {
+            state: match self.rollout {
+                Rollout::Idle => "idle",
+                Rollout::Running(_) => "running",
+                Rollout::Stopped { .. } => "stopped",
+                Rollout::Done => "done",
+            }
+            .to_owned(),
+            step: position.map(|position| position.step + 1),
+            steps: steps.iter().map(ToString::to_string).collect(),
+            entered_ms: position.and_then(|at| at.entered).map(|at| at.0),
+            until_ms: until.map(|until| until.0),
+            why: match self.rollout {
+                Rollout::Stopped { why, .. } => Some(why.to_string()),
+                _ => None,
+            },
+            waits_for,
+            refused: self.refused.clone(),
+            gates: self.gates.iter().map(shown).collect(),
+            undo: self.undo(),
+        }
+    }
+
+    /// What would take back what the service has, in words.
+    fn undo(&self) -> Option<String> {
+        let Standing::Owned { by, reads, writes } = self.standing else {
+            return None;
+        };
+        let has_writes = writes.is_some_and(|writes| writes > Percent::ZERO);
+        match by {
+            Side::Service if writes.is_none() => Some(
+                "`banyan rollback` hands the writes back, with all that was written since"
+                    .to_owned(),
+            ),
+            _ if reads > Percent::ZERO || has_writes => {
+                Some("`banyan withdraw` sends all back to the monolith at once".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn shown(gate: &Gate) -> GateStatus {
+    GateStatus {
+        name: gate.name.clone(),
+        verdict: match gate.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::NeedMore => "needs-more",
+            Verdict::Unknown => "unknown",
+        }
+        .to_owned(),
+        text: gate.text.clone(),
+        dry_run: gate.is_dry_run,
+        evidence: gate.evidence.clone(),
+    }
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Shift { .. } => "the shift",
+        Action::Verify => "a verify",
+        Action::Switch => "the switch",
+        Action::RollBack => "the rollback",
+        Action::Withdraw => "the withdrawal",
+    }
+}
+
+/// Whether versus-monolith figures can be had: the monolith still answers reads.
+pub(super) fn compares(standing: Standing, does: StepDoes) -> bool {
+    let Standing::Owned { by, reads, .. } = standing else {
+        return false;
+    };
+    by == Side::Monolith && reads < Percent::ALL && !matches!(does, StepDoes::Watch)
+}

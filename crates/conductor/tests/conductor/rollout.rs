@@ -1,0 +1,261 @@
+//! The steps of a plan, gone through by themselves.
+
+use crate::support::*;
+use async_trait::async_trait;
+use conductor::{
+    Conductor, Request, RolloutHandle, ShiftGuard, StepVerb,
+    ports::{AnswerCounts, CellCounts, SideCounts},
+    status::{ExtractionStatus, RolloutStatus},
+};
+use plan::ExtractionName;
+use std::sync::{Arc, Mutex};
+
+/// A service that is as healthy as it is told to be.
+#[derive(Default)]
+struct Service {
+    problem: Mutex<Option<String>>,
+}
+
+#[async_trait]
+impl ShiftGuard for Service {
+    async fn refusal(&self, _: &ExtractionName) -> Option<String> {
+        self.problem.lock().unwrap().clone()
+    }
+}
+
+/// The share of the reads that is wanted: the mover of these tests has no streams, and
+/// after a while they go to the owner for that.
+fn reads(status: &ExtractionStatus) -> String {
+    let wanted = status.reads_wanted_percent.unwrap_or(status.reads_percent);
+    wanted.to_string()
+}
+
+fn process(rollout: &str) -> Process {
+    let key = "rollout: { key: { header: x-user-id }";
+    Process::planned(&PLAN.replace(key, &format!("{key}, {rollout}")))
+}
+
+async fn rollout(
+    process: &Process,
+    conductor: &mut Conductor,
+    service: &Arc<Service>,
+) -> RolloutHandle {
+    let guard: Arc<dyn ShiftGuard> = service.clone();
+    let (plan, digest) = (&process.plan, "digest".into());
+    let started = conductor.roll_out(plan, &digest, &process.publisher, &guard);
+    started.await.unwrap().remove(&name()).unwrap()
+}
+
+async fn until(rollout: &RolloutHandle, what: &str, is: impl Fn(&RolloutStatus) -> bool) {
+    let wait = async {
+        while !is(&rollout.status()) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(LIMIT, wait).await;
+    assert!(waited.is_ok(), "not {what}: {:#?}", rollout.status());
+}
+
+/// The answers of a window: of each hundred requests of a client so many failed.
+fn counts(service_errors: u32) -> SideCounts {
+    let side = |errors| AnswerCounts {
+        reads: vec![
+            CellCounts {
+                requests: 100,
+                errors,
+                bins: vec![(-40, 100)],
+            };
+            64
+        ],
+        writes: Vec::new(),
+    };
+    SideCounts {
+        monolith: side(0),
+        service: side(service_errors),
+    }
+}
+
+#[tokio::test]
+async fn all_steps_are_gone_through_and_a_restart_goes_on() {
+    let process = process(
+        "steps: [{ reads: 50%, for: 1s }, { reads: 100%, approval: lead }, switch, { watch: 1s }]",
+    );
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let service = Arc::default();
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &service).await;
+    until(&handle, "idle", |status| status.state == "idle").await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let asks = |status: &RolloutStatus| status.waits_for.iter().any(|one| one.contains("lead"));
+    until(&handle, "at the approval", asks).await;
+    assert_eq!(reads(&worker.status()), "50");
+    let early = handle.order(StepVerb::Resume(None), "ada", "").await;
+    assert!(early.unwrap_err().contains("has not stopped"));
+    conductor.stop().await;
+    let claimed = mover.claimed_by().unwrap();
+    let instance = mover.instance.lock().unwrap().unwrap();
+    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &service).await;
+    until(&handle, "at the approval again", asks).await;
+    handle
+        .order(StepVerb::Approve, "ada", "seen")
+        .await
+        .unwrap();
+    until(&handle, "done", |status| status.state == "done").await;
+    let status = conductor.workers()[&name()].status();
+    assert_eq!(
+        (status.owner.as_str(), reads(&status).as_str()),
+        ("service", "100")
+    );
+    conductor.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_fails_loses_its_share_and_gets_it_again_when_mended() {
+    let process = process(
+        "gates: { error-rate: { max: 1% } }, steps: [{ reads: 50%, for: 3s }, { reads: 100% }]",
+    );
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    *process.told.counts.lock().unwrap() = Some(counts(30));
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "stopped", |status| status.state == "stopped").await;
+    until(&handle, "withdrawn", |_| reads(&worker.status()) == "0").await;
+    let stopped = handle.status();
+    let why = stopped.why.unwrap();
+    assert!(why.contains("`error-rate` failed: 30.00% of"), "{why}");
+    // It waits for a person, and says which way there is.
+    until(&handle, "waiting", |status| {
+        status
+            .waits_for
+            .iter()
+            .any(|one| one.contains("`banyan resume`"))
+    })
+    .await;
+    *process.told.counts.lock().unwrap() = Some(counts(0));
+    handle
+        .order(StepVerb::Resume(None), "ada", "")
+        .await
+        .unwrap();
+    until(&handle, "done", |status| status.state == "done").await;
+    let status = worker.status();
+    assert_eq!(reads(&status), "100");
+    conductor.stop().await;
+}
+
+/// Without counts nothing is known, and that is no pass.
+#[tokio::test]
+async fn what_is_not_measured_passes_nothing() {
+    let process =
+        process("gates: { p95: { max: 1s } }, steps: [{ reads: 50%, for: 1s }, { reads: 100% }]");
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "asking for p95", |status| {
+        let waits = status.waits_for.iter();
+        status.until_ms.is_none()
+            && waits
+                .clone()
+                .any(|one| one.contains("could not be measured"))
+    })
+    .await;
+    assert_eq!(reads(&worker.status()), "50");
+    conductor.stop().await;
+}
+
+/// A shift asks what a person's would: health, and reads that write.
+#[tokio::test]
+async fn a_sick_service_gets_nothing_until_it_is_well() {
+    let process = process("steps: [{ reads: 50% }]");
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let service = Arc::new(Service::default());
+    *service.problem.lock().unwrap() = Some("the service is not healthy: 503".to_owned());
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &service).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "refused", |status| {
+        status
+            .refused
+            .as_ref()
+            .is_some_and(|why| why.contains("not healthy: 503"))
+    })
+    .await;
+    assert_eq!(reads(&worker.status()), "0");
+    *service.problem.lock().unwrap() = None;
+    until(&handle, "done", |status| status.state == "done").await;
+    conductor.stop().await;
+}
+
+/// What a person does is not undone, and a halt outlasts a restart.
+#[tokio::test]
+async fn people_come_first() {
+    let process = process("steps: [{ reads: 50%, for: 1h }, { reads: 100% }]");
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    assert!(conductor.halt().begin("ada", "incident 7").await);
+    worker.request(Request::Start).await.unwrap();
+    let halted = |status: &RolloutStatus| {
+        status
+            .waits_for
+            .iter()
+            .any(|one| one.contains("incident 7"))
+    };
+    until(&handle, "halted", halted).await;
+    conductor.stop().await;
+    let claimed = mover.claimed_by().unwrap();
+    let instance = mover.instance.lock().unwrap().unwrap();
+    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    until(&handle, "still halted", halted).await;
+    assert!(conductor.halt().end("ada").await);
+    let worker = conductor.workers()[&name()].clone();
+    until(&handle, "at 50 %", |status| status.entered_ms.is_some()).await;
+    worker.request(Request::Withdraw).await.unwrap();
+    until(&handle, "stopped", |status| status.state == "stopped").await;
+    let why = handle.status().why.unwrap();
+    assert!(why.contains("is not any more"), "{why}");
+    assert_eq!(reads(&worker.status()), "0");
+    conductor.stop().await;
+}
+
+/// A full disk stops the steps and nothing else, and they go on when there is room.
+#[tokio::test]
+async fn what_cannot_be_written_down_is_not_done() {
+    let process = process("steps: [{ reads: 50%, for: 1h }]");
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let conductor = process.conductor(&mover).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let claimed = mover.claimed_by().unwrap();
+    let instance = mover.instance.lock().unwrap().unwrap();
+    conductor.stop().await;
+    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    fill_disk(process.state.path()).await;
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    until(&handle, "in trouble", |status| {
+        status
+            .refused
+            .as_ref()
+            .is_some_and(|why| why.contains("disk is full"))
+    })
+    .await;
+    assert!(!conductor.halt().begin("ada", "").await);
+    assert_eq!(reads(&conductor.workers()[&name()].status()), "0");
+    conductor.stop().await;
+    make_room(process.state.path()).await;
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    until(&handle, "at 50 %", |status| status.entered_ms.is_some()).await;
+    conductor.stop().await;
+}
