@@ -5,6 +5,7 @@
 //! the worker, with the same refusals. One that is refused is asked for again, later and
 //! later, and shown meanwhile.
 
+mod asking;
 mod gates;
 mod judged;
 mod view;
@@ -12,11 +13,12 @@ mod view;
 use crate::{
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::Gateways,
-    request::{Request, RequestError, Shift, Waived},
     status::RolloutStatus,
     worker::Worker,
 };
-use async_trait::async_trait;
+pub use asking::ShiftGuard;
+
+use asking::{NotDone, asked};
 use gates::StepGates;
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{
@@ -38,6 +40,10 @@ const TURN: Duration = Duration::from_millis(250);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 const ASK_AGAIN_MAX: Duration = Duration::from_mins(2);
 
+/// So many hand-overs that were begun and came to nothing: each has held requests, and what
+/// is in the way does not go by itself.
+const ABORTED_MAX: u32 = 3;
+
 /// How often the state of the judges is kept: a restart loses so much of what they saw.
 const KEEP: Duration = Duration::from_secs(30);
 
@@ -46,13 +52,6 @@ const NOTES_MAX: usize = 16;
 
 /// Orders that may wait.
 const ORDERS_MAX: usize = 16;
-
-/// Says whether more may go to a service.
-#[async_trait]
-pub trait ShiftGuard: Send + Sync {
-    /// Why nothing more is to go to an extraction's service, in words.
-    async fn refusal(&self, extraction: &ExtractionName) -> Option<String>;
-}
 
 /// What a person orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +162,8 @@ fn steps(event: &Event) -> Option<&Vec<String>> {
 struct Setback {
     action: Action,
     why: String,
+    /// How often requests were held for it in vain.
+    aborted: u32,
     again: Instant,
     pause: Duration,
 }
@@ -176,7 +177,7 @@ struct Running {
     gates: StepGates,
     refused: Option<Setback>,
     /// What was asked of the extraction and is not answered yet.
-    asked: Option<(Action, JoinHandle<Result<(), String>>)>,
+    asked: Option<(Action, JoinHandle<Result<(), NotDone>>)>,
     /// Why the journal could not be written.
     trouble: Option<String>,
     kept_at: Instant,
@@ -219,7 +220,7 @@ impl Running {
 
     /// Does what is due until something has to be waited for.
     async fn turn(&mut self) -> Result<(), JournalError> {
-        self.hear().await;
+        self.hear().await?;
         if let Some(was) = &self.begun_by
             && let Some(stopped) = plan_change(&self.rollout, was, &self.words())
         {
@@ -297,33 +298,44 @@ impl Running {
     }
 
     /// Hears what became of what was asked for.
-    async fn hear(&mut self) {
+    async fn hear(&mut self) -> Result<(), JournalError> {
         if !self
             .asked
             .as_ref()
             .is_some_and(|(_, task)| task.is_finished())
         {
-            return;
+            return Ok(());
         }
         let Some((action, task)) = self.asked.take() else {
-            return;
+            return Ok(());
         };
-        let result = task.await.unwrap_or_else(|error| Err(error.to_string()));
-        self.refused = match result {
-            Ok(()) => None,
-            Err(why) => {
-                let before = self.refused.as_ref().filter(|one| one.action == action);
-                let pause = before.map_or(ASK_AGAIN, |one| (one.pause * 2).min(ASK_AGAIN_MAX));
-                tracing::warn!(extraction = %self.context.name, ?action, %why, "not done; it is \
-                    asked for again");
-                Some(Setback {
-                    action,
-                    why,
-                    again: Instant::now() + pause,
-                    pause,
-                })
-            }
+        let gone = |error: tokio::task::JoinError| Err(NotDone::Refused(error.to_string()));
+        let Err(not_done) = task.await.unwrap_or_else(gone) else {
+            self.refused = None;
+            return Ok(());
         };
+        let before = self.refused.as_ref().filter(|one| one.action == action);
+        let pause = before.map_or(ASK_AGAIN, |one| (one.pause * 2).min(ASK_AGAIN_MAX));
+        let aborted = before.map_or(0, |one| one.aborted);
+        let (why, aborted, is_over) = match not_done {
+            NotDone::Refused(why) => (why, aborted, false),
+            NotDone::Aborted(why) => (why, aborted + 1, aborted + 1 >= ABORTED_MAX),
+            NotDone::Differs(why) => (why, aborted, true),
+        };
+        let name = &self.context.name;
+        tracing::warn!(extraction = %name, ?action, %why, "not done");
+        if is_over && self.rollout.position().is_some() {
+            let why = StopReason::Failed { what: why };
+            return self.record(vec![Event::Stopped { why, undo: None }]).await;
+        }
+        self.refused = Some(Setback {
+            action,
+            why,
+            aborted,
+            again: Instant::now() + pause,
+            pause,
+        });
+        Ok(())
     }
 
     /// Asks something of the extraction, unless that is under way or was refused just now.
@@ -453,44 +465,5 @@ impl Running {
             *last = status;
             has_changed
         });
-    }
-}
-
-/// Has an extraction do something, with the looks that a person's call has.
-async fn asked(
-    action: Action,
-    worker: &Worker,
-    guard: &dyn ShiftGuard,
-    name: &ExtractionName,
-) -> Result<(), String> {
-    let raises = matches!(action, Action::Shift { .. } | Action::Switch);
-    if raises && let Some(why) = guard.refusal(name).await {
-        return Err(why);
-    }
-    let request = match action {
-        Action::Shift {
-            reads,
-            writes: Some(writes),
-        } => Request::Shift(Shift::Both { reads, writes }),
-        Action::Shift { reads, .. } => Request::Shift(Shift::Reads(reads)),
-        Action::Verify => Request::Verify,
-        Action::Switch => Request::Switch,
-        Action::RollBack => Request::RollBack(Waived::default()),
-        Action::Withdraw => Request::Withdraw,
-    };
-    let reply = worker.request(request).await.map_err(|error| match error {
-        RequestError::Findings(_) => format!("{error} {name}"),
-        error => error.to_string(),
-    })?;
-    if let Some(found) = reply.verification.filter(|one| one.differences > 0) {
-        return Err(format!(
-            "both sides differ in {} rows: `banyan verify {name}` lists them",
-            found.differences
-        ));
-    }
-    let aborted = reply.status.last_handover.as_ref();
-    match aborted.filter(|last| request.hands_over_to().is_some() && last.outcome == "aborted") {
-        Some(last) => Err(last.reason.clone().unwrap_or_else(|| "aborted".to_owned())),
-        None => Ok(()),
     }
 }

@@ -4,11 +4,14 @@ use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
     Conductor, Request, RolloutHandle, ShiftGuard, StepVerb,
-    ports::{AnswerCounts, CellCounts, SideCounts},
+    ports::{AnswerCounts, CellCounts, InFlight, SideCounts},
     status::{ExtractionStatus, RolloutStatus},
 };
 use plan::ExtractionName;
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// A service that is as healthy as it is told to be.
 #[derive(Default)]
@@ -257,5 +260,37 @@ async fn what_cannot_be_written_down_is_not_done() {
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     until(&handle, "at 50 %", |status| status.entered_ms.is_some()).await;
+    conductor.stop().await;
+}
+
+/// A hand-over that holds requests in vain is not tried for ever.
+#[tokio::test]
+async fn a_switch_that_is_undone_again_and_again_is_left_to_a_person() {
+    let bounds = "    switch: { hold: 1h, drain: 50ms }\n    data: {";
+    let key = "rollout: { key: { header: x-user-id }";
+    let steps = PLAN
+        .replace("    data: {", bounds)
+        .replace(key, &format!("{key}, steps: [switch]"));
+    let process = Process::planned(&steps);
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    *process.told.undrained.lock().unwrap() = Some(InFlight {
+        count: 3,
+        longest: Duration::from_secs(12),
+        route: None,
+    });
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "stopped", |status| status.state == "stopped").await;
+    let why = handle.status().why.unwrap();
+    assert!(why.contains("begun and undone"), "{why}");
+    assert_eq!(worker.status().epoch, 3, "so often");
+    *process.told.undrained.lock().unwrap() = None;
+    handle
+        .order(StepVerb::Resume(None), "ada", "")
+        .await
+        .unwrap();
+    until(&handle, "done", |status| status.state == "done").await;
     conductor.stop().await;
 }

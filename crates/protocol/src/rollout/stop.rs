@@ -27,6 +27,11 @@ pub enum StopReason {
         /// What.
         what: String,
     },
+    /// What is due does not work, and does not by itself.
+    Failed {
+        /// What came of it.
+        what: String,
+    },
     /// The steps of the plan up to here are others than they were.
     PlanChanged {
         /// The first that differs, as it was and as it is.
@@ -52,7 +57,7 @@ impl fmt::Display for StopReason {
             Self::Gate { gate, found } => write!(f, "gate `{gate}` failed: {found}"),
             Self::Person { by, note } if note.is_empty() => write!(f, "paused by {by}"),
             Self::Person { by, note } => write!(f, "paused by {by}: {note}"),
-            Self::Changed { what } => f.write_str(what),
+            Self::Changed { what } | Self::Failed { what } => f.write_str(what),
             Self::PlanChanged { was, is } => {
                 write!(f, "the plan has another step here: `{was}` is `{is}` now")
             }

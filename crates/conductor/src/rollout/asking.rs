@@ -1,0 +1,75 @@
+//! What a rollout asks of its extraction: what a person would, with the same refusals.
+
+use crate::{
+    request::{Request, RequestError, Shift, Waived},
+    worker::Worker,
+};
+use async_trait::async_trait;
+use plan::ExtractionName;
+use protocol::rollout::Action;
+
+/// Says whether more may go to a service.
+#[async_trait]
+pub trait ShiftGuard: Send + Sync {
+    /// Why nothing more is to go to an extraction's service, in words.
+    async fn refusal(&self, extraction: &ExtractionName) -> Option<String>;
+}
+
+/// Why an action was not done, in words.
+pub(super) enum NotDone {
+    /// Something is in the way that may go by itself. Nobody noticed.
+    Refused(String),
+    /// A hand-over was begun and undone; requests were held for it.
+    Aborted(String),
+    /// Both sides differ: that does not go by itself, and to look again costs.
+    Differs(String),
+}
+
+/// Has an extraction do something. Giving up waiting stops nothing.
+pub(super) async fn asked(
+    action: Action,
+    worker: &Worker,
+    guard: &dyn ShiftGuard,
+    name: &ExtractionName,
+) -> Result<(), NotDone> {
+    let raises = matches!(action, Action::Shift { .. } | Action::Switch);
+    if raises && let Some(why) = guard.refusal(name).await {
+        return Err(NotDone::Refused(why));
+    }
+    let request = match action {
+        Action::Shift {
+            reads,
+            writes: Some(writes),
+        } => Request::Shift(Shift::Both { reads, writes }),
+        Action::Shift { reads, .. } => Request::Shift(Shift::Reads(reads)),
+        Action::Verify => Request::Verify,
+        Action::Switch => Request::Switch,
+        Action::RollBack => Request::RollBack(Waived::default()),
+        Action::Withdraw => Request::Withdraw,
+    };
+    let refused = |error: RequestError| {
+        NotDone::Refused(match error {
+            RequestError::Findings(_) => format!("{error} {name}"),
+            error => error.to_string(),
+        })
+    };
+    let reply = worker.request(request).await.map_err(refused)?;
+    if let Some(found) = reply.verification.filter(|one| one.differences > 0) {
+        return Err(NotDone::Differs(format!(
+            "both sides differ in {} rows: `banyan verify {name}` lists them",
+            found.differences
+        )));
+    }
+    let Some(last) = reply.status.last_handover else {
+        return Ok(());
+    };
+    if request.hands_over_to().is_none() || last.outcome != "aborted" {
+        return Ok(());
+    }
+    let why = last.reason.clone().unwrap_or_else(|| "aborted".to_owned());
+    Err(if last.held() {
+        NotDone::Aborted(format!("it was begun and undone: {why}"))
+    } else {
+        NotDone::Refused(why)
+    })
+}
