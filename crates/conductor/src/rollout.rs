@@ -25,7 +25,14 @@ use protocol::rollout::{
     Action, Actor, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
     plan_change,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -140,7 +147,7 @@ pub(crate) async fn start(
         refused: None,
         asked: None,
         trouble: None,
-        kept_at: Instant::now(),
+        kept_at: Some(Instant::now()),
         status: sender,
         context,
     };
@@ -156,6 +163,14 @@ fn steps(event: &Event) -> Option<&Vec<String>> {
         Event::Began { steps, .. } | Event::Resumed { steps, .. } => Some(steps),
         _ => None,
     }
+}
+
+/// An action that was asked for.
+struct PendingAction {
+    action: Action,
+    /// Whether it is still wanted.
+    goes_on: Arc<AtomicBool>,
+    task: JoinHandle<Result<(), NotDone>>,
 }
 
 /// An action that was refused.
@@ -177,10 +192,11 @@ struct Running {
     gates: StepGates,
     refused: Option<Setback>,
     /// What was asked of the extraction and is not answered yet.
-    asked: Option<(Action, JoinHandle<Result<(), NotDone>>)>,
+    asked: Option<PendingAction>,
     /// Why the journal could not be written.
     trouble: Option<String>,
-    kept_at: Instant,
+    /// When the gates were kept last; `None`: that is due.
+    kept_at: Option<Instant>,
     status: watch::Sender<RolloutStatus>,
 }
 
@@ -230,6 +246,9 @@ impl Running {
             let (standing, gates) = self.look().await;
             let awaited = self.awaited();
             let halted = self.context.halted.borrow().clone();
+            if halted.is_some() {
+                self.hold_back();
+            }
             let facts = Facts {
                 now: UnixMillis(now_ms()),
                 standing,
@@ -237,6 +256,7 @@ impl Running {
                 awaited: &awaited,
                 halted: halted.as_deref(),
                 is_verified: self.is_verified(),
+                is_withheld: self.context.worker.status().reads_withdrawn,
             };
             let (schedule, plan) = (&self.context.schedule, &self.context.plan);
             let decision = decide(schedule, plan, &self.rollout, &facts);
@@ -250,7 +270,7 @@ impl Running {
                 }
             }
         }
-        if self.kept_at.elapsed() >= KEEP {
+        if self.kept_at.is_none_or(|at| at.elapsed() >= KEEP) {
             self.keep().await?;
         }
         Ok(())
@@ -267,11 +287,14 @@ impl Running {
             return (standing, Vec::new());
         };
         let now = UnixMillis(now_ms());
-        self.gates.enter(position, step, standing);
+        if self.gates.enter(position, step, standing) {
+            self.kept_at = None;
+        }
+        let is_usual = matches!(self.rollout, Rollout::Running(_));
         if self.gates.is_block_due(now) {
             let gateways = &self.context.gateways;
             let counts = gateways.take_side_counts(&self.context.name).await;
-            self.gates.observe(counts, standing, now);
+            self.gates.observe(counts, standing, now, is_usual);
         }
         (standing, self.gates.judge(step, &status, standing, now))
     }
@@ -280,9 +303,7 @@ impl Running {
         let is_ahead = |name: &&ExtractionName| {
             let other = self.context.others.get(name);
             other.is_some_and(|worker| {
-                let status = worker.status();
-                let standing = view::standing(&status, worker.splits_writes());
-                !standing.has_switched() && status.phase != "finished"
+                !view::standing(&worker.status(), worker.splits_writes()).has_switched()
             })
         };
         let after = self.context.schedule.after.iter();
@@ -302,11 +323,11 @@ impl Running {
         if !self
             .asked
             .as_ref()
-            .is_some_and(|(_, task)| task.is_finished())
+            .is_some_and(|asked| asked.task.is_finished())
         {
             return Ok(());
         }
-        let Some((action, task)) = self.asked.take() else {
+        let Some(PendingAction { action, task, .. }) = self.asked.take() else {
             return Ok(());
         };
         let gone = |error: tokio::task::JoinError| Err(NotDone::Refused(error.to_string()));
@@ -315,7 +336,12 @@ impl Running {
             return Ok(());
         };
         let before = self.refused.as_ref().filter(|one| one.action == action);
-        let pause = before.map_or(ASK_AGAIN, |one| (one.pause * 2).min(ASK_AGAIN_MAX));
+        let later = |one: &Setback| (one.pause * 2).min(ASK_AGAIN_MAX);
+        let pause = match action {
+            // Harm goes on meanwhile.
+            Action::Withdraw | Action::RollBack => ASK_AGAIN,
+            _ => before.map_or(ASK_AGAIN, later),
+        };
         let aborted = before.map_or(0, |one| one.aborted);
         let (why, aborted, is_over) = match not_done {
             NotDone::Refused(why) => (why, aborted, false),
@@ -342,7 +368,7 @@ impl Running {
     fn ask(&mut self, action: Action) {
         let is_urgent = matches!(action, Action::Withdraw | Action::RollBack);
         match &self.asked {
-            Some((asked, _)) if *asked == action || !is_urgent => return,
+            Some(asked) if asked.action == action || !is_urgent => return,
             _ => {}
         }
         let waits = |refused: &Setback| refused.action == action && Instant::now() < refused.again;
@@ -353,8 +379,21 @@ impl Running {
         let worker = self.context.worker.clone();
         let guard = Arc::clone(&self.context.guard);
         let name = self.context.name.clone();
-        let task = tokio::spawn(async move { asked(action, &worker, &*guard, &name).await });
-        self.asked = Some((action, task));
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let look = Arc::clone(&goes_on);
+        let task = tokio::spawn(async move { asked(action, &worker, &*guard, &name, &look).await });
+        self.asked = Some(PendingAction {
+            action,
+            goes_on,
+            task,
+        });
+    }
+
+    /// Has what was asked for not be done, where that is still looked into.
+    fn hold_back(&self) {
+        if let Some(asked) = &self.asked {
+            asked.goes_on.store(false, Ordering::Release);
+        }
     }
 
     async fn record(&mut self, events: Vec<Event>) -> Result<(), JournalError> {
@@ -368,13 +407,21 @@ impl Running {
                 self.begun_by = Some(steps.clone());
             }
             self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
+            match event {
+                // What was seen is of something that is not so any more.
+                Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
+                    self.gates.forget();
+                }
+                Event::Stopped { .. } => self.hold_back(),
+                _ => {}
+            }
         }
         self.refused = None;
         Ok(())
     }
 
     async fn keep(&mut self) -> Result<(), JournalError> {
-        self.kept_at = Instant::now();
+        self.kept_at = Some(Instant::now());
         let (journal, name) = (&self.context.journal, &self.context.name);
         journal
             .keep_report(name, ReportKind::Gates, &self.gates)
@@ -396,7 +443,9 @@ impl Running {
             Err(why) => return Ok(Err(why)),
         };
         self.record(vec![event]).await?;
-        self.turn().await?;
+        // It is written down, whatever comes of what is due next.
+        let turned = self.turn().await;
+        self.note_trouble(turned.err());
         Ok(Ok(self.status.borrow().clone()))
     }
 
@@ -405,7 +454,9 @@ impl Running {
         let by = Actor::Person(given.by.clone());
         let name = &self.context.name;
         match (&given.verb, &self.rollout) {
-            (_, Rollout::Done) => Err(format!("all steps of `{name}` are done")),
+            (StepVerb::Pause | StepVerb::Approve, Rollout::Done) => {
+                Err(format!("all steps of `{name}` are done"))
+            }
             (StepVerb::Pause, Rollout::Running(_)) => Ok(Event::Stopped {
                 why: StopReason::Person {
                     by,
@@ -416,11 +467,11 @@ impl Running {
             (StepVerb::Pause, Rollout::Stopped { .. }) => {
                 Err(format!("`{name}` has stopped already: `banyan why {name}`"))
             }
-            (StepVerb::Resume(step), Rollout::Idle | Rollout::Stopped { .. }) => {
+            (StepVerb::Resume(step), Rollout::Idle | Rollout::Stopped { .. } | Rollout::Done) => {
                 let count = self.context.schedule.steps.len();
                 let own = self.rollout.position().map(|position| position.step + 1);
                 let number = step.or(own).ok_or_else(|| {
-                    format!("`{name}` has not begun. `--step N` says from which one it goes on")
+                    format!("`{name}` is in no step. `--step N` says with which one it goes on")
                 })?;
                 if !(1..=count).contains(&number) {
                     return Err(format!("`{name}` has steps 1 to {count}"));
@@ -449,7 +500,8 @@ impl Running {
 
     fn show(&self, decision: &Decision, gates: &[Gate], standing: Standing) {
         let refused = self.refused.as_ref().map(|one| one.why.clone());
-        let asked = self.asked.as_ref().map(|(action, _)| *action);
+        let refused = self.trouble.clone().or(refused);
+        let asked = self.asked.as_ref().map(|asked| asked.action);
         let shown = view::RolloutView {
             schedule: &self.context.schedule,
             rollout: &self.rollout,

@@ -78,8 +78,10 @@ pub(super) fn person(by: Option<&str>) -> Result<&str, String> {
 
 /// A note of a length that can be kept.
 pub(super) fn noted(note: &str) -> Result<&str, String> {
-    if note.len() > TEXT_BYTES_MAX {
-        return Err(format!("a note has at most {TEXT_BYTES_MAX} bytes"));
+    if note.len() > TEXT_BYTES_MAX || note.chars().any(char::is_control) {
+        return Err(format!(
+            "a note is one line of at most {TEXT_BYTES_MAX} bytes"
+        ));
     }
     Ok(note)
 }

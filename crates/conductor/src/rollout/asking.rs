@@ -7,6 +7,7 @@ use crate::{
 use async_trait::async_trait;
 use plan::ExtractionName;
 use protocol::rollout::Action;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Says whether more may go to a service.
 #[async_trait]
@@ -25,16 +26,22 @@ pub(super) enum NotDone {
     Differs(String),
 }
 
-/// Has an extraction do something. Giving up waiting stops nothing.
+/// Has an extraction do something. `goes_on`: whether that is still wanted, asked once
+/// more before it is begun. Giving up waiting stops nothing.
 pub(super) async fn asked(
     action: Action,
     worker: &Worker,
     guard: &dyn ShiftGuard,
     name: &ExtractionName,
+    goes_on: &AtomicBool,
 ) -> Result<(), NotDone> {
     let raises = matches!(action, Action::Shift { .. } | Action::Switch);
     if raises && let Some(why) = guard.refusal(name).await {
         return Err(NotDone::Refused(why));
+    }
+    // Looking took its time, and somebody may have stopped it meanwhile.
+    if raises && !goes_on.load(Ordering::Acquire) {
+        return Err(NotDone::Refused("it was stopped meanwhile".to_owned()));
     }
     let request = match action {
         Action::Shift {

@@ -32,6 +32,9 @@ const BLOCKS: u32 = 100;
 pub(super) struct StepGates {
     /// Of which step, and since when that is entered.
     step: Option<(usize, UnixMillis)>,
+    /// The step's gates, as the judges were made by them.
+    #[serde(default)]
+    made_by: String,
     judges: Vec<Judged>,
     /// Length of a window, and when the one that is counted now began.
     block_ms: u64,
@@ -54,26 +57,41 @@ impl StepGates {
     /// As they were kept.
     pub(super) fn restored(kept: Option<Self>) -> Self {
         let mut gates = kept.unwrap_or_default();
-        // What was counted while nobody asked is of no known window.
+        // What was counted while nobody asked is of no known window, and what was seen
+        // before says nothing of now.
         gates.began = None;
+        for judged in &mut gates.judges {
+            judged.observe(&Reading::Missing(Missing::Stale));
+        }
         gates
     }
 
-    /// A rollout is at this position; another step than before has gates of its own.
-    pub(super) fn enter(&mut self, position: &Position, step: &Step, standing: Standing) {
-        let at = position.entered.map(|entered| (position.step, entered));
-        if at == self.step {
-            return;
-        }
-        self.step = at;
+    /// Forgets what was seen: something else is so by now.
+    pub(super) fn forget(&mut self) {
+        self.step = None;
         self.judges.clear();
+        self.made_by.clear();
         self.requests = 0;
         self.began = None;
+    }
+
+    /// A rollout is at this position. A step that is entered has gates of its own; until
+    /// then those of the one before go on. Whether they are others than before.
+    pub(super) fn enter(&mut self, position: &Position, step: &Step, standing: Standing) -> bool {
+        let (Some(entered), Standing::Owned { .. }) = (position.entered, standing) else {
+            return false;
+        };
+        let made_by = format!("{:?}", step.gates);
+        if self.step == Some((position.step, entered)) && self.made_by == made_by {
+            return false;
+        }
+        self.forget();
+        self.step = Some((position.step, entered));
+        self.made_by = made_by;
         let block = (step.lasts / BLOCKS).clamp(BLOCK_MIN, BLOCK_MAX);
         self.block_ms = u64::try_from(block.as_millis()).unwrap_or(u64::MAX);
-        if let Some((_, entered)) = at {
-            self.judges = self.made(step, standing, entered, block);
-        }
+        self.judges = self.made(step, standing, entered, block);
+        true
     }
 
     fn made(
@@ -134,44 +152,68 @@ impl StepGates {
 
     /// Whether a window has ended.
     pub(super) fn is_block_due(&self, now: UnixMillis) -> bool {
-        let due = |began: UnixMillis| now >= began.after(Duration::from_millis(self.block_ms));
+        let length = Duration::from_millis(self.block_ms);
+        // A clock that was set back begins a window anew.
+        let due = |began: UnixMillis| now < began || now >= began.after(length);
         self.began.is_none_or(due)
     }
 
-    /// Takes what was counted since the last window.
+    /// Takes what was counted since the last window. `is_usual`: the monolith works as it
+    /// always did, and what it does is what later may be compared with.
     pub(super) fn observe(
         &mut self,
         counts: Option<SideCounts>,
         standing: Standing,
         now: UnixMillis,
+        is_usual: bool,
     ) {
         let Some(began) = self.began.replace(now) else {
             // Of before the step, or before this process.
             return;
         };
-        let owner = match standing {
-            Standing::Owned { by, .. } => by,
-            _ => Side::Monolith,
+        let (owner, are_shared) = match standing {
+            Standing::Owned { by, writes, .. } => (by, writes.is_some()),
+            _ => (Side::Monolith, false),
         };
-        let reading = match counts {
-            None => Reading::Missing(Missing::Failed),
-            Some(counts) => {
-                self.baseline.add(&counts.monolith);
-                let mut service = counted(&counts.service.reads);
-                if owner == Side::Service {
-                    add(&mut service, &counts.service.writes);
-                }
-                self.requests += service.requests();
-                Reading::Value(Block {
-                    began: moment(began),
-                    ended: moment(now),
-                    service,
-                    monolith: counted(&counts.monolith.reads),
-                })
+        let Some(counts) = counts else {
+            for judged in &mut self.judges {
+                judged.observe(&Reading::Missing(Missing::Failed));
             }
+            return;
         };
+        if is_usual && owner == Side::Monolith {
+            self.baseline.add(&counts.monolith);
+        }
+        let block = |service, monolith| {
+            Reading::Value(Block {
+                began: moment(began),
+                ended: moment(now),
+                service,
+                monolith,
+            })
+        };
+        let reads = (
+            counted(&counts.service.reads),
+            counted(&counts.monolith.reads),
+        );
+        let (mut service, mut monolith) = reads.clone();
+        // The writes of both sides are of the same clients where they are split, too;
+        // where they have an owner, they are the service's alone.
+        if are_shared || owner == Side::Service {
+            add(&mut service, &counts.service.writes);
+        }
+        if are_shared {
+            add(&mut monolith, &counts.monolith.writes);
+        }
+        self.requests += service.requests();
+        let (reads, all) = (block(reads.0, reads.1), block(service, monolith));
         for judged in &mut self.judges {
-            judged.observe(&reading);
+            // What is compared with holds reads only.
+            judged.observe(if judged.is_of_baseline() {
+                &reads
+            } else {
+                &all
+            });
         }
     }
 

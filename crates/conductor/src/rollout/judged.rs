@@ -30,6 +30,14 @@ impl Judged {
         }
     }
 
+    /// Whether it compares with what was stored.
+    pub(super) fn is_of_baseline(&self) -> bool {
+        matches!(
+            self.condition,
+            Condition::ErrorsVersusBaseline { .. } | Condition::LatencyVersusBaseline { .. }
+        )
+    }
+
     pub(super) fn observe(&mut self, reading: &Reading<Block>) {
         if let Ok(judge) = &mut self.judge {
             judge.observe(reading);

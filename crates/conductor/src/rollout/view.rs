@@ -34,7 +34,7 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
             by: match by {
                 Some(by) => by,
                 // Nobody knows for now.
-                None => return Standing::HandingOver,
+                None => return Standing::Unknown,
             },
             // Withdrawn by a stream that is not well is not withdrawn by a person.
             reads: share(status.reads_wanted_percent.unwrap_or(status.reads_percent)),
@@ -45,7 +45,10 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
             reads: share(status.reads_percent),
             writes: Some(share(status.writes_percent.unwrap_or_default())),
         },
-        _ => Standing::Absent,
+        "finished" => Standing::Finished,
+        "planned" => Standing::Absent,
+        // The worker has said nothing yet.
+        _ => Standing::Unknown,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
     Conductor, Request, RolloutHandle, ShiftGuard, StepVerb,
-    ports::{AnswerCounts, CellCounts, InFlight, SideCounts},
+    ports::{AnswerCounts, CellCounts, InFlight, Progress, SideCounts, StreamProgress},
     status::{ExtractionStatus, RolloutStatus},
 };
 use plan::ExtractionName;
@@ -26,11 +26,23 @@ impl ShiftGuard for Service {
     }
 }
 
-/// The share of the reads that is wanted: the mover of these tests has no streams, and
-/// after a while they go to the owner for that.
 fn reads(status: &ExtractionStatus) -> String {
-    let wanted = status.reads_wanted_percent.unwrap_or(status.reads_percent);
-    wanted.to_string()
+    status.reads_percent.to_string()
+}
+
+/// A mover whose streams are well: without, reads go to the owner.
+fn mover() -> Arc<Scripted> {
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let stream = Some(StreamProgress {
+        state: "applying".to_owned(),
+        ..StreamProgress::default()
+    });
+    *mover.progress.lock().unwrap() = Progress {
+        forward: stream.clone(),
+        reverse: stream,
+        ..Progress::default()
+    };
+    mover
 }
 
 fn process(rollout: &str) -> Process {
@@ -83,7 +95,7 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
     let process = process(
         "steps: [{ reads: 50%, for: 1s }, { reads: 100%, approval: lead }, switch, { watch: 1s }]",
     );
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     let service = Arc::default();
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &service).await;
@@ -120,7 +132,7 @@ async fn a_service_that_fails_loses_its_share_and_gets_it_again_when_mended() {
     let process = process(
         "gates: { error-rate: { max: 1% } }, steps: [{ reads: 50%, for: 3s }, { reads: 100% }]",
     );
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     *process.told.counts.lock().unwrap() = Some(counts(30));
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
@@ -155,7 +167,7 @@ async fn a_service_that_fails_loses_its_share_and_gets_it_again_when_mended() {
 async fn what_is_not_measured_passes_nothing() {
     let process =
         process("gates: { p95: { max: 1s } }, steps: [{ reads: 50%, for: 1s }, { reads: 100% }]");
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     let worker = conductor.workers()[&name()].clone();
@@ -176,7 +188,7 @@ async fn what_is_not_measured_passes_nothing() {
 #[tokio::test]
 async fn a_sick_service_gets_nothing_until_it_is_well() {
     let process = process("steps: [{ reads: 50% }]");
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     let service = Arc::new(Service::default());
     *service.problem.lock().unwrap() = Some("the service is not healthy: 503".to_owned());
     let mut conductor = process.conductor(&mover).await;
@@ -200,7 +212,7 @@ async fn a_sick_service_gets_nothing_until_it_is_well() {
 #[tokio::test]
 async fn people_come_first() {
     let process = process("steps: [{ reads: 50%, for: 1h }, { reads: 100% }]");
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     let worker = conductor.workers()[&name()].clone();
@@ -235,7 +247,7 @@ async fn people_come_first() {
 #[tokio::test]
 async fn what_cannot_be_written_down_is_not_done() {
     let process = process("steps: [{ reads: 50%, for: 1h }]");
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     let conductor = process.conductor(&mover).await;
     let worker = conductor.workers()[&name()].clone();
     worker.request(Request::Start).await.unwrap();
@@ -272,7 +284,7 @@ async fn a_switch_that_is_undone_again_and_again_is_left_to_a_person() {
         .replace("    data: {", bounds)
         .replace(key, &format!("{key}, steps: [switch]"));
     let process = Process::planned(&steps);
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mover = mover();
     *process.told.undrained.lock().unwrap() = Some(InFlight {
         count: 3,
         longest: Duration::from_secs(12),

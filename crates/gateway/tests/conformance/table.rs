@@ -68,6 +68,10 @@ fn difference(bed: &Bed, row: &Row, sent: &str, seen: &str, pieces: Pieces) -> O
         pieces,
         DEADLINE,
     );
+    if row.answer == Answer::Breaks {
+        // Its client has gone, and what the upstream gets of it would be the next row's.
+        bed.upstream.wait_for_one();
+    }
     let connections = bed.upstream.take();
     let (got, rest) = answers(&bytes, first_body(sent));
     if !rest.is_empty() {

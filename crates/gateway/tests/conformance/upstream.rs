@@ -16,6 +16,9 @@ pub const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length
 /// Longer than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
+/// How late a connection may come of a client that has gone.
+const LATE: Duration = Duration::from_millis(200);
+
 /// What came over one connection.
 #[derive(Debug, Default, Clone)]
 pub struct Connection {
@@ -81,6 +84,14 @@ impl Upstream {
     /// Answers with these bytes from now on.
     pub fn answer(&self, bytes: &[u8]) {
         *self.answer.lock().unwrap() = bytes.to_vec();
+    }
+
+    /// Waits for a connection that may come late, and may not come.
+    pub fn wait_for_one(&self) {
+        let end = Instant::now() + LATE;
+        while self.connections.lock().unwrap().is_empty() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// What came over each connection since the last time, once all have ended.

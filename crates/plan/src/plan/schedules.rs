@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(super) fn check(extractions: &BTreeMap<ExtractionName, Extraction>) -> Result<(), PlanError> {
     for extraction in extractions.values() {
         refuse_split_writes(extraction)?;
+        refuse_streams_that_are_not(extraction)?;
         let Some(schedule) = &extraction.schedule else {
             continue;
         };
@@ -41,6 +42,21 @@ fn refuse_split_writes(extraction: &Extraction) -> Result<(), PlanError> {
         );
         return Err(PlanError::whole(message)
             .remedy("Leave `writes` out: `switch` hands over all of them at once"));
+    }
+    Ok(())
+}
+
+/// Where both sides share the data nothing flows, and nothing is verified.
+fn refuse_streams_that_are_not(extraction: &Extraction) -> Result<(), PlanError> {
+    let mut steps = extraction.schedule.iter().flat_map(|one| &one.steps);
+    let asks = steps.any(|step| step.gates.lag.is_some() || step.gates.verify.is_some());
+    if asks && extraction.data == Data::Shared {
+        let message = format!(
+            "`{}` has a gate on `lag` or `verify`, and both sides share its data",
+            extraction.name
+        );
+        return Err(PlanError::whole(message)
+            .remedy("Take it away: there are no two copies that could differ"));
     }
     Ok(())
 }

@@ -46,12 +46,17 @@ pub enum Action {
 
 /// What is due. `plan`: a digest of the plan's text.
 pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<'_>) -> Decision {
-    if matches!(facts.standing, Standing::Absent | Standing::Ending) {
-        return match rollout {
-            Rollout::Idle => wait(WaitsFor::Start),
-            Rollout::Done => Decision::Rest,
-            Rollout::Running(_) | Rollout::Stopped { .. } => Decision::Note(vec![Event::Forgotten]),
-        };
+    match (facts.standing, rollout) {
+        (Standing::Unknown, _) => return wait(WaitsFor::Work("news of its databases")),
+        (Standing::Absent | Standing::Ending, Rollout::Idle) => return wait(WaitsFor::Start),
+        // Its next life begins with the first step.
+        (Standing::Absent | Standing::Ending, _)
+        | (Standing::Coming, Rollout::Running(_) | Rollout::Stopped { .. } | Rollout::Done) => {
+            return Decision::Note(vec![Event::Forgotten]);
+        }
+        (Standing::Finished, Rollout::Done) => return Decision::Rest,
+        (Standing::Finished, _) => return Decision::Note(vec![Event::Ended]),
+        _ => {}
     }
     match rollout {
         Rollout::Done => Decision::Rest,
@@ -108,6 +113,9 @@ pub fn plan_change(rollout: &Rollout, was: &[String], is: &[String]) -> Option<E
     })
 }
 
+const WITHHELD: WaitsFor =
+    WaitsFor::Work("the stream to the other side: until it is well all reads go to the owner");
+
 fn wait(what: WaitsFor) -> Decision {
     Decision::Wait(Waiting {
         for_what: vec![what],
@@ -156,6 +164,8 @@ fn fit(step: &Step, standing: Standing) -> Fit {
     };
     let has_switched = standing.has_switched();
     match step.does {
+        // All requests go to the service then.
+        StepDoes::Switch if has_switched && reads < Percent::ALL => Fit::Ahead,
         StepDoes::Switch | StepDoes::Watch | StepDoes::Retire if has_switched => Fit::There,
         StepDoes::Switch => Fit::Ahead,
         StepDoes::Watch | StepDoes::Retire => {
@@ -189,6 +199,18 @@ fn compared(wanted: Shares, is: Shares) -> Fit {
     }
 }
 
+/// Whether less is so than the steps before have left: somebody took it back.
+fn has_fallen(schedule: &Schedule, position: &Position, standing: Standing) -> bool {
+    let Standing::Owned { reads, writes, .. } = standing else {
+        return false;
+    };
+    let mut before = schedule.steps.iter().take(position.step).rev();
+    let left = before.find_map(|step| step.does.shares());
+    !position.is_resumed
+        && !standing.has_switched()
+        && left.is_some_and(|left| reads < left.0 || writes.is_some_and(|is| is < left.1))
+}
+
 fn stopped(why: StopReason, undo: Option<Undo>) -> Event {
     Event::Stopped { why, undo }
 }
@@ -206,6 +228,14 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
         }
         Fit::Ahead => {}
     }
+    if has_fallen(schedule, position, facts.standing) {
+        let what = "what the step before left was taken back: not by the plan".to_owned();
+        return Decision::Note(vec![stopped(StopReason::Changed { what }, None)]);
+    }
+    // What harms between two steps harms as well.
+    if let Some((why, undo)) = harm(schedule, facts) {
+        return stop_for_harm(why, undo, facts);
+    }
     if !position.is_approved {
         if let Some(of) = &step.approval {
             return wait(WaitsFor::Approval { of: of.clone() });
@@ -213,6 +243,9 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
         if !schedule.automatic.promote {
             return wait(WaitsFor::Promotion);
         }
+    }
+    if facts.is_withheld {
+        return wait(WITHHELD);
     }
     let missing = missing(facts.gates, |kind| kind == GateKind::Begin);
     if !missing.is_empty() {
@@ -236,6 +269,10 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
         StepDoes::Shares { reads, writes } => Action::Shift {
             reads,
             writes: Some(writes),
+        },
+        _ if facts.standing.has_switched() => Action::Shift {
+            reads: Percent::ALL,
+            writes: None,
         },
         StepDoes::Switch | StepDoes::Watch | StepDoes::Retire => Action::Switch,
     })
@@ -273,6 +310,9 @@ fn stay(
             for_what,
             until: Some(until),
         });
+    }
+    if facts.is_withheld {
+        return wait(WITHHELD);
     }
     if !missing.is_empty() {
         return Decision::Wait(Waiting {

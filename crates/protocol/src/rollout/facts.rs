@@ -20,6 +20,9 @@ pub struct Facts<'a> {
     pub halted: Option<&'a str>,
     /// Whether a verify without a difference is recent enough.
     pub is_verified: bool,
+    /// Whether reads go to the owner for now, whatever share is wanted: a stream is not
+    /// well.
+    pub is_withheld: bool,
 }
 
 /// How an extraction stands.
@@ -42,6 +45,10 @@ pub enum Standing {
     HandingOver,
     /// It is being ended.
     Ending,
+    /// The service keeps it for good.
+    Finished,
+    /// Nobody knows for now.
+    Unknown,
 }
 
 impl Standing {
@@ -53,6 +60,7 @@ impl Standing {
                 ..
             } => writes == Percent::ALL,
             Self::Owned { by, .. } => by == Side::Service,
+            Self::Finished => true,
             _ => false,
         }
     }

@@ -170,6 +170,7 @@ impl<'a> Rehearsed<'a> {
             awaited,
             halted: None,
             is_verified: self.is_verified,
+            is_withheld: false,
         };
         match decide(self.schedule, "", &self.rollout, &facts) {
             Decision::Rest => {

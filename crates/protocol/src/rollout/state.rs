@@ -37,6 +37,8 @@ pub struct Position {
     pub entered: Option<UnixMillis>,
     /// Whether a person has approved it.
     pub is_approved: bool,
+    /// Whether a person had it go on here: what is so may be anything less.
+    pub is_resumed: bool,
 }
 
 impl Position {
@@ -45,6 +47,7 @@ impl Position {
             step,
             entered: None,
             is_approved: false,
+            is_resumed: false,
         }
     }
 }
@@ -74,7 +77,7 @@ impl Rollout {
             (Self::Running(position), Event::Passed { step, .. }) if position.step == *step => {
                 Self::Running(Position::at(step + 1))
             }
-            (Self::Running(_), Event::Ended) => Self::Done,
+            (_, Event::Ended) => Self::Done,
             (
                 Self::Running(position) | Self::Stopped { position, .. },
                 Event::Stopped { why, undo },
@@ -88,8 +91,11 @@ impl Rollout {
                 why,
                 undo: None,
             },
-            (Self::Idle | Self::Stopped { .. }, Event::Resumed { step, .. }) => {
-                Self::Running(Position::at(*step))
+            (Self::Idle | Self::Stopped { .. } | Self::Done, Event::Resumed { step, .. }) => {
+                Self::Running(Position {
+                    is_resumed: true,
+                    ..Position::at(*step)
+                })
             }
             (Self::Running(position), Event::Approved { step, .. }) if position.step == *step => {
                 Self::Running(Position {

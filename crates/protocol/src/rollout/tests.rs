@@ -67,6 +67,7 @@ struct World {
     now: i64,
     halted: Option<String>,
     is_verified: bool,
+    is_withheld: bool,
     events: Vec<Event>,
     actions: Vec<Action>,
 }
@@ -81,6 +82,7 @@ impl World {
             now: 0,
             halted: None,
             is_verified: false,
+            is_withheld: false,
             events: Vec::new(),
             actions: Vec::new(),
         }
@@ -94,6 +96,7 @@ impl World {
             awaited: &[],
             halted: self.halted.as_deref(),
             is_verified: self.is_verified,
+            is_withheld: self.is_withheld,
         };
         decide(&self.schedule, "digest", &self.rollout, &facts)
     }
@@ -115,8 +118,16 @@ impl World {
                 reads,
                 writes: None,
             },
-            (Action::Switch, _) => owned(Side::Service, "100%"),
-            (Action::RollBack, _) => owned(Side::Monolith, "100%"),
+            (Action::Switch, Standing::Owned { reads, .. }) => Standing::Owned {
+                by: Side::Service,
+                reads,
+                writes: None,
+            },
+            (Action::RollBack, Standing::Owned { reads, .. }) => Standing::Owned {
+                by: Side::Monolith,
+                reads,
+                writes: None,
+            },
             (Action::Withdraw, _) => owned(Side::Monolith, "0%"),
             (_, standing) => standing,
         };
@@ -166,7 +177,14 @@ fn steps_follow_each_other_in_their_time() {
         reads,
         writes: None,
     };
-    let wanted = [Action::Verify, shift(five), shift(fifty), Action::Switch];
+    let all = shift(Percent::ALL);
+    let wanted = [
+        Action::Verify,
+        shift(five),
+        shift(fifty),
+        Action::Switch,
+        all,
+    ];
     assert_eq!(world.actions, wanted);
 }
 
@@ -304,6 +322,69 @@ fn steps_behind_may_not_change() {
     assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
 }
 
+/// Steps wait for people and windows for days: what harms then is taken back, and what a
+/// person takes back then stays so.
+#[test]
+fn between_two_steps_it_is_as_in_one() {
+    let steps = "steps: [{ reads: 50% }, { reads: 100%, approval: lead }]";
+    let mut world = World::new(steps);
+    assert!(matches!(world.settle()[..], [WaitsFor::Approval { .. }]));
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+
+    let mut world = World::new(steps);
+    world.settle();
+    world.standing = owned(Side::Monolith, "0%");
+    world.note(Event::Approved {
+        step: 1,
+        by: Actor::Person("ada".to_owned()),
+        note: String::new(),
+    });
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+}
+
+/// While reads go to the owner for another reason, nobody tries the step.
+#[test]
+fn a_step_that_nobody_tries_does_not_pass() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.is_withheld = true;
+    world.now = 9 * DAY;
+    assert!(matches!(world.settle()[..], [WaitsFor::Work(_)]));
+    assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+    world.is_withheld = false;
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+}
+
+/// A life after a cancel begins with the first step, and what nobody knows is no end.
+#[test]
+fn lives_begin_anew_and_end() {
+    let mut world = World::new("steps: [{ reads: 50% }]");
+    world.settle();
+    assert_eq!(world.rollout, Rollout::Done);
+    world.standing = Standing::Unknown;
+    world.settle();
+    assert_eq!(world.rollout, Rollout::Done);
+    world.standing = Standing::Absent;
+    assert_eq!(world.settle(), [WaitsFor::Start]);
+    world.standing = owned(Side::Monolith, "0%");
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    for rollout in [
+        "steps: [{ reads: 50%, for: 1h }]",
+        "steps: [switch, retire]",
+    ] {
+        let mut world = World::new(rollout);
+        world.settle();
+        world.standing = Standing::Finished;
+        assert_eq!(world.settle(), []);
+        assert_eq!(world.rollout, Rollout::Done);
+    }
+}
+
 /// Crashes between an action and its note, doubled actions, people who do as they like,
 /// gates that fail when they want: whatever happens, no share is raised while harm shows,
 /// nothing is done in a halt, and each wait names a way on.
@@ -317,18 +398,18 @@ fn whatever_happens_it_neither_hurries_nor_hangs() {
             match random.random_range(0..12) {
                 0..=4 => world.now += random.random_range(0..DAY),
                 5 => {
-                    let verdict = [
-                        Verdict::Pass,
-                        Verdict::Pass,
-                        Verdict::Fail,
-                        Verdict::Unknown,
-                    ];
-                    let verdict = verdict[random.random_range(0..4)];
+                    let verdict = match random.random_range(0..10) {
+                        0 => Verdict::Fail,
+                        1 => Verdict::Unknown,
+                        _ => Verdict::Pass,
+                    };
                     world.gates = vec![gate(GateKind::Harm, verdict)];
                 }
                 6 if seed % 3 == 0 => meddle(&mut world, &mut random),
                 7 => {
+                    // After a rollback only an earlier one fits.
                     let step = world.rollout.position().map_or(0, |position| position.step);
+                    let step = random.random_range(0..=step);
                     world.note(Event::Resumed {
                         step,
                         by: Actor::Person("ada".to_owned()),
@@ -354,9 +435,8 @@ fn whatever_happens_it_neither_hurries_nor_hangs() {
                 Decision::Do(action) => {
                     let raises = matches!(action, Action::Shift { .. } | Action::Switch);
                     let at_risk = before != owned(Side::Monolith, "0%");
-                    let entered = world.rollout.position().and_then(|at| at.entered);
                     assert!(
-                        !(raises && fails && at_risk && entered.is_some()),
+                        !(raises && fails && at_risk),
                         "{seed}: {action:?} while harm shows"
                     );
                     // The note of it comes with the next turn, or the one after a crash.
@@ -375,7 +455,7 @@ fn whatever_happens_it_neither_hurries_nor_hangs() {
         }
         done += usize::from(world.rollout == Rollout::Done);
     }
-    assert!(undone > 500 && done > 200, "{undone} undone, {done} done");
+    assert!(undone > 500 && done > 20, "{undone} undone, {done} done");
 }
 
 fn meddle(world: &mut World, random: &mut impl Rng) {
