@@ -45,6 +45,10 @@ fn mover() -> Arc<Scripted> {
     mover
 }
 
+/// A failure is told by some thirty windows of a quarter of a second, on a busy machine of
+/// more.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 fn process(rollout: &str) -> Process {
     let key = "rollout: { key: { header: x-user-id }";
     Process::planned(&PLAN.replace(key, &format!("{key}, {rollout}")))
@@ -67,7 +71,7 @@ async fn until(rollout: &RolloutHandle, what: &str, is: impl Fn(&RolloutStatus) 
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    let waited = tokio::time::timeout(LIMIT, wait).await;
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
     assert!(waited.is_ok(), "not {what}: {:#?}", rollout.status());
 }
 
