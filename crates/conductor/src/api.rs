@@ -462,12 +462,11 @@ mod tests {
         answer
     }
 
-    #[tokio::test]
-    async fn every_call_is_found_and_needs_the_token() {
+    async fn served(workers: BTreeMap<ExtractionName, Worker>) -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let api = ApiState {
-            workers: BTreeMap::new(),
+            workers,
             rollouts: BTreeMap::new(),
             halt: None,
             token: "right".into(),
@@ -475,6 +474,12 @@ mod tests {
             routes: Arc::new(NoRoutes),
         };
         tokio::spawn(serve(listener, router(api)));
+        address
+    }
+
+    #[tokio::test]
+    async fn every_call_is_found_and_needs_the_token() {
+        let address = served(BTreeMap::new()).await;
         for (line, wanted) in [
             ("GET /v1/status", "200"),
             ("GET /v1/routes", "200"),
@@ -492,17 +497,11 @@ mod tests {
     #[tokio::test]
     async fn readiness_says_what_goes_wrong() {
         let (worker, _requests, status) = Worker::new(None);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let api = ApiState {
-            workers: BTreeMap::from([(ExtractionName::new("contracts").unwrap(), worker)]),
-            rollouts: BTreeMap::new(),
-            halt: None,
-            token: "right".into(),
-            metrics: Arc::new(|_| Vec::new()),
-            routes: Arc::new(NoRoutes),
-        };
-        tokio::spawn(serve(listener, router(api)));
+        let address = served(BTreeMap::from([(
+            ExtractionName::new("contracts").unwrap(),
+            worker,
+        )]))
+        .await;
         let well = ask(address, "GET /ready", "").await;
         assert!(well.starts_with("HTTP/1.1 200"), "{well}");
         let full = "the disk is full".to_owned();

@@ -13,7 +13,7 @@ mod view;
 use crate::{
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::Gateways,
-    status::RolloutStatus,
+    status::{ExtractionStatus, RolloutStatus},
     worker::Worker,
 };
 pub use asking::ShiftGuard;
@@ -76,7 +76,7 @@ struct GivenVerb {
     verb: StepVerb,
     by: String,
     note: String,
-    reply: oneshot::Sender<Result<RolloutStatus, String>>,
+    reply: oneshot::Sender<Result<(), String>>,
 }
 
 /// The way to one rollout's loop. Cheap to clone.
@@ -93,12 +93,7 @@ impl RolloutHandle {
     }
 
     /// Orders something. The error says why it was not done; nothing was changed then.
-    pub async fn order(
-        &self,
-        verb: StepVerb,
-        by: &str,
-        note: &str,
-    ) -> Result<RolloutStatus, String> {
+    pub async fn order(&self, verb: StepVerb, by: &str, note: &str) -> Result<(), String> {
         let (reply, result) = oneshot::channel();
         let given = GivenVerb {
             verb,
@@ -243,7 +238,8 @@ impl Running {
             self.record(vec![stopped]).await?;
         }
         for _ in 0..NOTES_MAX {
-            let (standing, gates) = self.look().await;
+            let status = self.context.worker.status();
+            let (standing, gates) = self.look(&status).await;
             let awaited = self.awaited();
             let halted = self.context.halted.borrow().clone();
             if halted.is_some() {
@@ -255,8 +251,8 @@ impl Running {
                 gates: &gates,
                 awaited: &awaited,
                 halted: halted.as_deref(),
-                is_verified: self.is_verified(),
-                is_withheld: self.context.worker.status().reads_withdrawn,
+                is_verified: self.is_verified(&status),
+                is_withheld: status.reads_withdrawn,
             };
             let (schedule, plan) = (&self.context.schedule, &self.context.plan);
             let decision = decide(schedule, plan, &self.rollout, &facts);
@@ -277,9 +273,8 @@ impl Running {
     }
 
     /// What is so, and what the gates say of it.
-    async fn look(&mut self) -> (Standing, Vec<Gate>) {
-        let status = self.context.worker.status();
-        let standing = view::standing(&status, self.context.worker.splits_writes());
+    async fn look(&mut self, status: &ExtractionStatus) -> (Standing, Vec<Gate>) {
+        let standing = view::standing(status, self.context.worker.splits_writes());
         let Some(position) = self.rollout.position() else {
             return (standing, Vec::new());
         };
@@ -296,7 +291,7 @@ impl Running {
             let counts = gateways.take_side_counts(&self.context.name).await;
             self.gates.observe(counts, standing, now, is_usual);
         }
-        (standing, self.gates.judge(step, &status, standing, now))
+        (standing, self.gates.judge(step, status, standing, now))
     }
 
     fn awaited(&self) -> Vec<ExtractionName> {
@@ -311,11 +306,11 @@ impl Running {
     }
 
     /// Whether a verify that found nothing is as recent as the step wants it.
-    fn is_verified(&self) -> bool {
+    fn is_verified(&self, status: &ExtractionStatus) -> bool {
         let position = self.rollout.position();
         let step = position.and_then(|at| self.context.schedule.steps.get(at.step));
         let max_age = step.and_then(|step| step.gates.verify);
-        view::is_verified(&self.context.worker.status(), max_age, now_ms())
+        view::is_verified(status, max_age, now_ms())
     }
 
     /// Hears what became of what was asked for.
@@ -350,7 +345,13 @@ impl Running {
         };
         let name = &self.context.name;
         tracing::warn!(extraction = %name, ?action, %why, "not done");
-        if is_over && self.rollout.position().is_some() {
+        // What is to be taken back is not given up for what was asked before that.
+        let concerns = match self.rollout {
+            Rollout::Running(_) => true,
+            Rollout::Stopped { .. } => action == Action::RollBack,
+            Rollout::Idle | Rollout::Done => false,
+        };
+        if is_over && concerns {
             let why = StopReason::Failed { what: why };
             return self.record(vec![Event::Stopped { why, undo: None }]).await;
         }
@@ -434,10 +435,7 @@ impl Running {
         steps.map(ToString::to_string).collect()
     }
 
-    async fn carry_out(
-        &mut self,
-        given: &GivenVerb,
-    ) -> Result<Result<RolloutStatus, String>, JournalError> {
+    async fn carry_out(&mut self, given: &GivenVerb) -> Result<Result<(), String>, JournalError> {
         let event = match self.event(given) {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
@@ -446,7 +444,7 @@ impl Running {
         // It is written down, whatever comes of what is due next.
         let turned = self.turn().await;
         self.note_trouble(turned.err());
-        Ok(Ok(self.status.borrow().clone()))
+        Ok(Ok(()))
     }
 
     /// What an order leads to. The error says why not.

@@ -55,14 +55,14 @@ pub(super) async fn order(
         Err(why) => return Ordered::Refused(why),
     };
     match rollout.order(order, by, note).await {
-        Ok(_) if resumes => {
+        Ok(()) if resumes => {
             // What waits to be tried again is tried as well; it says itself how that went.
             if let Err(error) = worker.request(Request::Resume).await {
                 tracing::debug!(extraction = %name, %error, "nothing to try again");
             }
             Ordered::Done
         }
-        Ok(_) => Ordered::Done,
+        Ok(()) => Ordered::Done,
         Err(why) => Ordered::Refused(why),
     }
 }

@@ -101,7 +101,7 @@ impl StepGates {
         entered: UnixMillis,
         block: Duration,
     ) -> Vec<Judged> {
-        let versus = compares(standing, step.does);
+        let versus = compares(standing);
         let Gates {
             error_rate,
             latency,

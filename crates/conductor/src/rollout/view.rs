@@ -2,7 +2,7 @@
 //! shown of it.
 
 use crate::status::{ExtractionStatus, GateStatus, RolloutStatus};
-use plan::{Percent, Schedule, StepDoes};
+use plan::{Percent, Schedule};
 use protocol::{
     Side,
     rollout::{Action, Decision, Gate, Rollout, Standing, Verdict},
@@ -166,9 +166,9 @@ fn word(action: Action) -> &'static str {
 }
 
 /// Whether versus-monolith figures can be had: the monolith still answers reads.
-pub(super) fn compares(standing: Standing, does: StepDoes) -> bool {
+pub(super) fn compares(standing: Standing) -> bool {
     let Standing::Owned { by, reads, .. } = standing else {
         return false;
     };
-    by == Side::Monolith && reads < Percent::ALL && !matches!(does, StepDoes::Watch)
+    by == Side::Monolith && reads < Percent::ALL
 }
