@@ -41,7 +41,7 @@ use std::{
     sync::Arc,
 };
 use tracing_subscriber::EnvFilter;
-use verb::{Dangerous, ExtractionArgument, StepsVerb, Verb};
+use verb::{Dangerous, ExtractionArgument, StepOrder, StepsVerb, Verb};
 
 /// What is logged unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "info";
@@ -238,16 +238,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failure> {
     let (state, json) = (&shared.state, shared.json);
     match verb {
-        StepsVerb::Pause {
-            extraction,
-            note,
-            by,
-        } => order(state, ("pause", &extraction.extraction), by, note, json).await,
-        StepsVerb::Approve {
-            extraction,
-            note,
-            by,
-        } => order(state, ("approve", &extraction.extraction), by, note, json).await,
+        StepsVerb::Pause(given) => order(state, "pause", given, json).await,
+        StepsVerb::Approve(given) => order(state, "approve", given, json).await,
         StepsVerb::Halt { note, off, by } => {
             let by = steps::person(by.by)?;
             steps::halt(state, &HaltRequest { by, note, off }, json).await
@@ -263,19 +255,13 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
     }
 }
 
-async fn order(
-    state: &Path,
-    (verb, extraction): (&str, &str),
-    by: verb::PersonArgument,
-    note: String,
-    json: bool,
-) -> Result<(), Failure> {
+async fn order(state: &Path, verb: &str, given: StepOrder, json: bool) -> Result<(), Failure> {
     let ordered = Parameters {
-        by: Some(steps::person(by.by)?),
-        note: Some(note),
+        by: Some(steps::person(given.by.by)?),
+        note: Some(given.note),
         ..Parameters::default()
     };
-    steps::order(state, extraction, verb, &ordered, json).await
+    steps::order(state, &given.extraction.extraction, verb, &ordered, json).await
 }
 
 fn shares(reads: Option<String>, writes: Option<String>, unhealthy: bool) -> Parameters {

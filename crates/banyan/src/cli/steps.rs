@@ -102,7 +102,8 @@ pub(super) fn rehearsal(plan: &Plan, from_ms: i64, json: bool) -> Result<(), Fai
         }
     }
     if schedules.is_empty() {
-        let text = "no extraction of the plan has `rollout.steps`: there is nothing to rehearse";
+        let text = "no extraction of the plan has `rollout.steps`: there is nothing to rehearse. \
+                    `steps: [{ reads: 5%, for: 24h }, { reads: 100% }, switch]` would be some";
         return Err(Failure::Refused(text.to_owned()));
     }
     let timeline = rehearse(&schedules, UnixMillis(from_ms)).map_err(Failure::refused)?;

@@ -299,25 +299,9 @@ pub(super) enum StepsVerb {
     ///
     /// Nothing is promoted meanwhile. What harms is still taken back, where the plan
     /// lets that happen by itself.
-    Pause {
-        #[command(flatten)]
-        extraction: ExtractionArgument,
-        /// Why, in your words.
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        note: String,
-        #[command(flatten)]
-        by: PersonArgument,
-    },
+    Pause(StepOrder),
     /// Let the step of the plan begin that waits for a person.
-    Approve {
-        #[command(flatten)]
-        extraction: ExtractionArgument,
-        /// What it rests on, in your words.
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        note: String,
-        #[command(flatten)]
-        by: PersonArgument,
-    },
+    Approve(StepOrder),
     /// Stop all automatic steps of all extractions at once, or let them go on.
     ///
     /// In an incident, say. Nothing begins, ends or is taken back by itself until
@@ -340,4 +324,15 @@ pub(super) enum StepsVerb {
     /// begins at the earliest, and where a person is asked. Touches nothing, and
     /// needs no running `serve`.
     Rehearse,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StepOrder {
+    #[command(flatten)]
+    pub(super) extraction: ExtractionArgument,
+    /// Why, or what it rests on, in your words.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) note: String,
+    #[command(flatten)]
+    pub(super) by: PersonArgument,
 }

@@ -211,7 +211,10 @@ fn steps_that_cannot_be_gone_through_are_refused() {
             "nothing comes after",
         ),
         ("steps: [{ reads: 5%, writes: 5% }]", "splits the writes"),
-        ("steps: [switch], gates: { p95: {} }", "has no limit"),
+        (
+            "steps: [switch], gates: { p95: {} }",
+            "line 7, column 106: the gate has no limit",
+        ),
         (
             "steps: [switch], gates: { p95: { max: 0ms } }",
             "is no time",

@@ -12,16 +12,16 @@ use std::time::Duration;
 pub struct GatesFile {
     /// The service's answers with 5xx, of all its answers.
     #[serde(default)]
-    pub(crate) error_rate: Option<LimitFile>,
+    pub(crate) error_rate: Option<Located<LimitFile>>,
     /// The time that half of its answers take at most.
     #[serde(default)]
-    pub(crate) p50: Option<LimitFile>,
+    pub(crate) p50: Option<Located<LimitFile>>,
     /// The time that 95 of 100 take at most.
     #[serde(default)]
-    pub(crate) p95: Option<LimitFile>,
+    pub(crate) p95: Option<Located<LimitFile>>,
     /// The time that 99 of 100 take at most.
     #[serde(default)]
-    pub(crate) p99: Option<LimitFile>,
+    pub(crate) p99: Option<Located<LimitFile>>,
     /// How far the other side is behind, before the next step.
     #[serde(default)]
     pub(crate) lag: Option<LagFile>,
@@ -225,7 +225,7 @@ pub(super) fn resolve(
 }
 
 fn limit<T>(
-    file: &LimitFile,
+    Located { value: file, at }: &Located<LimitFile>,
     read: impl Fn(&Text) -> Result<T, PlanError>,
 ) -> Result<Limit<T>, PlanError> {
     let increase = |text: &Text| increase(&text.value).map_err(|why| PlanError::at(text.at, why));
@@ -235,10 +235,8 @@ fn limit<T>(
         dry_run: file.dry_run,
     };
     if limit.max.is_none() && limit.versus_monolith.is_none() {
-        return Err(
-            PlanError::whole("a gate of a rollout has no limit".to_owned())
-                .remedy("Give it `max`, `versus-monolith`, or both"),
-        );
+        return Err(PlanError::at(*at, "the gate has no limit")
+            .remedy("Give it `max`, `versus-monolith`, or both"));
     }
     Ok(limit)
 }
