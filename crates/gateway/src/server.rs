@@ -1,6 +1,7 @@
 //! The gateway's handle, its workers, and the clients' connections.
 
 pub(crate) mod connections;
+pub(crate) mod entrances;
 pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod http1;

@@ -235,15 +235,8 @@ async fn try_once(
         let idle_since = connection.idle_since();
         match connection.exchange(request, trying.interim).await {
             Ok((response, connection)) => {
-                let returns = trying.returns(is_own, request, &response);
-                return answer(
-                    local,
-                    chosen,
-                    request,
-                    (response, connection),
-                    trying,
-                    returns,
-                );
+                let answered = (response, connection);
+                return answer(local, chosen, request, answered, trying, is_own);
             }
             Err(none) => {
                 let attempt = if none.is_unsent {
@@ -289,15 +282,8 @@ async fn try_once(
     };
     match connection.exchange(request, trying.interim).await {
         Ok((response, connection)) => {
-            let returns = trying.returns(false, request, &response);
-            answer(
-                local,
-                chosen,
-                request,
-                (response, connection),
-                trying,
-                returns,
-            )
+            let answered = (response, connection);
+            answer(local, chosen, request, answered, trying, false)
         }
         Err(none) if none.is_unsent => {
             let LostRequest { url, id, path } = LostRequest::of(upstream, chosen, request);
@@ -355,8 +341,10 @@ fn answer(
     request: &Request<RequestBody>,
     (mut response, connection): (Response<IncomingBody>, UpstreamConnection),
     trying: Trying<'_>,
-    returns: Return,
+    is_own: bool,
 ) -> Result<Response<ResponseBody>, Missed> {
+    // Before a header that says so is hidden.
+    let returns = trying.returns(is_own, request, &response);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let LostRequest { url, id, path } = LostRequest::of(&local.upstream, chosen, request);
         tracing::warn!(

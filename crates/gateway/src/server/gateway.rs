@@ -1,7 +1,8 @@
 //! The handle that the rest of Banyan holds.
 
 use super::{
-    connections::{Bound, Manner},
+    connections::Bound,
+    entrances::{Entrances, clones},
     explain,
     worker::{self, WorkerCommand},
 };
@@ -18,9 +19,8 @@ use crate::{
         side_counts::SideCounts, under_way::UnderWay,
     },
     transport::{
-        expiry::{self, Expiries, Expiry},
+        expiry::{self, Expiries},
         listeners::Listening,
-        tls::Tls,
     },
     upstream::report::UpstreamReport,
 };
@@ -28,7 +28,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Request;
 use parking_lot::Mutex;
-use plan::{ExtractionName, Listener, Plan};
+use plan::{ExtractionName, Plan};
 use prometheus_client::registry::Registry;
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
@@ -306,16 +306,11 @@ impl Gateway {
         let Some(extraction) = self.inner.state.find(extraction) else {
             return pending().await;
         };
-        let mut answers = Vec::new();
-        for worker in &self.inner.workers {
-            let (drained, answer) = oneshot::channel();
-            let _ = worker.send(WorkerCommand::Drain {
-                extraction,
-                epoch,
-                drained,
-            });
-            answers.push(answer);
-        }
+        let answers = self.ask(|drained| WorkerCommand::Drain {
+            extraction,
+            epoch,
+            drained,
+        });
         for answer in answers {
             if answer.await.is_err() {
                 // A worker that is gone cannot say what it left behind.
@@ -331,12 +326,8 @@ impl Gateway {
         let Some(extraction) = self.inner.state.find(extraction) else {
             return all;
         };
-        let mut answers = Vec::new();
-        for worker in &self.inner.workers {
-            let (answer, answered) = oneshot::channel();
-            let _ = worker.send(WorkerCommand::InFlight { extraction, answer });
-            answers.push(answered);
-        }
+        let ask = |answer| WorkerCommand::InFlight { extraction, answer };
+        let answers = self.ask(ask);
         for answer in answers {
             // One that has stopped has nothing in flight that it could tell of.
             let Ok(Some((found, route))) = answer.await else {
@@ -362,12 +353,8 @@ impl Gateway {
         if !config.features.get(extraction).has_schedule {
             return None;
         }
-        let mut answers = Vec::new();
-        for worker in &self.inner.workers {
-            let (answer, answered) = oneshot::channel();
-            let _ = worker.send(WorkerCommand::TakeSideCounts { extraction, answer });
-            answers.push(answered);
-        }
+        let ask = |answer| WorkerCommand::TakeSideCounts { extraction, answer };
+        let answers = self.ask(ask);
         let mut all = SideCounts::default();
         for answer in answers {
             // Sender dropped: that worker has stopped.
@@ -491,19 +478,26 @@ impl Gateway {
         cut
     }
 
+    /// Asks all workers. Who has stopped drops the sender.
+    fn ask<T>(
+        &self,
+        command: impl Fn(oneshot::Sender<T>) -> WorkerCommand,
+    ) -> Vec<oneshot::Receiver<T>> {
+        let ask = |worker: &mpsc::UnboundedSender<WorkerCommand>| {
+            let (asker, answer) = oneshot::channel();
+            let _ = worker.send(command(asker));
+            answer
+        };
+        self.inner.workers.iter().map(ask).collect()
+    }
+
     /// What all workers answer together.
     async fn ask_workers(
         &self,
         command: impl Fn(oneshot::Sender<UnderWay>) -> WorkerCommand,
     ) -> UnderWay {
-        let mut answers = Vec::new();
-        for worker in &self.inner.workers {
-            let (asker, answer) = oneshot::channel();
-            let _ = worker.send(command(asker));
-            answers.push(answer);
-        }
         let mut all = UnderWay::default();
-        for answer in answers {
+        for answer in self.ask(command) {
             // Sender dropped: that worker has stopped, and somebody else was told.
             if let Ok(one) = answer.await {
                 all.add(one);
@@ -511,68 +505,6 @@ impl Gateway {
         }
         all
     }
-}
-
-/// Where clients come in under a plan.
-struct Entrances {
-    /// All sockets, the main one's first.
-    sockets: Vec<Listening>,
-    /// By worker.
-    bound: Vec<Vec<Bound>>,
-    /// Of the certificates that clients are shown.
-    expiries: Vec<Expiry>,
-}
-
-impl Entrances {
-    /// Takes what is inherited and makes what is missing. An error leaves
-    /// nothing behind.
-    fn new(plan: &Plan, inherited: &mut Listeners) -> Result<Self, StartError> {
-        let count = plan.gateway.workers.max(1);
-        let main = Listener::plain(plan.gateway.listen);
-        let (mut sockets, mut expiries) = (Vec::new(), Vec::new());
-        let mut bound: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
-        for listener in [&main].into_iter().chain(&plan.gateway.listeners) {
-            let manner = manner(listener)?;
-            let presented = manner.tls.iter().flat_map(|tls| tls.expiries());
-            expiries.extend(presented.cloned());
-            for (at, socket) in inherited.take(listener, count)?.into_iter().enumerate() {
-                let again = socket
-                    .try_clone()
-                    .map_err(|source| StartError::listening(&listener.address, source))?;
-                sockets.push(again);
-                let manner = manner.clone();
-                bound[at % count].push(Bound { socket, manner });
-            }
-        }
-        Ok(Self {
-            sockets,
-            bound,
-            expiries: expiry::gathered(expiries),
-        })
-    }
-}
-
-fn clones(sockets: &[Listening]) -> io::Result<Listeners> {
-    let clones = sockets.iter().map(Listening::try_clone);
-    clones.collect::<io::Result<_>>().map(Listeners)
-}
-
-/// How clients of a listener begin.
-fn manner(listener: &Listener) -> Result<Manner, StartError> {
-    let tls = match &listener.tls {
-        None => None,
-        Some(files) => {
-            let tls = Tls::new(files).map_err(|source| StartError::Tls {
-                address: listener.address.clone(),
-                source: Box::new(source),
-            })?;
-            Some(Arc::new(tls))
-        }
-    };
-    Ok(Manner {
-        tls,
-        proxy_protocol: listener.proxy_protocol,
-    })
 }
 
 /// Starts a worker's thread.

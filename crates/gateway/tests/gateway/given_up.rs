@@ -6,6 +6,7 @@ use crate::{
     support::*,
 };
 use bytes::Bytes;
+use gateway::Gateway;
 use http::Request;
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -26,6 +27,19 @@ async fn waiting(bed: &Bed) -> Raw {
     raw.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await;
     until("the request to be there", || bed.monolith.count() == 1).await;
     raw
+}
+
+/// With a log, in front of one upstream.
+fn logged(upstream: &RawUpstream, log: &Log) -> Gateway {
+    let plan = extracting(
+        upstream.address,
+        upstream.address,
+        &log.plan(""),
+        "routes: [{ path: /api/contracts/* }]",
+    );
+    let gateway = with_lease(&plan, still());
+    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    gateway
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,14 +192,7 @@ async fn an_answer_that_breaks_off_says_so() {
 async fn so_does_one_that_its_client_does_not_wait_for() {
     let log = Log::new();
     let upstream = RawUpstream::start().await;
-    let plan = extracting(
-        upstream.address,
-        upstream.address,
-        &log.plan(""),
-        "routes: [{ path: /api/contracts/* }]",
-    );
-    let gateway = with_lease(&plan, still());
-    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    let gateway = logged(&upstream, &log);
     upstream.answer("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart");
     let mut client = Raw::connect(gateway.local_addr()).await;
     client.write("GET /x HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -201,14 +208,7 @@ async fn so_does_one_that_its_client_does_not_wait_for() {
 async fn a_whole_answer_has_all_its_bytes_in_the_log() {
     let log = Log::new();
     let upstream = RawUpstream::start().await;
-    let plan = extracting(
-        upstream.address,
-        upstream.address,
-        &log.plan(""),
-        "routes: [{ path: /api/contracts/* }]",
-    );
-    let gateway = with_lease(&plan, still());
-    gateway.publish(&routing(1, TO_MONOLITH, 0));
+    let gateway = logged(&upstream, &log);
     for (path, method, head, bytes) in [
         ("/length", "GET", "content-length: 4\r\n\r\nfine", 4),
         (

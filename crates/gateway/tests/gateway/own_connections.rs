@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use bytes::Bytes;
+use gateway::Gateway;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -31,6 +32,15 @@ async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
         }
     });
     (address, count)
+}
+
+/// With all its connections in one pool.
+fn one_worker(upstream: SocketAddr) -> Gateway {
+    let knobs = Knobs {
+        workers: 1,
+        ..Knobs::default()
+    };
+    between(knobs, upstream, upstream)
 }
 
 async fn converse(mut stream: TcpStream) {
@@ -109,11 +119,7 @@ async fn what_was_let_in_is_nobody_elses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_asked_for_one_has_the_connection_from_then_on() {
     let (upstream, connections) = server().await;
-    let knobs = Knobs {
-        workers: 1,
-        ..Knobs::default()
-    };
-    let gateway = between(knobs, upstream, upstream);
+    let gateway = one_worker(upstream);
     let mut alice = Client::connect(gateway.local_addr()).await;
     let mut bob = Client::connect(gateway.local_addr()).await;
     assert_eq!(ask(&mut alice, "/x", None).await, "who?");
@@ -141,11 +147,7 @@ async fn it_leads_to_one_instance_of_several() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_http_2_it_is_closed() {
     let (upstream, _) = server().await;
-    let knobs = Knobs {
-        workers: 1,
-        ..Knobs::default()
-    };
-    let gateway = between(knobs, upstream, upstream);
+    let gateway = one_worker(upstream);
     let stream = TcpStream::connect(gateway.local_addr()).await.unwrap();
     let (mut alice, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -164,11 +166,7 @@ async fn over_http_2_it_is_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_without_being_asked_for_counts_too() {
     let (upstream, _) = server().await;
-    let knobs = Knobs {
-        workers: 1,
-        ..Knobs::default()
-    };
-    let gateway = between(knobs, upstream, upstream);
+    let gateway = one_worker(upstream);
     let mut alice = Client::connect(gateway.local_addr()).await;
     let mut bob = Client::connect(gateway.local_addr()).await;
     assert_eq!(ask(&mut bob, "/open", None).await, "nobody");
@@ -180,11 +178,7 @@ async fn a_token_without_being_asked_for_counts_too() {
 #[tokio::test]
 async fn a_write_finds_out_first_whether_its_own_connection_was_closed() {
     let (upstream, connections) = server().await;
-    let knobs = Knobs {
-        workers: 1,
-        ..Knobs::default()
-    };
-    let gateway = between(knobs, upstream, upstream);
+    let gateway = one_worker(upstream);
     let mut alice = Client::connect(gateway.local_addr()).await;
     for path in ["/x", "/api/contracts"] {
         for _ in 0..20 {
