@@ -5,6 +5,7 @@
 //! the worker, with the same refusals. One that is refused is asked for again, later and
 //! later, and shown meanwhile.
 
+mod answers;
 mod asking;
 mod gates;
 mod judged;
@@ -18,6 +19,7 @@ use crate::{
 };
 pub use asking::ShiftGuard;
 
+use answers::RecentAnswers;
 use asking::{NotDone, asked};
 use gates::StepGates;
 use plan::{ExtractionName, Schedule};
@@ -139,6 +141,7 @@ pub(crate) async fn start(
         begun_by: history.iter().rev().find_map(steps).cloned(),
         rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
         gates: StepGates::restored(kept),
+        answers: RecentAnswers::default(),
         refused: None,
         asked: None,
         trouble: None,
@@ -185,6 +188,7 @@ struct Running {
     /// The steps that it was begun or resumed by.
     begun_by: Option<Vec<String>>,
     gates: StepGates,
+    answers: RecentAnswers,
     refused: Option<Setback>,
     /// What was asked of the extraction and is not answered yet.
     asked: Option<PendingAction>,
@@ -289,6 +293,9 @@ impl Running {
         if self.gates.is_block_due(now) {
             let gateways = &self.context.gateways;
             let counts = gateways.take_side_counts(&self.context.name).await;
+            if let (Some(counts), Some(began)) = (&counts, self.gates.window_began()) {
+                self.answers.add(counts, began, now);
+            }
             self.gates.observe(counts, standing, now, is_usual);
         }
         (standing, self.gates.judge(step, status, standing, now))
@@ -505,6 +512,7 @@ impl Running {
             rollout: &self.rollout,
             decision,
             gates,
+            answers: self.answers.status(),
             standing,
             refused,
             asked,

@@ -164,8 +164,38 @@ pub struct RolloutStatus {
     pub refused: Option<String>,
     /// The step's gates.
     pub gates: Vec<GateStatus>,
+    /// What both sides answered to the extraction's routes lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AnswersStatus>,
     /// What would take back what the service has.
     pub undo: Option<String>,
+}
+
+/// What both sides answered to the same routes in the same time, for people to compare: a
+/// minute at most. Gates go by counts of their own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswersStatus {
+    /// Of how long.
+    pub seconds: f64,
+    /// The monolith.
+    pub monolith: SideAnswers,
+    /// The service.
+    pub service: SideAnswers,
+}
+
+/// What a side answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SideAnswers {
+    /// Reads and writes that ended.
+    pub requests: u64,
+    /// Those of them that the side failed: with 5xx, or without an answer.
+    pub errors: u64,
+    /// The time that half of the answers take at most, in milliseconds: 9 % too long at most.
+    pub p50_ms: Option<f64>,
+    /// That 95 of 100 take at most.
+    pub p95_ms: Option<f64>,
+    /// That 99 of 100 take at most.
+    pub p99_ms: Option<f64>,
 }
 
 /// What a gate says.

@@ -150,6 +150,11 @@ impl StepGates {
         made.collect()
     }
 
+    /// When the window under way began; none before the first.
+    pub(super) fn window_began(&self) -> Option<UnixMillis> {
+        self.began
+    }
+
     /// Whether a window has ended.
     pub(super) fn is_block_due(&self, now: UnixMillis) -> bool {
         let length = Duration::from_millis(self.block_ms);

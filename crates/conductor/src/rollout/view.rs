@@ -1,7 +1,7 @@
 //! From an extraction's status to what a rollout goes by, and from a rollout to what is
 //! shown of it.
 
-use crate::status::{ExtractionStatus, GateStatus, RolloutStatus};
+use crate::status::{AnswersStatus, ExtractionStatus, GateStatus, RolloutStatus};
 use plan::{Percent, Schedule};
 use protocol::{
     Side,
@@ -73,6 +73,8 @@ pub(super) struct RolloutView<'a> {
     pub(super) rollout: &'a Rollout,
     pub(super) decision: &'a Decision,
     pub(super) gates: &'a [Gate],
+    /// What both sides answered lately.
+    pub(super) answers: Option<AnswersStatus>,
     pub(super) standing: Standing,
     /// Why what is due was refused.
     pub(super) refused: Option<String>,
@@ -116,6 +118,7 @@ impl RolloutView<'_> {
             waits_for,
             refused: self.refused.clone(),
             gates: self.gates.iter().map(shown).collect(),
+            answers: self.answers.clone(),
             undo: self.undo(),
         }
     }
