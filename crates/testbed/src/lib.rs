@@ -24,6 +24,7 @@ pub mod deadline;
 pub mod directory;
 pub mod document;
 pub mod drill;
+pub mod faulty_proxy;
 pub mod http_client;
 mod made_once;
 pub mod mail;

@@ -100,6 +100,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             ],
             &["banyan", "cluster", "node", "pooler", "python", "service"],
             &[
+                "faulty_proxy",
                 "http_client",
                 "made_once",
                 "raw_http",
