@@ -46,6 +46,15 @@ use verb::{Dangerous, ExtractionArgument, StepOrder, StepsVerb, Verb};
 /// What is logged unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "info";
 
+/// What is not said by arguments, which everybody on the machine can see.
+const ENVIRONMENT: &str = "\
+Environment of the verbs that ask a running `serve`:
+  BANYAN_KEY      A personal key of the plan's `control.keys`: the order is its
+                  owner's. Without, the state directory's token is used.
+  BANYAN_USER     Who orders it, where no key proves that (default: USER).
+  BANYAN_CONTROL  ADDRESS:PORT of `serve`'s API, for who has a key and may not
+                  read the state directory.";
+
 /// Moves a capability out of a live monolith into a service: its traffic and
 /// its data together, with no failed request and no lost write, and with a way
 /// back that loses nothing either.
@@ -54,7 +63,7 @@ const LOG_FILTER: &str = "info";
 /// withdraw before a switch, rollback after it; cancel ends what the monolith
 /// owns. When something fails: status. `banyan COMMAND --help` says what each does.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 80)]
+#[command(version, max_term_width = 80, after_long_help = ENVIRONMENT)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -187,8 +196,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         } => {
             let ordered = Parameters {
                 step,
-                // Only a stream may wait, which nobody is asked about.
-                by: steps::person(by.by).ok(),
+                by: by.by,
                 ..Parameters::default()
             };
             commands::resume(state, &extraction, &ordered, json).await
@@ -241,7 +249,7 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
         StepsVerb::Pause(given) => order(state, "pause", given, json).await,
         StepsVerb::Approve(given) => order(state, "approve", given, json).await,
         StepsVerb::Halt { note, off, by } => {
-            let by = steps::person(by.by)?;
+            let by = by.by;
             steps::halt(state, &HaltRequest { by, note, off }, json).await
         }
         StepsVerb::Why(ExtractionArgument { extraction }) => {
@@ -257,7 +265,7 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
 
 async fn order(state: &Path, verb: &str, given: StepOrder, json: bool) -> Result<(), Failure> {
     let ordered = Parameters {
-        by: Some(steps::person(given.by.by)?),
+        by: given.by.by,
         note: Some(given.note),
         ..Parameters::default()
     };

@@ -1,4 +1,6 @@
-//! Talks to the API of a running `banyan serve`.
+//! Talks to the API of a running `banyan serve`: with the token of its state directory,
+//! or with a personal key, which only the environment has. Arguments are for all users
+//! of a machine to see.
 
 use crate::{
     control::{self, ControlFile},
@@ -29,6 +31,15 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// A take-over changes address and token; so often a call is made anew for it.
 const TAKE_OVERS_MAX: usize = 3;
 
+/// A personal key.
+const KEY: &str = "BANYAN_KEY";
+
+/// Where the API is, for who may not read the state directory.
+const CONTROL: &str = "BANYAN_CONTROL";
+
+/// The login's name.
+const USER: &str = "USER";
+
 /// A way to the API.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -38,12 +49,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Finds the running `banyan serve` by its state directory.
+    /// Finds the running `banyan serve`, by its state directory unless the environment
+    /// says where it is.
     pub(crate) fn find(state: &Path) -> Result<Self, Failure> {
         Ok(Self {
             http: Legacy::builder(TokioExecutor::new()).build_http(),
             state: state.to_owned(),
-            control: read(state)?,
+            control: reach(state, &environment)?,
         })
     }
 
@@ -64,7 +76,11 @@ impl Client {
         verb: &str,
         parameters: &Parameters,
     ) -> Result<Result<Reply, ErrorReply>, Failure> {
-        let body = serde_json::to_vec(parameters).map_err(Failure::not_done)?;
+        let parameters = Parameters {
+            by: parameters.by.clone().or_else(login),
+            ..parameters.clone()
+        };
+        let body = serde_json::to_vec(&parameters).map_err(Failure::not_done)?;
         let path = format!("/v1/extractions/{extraction}/{verb}");
         let (code, body) = self.call(Method::POST, &path, body.into()).await?;
         if code == StatusCode::OK {
@@ -76,7 +92,11 @@ impl Client {
 
     /// Halts all rollouts, or ends that.
     pub(crate) async fn halt(&self, asked: &HaltRequest) -> Result<Status, Failure> {
-        let body = serde_json::to_vec(asked).map_err(Failure::not_done)?;
+        let asked = HaltRequest {
+            by: asked.by.clone().or_else(login),
+            ..asked.clone()
+        };
+        let body = serde_json::to_vec(&asked).map_err(Failure::not_done)?;
         let (code, body) = self.call(Method::POST, "/v1/halt", body.into()).await?;
         if code == StatusCode::OK {
             parse(&body)
@@ -145,7 +165,7 @@ impl Client {
                 .await;
             let unknown = matches!(&called, Ok((StatusCode::UNAUTHORIZED, _)));
             let now = if unknown {
-                read(&self.state)?
+                reach(&self.state, &environment)?
             } else {
                 control.clone()
             };
@@ -171,7 +191,7 @@ impl Client {
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| Failure::Refused(format!("`{path}` is no path: {error}")))?;
+            .map_err(|error| Failure::Refused(format!("`{path}` cannot be asked for: {error}")))?;
         let gone = |error: &dyn std::fmt::Display| {
             Failure::NotDone(format!(
                 "`banyan serve` at {address} does not answer: {error}. Is it still running?"
@@ -189,9 +209,54 @@ impl Client {
     }
 }
 
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Who orders where nobody is named: the login, unless a key says it.
+fn login() -> Option<String> {
+    let has_key = environment(KEY).is_some();
+    environment(USER).filter(|name| !has_key && !name.trim().is_empty())
+}
+
+/// Where the API is, and what it is shown.
+fn reach(
+    state: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<ControlFile, Failure> {
+    let Some(key) = environment(KEY) else {
+        if environment(CONTROL).is_some() {
+            let text = format!("{CONTROL} says where the API is, and needs a personal key: {KEY}");
+            return Err(Failure::Refused(text));
+        }
+        return read(state);
+    };
+    // Not the key itself: this is printed. The token in its stead would prove another.
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let text =
+            format!("{KEY} is empty, or no key: set it to one of `control.keys`, or unset it");
+        return Err(Failure::Refused(text));
+    }
+    let address = match environment(CONTROL) {
+        Some(address) => {
+            let address = address.strip_prefix("http://").unwrap_or(&address);
+            address.trim_end_matches('/').to_owned()
+        }
+        None => read(state)?.address,
+    };
+    Ok(ControlFile {
+        address,
+        token: key,
+    })
+}
+
 fn read(state: &Path) -> Result<ControlFile, Failure> {
     let found = control::read(state).map_err(|error| {
-        Failure::Refused(format!("{} cannot be read: {error}", state.display()))
+        Failure::Refused(format!(
+            "{} cannot be read: {error}. With a personal key ({KEY}), {CONTROL}=ADDRESS:PORT does \
+             without it",
+            state.display()
+        ))
     })?;
     found.ok_or_else(|| {
         Failure::Refused(format!(
@@ -236,6 +301,43 @@ mod tests {
         }
         stream.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(head).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_shown_instead_of_the_token() {
+        let state = tempfile::tempdir().unwrap();
+        let control = ControlFile {
+            address: "127.0.0.1:1".to_owned(),
+            token: "token".to_owned(),
+        };
+        control::write(state.path(), &control).unwrap();
+        let reached = |key: Option<&str>, at: Option<&str>| {
+            let environment = |name: &str| match name {
+                KEY => key.map(str::to_owned),
+                _ => at.map(str::to_owned),
+            };
+            let found = reach(state.path(), &environment);
+            found.map_err(|error| error.to_string())
+        };
+        let at = |address: &str, token: &str| {
+            Ok(ControlFile {
+                address: address.to_owned(),
+                token: token.to_owned(),
+            })
+        };
+        assert_eq!(reached(None, None), at("127.0.0.1:1", "token"));
+        assert_eq!(reached(Some("key"), None), at("127.0.0.1:1", "key"));
+        let elsewhere = Some("http://10.0.0.1:2/");
+        assert_eq!(reached(Some("key"), elsewhere), at("10.0.0.1:2", "key"));
+        let error = reached(None, elsewhere).unwrap_err();
+        assert!(error.contains("needs a personal key"), "{error}");
+        for bad in ["", "a b", "secret\n", "sécret"] {
+            let error = reached(Some(bad), None).unwrap_err();
+            assert!(
+                error.contains("no key") && !error.contains("cret"),
+                "{error}"
+            );
+        }
     }
 
     /// The successor has the address already, and writes its token down between the

@@ -234,7 +234,7 @@ impl Serving<'_> {
     /// Where the API listens. One that goes on waits for a successor that has just failed and
     /// still has the address.
     async fn listen(&self, goes_on: bool) -> Result<TcpListener, Failure> {
-        let address = self.plan.control;
+        let address = self.plan.control.listen;
         let until = Instant::now() + RELEASE;
         loop {
             match TcpListener::bind(address).await {

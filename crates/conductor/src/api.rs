@@ -2,6 +2,7 @@
 //!
 //! | call | answer |
 //! |---|---|
+//! | `GET /v1/me` | who calls: name, role, and whether a key proves it |
 //! | `GET /v1/status` | [`Status`] |
 //! | `POST /v1/halt` | [`Status`]; stops all automatic steps, or ends that |
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`](crate::Reply), when it is done |
@@ -18,10 +19,14 @@
 //! `"unhealthy": true`, or where reads write there), `withdraw`, `verify`, `switch`, `rollback` (body
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
-//! stay), `cancel` (`{"empty": true}`), `finish`. Everything but metrics, health and readiness needs the
-//! bearer token of the state directory. Giving up waiting stops nothing.
+//! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`.
+//! Everything but metrics, health and readiness needs a bearer: a personal key of the plan,
+//! or the token of the state directory. Who may read (`viewer`), order (`operator`) and
+//! approve (`approver`) is said by [`callers`]. Giving up waiting stops nothing.
 
+mod callers;
 mod exposition;
+mod failure;
 mod messages;
 mod steps;
 mod verbs;
@@ -39,17 +44,17 @@ use crate::{
 };
 use async_trait::async_trait;
 use axum::{
-    Json, Router,
-    extract::{Path, Request, State},
+    Extension, Json, Router,
+    extract::{Path, State},
     http::{StatusCode, header},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use plan::ExtractionName;
-use protocol::finding::Finding;
+use callers::{Admission, Caller, admit};
+use failure::{failure, forbidden};
+use plan::{ExtractionName, People, Role};
 use std::{collections::BTreeMap, sync::Arc};
-use subtle::ConstantTimeEq;
 
 /// Makes what `/metrics` answers.
 pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
@@ -57,6 +62,10 @@ pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
 /// What the gateway tells about its routes, and how it gets others.
 #[async_trait]
 pub trait Routes: Send + Sync {
+    /// Who has a personal key by the plan as it now is.
+    fn people(&self) -> Arc<People> {
+        Arc::default()
+    }
     /// All, in the order in which they are tried.
     fn routes(&self) -> serde_json::Value;
     /// How both sides of an extraction are; `None`: it is not the plan's any more.
@@ -128,36 +137,38 @@ pub fn random(bytes: &mut [u8]) -> std::io::Result<()> {
 
 /// The routes of the API.
 pub fn router(api: ApiState) -> ApiRouter {
-    let guarded = Router::new()
+    let needs = |role| {
+        let routes = Arc::clone(&api.routes);
+        let admission = Admission {
+            role,
+            token: Arc::clone(&api.token),
+            people: Arc::new(move || routes.people()),
+        };
+        middleware::from_fn_with_state(admission, admit)
+    };
+    let reads = Router::new()
+        .route("/v1/me", get(me))
         .route("/v1/status", get(status))
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
+        .route("/v1/extractions/{name}/shadow", get(shadow))
+        .layer(needs(Role::Viewer));
+    let orders = Router::new()
         .route("/v1/reload", post(reload))
         .route("/v1/halt", post(halt))
-        .route("/v1/extractions/{name}/shadow", get(shadow))
         .route("/v1/extractions/{name}/{verb}", post(verb))
-        .layer(middleware::from_fn_with_state(api.clone(), authorized));
+        .layer(needs(Role::Operator));
     Router::new()
-        .merge(guarded)
+        .merge(reads)
+        .merge(orders)
         .route("/metrics", get(metrics))
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
         .with_state(api)
 }
 
-async fn authorized(State(api): State<ApiState>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION);
-    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if given.is_some_and(|token| bool::from(token.ct_eq(api.token.as_bytes()))) {
-        return next.run(request).await;
-    }
-    let error = "the token is missing or wrong; it is in the state directory's control.json";
-    failure(
-        StatusCode::UNAUTHORIZED,
-        ErrorKind::Refused,
-        error.to_owned(),
-        Vec::new(),
-    )
+async fn me(Extension(caller): Extension<Arc<Caller>>) -> Response {
+    Json(caller.identity()).into_response()
 }
 
 async fn metrics(State(api): State<ApiState>, headers: axum::http::HeaderMap) -> impl IntoResponse {
@@ -240,13 +251,23 @@ async fn reload(State(api): State<ApiState>) -> Response {
     }
 }
 
-async fn shadow(State(api): State<ApiState>, Path(name): Path<String>) -> Response {
-    match ExtractionName::new(&name) {
-        Ok(found) if api.workers.contains_key(&found) => {
-            Json(api.routes.shadow(&found)).into_response()
-        }
-        _ => unknown(&api, &name),
+async fn shadow(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Path(name): Path<String>,
+) -> Response {
+    let found = ExtractionName::new(&name).ok();
+    let Some(found) = found.filter(|found| api.workers.contains_key(found)) else {
+        return unknown(&api, &name);
+    };
+    let mut report = api.routes.shadow(&found);
+    if caller.role() < Role::Operator
+        && let Some(examples) = report.get_mut("examples")
+    {
+        // They have paths, and values where the plan wants them shown.
+        *examples = serde_json::json!([]);
     }
+    Json(report).into_response()
 }
 
 fn unknown(api: &ApiState, name: &str) -> Response {
@@ -263,19 +284,28 @@ fn unknown(api: &ApiState, name: &str) -> Response {
 }
 
 /// Halts all rollouts, or ends that.
-async fn halt(State(api): State<ApiState>, Json(asked): Json<HaltRequest>) -> Response {
+async fn halt(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Json(asked): Json<HaltRequest>,
+) -> Response {
     let refused = |why: String| failure(StatusCode::CONFLICT, ErrorKind::Refused, why, Vec::new());
-    let (by, note) = match (steps::person(Some(&asked.by)), steps::noted(&asked.note)) {
-        (Ok(by), Ok(note)) => (by, note),
-        (Err(why), _) | (_, Err(why)) => return refused(why),
+    let by = match caller.actor(asked.by.as_deref()) {
+        Ok(Some(by)) => by.to_string(),
+        Ok(None) => return refused(steps::NOBODY.to_owned()),
+        Err(why) => return forbidden(why),
+    };
+    let note = match steps::noted(&asked.note) {
+        Ok(note) => note,
+        Err(why) => return refused(why),
     };
     let Some(halt) = &api.halt else {
         return refused("there is nothing to halt".to_owned());
     };
     let is_done = if asked.off {
-        halt.end(by).await
+        halt.end(&by).await
     } else {
-        halt.begin(by, note).await
+        halt.begin(&by, note).await
     };
     if is_done {
         return Json(whole_status(&api)).into_response();
@@ -287,16 +317,24 @@ async fn halt(State(api): State<ApiState>, Json(asked): Json<HaltRequest>) -> Re
 
 async fn verb(
     State(api): State<ApiState>,
+    Extension(caller): Extension<Arc<Caller>>,
     Path((name, verb)): Path<(String, String)>,
     body: Option<Json<Parameters>>,
 ) -> Response {
+    if let Some(why) = caller.refusal(&format!("`{verb}`"), verbs::needed_role(&verb)) {
+        return forbidden(why);
+    }
     let found = ExtractionName::new(&name).ok();
     let Some((name, worker)) = found.and_then(|found| api.workers.get_key_value(&found)) else {
         return unknown(&api, &name);
     };
     let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
+    let by = match caller.actor(parameters.by.as_deref()) {
+        Ok(by) => by,
+        Err(why) => return forbidden(why),
+    };
     let rollout = api.rollouts.get(name);
-    match steps::order(rollout, worker, (name, &verb), &parameters).await {
+    match steps::order(rollout, worker, (name, &verb), by, &parameters).await {
         steps::Ordered::NoOrder => {}
         steps::Ordered::Done => {
             let status = with_outside(&api, name, worker.status());
@@ -401,119 +439,5 @@ fn writing_reads_text(routes: &[FailedRoute]) -> Option<String> {
     ))
 }
 
-fn failure(code: StatusCode, kind: ErrorKind, error: String, findings: Vec<Finding>) -> Response {
-    (
-        code,
-        Json(ErrorReply {
-            error,
-            kind,
-            findings,
-        }),
-    )
-        .into_response()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, TcpStream},
-    };
-
-    struct NoRoutes;
-
-    #[async_trait]
-    impl Routes for NoRoutes {
-        fn routes(&self) -> serde_json::Value {
-            serde_json::json!([])
-        }
-
-        fn health(&self, _: &ExtractionName) -> Option<HealthStatus> {
-            None
-        }
-
-        async fn service_problem(&self, _: &ExtractionName) -> Option<String> {
-            None
-        }
-
-        fn shadow(&self, _: &ExtractionName) -> serde_json::Value {
-            serde_json::json!({})
-        }
-
-        fn explain(&self, _: &ExplainRequest) -> Result<serde_json::Value, String> {
-            Err("not asked".to_owned())
-        }
-
-        async fn reload(&self) -> Result<(), String> {
-            Ok(())
-        }
-    }
-
-    async fn ask(address: std::net::SocketAddr, line: &str, token: &str) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let text = format!(
-            "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
-             content-length: 0\r\nconnection: close\r\n\r\n"
-        );
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    async fn served(workers: BTreeMap<ExtractionName, Worker>) -> std::net::SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let api = ApiState {
-            workers,
-            rollouts: BTreeMap::new(),
-            halt: None,
-            token: "right".into(),
-            metrics: Arc::new(|_| Vec::new()),
-            routes: Arc::new(NoRoutes),
-        };
-        tokio::spawn(serve(listener, router(api)));
-        address
-    }
-
-    #[tokio::test]
-    async fn every_call_is_found_and_needs_the_token() {
-        let address = served(BTreeMap::new()).await;
-        for (line, wanted) in [
-            ("GET /v1/status", "200"),
-            ("GET /v1/routes", "200"),
-            ("POST /v1/extractions/a/pause", "no extraction `a`"),
-            ("GET /v1/extractions/a/shadow", "no extraction `a`"),
-            ("POST /v1/extractions/a/switch", "no extraction `a`"),
-        ] {
-            let answer = ask(address, line, "right").await;
-            assert!(answer.contains(wanted), "{line}: {answer}");
-            let answer = ask(address, line, "wrong").await;
-            assert!(answer.starts_with("HTTP/1.1 401"), "{line}: {answer}");
-        }
-    }
-
-    #[tokio::test]
-    async fn readiness_says_what_goes_wrong() {
-        let (worker, _requests, status) = Worker::new(None);
-        let address = served(BTreeMap::from([(
-            ExtractionName::new("contracts").unwrap(),
-            worker,
-        )]))
-        .await;
-        let well = ask(address, "GET /ready", "").await;
-        assert!(well.starts_with("HTTP/1.1 200"), "{well}");
-        let full = "the disk is full".to_owned();
-        status.send_modify(|status| status.trouble = Some(full));
-        let unwell = ask(address, "GET /ready", "").await;
-        assert!(unwell.starts_with("HTTP/1.1 503"), "{unwell}");
-        assert!(
-            unwell.ends_with("contracts: the disk is full\n"),
-            "{unwell}"
-        );
-        // Whoever lives may be left alone.
-        let alive = ask(address, "GET /health", "").await;
-        assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
-    }
-}
+mod tests;

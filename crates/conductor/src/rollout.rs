@@ -76,7 +76,7 @@ pub enum StepVerb {
 /// An order with who gave it.
 struct GivenVerb {
     verb: StepVerb,
-    by: String,
+    by: Actor,
     note: String,
     reply: oneshot::Sender<Result<(), String>>,
 }
@@ -95,11 +95,11 @@ impl RolloutHandle {
     }
 
     /// Orders something. The error says why it was not done; nothing was changed then.
-    pub async fn order(&self, verb: StepVerb, by: &str, note: &str) -> Result<(), String> {
+    pub async fn order(&self, verb: StepVerb, by: Actor, note: &str) -> Result<(), String> {
         let (reply, result) = oneshot::channel();
         let given = GivenVerb {
             verb,
-            by: by.to_owned(),
+            by,
             note: note.to_owned(),
             reply,
         };
@@ -456,7 +456,7 @@ impl Running {
 
     /// What an order leads to. The error says why not.
     fn event(&self, given: &GivenVerb) -> Result<Event, String> {
-        let by = Actor::Person(given.by.clone());
+        let by = given.by.clone();
         let name = &self.context.name;
         match (&given.verb, &self.rollout) {
             (StepVerb::Pause | StepVerb::Approve, Rollout::Done) => {

@@ -57,7 +57,7 @@ pub use gateway::{
     ListenAddress, Listener, LogTarget, Observe, PinExpired, StatusPages, Tls, Tracing, Unmatched,
 };
 pub use gateway_route::{Canary, CanaryKey, CanaryShare, Destination, GatewayRoute, Rewrite};
-pub use plan::{Exposure, Oversight, Plan, PlanFile};
+pub use plan::{Control, Exposure, Oversight, People, Person, Plan, PlanFile, Role};
 pub use policy::{
     AddressRule, CREDENTIAL_BYTES_MAX, Correlation, Cors, Generator, Jwt, Keys, Limit, LimitBy,
     Limits, OnError, Origin, Origins, Period, Policies, Store,

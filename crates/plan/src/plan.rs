@@ -1,28 +1,26 @@
 //! The whole plan: `banyan.yaml`.
 
 mod checks;
+mod control;
 mod exposure;
 mod oversight;
 mod reload;
 mod schedules;
 
+pub use control::{Control, People, Person, Role};
 pub use exposure::Exposure;
 pub use oversight::Oversight;
 
 use crate::{
-    base::{
-        ExtractionName, Located, ParseContext, PlanError, ServiceName, Text, parse, socket_address,
-        time_or,
-    },
+    base::{ExtractionName, Located, ParseContext, PlanError, ScalarOrMap, ServiceName, time_or},
     extraction::{self, Extraction, ExtractionFile, Replicate},
     gateway::{self, Gateway, GatewayFile},
     upstream::{Upstream, UpstreamFile, default_timeouts, upstream},
 };
+use control::ControlFile;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::SocketAddr};
-
-const DEFAULT_CONTROL: &str = "127.0.0.1:7600";
+use std::collections::BTreeMap;
 
 /// A Banyan plan: what is moved out of a monolith, and how.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,20 +33,12 @@ pub struct PlanFile {
     pub(crate) services: BTreeMap<String, UpstreamFile>,
     /// The gateway that stands in front of both.
     pub(crate) gateway: GatewayFile,
-    /// The conductor's API, for the command line.
+    /// The conductor's API, for the command line: `address:port`, or a mapping.
     #[serde(default)]
-    pub(crate) control: Option<ControlFile>,
+    pub(crate) control: Option<Located<ScalarOrMap<ControlFile>>>,
     /// The units of migration, by name. None at first.
     #[serde(default)]
     pub(crate) extractions: BTreeMap<String, Located<ExtractionFile>>,
-}
-
-/// Where the conductor's API listens.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ControlFile {
-    /// `address:port`; default `127.0.0.1:7600`.
-    pub(crate) listen: Text,
 }
 
 /// A plan whose every value has been checked.
@@ -60,8 +50,8 @@ pub struct Plan {
     pub services: BTreeMap<ServiceName, Upstream>,
     /// Where and how the gateway listens.
     pub gateway: Gateway,
-    /// Where the conductor's API listens.
-    pub control: SocketAddr,
+    /// The conductor's API.
+    pub control: Control,
     /// The units of migration, by name.
     pub extractions: BTreeMap<ExtractionName, Extraction>,
 }
@@ -121,15 +111,11 @@ fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError
     let gateway = gateway::resolve(file.gateway, &mut services, timeouts, is_used, context)?;
     checks::check(&gateway, &extractions)?;
     schedules::check(&extractions)?;
-    let control = match file.control {
-        Some(control) => parse(&control.listen, environment, socket_address)?,
-        None => socket_address(DEFAULT_CONTROL).map_err(PlanError::whole)?,
-    };
     Ok(Plan {
         monolith,
         services,
         gateway,
-        control,
+        control: control::resolve(file.control, environment)?,
         extractions,
     })
 }

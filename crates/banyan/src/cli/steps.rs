@@ -14,18 +14,6 @@ use plan::{Data, Plan};
 use protocol::rollout::{TimelineEntry, UnixMillis, rehearse};
 use std::{collections::BTreeMap, path::Path};
 
-/// Who gives an order, where `--by` does not say.
-const USER: &str = "USER";
-
-/// Who gives an order.
-pub(super) fn person(by: Option<String>) -> Result<String, Failure> {
-    let by = by.or_else(|| std::env::var(USER).ok());
-    by.filter(|by| !by.trim().is_empty()).ok_or_else(|| {
-        let text = "who orders it is kept in the journal: say it with --by, or BANYAN_USER";
-        Failure::Refused(text.to_owned())
-    })
-}
-
 /// Orders something of an extraction's steps.
 pub(super) async fn order(
     state: &Path,

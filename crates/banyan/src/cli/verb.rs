@@ -287,7 +287,8 @@ pub(super) struct Dangerous {
 
 #[derive(Debug, Args)]
 pub(super) struct PersonArgument {
-    /// Who orders it; kept in the journal (default: the login's name).
+    /// Who orders it; kept in the journal (default: the login's name). A personal key
+    /// says it by itself.
     #[arg(long, value_name = "NAME", env = "BANYAN_USER")]
     pub(super) by: Option<String>,
 }
@@ -301,6 +302,8 @@ pub(super) enum StepsVerb {
     /// lets that happen by itself.
     Pause(StepOrder),
     /// Let the step of the plan begin that waits for a person.
+    ///
+    /// Where the plan has `control.keys`, with the key of an `approver` (BANYAN_KEY).
     Approve(StepOrder),
     /// Stop all automatic steps of all extractions at once, or let them go on.
     ///

@@ -11,7 +11,7 @@ use conductor::{
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
-use plan::{CohortKey, ExtractionName, Plan};
+use plan::{CohortKey, ExtractionName, People, Plan};
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
     collections::BTreeSet,
@@ -295,6 +295,10 @@ impl Routes for LocalGateway {
             count += 1;
             sleep(HEALTH_PAUSE).await;
         }
+    }
+
+    fn people(&self) -> Arc<People> {
+        Arc::clone(&self.reloading.current.get().control.people)
     }
 
     fn routes(&self) -> serde_json::Value {

@@ -45,7 +45,7 @@ pub enum ErrorKind {
 }
 
 /// The parameters of a verb.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
     /// For `shift`.
@@ -70,7 +70,8 @@ pub struct Parameters {
     /// For `recopy`: since which decision, likewise.
     #[serde(default)]
     pub epoch: Option<u64>,
-    /// For `pause`, `approve`, `resume`: which person.
+    /// Which person orders it, where no personal key says so. `pause`, `approve` and
+    /// `resume` need it.
     #[serde(default)]
     pub by: Option<String>,
     /// For `pause` and `approve`: why, in that person's words.
@@ -82,11 +83,12 @@ pub struct Parameters {
 }
 
 /// Who halts all rollouts, or ends that.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HaltRequest {
-    /// Which person.
-    pub by: String,
+    /// Which person, where no personal key says so.
+    #[serde(default)]
+    pub by: Option<String>,
     /// Why, in that person's words.
     #[serde(default)]
     pub note: String,

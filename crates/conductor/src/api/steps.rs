@@ -7,9 +7,13 @@ use crate::{
     worker::Worker,
 };
 use plan::ExtractionName;
+use protocol::rollout::Actor;
 
-/// Longer names and notes are refused: they are kept for ever.
+/// Longer notes are refused: they are kept for ever.
 const TEXT_BYTES_MAX: usize = 500;
+
+/// Nothing is approved, paused or resumed by nobody.
+pub(super) const NOBODY: &str = "who orders it is missing: `--by NAME`";
 
 /// What became of a call.
 pub(super) enum Ordered {
@@ -24,6 +28,7 @@ pub(super) async fn order(
     rollout: Option<&RolloutHandle>,
     worker: &Worker,
     (name, verb): (&ExtractionName, &str),
+    by: Option<Actor>,
     parameters: &Parameters,
 ) -> Ordered {
     let order = match verb {
@@ -46,9 +51,8 @@ pub(super) async fn order(
         // Only what a stream waits for.
         return Ordered::NoOrder;
     }
-    let by = match person(parameters.by.as_deref()) {
-        Ok(by) => by,
-        Err(why) => return Ordered::Refused(why),
+    let Some(by) = by else {
+        return Ordered::Refused(NOBODY.to_owned());
     };
     let note = match noted(parameters.note.as_deref().unwrap_or_default()) {
         Ok(note) => note,
@@ -65,15 +69,6 @@ pub(super) async fn order(
         Ok(()) => Ordered::Done,
         Err(why) => Ordered::Refused(why),
     }
-}
-
-/// Nothing is ordered by nobody.
-pub(super) fn person(by: Option<&str>) -> Result<&str, String> {
-    let is_name =
-        |by: &&str| (1..=TEXT_BYTES_MAX).contains(&by.len()) && !by.chars().any(char::is_control);
-    by.map(str::trim)
-        .filter(is_name)
-        .ok_or_else(|| "who orders it is missing: `--by NAME`".to_owned())
 }
 
 /// A note of a length that can be kept.

@@ -2,8 +2,16 @@
 
 use super::messages::Parameters;
 use crate::request::{Request, Shift, ShownOwner, Waived};
-use plan::Percent;
+use plan::{Percent, Role};
 use protocol::{Epoch, Side};
+
+/// Who may order a verb. Each that is not named here is an operator's.
+pub(super) fn needed_role(verb: &str) -> Role {
+    match verb {
+        "approve" => Role::Approver,
+        _ => Role::Operator,
+    }
+}
 
 /// The request that a call of this verb makes.
 pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, String> {

@@ -8,10 +8,15 @@ use conductor::{
     status::{ExtractionStatus, RolloutStatus},
 };
 use plan::ExtractionName;
+use protocol::rollout::Actor;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+
+fn ada() -> Actor {
+    Actor::Person("ada".to_owned())
+}
 
 /// A service that is as healthy as it is told to be.
 #[derive(Default)]
@@ -109,7 +114,7 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
     let asks = |status: &RolloutStatus| status.waits_for.iter().any(|one| one.contains("lead"));
     until(&handle, "at the approval", asks).await;
     assert_eq!(reads(&worker.status()), "50");
-    let early = handle.order(StepVerb::Resume(None), "ada", "").await;
+    let early = handle.order(StepVerb::Resume(None), ada(), "").await;
     assert!(early.unwrap_err().contains("has not stopped"));
     conductor.stop().await;
     let claimed = mover.claimed_by().unwrap();
@@ -119,7 +124,7 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
     let handle = rollout(&process, &mut conductor, &service).await;
     until(&handle, "at the approval again", asks).await;
     handle
-        .order(StepVerb::Approve, "ada", "seen")
+        .order(StepVerb::Approve, ada(), "seen")
         .await
         .unwrap();
     until(&handle, "done", |status| status.state == "done").await;
@@ -157,7 +162,7 @@ async fn a_service_that_fails_loses_its_share_and_gets_it_again_when_mended() {
     .await;
     *process.told.counts.lock().unwrap() = Some(counts(0));
     handle
-        .order(StepVerb::Resume(None), "ada", "")
+        .order(StepVerb::Resume(None), ada(), "")
         .await
         .unwrap();
     until(&handle, "done", |status| status.state == "done").await;
@@ -304,7 +309,7 @@ async fn a_switch_that_is_undone_again_and_again_is_left_to_a_person() {
     assert_eq!(worker.status().epoch, 3, "so often");
     *process.told.undrained.lock().unwrap() = None;
     handle
-        .order(StepVerb::Resume(None), "ada", "")
+        .order(StepVerb::Resume(None), ada(), "")
         .await
         .unwrap();
     until(&handle, "done", |status| status.state == "done").await;

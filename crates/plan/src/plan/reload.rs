@@ -22,7 +22,10 @@ impl Plan {
         let (old, new) = (&self.gateway, &next.gateway);
         differs("gateway.workers".into(), old.workers != new.workers);
         differs("gateway.pin-wait".into(), old.pin_wait != new.pin_wait);
-        differs("control.listen".into(), self.control != next.control);
+        differs(
+            "control.listen".into(),
+            self.control.listen != next.control.listen,
+        );
         let (told, tell) = (&old.observe, &new.observe);
         let target = |one: &Observe| one.access_log.as_ref().map(|log| log.to.clone());
         differs("gateway.access-log".into(), target(told) != target(tell));
@@ -103,6 +106,11 @@ extractions:
         assert_eq!(changes("/api/contracts/*", "/v2/*"), none);
         assert_eq!(changes("127.0.0.1:3", "127.0.0.1:9"), none);
         assert_eq!(changes("127.0.0.1:0", "127.0.0.1:9"), none);
+        let keys = "control: { keys: { anna: { role: viewer, key: 0123456789abcdef } } }";
+        assert_eq!(
+            changes("extractions:", &format!("{keys}\nextractions:")),
+            none
+        );
     }
 
     #[test]

@@ -9,15 +9,17 @@ use std::fmt;
 pub enum Actor {
     /// The plan's own steps and gates.
     Plan,
-    /// A person, by name.
+    /// A person, by the name that was claimed.
     Person(String),
+    /// A person who has shown a key of that name.
+    KeyHolder(String),
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan => f.write_str("the plan"),
-            Self::Person(name) => f.write_str(name),
+            Self::Person(name) | Self::KeyHolder(name) => f.write_str(name),
         }
     }
 }
