@@ -15,19 +15,30 @@ const DEATH_LIMIT: Duration = Duration::from_secs(30);
 /// Dies at a failpoint of the switch, starts again, and must settle with an owner;
 /// then it must be able to go on. No write may be lost or doubled over it.
 pub(crate) async fn dies_and_settles(failpoint: &str, phase: &str, owner: &str) -> Result<()> {
+    dies_in(&["switch", "contracts", "--yes"], failpoint, phase, owner).await
+}
+
+/// The same in what these arguments of the command line begin.
+pub(crate) async fn dies_in(
+    arguments: &[&str],
+    failpoint: &str,
+    phase: &str,
+    owner: &str,
+) -> Result<()> {
     let mut stage = Stage::following_until(Some(failpoint), Ok).await?;
     stage.banyan.shift("50%").await?;
     let traffic = stage.traffic().await?;
 
     traffic.workload.begin_phase("crash");
-    let answer = stage.banyan.run("switch", &["contracts", "--yes"]).await?;
+    let (verb, rest) = arguments.split_first().context("no verb")?;
+    let answer = stage.banyan.run(verb, rest).await?;
     ensure!(
         answer.code != 0,
-        "the switch says that it succeeded: {}",
+        "the {verb} says that it succeeded: {}",
         answer.stdout
     );
     println!(
-        "banyan switch ended with {}: {}",
+        "banyan {verb} ended with {}: {}",
         answer.code,
         answer.stderr.trim()
     );

@@ -36,6 +36,7 @@ mod monolith_own_tests;
 mod past_the_fence;
 mod planted_difference;
 mod reads_that_write;
+mod rehearsed_hold;
 mod same_answers;
 mod second_conductor;
 mod set_checked;

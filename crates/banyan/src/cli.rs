@@ -17,6 +17,7 @@ mod findings;
 mod finish;
 mod freeze;
 mod gateway_findings;
+mod hold_rehearsal;
 mod keyless;
 mod moved;
 mod progress;
@@ -41,7 +42,7 @@ use std::{
     sync::Arc,
 };
 use tracing_subscriber::EnvFilter;
-use verb::{Dangerous, ExtractionArgument, StepOrder, StepsVerb, Verb};
+use verb::{Dangerous, ExtractionArgument, RehearseArguments, StepOrder, StepsVerb, Verb};
 
 /// What is logged unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "info";
@@ -255,7 +256,18 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
         StepsVerb::Why(ExtractionArgument { extraction }) => {
             steps::why(state, &extraction, json).await
         }
-        StepsVerb::Rehearse => {
+        StepsVerb::Rehearse(RehearseArguments {
+            hold: Some(name),
+            times,
+            pause,
+            yes,
+        }) => {
+            let rounds = hold_rehearsal::Rounds { times, pause };
+            let one = commands::under_way(state, &name).await?;
+            confirm(yes, &hold_rehearsal::question(&one, rounds))?;
+            hold_rehearsal::run(state, &name, rounds, json).await
+        }
+        StepsVerb::Rehearse(_) => {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
             steps::rehearsal(&read_plan(&shared.plan)?, now, json)

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -281,6 +282,10 @@ pub trait Mover: Send + Sync + 'static {
     async fn lock_weakly(&self, from: Side) -> Result<(), WorkError>;
     /// Locks, fences and marks the source.
     async fn fence(&self, id: &HandoverId, limit: Duration) -> Result<(), WorkError>;
+    /// Notes whom a fence under way waits for, until it is dropped: for beside one.
+    async fn note_waited_for(&self, _: Side, _: &WaitedFor) {
+        std::future::pending::<()>().await;
+    }
     /// Waits until the target has passed the mark; moves its sequences.
     async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), WorkError>;
     /// The compare-and-set; gives all locks back.
@@ -301,6 +306,28 @@ pub trait Mover: Send + Sync + 'static {
     fn progress(&self) -> Progress;
 }
 
+/// Whom a hand-over was seen to wait for, each once.
+#[derive(Debug, Default)]
+pub struct WaitedFor(Mutex<Vec<String>>);
+
+/// So many are told.
+const WAITED_FOR_MAX: usize = 8;
+
+impl WaitedFor {
+    /// Adds one, in words.
+    pub fn note(&self, whom: String) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < WAITED_FOR_MAX && !all.contains(&whom) {
+            all.push(whom);
+        }
+    }
+
+    /// All of them.
+    pub fn into_all(self) -> Vec<String> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How long requests were held, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct HoldReport {
@@ -310,6 +337,9 @@ pub struct HoldReport {
     pub hold_ms_max: f64,
     /// The median.
     pub hold_ms_p50: f64,
+    /// What one in a hundred waited longer than.
+    #[serde(default)]
+    pub hold_ms_p99: f64,
 }
 
 /// Writes that a drain waits for.

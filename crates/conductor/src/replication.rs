@@ -31,6 +31,7 @@ mod completion;
 mod context;
 mod drain;
 mod effect;
+mod effect_result;
 mod recovery;
 mod requests;
 mod retry;

@@ -23,6 +23,8 @@ pub enum Request {
     Switch,
     /// Hand back to the monolith.
     RollBack(Waived),
+    /// Rehearse the hand-over to the side that does not own, and undo it at its commit point.
+    Rehearse,
     /// End it without a trace.
     Cancel {
         /// Empty the service's tables, too, where it owned them for a while.
@@ -63,6 +65,11 @@ impl Request {
             Self::RollBack(_) => Some(Side::Monolith),
             _ => None,
         }
+    }
+
+    /// Whether requests are held for it.
+    pub(crate) fn holds(self) -> bool {
+        self.hands_over_to().is_some() || self == Self::Rehearse
     }
 
     /// Whether it ends the extraction without a trace.

@@ -6,7 +6,6 @@
 
 use crate::{
     journal::Journal,
-    ports::HoldReport,
     publisher::Publisher,
     request::{Reply, Request, RequestError},
     status::{ExtractionStatus, HandoverStatus, kind},
@@ -91,6 +90,7 @@ impl SharedData {
             // Nothing follows, so nothing waits to be tried again.
             Request::Resume => return Ok(Reply::with(self.snapshot())),
             Request::Recopy(_) | Request::Verify => return Err(Rejection::NothingToVerify.into()),
+            Request::Rehearse => return Err(Rejection::NothingToRehearse.into()),
         };
         let began = Instant::now();
         if let Some(event) = self.lifecycle.decide(command)? {
@@ -125,12 +125,9 @@ impl SharedData {
         HandoverStatus {
             kind: kind(to.other()).to_owned(),
             outcome: "committed".to_owned(),
-            reason: None,
             epoch: self.lifecycle.epoch().0,
             total_ms: began.elapsed().as_secs_f64() * 1e3,
-            hold: HoldReport::default(),
-            steps: Vec::new(),
-            split_tables: Vec::new(),
+            ..HandoverStatus::default()
         }
     }
 

@@ -229,7 +229,11 @@ pub struct VerifyStatus {
 pub struct HandoverStatus {
     /// `switch` or `rollback`.
     pub kind: String,
-    /// `committed`, `aborted`, or `under-way`.
+    /// Whether it is the rehearsal of one, which commits nothing.
+    #[serde(default)]
+    pub rehearsal: bool,
+    /// `committed`, `aborted`, `under-way`, or `rehearsed`: a rehearsal that got as far as
+    /// the commit point and was undone there as planned.
     pub outcome: String,
     /// Why it was aborted.
     pub reason: Option<String>,
@@ -243,6 +247,9 @@ pub struct HandoverStatus {
     pub hold: HoldReport,
     /// How long each step took, in order.
     pub steps: Vec<StepStatus>,
+    /// Who was seen to be waited for; looked for in rehearsals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waited_for: Vec<WaitStatus>,
     /// Tables whose rows it did not hand over: each side keeps its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub split_tables: Vec<String>,
@@ -253,6 +260,15 @@ impl HandoverStatus {
     pub fn held(&self) -> bool {
         self.steps.iter().any(|step| step.name == "hold")
     }
+}
+
+/// Somebody for whom a step of a hand-over waited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitStatus {
+    /// The step's name.
+    pub step: String,
+    /// Who, in words.
+    pub whom: String,
 }
 
 /// One step of a hand-over.
@@ -272,9 +288,11 @@ pub(crate) fn kind(from: Side) -> &'static str {
     }
 }
 
-pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+/// The word for how one ended. A rehearsal that ended as planned has no reason.
+pub(crate) fn outcome(outcome: Outcome, rehearsal: bool, reason: Option<&str>) -> &'static str {
     match outcome {
         Outcome::Committed => "committed",
+        Outcome::Aborted if rehearsal && reason.is_none() => "rehearsed",
         Outcome::Aborted => "aborted",
     }
 }

@@ -20,6 +20,7 @@
 mod sequences;
 mod source_lock;
 mod transaction;
+mod waited_for;
 
 pub use source_lock::SourceLock;
 

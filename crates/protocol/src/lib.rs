@@ -10,6 +10,8 @@
 //!      │
 //!  lifecycle           shared_data     an extraction from its plan to its end
 //!      │                    │
+//!  rehearsal                │          a switch up to its commit point, and back
+//!      │                    │
 //!  handover                 │          the steps of a switch
 //!      │                    │
 //!  owner  stream  finding  routing     rows, messages, findings, routing
@@ -23,6 +25,7 @@
 //! - [`owner`]: who may write, the row that is the truth about it, and the
 //!   transitions of that row. The safety argument stands there.
 //! - [`handover`]: the steps of a switch or a rollback.
+//! - [`rehearsal`]: the same up to the commit point, and back.
 //! - [`lifecycle`]: an extraction from its plan to its end.
 //! - [`shared_data`]: the same of one whose data both sides share.
 //! - [`reconcile`]: the rows held against the journal at every start.
@@ -37,6 +40,7 @@ mod ids;
 pub mod lifecycle;
 pub mod owner;
 pub mod reconcile;
+pub mod rehearsal;
 pub mod rollout;
 pub mod routing;
 pub mod shared_data;

@@ -7,14 +7,17 @@
 
 mod command;
 mod event;
+mod under_way;
 
 pub use command::{Command, Rejection};
 pub use event::{Event, Verified};
+pub use under_way::UnderWay;
 
 use crate::{
     Epoch, InstanceId, Side,
     handover::{Handover, Stage},
     owner::{ObservedOwnership, Outcome},
+    rehearsal::Rehearsal,
     routing::{ExtractionRouting, Writes},
 };
 use plan::Percent;
@@ -43,7 +46,7 @@ pub enum Lifecycle {
         /// What holds until the commit point.
         before: Owned,
         /// How far it is.
-        handover: Handover,
+        handover: UnderWay,
     },
     /// Everything of ours is being taken away.
     Cancelling {
@@ -112,6 +115,11 @@ impl Lifecycle {
                     nonce,
                 }])
             }
+            (Self::Owned(owned), Command::Rehearse { nonce }) => Ok(vec![Event::RehearsalBegan {
+                epoch: owned.epoch.next(),
+                from: owned.by,
+                nonce,
+            }]),
             (Self::HandingOver { handover, .. }, Command::Handover(input)) => {
                 Ok(Event::of_transition(handover.decide(input)))
             }
@@ -175,7 +183,13 @@ impl Lifecycle {
             (Self::Owned(before), Event::HandoverBegan { epoch, from, nonce }) => {
                 Self::HandingOver {
                     before,
-                    handover: Handover::new(*epoch, *from, *nonce),
+                    handover: UnderWay::Handover(Handover::new(*epoch, *from, *nonce)),
+                }
+            }
+            (Self::Owned(before), Event::RehearsalBegan { epoch, from, nonce }) => {
+                Self::HandingOver {
+                    before,
+                    handover: UnderWay::Rehearsal(Rehearsal::new(*epoch, *from, *nonce)),
                 }
             }
             (Self::HandingOver { before, handover }, Event::HandoverStepped { step }) => {
@@ -184,7 +198,9 @@ impl Lifecycle {
                     handover: handover.evolve(step),
                 }
             }
-            (Self::HandingOver { before, handover }, Event::HandoverEnded { outcome, .. }) => {
+            (Self::HandingOver { before, handover }, Event::HandoverEnded { outcome, .. })
+                if *outcome == Outcome::Aborted || !handover.is_rehearsal() =>
+            {
                 Self::Owned(ended(before, &handover, *outcome))
             }
             (
@@ -219,12 +235,12 @@ impl Lifecycle {
         };
         let under_way = |from: Side, epoch: Epoch, nonce, stage| Self::HandingOver {
             before: owned(from, Epoch(epoch.0.saturating_sub(1))),
-            handover: Handover {
+            handover: UnderWay::Handover(Handover {
                 epoch,
                 from,
                 nonce,
                 stage,
-            },
+            }),
         };
         match *observed {
             ObservedOwnership::Copying => Self::Copying { instance },
@@ -251,6 +267,7 @@ impl Lifecycle {
             Self::Owned(Owned {
                 by: Side::Service, ..
             }) => "switched",
+            Self::HandingOver { handover, .. } if handover.is_rehearsal() => "rehearsing",
             Self::HandingOver {
                 before: Owned {
                     by: Side::Monolith, ..
@@ -289,7 +306,7 @@ impl Lifecycle {
     pub fn epoch(&self) -> Epoch {
         match self {
             Self::Owned(owned) => owned.epoch,
-            Self::HandingOver { handover, .. } => handover.epoch,
+            Self::HandingOver { handover, .. } => handover.epoch(),
             Self::Finishing(kept) | Self::Finished(kept) => kept.epoch,
             _ => Epoch::default(),
         }
@@ -318,9 +335,9 @@ impl Lifecycle {
             }
             Self::HandingOver { before, handover } if handover.holds() => ExtractionRouting {
                 instance,
-                epoch: handover.epoch,
+                epoch: handover.epoch(),
                 writes: Writes::Hold {
-                    from: handover.from,
+                    from: handover.from(),
                 },
                 reads: before.reads,
                 follows: true,
@@ -330,16 +347,16 @@ impl Lifecycle {
     }
 }
 
-fn ended(before: Owned, handover: &Handover, outcome: Outcome) -> Owned {
+fn ended(before: Owned, handover: &UnderWay, outcome: Outcome) -> Owned {
     match outcome {
         // The epoch is spent either way: the next hand-over takes a new one.
         Outcome::Aborted => Owned {
-            epoch: handover.epoch,
+            epoch: handover.epoch(),
             ..before
         },
         Outcome::Committed => Owned {
             by: handover.to(),
-            epoch: handover.epoch,
+            epoch: handover.epoch(),
             verified: Verified::Never,
             ..before
         },

@@ -5,8 +5,8 @@
 
 use crate::{
     ConductorId, Epoch, Generation, InstanceId, Side,
-    handover::{Handover, Input},
-    lifecycle::{Event, Lifecycle},
+    handover::Input,
+    lifecycle::{Event, Lifecycle, UnderWay},
     owner::{ObservedOwnership, Owner, OwnerRow, RowRead},
 };
 
@@ -230,7 +230,7 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
             }
             _ => unknown,
         },
-        Lifecycle::HandingOver { handover, .. } if ours(handover.from, handover.epoch) => {
+        Lifecycle::HandingOver { handover, .. } if ours(handover.from(), handover.epoch()) => {
             Ok(restarted(handover))
         }
         Lifecycle::Copying { .. } if ours(Side::Monolith, Epoch::default()) => Ok(Vec::new()),
@@ -247,6 +247,6 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
 }
 
 /// Whatever the stage: try to abort, and believe the row.
-fn restarted(handover: &Handover) -> Vec<Event> {
+fn restarted(handover: &UnderWay) -> Vec<Event> {
     Event::of_transition(handover.decide(Input::Restarted))
 }

@@ -135,6 +135,12 @@ pub enum Rejection {
          `banyan shadow` compares what both sides answer"
     )]
     NothingToVerify,
+    /// Nothing is held for a switch.
+    #[error(
+        "both sides share its data (`mode: shared`): a switch holds no request and locks nothing, \
+         so there is nothing to rehearse"
+    )]
+    NothingToRehearse,
     /// There is nothing of ours to take away.
     #[error(
         "both sides share its data (`mode: shared`), so there is no stream and no fence to take \

@@ -51,6 +51,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         &[
             &["reconcile", "rollout"],
             &["lifecycle", "shared_data"],
+            &["rehearsal"],
             &["handover"],
             &["owner", "stream", "finding", "routing"],
             &["ids"],

@@ -313,12 +313,18 @@ fn streams(one: &ExtractionStatus) -> String {
 pub(super) fn handover(last: &HandoverStatus) {
     let how = match last.outcome.as_str() {
         "committed" => "committed".to_owned(),
+        "rehearsed" => "undone at its commit point, as planned".to_owned(),
         outcome => {
             let reason = last.reason.as_deref().unwrap_or("no reason given");
             format!("{outcome}: {reason}")
         }
     };
-    let what = format!("{} at epoch {}: {how}", last.kind, last.epoch);
+    let rehearsal = if last.rehearsal {
+        "rehearsal of a "
+    } else {
+        ""
+    };
+    let what = format!("{rehearsal}{} at epoch {}: {how}", last.kind, last.epoch);
     say!("{}", paragraph("", "  ", &what));
     if last.steps.is_empty() {
         // Known from the journal's events only.

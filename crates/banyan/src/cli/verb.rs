@@ -1,6 +1,6 @@
 //! The words of the command line, and what `--help` says of each.
 
-use super::check::ALL;
+use super::{check::ALL, hold_rehearsal::TIMES_MAX};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -56,8 +56,8 @@ pub(super) enum Verb {
     /// Show where every extraction is.
     ///
     /// Phases: planned, preparing, copying, following (the monolith owns),
-    /// switching, switched (the service owns), rolling-back, cancelling,
-    /// finishing, finished; shared. Streams: applying; waiting (the way back
+    /// switching, switched (the service owns), rolling-back, rehearsing,
+    /// cancelling, finishing, finished; shared. Streams: applying; waiting (the way back
     /// before the first switch); stopped (from the side that does not own);
     /// connecting, retrying; failed (somebody has to do something); ended.
     Status,
@@ -321,12 +321,36 @@ pub(super) enum StepsVerb {
     },
     /// Say in a few lines where the steps of the plan are, why, and what comes next.
     Why(ExtractionArgument),
-    /// Show when what would happen by the steps of the plan.
+    /// Show when what would happen by the steps of the plan, or what a switch would cost.
     ///
     /// Goes through all schedules on a clock of its own, in a moment: when each step
     /// begins at the earliest, and where a person is asked. Touches nothing, and
     /// needs no running `serve`.
-    Rehearse,
+    ///
+    /// With `--hold` it rehearses the hand-over of an extraction to the side that does
+    /// not own it, on production: with the real hold, locks and fence, undone at the
+    /// commit point. Shows for how long writes would pause, which steps take it, and
+    /// who was waited for. Refused where a switch would be. Exit code 1 if one did not
+    /// get that far.
+    Rehearse(RehearseArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RehearseArguments {
+    /// Rehearse the hold of this extraction instead.
+    #[arg(long, value_name = "NAME")]
+    pub(super) hold: Option<String>,
+    /// How often, up to 20.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "hold",
+          value_parser = clap::value_parser!(u8).range(1..=i64::from(TIMES_MAX)))]
+    pub(super) times: u8,
+    /// From the end of one to the next, such as 10s or 1m.
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "hold",
+          value_parser = plan::duration)]
+    pub(super) pause: std::time::Duration,
+    /// Do not ask.
+    #[arg(long, requires = "hold")]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -209,6 +209,7 @@ impl Gateways for LocalGateway {
             held_requests: report.released,
             hold_ms_max: milliseconds(report.hold_ms_max),
             hold_ms_p50: milliseconds(report.hold_ms_p50),
+            hold_ms_p99: milliseconds(report.hold_ms_p99),
         }
     }
 }

@@ -367,6 +367,13 @@ impl ports::Mover for LocalMover {
         self.told(fenced).await
     }
 
+    async fn note_waited_for(&self, from: Side, waited_for: &ports::WaitedFor) {
+        let note = |whom| waited_for.note(whom);
+        let Err(error) = self.mover.note_waited_for(from, note).await;
+        tracing::warn!(%error, "whom the fence waits for is not seen");
+        std::future::pending::<()>().await;
+    }
+
     async fn catch_up(&self, id: &HandoverId, limit: Duration) -> Result<(), WorkError> {
         let direction = Direction::from_source(id.from);
         let Some(mut status) = self.followers.status(direction) else {

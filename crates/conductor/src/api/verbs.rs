@@ -19,6 +19,7 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
         "start" => Ok(Request::Start),
         "verify" => Ok(Request::Verify),
         "switch" => Ok(Request::Switch),
+        "rehearse" => Ok(Request::Rehearse),
         "rollback" => Ok(Request::RollBack(Waived {
             proof: parameters.unverified,
             health: parameters.unhealthy,

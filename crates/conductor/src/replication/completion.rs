@@ -2,6 +2,7 @@
 //! command, its failure a reason to try again or to give up.
 
 use super::{
+    effect_result::EffectResult,
     retry::Retry,
     state::{Charge, Replication},
     work::{Finished, Work},
@@ -10,12 +11,11 @@ use crate::{
     journal::{JournalError, ReportKind, now_ms},
     ports::{HoldReport, Verification, WorkError},
     request::{Reply, Request, RequestError},
-    status::{VerifyStatus, outcome},
+    status::VerifyStatus,
 };
 use protocol::{
     handover::Input,
     lifecycle::{Command, Verified},
-    owner::Outcome,
 };
 
 impl Replication {
@@ -91,7 +91,8 @@ impl Replication {
                 self.reply_done(|request| request == Request::Resume);
             }
             Finished::Reported(hold) => self.reported(hold).await?,
-            Finished::Effect(input) => {
+            Finished::Effect(EffectResult { input, waited_for }) => {
+                self.waited_for(waited_for);
                 failpoint::hit(match &input {
                     Input::Held(_) => "after-hold",
                     Input::Fenced => "after-fence",
@@ -163,7 +164,7 @@ impl Replication {
             if handover.held() {
                 handover.hold = hold;
             }
-            if handover.outcome == outcome(Outcome::Committed) {
+            if handover.outcome == "committed" {
                 handover.split_tables = split_tables;
             }
             let journal = &self.context.journal;
@@ -172,8 +173,8 @@ impl Replication {
                 .await?;
         }
         self.report_due = false;
-        self.reply_done(|request| request.hands_over_to().is_some());
-        Ok(())
+        self.reply_done(Request::holds);
+        self.take_early().await
     }
 
     /// Tables of which each side keeps its own.

@@ -1,20 +1,20 @@
 //! The effect that a hand-over's stage asks for, and how it is begun.
 
-use super::{budget::Budget, context::Context, drain};
+use super::{budget::Budget, context::Context, drain, effect_result::EffectResult};
 use crate::{
     journal::now_ms,
-    ports::{Gateways, Mover, Wanted, WorkError},
+    ports::{Gateways, Mover, WaitedFor, Wanted, WorkError},
     request::Waived,
 };
 use futures_util::future::BoxFuture;
 use plan::ExtractionName;
 use protocol::{
     HandoverId, Side,
-    handover::{Effect, Handover, Input},
-    lifecycle::{Owned, Verified},
+    handover::{Effect, Input},
+    lifecycle::{Owned, UnderWay, Verified},
     owner::Outcome,
 };
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How long a proof that both sides agree is good for a switch: ten minutes.
@@ -35,6 +35,8 @@ pub(super) struct DueEffect {
     agreed: bool,
     /// What a rollback does without.
     waived: Waived,
+    /// Whether it is looked who is waited for.
+    watches: bool,
 }
 
 /// The time that is left passes; the effect stays the same.
@@ -50,13 +52,10 @@ impl DueEffect {
     /// What a hand-over's stage asks for.
     pub(super) fn of(
         before: &Owned,
-        handover: &Handover,
+        handover: &UnderWay,
         remaining: Duration,
         waived: Waived,
     ) -> Self {
-        let Handover {
-            epoch, from, nonce, ..
-        } = *handover;
         let agreed = match before.verified {
             Verified::Agreed(at) => now_ms() - i64::try_from(at).unwrap_or(i64::MAX) < FRESH_MS,
             Verified::Never | Verified::Differed => false,
@@ -65,13 +64,14 @@ impl DueEffect {
             effect: handover.due(),
             id: HandoverId {
                 instance: before.instance,
-                epoch,
-                from,
-                nonce,
+                epoch: handover.epoch(),
+                from: handover.from(),
+                nonce: handover.nonce(),
             },
             remaining,
             agreed,
             waived,
+            watches: handover.is_rehearsal(),
         }
     }
 
@@ -95,7 +95,10 @@ impl DueEffect {
     }
 
     /// Begins it; what comes of it is the hand-over's next input.
-    pub(super) fn begin(self, context: &Context) -> BoxFuture<'static, Result<Input, WorkError>> {
+    pub(super) fn begin(
+        self,
+        context: &Context,
+    ) -> BoxFuture<'static, Result<EffectResult, WorkError>> {
         let mover = Arc::clone(&context.mover);
         let Self {
             effect,
@@ -103,6 +106,7 @@ impl DueEffect {
             remaining,
             agreed,
             waived,
+            watches,
         } = self;
         let budget = Budget::of(context, remaining);
         let name = context.extraction.name.clone();
@@ -111,40 +115,56 @@ impl DueEffect {
                 let gateways = Arc::clone(context.publisher.gateways());
                 Box::pin(async move {
                     alone(&*gateways, PREDECESSOR_WAIT).await?;
-                    match id.from {
+                    let ready = match id.from {
                         Side::Monolith => ready(&*mover, agreed).await,
                         Side::Service => ready_for_return(&*mover, &name, waived).await,
-                    }
+                    };
+                    ready.map(EffectResult::from)
                 })
             }
             Effect::LockWeakly => Box::pin(async move {
                 mover.lock_weakly(id.from).await?;
                 // The loop fills in clock and gateways.
                 let (now, hold, gateways) = Default::default();
-                Ok(Input::Locked {
+                let locked = Input::Locked {
                     now,
                     hold,
                     gateways,
-                })
+                };
+                Ok(locked.into())
             }),
-            Effect::Hold { missing } => drain::begin(context, &id, missing, budget),
+            Effect::Hold { missing } => drain::begin(context, &id, missing, budget, watches),
             Effect::Fence => Box::pin(async move {
-                let fenced = mover.fence(&id, budget.left).await;
-                fenced
-                    .map(|()| Input::Fenced)
-                    .map_err(|error| budget.told(error, "the drain"))
+                let waited_for = WaitedFor::default();
+                let noting = async {
+                    if watches {
+                        mover.note_waited_for(id.from, &waited_for).await;
+                    }
+                    std::future::pending::<Infallible>().await
+                };
+                let fenced = tokio::select! {
+                    fenced = mover.fence(&id, budget.left) => fenced,
+                    never = noting => match never {},
+                };
+                fenced.map_err(|error| budget.told(error, "the drain"))?;
+                Ok(EffectResult {
+                    input: Input::Fenced,
+                    waited_for: waited_for.into_all(),
+                })
             }),
             Effect::CatchUp => Box::pin(async move {
                 let caught_up = mover.catch_up(&id, budget.left).await;
                 let before = "drain and fence";
                 caught_up
-                    .map(|()| Input::CaughtUp)
+                    .map(|()| Input::CaughtUp.into())
                     .map_err(|error| budget.told(error, before))
             }),
             Effect::Decide(wanted) => {
-                Box::pin(async move { mover.decide(&id, wanted).await.map(Input::Decided) })
+                Box::pin(async move { Ok(Input::Decided(mover.decide(&id, wanted).await?).into()) })
             }
-            Effect::Open => Box::pin(async move { mover.open(&id).await.map(|()| Input::Opened) }),
+            Effect::Open => {
+                Box::pin(async move { mover.open(&id).await.map(|()| Input::Opened.into()) })
+            }
         }
     }
 }

@@ -48,14 +48,23 @@ impl Replication {
             }
             Request::Withdraw => Command::Withdraw,
             // It would throw away what was read so far.
-            Request::Switch | Request::RollBack(_) if self.agreed_recopy().is_some() => {
+            Request::Switch | Request::RollBack(_) | Request::Rehearse
+                if self.agreed_recopy().is_some() =>
+            {
                 let text =
                     "its rows are being copied again (`banyan recopy`): wait until that ends";
                 pending.reply(Err(RequestError::Failed(text.to_owned())));
                 return Ok(());
             }
+            // What waits for the report of the last one would be told of this one.
+            Request::Switch | Request::RollBack(_) | Request::Rehearse
+                if self.report_due && self.trouble.is_none() =>
+            {
+                self.early.push(pending);
+                return Ok(());
+            }
             // They are being started: no reason to turn it away.
-            Request::Switch | Request::RollBack(_)
+            Request::Switch | Request::RollBack(_) | Request::Rehearse
                 if self.trouble.is_none()
                     && !self.following
                     && matches!(self.lifecycle, Lifecycle::Owned(_)) =>
@@ -65,6 +74,9 @@ impl Replication {
             }
             Request::Switch => hand_over(Side::Service),
             Request::RollBack(_) => hand_over(Side::Monolith),
+            Request::Rehearse => Command::Rehearse {
+                nonce: Nonce(Uuid::new_v4()),
+            },
             Request::Cancel { .. } => Command::Cancel,
             Request::Finish => Command::Finish,
             // What is under way in other states is tried again at once, too.
@@ -129,7 +141,11 @@ impl Replication {
     fn joins_before(&self, request: Request) -> Option<String> {
         let waits = matches!(
             request,
-            Request::Switch | Request::RollBack(_) | Request::Verify | Request::Resume
+            Request::Switch
+                | Request::RollBack(_)
+                | Request::Rehearse
+                | Request::Verify
+                | Request::Resume
         );
         let joining = self.context.mover.joining();
         (waits && !joining.is_empty()).then(|| {

@@ -83,11 +83,13 @@ fn last_handover(history: &[Event], report: Option<HandoverStatus>) -> Option<Ha
     let (mut begun, mut last) = (None, None);
     for event in history {
         match event {
-            Event::HandoverBegan { epoch, from, .. } => begun = Some((*epoch, *from)),
+            Event::HandoverBegan { epoch, from, .. } => begun = Some((*epoch, *from, false)),
+            Event::RehearsalBegan { epoch, from, .. } => begun = Some((*epoch, *from, true)),
             Event::HandoverEnded { outcome, reason } => {
-                last = begun.map(|(epoch, from)| HandoverStatus {
+                last = begun.map(|(epoch, from, rehearsal)| HandoverStatus {
                     kind: kind(from).to_owned(),
-                    outcome: status::outcome(*outcome).to_owned(),
+                    rehearsal,
+                    outcome: status::outcome(*outcome, rehearsal, reason.as_deref()).to_owned(),
                     reason: reason.clone(),
                     epoch: epoch.0,
                     ..HandoverStatus::default()
@@ -115,9 +117,11 @@ impl Replication {
         let lifecycle = history.iter().fold(Lifecycle::Planned, Lifecycle::evolve);
         // One that a process before this one began: its times count from here.
         let timeline = match &lifecycle {
-            Lifecycle::HandingOver { handover, .. } => {
-                Some(Timeline::begin(handover.epoch, handover.from))
-            }
+            Lifecycle::HandingOver { handover, .. } => Some(Timeline::begin(
+                handover.epoch(),
+                handover.from(),
+                handover.is_rehearsal(),
+            )),
             _ => None,
         };
         Self {
@@ -152,6 +156,13 @@ impl Replication {
 
     pub(super) fn handing_over(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::HandingOver { .. })
+    }
+
+    /// Who was seen to be waited for in the step of the hand-over that has ended.
+    pub(super) fn waited_for(&mut self, whom: Vec<String>) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.waited_for(whom);
+        }
     }
 
     /// Takes a command: writes its events down, then changes the state.
@@ -192,7 +203,11 @@ impl Replication {
     fn recorded(&mut self, event: &Event) {
         match event {
             Event::HandoverBegan { epoch, from, .. } => {
-                self.timeline = Some(Timeline::begin(*epoch, *from));
+                self.timeline = Some(Timeline::begin(*epoch, *from, false));
+                self.unfenced = None;
+            }
+            Event::RehearsalBegan { epoch, from, .. } => {
+                self.timeline = Some(Timeline::begin(*epoch, *from, true));
                 self.unfenced = None;
             }
             Event::HandoverEnded { outcome, reason } => {
@@ -235,7 +250,7 @@ impl Replication {
         if let (Some(timeline), Lifecycle::HandingOver { handover, .. }) =
             (&mut self.timeline, &self.lifecycle)
         {
-            timeline.at(handover.stage.name());
+            timeline.at(handover.stage().name());
         }
     }
 

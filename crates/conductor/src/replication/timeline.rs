@@ -2,7 +2,7 @@
 
 use crate::{
     ports::HoldReport,
-    status::{HandoverStatus, StepStatus, kind, outcome},
+    status::{HandoverStatus, StepStatus, WaitStatus, kind, outcome},
 };
 use protocol::{Epoch, Side, owner::Outcome};
 use std::time::Instant;
@@ -10,18 +10,32 @@ use std::time::Instant;
 pub(super) struct Timeline {
     epoch: Epoch,
     from: Side,
+    is_rehearsal: bool,
     began: Instant,
     steps: Vec<(&'static str, Instant)>,
+    waited_for: Vec<WaitStatus>,
 }
 
 impl Timeline {
-    pub(super) fn begin(epoch: Epoch, from: Side) -> Self {
+    pub(super) fn begin(epoch: Epoch, from: Side, is_rehearsal: bool) -> Self {
         Self {
             epoch,
             from,
+            is_rehearsal,
             began: Instant::now(),
             steps: Vec::new(),
+            waited_for: Vec::new(),
         }
+    }
+
+    /// These were waited for in the step that is under way.
+    pub(super) fn waited_for(&mut self, whom: Vec<String>) {
+        let step = self.steps.last().map_or("ready", |(name, _)| *name);
+        let waits = whom.into_iter().map(|whom| WaitStatus {
+            step: step.to_owned(),
+            whom,
+        });
+        self.waited_for.extend(waits);
     }
 
     /// A step has begun, if it is not the one under way.
@@ -36,7 +50,8 @@ impl Timeline {
     }
 
     pub(super) fn end(self, how: Outcome, reason: Option<String>) -> HandoverStatus {
-        self.report(outcome(how), reason)
+        let word = outcome(how, self.is_rehearsal, reason.as_deref());
+        self.report(word, reason)
     }
 
     fn report(&self, outcome: &str, reason: Option<String>) -> HandoverStatus {
@@ -52,12 +67,14 @@ impl Timeline {
             });
         HandoverStatus {
             kind: kind(self.from).to_owned(),
+            rehearsal: self.is_rehearsal,
             outcome: outcome.to_owned(),
             reason,
             epoch: self.epoch.0,
             total_ms: millis(self.began, now),
             hold: HoldReport::default(),
             steps: steps.collect(),
+            waited_for: self.waited_for.clone(),
             split_tables: Vec::new(),
         }
     }

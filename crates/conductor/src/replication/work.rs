@@ -1,9 +1,9 @@
 //! The pieces of work that a state asks for, and how each is begun.
 
-use super::{context::Context, effect::DueEffect};
+use super::{context::Context, effect::DueEffect, effect_result::EffectResult};
 use crate::ports::{Cancellation, HoldReport, Recopied, Rows, Verification, WorkError};
 use futures_util::{FutureExt, future::BoxFuture};
-use protocol::{InstanceId, Side, finding::Finding, handover::Input};
+use protocol::{InstanceId, Side, finding::Finding};
 use std::sync::Arc;
 
 /// Work that is due. Two are the same work when they are equal: what is
@@ -51,7 +51,7 @@ pub(super) enum Finished {
     Verified(Verification),
     Unfenced(Side),
     Reported(HoldReport),
-    Effect(Input),
+    Effect(EffectResult),
 }
 
 impl Work {

@@ -70,7 +70,8 @@ pub(super) async fn asked(
     let Some(last) = reply.status.last_handover else {
         return Ok(());
     };
-    if request.hands_over_to().is_none() || last.outcome != "aborted" {
+    let is_its = request.hands_over_to().is_some() && !last.rehearsal;
+    if !is_its || last.outcome != "aborted" {
         return Ok(());
     }
     let why = last.reason.clone().unwrap_or_else(|| "aborted".to_owned());

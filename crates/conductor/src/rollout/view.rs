@@ -28,7 +28,7 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
         .find(|side| side.as_str() == status.owner);
     match status.phase.as_str() {
         "preparing" | "copying" => Standing::Coming,
-        "switching" | "rolling-back" => Standing::HandingOver,
+        "switching" | "rolling-back" | "rehearsing" => Standing::HandingOver,
         "cancelling" | "finishing" => Standing::Ending,
         "following" | "switched" => Standing::Owned {
             by: match by {

@@ -315,3 +315,42 @@ async fn a_switch_that_is_undone_again_and_again_is_left_to_a_person() {
     until(&handle, "done", |status| status.state == "done").await;
     conductor.stop().await;
 }
+
+/// Hand-overs that were only rehearsed count for nothing, however they end.
+#[tokio::test]
+async fn rehearsals_are_no_failed_switches() {
+    let bounds = "    switch: { hold: 1h, drain: 20ms }\n    data: {";
+    let key = "rollout: { key: { header: x-user-id }";
+    let steps = "steps: [{ reads: 5%, for: 1h }, switch]";
+    let plan = PLAN
+        .replace("    data: {", bounds)
+        .replace(key, &format!("{key}, {steps}"));
+    let process = Process::planned(&plan);
+    let mut conductor = process.conductor(&mover()).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "entered", |status| status.entered_ms.is_some()).await;
+    let entered = handle.status().entered_ms;
+    *process.told.undrained.lock().unwrap() = Some(InFlight {
+        count: 3,
+        longest: Duration::from_secs(12),
+        route: None,
+    });
+    for _ in 0..4 {
+        let reply = worker.request(Request::Rehearse).await.unwrap();
+        assert_eq!(reply.status.last_handover.unwrap().outcome, "aborted");
+    }
+    *process.told.undrained.lock().unwrap() = None;
+    let reply = worker.request(Request::Rehearse).await.unwrap();
+    assert_eq!(reply.status.last_handover.unwrap().outcome, "rehearsed");
+    until(&handle, "going on", |status| {
+        status.waits_for == ["the step's time"]
+    })
+    .await;
+    let status = handle.status();
+    assert_eq!((status.state.as_str(), status.step), ("running", Some(1)));
+    assert_eq!(status.entered_ms, entered);
+    assert_eq!(worker.status().reads_percent.to_string(), "5");
+    conductor.stop().await;
+}

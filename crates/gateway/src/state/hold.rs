@@ -85,6 +85,7 @@ impl Ledger {
             released: held.len() as u64,
             hold_ms_max: millis(held.last()),
             hold_ms_p50: millis(held.get(held.len() / 2)),
+            hold_ms_p99: millis(held.get(held.len() * 99 / 100)),
             refused: last.refused,
         }
     }
@@ -230,6 +231,8 @@ pub struct HeldReport {
     pub hold_ms_max: u64,
     /// How long the median of them was held, in milliseconds.
     pub hold_ms_p50: u64,
+    /// How long one in a hundred of them was held at least, in milliseconds.
+    pub hold_ms_p99: u64,
     /// Requests that the last hold answered 503, because they did not fit into
     /// its bounds or got too old.
     pub refused: u64,

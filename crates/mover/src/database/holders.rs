@@ -3,7 +3,10 @@
 //! Asked for after the wait was given up, so whoever has ended meanwhile is not
 //! named: the oldest that are still there are.
 
-use super::{session::Session, sql};
+use super::{
+    session::{APPLICATION_NAME, Session},
+    sql,
+};
 use std::fmt;
 use tokio_postgres::Row;
 
@@ -25,6 +28,13 @@ const TABLES: &str = "select l.pid, x.transactionid, \
            and l.mode not in ('AccessShareLock', 'RowShareLock')) \
       and l.database = (select oid from pg_database where datname = current_database()) \
     group by 1, 2";
+
+/// Whom a session of ours waits for that locks some tables against writers.
+const LOCKING: &str = "select distinct b as pid, null::xid as transactionid, null::text as holds \
+    from pg_locks l join pg_stat_activity w on w.pid = l.pid, unnest(pg_blocking_pids(l.pid)) b \
+    where not l.granted and l.mode = 'ShareRowExclusiveLock' \
+      and l.relation = any($1::text[]::regclass[]) \
+      and w.application_name = $2 and w.usename = session_user";
 
 /// What changes a table takes it.
 const OF_MIGRATIONS: &str = "AccessExclusiveLock ";
@@ -142,6 +152,20 @@ fn first_word(query: &str) -> Option<&'static str> {
         .copied()
 }
 
+impl Holder {
+    /// Who it is, by what stays the same while it is waited for.
+    fn who(&self) -> String {
+        match (self.pid, self.autovacuum) {
+            (Some(pid), true) => format!("autovacuum (pid {pid})"),
+            (Some(pid), false) => format!(
+                "a transaction of `{}` (pid {pid}, role {})",
+                self.application, self.role
+            ),
+            (None, _) => "a prepared transaction".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut age = match self.age {
@@ -201,24 +225,36 @@ pub(crate) async fn of_tables(
     Ok(named(&rows))
 }
 
+/// Whom a session of ours waits for at this moment to lock these tables against writers:
+/// nobody where none waits.
+pub(crate) async fn of_locking(
+    session: &Session,
+    tables: &[String],
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let rows = session
+        .query(&describing(LOCKING), &[&tables, &APPLICATION_NAME])
+        .await?;
+    Ok(rows.iter().map(|row| holder(row).who()).collect())
+}
+
+fn holder(row: &Row) -> Holder {
+    Holder {
+        pid: row.get(0),
+        application: row.get(1),
+        role: row.get(2),
+        database: row.get(3),
+        gid: row.get(4),
+        age: row.get(5),
+        autovacuum: row.get(6),
+        wraparound: row.get(7),
+        holds: row.get(8),
+        query: row.get(9),
+        idles: row.get::<_, Option<bool>>(10).unwrap_or_default(),
+    }
+}
+
 fn named(rows: &[Row]) -> String {
-    let holders: Vec<String> = rows
-        .iter()
-        .map(|row| Holder {
-            pid: row.get(0),
-            application: row.get(1),
-            role: row.get(2),
-            database: row.get(3),
-            gid: row.get(4),
-            age: row.get(5),
-            autovacuum: row.get(6),
-            wraparound: row.get(7),
-            holds: row.get(8),
-            query: row.get(9),
-            idles: row.get::<_, Option<bool>>(10).unwrap_or_default(),
-        })
-        .map(|holder| holder.to_string())
-        .collect();
+    let holders: Vec<String> = rows.iter().map(|row| holder(row).to_string()).collect();
     if holders.is_empty() {
         "somebody who has ended meanwhile".to_owned()
     } else {

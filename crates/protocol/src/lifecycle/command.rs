@@ -27,6 +27,11 @@ pub enum Command {
         /// Fresh.
         nonce: Nonce,
     },
+    /// Rehearse the hand-over to the side that does not own.
+    Rehearse {
+        /// Fresh.
+        nonce: Nonce,
+    },
     /// Something for the hand-over under way.
     Handover(Input),
     /// End it without a trace.

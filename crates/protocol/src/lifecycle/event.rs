@@ -54,6 +54,16 @@ pub enum Event {
         /// Its nonce.
         nonce: Nonce,
     },
+    /// The rehearsal of one began: its steps are a hand-over's, and it ends aborted, as planned
+    /// where that has no reason.
+    RehearsalBegan {
+        /// Its epoch.
+        epoch: Epoch,
+        /// The owner, before and after it.
+        from: Side,
+        /// Its nonce.
+        nonce: Nonce,
+    },
     /// It went on.
     HandoverStepped {
         /// By this.
@@ -173,6 +183,15 @@ mod tests {
                 epoch,
                 nonce,
             }),
+            Event::RehearsalBegan {
+                epoch,
+                from: Side::Service,
+                nonce,
+            },
+            Event::HandoverEnded {
+                outcome: Outcome::Aborted,
+                reason: None,
+            },
         ]
     }
 

@@ -1,7 +1,7 @@
 //! Looks only at the databases and at what clients were told.
 
 use crate::database::{Database, WriteId};
-use protocol::{Side, owner::Owner, stream::is_split};
+use protocol::{Nonce, Side, owner::Owner, stream::is_split};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
@@ -11,6 +11,8 @@ pub struct Auditor {
     appended: BTreeSet<WriteId>,
     /// By the side that wrote them, and whether the sides were split by then.
     split: BTreeMap<WriteId, (Side, bool)>,
+    /// Of whom each is a rehearsal.
+    rehearsals: BTreeMap<Nonce, Side>,
 }
 
 impl Auditor {
@@ -28,6 +30,24 @@ impl Auditor {
 
     pub fn split(&mut self, id: WriteId, by: Side, split: bool) {
         self.split.insert(id, (by, split));
+    }
+
+    pub fn rehearses(&mut self, nonce: Nonce, from: Side) {
+        self.rehearsals.insert(nonce, from);
+    }
+
+    /// No row names anybody else by a rehearsal than who owned before it.
+    pub fn rehearsed(&self, databases: &[Database; 2]) -> Result<(), String> {
+        for row in databases.iter().map(|database| &database.row) {
+            let from = self.rehearsals.get(&row.nonce);
+            if from.is_some_and(|from| ![Owner::from(*from), Owner::Nobody].contains(&row.owner)) {
+                return Err(format!(
+                    "a rehearsal has given the data to the {}",
+                    row.owner
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// How many rows were written to the shared tables, and how many of them

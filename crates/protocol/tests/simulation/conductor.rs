@@ -111,6 +111,18 @@ impl Conductor {
             .fold(Lifecycle::Planned, Lifecycle::evolve)
     }
 
+    pub fn rehearses(&self) -> bool {
+        matches!(&self.state, Lifecycle::HandingOver { handover, .. } if handover.is_rehearsal())
+    }
+
+    /// Whether what ended last did as planned.
+    pub fn has_rehearsed(&self) -> bool {
+        matches!(
+            self.journal.last(),
+            Some(Event::HandoverEnded { reason: None, .. })
+        )
+    }
+
     pub fn write(&mut self, event: Event) {
         self.state = std::mem::take(&mut self.state).evolve(&event);
         self.journal.push(event);
@@ -146,9 +158,9 @@ impl Conductor {
             return None;
         }
         let (side, what) = match handover.due() {
-            Effect::Fence => (handover.from, What::Fence),
+            Effect::Fence => (handover.from(), What::Fence),
             Effect::CatchUp => (handover.to(), What::CatchUp),
-            Effect::Decide(outcome) => (handover.from, What::Decide(outcome)),
+            Effect::Decide(outcome) => (handover.from(), What::Decide(outcome)),
             Effect::Open => (handover.to(), What::Open),
             Effect::CheckReady | Effect::LockWeakly | Effect::Hold { .. } => return None,
         };
@@ -160,8 +172,8 @@ impl Conductor {
             number,
             side,
             claim: claim_of(&self.claims, side),
-            epoch: handover.epoch,
-            nonce: handover.nonce,
+            epoch: handover.epoch(),
+            nonce: handover.nonce(),
             what,
         })
     }

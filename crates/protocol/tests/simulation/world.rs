@@ -31,10 +31,11 @@ pub enum Bug {
     AppendsFollowTheState,
     OriginIgnored,
     SplitForgotten,
+    RehearsalCommits,
 }
 
 impl Bug {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FenceLetsNobodyPass,
         Self::FenceWithoutLock,
         Self::ForgottenGeneration,
@@ -44,6 +45,7 @@ impl Bug {
         Self::AppendsFollowTheState,
         Self::OriginIgnored,
         Self::SplitForgotten,
+        Self::RehearsalCommits,
     ];
 }
 
@@ -51,6 +53,8 @@ impl Bug {
 pub struct Summary {
     pub committed: u64,
     pub aborted: u64,
+    /// Rehearsals that got as far as the commit point.
+    pub rehearsed: u64,
     pub acknowledged: u64,
     pub restarts: u64,
     pub late_calls: u64,
@@ -63,6 +67,7 @@ impl Summary {
     pub fn add(&mut self, other: &Self) {
         self.committed += other.committed;
         self.aborted += other.aborted;
+        self.rehearsed += other.rehearsed;
         self.acknowledged += other.acknowledged;
         self.restarts += other.restarts;
         self.late_calls += other.late_calls;
@@ -275,7 +280,7 @@ impl World {
         let Effect::Hold { missing } = handover.due() else {
             return;
         };
-        let epoch = handover.epoch;
+        let epoch = handover.epoch();
         let gateway = self.pick(self.gateways.len());
         let gateway = &self.gateways[gateway];
         if missing.contains(&gateway.id) && gateway.drained(epoch) {
@@ -307,7 +312,11 @@ impl World {
     }
 
     fn call(&mut self) {
-        if let Some(call) = self.conductor.due_call() {
+        if let Some(mut call) = self.conductor.due_call() {
+            let commits = self.bug == Some(Bug::RehearsalCommits) && self.conductor.rehearses();
+            if commits && matches!(call.what, What::Decide(_)) {
+                call.what = What::Decide(Outcome::Committed);
+            }
             self.calls.push(call);
         }
     }
@@ -340,10 +349,12 @@ impl World {
     fn answer(&mut self, input: &Input) {
         let ends = matches!(input, Input::Opened | Input::Decided(Outcome::Aborted));
         let before = self.conductor.state.owned().is_some();
+        let rehearses = self.conductor.rehearses();
         self.conductor.feed(input.clone());
         if ends && !before && self.conductor.state.owned().is_some() {
             match input {
                 Input::Opened => self.summary.committed += 1,
+                _ if rehearses && self.conductor.has_rehearsed() => self.summary.rehearsed += 1,
                 _ => self.summary.aborted += 1,
             }
         }
@@ -378,10 +389,15 @@ impl World {
     }
 
     fn operator(&mut self) {
-        if let Some(owned) = self.conductor.state.owned() {
+        if let Some(owned) = self.conductor.state.owned().copied() {
             let to = owned.by.other();
             let nonce = Nonce(Uuid::from_u128(self.dice.random()));
-            self.conductor.command(Command::HandOver { to, nonce });
+            if self.chance(20) {
+                self.auditor.rehearses(nonce, owned.by);
+                self.conductor.command(Command::Rehearse { nonce });
+            } else {
+                self.conductor.command(Command::HandOver { to, nonce });
+            }
         } else if self.chance(3) {
             self.conductor
                 .feed(Input::Failed("the operator wants it so".to_owned()));
@@ -454,6 +470,7 @@ impl World {
 
     pub fn audit_safety(&self) -> Result<(), String> {
         Auditor::safety(&self.databases)?;
+        self.auditor.rehearsed(&self.databases)?;
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }

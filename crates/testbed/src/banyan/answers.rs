@@ -205,7 +205,9 @@ pub struct Difference {
 pub struct Handover {
     /// `switch` or `rollback`.
     pub kind: String,
-    /// `committed`, `aborted` or `under-way`.
+    /// Whether it was the rehearsal of one.
+    pub rehearsal: bool,
+    /// `committed`, `aborted`, `rehearsed` or `under-way`.
     pub outcome: String,
     /// Why it was aborted.
     pub reason: Option<String>,
