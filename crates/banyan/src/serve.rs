@@ -298,6 +298,7 @@ impl Serving<'_> {
             workers: conductor.workers().clone(),
             rollouts,
             halt: Some(conductor.halt().clone()),
+            journal: conductor.journal(),
             token: token.into(),
             metrics: metrics::texts(
                 &self.gateway,
