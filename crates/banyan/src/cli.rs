@@ -13,6 +13,7 @@ mod add_table;
 mod begun;
 mod check;
 mod commands;
+mod console;
 mod findings;
 mod finish;
 mod freeze;
@@ -151,6 +152,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Check { explain, sql } => check(&shared, explain, sql).await,
         Verb::Schema { reference } => schema(reference),
         Verb::Status => commands::status(state, json).await,
+        Verb::Console(by) => console::run(state, by.by, json).await,
         Verb::Writers { extraction, forget } => {
             let plan = read_plan(&shared.plan)?;
             writers::run(&plan, &extraction.extraction, forget.as_deref(), json).await
@@ -234,12 +236,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             confirm(yes, &cancel_question(name, empty))?;
             commands::cancel(state, name, empty, json).await
         }
-        Verb::Finish(Dangerous { extraction, yes }) => {
-            let plan = read_plan(&shared.plan)?;
-            let name = &extraction.extraction;
-            confirm(yes, &finish::question(name))?;
-            finish::run(&plan, state, name, json).await
-        }
+        Verb::Finish(asked) => finish(&shared, asked).await,
     }
 }
 
@@ -343,6 +340,13 @@ async fn rollback(
     }
     confirm(asked.yes, &format!("{question}?"))?;
     commands::hand_over(state, name, "rollback", parameters, json).await
+}
+
+async fn finish(shared: &SharedArguments, asked: Dangerous) -> Result<(), Failure> {
+    let plan = read_plan(&shared.plan)?;
+    let name = &asked.extraction.extraction;
+    confirm(asked.yes, &finish::question(name))?;
+    finish::run(&plan, &shared.state, name, shared.json).await
 }
 
 /// The plan, and where hosts are that were named with it.

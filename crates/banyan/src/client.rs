@@ -40,6 +40,12 @@ const CONTROL: &str = "BANYAN_CONTROL";
 /// The login's name.
 const USER: &str = "USER";
 
+/// Where the console lets somebody in.
+#[derive(serde::Deserialize)]
+struct ConsoleSignIn {
+    path: String,
+}
+
 /// A way to the API.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -103,6 +109,21 @@ impl Client {
         } else {
             Err(unexpected(code, &body))
         }
+    }
+
+    /// Where the console lets this caller in, once.
+    pub(crate) async fn console(&self, by: Option<String>) -> Result<String, Failure> {
+        let asked = serde_json::json!({ "by": by.or_else(login) });
+        let asked = Bytes::from(asked.to_string());
+        let path = "/v1/console/sign-ins";
+        let (code, body) = self.call(Method::POST, path, asked).await?;
+        if code != StatusCode::OK {
+            return Err(unexpected(code, &body));
+        }
+        let ConsoleSignIn { path } = parse(&body)?;
+        // A take-over may have changed the address meanwhile.
+        let address = reach(&self.state, &environment)?.address;
+        Ok(format!("http://{address}{path}"))
     }
 
     /// The gateway's routes.

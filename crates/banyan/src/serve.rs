@@ -46,6 +46,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How long a predecessor that decides nothing any more may take to release the
 /// journal, and how often that is looked at.
@@ -294,12 +295,12 @@ impl Serving<'_> {
             .roll_out(self.plan, &self.digest, &self.publisher, &guard)
             .await
             .map_err(Failure::refused)?;
-        let router = api::router(api::ApiState {
+        let token: Arc<str> = token.into();
+        let api = api::router(api::ApiState {
             workers: conductor.workers().clone(),
             rollouts,
             halt: Some(conductor.halt().clone()),
-            journal: conductor.journal(),
-            token: token.into(),
+            token: Arc::clone(&token),
             metrics: metrics::texts(
                 &self.gateway,
                 &self.movers,
@@ -307,6 +308,14 @@ impl Serving<'_> {
                 conductor.workers(),
             ),
             routes: self.local.clone(),
+        });
+        let stop_console = CancellationToken::new();
+        // Whatever ends this, or hands it over: what is still connected hears of it.
+        let ends_console = stop_console.clone().drop_guard();
+        let router = web_console::router(web_console::Settings {
+            api,
+            token,
+            stop: stop_console,
         });
         let workers = conductor.workers().clone();
         let mut decides = true;
@@ -322,7 +331,10 @@ impl Serving<'_> {
                 () = api => Err(Failure::NotDone("the control API ended".to_owned())),
                 () = reload_on_hangup(&self.local) => Ok(()),
                 () = self.withdraw_writing_reads(&workers) => Ok(()),
-                handing = successor.asked() => return self.hand_over(conductor, handing).await,
+                handing = successor.asked() => {
+                    drop(ends_console);
+                    return self.hand_over(conductor, handing).await;
+                }
             }
         };
         let reason = if ended.is_ok() {

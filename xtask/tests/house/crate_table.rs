@@ -12,9 +12,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("gateway", &["plan", "protocol", "resilience", "jwks"]),
     ("mover", &["plan", "protocol"]),
     ("conductor", &["plan", "protocol", "judge", "failpoint"]),
+    // Pages over the API: its types, and nothing of what stands behind it.
+    ("web-console", &["conductor"]),
     (
         "banyan",
-        &["plan", "protocol", "gateway", "mover", "conductor"],
+        &[
+            "plan",
+            "protocol",
+            "gateway",
+            "mover",
+            "conductor",
+            "web-console",
+        ],
     ),
     ("judge", &[]),
     ("failpoint", &[]),

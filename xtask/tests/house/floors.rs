@@ -74,6 +74,16 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         &[&["cli"], &["serve", "client"], &["control", "exit"]],
     ),
     (
+        "web-console",
+        &[
+            &["live"],
+            &["pages"],
+            &["assets", "state"],
+            &["history", "session", "view"],
+            &["api", "role", "secret", "security"],
+        ],
+    ),
+    (
         "kit",
         &[
             &["program"],
@@ -90,26 +100,16 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "testbed",
         &[
-            &["story", "drill", "migration"],
+            &["story", "drill"],
             &["auditor", "scene", "set"],
             &[
                 "workload",
-                "people",
                 "mail",
                 "monolith",
                 "schemathesis",
                 "service_bed",
             ],
-            &[
-                "banyan",
-                "cluster",
-                "document_service",
-                "identity",
-                "node",
-                "pooler",
-                "python",
-                "service",
-            ],
+            &["banyan", "cluster", "node", "pooler", "python", "service"],
             &[
                 "faulty_proxy",
                 "http_client",

@@ -61,6 +61,12 @@ pub(super) enum Verb {
     /// before the first switch); stopped (from the side that does not own);
     /// connecting, retrying; failed (somebody has to do something); ended.
     Status,
+    /// Print where the web console lets you in.
+    ///
+    /// The address is good once, for ten minutes, and needs no key: whoever may read
+    /// the state directory (or has BANYAN_KEY) hands it to a browser, which is signed
+    /// in as they are. With a key of your own, sign in at http://CONTROL/console.
+    Console(PersonArgument),
     /// Show who was seen to write an extraction's tables in the monolith.
     ///
     /// Looked for while it is followed, and kept in the monolith's database:

@@ -8,7 +8,6 @@
 mod charge;
 mod following;
 mod handing_over;
-mod journal;
 mod rehearsing;
 mod rollout;
 mod shared_data;

@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 const CONTRACTS: &str = "/api/contracts";
-const DOCUMENTS: &str = "/api/documents";
 
 /// What a client may do next, with how often it does so in a hundred times.
 const ACTIONS: [(Action, u32); 7] = [
@@ -42,12 +41,7 @@ enum Action {
     Create,
     PatchOwn,
     PatchShared,
-    ReadDocuments,
-    AddDocument,
 }
-
-/// How often what is done with documents is to read them.
-const READ_DOCUMENTS: f64 = 0.7;
 
 /// How often an acknowledged write is read back at once.
 const READ_BACK: f64 = 0.5;
@@ -127,13 +121,6 @@ impl Client {
     }
 
     fn choose(&mut self) -> Action {
-        if self.random.random_bool(self.shared.settings.documents) {
-            return if self.random.random_bool(READ_DOCUMENTS) {
-                Action::ReadDocuments
-            } else {
-                Action::AddDocument
-            };
-        }
         let chosen = ACTIONS.choose_weighted(&mut self.random, |(_, weight)| *weight);
         chosen.map_or(Action::ReadContract, |(action, _)| *action)
     }
@@ -175,16 +162,6 @@ impl Client {
             Action::PatchShared => {
                 if let Some(id) = self.pick(&known.shared) {
                     self.patch(id).await;
-                }
-            }
-            Action::ReadDocuments => {
-                if let Some(id) = self.pick(&known.contracts) {
-                    self.read(format!("{DOCUMENTS}?contract={id}")).await;
-                }
-            }
-            Action::AddDocument => {
-                if let Some(id) = self.pick(&known.contracts) {
-                    self.add_document(id).await;
                 }
             }
         }
@@ -249,7 +226,7 @@ impl Client {
         }
     }
 
-    /// A write to another route, which needs the contract.
+    /// A write to a route that stays, whose foreign key needs the contract.
     async fn add_document(&mut self, contract: u64) {
         let (reference, phase) = (self.reference(), self.phase());
         let body = json!({
@@ -258,14 +235,14 @@ impl Client {
             "title": "Deed",
             "size_bytes": self.random.random_range(1..1_000_000),
         });
-        let call = Call::post(DOCUMENTS, &body);
+        let call = Call::post("/api/documents", &body);
         let Some(document) = self
             .write(call, reference, Target::Document, StatusCode::CREATED)
             .await
         else {
             return;
         };
-        let path = format!("{DOCUMENTS}?contract={contract}");
+        let path = format!("/api/documents?contract={contract}");
         if let Some(answer) = self.read(path.clone()).await {
             let body = answer.json();
             let rows = body["results"].as_array().map_or(&[][..], Vec::as_slice);
@@ -407,7 +384,11 @@ impl Client {
         let observation = Observation {
             phase,
             elapsed: started.elapsed(),
-            deed: RequestKind::of(&call.path, is_read),
+            deed: match (call.path.starts_with(CONTRACTS), is_read) {
+                (true, true) => RequestKind::ReadContracts,
+                (true, false) => RequestKind::WriteContracts,
+                (false, _) => RequestKind::Other,
+            },
             by_service: result
                 .as_ref()
                 .is_ok_and(|answer| answer.side() == Some("service")),

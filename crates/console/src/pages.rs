@@ -1,0 +1,26 @@
+//! The pages: a request in, a page out.
+
+pub(crate) mod entrance;
+pub(crate) mod extraction;
+mod form;
+pub(crate) mod frame;
+mod freeze;
+pub(crate) mod migrations;
+mod order;
+pub(crate) mod reader;
+mod sign_in;
+
+use crate::state::Console;
+use axum::{Router, response::Redirect, routing::get};
+use frame::HOME;
+
+pub(crate) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/", get(|| async { Redirect::to(HOME) }))
+        .merge(sign_in::routes())
+        .merge(entrance::page())
+        .merge(migrations::routes())
+        .merge(extraction::routes())
+        .merge(order::routes())
+        .merge(freeze::routes())
+}

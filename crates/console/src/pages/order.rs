@@ -1,0 +1,256 @@
+//! Ordering something of an extraction: the page that asks, and what carries it out.
+
+use super::{
+    extraction::{find, path},
+    form::Form,
+    frame::{Page, PageError, Reader, refusal, rendered},
+    reader::SignedIn,
+};
+use crate::{
+    api::ApiError,
+    session::Outcome,
+    state::Console,
+    view::{
+        format,
+        verbs::{self, Verb},
+    },
+};
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use conductor::{
+    Reply,
+    api::Parameters,
+    status::{ExtractionStatus, Status},
+};
+use serde::Deserialize;
+use std::{sync::Arc, time::Duration};
+
+/// How long a browser waits for what was ordered; it goes on afterwards, and the pages
+/// show what becomes of it.
+const WAIT: Duration = Duration::from_secs(5);
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route(
+        "/console/extractions/{name}/order/{verb}",
+        get(ask).post(order),
+    )
+}
+
+/// What a link to the page proposes.
+#[derive(Debug, Deserialize)]
+struct Proposed {
+    #[serde(default)]
+    reads: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Confirm<'a> {
+    csrf: &'a str,
+    back: String,
+    action: String,
+    name: &'a str,
+    verb: &'static Verb,
+    one: &'a ExtractionStatus,
+    reads: String,
+    person: &'a str,
+    blocked: Option<String>,
+}
+
+async fn ask(
+    State(console): State<Console>,
+    reader: SignedIn,
+    Path((name, verb)): Path<(String, String)>,
+    Query(proposed): Query<Proposed>,
+) -> Result<Response, PageError> {
+    let verb = known(&verb)?;
+    let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
+    let one = find(&status, &name)?;
+    let blocked = reader.person.lacks(verb.needs);
+    let main = Confirm {
+        csrf: &reader.session.csrf,
+        back: path(&name),
+        action: format!("{}/order/{}", path(&name), verb.name),
+        name: &name,
+        verb,
+        one,
+        reads: proposed.reads.unwrap_or_default(),
+        person: reader.person.shown(),
+        blocked,
+    };
+    let page = Page {
+        title: verb.label,
+        section: "migrations",
+        reader: Some(Reader::new(&reader.session, &reader.person)),
+        live: None,
+        main: rendered(&main),
+        below: String::new(),
+    };
+    Ok(page.answer())
+}
+
+async fn order(
+    State(console): State<Console>,
+    reader: SignedIn,
+    Path((name, verb)): Path<(String, String)>,
+    form: Form,
+) -> Result<Response, PageError> {
+    form.of_session(&reader.session)?;
+    let verb = known(&verb)?;
+    let parameters = parameters(&form, reader.person.name.clone())?;
+    let call = format!(
+        "/v1{}/{}",
+        path(&name).trim_start_matches("/console"),
+        verb.name
+    );
+    let session = Arc::clone(&reader.session);
+    let mut under_way = tokio::spawn(async move {
+        let done = console
+            .api
+            .post::<Reply>(&session.bearer, &call, &parameters)
+            .await;
+        if let Ok(reply) = &done {
+            session.note(outcome(verb, reply));
+        }
+        done
+    });
+    let back = path(&name);
+    match tokio::time::timeout(WAIT, &mut under_way).await {
+        Ok(Ok(Ok(_))) => {}
+        Ok(Ok(Err(error))) => return Ok(refused(verb, &name, &error)),
+        Ok(Err(_)) => {
+            let text = "what was ordered ended without an answer; the status says how it stands";
+            return Err(PageError::Of(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                text.to_owned(),
+            ));
+        }
+        Err(_) => {
+            reader.session.note(Outcome {
+                is_done: true,
+                text: format!("{} of {name}: under way.", verb.label),
+            });
+            tokio::spawn(note_refusal(under_way, reader.session, verb, name));
+        }
+    }
+    Ok(Redirect::to(&back).into_response())
+}
+
+/// Of something that took longer than a browser waits: what was done is noted already.
+async fn note_refusal(
+    under_way: tokio::task::JoinHandle<Result<Reply, ApiError>>,
+    session: Arc<crate::session::Session>,
+    verb: &'static Verb,
+    name: String,
+) {
+    if let Ok(Err(error)) = under_way.await {
+        session.note(Outcome {
+            is_done: false,
+            text: format!("{} of {name}: {}", verb.label, error.reply.error),
+        });
+    }
+}
+
+fn known(verb: &str) -> Result<&'static Verb, PageError> {
+    verbs::find(verb).ok_or_else(|| {
+        let text = format!("there is no verb `{verb}`");
+        PageError::Of(StatusCode::NOT_FOUND, text)
+    })
+}
+
+fn parameters(form: &Form, by: Option<String>) -> Result<Parameters, PageError> {
+    let number = |name: &str| {
+        let parsed = form.get(name).map(str::parse).transpose();
+        parsed.map_err(|_| {
+            let text = format!("`{name}` is a whole number");
+            PageError::Of(StatusCode::BAD_REQUEST, text)
+        })
+    };
+    let share = |name: &str| {
+        let share = form.get(name).map(|share| share.replace(' ', ""));
+        share.map(|share| {
+            if share.ends_with('%') {
+                share
+            } else {
+                share + "%"
+            }
+        })
+    };
+    Ok(Parameters {
+        reads: share("reads"),
+        writes: share("writes"),
+        empty: form.has("empty"),
+        unverified: form.has("unverified"),
+        unhealthy: form.has("unhealthy"),
+        owner: form.text("owner"),
+        epoch: number("epoch")?,
+        by,
+        note: form.text("note"),
+        step: number("step")?.and_then(|step| usize::try_from(step).ok()),
+    })
+}
+
+/// What was done, in words. A hand-over that was aborted is an answer and no error.
+fn outcome(verb: &Verb, reply: &Reply) -> Outcome {
+    let one = &reply.status;
+    let of = format!("{} of {}: ", verb.label, one.name);
+    let done = |text: String| Outcome {
+        is_done: true,
+        text: of.clone() + &text,
+    };
+    match verb.name {
+        "switch" | "rollback" => match &one.last_handover {
+            Some(last) if last.outcome == "aborted" => Outcome {
+                is_done: false,
+                text: format!(
+                    "{of}undone, and nothing has changed: {}",
+                    last.reason.as_deref().unwrap_or("no reason given")
+                ),
+            },
+            Some(last) => done(format!(
+                "the {} owns it since epoch {}; {} requests waited, {} at most.",
+                one.owner,
+                last.epoch,
+                format::count(last.hold.held_requests),
+                format::milliseconds(last.hold.hold_ms_max)
+            )),
+            None => done("done.".to_owned()),
+        },
+        "verify" => match &reply.verification {
+            Some(found) => Outcome {
+                is_done: found.differences == 0,
+                text: format!(
+                    "{of}{} rows compared, {} differ.",
+                    format::count(found.rows),
+                    format::count(found.differences)
+                ),
+            },
+            None => done("done.".to_owned()),
+        },
+        "shift" | "withdraw" => done(format!(
+            "{} of the readers are at the service now.",
+            format::percent(one.reads_percent)
+        )),
+        _ => done("done.".to_owned()),
+    }
+}
+
+/// The API's own words, with what `check` found where that was the reason.
+fn refused(verb: &Verb, name: &str, error: &ApiError) -> Response {
+    let findings = &error.reply.findings;
+    let details: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let title = format!("{} of {name} was not done", verb.label);
+    refusal(
+        error.code,
+        &title,
+        &error.reply.error,
+        &details,
+        &path(name),
+    )
+}

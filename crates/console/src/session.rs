@@ -1,0 +1,220 @@
+//! Who is signed in, in memory: a restart signs everybody out.
+
+use crate::secret;
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The most at once; the one that was used longest ago makes room.
+const SESSIONS_MAX: usize = 256;
+
+/// How long one lasts that is not used, and any.
+const IDLE: Duration = Duration::from_hours(2);
+const LIFE: Duration = Duration::from_hours(12);
+
+/// Sign-ins that were made for somebody and not used yet, and how long one lasts.
+const INVITATIONS_MAX: usize = 16;
+const INVITATION_LIFE: Duration = Duration::from_mins(10);
+
+/// The last outcomes of what a session has ordered that are kept, and for how long they
+/// are shown.
+const OUTCOMES_MAX: usize = 5;
+const OUTCOME_SHOWN: Duration = Duration::from_mins(2);
+
+/// Somebody who is signed in.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What the browser shows.
+    pub(crate) id: String,
+    /// What each form carries: another site's page does not know it.
+    pub(crate) csrf: String,
+    /// What the API is asked with.
+    pub(crate) bearer: Arc<str>,
+    /// The name that came with the bearer, where it proves none.
+    pub(crate) name: Option<String>,
+    outcomes: Mutex<VecDeque<(Instant, Outcome)>>,
+}
+
+/// What became of something that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) is_done: bool,
+    pub(crate) text: String,
+}
+
+impl Session {
+    /// Keeps what became of an order, for the pages that follow.
+    pub(crate) fn note(&self, outcome: Outcome) {
+        let mut outcomes = self.outcomes.lock();
+        if outcomes.len() == OUTCOMES_MAX {
+            outcomes.pop_front();
+        }
+        outcomes.push_back((Instant::now(), outcome));
+    }
+
+    /// What is worth showing still, newest first.
+    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
+        let outcomes = self.outcomes.lock();
+        let fresh = outcomes
+            .iter()
+            .rev()
+            .filter(|(at, _)| at.elapsed() < OUTCOME_SHOWN);
+        fresh.map(|(_, outcome)| outcome.clone()).collect()
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    kept: Mutex<Vec<Kept>>,
+    invitations: Mutex<VecDeque<Invitation>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    session: Arc<Session>,
+    began: Instant,
+    used: Instant,
+}
+
+/// A sign-in that was made for somebody else, good once.
+#[derive(Debug)]
+struct Invitation {
+    code: String,
+    bearer: Arc<str>,
+    name: Option<String>,
+    made: Instant,
+}
+
+impl Sessions {
+    /// Signs in. `None` where there is no randomness.
+    pub(crate) fn begin(&self, bearer: Arc<str>, name: Option<String>) -> Option<Arc<Session>> {
+        let session = Arc::new(Session {
+            id: secret::new()?,
+            csrf: secret::new()?,
+            bearer,
+            name,
+            outcomes: Mutex::default(),
+        });
+        let mut kept = self.kept.lock();
+        retain_living(&mut kept);
+        if kept.len() >= SESSIONS_MAX
+            && let Some(oldest) = (0..kept.len()).min_by_key(|&at| kept[at].used)
+        {
+            kept.swap_remove(oldest);
+        }
+        let now = Instant::now();
+        kept.push(Kept {
+            session: Arc::clone(&session),
+            began: now,
+            used: now,
+        });
+        Some(session)
+    }
+
+    /// The session that a browser shows.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Session>> {
+        let mut kept = self.kept.lock();
+        retain_living(&mut kept);
+        let mut found = None;
+        // All of them, so that the time does not tell which.
+        for one in kept.iter_mut() {
+            if secret::is_same(&one.session.id, id) {
+                one.used = Instant::now();
+                found = Some(Arc::clone(&one.session));
+            }
+        }
+        found
+    }
+
+    /// Signs out.
+    pub(crate) fn end(&self, session: &Session) {
+        let mut kept = self.kept.lock();
+        kept.retain(|one| !secret::is_same(&one.session.id, &session.id));
+    }
+
+    /// Makes a sign-in that is good once. `None` where there is no randomness.
+    pub(crate) fn invite(&self, bearer: Arc<str>, name: Option<String>) -> Option<String> {
+        let code = secret::new()?;
+        let mut invitations = self.invitations.lock();
+        if invitations.len() == INVITATIONS_MAX {
+            invitations.pop_front();
+        }
+        invitations.push_back(Invitation {
+            code: code.clone(),
+            bearer,
+            name,
+            made: Instant::now(),
+        });
+        Some(code)
+    }
+
+    /// Uses it up. `None`: it was used, is too old, or never was.
+    pub(crate) fn accept(&self, code: &str) -> Option<Arc<Session>> {
+        let mut invitations = self.invitations.lock();
+        invitations.retain(|one| one.made.elapsed() < INVITATION_LIFE);
+        let mut at = None;
+        for (index, one) in invitations.iter().enumerate() {
+            if secret::is_same(&one.code, code) {
+                at = Some(index);
+            }
+        }
+        let invitation = invitations.remove(at?)?;
+        drop(invitations);
+        self.begin(invitation.bearer, invitation.name)
+    }
+}
+
+fn retain_living(kept: &mut Vec<Kept>) {
+    kept.retain(|one| one.used.elapsed() < IDLE && one.began.elapsed() < LIFE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invitation_is_good_once() {
+        let sessions = Sessions::default();
+        let code = sessions.invite("key".into(), None).unwrap();
+        assert!(sessions.accept("another").is_none());
+        let session = sessions.accept(&code).unwrap();
+        assert!(sessions.accept(&code).is_none());
+        assert_eq!(&*sessions.find(&session.id).unwrap().bearer, "key");
+        sessions.end(&session);
+        assert!(sessions.find(&session.id).is_none());
+    }
+
+    #[test]
+    fn sessions_and_invitations_are_bounded() {
+        let sessions = Sessions::default();
+        let first = sessions.begin("key".into(), None).unwrap();
+        let code = sessions.invite("key".into(), None).unwrap();
+        for _ in 0..SESSIONS_MAX {
+            sessions.begin("key".into(), None).unwrap();
+        }
+        for _ in 0..INVITATIONS_MAX {
+            sessions.invite("key".into(), None).unwrap();
+        }
+        assert!(sessions.find(&first.id).is_none());
+        assert!(sessions.accept(&code).is_none());
+        assert_eq!(sessions.kept.lock().len(), SESSIONS_MAX);
+    }
+
+    #[test]
+    fn outcomes_are_bounded_and_the_newest_comes_first() {
+        let sessions = Sessions::default();
+        let session = sessions.begin("key".into(), None).unwrap();
+        for number in 0..=OUTCOMES_MAX {
+            session.note(Outcome {
+                is_done: true,
+                text: number.to_string(),
+            });
+        }
+        let texts: Vec<_> = session.outcomes().into_iter().map(|one| one.text).collect();
+        assert_eq!(texts, ["5", "4", "3", "2", "1"]);
+    }
+}

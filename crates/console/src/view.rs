@@ -1,0 +1,11 @@
+//! From the API's JSON to the words and numbers of a page. Pure.
+
+pub(crate) mod extraction;
+pub(crate) mod format;
+pub(crate) mod migrations;
+pub(crate) mod next;
+pub(crate) mod rail;
+pub(crate) mod sentence;
+pub(crate) mod shadow;
+pub(crate) mod verbs;
+pub(crate) mod waterfall;

@@ -1,0 +1,442 @@
+//! The console over an API that answers what a test wants.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use axum::{
+    Json, Router,
+    body::{Body, to_bytes},
+    extract::{Path, State},
+    http::{HeaderMap, Request, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use conductor::{
+    api::{ErrorKind, ErrorReply},
+    status::{ExtractionStatus, Status, VerifyStatus},
+};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// What the API says, and what it was asked.
+#[derive(Default)]
+struct Fake {
+    status: Mutex<Status>,
+    refusal: Mutex<Option<String>>,
+    orders: Mutex<Vec<(String, Value)>>,
+}
+
+fn role(headers: &HeaderMap) -> Option<&'static str> {
+    match headers.get(header::AUTHORIZATION)?.to_str().ok()? {
+        "Bearer token" => Some("approver"),
+        "Bearer olaf-key" => Some("operator"),
+        "Bearer vera-key" => Some("viewer"),
+        _ => None,
+    }
+}
+
+fn refused(code: StatusCode, error: &str) -> Response {
+    let reply = ErrorReply {
+        error: error.to_owned(),
+        kind: ErrorKind::Refused,
+        findings: Vec::new(),
+    };
+    (code, Json(reply)).into_response()
+}
+
+async fn me(headers: HeaderMap) -> Response {
+    match role(&headers) {
+        Some(role) => Json(json!({ "name": null, "role": role, "proven": false })).into_response(),
+        None => refused(StatusCode::UNAUTHORIZED, "the key is missing or wrong"),
+    }
+}
+
+async fn status(State(fake): State<Arc<Fake>>, headers: HeaderMap) -> Response {
+    match role(&headers) {
+        Some(_) => Json(fake.status.lock().unwrap().clone()).into_response(),
+        None => refused(StatusCode::UNAUTHORIZED, "the key is missing or wrong"),
+    }
+}
+
+async fn order(
+    State(fake): State<Arc<Fake>>,
+    Path((name, verb)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(parameters): Json<Value>,
+) -> Response {
+    if role(&headers) == Some("viewer") {
+        return refused(StatusCode::FORBIDDEN, "needs the role `operator`");
+    }
+    if let Some(why) = fake.refusal.lock().unwrap().clone() {
+        return refused(StatusCode::CONFLICT, &why);
+    }
+    let order = (format!("{verb} {name}"), parameters);
+    fake.orders.lock().unwrap().push(order);
+    let one = fake.status.lock().unwrap().extractions[0].clone();
+    Json(json!({ "status": one, "verification": null })).into_response()
+}
+
+struct Bed {
+    router: Router,
+    fake: Arc<Fake>,
+    stop: CancellationToken,
+}
+
+/// What a page answered.
+struct Page {
+    code: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let contracts = ExtractionStatus {
+            name: "contracts".to_owned(),
+            phase: "following".to_owned(),
+            owner: "monolith".to_owned(),
+            reads_percent: 10.0,
+            last_verify: Some(VerifyStatus::default()),
+            ..ExtractionStatus::default()
+        };
+        let fake = Arc::new(Fake {
+            status: Mutex::new(Status {
+                extractions: vec![contracts],
+                ..Status::default()
+            }),
+            ..Fake::default()
+        });
+        let api = Router::new()
+            .route("/v1/me", get(me))
+            .route("/v1/status", get(status))
+            .route(
+                "/v1/extractions/{name}/shadow",
+                get(|| async { Json(json!({ "share": null })) }),
+            )
+            .route("/v1/extractions/{name}/{verb}", post(order))
+            .with_state(Arc::clone(&fake));
+        let stop = CancellationToken::new();
+        let router = web_console::router(web_console::Settings {
+            api,
+            token: "token".into(),
+            stop: stop.clone(),
+        });
+        Self { router, fake, stop }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Page {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (code, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        Page {
+            code,
+            headers,
+            text,
+        }
+    }
+
+    async fn get(&self, path: &str, cookie: &str) -> Page {
+        self.send(read(path, cookie)).await
+    }
+
+    async fn post(&self, path: &str, cookie: &str, form: &str) -> Page {
+        let request = Request::post(path)
+            .header(header::HOST, "localhost:7600")
+            .header(header::COOKIE, cookie)
+            .header("sec-fetch-site", "same-origin")
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// Signs in by key; the cookie, and the secret that forms carry.
+    async fn sign_in(&self, key: &str) -> (String, String) {
+        let form = self.get("/console/sign-in", "").await;
+        let form_cookie = cookie(&form);
+        let fields = format!("csrf={}&key={key}&name=olaf", csrf(&form));
+        let answer = self.post("/console/sign-in", &form_cookie, &fields).await;
+        assert_eq!(answer.code, StatusCode::SEE_OTHER, "{}", answer.text);
+        let cookie = cookie(&answer);
+        let page = self.get("/console/freeze", &cookie).await;
+        let csrf = csrf(&page);
+        (cookie, csrf)
+    }
+}
+
+fn read(path: &str, cookie: &str) -> Request<Body> {
+    Request::get(path)
+        .header(header::HOST, "localhost:7600")
+        .header(header::COOKIE, cookie)
+        .body(Body::empty())
+        .unwrap()
+}
+
+fn cookie(page: &Page) -> String {
+    let kept = page.headers[header::SET_COOKIE].to_str().unwrap();
+    for part in ["Path=/console", "HttpOnly", "SameSite=Strict"] {
+        assert!(kept.contains(part), "{kept}");
+    }
+    kept.split(';').next().unwrap().to_owned()
+}
+
+fn csrf(page: &Page) -> String {
+    let (_, rest) = page.text.split_once("name=\"csrf\" value=\"").unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+const SHIFT: &str = "/console/extractions/contracts/order/shift";
+
+#[tokio::test]
+async fn every_answer_is_guarded() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("token").await;
+    for path in [
+        "/console",
+        "/console/sign-in",
+        "/console/extractions/contracts",
+        "/console/extractions/contracts/points",
+        "/console/extractions/contracts/evidence",
+        SHIFT,
+        "/console/freeze",
+        "/console/assets/console.css",
+        "/console/assets/none",
+        "/console/extractions/none",
+    ] {
+        let page = bed.get(path, &cookie).await;
+        let policy = page.headers[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+            "{path}: {policy}"
+        );
+        assert_eq!(page.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(page.headers[header::REFERRER_POLICY], "no-referrer");
+        for inline in [
+            " style=",
+            "<style",
+            " onclick=",
+            "javascript:",
+            "http://",
+            "https://",
+        ] {
+            let is_page = page.text.starts_with("<!doctype");
+            assert!(!is_page || !page.text.contains(inline), "{path}: {inline}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_name_for_this_address_reads_nothing() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("token").await;
+    let asked = |host: &str| {
+        let mut request = read("/console", &cookie);
+        let host = host.parse().unwrap();
+        request.headers_mut().insert(header::HOST, host);
+        bed.send(request)
+    };
+    let foreign = asked("rebound.example:7600").await;
+    assert_eq!(foreign.code, StatusCode::MISDIRECTED_REQUEST);
+    assert!(!foreign.text.contains("contracts"), "{}", foreign.text);
+    assert_eq!(asked("[::1]:7600").await.code, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_sees_anything_before_they_have_signed_in() {
+    let bed = Bed::new();
+    for path in [
+        "/console",
+        "/console/live",
+        "/console/extractions/contracts",
+        SHIFT,
+    ] {
+        for cookie in ["", "banyan_console=", "banyan_console=0123"] {
+            let page = bed.get(path, cookie).await;
+            assert_eq!(page.code, StatusCode::SEE_OTHER, "{path}");
+            assert_eq!(page.headers[header::LOCATION], "/console/sign-in");
+        }
+    }
+    let form = bed.get("/console/sign-in", "").await;
+    let fields = format!("csrf={}&key=wrong", csrf(&form));
+    let answer = bed.post("/console/sign-in", &cookie(&form), &fields).await;
+    assert_eq!(answer.code, StatusCode::UNAUTHORIZED);
+    assert!(answer.text.contains("not known here"), "{}", answer.text);
+    // Another site's form has not the secret of ours.
+    let forged = bed.post("/console/sign-in", "", "csrf=&key=token").await;
+    assert_eq!(forged.code, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn pages_say_how_it_stands_and_what_comes_next() {
+    let bed = Bed::new();
+    let (cookie, csrf) = bed.sign_in("olaf-key").await;
+    let all = bed.get("/console", &cookie).await.text;
+    assert!(
+        all.contains("The monolith owns its data still; contracts needs you."),
+        "{all}"
+    );
+    let one = bed
+        .get("/console/extractions/contracts", &cookie)
+        .await
+        .text;
+    for text in [
+        "Shift to 50 %",
+        "10 % of the readers are at the",
+        "olaf, operator",
+    ] {
+        assert!(one.contains(text), "{text}: {one}");
+    }
+    let gone = bed.get("/console/extractions/none", &cookie).await;
+    assert_eq!(gone.code, StatusCode::NOT_FOUND);
+    assert!(gone.text.contains("no extraction"), "{}", gone.text);
+
+    let out = bed
+        .post("/console/sign-out", &cookie, &format!("csrf={csrf}"))
+        .await;
+    assert_eq!(out.code, StatusCode::SEE_OTHER);
+    let after = bed.get("/console", &cookie).await;
+    assert_eq!(after.code, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn only_a_form_of_the_session_orders_anything() {
+    let bed = Bed::new();
+    let (cookie, secret) = bed.sign_in("olaf-key").await;
+    let (_, of_another) = bed.sign_in("olaf-key").await;
+    for forged in [
+        "reads=50%25".to_owned(),
+        "csrf=&reads=50%25".to_owned(),
+        format!("csrf={of_another}&reads=50%25"),
+    ] {
+        let page = bed.post(SHIFT, &cookie, &forged).await;
+        assert_eq!(page.code, StatusCode::FORBIDDEN, "{forged}");
+    }
+    let fields = format!("csrf={secret}&reads=50");
+    let mut foreign = read(SHIFT, &cookie);
+    *foreign.method_mut() = "POST".parse().unwrap();
+    let site = "cross-site".parse().unwrap();
+    foreign.headers_mut().insert("sec-fetch-site", site);
+    *foreign.body_mut() = Body::from(fields.clone());
+    assert_eq!(bed.send(foreign).await.code, StatusCode::FORBIDDEN);
+    assert!(bed.fake.orders.lock().unwrap().is_empty());
+
+    let done = bed.post(SHIFT, &cookie, &fields).await;
+    assert_eq!(done.code, StatusCode::SEE_OTHER, "{}", done.text);
+    let orders = bed.fake.orders.lock().unwrap().clone();
+    let [(order, parameters)] = orders.as_slice() else {
+        panic!("{orders:?}");
+    };
+    assert_eq!(order, "shift contracts");
+    assert_eq!(parameters["reads"], "50%");
+    assert_eq!(parameters["by"], "olaf");
+    let after = bed
+        .get("/console/extractions/contracts", &cookie)
+        .await
+        .text;
+    assert!(
+        after.contains("Shift readers of contracts: 10 %"),
+        "{after}"
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_the_apis_own() {
+    let bed = Bed::new();
+    let (cookie, secret) = bed.sign_in("vera-key").await;
+    let one = bed
+        .get("/console/extractions/contracts", &cookie)
+        .await
+        .text;
+    let needs = "Needs the role operator; yours is viewer.";
+    assert!(
+        one.contains(needs) && !one.contains("<a id=\"order-"),
+        "{one}"
+    );
+    let ask = bed.get(SHIFT, &cookie).await.text;
+    assert!(ask.contains(needs) && ask.contains("disabled"), "{ask}");
+    let fields = format!("csrf={secret}&reads=50%25");
+    let page = bed.post(SHIFT, &cookie, &fields).await;
+    assert_eq!(page.code, StatusCode::FORBIDDEN);
+    assert!(
+        page.text.contains("needs the role `operator`"),
+        "{}",
+        page.text
+    );
+
+    let (cookie, secret) = bed.sign_in("olaf-key").await;
+    let why = "the service is not healthy: <b>503</b>. See to it first";
+    *bed.fake.refusal.lock().unwrap() = Some(why.to_owned());
+    let fields = format!("csrf={secret}&reads=50%25");
+    let page = bed.post(SHIFT, &cookie, &fields).await;
+    assert_eq!(page.code, StatusCode::CONFLICT);
+    let text = &page.text;
+    assert!(
+        text.contains("See to it first") && !text.contains("<b>"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_way_in_is_good_once() {
+    let bed = Bed::new();
+    let invited = |bearer: &'static str| {
+        let request = Request::post("/v1/console/sign-ins")
+            .header(header::AUTHORIZATION, format!("Bearer {bearer}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(r#"{"by":"anna"}"#))
+            .unwrap();
+        bed.send(request)
+    };
+    assert_eq!(invited("wrong").await.code, StatusCode::UNAUTHORIZED);
+    let answer: Value = serde_json::from_str(&invited("token").await.text).unwrap();
+    let path = answer["path"].as_str().unwrap();
+    let mut look = read(path, "");
+    *look.method_mut() = "HEAD".parse().unwrap();
+    assert_eq!(bed.send(look).await.code, StatusCode::OK);
+    let entered = bed.get(path, "").await;
+    let page = bed.get("/console", &cookie(&entered)).await;
+    assert!(page.text.contains("anna, approver"), "{}", page.text);
+    let again = bed.get(path, "").await;
+    assert_eq!(again.code, StatusCode::GONE);
+    assert!(!again.headers.contains_key(header::SET_COOKIE));
+}
+
+#[tokio::test]
+async fn a_page_comes_again_when_it_has_changed_and_ends_with_its_process() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("token").await;
+    let request = read("/console/extractions/contracts/live", &cookie);
+    let response = bed.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/event-stream"
+    );
+    let mut events = response.into_body().into_data_stream();
+    let mut next = async || {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.next());
+        let event = event.await.unwrap();
+        event.map(|event| String::from_utf8(event.unwrap().to_vec()).unwrap())
+    };
+    let first = next().await.unwrap();
+    assert!(
+        first.contains("event: page") && first.contains("Shift to 50 %"),
+        "{first}"
+    );
+    bed.fake.status.lock().unwrap().extractions[0].reads_percent = 50.0;
+    let second = next().await.unwrap();
+    assert!(second.contains("Shift to 100 %"), "{second}");
+    bed.stop.cancel();
+    let last = next().await.unwrap();
+    assert!(last.contains("event: over"), "{last}");
+    assert_eq!(next().await, None);
+    let page = bed.get("/console", &cookie).await;
+    assert_eq!(page.code, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(page.headers[header::CONNECTION], "close");
+}
