@@ -300,6 +300,7 @@ impl Serving<'_> {
             workers: conductor.workers().clone(),
             rollouts,
             halt: Some(conductor.halt().clone()),
+            journal: conductor.journal(),
             token: Arc::clone(&token),
             metrics: metrics::texts(
                 &self.gateway,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/me` | who calls: name, role, and whether a key proves it |
 //! | `GET /v1/status` | [`Status`] |
+//! | `GET /v1/journal?extraction=&after=&before=&limit=` | [`JournalPage`](crate::JournalPage): what has happened |
 //! | `POST /v1/halt` | [`Status`]; stops all automatic steps, or ends that |
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`](crate::Reply), when it is done |
 //! | `GET /v1/extractions/{name}/shadow` | where both sides answer reads differently |
@@ -36,6 +37,7 @@ pub use messages::{ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameter
 
 use crate::{
     halt::Halt,
+    journal::{Journal, JournalQuery},
     ports::Predecessor,
     request::{self, Reply, RequestError},
     rollout::RolloutHandle,
@@ -45,7 +47,7 @@ use crate::{
 use async_trait::async_trait;
 use axum::{
     Extension, Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -54,7 +56,10 @@ use axum::{
 use callers::{Admission, Caller, admit};
 use failure::{failure, forbidden};
 use plan::{ExtractionName, People, Role};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 /// Makes what `/metrics` answers.
 pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
@@ -105,6 +110,9 @@ pub trait Routes: Send + Sync {
     async fn reload(&self) -> Result<(), String>;
 }
 
+/// What is said where nothing is decided any more.
+const STOPPING: &str = "banyan is stopping; ask again when it runs";
+
 /// What the API serves.
 #[derive(Clone)]
 pub struct ApiState {
@@ -114,6 +122,8 @@ pub struct ApiState {
     pub rollouts: BTreeMap<ExtractionName, RolloutHandle>,
     /// What stops all of them.
     pub halt: Option<Halt>,
+    /// What has happened. A call under way keeps no other process from it.
+    pub journal: Weak<Journal>,
     /// The bearer token.
     pub token: Arc<str>,
     /// The text of `/metrics`.
@@ -149,6 +159,7 @@ pub fn router(api: ApiState) -> ApiRouter {
     let reads = Router::new()
         .route("/v1/me", get(me))
         .route("/v1/status", get(status))
+        .route("/v1/journal", get(journal))
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
         .route("/v1/extractions/{name}/shadow", get(shadow))
@@ -205,6 +216,20 @@ fn whole_status(api: &ApiState) -> Status {
         extractions: api.workers.iter().map(whole).collect(),
         predecessors: api.routes.predecessors(),
         halted: api.halt.as_ref().and_then(Halt::reason),
+    }
+}
+
+async fn journal(State(api): State<ApiState>, Query(query): Query<JournalQuery>) -> Response {
+    let unreadable = |error: String| {
+        let code = StatusCode::SERVICE_UNAVAILABLE;
+        failure(code, ErrorKind::Failed, error, Vec::new())
+    };
+    let Some(journal) = api.journal.upgrade() else {
+        return unreadable(STOPPING.to_owned());
+    };
+    match journal.page(&query).await {
+        Ok(page) => Json(page).into_response(),
+        Err(error) => unreadable(error.to_string()),
     }
 }
 

@@ -2,8 +2,16 @@
 //!
 //! It is the state of everything but ownership, whose truth is in the
 //! databases (`protocol::reconcile` compares). An event is durable
-//! before any effect of it is begun.
+//! before any effect of it is begun. Entries are chained by their hashes ([`chain`]).
 
+mod chain;
+mod entry;
+
+pub use chain::{BrokenChain, ChainCheck};
+pub use entry::{JournalEntry, JournalHead, JournalPage, JournalQuery, PAGE_ENTRIES_MAX};
+
+use chain::link;
+use entry::{PAGE_BYTES_MAX, PAGE_ENTRIES};
 use plan::{Data, Extraction, ExtractionName, Plan};
 use protocol::{
     ConductorId,
@@ -238,7 +246,8 @@ impl Journal {
                 at_ms integer not null,
                 extraction text not null,
                 version integer not null,
-                event text not null
+                event text not null,
+                hash text
             ) strict",
         )
         .execute(&pool)
@@ -266,7 +275,82 @@ impl Journal {
         .execute(&pool)
         .await
         .map_err(storage)?;
-        Ok(Self { pool })
+        let journal = Self { pool };
+        let chained = journal.chain_older().await?;
+        if chained > 0 {
+            tracing::info!(
+                chained,
+                "entries of an earlier version chained by their hashes"
+            );
+        }
+        Ok(journal)
+    }
+
+    /// Chains what was written before entries had hashes; how many that were.
+    async fn chain_older(&self) -> Result<usize, JournalError> {
+        let mut transaction = self.pool.begin().await.map_err(storage)?;
+        let column = "select name from pragma_table_info('journal') where name = 'hash'";
+        let has_hashes: Option<(String,)> = sqlx::query_as(column)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(storage)?;
+        if has_hashes.is_none() {
+            sqlx::query("alter table journal add column hash text")
+                .execute(&mut *transaction)
+                .await
+                .map_err(storage)?;
+        }
+        let unchained: Vec<Row> = sqlx::query_as(
+            "select sequence, at_ms, extraction, version, event, hash from journal
+             where sequence > (select coalesce(max(sequence), 0) from journal
+                 where hash is not null)
+             order by sequence",
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(storage)?;
+        let count = unchained.len();
+        for row in unchained {
+            chain_on(&mut transaction, &entry_of(row)).await?;
+        }
+        transaction.commit().await.map_err(storage)?;
+        Ok(count)
+    }
+
+    /// Entries, as they were written.
+    pub async fn page(&self, query: &JournalQuery) -> Result<JournalPage, JournalError> {
+        let limit = query.limit.unwrap_or(PAGE_ENTRIES).min(PAGE_ENTRIES_MAX);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select sequence, at_ms, extraction, version, event, hash from journal
+             where sequence > ?1 and (?2 is null or sequence < ?2)
+                 and (?3 is null or extraction = ?3)
+             order by case when ?2 is null then sequence else -sequence end limit ?4",
+        )
+        .bind(query.after)
+        .bind(query.before)
+        .bind(query.extraction.as_deref())
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(storage)?;
+        let mut bytes = 0;
+        let fits = |row: &Row| {
+            let is_first = bytes == 0;
+            bytes += row.4.len();
+            is_first || bytes <= PAGE_BYTES_MAX
+        };
+        let mut entries: Vec<_> = rows.into_iter().take_while(fits).map(entry_of).collect();
+        entries.sort_by_key(|entry| entry.seq);
+        let head: Option<(i64, Option<String>)> =
+            sqlx::query_as("select sequence, hash from journal order by sequence desc limit 1")
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(storage)?;
+        let head = head.map(|(seq, hash)| JournalHead {
+            seq,
+            hash: hash.unwrap_or_default(),
+        });
+        Ok(JournalPage { entries, head })
     }
 
     /// Keeps the last report of a kind, for the status after a restart. No state
@@ -476,27 +560,65 @@ fn storage(source: sqlx::Error) -> JournalError {
     }
 }
 
-/// The wall clock: milliseconds since 1970.
+/// Number, time, extraction, version, event and hash.
+type Row = (i64, i64, String, i64, String, Option<String>);
+
+fn entry_of((seq, at_ms, extraction, version, event, hash): Row) -> JournalEntry {
+    let content = (seq, at_ms, extraction, version);
+    JournalEntry::of_row(content, &event, hash.unwrap_or_default())
+}
+
+/// Writes an event after the last one; its number.
 async fn insert(
     transaction: &mut sqlx::SqliteTransaction<'_>,
     extraction: &str,
     event: &impl Serialize,
-) -> Result<(), JournalError> {
+) -> Result<i64, JournalError> {
     let text = serde_json::to_string(event).map_err(|error| JournalError::Unreadable {
         sequence: 0,
         problem: error.to_string(),
     })?;
-    sqlx::query("insert into journal (at_ms, extraction, version, event) values (?, ?, ?, ?)")
-        .bind(now_ms())
-        .bind(extraction)
-        .bind(VERSION)
-        .bind(text)
+    let at_ms = now_ms();
+    let (sequence,): (i64,) = sqlx::query_as(
+        "insert into journal (at_ms, extraction, version, event) values (?, ?, ?, ?)
+         returning sequence",
+    )
+    .bind(at_ms)
+    .bind(extraction)
+    .bind(VERSION)
+    .bind(&text)
+    .fetch_one(&mut **transaction)
+    .await
+    .map_err(storage)?;
+    let row = (sequence, at_ms, extraction.to_owned(), VERSION);
+    let entry = JournalEntry::of_row(row, &text, String::new());
+    chain_on(transaction, &entry).await?;
+    Ok(sequence)
+}
+
+/// Gives an entry its hash, by that of the one before it.
+async fn chain_on(
+    transaction: &mut sqlx::SqliteTransaction<'_>,
+    entry: &JournalEntry,
+) -> Result<(), JournalError> {
+    let before: Option<(Option<String>,)> = sqlx::query_as(
+        "select hash from journal where sequence < ? order by sequence desc limit 1",
+    )
+    .bind(entry.seq)
+    .fetch_optional(&mut **transaction)
+    .await
+    .map_err(storage)?;
+    let before = before.and_then(|(hash,)| hash);
+    sqlx::query("update journal set hash = ? where sequence = ?")
+        .bind(link(before.as_deref(), entry))
+        .bind(entry.seq)
         .execute(&mut **transaction)
         .await
         .map(drop)
         .map_err(storage)
 }
 
+/// The wall clock: milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

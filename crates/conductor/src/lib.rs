@@ -42,7 +42,10 @@ pub mod status;
 mod worker;
 
 pub use halt::Halt;
-pub use journal::{History, Journal, JournalError};
+pub use journal::{
+    BrokenChain, ChainCheck, History, Journal, JournalEntry, JournalError, JournalHead,
+    JournalPage, JournalQuery, PAGE_ENTRIES_MAX,
+};
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};
 pub use rollout::{RolloutHandle, ShiftGuard, StepVerb};
@@ -52,7 +55,12 @@ use journal::ReportKind;
 use plan::{Data, ExtractionName, Plan};
 use ports::{Gateways, Mover};
 use protocol::ConductorId;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -182,6 +190,11 @@ impl Conductor {
             handles.insert(name.clone(), handle);
         }
         Ok(handles)
+    }
+
+    /// What has happened. Not to be kept: another process waits for it.
+    pub fn journal(&self) -> Weak<Journal> {
+        Arc::downgrade(&self.journal)
     }
 
     /// What stops all automatic steps.

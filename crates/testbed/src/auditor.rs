@@ -16,6 +16,7 @@ use crate::deadline;
 use crate::monolith::{BackgroundOutcome, BackgroundWrite};
 use crate::workload::{Outcome, Target, Write};
 use anyhow::Result;
+use rows::Table;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_postgres::Client;
@@ -73,39 +74,83 @@ impl From<&BackgroundWrite> for Claim {
     }
 }
 
+/// A capability of the example that may have moved.
+#[derive(Debug)]
+struct Capability {
+    /// What its writes leave.
+    target: Target,
+    tables: &'static [Table],
+    /// The database of its service, where it has one.
+    service: Option<String>,
+    /// How many there were that are not of this run.
+    before: i64,
+}
+
 /// Compares a record of writes with the databases.
 #[derive(Debug)]
 pub struct Auditor {
     monolith: String,
-    service: Option<String>,
     run: String,
-    events_before: i64,
-    documents_before: i64,
+    capabilities: Vec<Capability>,
 }
 
 impl Auditor {
-    /// Counts what is there before any write of this run. Without a service
-    /// only the monolith is looked at.
+    /// Counts what is there before any write of this run: of contracts, whose service may
+    /// have a database, and of documents, which stay. Without a service only the monolith
+    /// is looked at.
     pub async fn begin(monolith: &str, service: Option<&str>, run: &str) -> Result<Self> {
-        let client = connect_url(monolith).await?;
-        Ok(Self {
-            events_before: writes::count_of_others(&client, Side::Monolith, run).await?,
-            documents_before: writes::documents_of_others(&client, run).await?,
+        let mut auditor = Self {
             monolith: monolith.to_owned(),
-            service: service.map(str::to_owned),
             run: run.to_owned(),
-        })
+            capabilities: Vec::new(),
+        };
+        auditor
+            .add(Target::Event, &rows::CONTRACTS, service)
+            .await?;
+        auditor
+            .add(Target::Document, &rows::DOCUMENTS, None)
+            .await?;
+        Ok(auditor)
     }
 
-    /// Waits until both sides hold the same number of everything, which they
-    /// do once the streams have caught up, and then looks at all of it. If
-    /// they never do, the audit says what differs.
+    /// Documents move, too, to a database of their service.
+    #[must_use]
+    pub fn documents_in(mut self, service: &str) -> Self {
+        for one in &mut self.capabilities {
+            if one.target == Target::Document {
+                one.service = Some(service.to_owned());
+            }
+        }
+        self
+    }
+
+    /// And so do users.
+    pub async fn users_in(mut self, service: &str) -> Result<Self> {
+        self.add(Target::User, &rows::USERS, Some(service)).await?;
+        Ok(self)
+    }
+
+    async fn add(
+        &mut self,
+        target: Target,
+        tables: &'static [Table],
+        service: Option<&str>,
+    ) -> Result<()> {
+        let client = connect_url(&self.monolith).await?;
+        let place = (target, Side::Monolith);
+        self.capabilities.push(Capability {
+            target,
+            tables,
+            service: service.map(str::to_owned),
+            before: writes::count_of_others(&client, place, &self.run).await?,
+        });
+        Ok(())
+    }
+
+    /// Waits until both sides hold the same, which they do once the streams have caught
+    /// up, and looks at all of it. If they never do, the audit says what differs.
     pub async fn audit(&self, claims: &[Claim]) -> Result<Audit> {
         let monolith = connect_url(&self.monolith).await?;
-        let service = match &self.service {
-            Some(url) => Some(connect_url(url).await?),
-            None => None,
-        };
         let mut audit = Audit::default();
         for claim in claims {
             match claim.outcome {
@@ -114,76 +159,79 @@ impl Auditor {
                 Outcome::Refused => audit.refused += 1,
             }
         }
-        if let Some(service) = &service {
-            let what = "both sides to hold the same sums";
-            let waited = deadline::until(what, CATCH_UP_LIMIT, async || {
-                let here = rows::sums(&monolith, Side::Monolith).await?;
-                let there = rows::sums(service, Side::Service).await?;
-                Ok((here == there).then_some(()))
-            });
-            if let Err(error) = waited.await {
-                audit.differences.push(format!("{error:#}"));
+        for capability in &self.capabilities {
+            let service = match &capability.service {
+                Some(url) => Some(connect_url(url).await?),
+                None => None,
+            };
+            if let Some(service) = &service {
+                compare(capability.tables, &monolith, service, &mut audit).await?;
             }
-        }
-        self.audit_side(&monolith, Side::Monolith, claims, &mut audit)
-            .await?;
-        self.audit_documents(&monolith, claims, &mut audit).await?;
-        if let Some(service) = &service {
-            self.audit_side(service, Side::Service, claims, &mut audit)
-                .await?;
-            rows::compare(&monolith, service, &mut audit).await?;
+            let sides = [
+                (Some(&monolith), Side::Monolith),
+                (service.as_ref(), Side::Service),
+            ];
+            for (client, side) in sides {
+                if let Some(client) = client {
+                    self.audit_side(capability, (client, side), claims, &mut audit)
+                        .await?;
+                }
+            }
         }
         Ok(audit)
     }
 
     async fn audit_side(
         &self,
-        client: &Client,
-        side: Side,
+        capability: &Capability,
+        (client, side): (&Client, Side),
         claims: &[Claim],
         audit: &mut Audit,
     ) -> Result<()> {
-        let found = writes::events(client, side, &self.run).await?;
-        judge(claims, Target::Event, &found, side.name(), audit);
-        let others = writes::count_of_others(client, side, &self.run).await?;
-        self.judge_others("events", others, self.events_before, side, audit);
-        audit
-            .contradictions
-            .extend(rows::wrong_versions(client, side).await?);
-        audit
-            .contradictions
-            .extend(rows::sequences_behind(client, side).await?);
+        let target = capability.target;
+        let found = writes::references(client, (target, side), &self.run).await?;
+        judge(claims, target, &found, side.name(), audit);
+        let others = writes::count_of_others(client, (target, side), &self.run).await?;
+        self.judge_others(capability, others, side, audit);
+        if target == Target::Event {
+            let versions = rows::wrong_versions(client, side).await?;
+            let sequences = rows::sequences_behind(client, side).await?;
+            audit
+                .contradictions
+                .extend(versions.into_iter().chain(sequences));
+        }
         Ok(())
     }
 
-    async fn audit_documents(
-        &self,
-        client: &Client,
-        claims: &[Claim],
-        audit: &mut Audit,
-    ) -> Result<()> {
-        let found = writes::documents(client, &self.run).await?;
-        judge(claims, Target::Document, &found, "monolith", audit);
-        let others = writes::documents_of_others(client, &self.run).await?;
-        self.judge_others(
-            "documents",
-            others,
-            self.documents_before,
-            Side::Monolith,
-            audit,
-        );
-        Ok(())
-    }
-
-    fn judge_others(&self, what: &str, now: i64, before: i64, side: Side, audit: &mut Audit) {
+    fn judge_others(&self, capability: &Capability, now: i64, side: Side, audit: &mut Audit) {
+        let Capability { target, before, .. } = capability;
         let (run, side) = (&self.run, side.name());
-        let text = format!("{side}: {now} {what} that are not of {run}, {before} before it");
-        match now.cmp(&before) {
+        let text = format!("{side}: {now} of {target:?} that are not of {run}, {before} before it");
+        match now.cmp(before) {
             std::cmp::Ordering::Less => _ = audit.lost.insert(text.clone(), text),
             std::cmp::Ordering::Greater => _ = audit.doubled.insert(text.clone(), text),
             std::cmp::Ordering::Equal => {}
         }
     }
+}
+
+/// Compares both sides' rows, once they have caught up.
+async fn compare(
+    tables: &[Table],
+    monolith: &Client,
+    service: &Client,
+    audit: &mut Audit,
+) -> Result<()> {
+    let what = "both sides to hold the same sums";
+    let waited = deadline::until(what, CATCH_UP_LIMIT, async || {
+        let here = rows::sums(tables, monolith, Side::Monolith).await?;
+        let there = rows::sums(tables, service, Side::Service).await?;
+        Ok((here == there).then_some(()))
+    });
+    if let Err(error) = waited.await {
+        audit.differences.push(format!("{error:#}"));
+    }
+    rows::compare(tables, monolith, service, audit).await
 }
 
 /// Compares claims with how often each reference was found.

@@ -3,30 +3,26 @@
 //! and out again, over a kill of `banyan serve`. Nobody is logged out, and nobody
 //! needs a new password.
 
-mod people;
 mod sides;
 
-use crate::stage::committed;
+use crate::{seed, stage::committed};
 use anyhow::{Context, Result, ensure};
-use people::{Client, Counts, Habit, Person, Seen};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use rand::RngExt;
 use std::time::Duration;
 use testbed::banyan::answers::Handover;
 use testbed::banyan::{CommandLine, Plan, Serve};
 use testbed::cluster::Cluster;
+use testbed::deadline;
+use testbed::identity::IdentityPlace;
+use testbed::people::{Crowd, Habit, Person, Settings as PeopleSettings, VisitCounts};
 use testbed::scene::{MONOLITH_DATABASE, MOVER_ROLE, Scene, Settings};
 use testbed::service::Service;
-use testbed::{deadline, ports};
-use tokio::task::JoinHandle;
 
 const EXTRACTION: &str = "users";
 const DATABASE: &str = "identity";
 const LIMIT: Duration = Duration::from_mins(1);
 /// How often a hand-over is asked for.
 const HANDOVERS: usize = 8;
-const SECRET: &str = "a secret of this case that is long enough";
-const KEY: &str = "the-key-of-both-sides";
 
 /// What stands, from the front to the back.
 struct Stage {
@@ -39,34 +35,17 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Result<Self> {
-        let port = ports::free()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let place = IdentityPlace::free()?;
         let settings = Settings {
-            environment: vec![
-                own("JWT_SECRET_KEY", SECRET),
-                own("AUTH_SERVICE_URL", &url),
-                own("AUTH_SERVICE_API_KEY", KEY),
-                own("APPLICATION_NAME", "land-contracts-web"),
-            ],
+            environment: place.monolith_environment(),
             ..Settings::fast(50)
         };
         let scene = Scene::set(&settings, &|_| {}).await?;
         let cluster = scene.cluster(DATABASE).await?;
         let database = cluster.url(DATABASE, DATABASE)?;
-        let variables = [
-            ("DATABASE_URL", database.as_str()),
-            ("JWT_SECRET_KEY", SECRET),
-            ("AUTH_SERVICE_API_KEY", KEY),
-            ("LEGACY_AUTH_URL", scene.web.url()),
-            ("LEGACY_AUTH_API_KEY", KEY),
-            ("PASSWORD_ITERATIONS", "100000"),
-            // All come from one address here.
-            ("REQUESTS_PER_ADDRESS", "100000"),
-            ("LOGIN_FAILURES_PER_ADDRESS", "100000"),
-            ("LOGIN_FAILURES_PER_ACCOUNT", "1000"),
-        ];
-        let identity = Service::of("identity", port, &variables, scene.logs()).await?;
+        let identity = place
+            .start(&database, scene.web.url(), scene.logs())
+            .await?;
         let plan = Plan::whole_example(&scene.addresses()?)?
             .set("IDENTITY_URL", identity.url())
             .set("IDENTITY_DATABASE_URL", &cluster.url(MOVER_ROLE, DATABASE)?);
@@ -141,48 +120,41 @@ async fn in_the_end(ask: impl AsyncFn() -> Result<Handover>) -> Result<()> {
     committed(ask().await?).map(drop)
 }
 
-/// People at work.
-struct Crowd {
-    seen: Arc<Seen>,
-    clients: Vec<JoinHandle<Vec<Person>>>,
-    last: Counts,
+/// People at work, phase by phase.
+struct Visits {
+    crowd: Crowd,
+    last: VisitCounts,
 }
 
-impl Crowd {
+impl Visits {
     fn start(gateway: &str, people: &[Person]) -> Result<Self> {
-        let seen = Arc::new(Seen::default());
-        let habits = [
-            (Habit::Visits, 16),
-            (Habit::ChangesPasswords, 4),
-            (Habit::KeepsOldToken, 2),
-            (Habit::Registers, 3),
-        ];
-        let all = habits
-            .iter()
-            .flat_map(|(habit, count)| std::iter::repeat_n(*habit, *count));
-        let mut clients = Vec::new();
-        for (number, (habit, person)) in all.zip(people.iter().rev()).enumerate() {
-            let device = format!("device-{number}");
-            let seen = Arc::clone(&seen);
-            let client = Client::new(gateway, device, habit, person.clone(), seen)?;
-            clients.push(tokio::spawn(client.run()));
-        }
+        let settings = PeopleSettings {
+            habits: vec![
+                (Habit::Visits, 16),
+                (Habit::ChangesPasswords, 4),
+                (Habit::KeepsOldToken, 2),
+                (Habit::Registers, 3),
+            ],
+            // As fast as people are, times a hundred.
+            pace_ms: 20..60,
+            devices: "device".to_owned(),
+            seed: seed::generator("people").random(),
+        };
         Ok(Self {
-            seen,
-            clients,
-            last: Counts::default(),
+            crowd: Crowd::start(gateway, people, &settings)?,
+            last: VisitCounts::default(),
         })
     }
 
     /// Lets them go on for so many more requests; the service's share of those
     /// that are split.
     async fn phase(&mut self, name: &str, requests: u64) -> Result<f64> {
-        let goal = self.seen.counts().requests + requests;
+        let goal = self.crowd.counts().requests + requests;
         deadline::poll(&format!("{requests} requests, {name}"), LIMIT, || {
-            Ok((self.seen.counts().requests >= goal).then_some(()))
+            Ok((self.crowd.counts().requests >= goal).then_some(()))
         })
         .await?;
-        let now = self.seen.counts();
+        let now = self.crowd.counts();
         ensure!(now.problems.is_empty(), "{name}: {:#?}", now.problems);
         let share = now.share(&self.last);
         println!(
@@ -192,15 +164,6 @@ impl Crowd {
         );
         self.last = now;
         Ok(share)
-    }
-
-    async fn finish(self) -> Result<(Counts, Vec<Person>)> {
-        self.seen.is_over.store(true, Ordering::SeqCst);
-        let mut people = Vec::new();
-        for client in self.clients {
-            people.extend(client.await?);
-        }
-        Ok((self.seen.counts(), people))
     }
 }
 
@@ -218,7 +181,7 @@ async fn identity_moves() -> Result<()> {
         .context("it runs")?
         .gateway()
         .to_owned();
-    let mut crowd = Crowd::start(&gateway, &people)?;
+    let mut crowd = Visits::start(&gateway, &people)?;
     ensure!(crowd.phase("monolith alone", 200).await? == 0.0, "a share");
 
     stage.banyan.start().await?;
@@ -231,14 +194,14 @@ async fn identity_moves() -> Result<()> {
     let half = crowd.phase("50%", 300).await?;
     ensure!((0.1..0.9).contains(&half), "a share of {half} at 50%");
 
-    crowd.seen.is_crashing.store(true, Ordering::SeqCst);
+    crowd.crowd.expect_a_crash(true);
     let mut serve = stage.serve.take().context("banyan is not running")?;
     serve.process().kill().await;
     stage.serve().await?;
     stage.settled("following", "monolith").await?;
     // Connections that the kill broke are found broken.
     crowd.phase("killed", 100).await?;
-    crowd.seen.is_crashing.store(false, Ordering::SeqCst);
+    crowd.crowd.expect_a_crash(false);
 
     stage.banyan.shift("100%").await?;
     let all = crowd.phase("100%", 300).await?;
@@ -259,7 +222,7 @@ async fn identity_moves() -> Result<()> {
     stage.settled("switched", "service").await?;
     crowd.phase("switched again", 300).await?;
 
-    let (counts, active) = crowd.finish().await?;
+    let (counts, active) = crowd.crowd.finish().await?;
     judge(&stage, &counts, active, &people).await
 }
 
@@ -281,7 +244,7 @@ async fn both_sides(stage: &Stage, people: &mut [Person], owner: &str) -> Result
 
 async fn judge(
     stage: &Stage,
-    counts: &Counts,
+    counts: &VisitCounts,
     active: Vec<Person>,
     people: &[Person],
 ) -> Result<()> {

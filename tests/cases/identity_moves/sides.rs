@@ -1,12 +1,12 @@
 //! Both sides asked directly, with nothing between: what one has issued is good
 //! at the other, and what was ended at one is over at the other.
 
-use super::people::{Pair, Person, change, with};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::time::Duration;
 use testbed::deadline;
 use testbed::http_client::{Answer, Call, call};
+use testbed::people::{Pair, Person, change, with};
 
 const LIMIT: Duration = Duration::from_secs(20);
 

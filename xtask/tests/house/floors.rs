@@ -100,16 +100,26 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "testbed",
         &[
-            &["story", "drill"],
+            &["story", "drill", "migration"],
             &["auditor", "scene", "set"],
             &[
                 "workload",
+                "people",
                 "mail",
                 "monolith",
                 "schemathesis",
                 "service_bed",
             ],
-            &["banyan", "cluster", "node", "pooler", "python", "service"],
+            &[
+                "banyan",
+                "cluster",
+                "document_service",
+                "identity",
+                "node",
+                "pooler",
+                "python",
+                "service",
+            ],
             &[
                 "faulty_proxy",
                 "http_client",

@@ -55,12 +55,20 @@ async fn ask(address: std::net::SocketAddr, line: &str, token: &str) -> String {
 }
 
 async fn served(workers: BTreeMap<ExtractionName, Worker>) -> std::net::SocketAddr {
-    served_to(People::new(), workers).await
+    served_to(People::new(), workers, &nothing().await.1).await
+}
+
+/// A journal that is as new as its directory.
+async fn nothing() -> (tempfile::TempDir, Arc<Journal>) {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::open(directory.path()).await.unwrap();
+    (directory, Arc::new(journal))
 }
 
 async fn served_to(
     people: People,
     workers: BTreeMap<ExtractionName, Worker>,
+    journal: &Arc<Journal>,
 ) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -68,6 +76,7 @@ async fn served_to(
         workers,
         rollouts: BTreeMap::new(),
         halt: None,
+        journal: Arc::downgrade(journal),
         token: "right".into(),
         metrics: Arc::new(|_| Vec::new()),
         routes: Arc::new(NoRoutes {
@@ -110,7 +119,8 @@ async fn each_call_needs_its_role() {
     ];
     let (worker, _requests, _status) = Worker::new(None);
     let workers = BTreeMap::from([(ExtractionName::new("a").unwrap(), worker)]);
-    let address = served_to(People::from(people), workers).await;
+    let (_directory, journal) = nothing().await;
+    let address = served_to(People::from(people), workers, &journal).await;
     let callers = [
         ("vera-0123456789", Viewer),
         ("olaf-0123456789", Operator),
@@ -121,6 +131,7 @@ async fn each_call_needs_its_role() {
     for (line, needed) in [
         ("GET /v1/me", Viewer),
         ("GET /v1/status", Viewer),
+        ("GET /v1/journal", Viewer),
         ("GET /v1/routes", Viewer),
         ("POST /v1/explain", Viewer),
         ("GET /v1/extractions/a/shadow", Viewer),
@@ -162,7 +173,8 @@ async fn values_are_not_for_who_only_reads() {
     ];
     let (worker, _requests, _status) = Worker::new(None);
     let workers = BTreeMap::from([(ExtractionName::new("a").unwrap(), worker)]);
-    let address = served_to(People::from(people), workers).await;
+    let (_directory, journal) = nothing().await;
+    let address = served_to(People::from(people), workers, &journal).await;
     for (key, is_shown) in [("vera-0123456789", false), ("olaf-0123456789", true)] {
         let answer = ask(address, "GET /v1/extractions/a/shadow", key).await;
         assert!(answer.contains(r#""compared":1"#), "{answer}");
@@ -191,4 +203,36 @@ async fn readiness_says_what_goes_wrong() {
     // Whoever lives may be left alone.
     let alive = ask(address, "GET /health", "").await;
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+}
+
+#[tokio::test]
+async fn the_journal_is_read_in_pages() {
+    let (_directory, journal) = nothing().await;
+    let name = ExtractionName::new("a").unwrap();
+    let event = serde_json::json!({ "event": "prepared" });
+    journal.append(&name, &[&event, &event]).await.unwrap();
+    let address = served_to(People::new(), BTreeMap::new(), &journal).await;
+    let page = async |query: &str| {
+        let line = format!("GET /v1/journal{query}");
+        let answer = ask(address, &line, "right").await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<serde_json::Value>(body).unwrap_or_default()
+    };
+    let all = page("").await;
+    assert_eq!(all["entries"][1]["seq"], 2);
+    assert_eq!(all["entries"][1]["extraction"], "a");
+    assert_eq!(all["entries"][1]["event"], event);
+    assert_eq!(all["entries"][1]["hash"], all["head"]["hash"]);
+    assert_eq!(all["head"]["seq"], 2);
+    assert_eq!(page("?after=1&limit=1").await["entries"][0]["seq"], 2);
+    assert_eq!(
+        page("?extraction=b").await["entries"],
+        serde_json::json!([])
+    );
+    drop(journal);
+    let gone = page("").await;
+    assert!(
+        gone["error"].as_str().unwrap().contains("is stopping"),
+        "{gone}"
+    );
 }

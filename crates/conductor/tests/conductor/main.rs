@@ -8,6 +8,7 @@
 mod charge;
 mod following;
 mod handing_over;
+mod journal;
 mod rehearsing;
 mod rollout;
 mod shared_data;

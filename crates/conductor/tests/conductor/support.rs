@@ -256,9 +256,11 @@ impl Gateways for RoutingRecorder {
     }
 
     fn publish(&self, routing: Routing) {
-        let writes = routing.extractions[&name()].writes;
-        self.routing
-            .send_replace(Some(routing.extractions[&name()]));
+        let Some(of_ours) = routing.extractions.get(&name()).copied() else {
+            return;
+        };
+        let writes = of_ours.writes;
+        self.routing.send_replace(Some(of_ours));
         self.told.send_if_modified(|told| {
             let changed = told.last() != Some(&writes);
             if changed {

@@ -467,21 +467,46 @@ fn meddle(world: &mut World, random: &mut impl Rng) {
     };
 }
 
+/// A plan that ships, by its path below `examples`.
+fn example(path: &str) -> Plan {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let text = std::fs::read_to_string(format!("{directory}/{path}.yaml")).unwrap();
+    let variable = |name: &str| match name {
+        _ if name.ends_with("_LISTEN") => Some("127.0.0.1:0".to_owned()),
+        _ if name.ends_with("DATABASE_URL") => Some(format!("postgres://u:p@127.0.0.1:1/{name}")),
+        _ if name.ends_with("_URL") => Some("http://127.0.0.1:1".to_owned()),
+        _ => None,
+    };
+    Plan::parse(&text, variable).unwrap()
+}
+
+/// The one that waits for another begins when that has switched, and all of them end.
+#[test]
+fn three_extractions_of_an_example_are_gone_through() {
+    let plan = example("three-extractions/banyan");
+    let schedules = plan.extractions.iter();
+    let schedules = schedules
+        .map(|(name, one)| (name.clone(), (one.schedule.as_ref().unwrap(), false)))
+        .collect();
+    let timeline = rehearse(&schedules, UnixMillis(0)).unwrap();
+    assert!(timeline.iter().all(|one| !one.asks_a_person));
+    let at = |name: &str, what: &str| {
+        let found = timeline
+            .iter()
+            .position(|one| one.extraction.as_str() == name && one.what.starts_with(what));
+        found.unwrap_or_else(|| panic!("{name}: {what}"))
+    };
+    assert!(at("contracts", "switch") < at("documents", "reads 50%"));
+    for name in ["contracts", "documents", "users"] {
+        at(name, "all steps are done");
+    }
+}
+
 /// The schedules that ship end when their names say.
 #[test]
 fn the_examples_are_gone_through() {
     for (file, days) in [("by-day", 19), ("ten-to-all", 10), ("three-weeks", 20)] {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/schedules");
-        let text = std::fs::read_to_string(format!("{directory}/{file}.yaml")).unwrap();
-        let variable = |name: &str| match name {
-            "GATEWAY_LISTEN" => Some("127.0.0.1:0".to_owned()),
-            _ if name.ends_with("DATABASE_URL") => {
-                Some(format!("postgres://u:p@127.0.0.1:1/{name}"))
-            }
-            _ if name.ends_with("_URL") => Some("http://127.0.0.1:1".to_owned()),
-            _ => None,
-        };
-        let plan = Plan::parse(&text, variable).unwrap();
+        let plan = example(&format!("schedules/{file}"));
         let (name, one) = plan.extractions.first_key_value().unwrap();
         let schedule = one.schedule.as_ref().unwrap();
         let schedules = BTreeMap::from([(name.clone(), (schedule, false))]);

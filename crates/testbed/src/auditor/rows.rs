@@ -2,6 +2,7 @@
 //! by itself.
 
 use super::findings::{Audit, Side};
+use crate::banyan::EXTRACTION;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
@@ -10,17 +11,21 @@ use tokio_postgres::Client;
 const SHOWN: i64 = 20;
 
 /// A table of the example, by its names on both sides.
-struct Table {
+#[derive(Debug)]
+pub(super) struct Table {
     monolith: &'static str,
     service: &'static str,
     /// Columns with another name in the service.
     renamed: &'static [(&'static str, &'static str)],
+    /// The column that every change of a row changes.
+    changes: &'static str,
 }
 
-const TABLES: [Table; 4] = [
+/// What moves with contracts.
+pub(super) const CONTRACTS: [Table; 4] = [
     Table {
         monolith: "contracts_contract",
-        service: "contracts",
+        service: "contract_service.contracts",
         renamed: &[
             ("uid", "public_id"),
             ("seller_id", "seller"),
@@ -29,42 +34,64 @@ const TABLES: [Table; 4] = [
             ("version", "revision"),
             ("created_by_id", "author"),
         ],
+        changes: "version",
     },
     Table {
         monolith: "contracts_tag",
-        service: "tags",
+        service: "contract_service.tags",
         renamed: &[("name", "label")],
+        changes: "id",
     },
     Table {
         monolith: "contracts_contract_tags",
-        service: "contract_tags",
+        service: "contract_service.contract_tags",
         renamed: &[("contract_id", "contract"), ("tag_id", "tag")],
+        changes: "id",
     },
     Table {
         monolith: "contracts_contractevent",
-        service: "events",
+        service: "contract_service.events",
         renamed: &[("contract_id", "contract")],
+        changes: "id",
     },
 ];
 
+/// What moves with documents.
+pub(super) const DOCUMENTS: [Table; 1] = [Table {
+    monolith: "documents_document",
+    service: "public.documents",
+    renamed: &[("contract_id", "contract")],
+    changes: "id",
+}];
+
+/// What moves with users.
+pub(super) const USERS: [Table; 1] = [Table {
+    monolith: "auth_user",
+    service: "identity_service.auth_user",
+    renamed: &[],
+    changes: "password",
+}];
+
 /// Cheap sums that are equal when both sides hold the same.
-pub(super) async fn sums(client: &Client, side: Side) -> Result<Vec<String>> {
-    let (contracts, version) = contracts_of(side);
-    let [_, tags, links, events] = TABLES.map(|table| table.name(side));
-    let sql = format!(
-        "SELECT ARRAY[
-             (SELECT concat(count(*), ' ', sum({version}), ' ', max(updated_at AT TIME ZONE 'UTC'))
-              FROM {contracts}),
-             (SELECT count(*)::text FROM {tags}),
-             (SELECT count(*)::text FROM {links}),
-             (SELECT count(*)::text FROM {events})]"
-    );
-    Ok(client.query_one(&sql, &[]).await?.get(0))
+pub(super) async fn sums(tables: &[Table], client: &Client, side: Side) -> Result<Vec<String>> {
+    let mut sums = Vec::new();
+    for table in tables {
+        let (name, column) = (table.name(side), table.column(table.changes, side));
+        let sql =
+            format!("SELECT concat(count(*), ' ', sum(hashtext({column}::text))) FROM {name}");
+        sums.push(client.query_one(&sql, &[]).await.context(sql)?.get(0));
+    }
+    Ok(sums)
 }
 
-/// Reads every table on both sides, whole, and compares row by row.
-pub(super) async fn compare(monolith: &Client, service: &Client, audit: &mut Audit) -> Result<()> {
-    for table in &TABLES {
+/// Reads tables on both sides, whole, and compares row by row.
+pub(super) async fn compare(
+    tables: &[Table],
+    monolith: &Client,
+    service: &Client,
+    audit: &mut Audit,
+) -> Result<()> {
+    for table in tables {
         let columns = columns_of(monolith, table.monolith).await?;
         let here = table.rows(monolith, Side::Monolith, &columns).await?;
         let mut there = table.rows(service, Side::Service, &columns).await?;
@@ -92,8 +119,8 @@ pub(super) async fn compare(monolith: &Client, service: &Client, audit: &mut Aud
 /// Every write adds one event and one version: they must agree.
 pub(super) async fn wrong_versions(client: &Client, side: Side) -> Result<Vec<String>> {
     let (contracts, version) = contracts_of(side);
-    let events = TABLES[3].name(side);
-    let contract = TABLES[3].column("contract_id", side);
+    let events = CONTRACTS[3].name(side);
+    let contract = CONTRACTS[3].column("contract_id", side);
     let sql = format!(
         "SELECT c.id::text, c.{version}::text, count(e.id)::text
          FROM {contracts} c LEFT JOIN {events} e ON e.{contract} = c.id
@@ -121,7 +148,7 @@ pub(super) async fn sequences_behind(client: &Client, side: Side) -> Result<Vec<
     if !is_writable(client, side).await? {
         return Ok(behind);
     }
-    for table in &TABLES[..3] {
+    for table in &CONTRACTS[..3] {
         let name = table.name(side);
         let sql = format!(
             "SELECT (SELECT max(id) FROM {name}), pg_sequence_last_value(s), s::text
@@ -149,13 +176,18 @@ async fn is_writable(client: &Client, side: Side) -> Result<bool> {
     if !client.query_one(has_owner, &[]).await?.get::<_, bool>(0) {
         return Ok(side == Side::Monolith);
     }
-    let sql = "SELECT bool_or(owner::text = $1) FROM banyan.owner";
-    let owns: Option<bool> = client.query_one(sql, &[&side.name()]).await?.get(0);
+    // Others may have switched or not.
+    let sql = "SELECT bool_or(owner::text = $1) FROM banyan.owner WHERE extraction = $2";
+    let owns = client.query_one(sql, &[&side.name(), &EXTRACTION]).await?;
+    let owns: Option<bool> = owns.get(0);
     Ok(owns.unwrap_or(false))
 }
 
 fn contracts_of(side: Side) -> (String, &'static str) {
-    (TABLES[0].name(side), TABLES[0].column("version", side))
+    (
+        CONTRACTS[0].name(side),
+        CONTRACTS[0].column("version", side),
+    )
 }
 
 async fn columns_of(client: &Client, table: &str) -> Result<Vec<String>> {
@@ -169,7 +201,7 @@ impl Table {
     fn name(&self, side: Side) -> String {
         match side {
             Side::Monolith => format!("public.{}", self.monolith),
-            Side::Service => format!("contract_service.{}", self.service),
+            Side::Service => self.service.to_owned(),
         }
     }
 

@@ -97,6 +97,8 @@ pub struct Extraction {
     pub last_verify: Option<LastVerify>,
     /// The last switch or rollback.
     pub last_handover: Option<Handover>,
+    /// Where the steps of the plan are.
+    pub rollout: Option<Rollout>,
 }
 
 impl Extraction {
@@ -124,6 +126,56 @@ impl Extraction {
             )
         })
     }
+}
+
+/// Where the steps of the plan are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Rollout {
+    /// `idle`, `running`, `stopped` or `done`.
+    pub state: String,
+    /// The step, from 1.
+    pub step: Option<usize>,
+    /// All steps, in words.
+    pub steps: Vec<String>,
+    /// Since when what the step wants is so, in milliseconds since 1970.
+    pub entered_ms: Option<i64>,
+    /// Until when it lasts at least, likewise.
+    pub until_ms: Option<i64>,
+    /// Why it has stopped.
+    pub why: Option<String>,
+    /// What it waits for, in words.
+    pub waits_for: Vec<String>,
+    /// Why what is due was refused; it is asked for again.
+    pub refused: Option<String>,
+    /// The step's gates.
+    pub gates: Vec<Gate>,
+    /// What would take back what the service has.
+    pub undo: Option<String>,
+}
+
+impl Rollout {
+    /// Its step in words.
+    pub fn step_in_words(&self) -> Option<&str> {
+        let index = self.step?.checked_sub(1)?;
+        self.steps.get(index).map(String::as_str)
+    }
+}
+
+/// What a gate says.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Gate {
+    /// Its name in the plan.
+    pub name: String,
+    /// `pass`, `fail`, `needs-more` or `unknown`.
+    pub verdict: String,
+    /// That in words.
+    pub text: String,
+    /// Whether nothing follows from it.
+    pub dry_run: bool,
+    /// The numbers that it goes by.
+    pub evidence: Value,
 }
 
 /// Progress of the first copy.

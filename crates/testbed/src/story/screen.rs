@@ -21,6 +21,8 @@ pub struct Screen {
 enum Kind {
     Bars(Bars),
     Lines,
+    /// Lines on standard error.
+    Aside,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,11 @@ impl Screen {
     /// Lines, wherever they go.
     pub fn lines() -> Self {
         Self::of(Kind::Lines)
+    }
+
+    /// Lines on standard error: standard output is for a program.
+    pub fn aside() -> Self {
+        Self::of(Kind::Aside)
     }
 
     fn of(kind: Kind) -> Self {
@@ -99,6 +106,7 @@ impl Screen {
             Kind::Bars(bars) => drop(bars.all.println(line)),
             // Whoever read the lines may have gone; the story goes on.
             Kind::Lines => drop(writeln!(std::io::stdout(), "{line}")),
+            Kind::Aside => drop(writeln!(std::io::stderr(), "{line}")),
         }
     }
 

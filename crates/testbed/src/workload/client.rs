@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 const CONTRACTS: &str = "/api/contracts";
+const DOCUMENTS: &str = "/api/documents";
 
 /// What a client may do next, with how often it does so in a hundred times.
 const ACTIONS: [(Action, u32); 7] = [
@@ -41,7 +42,12 @@ enum Action {
     Create,
     PatchOwn,
     PatchShared,
+    ReadDocuments,
+    AddDocument,
 }
+
+/// How often what is done with documents is to read them.
+const READ_DOCUMENTS: f64 = 0.7;
 
 /// How often an acknowledged write is read back at once.
 const READ_BACK: f64 = 0.5;
@@ -121,6 +127,13 @@ impl Client {
     }
 
     fn choose(&mut self) -> Action {
+        if self.random.random_bool(self.shared.settings.documents) {
+            return if self.random.random_bool(READ_DOCUMENTS) {
+                Action::ReadDocuments
+            } else {
+                Action::AddDocument
+            };
+        }
         let chosen = ACTIONS.choose_weighted(&mut self.random, |(_, weight)| *weight);
         chosen.map_or(Action::ReadContract, |(action, _)| *action)
     }
@@ -162,6 +175,16 @@ impl Client {
             Action::PatchShared => {
                 if let Some(id) = self.pick(&known.shared) {
                     self.patch(id).await;
+                }
+            }
+            Action::ReadDocuments => {
+                if let Some(id) = self.pick(&known.contracts) {
+                    self.read(format!("{DOCUMENTS}?contract={id}")).await;
+                }
+            }
+            Action::AddDocument => {
+                if let Some(id) = self.pick(&known.contracts) {
+                    self.add_document(id).await;
                 }
             }
         }
@@ -226,7 +249,7 @@ impl Client {
         }
     }
 
-    /// A write to a route that stays, whose foreign key needs the contract.
+    /// A write to another route, which needs the contract.
     async fn add_document(&mut self, contract: u64) {
         let (reference, phase) = (self.reference(), self.phase());
         let body = json!({
@@ -235,14 +258,14 @@ impl Client {
             "title": "Deed",
             "size_bytes": self.random.random_range(1..1_000_000),
         });
-        let call = Call::post("/api/documents", &body);
+        let call = Call::post(DOCUMENTS, &body);
         let Some(document) = self
             .write(call, reference, Target::Document, StatusCode::CREATED)
             .await
         else {
             return;
         };
-        let path = format!("/api/documents?contract={contract}");
+        let path = format!("{DOCUMENTS}?contract={contract}");
         if let Some(answer) = self.read(path.clone()).await {
             let body = answer.json();
             let rows = body["results"].as_array().map_or(&[][..], Vec::as_slice);
@@ -384,11 +407,7 @@ impl Client {
         let observation = Observation {
             phase,
             elapsed: started.elapsed(),
-            deed: match (call.path.starts_with(CONTRACTS), is_read) {
-                (true, true) => RequestKind::ReadContracts,
-                (true, false) => RequestKind::WriteContracts,
-                (false, _) => RequestKind::Other,
-            },
+            deed: RequestKind::of(&call.path, is_read),
             by_service: result
                 .as_ref()
                 .is_ok_and(|answer| answer.side() == Some("service")),

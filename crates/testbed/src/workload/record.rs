@@ -9,8 +9,10 @@ use http::header::RETRY_AFTER;
 pub enum Target {
     /// In an event of a contract, on both sides.
     Event,
-    /// In a document, in the monolith only.
+    /// In a document: in the monolith, and where documents move, in their service.
     Document,
+    /// In a user's name, on both sides.
+    User,
 }
 
 /// What the client was told.

@@ -14,6 +14,8 @@ pub struct Settings {
     pub users_per_client: u32,
     /// Requests per second of all of them together, at most.
     pub rate: f64,
+    /// How often a client turns to documents instead of contracts, 0 to 1.
+    pub documents: f64,
     /// Longest wait for an answer.
     pub timeout: Duration,
     /// Starts every reference of this run.
@@ -29,6 +31,7 @@ impl Default for Settings {
             anonymous: 4,
             users_per_client: 8,
             rate: 120.0,
+            documents: 0.0,
             timeout: Duration::from_secs(5),
             run: run_name(),
             seed: 1,

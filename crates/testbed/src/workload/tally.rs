@@ -24,6 +24,12 @@ pub struct Counts {
     pub contract_writes: u64,
     /// Those that the service answered.
     pub contract_writes_by_service: u64,
+    /// Reads of documents.
+    pub document_reads: u64,
+    /// Those that their service answered.
+    pub document_reads_by_service: u64,
+    /// Requests of documents that failed.
+    pub document_failures: u64,
     /// Median time to a whole answer.
     pub p50_ms: f64,
     /// 19 of 20 were faster.
@@ -38,7 +44,17 @@ impl Counts {
         share(self.contract_reads_by_service, self.contract_reads)
     }
 
-    /// The same of the acknowledged writes.
+    /// Which share of document reads their service answered, 0 to 1.
+    pub fn service_share_of_document_reads(&self) -> f64 {
+        share(self.document_reads_by_service, self.document_reads)
+    }
+
+    /// Failures of other requests than those of documents.
+    pub fn other_failures(&self) -> u64 {
+        self.failed - self.document_failures
+    }
+
+    /// The share of the acknowledged writes of contracts.
     pub fn service_share_of_writes(&self) -> f64 {
         share(self.contract_writes_by_service, self.contract_writes)
     }
@@ -69,7 +85,23 @@ pub struct PhaseCounts {
 pub(super) enum RequestKind {
     ReadContracts,
     WriteContracts,
+    ReadDocuments,
+    WriteDocuments,
     Other,
+}
+
+impl RequestKind {
+    /// What a request of a path is about.
+    pub fn of(path: &str, is_read: bool) -> Self {
+        let is_below = |prefix| path.starts_with(prefix);
+        match (is_below("/api/contracts"), is_below("/api/documents")) {
+            (true, _) if is_read => Self::ReadContracts,
+            (true, _) => Self::WriteContracts,
+            (_, true) if is_read => Self::ReadDocuments,
+            (_, true) => Self::WriteDocuments,
+            (false, false) => Self::Other,
+        }
+    }
 }
 
 /// One request that ended.
@@ -133,6 +165,11 @@ impl Tally {
         sums.contract_reads_by_service += u64::from(is_contract_read && seen.by_service);
         sums.contract_writes += u64::from(is_contract_write);
         sums.contract_writes_by_service += u64::from(is_contract_write && seen.by_service);
+        let is_document_read = seen.deed == RequestKind::ReadDocuments;
+        let is_of_documents = is_document_read || seen.deed == RequestKind::WriteDocuments;
+        sums.document_reads += u64::from(is_document_read);
+        sums.document_reads_by_service += u64::from(is_document_read && seen.by_service);
+        sums.document_failures += u64::from(is_of_documents && seen.failure.is_some());
         self.keep(seen.phase, seen.failure);
     }
 
@@ -182,6 +219,9 @@ impl Tally {
             total.contract_reads_by_service += sums.contract_reads_by_service;
             total.contract_writes += sums.contract_writes;
             total.contract_writes_by_service += sums.contract_writes_by_service;
+            total.document_reads += sums.document_reads;
+            total.document_reads_by_service += sums.document_reads_by_service;
+            total.document_failures += sums.document_failures;
             latencies_ms.extend_from_slice(some);
         }
         set_latencies(&mut total, latencies_ms);

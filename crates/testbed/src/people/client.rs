@@ -1,186 +1,32 @@
-//! Who logs in, and what they do.
+//! Somebody at a device: what they do, and what they remember.
 
-use crate::seed;
-use anyhow::{Context, Result};
+use super::person::{Pair, Person, change, with};
+use super::record::VisitRecord;
+use super::settings::{Habit, Settings};
+use crate::http_client::{Answer, Call, Connection, SendError};
+use anyhow::Result;
 use http::HeaderValue;
-use rand::{RngExt, rngs::StdRng};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use testbed::http_client::{Answer, Call, Connection, SendError};
-use testbed::monolith::Project;
 
 /// Longer than any hold.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// As fast as people are, times a hundred.
-const PACE_MS: std::ops::Range<u64> = 20..60;
-
-/// How many problems are kept.
-const PROBLEMS_MAX: usize = 20;
-
-#[derive(Debug, Clone)]
-pub(super) struct Person {
-    pub username: String,
-    pub email: String,
-    pub password: String,
-}
-
-impl Person {
-    /// Everybody whom the monolith has.
-    pub async fn all(project: &Project) -> Result<Vec<Self>> {
-        let script = include_str!("people.py");
-        let printed = project.manage(&["shell", "--command", script]).await?;
-        let line = printed.lines().find(|line| line.starts_with("[{"));
-        let people: Vec<BTreeMap<String, String>> =
-            serde_json::from_str(line.with_context(|| printed.clone())?)?;
-        let person = |one: BTreeMap<String, String>| Self {
-            username: one["username"].clone(),
-            email: one["email"].clone(),
-            password: one["password"].clone(),
-        };
-        Ok(people.into_iter().map(person).collect())
-    }
-
-    pub fn new(username: String) -> Self {
-        Self {
-            email: format!("{username}@example.com"),
-            password: "battery staple 7".to_owned(),
-            username,
-        }
-    }
-
-    /// By the address, or by the name where others have the address, too.
-    pub fn login(&self) -> Call {
-        let by = if self.email.starts_with("Office") {
-            json!({ "username": self.username, "password": self.password })
-        } else {
-            json!({ "email": self.email, "password": self.password })
-        };
-        Call::post("/auth/login", &by)
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Pair {
-    pub access: String,
-    pub refresh: String,
-}
-
-impl Pair {
-    pub fn of(answer: &Answer) -> Option<Self> {
-        let body = answer.json();
-        Some(Self {
-            access: body["access_token"].as_str()?.to_owned(),
-            refresh: body["refresh_token"].as_str()?.to_owned(),
-        })
-    }
-}
-
-pub(super) fn with(call: Call, scheme: &str, token: &str) -> Call {
-    match HeaderValue::try_from(format!("{scheme} {token}")) {
-        Ok(value) => call.header("authorization", value),
-        Err(_) => call,
-    }
-}
-
-pub(super) fn change(old: &str, new: &str) -> Call {
-    let body = json!({ "current_password": old, "new_password": new });
-    Call::post("/auth/password/change", &body)
-}
-
-/// What all of them saw.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Banyan was killed: answers may be missing.
-    pub is_crashing: AtomicBool,
-    pub is_over: AtomicBool,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug, Default, Clone)]
-pub(super) struct Counts {
-    pub requests: u64,
-    /// Good answers of either side, by what was asked.
-    pub by_side: BTreeMap<(&'static str, String), u64>,
-    pub lost: u64,
-    pub problems: Vec<String>,
-}
-
-impl Counts {
-    pub fn of(&self, what: &str) -> u64 {
-        let all = self.by_side.iter();
-        all.filter(|((one, _), _)| *one == what)
-            .map(|(_, count)| count)
-            .sum()
-    }
-
-    /// The service's share of what is split.
-    pub fn share(&self, since: &Self) -> f64 {
-        let count = |side: &str| {
-            let read = |what: &str| {
-                let key = (what_is(what), side.to_owned());
-                self.by_side.get(&key).unwrap_or(&0) - since.by_side.get(&key).unwrap_or(&0)
-            };
-            let split: u64 = ["login", "me", "refresh"].map(read).iter().sum();
-            u32::try_from(split).map_or(f64::MAX, f64::from)
-        };
-        count("service") / (count("service") + count("monolith")).max(1.0)
-    }
-}
-
-fn what_is(what: &str) -> &'static str {
-    ["login", "me", "refresh"]
-        .into_iter()
-        .find(|one| *one == what)
-        .unwrap_or_default()
-}
-
-impl Seen {
-    pub fn counts(&self) -> Counts {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn problem(&self, text: String) {
-        let mut counts = self.lock();
-        if counts.problems.len() < PROBLEMS_MAX {
-            counts.problems.push(text);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
-    }
-}
-
-/// What somebody does all the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Habit {
-    /// Comes, looks, stays.
-    Visits,
-    /// The same, with another password now and then.
-    ChangesPasswords,
-    /// Has a token of the monolith's old kind.
-    KeepsOldToken,
-    /// Brings new people.
-    Registers,
-}
-
 /// Somebody at a device.
 pub(super) struct Client {
     connection: Connection,
-    random: StdRng,
+    random: ChaCha8Rng,
+    pace_ms: Range<u64>,
     device: String,
     habit: Habit,
     person: Person,
     pair: Option<Pair>,
-    seen: Arc<Seen>,
+    seen: Arc<VisitRecord>,
     /// Everybody whom it has registered, and itself.
     known: Vec<Person>,
     /// Its passwords, where more than one may be it.
@@ -189,16 +35,17 @@ pub(super) struct Client {
 
 impl Client {
     pub fn new(
+        settings: &Settings,
         gateway: &str,
-        device: String,
-        habit: Habit,
-        person: Person,
-        seen: Arc<Seen>,
+        number: u32,
+        (habit, person): (Habit, Person),
+        seen: Arc<VisitRecord>,
     ) -> Result<Self> {
         Ok(Self {
             connection: Connection::new(gateway)?,
-            random: seed::generator(&device),
-            device,
+            random: ChaCha8Rng::seed_from_u64(settings.seed ^ (u64::from(number) << 32)),
+            pace_ms: settings.pace_ms.clone(),
+            device: format!("{}-{number}", settings.devices),
             habit,
             person,
             pair: None,
@@ -214,7 +61,7 @@ impl Client {
         while !self.seen.is_over() {
             round += 1;
             self.act(round).await;
-            let pause = self.random.random_range(PACE_MS);
+            let pause = self.random.random_range(self.pace_ms.clone());
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         self.known.push(self.person);
@@ -260,7 +107,10 @@ impl Client {
                 Some(answer)
             }
             // The machine is busy; nothing was done, and it may be asked again.
-            Ok(answer) if answer.status == 503 && answer.body_head().contains(":busy") => None,
+            Ok(answer) if answer.status == 503 && answer.body_head().contains(":busy") => {
+                self.seen.lock().busy += 1;
+                None
+            }
             Ok(answer) if is_crashing && answer.status.is_server_error() => {
                 self.seen.lock().lost += 1;
                 None

@@ -1,0 +1,47 @@
+//! What is left running, and how to go on with it.
+
+use testbed::banyan::{CommandLine, Plan, Serve};
+use testbed::scene::Scene;
+
+/// What runs.
+pub(super) struct Running<'a> {
+    pub serve: &'a Serve,
+    pub banyan: &'a CommandLine,
+    pub plan: &'a Plan,
+    pub scene: &'a Scene,
+}
+
+impl Running<'_> {
+    /// Says how to go on, and lets it run until the caller is dropped.
+    pub async fn until_dropped(&self) {
+        self.show();
+        std::future::pending::<()>().await;
+    }
+
+    fn show(&self) {
+        let Self {
+            serve,
+            banyan,
+            plan,
+            scene,
+        } = self;
+        println!("\nEverything is still running; Ctrl-C stops it.\n");
+        println!("  gateway   {}/api/contracts", serve.gateway());
+        println!("  metrics   {}/metrics", serve.control());
+        println!("  monolith  {}/api/contracts", scene.web.url());
+        println!("  service   {}/api/contracts\n", scene.service.url());
+        println!("In another terminal:\n");
+        for (name, value) in plan.environment() {
+            println!("  export {name}='{value}'");
+        }
+        let (file, state) = (banyan.plan().display(), banyan.state().display());
+        println!(
+            "  banyan() {{ {} \"$@\" --plan {file} --state {state}; }}",
+            banyan.binary().display()
+        );
+        println!("\n  curl -s {}/api/contracts?page_size=1", serve.gateway());
+        for verb in ["status", "verify contracts", "rollback contracts"] {
+            println!("  banyan {verb}");
+        }
+    }
+}
