@@ -47,10 +47,9 @@ pub use base::{
 };
 pub use extraction::{
     Automatic, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn,
-    ForeignKeyRule, GateSource, Gates, Ignored, LagLimit, Limit as GateLimit, MeasuredGate, Number,
-    OnFail, PrometheusQuery, Quantile, ReadYourWrites, Replicate, Schedule, Shadow, Step, StepDoes,
-    Switch, TableMapping, TableWrites, TokenTransport, ValueLimit, Webhook, WeekWindow,
-    WriterPattern,
+    ForeignKeyRule, Gates, Ignored, LagLimit, Limit as GateLimit, Quantile, ReadYourWrites,
+    Replicate, Schedule, Shadow, Step, StepDoes, Switch, TableMapping, TableWrites, TokenTransport,
+    WeekWindow, WriterPattern,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

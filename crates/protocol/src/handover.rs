@@ -36,7 +36,7 @@ pub fn before_commit(hold: Duration) -> Duration {
 }
 
 /// A hand-over under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Handover {
     /// Its decision's number.
     pub epoch: Epoch,
@@ -49,7 +49,7 @@ pub struct Handover {
 }
 
 /// Where a hand-over is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// It is being looked whether everything is ready. Nothing is touched.
@@ -142,7 +142,7 @@ pub enum Input {
 }
 
 /// What has happened. Persisted: a format of its own, never edited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Everything was ready.

@@ -120,7 +120,7 @@ identity! {
 }
 
 /// Which hand-over an effect belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HandoverId {
     /// The extraction's identity.
     pub instance: InstanceId,

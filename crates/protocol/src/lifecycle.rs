@@ -24,7 +24,7 @@ use plan::Percent;
 use serde::{Deserialize, Serialize};
 
 /// The state of one extraction.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Lifecycle {
     /// Nothing of it exists outside the plan.
     #[default]
@@ -60,7 +60,7 @@ pub enum Lifecycle {
 }
 
 /// What the service keeps for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kept {
     /// Its identity.
     pub instance: InstanceId,
@@ -69,7 +69,7 @@ pub struct Kept {
 }
 
 /// One side owns it, the other follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Owned {
     /// Its identity.
     pub instance: InstanceId,

@@ -80,7 +80,7 @@ impl fmt::Display for Owner {
 }
 
 /// `banyan.owner`, as one side's database holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnerRow {
     /// Whose writes pass on this side.
     pub owner: Owner,
@@ -98,7 +98,7 @@ pub struct OwnerRow {
 
 /// The right to change one side's row: held by the conductor that claimed it
 /// last. A row that has been claimed since refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// Who claims.
     pub conductor: ConductorId,
@@ -156,7 +156,7 @@ impl OwnerRow {
 
 /// What the two rows say together. Persisted in an event of the lifecycle: the
 /// names of its JSON are never edited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "found")]
 pub enum ObservedOwnership {
     /// The copy had not ended.
@@ -252,7 +252,7 @@ impl ObservedOwnership {
 }
 
 /// What came of reading one side's row when a conductor started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowRead {
     /// The database did not answer.
     NoAnswer,

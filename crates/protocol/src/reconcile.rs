@@ -5,13 +5,13 @@
 
 use crate::{
     ConductorId, Epoch, Generation, InstanceId, Side,
-    handover::Input,
+    handover::{Input, Stage, Step},
     lifecycle::{Event, Lifecycle, UnderWay},
     owner::{ObservedOwnership, Owner, OwnerRow, RowRead},
 };
 
 /// Why a conductor must not go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// The rows are further than the journal.
     #[error(
@@ -69,7 +69,8 @@ pub enum Refusal {
     /// One row is missing, or both although the journal says there are some.
     #[error(
         "the {0}'s database has no ownership row, though it should: it was restored, or cancelled \
-         from elsewhere. Restore it, or cancel what is left with `banyan cancel`"
+         from elsewhere. Restore it; or, where it was cancelled, move journal.db out of this state \
+         directory"
     )]
     RowMissing(Side),
     /// The rows cannot both be right.
@@ -129,6 +130,7 @@ pub fn reconcile(
     service: RowRead,
     copied: bool,
 ) -> Result<Vec<Event>, Refusal> {
+    not_further(journal, [monolith, service])?;
     match (monolith, service) {
         (RowRead::Row(monolith), RowRead::Row(service)) => {
             both(journal, &monolith, &service, copied)
@@ -140,6 +142,28 @@ pub fn reconcile(
         (RowRead::NoRow, _) => Err(Refusal::RowMissing(Side::Monolith)),
         (_, RowRead::NoRow) => Err(Refusal::RowMissing(Side::Service)),
     }
+}
+
+/// Refuses rows that are further than a journal without an epoch of its own can have
+/// led to. Rows are made at epoch 0 and stay there until the copy is complete, and a
+/// cancel begins while the monolith owns, and nothing is handed over after that: such a
+/// journal is an old copy, or another conductor has been at work.
+fn not_further(journal: &Lifecycle, rows: [RowRead; 2]) -> Result<(), Refusal> {
+    let is_further = |row: &OwnerRow| match journal {
+        Lifecycle::Preparing { .. } => row.epoch > journal.epoch(),
+        Lifecycle::Cancelling { .. } => row.owner != Owner::Monolith,
+        _ => false,
+    };
+    let rows = rows.iter().filter_map(|read| match read {
+        RowRead::Row(row) if is_further(row) => Some(row.epoch),
+        _ => None,
+    });
+    rows.max().map_or(Ok(()), |rows| {
+        Err(Refusal::RowsAhead {
+            rows,
+            journal: journal.epoch(),
+        })
+    })
 }
 
 fn unsettled(journal: &Lifecycle) -> bool {
@@ -195,7 +219,7 @@ fn both(
         });
     }
     match journal {
-        Lifecycle::HandingOver { handover, .. } => Ok(restarted(handover)),
+        Lifecycle::HandingOver { handover, .. } => Ok(restarted(handover, rows)),
         Lifecycle::Owned(owned) if observed.settled_owner() != Some(owned.by) => {
             Err(Refusal::RowsBehind {
                 rows,
@@ -231,7 +255,11 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
             _ => unknown,
         },
         Lifecycle::HandingOver { handover, .. } if ours(handover.from(), handover.epoch()) => {
-            Ok(restarted(handover))
+            let rows = match read(handover.from()) {
+                RowRead::Row(row) => row.epoch,
+                RowRead::NoAnswer | RowRead::NoRow => Epoch::default(),
+            };
+            Ok(restarted(handover, rows))
         }
         Lifecycle::Copying { .. } if ours(Side::Monolith, Epoch::default()) => Ok(Vec::new()),
         Lifecycle::Preparing { .. } | Lifecycle::Cancelling { .. }
@@ -246,7 +274,116 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
     }
 }
 
-/// Whatever the stage: try to abort, and believe the row.
-fn restarted(handover: &UnderWay) -> Vec<Event> {
+/// Whatever the stage: try to abort, and believe the row. Nothing has been asked of the
+/// row by a journal that says so; one that knows of the decision all the same has had it
+/// from another conductor, and says how it ended.
+fn restarted(handover: &UnderWay, rows: Epoch) -> Vec<Event> {
+    if *handover.stage() == Stage::Readying && rows >= handover.epoch() {
+        let reason = "another conductor went on with it".to_owned();
+        let step = Step::AbortChosen { reason };
+        return vec![Event::HandoverStepped { step }];
+    }
     Event::of_transition(handover.decide(Input::Restarted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Nonce, lifecycle::Command, owner::Outcome};
+    use uuid::Uuid;
+
+    const INSTANCE: InstanceId = InstanceId(Uuid::from_u128(1));
+    const NONCE: Nonce = Nonce(Uuid::from_u128(2));
+
+    fn row(owner: Owner, epoch: u64) -> RowRead {
+        RowRead::Row(OwnerRow {
+            owner,
+            epoch: Epoch(epoch),
+            generation: Generation(2),
+            conductor: ConductorId(Uuid::from_u128(3)),
+            instance: INSTANCE,
+            nonce: NONCE,
+        })
+    }
+
+    fn journal(events: &[Event]) -> Lifecycle {
+        events.iter().fold(Lifecycle::Planned, Lifecycle::evolve)
+    }
+
+    const STARTED: Event = Event::Started { instance: INSTANCE };
+
+    /// An old copy of a journal, in a state that has no epoch of its own.
+    #[test]
+    fn rows_of_another_conductor_are_no_preparation() {
+        let preparing = journal(&[STARTED]);
+        let fresh = row(Owner::Monolith, 0);
+        assert_eq!(reconcile(&preparing, fresh, fresh, false), Ok(vec![]));
+        assert_eq!(
+            reconcile(&preparing, fresh, RowRead::NoRow, false),
+            Ok(vec![])
+        );
+        let ahead = Err(Refusal::RowsAhead {
+            rows: Epoch(1),
+            journal: Epoch(0),
+        });
+        for (monolith, service) in [
+            (row(Owner::Service, 1), row(Owner::Service, 1)),
+            (row(Owner::Nobody, 1), fresh),
+            (row(Owner::Monolith, 1), fresh),
+            (row(Owner::Service, 1), RowRead::NoAnswer),
+            (row(Owner::Monolith, 1), RowRead::NoRow),
+        ] {
+            assert_eq!(reconcile(&preparing, monolith, service, true), ahead);
+        }
+    }
+
+    #[test]
+    fn what_another_conductor_has_switched_is_not_cancelled() {
+        let cancelling = journal(&[STARTED, Event::Prepared, Event::Copied, Event::CancelBegan]);
+        let (fresh, after) = (row(Owner::Monolith, 0), row(Owner::Monolith, 2));
+        for (monolith, service) in [
+            (fresh, fresh),
+            (after, row(Owner::Monolith, 1)),
+            (after, RowRead::NoRow),
+            (RowRead::NoRow, RowRead::NoRow),
+        ] {
+            assert_eq!(reconcile(&cancelling, monolith, service, true), Ok(vec![]));
+        }
+        for (monolith, service) in [
+            (row(Owner::Nobody, 1), fresh),
+            (row(Owner::Service, 1), fresh),
+            (row(Owner::Service, 1), row(Owner::Service, 1)),
+            (row(Owner::Nobody, 1), RowRead::NoAnswer),
+        ] {
+            assert!(matches!(
+                reconcile(&cancelling, monolith, service, true),
+                Err(Refusal::RowsAhead { .. })
+            ));
+        }
+    }
+
+    /// The row knows of a decision of which the journal has asked it nothing: it is not
+    /// taken for undone.
+    #[test]
+    fn a_hand_over_that_another_conductor_went_on_with_is_asked_for() {
+        let began = Event::HandoverBegan {
+            epoch: Epoch(1),
+            from: Side::Monolith,
+            nonce: NONCE,
+        };
+        let readying = journal(&[STARTED, Event::Prepared, Event::Copied, began]);
+        let (fresh, given) = (row(Owner::Monolith, 0), row(Owner::Service, 1));
+        let undone = reconcile(&readying, fresh, fresh, true).unwrap();
+        assert!(matches!(undone[..], [Event::HandoverEnded { .. }]));
+        for (monolith, service) in [(given, fresh), (given, given), (given, RowRead::NoAnswer)] {
+            let events = reconcile(&readying, monolith, service, true).unwrap();
+            let state = events.iter().fold(readying.clone(), Lifecycle::evolve);
+            let decided = Command::Handover(Input::Decided(Outcome::Committed));
+            let events = state.decide(decided).unwrap();
+            let state = events.iter().fold(state, Lifecycle::evolve);
+            let opened = state.decide(Command::Handover(Input::Opened)).unwrap();
+            let state = opened.iter().fold(state, Lifecycle::evolve);
+            assert_eq!(state.owned().map(|owned| owned.by), Some(Side::Service));
+        }
+    }
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 const AS_PLANNED: &str = "it was a rehearsal";
 
 /// A rehearsal under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rehearsal {
     /// Never in [`Stage::Deciding`] or [`Stage::Opening`].
     handover: Handover,

@@ -12,7 +12,7 @@ pub struct Routing {
 }
 
 /// The routing of one extraction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExtractionRouting {
     /// The life that it follows from; none before the first and after the last.
     pub instance: Option<InstanceId>,
@@ -28,7 +28,7 @@ pub struct ExtractionRouting {
 }
 
 /// What happens to an extraction's writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Writes {
     /// They go to the owner.
     To(Side),

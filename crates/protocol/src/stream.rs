@@ -70,7 +70,7 @@ pub enum StreamState {
 }
 
 /// A message of ours in the change stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
     /// Which extraction.
     pub instance: InstanceId,

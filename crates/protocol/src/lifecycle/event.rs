@@ -10,7 +10,7 @@ use plan::Percent;
 use serde::{Deserialize, Serialize};
 
 /// Whether both sides have been proven to agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verified {
     /// Not looked yet.
@@ -23,7 +23,7 @@ pub enum Verified {
 
 /// What has happened to an extraction. Persisted: never edited; a changed
 /// meaning is a new variant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
     /// It began.

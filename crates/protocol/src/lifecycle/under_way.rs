@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum UnderWay {
     /// A switch or a rollback.
     Handover(Handover),

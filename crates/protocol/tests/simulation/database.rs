@@ -1,20 +1,20 @@
-//! One side's database: its row, its log, and what is stored in it.
+//! One side's database: its row, its fence, its log, and what is stored in it.
+//!
+//! Each function is one transaction: it happens whole or not at all.
 
-use crate::world::Bug;
+use crate::bug::Bug;
 use plan::TableWrites;
 use protocol::{
-    ConductorId, Epoch, Generation, InstanceId, Nonce, Side,
+    ConductorId, Epoch, Generation, HandoverId, InstanceId, Nonce, Side,
     owner::{Claim, Decision, Outcome, Owner, OwnerRow},
     stream::{Direction, Message, MessageKind, RowChange, StreamState, Treatment, is_split},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-pub type WriteId = u64;
+pub type WriteId = u16;
 
-pub const INSTANCE: InstanceId = InstanceId(Uuid::from_u128(1));
-
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
     Write {
         id: WriteId,
@@ -30,7 +30,7 @@ pub enum Entry {
 }
 
 /// A write to a table that both sides write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SharedWrite {
     /// A row more in a table that both append to.
     Append,
@@ -51,36 +51,48 @@ impl SharedWrite {
 }
 
 /// The incoming stream's row: state and position are changed together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Incoming {
     pub state: StreamState,
     pub position: usize,
 }
 
-#[derive(Debug)]
-pub struct Database {
-    pub side: Side,
-    pub row: OwnerRow,
-    pub log: Vec<Entry>,
-    pub rows: BTreeMap<WriteId, u32>,
+/// What the tables hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tables {
+    /// Of the owner's table: how often each row is there.
+    pub rows: BTreeMap<WriteId, u8>,
     /// One row that every write changes: the last one must win on both sides.
     pub register: WriteId,
     /// The table that both sides append to: a value for each row.
     pub appended: BTreeMap<WriteId, WriteId>,
     /// The table of which each side keeps its own after the first switch.
-    pub split: BTreeMap<WriteId, u32>,
-    /// What of the stream did not fit: a row doubled, or amended before it came.
-    pub misfit: Option<String>,
+    pub split: BTreeMap<WriteId, u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Database {
+    pub side: Side,
+    /// None before the extraction is prepared, and after it was cancelled.
+    pub row: Option<OwnerRow>,
+    /// Whether the fence's triggers are there.
+    pub fence: bool,
+    pub log: Vec<Entry>,
+    pub tables: Tables,
+    /// The conflict that a stream met: a row doubled, or amended before it came.
+    pub conflict: Option<&'static str>,
     /// Transactions that have passed the fence and not committed: they hold
     /// the table's lock.
-    pub writers: Vec<WriteId>,
-    pub incoming: Incoming,
+    pub writers: BTreeSet<WriteId>,
+    pub incoming: Option<Incoming>,
+    /// How much of this log its reader has said to be stored: what is before is gone.
+    pub confirmed: usize,
     pub bug: Option<Bug>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {
-    /// Another generation has claimed the row.
+    /// Another generation has claimed the row, or it is gone.
     Superseded,
     /// The row is not what the step needs.
     Stale,
@@ -90,66 +102,145 @@ pub enum Refused {
 
 impl Database {
     pub fn new(side: Side, bug: Option<Bug>) -> Self {
-        let row = OwnerRow {
-            owner: Owner::Monolith,
-            epoch: Epoch(0),
-            generation: Generation(0),
-            conductor: ConductorId(Uuid::nil()),
-            instance: INSTANCE,
-            nonce: Nonce(Uuid::nil()),
-        };
-        let state = match side {
-            Side::Service => StreamState::Applying(Epoch(0)),
-            Side::Monolith => StreamState::Waiting,
-        };
         Self {
             side,
-            row,
+            row: None,
+            fence: false,
             log: Vec::new(),
-            rows: BTreeMap::new(),
-            register: 0,
-            appended: BTreeMap::new(),
-            split: BTreeMap::new(),
-            misfit: None,
-            writers: Vec::new(),
-            incoming: Incoming { state, position: 0 },
+            tables: Tables::default(),
+            conflict: None,
+            writers: BTreeSet::new(),
+            incoming: None,
+            confirmed: 0,
             bug,
         }
     }
 
-    pub fn claim(&mut self, conductor: ConductorId) -> Claim {
-        self.row.conductor = conductor;
-        self.row.generation = Generation(self.row.generation.0 + 1);
-        Claim {
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    pub fn owner(&self) -> Option<Owner> {
+        self.row.map(|row| row.owner)
+    }
+
+    fn owns(&self) -> bool {
+        self.owner() == Some(self.side.into())
+    }
+
+    /// Whether a write passes now.
+    pub fn accepts(&self) -> bool {
+        !self.fence || self.owns()
+    }
+
+    /// A new generation, after which whoever claimed before is refused.
+    pub fn claim(&mut self, conductor: ConductorId) -> Option<(OwnerRow, Claim)> {
+        let row = self.row.as_mut()?;
+        row.conductor = conductor;
+        row.generation = Generation(row.generation.0 + 1);
+        let claim = Claim {
             conductor,
-            generation: self.row.generation,
+            generation: row.generation,
+        };
+        Some((*row, claim))
+    }
+
+    fn locked(&self, claim: Claim, instance: InstanceId) -> Result<OwnerRow, Refused> {
+        let row = self.row.ok_or(Refused::Superseded)?;
+        let same = row.conductor == claim.conductor && row.generation == claim.generation;
+        if !same && !self.has(Bug::ForgottenGeneration) {
+            return Err(Refused::Superseded);
+        }
+        if row.instance != instance {
+            return Err(Refused::Stale);
+        }
+        Ok(row)
+    }
+
+    /// Inserts the row, or finds it; the service's tables are fenced with it.
+    pub fn prepare(
+        &mut self,
+        instance: InstanceId,
+        conductor: ConductorId,
+    ) -> Result<Claim, Refused> {
+        let row = self.row.get_or_insert(OwnerRow {
+            owner: Owner::Monolith,
+            epoch: Epoch(0),
+            generation: Generation(1),
+            conductor,
+            instance,
+            nonce: Nonce(Uuid::nil()),
+        });
+        if row.instance != instance {
+            return Err(Refused::Stale);
+        }
+        if row.owner == Owner::Monolith {
+            self.fence |= self.side == Side::Service;
+        }
+        self.claim(conductor)
+            .map(|(_, claim)| claim)
+            .ok_or(Refused::Superseded)
+    }
+
+    /// The way back is prepared: the monolith waits for an opening in the service's log.
+    pub fn wait_for(&mut self, source: &mut Self) {
+        if self.incoming.is_none() {
+            let position = source.log.len();
+            let state = StreamState::Waiting;
+            self.incoming = Some(Incoming { state, position });
+            source.confirmed = position;
         }
     }
 
-    fn checked(&self, claim: Claim) -> Result<(), Refused> {
-        let same = self.row.conductor == claim.conductor && self.row.generation == claim.generation;
-        if same || self.bug == Some(Bug::ForgottenGeneration) {
-            Ok(())
-        } else {
-            Err(Refused::Superseded)
+    /// The first copy, and where following begins. It is never made twice.
+    pub fn copy(
+        &mut self,
+        source: &mut Self,
+        claim: Claim,
+        instance: InstanceId,
+    ) -> Result<(), Refused> {
+        self.locked(claim, instance)?;
+        if self.incoming.is_some() {
+            return Ok(());
         }
+        if !self.has(Bug::SwitchBeforeCopy) {
+            self.tables = source.tables.clone();
+        }
+        let position = source.log.len();
+        let state = StreamState::Applying(Epoch(0));
+        self.incoming = Some(Incoming { state, position });
+        source.confirmed = position;
+        Ok(())
     }
 
-    /// A user's transaction meets the fence.
-    pub fn begin(&mut self, id: WriteId) -> bool {
-        let passes = self.row.owner == self.side.into()
-            || (self.bug == Some(Bug::FenceLetsNobodyPass) && self.row.owner == Owner::Nobody);
+    /// A user's transaction meets the fence. `saw`: whether the row let it pass when its
+    /// snapshot was taken.
+    pub fn write(&mut self, id: WriteId, saw: bool) -> bool {
+        let passes = match self.owner() {
+            _ if !self.fence => true,
+            _ if self.has(Bug::SnapshotRead) => saw,
+            Some(Owner::Nobody) => self.has(Bug::FenceLetsNobodyPass),
+            _ => self.owns(),
+        };
         if passes {
-            self.writers.push(id);
+            self.writers.insert(id);
         }
         passes
     }
 
     pub fn commit(&mut self, id: WriteId) {
-        self.writers.retain(|open| *open != id);
-        *self.rows.entry(id).or_default() += 1;
-        self.register = id;
+        self.writers.remove(&id);
+        self.insert(id);
         self.log.push(Entry::Write { id, ours: false });
+    }
+
+    fn insert(&mut self, id: WriteId) {
+        let count = self.tables.rows.entry(id).or_default();
+        *count += 1;
+        if *count > 1 {
+            self.conflict = Some("a write is there twice");
+        }
+        self.tables.register = id;
     }
 
     /// A user's transaction that writes a shared table, begun and ended in one
@@ -159,9 +250,11 @@ impl Database {
         let passes = match what {
             SharedWrite::Append => true,
             SharedWrite::Amend(_) => {
-                self.row.owner == self.side.into() && self.appended.contains_key(&id)
+                (self.owns() || self.row.is_none()) && self.tables.appended.contains_key(&id)
             }
-            SharedWrite::Split => self.side == Side::Monolith || is_split(&self.row),
+            SharedWrite::Split => {
+                self.side == Side::Monolith || self.row.as_ref().is_some_and(is_split)
+            }
         };
         if passes {
             self.store(id, what, false);
@@ -170,55 +263,65 @@ impl Database {
     }
 
     fn store(&mut self, id: WriteId, what: SharedWrite, ours: bool) {
-        let side = self.side;
         match what {
             SharedWrite::Append => {
-                if self.appended.insert(id, 0).is_some() {
-                    self.misfit = Some(format!("row {id} was appended twice in the {side}"));
+                if self.tables.appended.insert(id, 0).is_some() {
+                    self.conflict = Some("a row was appended twice");
                 }
             }
-            SharedWrite::Amend(value) => match self.appended.get_mut(&id) {
+            SharedWrite::Amend(value) => match self.tables.appended.get_mut(&id) {
                 Some(row) => *row = value,
-                None => {
-                    self.misfit =
-                        Some(format!("row {id} was amended before it came to the {side}"));
-                }
+                None => self.conflict = Some("a row was amended before it came"),
             },
-            SharedWrite::Split => *self.split.entry(id).or_default() += 1,
+            SharedWrite::Split => *self.tables.split.entry(id).or_default() += 1,
         }
         self.log.push(Entry::Shared { id, what, ours });
     }
 
-    pub fn fence(&mut self, claim: Claim, epoch: Epoch, nonce: Nonce) -> Result<(), Refused> {
-        let waits = self.bug != Some(Bug::FenceWithoutLock);
-        if waits && !self.writers.is_empty() {
+    pub fn fence(&mut self, claim: Claim, id: &HandoverId) -> Result<(), Refused> {
+        if self.has(Bug::MarkBeforeLock) {
+            let row = self.locked(claim, id.instance)?;
+            if row.owner == Owner::from(self.side) && row.epoch < id.epoch {
+                self.say_once(id, MessageKind::Mark);
+            }
+        }
+        if !self.has(Bug::FenceWithoutLock) && !self.writers.is_empty() {
             return Err(Refused::Busy);
         }
-        self.checked(claim)?;
-        if self.row.owner == Owner::Nobody && self.row.epoch == epoch && self.row.nonce == nonce {
+        let row = self.locked(claim, id.instance)?;
+        if row.owner == Owner::Nobody && row.epoch == id.epoch && row.nonce == id.nonce {
             return Ok(());
         }
-        if self.row.epoch >= epoch || self.row.owner != self.side.into() {
+        if row.epoch >= id.epoch || row.owner != self.side.into() {
             return Err(Refused::Stale);
         }
-        self.set(Owner::Nobody, epoch, nonce);
-        self.say(MessageKind::Mark);
+        self.fence = true;
+        self.set(Owner::Nobody, id);
+        self.say_once(id, MessageKind::Mark);
         Ok(())
     }
 
     pub fn decide(
         &mut self,
         claim: Claim,
-        epoch: Epoch,
-        nonce: Nonce,
+        id: &HandoverId,
         wanted: Outcome,
     ) -> Result<Outcome, Refused> {
-        self.checked(claim)?;
-        match self.row.decide(self.side, epoch, wanted) {
+        let row = self.locked(claim, id.instance)?;
+        let abort = Decision::Set(self.side.into());
+        let decision = match row.decide(self.side, id.epoch, wanted) {
+            Decision::Already(Outcome::Committed)
+                if wanted == Outcome::Aborted && self.has(Bug::AbortAfterCommit) =>
+            {
+                abort
+            }
+            decision => decision,
+        };
+        match decision {
             Decision::Set(owner) => {
-                self.set(owner, epoch, nonce);
-                if wanted == Outcome::Aborted && self.bug != Some(Bug::AbortWithoutOpening) {
-                    self.say(MessageKind::Open);
+                self.set(owner, id);
+                if wanted == Outcome::Aborted && !self.has(Bug::AbortWithoutOpening) {
+                    self.say(id, MessageKind::Open);
                 }
                 Ok(wanted)
             }
@@ -227,79 +330,135 @@ impl Database {
         }
     }
 
-    pub fn open(&mut self, claim: Claim, epoch: Epoch, nonce: Nonce) -> Result<(), Refused> {
-        self.checked(claim)?;
-        if self.row.epoch == epoch && self.row.owner == self.side.into() {
+    pub fn open(&mut self, claim: Claim, id: &HandoverId) -> Result<(), Refused> {
+        let row = self.locked(claim, id.instance)?;
+        if row.epoch == id.epoch && row.owner == self.side.into() {
             return Ok(());
         }
-        if self.row.epoch >= epoch {
+        if row.epoch >= id.epoch {
             return Err(Refused::Stale);
         }
-        self.set(self.side.into(), epoch, nonce);
-        self.say(MessageKind::Open);
+        self.set(self.side.into(), id);
+        self.say(id, MessageKind::Open);
         Ok(())
     }
 
-    fn set(&mut self, owner: Owner, epoch: Epoch, nonce: Nonce) {
-        self.row = OwnerRow {
-            owner,
-            epoch,
-            nonce,
-            ..self.row
-        };
+    /// Takes the fence's triggers from the side that owns.
+    pub fn unfence(&mut self, claim: Claim, instance: InstanceId) -> Result<(), Refused> {
+        if self.has(Bug::UnfenceWithoutLooking) {
+            self.fence = false;
+            return Ok(());
+        }
+        let row = self.locked(claim, instance)?;
+        if row.owner == self.side.into() {
+            self.fence = false;
+        }
+        Ok(())
     }
 
-    fn say(&mut self, kind: MessageKind) {
-        let (epoch, nonce) = (self.row.epoch, self.row.nonce);
-        self.log.push(Entry::Message(Message {
-            instance: INSTANCE,
-            epoch,
-            nonce,
-            kind,
-        }));
+    /// Takes everything of ours away, of whatever life. The service's tables are emptied:
+    /// what was in them is the monolith's.
+    pub fn clear(&mut self, claim: Claim) -> Result<(), Refused> {
+        let Some(row) = self.row else {
+            return Ok(());
+        };
+        if self.locked(claim, row.instance)?.owner != Owner::Monolith {
+            return Err(Refused::Stale);
+        }
+        if self.side == Side::Service {
+            self.tables = Tables::default();
+        }
+        self.row = None;
+        self.fence = false;
+        self.incoming = None;
+        Ok(())
     }
 
-    /// Applies the next entry of the other side's log, in one transaction
-    /// with the position. `forget`: the position is not stored (a bug).
-    pub fn apply(&mut self, source: &[Entry], claim: Claim, forget: bool) -> Result<bool, Refused> {
-        self.checked(claim)?;
-        let Some(entry) = source.get(self.incoming.position) else {
-            return Ok(false);
+    fn set(&mut self, owner: Owner, id: &HandoverId) {
+        if let Some(row) = &mut self.row {
+            row.owner = owner;
+            row.epoch = id.epoch;
+            row.nonce = id.nonce;
+        }
+    }
+
+    fn say(&mut self, id: &HandoverId, kind: MessageKind) {
+        self.log.push(Entry::Message(Message::of(id, kind)));
+    }
+
+    fn say_once(&mut self, id: &HandoverId, kind: MessageKind) {
+        let message = Entry::Message(Message::of(id, kind));
+        if !self.log.contains(&message) {
+            self.log.push(message);
+        }
+    }
+
+    /// Applies what a follower has received of the other side's log, from where its
+    /// stream was opened, in one transaction with the position. `forget`: the position
+    /// is not stored (a bug).
+    pub fn apply(
+        &mut self,
+        (source, opened, until): (&[Entry], usize, usize),
+        claim: Claim,
+        instance: InstanceId,
+        forget: bool,
+    ) -> Result<(), Refused> {
+        let row = self.locked(claim, instance)?;
+        let Some(mut incoming) = self.incoming else {
+            return Err(Refused::Superseded);
         };
+        let split = is_split(&row);
+        let from = incoming.position.max(opened);
+        for entry in source.get(from..until).unwrap_or_default() {
+            incoming.state = self.applied(*entry, incoming.state, instance, split);
+        }
+        if !forget {
+            incoming.position = until.max(from);
+        }
+        self.incoming = Some(incoming);
+        Ok(())
+    }
+
+    /// Applies one entry, and says the state of the stream after it.
+    fn applied(
+        &mut self,
+        entry: Entry,
+        state: StreamState,
+        instance: InstanceId,
+        split: bool,
+    ) -> StreamState {
         let direction = Direction::from_source(self.side.other());
-        let state = self.incoming.state;
-        match *entry {
+        match entry {
             Entry::Write { id, ours } => {
                 // The states break loops already: while one direction applies,
                 // the other does not. The origin guards repairs besides.
                 let treatment =
                     state.treatment(direction, TableWrites::Owner, RowChange::Insert, false);
                 if treatment == Treatment::Apply && !ours {
-                    *self.rows.entry(id).or_default() += 1;
-                    self.register = id;
+                    self.insert(id);
                     self.log.push(Entry::Write { id, ours: true });
                 }
             }
             Entry::Shared { id, what, ours } => {
                 let (writes, change) = what.kind();
-                let writes = match self.bug {
-                    Some(Bug::AppendsFollowTheState) if writes == TableWrites::Append => {
+                let writes = match writes {
+                    TableWrites::Append if self.has(Bug::AppendsFollowTheState) => {
                         TableWrites::Owner
                     }
-                    _ => writes,
+                    writes => writes,
                 };
-                let split = is_split(&self.row) && self.bug != Some(Bug::SplitForgotten);
+                let split = split && !self.has(Bug::SplitForgotten);
                 let treatment = state.treatment(direction, writes, change, split);
-                let loops = self.bug == Some(Bug::OriginIgnored);
+                let loops = self.has(Bug::OriginIgnored);
                 if treatment == Treatment::Apply && (!ours || loops) {
                     self.store(id, what, true);
                 }
             }
-            Entry::Message(message) => self.incoming.state = state.after(&message),
+            Entry::Message(message) if message.instance == instance => {
+                return state.after(&message);
+            }
+            Entry::Message(_) => {}
         }
-        if !forget {
-            self.incoming.position += 1;
-        }
-        Ok(true)
+        state
     }
 }

@@ -1,20 +1,30 @@
-//! A gateway: what it was told, what it holds, what it has sent.
+//! A gateway: what it was told, what it holds, and whom it hears.
 
 use crate::database::WriteId;
 use protocol::{
-    Epoch, GatewayId, Generation, Side,
+    Epoch, GatewayId, InstanceId, Side,
     routing::{ExtractionRouting, Writes},
 };
 use uuid::Uuid;
 
-#[derive(Debug)]
+/// A routing with its place among all that are told: by the conductors' turns at being
+/// in charge, then by the order in which one conductor told them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Announcement {
+    pub turn: u16,
+    pub number: u16,
+    pub routing: ExtractionRouting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gateway {
     pub id: GatewayId,
-    /// The turn of the conductor that it heard last, and what that one said.
-    pub turn: Generation,
-    pub routing: Option<ExtractionRouting>,
+    pub known: Option<Announcement>,
+    /// Whether what is known is still to be acted on.
+    pub has_lease: bool,
     pub held: Vec<WriteId>,
-    pub in_flight: Vec<(WriteId, Side)>,
+    /// Which conductors it does not hear, nor they it.
+    pub cut: [bool; 2],
 }
 
 /// Where a write goes.
@@ -26,37 +36,36 @@ pub enum Route {
 
 impl Gateway {
     pub fn new(number: u128) -> Self {
-        let id = GatewayId(Uuid::from_u128(0x6000 + number));
         Self {
-            id,
-            turn: Generation(0),
-            routing: None,
+            id: GatewayId(Uuid::from_u128(0x6000 + number)),
+            known: None,
+            has_lease: false,
             held: Vec::new(),
-            in_flight: Vec::new(),
+            cut: [false; 2],
         }
     }
 
-    /// Takes a routing unless it is older: by the conductor's turn, then by
-    /// epoch. A later conductor may know a lower epoch, where the journal was
-    /// lost before the rows had heard of the hand-over. Released writes are
-    /// returned.
-    pub fn take(&mut self, turn: Generation, routing: ExtractionRouting) -> Vec<WriteId> {
-        let older = self
-            .routing
-            .is_some_and(|known| known.epoch > routing.epoch);
-        if turn < self.turn || (turn == self.turn && older) {
+    /// Takes a routing unless it is older. Released writes are returned.
+    pub fn take(&mut self, told: Announcement) -> Vec<WriteId> {
+        let order = |one: &Announcement| (one.turn, one.number);
+        if self.known.is_some_and(|known| order(&known) > order(&told)) {
             return Vec::new();
         }
-        self.turn = turn;
-        self.routing = Some(routing);
-        match routing.writes {
-            Writes::To(_) => std::mem::take(&mut self.held),
-            Writes::Hold { .. } | Writes::Refuse | Writes::Split(_) => Vec::new(),
+        self.known = Some(told);
+        self.has_lease = true;
+        match told.routing.writes {
+            Writes::Hold { .. } => Vec::new(),
+            Writes::To(_) | Writes::Refuse | Writes::Split(_) => std::mem::take(&mut self.held),
         }
+    }
+
+    pub fn writes(&self) -> Option<Writes> {
+        let known = self.known.filter(|_| self.has_lease)?;
+        Some(known.routing.writes)
     }
 
     pub fn route(&mut self, id: WriteId) -> Route {
-        match self.routing.map(|routing| routing.writes) {
+        match self.writes() {
             Some(Writes::To(side)) => Route::Send(side),
             Some(Writes::Hold { .. }) => {
                 self.held.push(id);
@@ -66,11 +75,13 @@ impl Gateway {
         }
     }
 
-    /// Whether it holds at this epoch and nothing sent before is on its way.
-    pub fn drained(&self, epoch: Epoch) -> bool {
-        self.in_flight.is_empty()
-            && self.routing.is_some_and(|routing| {
-                routing.epoch == epoch && matches!(routing.writes, Writes::Hold { .. })
-            })
+    /// Whether it holds for this hand-over.
+    pub fn holds(&self, instance: InstanceId, epoch: Epoch) -> bool {
+        self.known.is_some_and(|known| {
+            self.has_lease
+                && known.routing.instance == Some(instance)
+                && known.routing.epoch == epoch
+                && matches!(known.routing.writes, Writes::Hold { .. })
+        })
     }
 }
