@@ -17,6 +17,7 @@ mod console;
 mod findings;
 mod finish;
 mod freeze;
+mod gate_findings;
 mod gateway_findings;
 mod hold_rehearsal;
 mod keyless;

@@ -3,6 +3,7 @@
 mod begun;
 mod current_plan;
 mod ending;
+pub(crate) mod gauges;
 mod local_gateway;
 mod local_mover;
 mod metrics;
@@ -25,6 +26,7 @@ use gateway::{
     Gateway, Listeners,
     socket_handoff::{Handing, TAKING},
 };
+use gauges::Outside;
 use local_gateway::LocalGateway;
 use local_gateway::Reloading;
 pub(crate) use local_gateway::Reread;
@@ -291,8 +293,9 @@ impl Serving<'_> {
             ))
         })?;
         let guard: Arc<dyn ShiftGuard> = self.local.clone();
+        let gauges: Arc<dyn ports::Gauges> = Arc::new(Outside::new());
         let rollouts = conductor
-            .roll_out(self.plan, &self.digest, &self.publisher, &guard)
+            .roll_out(self.plan, &self.digest, &self.publisher, &guard, &gauges)
             .await
             .map_err(Failure::refused)?;
         let token: Arc<str> = token.into();

@@ -53,7 +53,7 @@ pub use worker::Worker;
 
 use journal::ReportKind;
 use plan::{Data, ExtractionName, Plan};
-use ports::{Gateways, Mover};
+use ports::{Gateways, Gauges, Mover};
 use protocol::ConductorId;
 use std::{
     collections::BTreeMap,
@@ -164,6 +164,7 @@ impl Conductor {
         digest: &Arc<str>,
         publisher: &Publisher,
         guard: &Arc<dyn ShiftGuard>,
+        gauges: &Arc<dyn Gauges>,
     ) -> Result<BTreeMap<ExtractionName, RolloutHandle>, JournalError> {
         let mut handles = BTreeMap::new();
         for (name, extraction) in &plan.extractions {
@@ -180,6 +181,7 @@ impl Conductor {
                 others: self.workers.clone(),
                 gateways: Arc::clone(publisher.gateways()),
                 guard: Arc::clone(guard),
+                gauges: Arc::clone(gauges),
                 halted: self.halt.watch(),
             };
             let (handle, task) = rollout::start(context, self.stop.clone()).await?;

@@ -4,7 +4,8 @@
 //! HTTP, and its tests can lose replies.
 
 use async_trait::async_trait;
-use plan::ExtractionName;
+pub use judge::{Moment, reading::Sample};
+use plan::{ExtractionName, MeasuredGate};
 use protocol::{
     ConductorId, Epoch, GatewayId, HandoverId, InstanceId, Side,
     finding::Finding,
@@ -447,4 +448,40 @@ pub trait Gateways: Send + Sync + 'static {
     }
     /// Of the last hold. Waits, within bounds, until what it held is released.
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport;
+}
+
+/// For what a gate is measured.
+#[derive(Debug, Clone)]
+pub struct Occasion {
+    /// Of which extraction.
+    pub extraction: ExtractionName,
+    /// In which step, in the plan's words.
+    pub step: String,
+    /// How the rollout is, in Flagger's words: `Progressing`, `Promoting`, `Waiting`.
+    pub phase: &'static str,
+    /// A digest of the plan's text.
+    pub plan: String,
+    /// How old samples may be: none is of before the step.
+    pub max_age: Duration,
+}
+
+/// What a source of a gate's has answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Measurement {
+    /// Series, each with its samples.
+    Series(Vec<Vec<Sample>>),
+    /// Yes or no, in its words.
+    Answer(bool, String),
+}
+
+/// Measures what gates of the plan ask for outside of Banyan.
+#[async_trait]
+pub trait Gauges: Send + Sync + 'static {
+    /// Asks a gate's source, within the gate's `timeout`. The error says why there is no
+    /// answer, without credentials. Giving up waiting ends what was begun.
+    async fn measure(
+        &self,
+        gate: &MeasuredGate,
+        occasion: &Occasion,
+    ) -> Result<Measurement, String>;
 }

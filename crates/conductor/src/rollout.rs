@@ -8,12 +8,14 @@
 mod answers;
 mod asking;
 mod gates;
+mod gauging;
 mod judged;
+mod readings;
 mod view;
 
 use crate::{
     journal::{Journal, JournalError, ReportKind, now_ms},
-    ports::Gateways,
+    ports::{Gateways, Gauges, Occasion},
     status::{ExtractionStatus, RolloutStatus},
     worker::Worker,
 };
@@ -22,6 +24,7 @@ pub use asking::ShiftGuard;
 use answers::RecentAnswers;
 use asking::{NotDone, asked};
 use gates::StepGates;
+use gauging::Gauging;
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{
     Action, Actor, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
@@ -121,6 +124,7 @@ pub(crate) struct Context {
     pub(crate) others: BTreeMap<ExtractionName, Worker>,
     pub(crate) gateways: Arc<dyn Gateways>,
     pub(crate) guard: Arc<dyn ShiftGuard>,
+    pub(crate) gauges: Arc<dyn Gauges>,
     /// Who halted all rollouts, and why.
     pub(crate) halted: watch::Receiver<Option<String>>,
 }
@@ -142,6 +146,7 @@ pub(crate) async fn start(
         rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
         gates: StepGates::restored(kept),
         answers: RecentAnswers::default(),
+        gauging: Gauging::default(),
         refused: None,
         asked: None,
         trouble: None,
@@ -160,6 +165,15 @@ fn steps(event: &Event) -> Option<&Vec<String>> {
     match event {
         Event::Began { steps, .. } | Event::Resumed { steps, .. } => Some(steps),
         _ => None,
+    }
+}
+
+/// How a rollout is, in Flagger's words.
+fn phase(rollout: &Rollout, standing: Standing) -> &'static str {
+    match rollout {
+        Rollout::Stopped { .. } => "Waiting",
+        _ if standing.has_switched() => "Promoting",
+        _ => "Progressing",
     }
 }
 
@@ -189,6 +203,7 @@ struct Running {
     begun_by: Option<Vec<String>>,
     gates: StepGates,
     answers: RecentAnswers,
+    gauging: Gauging,
     refused: Option<Setback>,
     /// What was asked of the extraction and is not answered yet.
     asked: Option<PendingAction>,
@@ -298,7 +313,18 @@ impl Running {
             }
             self.gates.observe(counts, standing, now, is_usual);
         }
-        (standing, self.gates.judge(step, status, standing, now))
+        self.gauging.enter(position, step, standing);
+        let occasion = |max_age| Occasion {
+            extraction: self.context.name.clone(),
+            step: step.to_string(),
+            phase: phase(&self.rollout, standing),
+            plan: self.context.plan.to_string(),
+            max_age: gauging::age(position.entered, now, max_age),
+        };
+        self.gauging.turn(&self.context.gauges, occasion, now);
+        let mut gates = self.gates.judge(step, status, standing, now);
+        gates.extend(self.gauging.gates());
+        (standing, gates)
     }
 
     fn awaited(&self) -> Vec<ExtractionName> {
@@ -419,6 +445,7 @@ impl Running {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
                     self.gates.forget();
+                    self.gauging.forget();
                 }
                 Event::Stopped { .. } => self.hold_back(),
                 _ => {}

@@ -14,7 +14,8 @@ pub use data::{
 };
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
 pub use rollout::{
-    Automatic, Force, Gates, LagLimit, Limit, Quantile, Schedule, Step, StepDoes, WeekWindow,
+    Automatic, Force, GateSource, Gates, LagLimit, Limit, MeasuredGate, Number, OnFail,
+    PrometheusQuery, Quantile, Schedule, Step, StepDoes, ValueLimit, Webhook, WeekWindow,
 };
 pub use shadow::{Ignored, Shadow};
 pub use switch::Switch;

@@ -47,9 +47,10 @@ pub use base::{
 };
 pub use extraction::{
     Automatic, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn,
-    ForeignKeyRule, Gates, Ignored, LagLimit, Limit as GateLimit, Quantile, ReadYourWrites,
-    Replicate, Schedule, Shadow, Step, StepDoes, Switch, TableMapping, TableWrites, TokenTransport,
-    WeekWindow, WriterPattern,
+    ForeignKeyRule, GateSource, Gates, Ignored, LagLimit, Limit as GateLimit, MeasuredGate, Number,
+    OnFail, PrometheusQuery, Quantile, ReadYourWrites, Replicate, Schedule, Shadow, Step, StepDoes,
+    Switch, TableMapping, TableWrites, TokenTransport, ValueLimit, Webhook, WeekWindow,
+    WriterPattern,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

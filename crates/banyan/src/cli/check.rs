@@ -1,6 +1,6 @@
 //! `banyan check`: what stands in the way of the plan. Needs no `serve`.
 
-use super::{begun, findings, gateway_findings, render, statements};
+use super::{begun, findings, gate_findings, gateway_findings, render, statements};
 use crate::exit::Failure;
 use mover::{Mover, MoverError, check};
 use plan::{Data, Plan};
@@ -113,6 +113,7 @@ async fn look(plan: &Plan, state: &Path) -> Result<Vec<ReportedFinding>, Failure
     let mut all: Vec<ReportedFinding> = begun
         .into_iter()
         .chain(gateway_findings::of(plan))
+        .chain(gate_findings::of(plan).await)
         .map(|finding| ReportedFinding {
             extraction: None,
             service: None,

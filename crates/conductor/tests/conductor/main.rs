@@ -9,6 +9,7 @@ mod charge;
 mod following;
 mod handing_over;
 mod journal;
+mod measured_gates;
 mod rehearsing;
 mod rollout;
 mod shared_data;

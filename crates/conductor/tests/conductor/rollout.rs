@@ -4,7 +4,7 @@ use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
     Conductor, Request, RolloutHandle, ShiftGuard, StepVerb,
-    ports::{AnswerCounts, CellCounts, InFlight, Progress, SideCounts, StreamProgress},
+    ports::{AnswerCounts, CellCounts, Gauges, InFlight, Progress, SideCounts, StreamProgress},
     status::{ExtractionStatus, RolloutStatus},
 };
 use plan::ExtractionName;
@@ -14,13 +14,13 @@ use std::{
     time::Duration,
 };
 
-fn ada() -> Actor {
+pub fn ada() -> Actor {
     Actor::Person("ada".to_owned())
 }
 
 /// A service that is as healthy as it is told to be.
 #[derive(Default)]
-struct Service {
+pub struct Service {
     problem: Mutex<Option<String>>,
 }
 
@@ -31,12 +31,12 @@ impl ShiftGuard for Service {
     }
 }
 
-fn reads(status: &ExtractionStatus) -> String {
+pub fn reads(status: &ExtractionStatus) -> String {
     status.reads_percent.to_string()
 }
 
 /// A mover whose streams are well: without, reads go to the owner.
-fn mover() -> Arc<Scripted> {
+pub fn mover() -> Arc<Scripted> {
     let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
     let stream = Some(StreamProgress {
         state: "applying".to_owned(),
@@ -54,23 +54,24 @@ fn mover() -> Arc<Scripted> {
 /// more.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-fn process(rollout: &str) -> Process {
+pub fn process(rollout: &str) -> Process {
     let key = "rollout: { key: { header: x-user-id }";
     Process::planned(&PLAN.replace(key, &format!("{key}, {rollout}")))
 }
 
-async fn rollout(
+pub async fn rollout(
     process: &Process,
     conductor: &mut Conductor,
     service: &Arc<Service>,
 ) -> RolloutHandle {
+    let gauges: Arc<dyn Gauges> = process.gauges.clone();
     let guard: Arc<dyn ShiftGuard> = service.clone();
     let (plan, digest) = (&process.plan, "digest".into());
-    let started = conductor.roll_out(plan, &digest, &process.publisher, &guard);
+    let started = conductor.roll_out(plan, &digest, &process.publisher, &guard, &gauges);
     started.await.unwrap().remove(&name()).unwrap()
 }
 
-async fn until(rollout: &RolloutHandle, what: &str, is: impl Fn(&RolloutStatus) -> bool) {
+pub async fn until(rollout: &RolloutHandle, what: &str, is: impl Fn(&RolloutStatus) -> bool) {
     let wait = async {
         while !is(&rollout.status()) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

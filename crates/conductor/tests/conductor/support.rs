@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use conductor::{
     Conductor, Publisher, Request,
     ports::{
-        Cancellation, Gateways, HoldReport, InFlight, Mover, Progress, Recopied, Rows, SideCounts,
-        Verification, Wanted, WorkError,
+        Cancellation, Gateways, Gauges, HoldReport, InFlight, Measurement, Moment, Mover, Occasion,
+        Progress, Recopied, Rows, SideCounts, Verification, Wanted, WorkError,
     },
 };
-use plan::{ExtractionName, Plan};
+use plan::{ExtractionName, MeasuredGate, Plan};
 use protocol::{
     ConductorId, Epoch, GatewayId, Generation, HandoverId, InstanceId, Nonce, Side,
     finding::Finding,
@@ -289,6 +289,48 @@ impl Gateways for RoutingRecorder {
     }
 }
 
+/// Answers of each gate what it is told to; of others nothing.
+#[derive(Default)]
+pub struct ScriptedGauges {
+    pub answers: Mutex<BTreeMap<String, Result<Measurement, String>>>,
+    /// For what was asked.
+    pub occasions: Mutex<Vec<Occasion>>,
+}
+
+impl ScriptedGauges {
+    /// Stands for the moment at which it is asked.
+    pub const NOW: Moment = Moment::from_millis(0);
+
+    pub fn answer(&self, gate: &str, answer: Result<Measurement, String>) {
+        self.answers.lock().unwrap().insert(gate.to_owned(), answer);
+    }
+}
+
+#[async_trait]
+impl Gauges for ScriptedGauges {
+    async fn measure(
+        &self,
+        gate: &MeasuredGate,
+        occasion: &Occasion,
+    ) -> Result<Measurement, String> {
+        self.occasions.lock().unwrap().push(occasion.clone());
+        let answer = self.answers.lock().unwrap().get(&gate.name).cloned();
+        match answer {
+            Some(Ok(Measurement::Series(mut series))) => {
+                let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+                let now = Moment::from_millis(u64::try_from(now.as_millis()).unwrap());
+                let samples = series.iter_mut().flatten();
+                samples
+                    .filter(|one| one.at == Self::NOW)
+                    .for_each(|one| one.at = now);
+                Ok(Measurement::Series(series))
+            }
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 pub fn name() -> ExtractionName {
     ExtractionName::new("contracts").unwrap()
 }
@@ -298,6 +340,7 @@ pub struct Process {
     pub plan: Plan,
     pub state: TempDir,
     pub told: Arc<RoutingRecorder>,
+    pub gauges: Arc<ScriptedGauges>,
     pub publisher: Arc<Publisher>,
 }
 
@@ -312,6 +355,7 @@ impl Process {
             plan: Plan::parse(plan, |_| None).unwrap(),
             state: TempDir::new().unwrap(),
             publisher: Arc::new(Publisher::new(told.clone())),
+            gauges: Arc::default(),
             told,
         }
     }

@@ -1,9 +1,13 @@
 //! How traffic is shifted: `rollout:`.
 
 mod gates;
+mod measured;
 mod steps;
 
 pub use gates::{Gates, LagLimit, Limit, Quantile, WeekWindow};
+pub use measured::{
+    GateSource, MeasuredGate, Number, OnFail, PrometheusQuery, ValueLimit, Webhook,
+};
 pub use steps::{Automatic, Schedule, Step, StepDoes};
 
 use crate::{

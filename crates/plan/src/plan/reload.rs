@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::{
-    extraction::{CohortKey, Data, Extraction, Switch},
+    extraction::{CohortKey, Data, Extraction, Schedule, Switch},
     gateway::Observe,
 };
 
@@ -51,7 +51,14 @@ impl Plan {
             let key = |key| format!("extractions.{name}.{key}");
             differs(key("service"), old.service != new.service);
             differs(key("rollout.key"), old.cohort_key != new.cohort_key);
-            differs(key("rollout.steps"), old.schedule != new.schedule);
+            let steps = old.schedule.as_ref().map(Schedule::without_gates);
+            let next_steps = new.schedule.as_ref().map(Schedule::without_gates);
+            let are_same = steps == next_steps;
+            differs(key("rollout.steps"), !are_same);
+            differs(
+                key("rollout.gates"),
+                are_same && old.schedule != new.schedule,
+            );
             let (Data::Replicate(was), Data::Replicate(is)) = (&old.data, &new.data) else {
                 differs(key("data"), old.data != new.data);
                 continue;
@@ -149,6 +156,16 @@ extractions:
         assert_eq!(
             changes("pin-wait: 2s", "pin-wait: 3s"),
             ["gateway.pin-wait"]
+        );
+        let steps = |gates| format!("{{ header: x-user }}, steps: [switch], gates: {gates} }}");
+        let one = PLAN.replace("{ header: x-user } }", &steps("{ requests: 1 }"));
+        let two = PLAN.replace(
+            "{ header: x-user } }",
+            &steps("{ command: { a: { run: [b] } } }"),
+        );
+        assert_eq!(
+            parse(&one).needs_restart(&parse(&two)),
+            ["extractions.contracts.rollout.gates"]
         );
         let log = |query| format!("pin-wait: 2s, access-log: {{ path: x, query: {query} }}");
         assert_eq!(changes("pin-wait: 2s", &log(true)), ["gateway.access-log"]);

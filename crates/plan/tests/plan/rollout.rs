@@ -1,6 +1,6 @@
 //! What `rollout:` is read as, and how a wrong one is refused.
 
-use plan::{ExtractionName, Plan, TokenTransport};
+use plan::{ExtractionName, OnFail, Plan, TokenTransport};
 
 fn plan(rollout: &str) -> Result<Plan, plan::PlanError> {
     two(rollout, "{ key: address }")
@@ -239,4 +239,114 @@ fn steps_that_cannot_be_gone_through_are_refused() {
         &format!("{{ key: address, {other} }}"),
     );
     assert!(said.unwrap_err().to_string().contains("waits for itself"));
+}
+
+fn measured(gates: &str) -> Result<Vec<plan::MeasuredGate>, plan::PlanError> {
+    let rollout = format!(
+        "{{ key: address, gates: {gates},
+            steps: [{{ reads: 5%, gates: {{ command: {{ b: {{ run: [other] }} }} }} }}, switch] }}"
+    );
+    let plan = plan(&rollout)?;
+    let one = &plan.extractions[&ExtractionName::new("one").unwrap()];
+    let steps = &one.schedule.as_ref().unwrap().steps;
+    assert_eq!(steps[0].gates.measured.len(), steps[1].gates.measured.len());
+    Ok(steps[0].gates.measured.clone())
+}
+
+#[test]
+fn gates_that_others_measure_have_names_limits_and_defaults() {
+    let all = measured(
+        r#"{ prometheus: { a: { server: "https://p/x", query: up, min: 1,
+                                headers: { Authorization: "Bearer ${TOKEN_SECRET}" } } },
+             webhook: { a: { url: "http://w/gate", on-fail: undo, for: 45s, dry-run: true } },
+             command: { b: { run: [./test, -x], every: 1h, timeout: 10m, unmeasured-max: 2h } } }"#,
+    )
+    .unwrap();
+    let names: Vec<&str> = all.iter().map(|gate| gate.name.as_str()).collect();
+    // The step's own takes the place of the one of its name.
+    assert_eq!(names, ["prometheus a", "webhook a", "command b"]);
+    let [prometheus, webhook, command] = &all[..] else {
+        unreachable!("three");
+    };
+    let plan::GateSource::Prometheus(query) = &prometheus.source else {
+        panic!("{prometheus:?}");
+    };
+    assert_eq!(query.headers[0].0, "authorization");
+    assert_eq!(query.headers[0].1.expose(), b"Bearer 0123456789abcdef");
+    assert!(!format!("{all:?}").contains("0123456789abcdef"));
+    let plan::ValueLimit::AtLeast(least) = query.limit else {
+        panic!("{query:?}");
+    };
+    assert!((least.value() - 1.0).abs() < f64::EPSILON);
+    let seconds = |gate: &plan::MeasuredGate| {
+        let all = [gate.every, gate.held_for, gate.timeout];
+        all.map(|one| one.as_secs())
+    };
+    assert_eq!(seconds(prometheus), [15, 60, 10]);
+    assert_eq!(seconds(webhook), [15, 45, 10]);
+    assert_eq!(seconds(command), [15, 0, 10]);
+    let on_fail: Vec<OnFail> = all.iter().map(|gate| gate.on_fail).collect();
+    assert_eq!(on_fail, [OnFail::Undo, OnFail::Undo, OnFail::Wait]);
+    assert!(webhook.dry_run && !command.dry_run);
+    assert_eq!(
+        command.source,
+        plan::GateSource::Command(vec!["other".to_owned()])
+    );
+}
+
+#[test]
+fn gates_that_could_not_be_measured_are_refused() {
+    for (gates, why) in [
+        (
+            "{ prometheus: { a: { server: 'http://p', query: up } } }",
+            "only one of them",
+        ),
+        (
+            "{ prometheus: { a: { server: 'http://p', query: up, max: 1, min: 0 } } }",
+            "write two gates",
+        ),
+        (
+            "{ prometheus: { a: { server: 'http://p', query: up, max: NaN } } }",
+            "no number",
+        ),
+        (
+            "{ prometheus: { a: { server: 'http://p', query: up, max: .inf } } }",
+            "no number",
+        ),
+        (
+            "{ prometheus: { a: { server: 'http://p', query: ' ', max: 1 } } }",
+            "a query has",
+        ),
+        (
+            "{ prometheus: { a: { server: p, query: up, max: 1 } } }",
+            "no address",
+        ),
+        (
+            "{ prometheus: { a: { server: 'http://u:0123456789abcdef@p', query: up, max: 1 } } }",
+            "holds a name or a password",
+        ),
+        (
+            "{ prometheus: { 'A b': { server: 'http://p', query: up, max: 1 } } }",
+            "no name",
+        ),
+        ("{ webhook: { a: { url: 'ftp://w' } } }", "no address"),
+        (
+            "{ webhook: { a: { url: 'http://w', every: 1ms } } }",
+            "1s at least",
+        ),
+        (
+            "{ webhook: { a: { url: 'http://w', headers: { x: \"a\\nb\" } } } }",
+            "visible",
+        ),
+        (
+            "{ webhook: { a: { url: 'http://w', on-fail: retry } } }",
+            "retry",
+        ),
+        ("{ command: { a: { run: [] } } }", "nothing to run"),
+        ("{ command: { a: { run: ['${NONE}'] } } }", "NONE"),
+    ] {
+        let error = measured(gates).unwrap_err().to_string();
+        assert!(error.contains(why), "{gates}: {error}");
+        assert!(!error.contains("0123456789abcdef"), "{error}");
+    }
 }

@@ -139,6 +139,7 @@ ids! {
     RouteWithoutRequests = 133,
     GroupsOfNobody = 134,
     StopCutsOff = 135,
+    GateCannotWork = 136,
 }
 
 impl fmt::Display for FindingId {

@@ -1,9 +1,12 @@
 //! What must hold for a rollout to go on: `rollout.gates`.
 
+use super::measured::{
+    self, CommandFile, MeasuredFiles, MeasuredGate, PrometheusFile, WebhookFile,
+};
 use crate::base::{ByteSize, Environment, Located, Percent, PlanError, Text, parse, size, time};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What must hold. A gate of the first kind undoes a step that it finds harmful; the
 /// others only have the next step wait.
@@ -34,6 +37,15 @@ pub struct GatesFile {
     /// When a step may begin.
     #[serde(default)]
     pub(crate) window: Option<WindowFile>,
+    /// Queries to Prometheus, by names of yours: saturation, say.
+    #[serde(default)]
+    pub(crate) prometheus: BTreeMap<String, Located<PrometheusFile>>,
+    /// Who is asked by POST, by names of yours.
+    #[serde(default)]
+    pub(crate) webhook: BTreeMap<String, Located<WebhookFile>>,
+    /// What is run, by names of yours: contract tests, say.
+    #[serde(default)]
+    pub(crate) command: BTreeMap<String, Located<CommandFile>>,
 }
 
 /// The most that a figure may be: as such, and by the monolith's in the same time.
@@ -100,6 +112,8 @@ pub struct Gates {
     pub requests: Option<u32>,
     /// When a step may begin.
     pub window: Option<WeekWindow>,
+    /// What others measure.
+    pub measured: Vec<MeasuredGate>,
 }
 
 /// Which share of the answers is as quick.
@@ -221,6 +235,12 @@ pub(super) fn resolve(
         gates.window = Some(window(&file)?);
     }
     gates.requests = file.requests.map(|count| count.value).or(gates.requests);
+    let files = MeasuredFiles {
+        prometheus: file.prometheus,
+        webhook: file.webhook,
+        command: file.command,
+    };
+    measured::resolve(&files, &mut gates.measured, environment)?;
     Ok(gates)
 }
 

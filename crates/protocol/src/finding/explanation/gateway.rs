@@ -46,4 +46,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "Raise `gateway.grace`, and what waits for the process to end with it, or lower the route's `first-byte`.",
         "docs/gateway.md",
     ),
+    explain(
+        Id::GateCannotWork,
+        "a gate of the steps cannot be measured",
+        "A gate under `rollout` asks Prometheus, which does not answer its query, or runs a command that is not there. What is not measured is no pass: the step would go on waiting. It was looked from where `banyan check` runs, and `banyan serve` may run elsewhere.",
+        "Correct the gate's `server`, `query` or `run`, or start what it asks. `banyan why NAME` shows what a gate finds while the step lasts.",
+        "docs/rollout.md",
+    ),
 ];

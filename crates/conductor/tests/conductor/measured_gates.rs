@@ -1,0 +1,123 @@
+//! Gates on what others measure: a query, a webhook, a command.
+
+use crate::{
+    rollout::{mover, process, reads, rollout, until},
+    support::*,
+};
+use conductor::{
+    Request,
+    ports::{Measurement, Moment, Sample},
+    status::RolloutStatus,
+};
+use std::{sync::Arc, time::Duration};
+
+/// A value of whenever it is asked for, as Prometheus answers.
+fn value(value: f64) -> Measurement {
+    let at = ScriptedGauges::NOW;
+    Measurement::Series(vec![vec![Sample { at, value }]])
+}
+
+fn says(status: &RolloutStatus, gate: &str, verdict: &str, text: &str) -> bool {
+    let mut gates = status.gates.iter();
+    gates.any(|one| one.name == gate && one.verdict == verdict && one.text.contains(text))
+}
+
+const SATURATION: &str = "gates: { prometheus: { saturation: { server: 'http://p', query: q, \
+                          max: 0.8, every: 1s, for: 1s } } }, \
+                          steps: [{ reads: 50%, for: 1s }, { reads: 100% }]";
+
+/// Nothing that is no value lets the step end, and nothing of it takes the step back.
+#[tokio::test]
+async fn a_query_without_a_value_has_the_step_wait_and_a_bad_one_takes_it_back() {
+    let process = process(SATURATION);
+    let gate = "prometheus saturation";
+    process
+        .gauges
+        .answer(gate, Err("connection refused".to_owned()));
+    let mut conductor = process.conductor(&mover()).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let old = Sample {
+        at: Moment::from_millis(1),
+        value: 0.1,
+    };
+    for (answer, why) in [
+        (
+            Err("connection refused".to_owned()),
+            "http://p/: connection refused",
+        ),
+        (Ok(Measurement::Series(vec![])), "no such series"),
+        (Ok(Measurement::Series(vec![vec![]])), "the series is empty"),
+        (Ok(Measurement::Series(vec![vec![old]; 2])), "2 series"),
+        (
+            Ok(Measurement::Series(vec![vec![old]])),
+            "before the step began",
+        ),
+        (Ok(value(f64::NAN)), "not a number"),
+        (Ok(value(f64::INFINITY)), "infinite"),
+    ] {
+        process.gauges.answer(gate, answer);
+        until(&handle, why, |status| says(status, gate, "unknown", why)).await;
+        let status = handle.status();
+        assert_eq!((status.state.as_str(), status.step), ("running", Some(1)));
+        assert_eq!(reads(&worker.status()), "50");
+    }
+    // Of this step: nothing older is asked for.
+    let ages: Vec<Duration> = process
+        .gauges
+        .occasions
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|one| one.max_age)
+        .collect();
+    assert!(ages[0] < Duration::from_mins(1), "{ages:?}");
+    process.gauges.answer(gate, Ok(value(0.93)));
+    until(&handle, "stopped", |status| status.state == "stopped").await;
+    until(&handle, "withdrawn", |_| reads(&worker.status()) == "0").await;
+    let why = handle.status().why.unwrap();
+    assert_eq!(
+        why,
+        "gate `prometheus saturation` failed: 0.93, and 0.8 is the most, 2 readings in a row"
+    );
+    conductor.stop().await;
+}
+
+/// Who says no has the step wait, until yes is said; what decides nothing is shown.
+#[tokio::test]
+async fn webhooks_and_commands_are_waited_for() {
+    let process = process(
+        "gates: { webhook: { lead: { url: 'http://w/secret', every: 1s } }, \
+         command: { contracts: { run: [sh, -c, secret], every: 1s, dry-run: true } } }, \
+         steps: [{ reads: 50% }, { reads: 100% }]",
+    );
+    let (lead, contracts) = ("webhook lead", "command contracts");
+    let answer = |is_yes, text: &str| Ok(Measurement::Answer(is_yes, text.to_owned()));
+    process
+        .gauges
+        .answer(lead, answer(false, "HTTP 403: closed"));
+    process
+        .gauges
+        .answer(contracts, answer(false, "exit 1: two broke"));
+    let mut conductor = process.conductor(&mover()).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "waiting", |status| {
+        says(status, lead, "fail", "closed")
+            && says(status, contracts, "fail", "two broke")
+            && status.waits_for == ["gate `webhook lead`: HTTP 403: closed"]
+    })
+    .await;
+    let evidence = format!("{:?}", handle.status().gates);
+    assert!(!evidence.contains("secret"), "{evidence}");
+    let occasion = process.gauges.occasions.lock().unwrap()[0].clone();
+    assert_eq!(
+        (occasion.phase, occasion.step.as_str()),
+        ("Progressing", "reads 50%")
+    );
+    process.gauges.answer(lead, answer(true, "HTTP 200 OK"));
+    until(&handle, "done", |status| status.state == "done").await;
+    conductor.stop().await;
+}
