@@ -26,6 +26,7 @@ mod progress;
 mod reference;
 mod refusals;
 mod render;
+mod report;
 mod routes;
 mod shadow;
 mod statements;
@@ -159,6 +160,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             writers::run(&plan, &extraction.extraction, forget.as_deref(), json).await
         }
         Verb::Reload => routes::reload(state, json).await,
+        Verb::Report(asked) => report::run(state, &asked, json).await,
         Verb::Routes => routes::routes(state, json).await,
         Verb::Shadow(ExtractionArgument { extraction }) => {
             shadow::shadow(state, &extraction, json).await

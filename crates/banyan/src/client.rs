@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use conductor::{
-    Reply,
+    JournalEntry, JournalPage, PAGE_ENTRIES_MAX, Reply,
     api::{ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters},
     status::Status,
 };
@@ -124,6 +124,24 @@ impl Client {
         // A take-over may have changed the address meanwhile.
         let address = reach(&self.state, &environment)?.address;
         Ok(format!("http://{address}{path}"))
+    }
+
+    /// The whole journal, in order.
+    pub(crate) async fn journal(&self) -> Result<Vec<JournalEntry>, Failure> {
+        let mut entries: Vec<JournalEntry> = Vec::new();
+        loop {
+            let after = entries.last().map_or(0, |last| last.seq);
+            let path = format!("/v1/journal?after={after}&limit={PAGE_ENTRIES_MAX}");
+            let (code, body) = self.call(Method::GET, &path, Bytes::new()).await?;
+            if code != StatusCode::OK {
+                return Err(unexpected(code, &body));
+            }
+            let page: JournalPage = parse(&body)?;
+            if page.entries.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(page.entries);
+        }
     }
 
     /// The gateway's routes.

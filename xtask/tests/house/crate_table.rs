@@ -14,6 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("conductor", &["plan", "protocol", "judge", "failpoint"]),
     // Pages over the API: its types, and nothing of what stands behind it.
     ("web-console", &["conductor"]),
+    ("report", &["plan", "protocol", "conductor"]),
     (
         "banyan",
         &[
@@ -23,6 +24,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "mover",
             "conductor",
             "web-console",
+            "report",
         ],
     ),
     ("judge", &[]),

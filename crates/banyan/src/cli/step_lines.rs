@@ -1,10 +1,7 @@
 //! Where the steps of a plan are, in lines for people.
 
 use conductor::status::{GateStatus, RolloutStatus};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
-
-const MINUTE: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day] [hour]:[minute]");
+use report::clock::minute;
 
 /// Where it is, what it waits for and what would take it back: a line each. Then the
 /// gates that do not pass.
@@ -68,11 +65,4 @@ fn gate_text(gate: &GateStatus) -> String {
         gate.verdict.replace('-', " "),
         gate.text
     )
-}
-
-/// UTC, to the minute.
-pub(super) fn minute(at_ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000));
-    let text = at.ok().and_then(|at| at.format(MINUTE).ok());
-    text.map_or_else(|| at_ms.to_string(), |text| format!("{text} UTC"))
 }

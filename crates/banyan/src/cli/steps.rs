@@ -3,7 +3,7 @@
 use super::{
     commands::{ask, done},
     render,
-    step_lines::{lines, minute},
+    step_lines::lines,
 };
 use crate::{client::Client, exit::Failure};
 use conductor::{
@@ -12,6 +12,7 @@ use conductor::{
 };
 use plan::{Data, Plan};
 use protocol::rollout::{TimelineEntry, UnixMillis, rehearse};
+use report::clock::minute;
 use std::{collections::BTreeMap, path::Path};
 
 /// Orders something of an extraction's steps.

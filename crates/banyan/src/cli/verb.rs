@@ -1,6 +1,6 @@
 //! The words of the command line, and what `--help` says of each.
 
-use super::{check::ALL, hold_rehearsal::TIMES_MAX};
+use super::{check::ALL, hold_rehearsal::TIMES_MAX, report::ReportArguments};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -266,6 +266,14 @@ pub(super) enum Verb {
     /// how many differ, in which fields, and examples, without their values
     /// unless the plan says `show-values`.
     Shadow(ExtractionArgument),
+    /// Tell what the migration did: a page to read, to send and to keep.
+    ///
+    /// Of the journal and the status: the split over time, hand-overs and how long
+    /// requests were held, comparisons of both sides, steps, gates, approvals, who
+    /// decided what, and the whole in four figures.
+    ///
+    /// Example: banyan report --format html --output report.html
+    Report(ReportArguments),
     /// Print the JSON Schema of the plan file.
     ///
     /// `--reference` prints the same as a page to read.

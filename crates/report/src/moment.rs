@@ -1,0 +1,229 @@
+//! Something that happened, in a sentence.
+
+use crate::entry::Recorded;
+use conductor::JournalEntry;
+use plan::Percent;
+use protocol::{
+    Side,
+    lifecycle::{Event as Life, Verified},
+    owner::Outcome,
+    rollout::{Event as Steps, StopReason},
+    shared_data::Event as Shared,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Something that happened to an extraction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Moment {
+    /// The journal's number of it.
+    pub seq: i64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// To which extraction; `*` is to all.
+    pub extraction: String,
+    /// Of what kind it is.
+    pub kind: Kind,
+    /// What, in a sentence.
+    pub text: String,
+    /// Which person, or the plan; none where it followed from what was decided before.
+    pub by: Option<String>,
+    /// The numbers that it went by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Value>,
+}
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// It began, was copied, ended.
+    Life,
+    /// A share of the clients changed sides.
+    Share,
+    /// The writes did, or were to.
+    Handover,
+    /// Both sides were compared.
+    Verify,
+    /// A step was passed, approved or stopped; a person ordered something.
+    Decision,
+}
+
+/// What a moment says: its kind, the sentence, who, and the numbers.
+struct Telling(Kind, String, Option<String>, Vec<Value>);
+
+impl Moment {
+    /// What a row tells; none where it is a detail of something larger.
+    pub(crate) fn of(entry: &JournalEntry, recorded: &Recorded) -> Option<Self> {
+        let Telling(kind, text, by, evidence) = match recorded {
+            Recorded::Life(event) => life(event)?,
+            Recorded::Shared(event) => shared(event),
+            Recorded::Steps(event) => steps(event)?,
+            Recorded::Other(event) => other(event),
+        };
+        Some(Self {
+            seq: entry.seq,
+            at_ms: entry.at_ms,
+            extraction: entry.extraction.clone(),
+            kind,
+            text,
+            by,
+            evidence,
+        })
+    }
+}
+
+fn telling(kind: Kind, text: impl Into<String>) -> Telling {
+    Telling(kind, text.into(), None, Vec::new())
+}
+
+/// The word for a hand-over away from this side.
+pub(crate) fn handover_word(from: Side) -> &'static str {
+    match from {
+        Side::Monolith => "switch",
+        Side::Service => "rollback",
+    }
+}
+
+fn life(event: &Life) -> Option<Telling> {
+    Some(match event {
+        Life::Started { .. } => telling(Kind::Life, "It began."),
+        Life::Prepared => telling(Kind::Life, "Both databases were prepared."),
+        Life::Copied => telling(Kind::Life, "The first copy was complete."),
+        Life::Verified { result } => telling(
+            Kind::Verify,
+            match result {
+                Verified::Agreed(_) => "Both sides were compared, and no row differed.",
+                Verified::Differed => "Both sides were compared, and rows differed.",
+                Verified::Never => "An earlier comparison counts no more.",
+            },
+        ),
+        Life::ReadsShifted { reads } => telling(
+            Kind::Share,
+            format!("{reads} of the clients read from the service."),
+        ),
+        Life::HandoverBegan { epoch, from, .. } => telling(
+            Kind::Handover,
+            format!("A {} began, as decision {epoch}.", handover_word(*from)),
+        ),
+        Life::RehearsalBegan { epoch, from, .. } => telling(
+            Kind::Handover,
+            format!(
+                "The rehearsal of a {} began, as decision {epoch}.",
+                handover_word(*from)
+            ),
+        ),
+        Life::HandoverEnded {
+            outcome: Outcome::Committed,
+            ..
+        } => telling(Kind::Handover, "It was committed."),
+        Life::HandoverEnded { reason: None, .. } => telling(
+            Kind::Handover,
+            "It got as far as the commit point and was undone there, as planned.",
+        ),
+        Life::HandoverEnded {
+            reason: Some(reason),
+            ..
+        } => telling(
+            Kind::Handover,
+            format!("It was aborted, and nothing had changed: {reason}"),
+        ),
+        Life::Cancelled => telling(Kind::Life, "It was cancelled: nothing of it stayed."),
+        Life::Finished => telling(Kind::Life, "It was finished: the service keeps the data."),
+        Life::Rebuilt { .. } => telling(
+            Kind::Life,
+            "The journal was lost, and made again from the databases.",
+        ),
+        Life::HandoverStepped { .. } | Life::CancelBegan | Life::FinishBegan => return None,
+    })
+}
+
+fn shared(event: &Shared) -> Telling {
+    match event {
+        Shared::Started { .. } => telling(Kind::Life, "It began, with data that both sides share."),
+        Shared::SharesSet { reads, writes, .. } => telling(
+            Kind::Share,
+            format!("{reads} of the clients read from the service, and {writes} write there."),
+        ),
+        Shared::Cancelled { .. } => telling(Kind::Life, "It was cancelled."),
+    }
+}
+
+fn steps(event: &Steps) -> Option<Telling> {
+    Some(match event {
+        Steps::Began { steps, .. } => Telling(
+            Kind::Decision,
+            format!("The {} steps of the plan began.", steps.len()),
+            Some("the plan".to_owned()),
+            Vec::new(),
+        ),
+        Steps::Entered { step, .. } => {
+            telling(Kind::Decision, format!("Step {} was reached.", step + 1))
+        }
+        Steps::Passed { step, evidence } => Telling(
+            Kind::Decision,
+            format!("Step {} was passed.", step + 1),
+            Some("the plan".to_owned()),
+            evidence.clone(),
+        ),
+        Steps::Ended => telling(Kind::Decision, "All steps of the plan were done."),
+        Steps::Stopped { why, undo } => {
+            let by = match why {
+                StopReason::Person { by, .. } => by.to_string(),
+                _ => "the plan".to_owned(),
+            };
+            let undo = undo.map(|undo| format!("; due: {undo}"));
+            let text = format!("The steps stopped: {why}{}.", undo.unwrap_or_default());
+            Telling(Kind::Decision, text, Some(by), Vec::new())
+        }
+        Steps::Evidence { evidence } => Telling(
+            Kind::Decision,
+            "What the gates found.".to_owned(),
+            None,
+            evidence.clone(),
+        ),
+        Steps::Undone { undo } => telling(Kind::Decision, format!("Taken back by {undo}.")),
+        Steps::Resumed { step, by, .. } => Telling(
+            Kind::Decision,
+            format!("The steps went on with step {}.", step + 1),
+            Some(by.to_string()),
+            Vec::new(),
+        ),
+        Steps::Approved { step, by, note } => {
+            let note = if note.is_empty() {
+                ".".to_owned()
+            } else {
+                format!(": {note}")
+            };
+            let text = format!("Step {} was approved{note}", step + 1);
+            Telling(Kind::Decision, text, Some(by.to_string()), Vec::new())
+        }
+        Steps::Forgotten => return None,
+    })
+}
+
+/// An event of another kind says its own name, and who, where it has that.
+fn other(event: &Value) -> Telling {
+    let word = |key: &str| event.get(key).and_then(Value::as_str);
+    let name = word("event").unwrap_or("something").replace('-', " ");
+    let what = ["verb", "item", "note", "outcome"]
+        .into_iter()
+        .filter_map(word)
+        .filter(|text| !text.is_empty());
+    let mut text = name;
+    for part in what {
+        text.push_str(": ");
+        text.push_str(part);
+    }
+    Telling(
+        Kind::Decision,
+        text,
+        word("by").map(str::to_owned),
+        Vec::new(),
+    )
+}
+
+/// A share in percent, for figures.
+pub(crate) fn percent(share: Percent) -> f64 {
+    f64::from(share.basis_points()) / 100.0
+}
