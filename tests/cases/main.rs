@@ -14,6 +14,7 @@ mod auditor_finds_planted_faults;
 mod bad_input;
 mod begun_is_guarded;
 mod cancel_leaves_no_trace;
+mod checklists;
 mod chunked_uploads;
 mod dashboards;
 mod drills;

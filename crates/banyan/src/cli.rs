@@ -12,6 +12,7 @@ macro_rules! say {
 mod add_table;
 mod begun;
 mod check;
+mod checklist;
 mod commands;
 mod console;
 mod findings;
@@ -175,9 +176,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let question = routes::question(&method, url, &headers, from, data)?;
             routes::explain(state, &question, json).await
         }
-        Verb::Start(ExtractionArgument { extraction }) => {
-            commands::start(state, &extraction, json).await
-        }
+        Verb::Start(ExtractionArgument { extraction }) => start(state, &extraction, json).await,
         Verb::AddTable {
             extraction: ExtractionArgument { extraction },
             undo,
@@ -243,6 +242,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// Begins an extraction; what should have been done before is said, and stops nothing.
+async fn start(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
+    if !json {
+        checklist::remind(state, extraction, plan::PRE_MIGRATION).await;
+    }
+    commands::start(state, extraction, json).await
+}
+
 /// The verbs that are for the steps of the plan.
 async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failure> {
     let (state, json) = (&shared.state, shared.json);
@@ -255,6 +262,25 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
         }
         StepsVerb::Why(ExtractionArgument { extraction }) => {
             steps::why(state, &extraction, json).await
+        }
+        StepsVerb::Checklist {
+            extraction: ExtractionArgument { extraction },
+            list,
+            run,
+        } => checklist::run(state, &extraction, list.as_deref(), run, json).await,
+        StepsVerb::Attest {
+            extraction: ExtractionArgument { extraction },
+            item,
+            note,
+            by,
+        } => {
+            let attested = Parameters {
+                item: Some(item),
+                note: Some(note),
+                by: by.by,
+                ..Parameters::default()
+            };
+            checklist::attest(state, &extraction, &attested, json).await
         }
         StepsVerb::Rehearse(RehearseArguments {
             hold: Some(name),

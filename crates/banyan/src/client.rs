@@ -9,8 +9,8 @@ use crate::{
 use bytes::Bytes;
 use conductor::{
     JournalEntry, JournalPage, PAGE_ENTRIES_MAX, Reply,
-    api::{ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters},
-    status::Status,
+    api::{CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters},
+    status::{ChecklistStatus, Status},
 };
 use gateway::ShadowReport;
 use http::{Method, Request, StatusCode, header};
@@ -159,6 +159,37 @@ impl Client {
         let (code, body) = self.call(Method::POST, "/v1/reload", Bytes::new()).await?;
         if code == StatusCode::OK {
             Ok(())
+        } else {
+            Err(unexpected(code, &body))
+        }
+    }
+
+    /// The checklists of an extraction.
+    pub(crate) async fn checklists(
+        &self,
+        extraction: &str,
+    ) -> Result<Vec<ChecklistStatus>, Failure> {
+        let path = format!("/v1/extractions/{extraction}/checklists");
+        let (code, body) = self.call(Method::GET, &path, Bytes::new()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
+        } else {
+            Err(unexpected(code, &body))
+        }
+    }
+
+    /// The same, once a list or an item was checked.
+    pub(crate) async fn check_items(
+        &self,
+        extraction: &str,
+        of: &str,
+    ) -> Result<Vec<ChecklistStatus>, Failure> {
+        let asked = CheckRequest { of: of.to_owned() };
+        let body = serde_json::to_vec(&asked).map_err(Failure::not_done)?;
+        let path = format!("/v1/extractions/{extraction}/checklists");
+        let (code, body) = self.call(Method::POST, &path, body.into()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
         } else {
             Err(unexpected(code, &body))
         }

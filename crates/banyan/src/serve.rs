@@ -4,6 +4,7 @@ mod begun;
 mod current_plan;
 mod ending;
 pub(crate) mod gauges;
+mod item_checks;
 mod local_gateway;
 mod local_mover;
 mod metrics;
@@ -27,6 +28,7 @@ use gateway::{
     socket_handoff::{Handing, TAKING},
 };
 use gauges::Outside;
+use item_checks::LocalChecks;
 use local_gateway::LocalGateway;
 use local_gateway::Reloading;
 pub(crate) use local_gateway::Reread;
@@ -292,6 +294,16 @@ impl Serving<'_> {
                 self.state.display()
             ))
         })?;
+        let checks: Arc<dyn ports::ItemChecks> = Arc::new(LocalChecks {
+            local: Arc::clone(&self.local),
+            movers: self.movers.clone(),
+            workers: conductor.workers().clone(),
+            state: self.state.to_owned(),
+        });
+        let checklists = conductor
+            .answer_checklists(self.plan, &checks)
+            .await
+            .map_err(Failure::refused)?;
         let guard: Arc<dyn ShiftGuard> = self.local.clone();
         let gauges: Arc<dyn ports::Gauges> = Arc::new(Outside::new());
         let rollouts = conductor
@@ -302,6 +314,7 @@ impl Serving<'_> {
         let api = api::router(api::ApiState {
             workers: conductor.workers().clone(),
             rollouts,
+            checklists,
             halt: Some(conductor.halt().clone()),
             journal: conductor.journal(),
             token: Arc::clone(&token),

@@ -7,6 +7,8 @@
 //! | `GET /v1/journal?extraction=&after=&before=&limit=` | [`JournalPage`](crate::JournalPage): what has happened |
 //! | `POST /v1/halt` | [`Status`]; stops all automatic steps, or ends that |
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`](crate::Reply), when it is done |
+//! | `GET /v1/extractions/{name}/checklists` | all lists, as [`ChecklistStatus`](crate::status::ChecklistStatus) |
+//! | `POST /v1/extractions/{name}/checklists` | the same, once what a [`CheckRequest`] names was checked |
 //! | `GET /v1/extractions/{name}/shadow` | where both sides answer reads differently |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`ExplainRequest`] |
@@ -20,12 +22,14 @@
 //! `"unhealthy": true`, or where reads write there), `withdraw`, `verify`, `switch`, `rollback` (body
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
-//! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`.
+//! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`,
+//! `attest` (`{"item": "ticket", "note": "CHG-7"}`).
 //! Everything but metrics, health and readiness needs a bearer: a personal key of the plan,
 //! or the token of the state directory. Who may read (`viewer`), order (`operator`) and
 //! approve (`approver`) is said by [`callers`]. Giving up waiting stops nothing.
 
 mod callers;
+mod checklists;
 mod exposition;
 mod failure;
 mod messages;
@@ -33,9 +37,10 @@ mod steps;
 mod verbs;
 
 pub use exposition::Exposition;
-pub use messages::{ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters};
+pub use messages::{CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters};
 
 use crate::{
+    checklist::ChecklistHandle,
     halt::Halt,
     journal::{Journal, JournalQuery},
     ports::Predecessor,
@@ -120,6 +125,8 @@ pub struct ApiState {
     pub workers: BTreeMap<ExtractionName, Worker>,
     /// Those that go through the steps of the plan.
     pub rollouts: BTreeMap<ExtractionName, RolloutHandle>,
+    /// What is answered to the checklists of each.
+    pub checklists: BTreeMap<ExtractionName, ChecklistHandle>,
     /// What stops all of them.
     pub halt: Option<Halt>,
     /// What has happened. A call under way keeps no other process from it.
@@ -163,10 +170,12 @@ pub fn router(api: ApiState) -> ApiRouter {
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
         .route("/v1/extractions/{name}/shadow", get(shadow))
+        .route("/v1/extractions/{name}/checklists", get(checklists))
         .layer(needs(Role::Viewer));
     let orders = Router::new()
         .route("/v1/reload", post(reload))
         .route("/v1/halt", post(halt))
+        .route("/v1/extractions/{name}/checklists", post(check_items))
         .route("/v1/extractions/{name}/{verb}", post(verb))
         .layer(needs(Role::Operator));
     Router::new()
@@ -308,6 +317,28 @@ fn unknown(api: &ApiState, name: &str) -> Response {
     failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new())
 }
 
+async fn checklists(State(api): State<ApiState>, Path(name): Path<String>) -> Response {
+    match lists(&api, &name) {
+        Some(lists) => Json(lists.status()).into_response(),
+        None => unknown(&api, &name),
+    }
+}
+
+async fn check_items(
+    State(api): State<ApiState>,
+    Path(name): Path<String>,
+    Json(asked): Json<CheckRequest>,
+) -> Response {
+    match lists(&api, &name) {
+        Some(lists) => checklists::check(lists, &asked).await,
+        None => unknown(&api, &name),
+    }
+}
+
+fn lists<'a>(api: &'a ApiState, name: &str) -> Option<&'a ChecklistHandle> {
+    api.checklists.get(&ExtractionName::new(name).ok()?)
+}
+
 /// Halts all rollouts, or ends that.
 async fn halt(
     State(api): State<ApiState>,
@@ -358,6 +389,12 @@ async fn verb(
         Ok(by) => by,
         Err(why) => return forbidden(why),
     };
+    if verb == "attest" {
+        return match checklists::attest(api.checklists.get(name), by, &parameters).await {
+            Ok(()) => Json(Reply::with(with_outside(&api, name, worker.status()))).into_response(),
+            Err(error) => failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new()),
+        };
+    }
     let rollout = api.rollouts.get(name);
     match steps::order(rollout, worker, (name, &verb), by, &parameters).await {
         steps::Ordered::NoOrder => {}

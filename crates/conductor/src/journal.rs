@@ -14,7 +14,7 @@ use chain::link;
 use entry::{PAGE_BYTES_MAX, PAGE_ENTRIES};
 use plan::{Data, Extraction, ExtractionName, Plan};
 use protocol::{
-    ConductorId,
+    ConductorId, checklist,
     lifecycle::{self, Lifecycle},
     rollout,
     shared_data::{self, SharedDataLifecycle},
@@ -69,6 +69,7 @@ enum RecordedEvent {
     Replication(lifecycle::Event),
     SharedData(shared_data::Event),
     Rollout(rollout::Event),
+    Checklist(checklist::Event),
 }
 
 /// What has happened to an extraction, in order. One whose data were shared once
@@ -81,6 +82,8 @@ pub struct History {
     pub shared_data: Vec<shared_data::Event>,
     /// What its steps did.
     pub rollout: Vec<rollout::Event>,
+    /// What was answered to its checklists.
+    pub checklist: Vec<checklist::Event>,
 }
 
 impl History {
@@ -462,6 +465,7 @@ impl Journal {
                 Ok(RecordedEvent::Replication(event)) => history.replication.push(event),
                 Ok(RecordedEvent::SharedData(event)) => history.shared_data.push(event),
                 Ok(RecordedEvent::Rollout(event)) => history.rollout.push(event),
+                Ok(RecordedEvent::Checklist(event)) => history.checklist.push(event),
                 Err(error) => {
                     let problem = error.to_string();
                     return Err(JournalError::Unreadable { sequence, problem });

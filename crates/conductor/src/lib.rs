@@ -14,6 +14,8 @@
 //!      │
 //!  rollout                               the plan's steps, gone through by themselves
 //!      │
+//!  checklist                             what has to be done before, and who has answered
+//!      │
 //!  replication      shared_data   halt   the two kinds of worker's loops
 //!      │                │
 //!      └─── worker ─────┘                the handle of a loop
@@ -30,6 +32,7 @@
 //! Not here: how rows move, how requests are held, and what a screen shows.
 
 pub mod api;
+mod checklist;
 mod halt;
 mod journal;
 pub mod ports;
@@ -41,6 +44,7 @@ mod shared_data;
 pub mod status;
 mod worker;
 
+pub use checklist::ChecklistHandle;
 pub use halt::Halt;
 pub use journal::{
     BrokenChain, ChainCheck, History, Journal, JournalEntry, JournalError, JournalHead,
@@ -53,7 +57,7 @@ pub use worker::Worker;
 
 use journal::ReportKind;
 use plan::{Data, ExtractionName, Plan};
-use ports::{Gateways, Gauges, Mover};
+use ports::{Gateways, Gauges, ItemChecks, Mover};
 use protocol::ConductorId;
 use std::{
     collections::BTreeMap,
@@ -75,6 +79,7 @@ pub struct Conductor {
     journal: Arc<Journal>,
     halt: Halt,
     workers: BTreeMap<ExtractionName, Worker>,
+    checklists: BTreeMap<ExtractionName, ChecklistHandle>,
     tasks: JoinSet<Result<(), JournalError>>,
     stop: CancellationToken,
 }
@@ -151,9 +156,36 @@ impl Conductor {
             journal,
             halt,
             workers,
+            checklists: BTreeMap::new(),
             tasks,
             stop,
         })
+    }
+
+    /// Begins to answer the checklists of all extractions; before [`Self::roll_out`], whose
+    /// steps may wait for them.
+    pub async fn answer_checklists(
+        &mut self,
+        plan: &Plan,
+        checks: &Arc<dyn ItemChecks>,
+    ) -> Result<BTreeMap<ExtractionName, ChecklistHandle>, JournalError> {
+        let lists = Arc::new(plan.checklists.clone());
+        for name in self.workers.keys() {
+            let context = checklist::Context {
+                name: name.clone(),
+                lists: Arc::clone(&lists),
+                journal: Arc::clone(&self.journal),
+                workers: self.workers.clone(),
+                checks: Arc::clone(checks),
+            };
+            let (handle, task) = checklist::start(context, self.stop.clone()).await?;
+            self.tasks.spawn(async move {
+                task.await;
+                Ok(())
+            });
+            self.checklists.insert(name.clone(), handle);
+        }
+        Ok(self.checklists.clone())
     }
 
     /// Begins to take the extractions of the plan that have steps through them.
@@ -183,6 +215,7 @@ impl Conductor {
                 guard: Arc::clone(guard),
                 gauges: Arc::clone(gauges),
                 halted: self.halt.watch(),
+                checklists: self.checklists.get(name).cloned(),
             };
             let (handle, task) = rollout::start(context, self.stop.clone()).await?;
             self.tasks.spawn(async move {

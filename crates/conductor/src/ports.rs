@@ -5,9 +5,10 @@
 
 use async_trait::async_trait;
 pub use judge::{Moment, reading::Sample};
-use plan::{ExtractionName, MeasuredGate};
+use plan::{AutomaticCheck, ExtractionName, MeasuredGate};
 use protocol::{
     ConductorId, Epoch, GatewayId, HandoverId, InstanceId, Side,
+    checklist::CheckResult,
     finding::Finding,
     owner::{Outcome, RowRead},
     routing::Routing,
@@ -421,6 +422,18 @@ pub struct CellCounts {
     /// Their times, by the number of their bin: eight to each doubling of a second, as
     /// in Prometheus' native histograms of schema 3.
     pub bins: Vec<(i16, u32)>,
+}
+
+/// Checks items of checklists that are found out outside of the conductor. Cancel safe:
+/// what a check has begun ends with it.
+#[async_trait]
+pub trait ItemChecks: Send + Sync + 'static {
+    /// What a check finds, and that in words.
+    async fn check(
+        &self,
+        extraction: &ExtractionName,
+        check: AutomaticCheck,
+    ) -> (CheckResult, String);
 }
 
 /// The gateways in front.

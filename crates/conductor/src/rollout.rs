@@ -14,6 +14,7 @@ mod readings;
 mod view;
 
 use crate::{
+    checklist::{self, ChecklistHandle},
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::{Gateways, Gauges, Occasion},
     status::{ExtractionStatus, RolloutStatus},
@@ -127,6 +128,8 @@ pub(crate) struct Context {
     pub(crate) gauges: Arc<dyn Gauges>,
     /// Who halted all rollouts, and why.
     pub(crate) halted: watch::Receiver<Option<String>>,
+    /// What steps may wait for.
+    pub(crate) checklists: Option<ChecklistHandle>,
 }
 
 /// Makes a handle and the loop behind it, which the caller spawns.
@@ -324,6 +327,13 @@ impl Running {
         self.gauging.turn(&self.context.gauges, occasion, now);
         let mut gates = self.gates.judge(step, status, standing, now);
         gates.extend(self.gauging.gates());
+        // It has a say until the step begins.
+        if position.entered.is_none() && !step.checklist.is_empty() {
+            let checklists = self.context.checklists.as_ref();
+            gates.push(
+                checklists.map_or_else(checklist::unanswered, |lists| lists.gate(&step.checklist)),
+            );
+        }
         (standing, gates)
     }
 

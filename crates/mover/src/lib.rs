@@ -19,7 +19,7 @@
 //!
 //! ```text
 //! operations   check  claim  prepare  copy  follow  verify  cancel  │ readiness  handover
-//!              finish  freeze                                               │
+//!              finish  freeze archive                                        │
 //!              ─────────────────────────────────────────────────────┴────────────────────
 //! changes      pgoutput  positions                    apply
 //!              ──────────────────────────────────────────────────────────────────────────
@@ -36,6 +36,7 @@
 //! - *base*: connections, quoting, names; knows nothing of the steps.
 
 pub mod apply;
+pub mod archive;
 pub mod cancel;
 pub mod catalog;
 pub mod check;

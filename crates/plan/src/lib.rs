@@ -26,6 +26,7 @@
 
 mod access;
 mod base;
+mod checklists;
 mod extraction;
 mod flags;
 mod gateway;
@@ -45,6 +46,7 @@ pub use base::{
     ExtractionName, FileLoader, ParseContext, PathPattern, Percent, PlanError, Roots, Secret,
     ServiceName, SslMode, TableName, UpstreamUrl, duration,
 };
+pub use checklists::{AutomaticCheck, ChecklistItem, Checklists, DECOMMISSIONING, PRE_MIGRATION};
 pub use extraction::{
     Automatic, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn,
     ForeignKeyRule, GateSource, Gates, Ignored, LagLimit, Limit as GateLimit, MeasuredGate, Number,

@@ -13,6 +13,7 @@ pub use oversight::Oversight;
 
 use crate::{
     base::{ExtractionName, Located, ParseContext, PlanError, ScalarOrMap, ServiceName, time_or},
+    checklists::{self, Checklists, ChecklistsFile},
     extraction::{self, Extraction, ExtractionFile, Replicate},
     gateway::{self, Gateway, GatewayFile},
     upstream::{Upstream, UpstreamFile, default_timeouts, upstream},
@@ -36,6 +37,9 @@ pub struct PlanFile {
     /// The conductor's API, for the command line: `address:port`, or a mapping.
     #[serde(default)]
     pub(crate) control: Option<Located<ScalarOrMap<ControlFile>>>,
+    /// What has to be done before an extraction goes on.
+    #[serde(default)]
+    pub(crate) checklists: Option<ChecklistsFile>,
     /// The units of migration, by name. None at first.
     #[serde(default)]
     pub(crate) extractions: BTreeMap<String, Located<ExtractionFile>>,
@@ -52,6 +56,8 @@ pub struct Plan {
     pub gateway: Gateway,
     /// The conductor's API.
     pub control: Control,
+    /// What has to be done before an extraction goes on.
+    pub checklists: Checklists,
     /// The units of migration, by name.
     pub extractions: BTreeMap<ExtractionName, Extraction>,
 }
@@ -110,12 +116,14 @@ fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError
     };
     let gateway = gateway::resolve(file.gateway, &mut services, timeouts, is_used, context)?;
     checks::check(&gateway, &extractions)?;
-    schedules::check(&extractions)?;
+    let checklists = checklists::resolve(file.checklists, environment)?;
+    schedules::check(&extractions, &checklists)?;
     Ok(Plan {
         monolith,
         services,
         gateway,
         control: control::resolve(file.control, environment)?,
+        checklists,
         extractions,
     })
 }

@@ -30,10 +30,12 @@
 //! - [`shared_data`]: the same of one whose data both sides share.
 //! - [`reconcile`]: the rows held against the journal at every start.
 //! - [`rollout`]: the steps that an extraction goes through by itself.
+//! - [`checklist`]: what has to be done before it goes on.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
 //! - [`finding`]: what `check` says of an extraction that is still planned.
 
+pub mod checklist;
 pub mod finding;
 pub mod handover;
 mod ids;

@@ -38,6 +38,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "cancel",
                 "finish",
                 "freeze",
+                "archive",
                 "readiness",
                 "handover",
             ],
@@ -49,7 +50,8 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "protocol",
         &[
-            &["reconcile", "rollout"],
+            &["reconcile", "checklist"],
+            &["rollout"],
             &["lifecycle", "shared_data"],
             &["rehearsal"],
             &["handover"],
@@ -62,6 +64,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         &[
             &["api"],
             &["rollout"],
+            &["checklist"],
             &["replication", "shared_data", "halt"],
             &["worker"],
             &["request", "journal", "publisher"],
@@ -147,7 +150,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["plan"],
             &["gateway"],
             &["kong"],
-            &["extraction", "access", "gateway_route"],
+            &["extraction", "access", "gateway_route", "checklists"],
             &["upstream", "policy", "route", "flags"],
             &["base"],
         ],

@@ -333,6 +333,33 @@ pub(super) enum StepsVerb {
         #[command(flatten)]
         by: PersonArgument,
     },
+    /// Show what has to be done before an extraction goes on, and what is.
+    ///
+    /// Without a list, which ones there are and what each still lacks. An item is checked
+    /// by itself, or attested by a person (`attest`); `skipped` is one whose check lacks
+    /// a tool or a setting here, and that counts once a person attests it.
+    Checklist {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// A list, such as `pre-migration` or `decommissioning`, or one item.
+        list: Option<String>,
+        /// Have it checked now. A backup takes as long as it takes; giving up waiting
+        /// does not stop it.
+        #[arg(long, requires = "list")]
+        run: bool,
+    },
+    /// Say that an item of a checklist is done; kept in the journal with your name.
+    Attest {
+        #[command(flatten)]
+        extraction: ExtractionArgument,
+        /// Which item.
+        item: String,
+        /// What it rests on, in your words.
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+        #[command(flatten)]
+        by: PersonArgument,
+    },
     /// Say in a few lines where the steps of the plan are, why, and what comes next.
     Why(ExtractionArgument),
     /// Show when what would happen by the steps of the plan, or what a switch would cost.

@@ -123,6 +123,16 @@ impl LocalGateway {
         }
     }
 
+    /// The plan that this process goes by.
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        self.reloading.current.get()
+    }
+
+    /// Reads the plan as it now is; nothing goes by it. The error says why not.
+    pub(super) fn reread(&self) -> Result<Plan, String> {
+        (self.reloading.reread)()
+    }
+
     /// Goes by the plan as it now is.
     pub(super) async fn reload(&self) -> Result<(), String> {
         let Reloading { reread, current } = &self.reloading;

@@ -22,7 +22,9 @@ use errors::work_error;
 use followers::Followers;
 use looks::Looks;
 use mover::{
-    Claims, Mover, MoverError, copy,
+    Claims, Mover, MoverError,
+    archive::{ArchiveError, RestoredTable},
+    copy,
     handover::SourceLock,
     objects::{
         notes::{DiscardedRows, Writer},
@@ -31,7 +33,7 @@ use mover::{
     positions::Sampler,
     verify,
 };
-use plan::{Extraction, Replicate, TableName, TableWrites, WriterPattern};
+use plan::{DatabaseUrl, Extraction, Replicate, TableName, TableWrites, WriterPattern};
 use presences::Presences;
 use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
@@ -41,6 +43,7 @@ use protocol::{
 };
 use std::{
     collections::BTreeSet,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -86,6 +89,17 @@ impl LocalMover {
             looks: Looks::default(),
             mover,
         }
+    }
+
+    /// Archives a side's tables and restores them for trial, beside `scratch`.
+    pub(super) async fn restore_for_trial(
+        &self,
+        side: Side,
+        scratch: &DatabaseUrl,
+        directory: &Path,
+    ) -> Result<Vec<RestoredTable>, ArchiveError> {
+        let tried = self.mover.restore_for_trial(side, scratch, directory);
+        tried.await
     }
 
     pub(super) async fn sample(&self, side: Side) -> Option<Lsn> {

@@ -77,6 +77,9 @@ pub struct Parameters {
     /// For `pause` and `approve`: why, in that person's words.
     #[serde(default)]
     pub note: Option<String>,
+    /// For `attest`: which item of a checklist.
+    #[serde(default)]
+    pub item: Option<String>,
     /// For `resume`: with which step of the plan it goes on, from 1.
     #[serde(default)]
     pub step: Option<usize>,
@@ -95,4 +98,12 @@ pub struct HaltRequest {
     /// Whether it ends.
     #[serde(default)]
     pub off: bool,
+}
+
+/// What is to be checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRequest {
+    /// A checklist, or one item.
+    pub of: String,
 }

@@ -74,6 +74,7 @@ async fn served_to(
     let address = listener.local_addr().unwrap();
     let api = ApiState {
         workers,
+        checklists: BTreeMap::new(),
         rollouts: BTreeMap::new(),
         halt: None,
         journal: Arc::downgrade(journal),

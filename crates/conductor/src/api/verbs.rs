@@ -8,7 +8,7 @@ use protocol::{Epoch, Side};
 /// Who may order a verb. Each that is not named here is an operator's.
 pub(super) fn needed_role(verb: &str) -> Role {
     match verb {
-        "approve" => Role::Approver,
+        "approve" | "attest" => Role::Approver,
         _ => Role::Operator,
     }
 }

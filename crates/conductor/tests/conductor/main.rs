@@ -6,6 +6,7 @@
 )]
 
 mod charge;
+mod checklists;
 mod following;
 mod handing_over;
 mod journal;

@@ -193,6 +193,7 @@ fn parameters(form: &Form, by: Option<String>) -> Result<Parameters, PageError> 
         by,
         note: form.text("note"),
         step: number("step")?.and_then(|step| usize::try_from(step).ok()),
+        ..Parameters::default()
     })
 }
 

@@ -1,6 +1,7 @@
 //! Check, prepare, copy, verify, hand over and cancel, against real PostgreSQL: two
 //! clusters for all tests, two databases for each.
 
+mod archiving;
 mod cancelling;
 mod checking;
 mod copying;

@@ -26,6 +26,7 @@ impl Plan {
             "control.listen".into(),
             self.control.listen != next.control.listen,
         );
+        differs("checklists".into(), self.checklists != next.checklists);
         let (told, tell) = (&old.observe, &new.observe);
         let target = |one: &Observe| one.access_log.as_ref().map(|log| log.to.clone());
         differs("gateway.access-log".into(), target(told) != target(tell));

@@ -2,18 +2,32 @@
 
 use crate::{
     base::{ExtractionName, PlanError},
+    checklists::Checklists,
     extraction::{Data, Extraction, StepDoes},
 };
 use std::collections::BTreeMap;
 
 /// Refuses schedules that could never be gone through.
-pub(super) fn check(extractions: &BTreeMap<ExtractionName, Extraction>) -> Result<(), PlanError> {
+pub(super) fn check(
+    extractions: &BTreeMap<ExtractionName, Extraction>,
+    checklists: &Checklists,
+) -> Result<(), PlanError> {
     for extraction in extractions.values() {
         refuse_split_writes(extraction)?;
         refuse_streams_that_are_not(extraction)?;
         let Some(schedule) = &extraction.schedule else {
             continue;
         };
+        for step in &schedule.steps {
+            checklists.items(&step.checklist).map_err(|name| {
+                let message = format!(
+                    "`{step}` of `{}` waits for `{name}`, which is no checklist and no item of one",
+                    extraction.name
+                );
+                PlanError::whole(message)
+                    .remedy("Correct the name, or add it under `checklists.lists`")
+            })?;
+        }
         for before in &schedule.after {
             if !extractions.contains_key(before) {
                 let message = format!(

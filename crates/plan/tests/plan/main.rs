@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, not what they call"
 )]
 
+mod checklists;
 mod control;
 mod data;
 mod kong;

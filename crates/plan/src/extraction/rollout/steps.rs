@@ -9,10 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{fmt, time::Duration};
 
-/// One step: `switch`, `retire`, or what a share is to be and for how long.
+/// One step: `switch`, `retire`, or what a share is to be and for how long. A map may be
+/// `{ step: switch, checklist: [pre-migration] }`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepFile {
+    /// `switch`, where more is to be said of it.
+    #[serde(default)]
+    pub(crate) step: Option<Text>,
     /// The share of clients whose reads go to the service from here on.
     #[serde(default)]
     pub(crate) reads: Option<Text>,
@@ -28,6 +32,9 @@ pub struct StepFile {
     /// What a person has to approve before the step begins, in a few words.
     #[serde(default)]
     pub(crate) approval: Option<Text>,
+    /// What has to be done before the step begins: checklists by name, or items.
+    #[serde(default)]
+    pub(crate) checklist: Vec<Text>,
     /// Gates of this step, each in place of the one of all steps.
     #[serde(default)]
     pub(crate) gates: Option<GatesFile>,
@@ -69,6 +76,8 @@ pub struct Step {
     pub lasts: Duration,
     /// What a person has to approve before it begins.
     pub approval: Option<String>,
+    /// What has to be done before it begins: names of checklists or of items.
+    pub checklist: Vec<String>,
     /// What must hold while it lasts, and at its end.
     pub gates: Gates,
 }
@@ -197,7 +206,8 @@ fn step(
     let wrong = |why: String| {
         PlanError::at(at, why).remedy(
             "Write `switch`, `retire`, `{ reads: 5%, for: 24h }`, \
-             `{ reads: 5%, writes: 5%, for: 24h }` or `{ watch: 14d }`",
+             `{ reads: 5%, writes: 5%, for: 24h }`, `{ watch: 14d }` or \
+             `{ step: switch, checklist: [pre-migration] }`",
         )
     };
     let file = match value {
@@ -212,12 +222,24 @@ fn step(
                 does,
                 lasts: Duration::ZERO,
                 approval: None,
+                checklist: Vec::new(),
                 gates: common.clone(),
             });
         }
     };
     let share = |text: &Text| parse(text, environment, Percent::parse);
-    let (does, lasts) = match (&file.reads, &file.writes, &file.watch) {
+    let shares = (&file.reads, &file.writes, &file.watch);
+    let (does, lasts) = match shares {
+        (None, None, None)
+            if file
+                .step
+                .as_ref()
+                .is_some_and(|step| step.value == "switch")
+                && file.lasts.is_none() =>
+        {
+            (StepDoes::Switch, None)
+        }
+        _ if file.step.is_some() => return Err(wrong("it is no step".to_owned())),
         (Some(reads), None, None) => (StepDoes::Reads(share(reads)?), None),
         (Some(reads), Some(writes), None) => {
             let (reads, writes) = (share(reads)?, share(writes)?);
@@ -230,8 +252,23 @@ fn step(
         Some(lasts) => lasts,
         None => time_or(file.lasts.as_ref(), Duration::ZERO)?,
     };
+    let names = file.checklist.iter().map(|text| plain(text, environment));
+    let checklist: Vec<_> = names.collect::<Result<_, _>>()?;
+    let changes = match does.shares() {
+        Some(shares) => shares != (Percent::ZERO, Percent::ZERO),
+        None => does == StepDoes::Switch,
+    };
+    if !checklist.is_empty() && !changes {
+        return Err(
+            PlanError::at(at, "the step changes nothing, so it begins at once").remedy(
+                "Put `checklist` on the first step that shifts, or write \
+                 `{ step: switch, checklist: [pre-migration] }`",
+            ),
+        );
+    }
     let approval = file.approval.as_ref();
     Ok(Step {
+        checklist,
         does,
         lasts,
         approval: approval.map(|text| plain(text, environment)).transpose()?,

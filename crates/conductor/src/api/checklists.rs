@@ -1,0 +1,36 @@
+//! Calls for checklists.
+
+use super::{
+    failure::failure,
+    messages::{CheckRequest, ErrorKind, Parameters},
+    steps,
+};
+use crate::checklist::ChecklistHandle;
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use protocol::rollout::Actor;
+
+/// Has a list or an item checked.
+pub(super) async fn check(lists: &ChecklistHandle, asked: &CheckRequest) -> Response {
+    match lists.check(&asked.of).await {
+        Ok(()) => Json(lists.status()).into_response(),
+        Err(error) => failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new()),
+    }
+}
+
+/// A person attests an item.
+pub(super) async fn attest(
+    lists: Option<&ChecklistHandle>,
+    by: Option<Actor>,
+    parameters: &Parameters,
+) -> Result<(), String> {
+    let by = by.ok_or_else(|| steps::NOBODY.to_owned())?;
+    let note = steps::noted(parameters.note.as_deref().unwrap_or_default())?;
+    let item = parameters.item.as_deref();
+    let item = item.ok_or_else(|| "which item is missing".to_owned())?;
+    let lists = lists.ok_or_else(|| "nobody answers checklists here".to_owned())?;
+    lists.attest(item, by, note).await
+}

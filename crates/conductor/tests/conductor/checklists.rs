@@ -1,0 +1,169 @@
+//! Steps that wait for items of a checklist.
+
+use crate::support::*;
+use async_trait::async_trait;
+use conductor::{
+    ChecklistHandle, Conductor, Request, RolloutHandle, ShiftGuard,
+    ports::{Gauges, ItemChecks, Progress, StreamProgress},
+    status::{ItemStatus, RolloutStatus},
+};
+use plan::{AutomaticCheck, ExtractionName};
+use protocol::{
+    checklist::CheckResult::{self, Failed, Passed, Skipped},
+    rollout::Actor,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// Answers as it is told to, and counts how often it is asked.
+#[derive(Default)]
+struct Scripts(Mutex<BTreeMap<AutomaticCheck, (CheckResult, u32)>>);
+
+impl Scripts {
+    fn say(&self, check: AutomaticCheck, result: CheckResult) {
+        self.0.lock().unwrap().entry(check).or_insert((result, 0)).0 = result;
+    }
+
+    fn count(&self, check: AutomaticCheck) -> u32 {
+        self.0.lock().unwrap().get(&check).map_or(0, |one| one.1)
+    }
+}
+
+#[async_trait]
+impl ItemChecks for Scripts {
+    async fn check(&self, _: &ExtractionName, check: AutomaticCheck) -> (CheckResult, String) {
+        let mut scripts = self.0.lock().unwrap();
+        let (result, count) = scripts.entry(check).or_insert((Skipped, 0));
+        *count += 1;
+        (*result, "as told".to_owned())
+    }
+}
+
+struct Healthy;
+
+#[async_trait]
+impl ShiftGuard for Healthy {
+    async fn refusal(&self, _: &ExtractionName) -> Option<String> {
+        None
+    }
+}
+
+const STEPS: &str = "steps: [{ reads: 50%, checklist: [go-live, databases] }]";
+
+fn process() -> Process {
+    let plan = PLAN.replace("x-user-id }", &format!("x-user-id }}, {STEPS}"));
+    Process::planned(&format!(
+        "checklists: {{ lists: {{ go-live: [backup, ticket] }} }}\n{plan}"
+    ))
+}
+
+fn mover() -> Arc<Scripted> {
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let stream = Some(StreamProgress {
+        state: "applying".to_owned(),
+        ..StreamProgress::default()
+    });
+    *mover.progress.lock().unwrap() = Progress {
+        forward: stream.clone(),
+        reverse: stream,
+        ..Progress::default()
+    };
+    mover
+}
+
+async fn begun(
+    process: &Process,
+    conductor: &mut Conductor,
+    scripts: &Arc<Scripts>,
+) -> (ChecklistHandle, RolloutHandle) {
+    let checks: Arc<dyn ItemChecks> = scripts.clone();
+    let answered = conductor.answer_checklists(&process.plan, &checks).await;
+    let lists = answered.unwrap().remove(&name()).unwrap();
+    let guard: Arc<dyn ShiftGuard> = Arc::new(Healthy);
+    let gauges: Arc<dyn Gauges> = process.gauges.clone();
+    let (plan, digest) = (&process.plan, "digest".into());
+    let rollouts = conductor.roll_out(plan, &digest, &process.publisher, &guard, &gauges);
+    (lists, rollouts.await.unwrap().remove(&name()).unwrap())
+}
+
+fn item(lists: &ChecklistHandle, name: &str) -> ItemStatus {
+    let lists = lists.status();
+    let mut items = lists.into_iter().flat_map(|list| list.items);
+    items.find(|item| item.name == name).unwrap()
+}
+
+async fn until(what: &str, is: impl Fn() -> bool) {
+    let wait = async {
+        while !is() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(LIMIT, wait).await.is_ok(),
+        "not {what}"
+    );
+}
+
+fn waits(status: &RolloutStatus, what: &str) -> bool {
+    status.waits_for.iter().any(|one| one.contains(what))
+}
+
+#[tokio::test]
+async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
+    let process = process();
+    let mover = mover();
+    let scripts = Arc::new(Scripts::default());
+    scripts.say(AutomaticCheck::Databases, Passed);
+    scripts.say(AutomaticCheck::Backup, Failed);
+    let mut conductor = process.conductor(&mover).await;
+    let (lists, rollout) = begun(&process, &mut conductor, &scripts).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    // What can be checked is checked by itself, once.
+    let open = "backup (failed), ticket (open). ";
+    until("waiting", || waits(&rollout.status(), open)).await;
+    assert_eq!(item(&lists, "databases").state, "done");
+    assert_eq!(worker.status().reads_percent.to_string(), "0");
+    let ada = || Actor::Person("ada".to_owned());
+    let refused = lists.attest("backup", ada(), "it was fine").await;
+    assert!(refused.unwrap_err().contains("that failed: as told"));
+    let refused = lists.attest("ticket", ada(), " ").await;
+    assert!(refused.unwrap_err().contains("--note"));
+    assert!(lists.attest("tickets", ada(), "x").await.is_err());
+    lists.attest("ticket", ada(), "CHG-7").await.unwrap();
+    assert_eq!(scripts.count(AutomaticCheck::Backup), 1);
+    scripts.say(AutomaticCheck::Backup, Skipped);
+    lists.check("backup").await.unwrap();
+    until("skipped", || waits(&rollout.status(), "backup (skipped)")).await;
+    conductor.stop().await;
+
+    let claimed = mover.claimed_by().unwrap();
+    let instance = mover.instance.lock().unwrap().unwrap();
+    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    let mut conductor = process.conductor(&mover).await;
+    let (lists, rollout) = begun(&process, &mut conductor, &scripts).await;
+    let worker = conductor.workers()[&name()].clone();
+    let ticket = item(&lists, "ticket");
+    assert_eq!(
+        (ticket.state.as_str(), ticket.by.as_deref()),
+        ("done", Some("ada"))
+    );
+    until("waiting", || {
+        waits(&rollout.status(), "not done: backup (skipped). ")
+    })
+    .await;
+    lists
+        .attest("backup", ada(), "restored by hand")
+        .await
+        .unwrap();
+    until("shifted", || worker.status().reads_percent > 49.0).await;
+    assert!(
+        lists
+            .status()
+            .iter()
+            .any(|list| list.name == "go-live" && list.done)
+    );
+    conductor.stop().await;
+}
