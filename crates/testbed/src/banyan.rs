@@ -3,8 +3,10 @@
 
 pub mod answers;
 mod grants;
+mod journal;
 
 pub use answers::EXTRACTION;
+pub use journal::JournalEntry;
 
 use crate::binaries;
 use crate::deadline;

@@ -5,6 +5,7 @@
 //! worse, and is mended; and what a person does who reads why a rollout has stopped.
 
 mod board;
+mod console;
 mod ground;
 mod load;
 mod news;
@@ -22,6 +23,7 @@ use crate::banyan::answers::Extraction;
 use crate::banyan::{CommandLine, Plan, Serve};
 use crate::faulty_proxy::Fault;
 use anyhow::{Result, bail, ensure};
+use console::ConsoleReader;
 use load::Load;
 use report::BAD_PHASE;
 use std::sync::Arc;
@@ -84,6 +86,12 @@ pub async fn run(settings: &Settings, board: &Arc<Board>) -> Result<MigrationOut
     );
     let serve = banyan.serve(ground.scene.logs()).await?;
     board.say(DEMO, &format!("Gateway {}.", serve.gateway()));
+    let console = ConsoleReader::sign_in(&banyan).await?;
+    let entrance = console::entrance(&banyan).await?;
+    board.say(
+        DEMO,
+        &format!("To watch it in a browser, within ten minutes: {entrance}"),
+    );
     let load = Load::start(&ground, serve.gateway(), settings, board, "monolith alone").await?;
     let watcher = Watcher::start(banyan.clone(), Arc::clone(board));
     let mut plot = Plot {
@@ -93,6 +101,7 @@ pub async fn run(settings: &Settings, board: &Arc<Board>) -> Result<MigrationOut
         ground: &ground,
         load: &load,
         watcher: &watcher,
+        console: &console,
         report: Report::default(),
     };
     plot.run().await?;
@@ -107,6 +116,7 @@ pub async fn run(settings: &Settings, board: &Arc<Board>) -> Result<MigrationOut
     let audit = load.finish(&ground, &mut report).await?;
     report.add_audit(&audit);
     report.add_handovers(watcher.handovers());
+    report.add_journal(banyan.journal().await?);
     report.requests_made_to_fail = ground.documents_proxy.failed();
     report.seconds = board.elapsed().as_secs_f64();
     report.conclude();
@@ -128,6 +138,7 @@ struct Plot<'a> {
     ground: &'a Ground,
     load: &'a Load,
     watcher: &'a Watcher,
+    console: &'a ConsoleReader,
     report: Report,
 }
 
@@ -187,8 +198,7 @@ impl Plot<'_> {
             is_in_step && is_latency,
             format!("{seconds:.1} s after they got slow: {}", decision.why),
         );
-        self.report.decisions.push(decision);
-        Ok(())
+        self.decided(decision).await
     }
 
     async fn contracts_are_mended(&mut self) -> Result<()> {
@@ -232,9 +242,21 @@ impl Plot<'_> {
             decision.why.contains("`error-rate`") && stopped.owner == "monolith",
             format!("{seconds:.1} s after they turned bad: {}", decision.why),
         );
-        self.report.decisions.push(decision);
+        self.decided(decision).await?;
         tokio::time::sleep(UNDER_WAY).await;
         self.load.begin_phase("documents back");
+        Ok(())
+    }
+
+    /// A decision without a person is in the console for people to see.
+    async fn decided(&mut self, decision: DecisionReport) -> Result<()> {
+        let name = &decision.extraction;
+        let path = format!("/console/extractions/{name}");
+        let page = self.console.page(&path).await?;
+        let what = format!("the console says why {name} were {}", decision.what);
+        self.report
+            .expect(&what, page.contains(decision.finding()), path);
+        self.report.decisions.push(decision);
         Ok(())
     }
 

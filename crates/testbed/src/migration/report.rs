@@ -1,9 +1,11 @@
 //! The migration in numbers: what was expected, what was found, and what was decided.
 
 use crate::auditor::Audit;
-use crate::banyan::answers::{Gate, Handover, Rollout};
+use crate::banyan::JournalEntry;
+use crate::banyan::answers::{Handover, Rollout};
 use crate::workload::{Finished, PhaseCounts};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The phase in which requests of documents may fail.
 pub(super) const BAD_PHASE: &str = "documents bad";
@@ -55,6 +57,8 @@ pub struct Report {
     pub phases: Vec<Phase>,
     /// The first problems, in words.
     pub problems: Vec<String>,
+    /// All that was written down, in order.
+    pub journal: Vec<JournalEntry>,
 }
 
 /// Something that had to happen.
@@ -87,7 +91,7 @@ pub struct Users {
     pub passwords_wrong: u64,
 }
 
-/// A decision, as `banyan why` shows it.
+/// A decision that no person took.
 #[derive(Debug, Clone, Serialize)]
 pub struct DecisionReport {
     /// Of which extraction.
@@ -100,8 +104,8 @@ pub struct DecisionReport {
     pub why: String,
     /// How long after the service got worse it had its effect.
     pub seconds: f64,
-    /// What the gates said, with the numbers that they went by.
-    pub gates: Vec<Gate>,
+    /// What the gates found, with the numbers that they went by: from the journal.
+    pub evidence: Vec<Value>,
 }
 
 /// A hand-over of an extraction.
@@ -160,7 +164,35 @@ impl DecisionReport {
             step: at.step_in_words().unwrap_or_default().to_owned(),
             why: at.why.clone().unwrap_or_default(),
             seconds: rounded(seconds),
-            gates: at.gates.clone(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// What its gate found, in the words after the gate's name.
+    pub(super) fn finding(&self) -> &str {
+        let found = self.why.split_once("failed: ");
+        found.map_or(self.why.as_str(), |(_, found)| found)
+    }
+
+    /// Takes the evidence that was written down with it: the last before the extraction
+    /// stopped for this reason.
+    fn take_evidence(&mut self, journal: &[JournalEntry]) {
+        let own = journal
+            .iter()
+            .filter(|one| one.extraction == self.extraction);
+        let mut latest = None;
+        for entry in own {
+            match entry.name() {
+                "rollout-evidence" => latest = entry.event["evidence"].as_array(),
+                "rollout-stopped" => {
+                    let why = entry.event["why"].to_string();
+                    if why.contains(self.finding()) {
+                        self.evidence = latest.cloned().unwrap_or_default();
+                    }
+                    latest = None;
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -233,6 +265,24 @@ impl Report {
         }
     }
 
+    /// Takes from the journal what was decided and by what numbers, and has all of it in
+    /// the report.
+    pub(super) fn add_journal(&mut self, journal: Vec<JournalEntry>) {
+        for decision in &mut self.decisions {
+            decision.take_evidence(&journal);
+        }
+        let lacking = self.decisions.iter().filter(|one| one.evidence.is_empty());
+        let lacking: Vec<&str> = lacking.map(|one| one.extraction.as_str()).collect();
+        let found = if lacking.is_empty() {
+            format!("{} entries", journal.len())
+        } else {
+            format!("none of {}", lacking.join(", "))
+        };
+        let what = "the journal has the numbers of each decision";
+        self.expect(what, lacking.is_empty(), found);
+        self.journal = journal;
+    }
+
     /// Adds what is expected of every migration, and says whether all of it is so.
     pub(super) fn conclude(&mut self) {
         for (what, count) in [
@@ -275,6 +325,7 @@ fn rounded(number: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::workload::Counts;
+    use serde_json::json;
     use std::time::Duration;
 
     fn phase(name: &str, failed: u64, document_failures: u64) -> PhaseCounts {
@@ -322,6 +373,40 @@ mod tests {
         for phases in spoilt {
             assert!(!report(phases.clone()).ok, "{phases:?}");
         }
+    }
+
+    #[test]
+    fn the_evidence_of_a_decision_is_that_before_its_stop() {
+        let entry = |event: Value| JournalEntry {
+            seq: 1,
+            at_ms: 0,
+            extraction: "contracts".to_owned(),
+            event,
+            hash: String::new(),
+        };
+        let evidence = |n: u64| entry(json!({"event": "rollout-evidence", "evidence": [{"n": n}]}));
+        let stopped = |found: &str| {
+            let why = json!({"gate": {"gate": "p95", "found": found}});
+            entry(json!({"event": "rollout-stopped", "why": why}))
+        };
+        let decided = || {
+            let rollout = Rollout {
+                why: Some("gate `p95` failed: slow".to_owned()),
+                ..Rollout::default()
+            };
+            let mut report = Report::default();
+            let decision = DecisionReport::of("contracts", "withdrawn", 1.0, &rollout);
+            report.decisions.push(decision);
+            report
+        };
+        let journal = vec![evidence(1), stopped("slow"), evidence(2), stopped("other")];
+        let mut report = decided();
+        report.add_journal(journal);
+        assert_eq!(report.decisions[0].evidence, [json!({"n": 1})]);
+        assert!(report.expectations[0].met);
+        let mut report = decided();
+        report.add_journal(vec![stopped("slow")]);
+        assert!(!report.expectations[0].met);
     }
 
     #[test]
