@@ -137,6 +137,8 @@ impl Visits {
             ],
             // As fast as people are, times a hundred.
             pace_ms: 20..60,
+            // Longer than any hold.
+            timeout: Duration::from_secs(20),
             devices: "device".to_owned(),
             seed: seed::generator("people").random(),
         };

@@ -40,7 +40,12 @@ impl Running<'_> {
             banyan.binary().display()
         );
         println!("\n  curl -s {}/api/contracts?page_size=1", serve.gateway());
-        for verb in ["status", "console", "verify contracts", "rollback contracts"] {
+        for verb in [
+            "status",
+            "console",
+            "verify contracts",
+            "rollback contracts",
+        ] {
             println!("  banyan {verb}");
         }
     }

@@ -28,15 +28,18 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
         (_, Some(place)) => format!("{name}: {place}"),
         (state, None) => format!("{name}: {state}"),
     }];
+    let is_stopped = rollout.state == "stopped";
     if !rollout.waits_for.is_empty() {
         let until = rollout
             .until_ms
             .map(|at| format!(", until {} at least", minute(at)));
-        lines.push(format!(
-            "{name}: waits for {}{}",
-            rollout.waits_for.join("; "),
-            until.unwrap_or_default()
-        ));
+        let mut waits = rollout.waits_for.join("; ");
+        // Why it has stopped stands above.
+        if is_stopped && let Some(why) = &rollout.why {
+            waits = waits.replace(&format!(": {why}"), "");
+        }
+        let until = until.unwrap_or_default();
+        lines.push(format!("{name}: waits for {waits}{until}"));
     }
     if let Some(refused) = &rollout.refused {
         lines.push(format!("{name}: refused, and asked for again: {refused}"));
@@ -47,7 +50,9 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
     let waits = rollout.waits_for.join("; ");
     let open = rollout.gates.iter().filter(|gate| {
         let is_said = waits.contains(&format!("gate `{}`", gate.name));
-        gate.verdict != "pass" && !is_said
+        // Where it has stopped, nothing waits for what a gate cannot say yet.
+        let matters = gate.verdict == "fail" || !is_stopped;
+        gate.verdict != "pass" && matters && !is_said
     });
     lines.extend(open.map(|gate| format!("{name}: {}", gate_text(gate))));
     lines
@@ -65,4 +70,59 @@ fn gate_text(gate: &GateStatus) -> String {
         gate.verdict.replace('-', " "),
         gate.text
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(name: &str, verdict: &str) -> GateStatus {
+        GateStatus {
+            name: name.to_owned(),
+            verdict: verdict.to_owned(),
+            text: format!("as {name} found"),
+            ..GateStatus::default()
+        }
+    }
+
+    /// One that a gate has stopped, whose gates count anew.
+    fn stopped() -> RolloutStatus {
+        let why = "gate `p95` failed: 63.30% of 188 requests were slower".to_owned();
+        RolloutStatus {
+            state: "stopped".to_owned(),
+            step: Some(1),
+            steps: vec!["reads 50% for 40s".to_owned(), "switch".to_owned()],
+            waits_for: vec![format!("`banyan resume`: {why}")],
+            why: Some(why),
+            gates: vec![gate("p95", "unknown"), gate("requests", "needs-more")],
+            ..RolloutStatus::default()
+        }
+    }
+
+    #[test]
+    fn why_it_has_stopped_is_said_once() {
+        let lines = lines("contracts", &stopped());
+        assert_eq!(
+            lines,
+            [
+                "contracts: stopped in step 1 of 2, reads 50% for 40s: gate `p95` failed: 63.30% \
+                 of 188 requests were slower",
+                "contracts: waits for `banyan resume`",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_harms_is_said_of_a_stopped_one_and_all_that_is_waited_for_of_one_that_runs() {
+        let mut rollout = stopped();
+        rollout.gates.push(gate("error-rate", "fail"));
+        let last = lines("contracts", &rollout).pop().unwrap();
+        assert_eq!(
+            last,
+            "contracts: gate `error-rate`: fail: as error-rate found"
+        );
+        rollout.state = "running".to_owned();
+        let count = lines("contracts", &rollout).len();
+        assert_eq!(count, 2 + 2);
+    }
 }

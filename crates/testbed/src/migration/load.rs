@@ -68,6 +68,7 @@ impl Load {
                 (Habit::KeepsOldToken, 1),
             ],
             pace_ms: settings.pace_ms.clone(),
+            timeout: settings.timeout,
             devices: run.clone(),
             seed: settings.workload.seed,
         };
@@ -98,11 +99,14 @@ impl Load {
         let (visits, active) = self.crowd.finish().await?;
         let registered = registered(&active, &self.people);
         let mut claims = Claim::all(&finished.writes, &background);
-        claims.extend(registered.iter().map(|person| Claim {
-            reference: person.username.clone(),
-            target: Target::User,
-            outcome: Outcome::Acknowledged,
-        }));
+        let names = registered.iter().map(|person| &person.username);
+        claims.extend(names.map(|name| claim(name, Outcome::Acknowledged)));
+        claims.extend(
+            visits
+                .unsure
+                .iter()
+                .map(|name| claim(name, Outcome::Unknown)),
+        );
         let audit = self.auditor.audit(&claims).await?;
         let count = u64::try_from(registered.len()).unwrap_or(u64::MAX);
         // Whom nobody acted for has the password of the beginning.
@@ -122,6 +126,14 @@ impl Load {
         let failed = background.iter().filter(failed).count();
         report.background_failed = u64::try_from(failed).unwrap_or(u64::MAX);
         Ok(audit)
+    }
+}
+
+fn claim(name: &str, outcome: Outcome) -> Claim {
+    Claim {
+        reference: name.to_owned(),
+        target: Target::User,
+        outcome,
     }
 }
 

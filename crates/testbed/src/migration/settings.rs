@@ -13,6 +13,8 @@ pub struct Settings {
     pub workload: workload::Settings,
     /// People who only log in and look; five others change something.
     pub visitors: usize,
+    /// How long anybody waits for an answer.
+    pub timeout: Duration,
     /// How long people pause, in milliseconds.
     pub pace_ms: Range<u64>,
     /// Writes per second of the background writer.
@@ -30,14 +32,17 @@ pub struct Settings {
 impl Settings {
     /// As `./x demo --full` shows it: about five minutes.
     pub fn demo(contracts: u64) -> Self {
+        // So that what is slow on a busy machine is not taken for lost.
+        let timeout = Duration::from_mins(1);
         Self {
             scene: scene::Settings::durable(contracts),
             workload: workload::Settings {
                 rate: 80.0,
                 documents: 0.35,
-                timeout: Duration::from_secs(20),
+                timeout,
                 ..workload::Settings::default()
             },
+            timeout,
             visitors: 5,
             pace_ms: 300..600,
             writer_rate: 10,

@@ -121,13 +121,14 @@ fn now_in_words(extraction: &Extraction) -> String {
         ("running", Some(step)) => format!("step {step}/{}", rollout.steps.len()),
         (state, _) => state.to_owned(),
     };
-    let waits = rollout.waits_for.first().map_or("", String::as_str);
+    let waits = rollout.waits_for.first();
+    let waits = waits.map_or_else(String::new, |what| format!("; {what}"));
     let share = if owner == "monolith" {
         format!("{reads_percent:.0} % of reads at the service")
     } else {
         format!("owner: {owner}")
     };
-    format!("{phase}, {share}; {place}; {waits}")
+    format!("{phase}, {share}; {place}{waits}")
 }
 
 #[cfg(test)]

@@ -14,14 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Longer than any hold.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-
 /// Somebody at a device.
 pub(super) struct Client {
     connection: Connection,
     random: ChaCha8Rng,
     pace_ms: Range<u64>,
+    timeout: Duration,
     device: String,
     habit: Habit,
     person: Person,
@@ -45,6 +43,7 @@ impl Client {
             connection: Connection::new(gateway)?,
             random: ChaCha8Rng::seed_from_u64(settings.seed ^ (u64::from(number) << 32)),
             pace_ms: settings.pace_ms.clone(),
+            timeout: settings.timeout,
             device: format!("{}-{number}", settings.devices),
             habit,
             person,
@@ -97,7 +96,7 @@ impl Client {
         let call = call.header("x-device-id", device);
         let crashing = || self.seen.is_crashing.load(Ordering::SeqCst);
         let was_crashing = crashing();
-        let sent = self.connection.send(&call, ANSWER_LIMIT).await;
+        let sent = self.connection.send(&call, self.timeout).await;
         self.seen.lock().requests += 1;
         let is_crashing = was_crashing || crashing();
         match sent {
@@ -232,6 +231,8 @@ impl Client {
             // Logs in at once, and is the one who acts from now on.
             self.known.push(std::mem::replace(&mut self.person, new));
             self.login().await;
+        } else {
+            self.seen.lock().unsure.push(new.username);
         }
     }
 

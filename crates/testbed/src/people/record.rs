@@ -27,6 +27,8 @@ pub struct VisitCounts {
     pub lost: u64,
     /// Refusals because the machine had too many passwords to hash; nothing was done.
     pub busy: u64,
+    /// Names whose registration was not answered with success: they may be there.
+    pub unsure: Vec<String>,
     /// Requests that failed.
     pub failed: u64,
     /// The first of them, in words.

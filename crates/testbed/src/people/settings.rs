@@ -1,6 +1,7 @@
 //! How people behave.
 
 use std::ops::Range;
+use std::time::Duration;
 
 /// What somebody does all the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Settings {
     pub habits: Vec<(Habit, usize)>,
     /// How long somebody pauses between two requests, in milliseconds.
     pub pace_ms: Range<u64>,
+    /// Longest wait for an answer. On a busy machine a password takes long to hash.
+    pub timeout: Duration,
     /// Starts the names of their devices, and of whom they register.
     pub devices: String,
     /// The same seed draws the same.
