@@ -123,12 +123,20 @@ async fn serve(
 ) -> Result<(), Failure> {
     log();
     let plan = served_plan(&shared.plan, &resolve)?;
-    let digest = digest(&shared.plan)?;
+    let text_digest = digest(&shared.plan)?;
     let file = shared.plan;
-    let reread = move || served_plan(&file, &resolve).map_err(|wrong| wrong.to_string());
+    let reread = move || {
+        let read = || {
+            Ok(serve::PlanInForce {
+                plan: Arc::new(served_plan(&file, &resolve)?),
+                digest: digest(&file)?,
+            })
+        };
+        read().map_err(|wrong: Failure| wrong.to_string())
+    };
     let options = serve::Options {
         reread: Box::new(reread),
-        digest,
+        digest: text_digest,
         takes_over,
         overrides: serve::overrides::read(|name| std::env::var(name).ok())
             .map_err(Failure::Refused)?,

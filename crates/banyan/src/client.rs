@@ -9,7 +9,9 @@ use crate::{
 use bytes::Bytes;
 use conductor::{
     JournalEntry, JournalPage, PAGE_ENTRIES_MAX, Reply,
-    api::{CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters},
+    api::{
+        CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadRequest,
+    },
     status::{ChecklistStatus, Status},
 };
 use gateway::ShadowReport;
@@ -36,6 +38,9 @@ const KEY: &str = "BANYAN_KEY";
 
 /// Where the API is, for who may not read the state directory.
 const CONTROL: &str = "BANYAN_CONTROL";
+
+/// Who orders.
+const PERSON: &str = "BANYAN_USER";
 
 /// The login's name.
 const USER: &str = "USER";
@@ -83,7 +88,7 @@ impl Client {
         parameters: &Parameters,
     ) -> Result<Result<Reply, ErrorReply>, Failure> {
         let parameters = Parameters {
-            by: parameters.by.clone().or_else(login),
+            by: parameters.by.clone().or_else(person),
             ..parameters.clone()
         };
         let body = serde_json::to_vec(&parameters).map_err(Failure::not_done)?;
@@ -99,7 +104,7 @@ impl Client {
     /// Halts all rollouts, or ends that.
     pub(crate) async fn halt(&self, asked: &HaltRequest) -> Result<Status, Failure> {
         let asked = HaltRequest {
-            by: asked.by.clone().or_else(login),
+            by: asked.by.clone().or_else(person),
             ..asked.clone()
         };
         let body = serde_json::to_vec(&asked).map_err(Failure::not_done)?;
@@ -113,7 +118,7 @@ impl Client {
 
     /// Where the console lets this caller in, once.
     pub(crate) async fn console(&self, by: Option<String>) -> Result<String, Failure> {
-        let asked = serde_json::json!({ "by": by.or_else(login) });
+        let asked = serde_json::json!({ "by": by.or_else(person) });
         let asked = Bytes::from(asked.to_string());
         let path = "/v1/console/sign-ins";
         let (code, body) = self.call(Method::POST, path, asked).await?;
@@ -156,7 +161,9 @@ impl Client {
 
     /// Lets the gateway go by the plan as it now is.
     pub(crate) async fn reload(&self) -> Result<(), Failure> {
-        let (code, body) = self.call(Method::POST, "/v1/reload", Bytes::new()).await?;
+        let body = serde_json::to_vec(&ReloadRequest { by: person() });
+        let body = body.map_err(Failure::not_done)?;
+        let (code, body) = self.call(Method::POST, "/v1/reload", body.into()).await?;
         if code == StatusCode::OK {
             Ok(())
         } else {
@@ -283,10 +290,11 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Who orders where nobody is named: the login, unless a key says it.
-fn login() -> Option<String> {
+/// Who orders where no argument says it: the login, unless a key proves who it is.
+fn person() -> Option<String> {
     let has_key = environment(KEY).is_some();
-    environment(USER).filter(|name| !has_key && !name.trim().is_empty())
+    let login = || environment(USER).filter(|name| !has_key && !name.trim().is_empty());
+    environment(PERSON).or_else(login)
 }
 
 /// Where the API is, and what it is shown.

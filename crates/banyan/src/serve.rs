@@ -22,6 +22,7 @@ use crate::{
 };
 use conductor::{Conductor, JournalError, Publisher, Request, ShiftGuard, Worker, api, ports};
 use current_plan::CurrentPlan;
+pub(crate) use current_plan::PlanInForce;
 use ending::Reason;
 use gateway::{
     Gateway, Listeners,
@@ -122,7 +123,10 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         return Err(Failure::Refused(refusals.join("; ")));
     }
     // Where both sides share the data, there is nothing to move.
-    let current = CurrentPlan::new(plan);
+    let current = CurrentPlan::new(PlanInForce {
+        plan: Arc::new(plan.clone()),
+        digest: Arc::clone(&options.digest),
+    });
     let movers: BTreeMap<ExtractionName, Arc<LocalMover>> = plan
         .replicated()
         .map(|(extraction, data)| {

@@ -33,16 +33,19 @@ mod checklists;
 mod exposition;
 mod failure;
 mod messages;
+mod record;
 mod steps;
 mod verbs;
 
 pub use exposition::Exposition;
-pub use messages::{CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters};
+pub use messages::{
+    CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadRequest,
+};
 
 use crate::{
     checklist::ChecklistHandle,
     halt::Halt,
-    journal::{Journal, JournalQuery},
+    journal::{Journal, JournalPage, JournalQuery},
     ports::Predecessor,
     request::{self, Reply, RequestError},
     rollout::RolloutHandle,
@@ -52,6 +55,7 @@ use crate::{
 use async_trait::async_trait;
 use axum::{
     Extension, Json, Router,
+    body::Bytes,
     extract::{Path, Query, State},
     http::{StatusCode, header},
     middleware,
@@ -59,8 +63,11 @@ use axum::{
     routing::{get, post},
 };
 use callers::{Admission, Caller, admit};
-use failure::{failure, forbidden};
+use failure::{CallError, conflict, failure, forbidden};
 use plan::{ExtractionName, People, Role};
+use protocol::rollout::Actor;
+use record::{GivenOrder, recorded};
+use serde_json::Map;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -72,6 +79,10 @@ pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
 /// What the gateway tells about its routes, and how it gets others.
 #[async_trait]
 pub trait Routes: Send + Sync {
+    /// A digest of the text of the plan as it now is.
+    fn plan_digest(&self) -> Arc<str> {
+        Arc::default()
+    }
     /// Who has a personal key by the plan as it now is.
     fn people(&self) -> Arc<People> {
         Arc::default()
@@ -114,9 +125,6 @@ pub trait Routes: Send + Sync {
     /// old one.
     async fn reload(&self) -> Result<(), String>;
 }
-
-/// What is said where nothing is decided any more.
-const STOPPING: &str = "banyan is stopping; ask again when it runs";
 
 /// What the API serves.
 #[derive(Clone)]
@@ -228,18 +236,13 @@ fn whole_status(api: &ApiState) -> Status {
     }
 }
 
-async fn journal(State(api): State<ApiState>, Query(query): Query<JournalQuery>) -> Response {
-    let unreadable = |error: String| {
-        let code = StatusCode::SERVICE_UNAVAILABLE;
-        failure(code, ErrorKind::Failed, error, Vec::new())
-    };
-    let Some(journal) = api.journal.upgrade() else {
-        return unreadable(STOPPING.to_owned());
-    };
-    match journal.page(&query).await {
-        Ok(page) => Json(page).into_response(),
-        Err(error) => unreadable(error.to_string()),
-    }
+async fn journal(
+    State(api): State<ApiState>,
+    Query(query): Query<JournalQuery>,
+) -> Result<Json<JournalPage>, CallError> {
+    let page = record::open(&api.journal)?.page(&query).await;
+    page.map(Json)
+        .map_err(|error| record::unavailable(error.to_string()))
 }
 
 /// With what the worker does not know itself.
@@ -261,50 +264,65 @@ async fn routes(State(api): State<ApiState>) -> Json<serde_json::Value> {
     Json(api.routes.routes())
 }
 
-async fn explain(State(api): State<ApiState>, Json(question): Json<ExplainRequest>) -> Response {
-    match api.routes.explain(&question) {
-        Ok(explanation) => Json(explanation).into_response(),
-        Err(error) => failure(
-            StatusCode::BAD_REQUEST,
-            ErrorKind::Refused,
-            error,
-            Vec::new(),
-        ),
-    }
+async fn explain(
+    State(api): State<ApiState>,
+    Json(question): Json<ExplainRequest>,
+) -> Result<Json<serde_json::Value>, CallError> {
+    api.routes.explain(&question).map(Json).map_err(bad_request)
 }
 
-async fn reload(State(api): State<ApiState>) -> Response {
-    match api.routes.reload().await {
-        Ok(()) => Json(serde_json::json!({})).into_response(),
-        Err(error) => failure(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::Refused,
-            error,
-            Vec::new(),
-        ),
-    }
+async fn reload(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Arc<Caller>>,
+    body: Bytes,
+) -> Result<Json<serde_json::Value>, CallError> {
+    let asked = match body.as_ref() {
+        b"" => ReloadRequest::default(),
+        body => serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?,
+    };
+    let given = GivenOrder {
+        extraction: None,
+        by: caller.actor(asked.by.as_deref()).map_err(forbidden)?,
+        verb: "reload",
+        parameters: Map::new(),
+        plan: &api.routes.plan_digest(),
+    };
+    let routes = Arc::clone(&api.routes);
+    let work = async move {
+        let unprocessable = |error| {
+            let code = StatusCode::UNPROCESSABLE_ENTITY;
+            failure(code, ErrorKind::Refused, error, Vec::new())
+        };
+        routes.reload().await.map_err(unprocessable)?;
+        Ok(routes.plan_digest())
+    };
+    let result = |plan: &Arc<str>| Map::from_iter([("plan".to_owned(), plan.as_ref().into())]);
+    recorded(&api.journal, given, work, result).await?;
+    Ok(Json(serde_json::json!({})))
 }
 
 async fn shadow(
     State(api): State<ApiState>,
     Extension(caller): Extension<Arc<Caller>>,
     Path(name): Path<String>,
-) -> Response {
-    let found = ExtractionName::new(&name).ok();
-    let Some(found) = found.filter(|found| api.workers.contains_key(found)) else {
-        return unknown(&api, &name);
-    };
-    let mut report = api.routes.shadow(&found);
+) -> Result<Json<serde_json::Value>, CallError> {
+    let (name, _) = known(&api, &name)?;
+    let mut report = api.routes.shadow(name);
     if caller.role() < Role::Operator
         && let Some(examples) = report.get_mut("examples")
     {
         // They have paths, and values where the plan wants them shown.
         *examples = serde_json::json!([]);
     }
-    Json(report).into_response()
+    Ok(Json(report))
 }
 
-fn unknown(api: &ApiState, name: &str) -> Response {
+/// An extraction of the plan, and its worker.
+fn known<'a>(api: &'a ApiState, name: &str) -> Result<(&'a ExtractionName, &'a Worker), CallError> {
+    let found = ExtractionName::new(name).ok();
+    if let Some(found) = found.and_then(|found| api.workers.get_key_value(&found)) {
+        return Ok(found);
+    }
     let known: Vec<_> = api.workers.keys().map(ToString::to_string).collect();
     let known = match known.as_slice() {
         [] => "it has none".to_owned(),
@@ -314,29 +332,43 @@ fn unknown(api: &ApiState, name: &str) -> Response {
         "the plan that the running `banyan serve` goes by has no extraction `{name}`; {known}. If it \
          is in the file by now: `banyan serve --take-over`"
     );
-    failure(StatusCode::NOT_FOUND, ErrorKind::Refused, error, Vec::new())
+    let code = StatusCode::NOT_FOUND;
+    Err(failure(code, ErrorKind::Refused, error, Vec::new()))
 }
 
-async fn checklists(State(api): State<ApiState>, Path(name): Path<String>) -> Response {
-    match lists(&api, &name) {
-        Some(lists) => Json(lists.status()).into_response(),
-        None => unknown(&api, &name),
-    }
+async fn checklists(
+    State(api): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Response, CallError> {
+    Ok(Json(lists(&api, &name)?.status()).into_response())
 }
 
 async fn check_items(
     State(api): State<ApiState>,
+    Extension(caller): Extension<Arc<Caller>>,
     Path(name): Path<String>,
     Json(asked): Json<CheckRequest>,
-) -> Response {
-    match lists(&api, &name) {
-        Some(lists) => checklists::check(lists, &asked).await,
-        None => unknown(&api, &name),
-    }
+) -> Result<Response, CallError> {
+    let lists = lists(&api, &name)?.clone();
+    let given = GivenOrder {
+        extraction: Some(known(&api, &name)?.0),
+        by: caller.actor(None).map_err(forbidden)?,
+        verb: "check",
+        parameters: record::parameters(&asked),
+        plan: &api.routes.plan_digest(),
+    };
+    let work = async move {
+        lists.check(&asked.of).await.map_err(conflict)?;
+        Ok(lists.status())
+    };
+    let status = recorded(&api.journal, given, work, |_| Map::new()).await?;
+    Ok(Json(status).into_response())
 }
 
-fn lists<'a>(api: &'a ApiState, name: &str) -> Option<&'a ChecklistHandle> {
-    api.checklists.get(&ExtractionName::new(name).ok()?)
+fn lists<'a>(api: &'a ApiState, name: &str) -> Result<&'a ChecklistHandle, CallError> {
+    let (name, _) = known(api, name)?;
+    let nobody = || conflict("nobody answers checklists here".to_owned());
+    api.checklists.get(name).ok_or_else(nobody)
 }
 
 /// Halts all rollouts, or ends that.
@@ -344,31 +376,33 @@ async fn halt(
     State(api): State<ApiState>,
     Extension(caller): Extension<Arc<Caller>>,
     Json(asked): Json<HaltRequest>,
-) -> Response {
-    let refused = |why: String| failure(StatusCode::CONFLICT, ErrorKind::Refused, why, Vec::new());
-    let by = match caller.actor(asked.by.as_deref()) {
-        Ok(Some(by)) => by.to_string(),
-        Ok(None) => return refused(steps::NOBODY.to_owned()),
-        Err(why) => return forbidden(why),
+) -> Result<Json<Status>, CallError> {
+    let by = caller.actor(asked.by.as_deref()).map_err(forbidden)?;
+    let by = by.ok_or_else(|| conflict(steps::NOBODY.to_owned()))?;
+    let note = steps::noted(&asked.note).map_err(conflict)?.to_owned();
+    let given = GivenOrder {
+        extraction: None,
+        by: Some(by.clone()),
+        verb: "halt",
+        parameters: record::parameters(&asked),
+        plan: &api.routes.plan_digest(),
     };
-    let note = match steps::noted(&asked.note) {
-        Ok(note) => note,
-        Err(why) => return refused(why),
+    let halt = api.halt.clone();
+    let work = async move {
+        let halt = halt.ok_or_else(|| conflict("there is nothing to halt".to_owned()))?;
+        let by = by.to_string();
+        let is_done = if asked.off {
+            halt.end(&by).await
+        } else {
+            halt.begin(&by, &note).await
+        };
+        let error = "it could not be written down: the log of `banyan serve` says why";
+        is_done
+            .then_some(())
+            .ok_or_else(|| record::unavailable(error.to_owned()))
     };
-    let Some(halt) = &api.halt else {
-        return refused("there is nothing to halt".to_owned());
-    };
-    let is_done = if asked.off {
-        halt.end(&by).await
-    } else {
-        halt.begin(&by, note).await
-    };
-    if is_done {
-        return Json(whole_status(&api)).into_response();
-    }
-    let error = "it could not be written down: the log of `banyan serve` says why".to_owned();
-    let code = StatusCode::SERVICE_UNAVAILABLE;
-    failure(code, ErrorKind::Failed, error, Vec::new())
+    recorded(&api.journal, given, work, |()| Map::new()).await?;
+    Ok(Json(whole_status(&api)))
 }
 
 async fn verb(
@@ -376,81 +410,102 @@ async fn verb(
     Extension(caller): Extension<Arc<Caller>>,
     Path((name, verb)): Path<(String, String)>,
     body: Option<Json<Parameters>>,
-) -> Response {
-    if let Some(why) = caller.refusal(&format!("`{verb}`"), verbs::needed_role(&verb)) {
-        return forbidden(why);
+) -> Result<Json<Reply>, CallError> {
+    let refusal = caller.refusal(&format!("`{verb}`"), verbs::needed_role(&verb));
+    if let Some(why) = refusal {
+        return Err(forbidden(why));
     }
-    let found = ExtractionName::new(&name).ok();
-    let Some((name, worker)) = found.and_then(|found| api.workers.get_key_value(&found)) else {
-        return unknown(&api, &name);
-    };
+    let (name, worker) = known(&api, &name)?;
     let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
-    let by = match caller.actor(parameters.by.as_deref()) {
-        Ok(by) => by,
-        Err(why) => return forbidden(why),
+    let by = caller.actor(parameters.by.as_deref()).map_err(forbidden)?;
+    let order = VerbOrder {
+        request: verbs::request(&verb, &parameters).map_err(bad_request)?,
+        name: name.clone(),
+        worker: worker.clone(),
+        by: by.clone(),
+        verb: verb.clone(),
+        parameters,
+        api: api.clone(),
     };
+    let given = GivenOrder {
+        extraction: Some(name),
+        by,
+        verb: &verb,
+        parameters: record::parameters(&order.parameters),
+        plan: &api.routes.plan_digest(),
+    };
+    let work = carry_out(order);
+    let reply = recorded(&api.journal, given, work, Reply::kept).await?;
+    Ok(Json(reply))
+}
+
+/// A verb that somebody has ordered.
+struct VerbOrder {
+    api: ApiState,
+    name: ExtractionName,
+    worker: Worker,
+    by: Option<Actor>,
+    verb: String,
+    /// `None`: the extraction itself is not asked.
+    request: Option<request::Request>,
+    parameters: Parameters,
+}
+
+async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
+    let VerbOrder {
+        api,
+        name,
+        worker,
+        by,
+        verb,
+        request,
+        parameters,
+    } = order;
     if verb == "attest" {
-        return match checklists::attest(api.checklists.get(name), by, &parameters).await {
-            Ok(()) => Json(Reply::with(with_outside(&api, name, worker.status()))).into_response(),
-            Err(error) => failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new()),
-        };
+        let lists = api.checklists.get(&name);
+        let attested = checklists::attest(lists, by, &parameters).await;
+        attested.map_err(conflict)?;
+        return Ok(Reply::with(with_outside(&api, &name, worker.status())));
     }
-    let rollout = api.rollouts.get(name);
-    match steps::order(rollout, worker, (name, &verb), by, &parameters).await {
+    let rollout = api.rollouts.get(&name);
+    match steps::order(rollout, &worker, (&name, &verb), by, &parameters).await {
         steps::Ordered::NoOrder => {}
         steps::Ordered::Done => {
-            let status = with_outside(&api, name, worker.status());
-            return Json(Reply::with(status)).into_response();
+            let status = with_outside(&api, &name, worker.status());
+            return Ok(Reply::with(status));
         }
-        steps::Ordered::Refused(error) => {
-            return failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new());
-        }
+        steps::Ordered::Refused(why) => return Err(conflict(why)),
     }
-    let asked = match verbs::request(&verb, &parameters) {
-        Ok(asked) => asked,
-        Err(error) => {
-            return failure(
-                StatusCode::BAD_REQUEST,
-                ErrorKind::Refused,
-                error,
-                Vec::new(),
-            );
-        }
+    let Some(request) = request else {
+        return Err(bad_request(format!(
+            "`{verb}` is for the steps of the plan"
+        )));
     };
-    let waived = match shifts_to_a_sick_service(&api, name, worker, asked, &parameters).await {
-        Ok(waived) => waived,
-        Err(error) => return failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new()),
-    };
-    match worker.request(asked).await {
-        Ok(mut reply) => {
-            reply.status = with_outside(&api, name, reply.status);
-            reply.waived = waived;
-            Json(reply).into_response()
+    let waived = shifts_to_a_sick_service(&api, &name, &worker, request, &parameters).await;
+    let waived = waived.map_err(conflict)?;
+    let mut reply = worker.request(request).await.map_err(not_carried_out)?;
+    reply.status = with_outside(&api, &name, reply.status);
+    reply.waived = waived;
+    Ok(reply)
+}
+
+fn not_carried_out(refused: RequestError) -> CallError {
+    let error = refused.to_string();
+    match refused {
+        RequestError::State(_)
+        | RequestError::SharedData(_)
+        | RequestError::NotShared
+        | RequestError::OwnerChanged { .. } => conflict(error),
+        RequestError::Findings(findings) => {
+            let code = StatusCode::UNPROCESSABLE_ENTITY;
+            failure(code, ErrorKind::Refused, error, findings)
         }
-        Err(refused) => {
-            let error = refused.to_string();
-            match refused {
-                RequestError::State(_)
-                | RequestError::SharedData(_)
-                | RequestError::NotShared
-                | RequestError::OwnerChanged { .. } => {
-                    failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new())
-                }
-                RequestError::Findings(findings) => failure(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    ErrorKind::Refused,
-                    error,
-                    findings,
-                ),
-                RequestError::Failed(_) => failure(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    ErrorKind::Failed,
-                    error,
-                    Vec::new(),
-                ),
-            }
-        }
+        RequestError::Failed(_) => record::unavailable(error),
     }
+}
+
+fn bad_request(why: String) -> CallError {
+    failure(StatusCode::BAD_REQUEST, ErrorKind::Refused, why, Vec::new())
 }
 
 /// Why more is not to go to the service. Where that is wanted all the same: the routes

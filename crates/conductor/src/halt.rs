@@ -20,6 +20,9 @@ enum Event {
     Ended { by: String },
 }
 
+/// The names of its events.
+const KINDS: [&str; 2] = ["halted", "halt-ended"];
+
 /// Whether all rollouts are halted. Cheap to clone; does not keep the journal.
 #[derive(Clone)]
 pub struct Halt {
@@ -62,7 +65,7 @@ pub(crate) async fn start(
     journal: Arc<Journal>,
     stop: CancellationToken,
 ) -> Result<(Halt, impl Future<Output = ()> + Send + use<>), JournalError> {
-    let last: Option<Event> = journal.last_of_all().await?;
+    let last: Option<Event> = journal.last_of_all(KINDS).await?;
     let (sender, reason) = watch::channel(last.and_then(|event| event.reason()));
     let (orders, mut receiver) = mpsc::channel::<(Event, oneshot::Sender<()>)>(ORDERS_MAX);
     let run = async move {
@@ -90,6 +93,37 @@ impl Event {
             Self::Halted { by, note } if note.is_empty() => Some(format!("halted by {by}")),
             Self::Halted { by, note } => Some(format!("halted by {by}: {note}")),
             Self::Ended { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never edited: what these lines say was written by some release.
+    const GOLDEN: &str = include_str!("../tests/golden/halt_events.jsonl");
+
+    #[test]
+    fn halts_of_earlier_releases_are_read_as_they_were_written() {
+        let halted = |note: &str| Event::Halted {
+            by: "ada".to_owned(),
+            note: note.to_owned(),
+        };
+        let ended = Event::Ended {
+            by: "ada".to_owned(),
+        };
+        let written = [halted(""), halted("incident 7"), ended];
+        let read = |line| serde_json::from_str::<Event>(line).unwrap();
+        assert_eq!(GOLDEN.lines().map(read).collect::<Vec<_>>(), written);
+        let lines = written.map(|event| serde_json::to_string(&event).unwrap());
+        assert_eq!(lines.join("\n"), GOLDEN.trim_end());
+        for line in lines {
+            assert!(
+                KINDS
+                    .iter()
+                    .any(|kind| line.contains(&format!("\"event\":\"{kind}\"")))
+            );
         }
     }
 }

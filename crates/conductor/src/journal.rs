@@ -6,9 +6,11 @@
 
 mod chain;
 mod entry;
+mod order;
 
 pub use chain::{BrokenChain, ChainCheck};
 pub use entry::{JournalEntry, JournalHead, JournalPage, JournalQuery, PAGE_ENTRIES_MAX};
+pub use order::{OrderEvent, OrderOutcome, ReportEvent};
 
 use chain::link;
 use entry::{PAGE_BYTES_MAX, PAGE_ENTRIES};
@@ -62,7 +64,8 @@ impl ReportKind {
     }
 }
 
-/// An event as the journal has it, of either mode or of the steps: their names differ.
+/// An event as the journal has it: their names differ. From orders and reports no state
+/// follows.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RecordedEvent {
@@ -70,6 +73,10 @@ enum RecordedEvent {
     SharedData(shared_data::Event),
     Rollout(rollout::Event),
     Checklist(checklist::Event),
+    #[expect(dead_code, reason = "it has to be readable, and is not gone by")]
+    Order(OrderEvent),
+    #[expect(dead_code, reason = "the same")]
+    Report(ReportEvent),
 }
 
 /// What has happened to an extraction, in order. One whose data were shared once
@@ -357,24 +364,30 @@ impl Journal {
     }
 
     /// Keeps the last report of a kind, for the status after a restart. No state
-    /// follows from it.
+    /// follows from it. What a verify or a hand-over found stays as an entry, too.
     pub(crate) async fn keep_report(
         &self,
         extraction: &ExtractionName,
         kind: ReportKind,
         report: &impl Serialize,
     ) -> Result<(), JournalError> {
-        let Ok(text) = serde_json::to_string(report) else {
+        let Ok(report) = serde_json::to_value(report) else {
             return Ok(());
         };
+        let mut transaction = self.pool.begin().await.map_err(storage)?;
         sqlx::query("insert or replace into report (extraction, kind, report) values (?, ?, ?)")
             .bind(extraction.as_str())
             .bind(kind.as_str())
-            .bind(text)
-            .execute(&self.pool)
+            .bind(report.to_string())
+            .execute(&mut *transaction)
             .await
             .map_err(storage)?;
-        Ok(())
+        if kind != ReportKind::Gates {
+            let of = kind.as_str().to_owned();
+            let event = ReportEvent::Reported { of, report };
+            insert(&mut transaction, extraction.as_str(), &event).await?;
+        }
+        transaction.commit().await.map_err(storage)
     }
 
     /// The last report of a kind; none where it is another version's.
@@ -466,6 +479,7 @@ impl Journal {
                 Ok(RecordedEvent::SharedData(event)) => history.shared_data.push(event),
                 Ok(RecordedEvent::Rollout(event)) => history.rollout.push(event),
                 Ok(RecordedEvent::Checklist(event)) => history.checklist.push(event),
+                Ok(RecordedEvent::Order(_) | RecordedEvent::Report(_)) => {}
                 Err(error) => {
                     let problem = error.to_string();
                     return Err(JournalError::Unreadable { sequence, problem });
@@ -522,12 +536,19 @@ impl Journal {
         transaction.commit().await.map_err(storage)
     }
 
-    /// The last such event.
-    pub(crate) async fn last_of_all<T: DeserializeOwned>(&self) -> Result<Option<T>, JournalError> {
+    /// The last such event of these kinds.
+    pub(crate) async fn last_of_all<T: DeserializeOwned>(
+        &self,
+        kinds: [&str; 2],
+    ) -> Result<Option<T>, JournalError> {
         let last: Option<(i64, String)> = sqlx::query_as(
-            "select sequence, event from journal where extraction = ? order by sequence desc limit 1",
+            "select sequence, event from journal
+             where extraction = ? and json_extract(event, '$.event') in (?, ?)
+             order by sequence desc limit 1",
         )
         .bind(OF_ALL)
+        .bind(kinds[0])
+        .bind(kinds[1])
         .fetch_optional(&self.pool)
         .await
         .map_err(storage)?;
@@ -541,6 +562,20 @@ impl Journal {
                 problem: error.to_string(),
             }),
         }
+    }
+
+    /// Writes down an order or its end, of an extraction or of all; its number. It is
+    /// durable when this returns.
+    pub(crate) async fn append_order(
+        &self,
+        extraction: Option<&ExtractionName>,
+        event: &OrderEvent,
+    ) -> Result<i64, JournalError> {
+        let mut transaction = self.pool.begin().await.map_err(storage)?;
+        let of = extraction.map_or(OF_ALL, ExtractionName::as_str);
+        let sequence = insert(&mut transaction, of, event).await?;
+        transaction.commit().await.map_err(storage)?;
+        Ok(sequence)
     }
 
     /// Writes events; they are durable when this returns.

@@ -48,7 +48,7 @@ pub use checklist::ChecklistHandle;
 pub use halt::Halt;
 pub use journal::{
     BrokenChain, ChainCheck, History, Journal, JournalEntry, JournalError, JournalHead,
-    JournalPage, JournalQuery, PAGE_ENTRIES_MAX,
+    JournalPage, JournalQuery, OrderEvent, OrderOutcome, PAGE_ENTRIES_MAX, ReportEvent,
 };
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};

@@ -7,6 +7,7 @@ use crate::{
 use plan::Percent;
 use protocol::{Epoch, Side, finding::Finding, lifecycle, shared_data};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What can be requested of an extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,29 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// What the journal keeps of it: no rows, and of those that differ no keys.
+    pub(crate) fn kept(&self) -> Map<String, Value> {
+        let mut kept = Map::new();
+        let mut keep = |name: &str, value: Value| kept.insert(name.to_owned(), value);
+        if let Some(found) = &self.verification {
+            keep("rows", found.rows.into());
+            keep("differences", found.differences.into());
+        }
+        if let Some(cancelled) = &self.cancelled {
+            keep("left", cancelled.left.clone().into());
+        }
+        if let Some(recopied) = &self.recopied {
+            keep("written", recopied.written.into());
+            keep("deleted", recopied.deleted.into());
+        }
+        if !self.waived.is_empty() {
+            let named = self.waived.iter();
+            let named = named.map(|one| format!("{} {}", one.method, one.path));
+            keep("waived", named.collect::<Vec<_>>().into());
+        }
+        kept
+    }
+
     /// One that has nothing to report beside the status.
     pub(crate) fn with(status: ExtractionStatus) -> Self {
         Self {

@@ -146,6 +146,7 @@ pub(crate) async fn start(
     let (sender, status) = watch::channel(RolloutStatus::default());
     let running = Running {
         begun_by: history.iter().rev().find_map(steps).cloned(),
+        recorded_plan: history.iter().rev().find_map(plan).cloned(),
         rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
         gates: StepGates::restored(kept),
         answers: RecentAnswers::default(),
@@ -180,6 +181,14 @@ fn phase(rollout: &Rollout, standing: Standing) -> &'static str {
     }
 }
 
+/// The digest of the plan's text, where it was written down with an event.
+fn plan(event: &Event) -> Option<&String> {
+    match event {
+        Event::Began { plan, .. } | Event::PlanRead { plan } => Some(plan),
+        _ => None,
+    }
+}
+
 /// An action that was asked for.
 struct PendingAction {
     action: Action,
@@ -204,6 +213,8 @@ struct Running {
     rollout: Rollout,
     /// The steps that it was begun or resumed by.
     begun_by: Option<Vec<String>>,
+    /// The digest of the plan that what is decided goes by, as the journal has it.
+    recorded_plan: Option<String>,
     gates: StepGates,
     answers: RecentAnswers,
     gauging: Gauging,
@@ -254,6 +265,12 @@ impl Running {
     /// Does what is due until something has to be waited for.
     async fn turn(&mut self) -> Result<(), JournalError> {
         self.hear().await?;
+        if self.rollout.position().is_some()
+            && self.recorded_plan.as_deref() != Some(&*self.context.plan)
+        {
+            let plan = self.context.plan.to_string();
+            self.record(vec![Event::PlanRead { plan }]).await?;
+        }
         if let Some(was) = &self.begun_by
             && let Some(stopped) = plan_change(&self.rollout, was, &self.words())
         {
@@ -449,6 +466,9 @@ impl Running {
             tracing::info!(extraction = %self.context.name, ?event, "recorded");
             if let Some(steps) = steps(&event) {
                 self.begun_by = Some(steps.clone());
+            }
+            if let Some(plan) = plan(&event) {
+                self.recorded_plan = Some(plan.clone());
             }
             self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
             match event {

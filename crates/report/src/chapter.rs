@@ -178,7 +178,7 @@ impl Chapter {
                 Recorded::Life(event) => chapter.life(event, entry.at_ms),
                 Recorded::Shared(event) => chapter.shared(event, entry.at_ms),
                 Recorded::Steps(event) => chapter.step(event, entry.at_ms, &mut words),
-                Recorded::Other(_) => {}
+                Recorded::Order(_) | Recorded::Report(_) | Recorded::Other(_) => {}
             }
             chapter.moments.extend(Moment::of(entry, &recorded));
         }

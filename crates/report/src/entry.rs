@@ -1,6 +1,6 @@
 //! What a row of the journal says.
 
-use conductor::JournalEntry;
+use conductor::{JournalEntry, OrderEvent, ReportEvent};
 use protocol::{lifecycle, rollout, shared_data};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +15,10 @@ pub(crate) enum Recorded {
     Shared(shared_data::Event),
     /// Of the steps of the plan.
     Steps(rollout::Event),
+    /// Of what a person ordered.
+    Order(OrderEvent),
+    /// What a verify or a hand-over found.
+    Report(ReportEvent),
     /// Of something else, or of a later program.
     Other(Value),
 }

@@ -1,17 +1,17 @@
 //! Something that happened, in a sentence.
 
 use crate::entry::Recorded;
-use conductor::JournalEntry;
+use conductor::{JournalEntry, OrderEvent, OrderOutcome, ReportEvent};
 use plan::Percent;
 use protocol::{
     Side,
     lifecycle::{Event as Life, Verified},
     owner::Outcome,
-    rollout::{Event as Steps, StopReason},
+    rollout::{Actor, Event as Steps, StopReason},
     shared_data::Event as Shared,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Something that happened to an extraction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,12 +53,19 @@ pub enum Kind {
 struct Telling(Kind, String, Option<String>, Vec<Value>);
 
 impl Moment {
+    /// What a row of the journal tells; none where it is a detail of something larger.
+    pub fn read(entry: &JournalEntry) -> Option<Self> {
+        Self::of(entry, &Recorded::of(entry))
+    }
+
     /// What a row tells; none where it is a detail of something larger.
     pub(crate) fn of(entry: &JournalEntry, recorded: &Recorded) -> Option<Self> {
         let Telling(kind, text, by, evidence) = match recorded {
             Recorded::Life(event) => life(event)?,
             Recorded::Shared(event) => shared(event),
             Recorded::Steps(event) => steps(event)?,
+            Recorded::Order(event) => order(event)?,
+            Recorded::Report(event) => report(event)?,
             Recorded::Other(event) => other(event),
         };
         Some(Self {
@@ -157,6 +164,10 @@ fn steps(event: &Steps) -> Option<Telling> {
             Some("the plan".to_owned()),
             Vec::new(),
         ),
+        Steps::PlanRead { .. } => telling(
+            Kind::Decision,
+            "From here on the steps go by a plan with another text.",
+        ),
         Steps::Entered { step, .. } => {
             telling(Kind::Decision, format!("Step {} was reached.", step + 1))
         }
@@ -199,6 +210,80 @@ fn steps(event: &Steps) -> Option<Telling> {
             Telling(Kind::Decision, text, Some(by.to_string()), Vec::new())
         }
         Steps::Forgotten => return None,
+    })
+}
+
+/// What a person ordered, and what came of it where that is not told by itself.
+fn order(event: &OrderEvent) -> Option<Telling> {
+    let (text, by) = match event {
+        OrderEvent::Ordered {
+            by,
+            verb,
+            parameters,
+            ..
+        } => {
+            let with = values(parameters);
+            let by = match by {
+                Some(by @ Actor::Person(_)) => format!("{by} (not proven)"),
+                Some(by) => by.to_string(),
+                None => "somebody with the token".to_owned(),
+            };
+            (format!("Ordered: {verb}{with}."), Some(by))
+        }
+        OrderEvent::Ended { outcome, .. } => {
+            let text = match outcome {
+                OrderOutcome::Done { result } if result.is_empty() => return None,
+                OrderOutcome::Done { result } => format!("The order was done:{}.", values(result)),
+                OrderOutcome::Refused { why } => format!("The order was refused: {why}"),
+                OrderOutcome::Failed { why } => format!("The order failed: {why}"),
+            };
+            (text, None)
+        }
+    };
+    Some(Telling(Kind::Decision, text, by, Vec::new()))
+}
+
+fn values(named: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    for (name, value) in named {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let part = if value == "true" {
+            format!(" {name}")
+        } else {
+            format!(" {name} {value}")
+        };
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&part);
+    }
+    text
+}
+
+/// A hand-over has said its outcome by itself; here is what it held.
+fn report(event: &ReportEvent) -> Option<Telling> {
+    let ReportEvent::Reported { of, report } = event;
+    let number = |key: &str| report.get(key).and_then(Value::as_f64);
+    Some(match of.as_str() {
+        "verify" => telling(
+            Kind::Verify,
+            format!(
+                "{} rows were compared, {} differed.",
+                number("rows")?,
+                number("differences")?
+            ),
+        ),
+        _ => telling(
+            Kind::Handover,
+            format!(
+                "It took {:.0} ms and held {} requests, for {:.0} ms at most.",
+                number("total_ms")?,
+                number("held_requests")?,
+                number("hold_ms_max")?
+            ),
+        ),
     })
 }
 

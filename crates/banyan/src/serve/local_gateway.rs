@@ -1,6 +1,12 @@
 //! The gateway of this process, as the conductor sees gateways.
 
-use super::{begun, current_plan::CurrentPlan, presence, refusals::RefusalWatch, side_health};
+use super::{
+    begun,
+    current_plan::{CurrentPlan, PlanInForce},
+    presence,
+    refusals::RefusalWatch,
+    side_health,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
@@ -40,7 +46,7 @@ const HEALTH_TRIES_MAX: u32 = 5;
 const HEALTH_PAUSE: Duration = Duration::from_millis(500);
 
 /// Reads the plan again, as it was read at the start.
-pub(crate) type Reread = Box<dyn Fn() -> Result<Plan, String> + Send + Sync>;
+pub(crate) type Reread = Box<dyn Fn() -> Result<PlanInForce, String> + Send + Sync>;
 
 /// How the plan is read again, and who is told.
 pub(super) struct Reloading {
@@ -129,25 +135,26 @@ impl LocalGateway {
     }
 
     /// Reads the plan as it now is; nothing goes by it. The error says why not.
-    pub(super) fn reread(&self) -> Result<Plan, String> {
-        (self.reloading.reread)()
+    pub(super) fn reread(&self) -> Result<Arc<Plan>, String> {
+        (self.reloading.reread)().map(|read| read.plan)
     }
 
     /// Goes by the plan as it now is.
     pub(super) async fn reload(&self) -> Result<(), String> {
         let Reloading { reread, current } = &self.reloading;
-        let plan = reread()?;
+        let read = reread()?;
+        let plan = &*read.plan;
         let now = current.get();
-        if !now.needs_restart(&plan).is_empty() {
+        if !now.needs_restart(plan).is_empty() {
             // It is refused in any case: by what has begun, if that is why.
-            let refusals = begun::refusals(Some(&now), &plan, begun::SERVED).await;
+            let refusals = begun::refusals(Some(&now), plan, begun::SERVED).await;
             if !refusals.is_empty() {
                 return Err(refusals.join("; "));
             }
         }
-        let reloaded = self.gateway.reload(&plan).await;
+        let reloaded = self.gateway.reload(plan).await;
         reloaded.map_err(|error| error.to_string())?;
-        current.replace(plan);
+        current.replace(read);
         Ok(())
     }
 }
@@ -306,6 +313,10 @@ impl Routes for LocalGateway {
             count += 1;
             sleep(HEALTH_PAUSE).await;
         }
+    }
+
+    fn plan_digest(&self) -> Arc<str> {
+        self.reloading.current.digest()
     }
 
     fn people(&self) -> Arc<People> {

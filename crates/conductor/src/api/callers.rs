@@ -10,7 +10,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use plan::{People, Role};
 use protocol::rollout::Actor;
@@ -122,11 +122,11 @@ pub(super) async fn admit(
                      `control.keys` (BANYAN_KEY); the token is in the state directory's \
                      control.json";
         let code = StatusCode::UNAUTHORIZED;
-        return failure(code, ErrorKind::Refused, error.to_owned(), Vec::new());
+        return failure(code, ErrorKind::Refused, error.to_owned(), Vec::new()).into_response();
     };
     let what = format!("`{} {}`", request.method(), request.uri().path());
     if let Some(why) = caller.refusal(&what, admission.role) {
-        return forbidden(why);
+        return forbidden(why).into_response();
     }
     request.extensions_mut().insert(Arc::new(caller));
     next.run(request).await

@@ -1,25 +1,8 @@
 //! Calls for checklists.
 
-use super::{
-    failure::failure,
-    messages::{CheckRequest, ErrorKind, Parameters},
-    steps,
-};
+use super::{messages::Parameters, steps};
 use crate::checklist::ChecklistHandle;
-use axum::{
-    Json,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
 use protocol::rollout::Actor;
-
-/// Has a list or an item checked.
-pub(super) async fn check(lists: &ChecklistHandle, asked: &CheckRequest) -> Response {
-    match lists.check(&asked.of).await {
-        Ok(()) => Json(lists.status()).into_response(),
-        Err(error) => failure(StatusCode::CONFLICT, ErrorKind::Refused, error, Vec::new()),
-    }
-}
 
 /// A person attests an item.
 pub(super) async fn attest(

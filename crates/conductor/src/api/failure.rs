@@ -8,8 +8,26 @@ use axum::{
 };
 use protocol::finding::Finding;
 
-pub(super) fn forbidden(why: String) -> Response {
+/// Why a call was not carried out.
+#[derive(Debug)]
+pub(super) struct CallError {
+    pub(super) code: StatusCode,
+    pub(super) reply: ErrorReply,
+}
+
+impl IntoResponse for CallError {
+    fn into_response(self) -> Response {
+        (self.code, Json(self.reply)).into_response()
+    }
+}
+
+pub(super) fn forbidden(why: String) -> CallError {
     failure(StatusCode::FORBIDDEN, ErrorKind::Refused, why, Vec::new())
+}
+
+/// Not in this state, or not like that.
+pub(super) fn conflict(why: String) -> CallError {
+    failure(StatusCode::CONFLICT, ErrorKind::Refused, why, Vec::new())
 }
 
 pub(super) fn failure(
@@ -17,11 +35,11 @@ pub(super) fn failure(
     kind: ErrorKind,
     error: String,
     findings: Vec<Finding>,
-) -> Response {
+) -> CallError {
     let reply = ErrorReply {
         error,
         kind,
         findings,
     };
-    (code, Json(reply)).into_response()
+    CallError { code, reply }
 }

@@ -107,3 +107,12 @@ pub struct CheckRequest {
     /// A checklist, or one item.
     pub of: String,
 }
+
+/// Who has the plan read again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadRequest {
+    /// Which person, where no personal key says so.
+    #[serde(default)]
+    pub by: Option<String>,
+}

@@ -1,6 +1,8 @@
 //! Which calls there are, and who may make them.
 
 use super::*;
+use crate::journal::{OrderEvent, OrderOutcome};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -13,6 +15,10 @@ struct NoRoutes {
 
 #[async_trait]
 impl Routes for NoRoutes {
+    fn plan_digest(&self) -> Arc<str> {
+        "digest".into()
+    }
+
     fn people(&self) -> Arc<People> {
         Arc::clone(&self.people)
     }
@@ -43,10 +49,20 @@ impl Routes for NoRoutes {
 }
 
 async fn ask(address: std::net::SocketAddr, line: &str, token: &str) -> String {
+    send(address, line, token, "").await
+}
+
+async fn send(address: std::net::SocketAddr, line: &str, token: &str, body: &str) -> String {
+    let length = body.len();
+    let kind = if body.is_empty() {
+        ""
+    } else {
+        "content-type: application/json\r\n"
+    };
     let mut stream = TcpStream::connect(address).await.unwrap();
     let text = format!(
         "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
-         content-length: 0\r\nconnection: close\r\n\r\n"
+         {kind}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -236,4 +252,145 @@ async fn the_journal_is_read_in_pages() {
         gone["error"].as_str().unwrap().contains("is stopping"),
         "{gone}"
     );
+}
+
+/// The orders in a journal, as they are written down.
+async fn orders(journal: &Journal) -> Vec<(String, OrderEvent)> {
+    let page = journal.page(&JournalQuery::default()).await.unwrap();
+    let read = |entry: &crate::JournalEntry| {
+        let event = serde_json::from_str(entry.event.get()).unwrap();
+        (entry.extraction.clone(), event)
+    };
+    page.entries.iter().map(read).collect()
+}
+
+/// Who, what, with what; and what came of it.
+#[tokio::test]
+async fn each_order_is_written_down_with_its_end() {
+    let people = People::from([
+        somebody("olaf", Role::Operator),
+        somebody("vera", Role::Viewer),
+    ]);
+    let (worker, mut requests, _status) = Worker::new(None);
+    let name = ExtractionName::new("a").unwrap();
+    let workers = BTreeMap::from([(name, worker)]);
+    let (_directory, journal) = nothing().await;
+    let address = served_to(people, workers, &journal).await;
+    tokio::spawn(async move {
+        let refused = RequestError::Failed("the disk is full".to_owned());
+        for result in [Ok(Reply::with(ExtractionStatus::default())), Err(refused)] {
+            requests.recv().await.unwrap().reply(result);
+        }
+    });
+    let (olaf, token) = ("olaf-0123456789", "right");
+    let shift = r#"{ "reads": "5%", "by": "ada" }"#;
+    for (line, key, body, wanted) in [
+        ("POST /v1/extractions/a/shift", token, shift, "200"),
+        ("POST /v1/extractions/a/verify", olaf, "{}", "503"),
+        (
+            "POST /v1/extractions/a/pause",
+            olaf,
+            r#"{ "note": "lunch" }"#,
+            "409",
+        ),
+        ("POST /v1/reload", token, "", "200"),
+        // None of these is an order: who gives it may not, or nobody knows what it is.
+        ("POST /v1/extractions/a/shift", olaf, shift, "403"),
+        (
+            "POST /v1/extractions/a/start",
+            "vera-0123456789",
+            "{}",
+            "403",
+        ),
+        ("POST /v1/extractions/a/dance", olaf, "{}", "400"),
+        ("POST /v1/extractions/a/shift", olaf, "{}", "400"),
+        ("POST /v1/extractions/b/start", olaf, "{}", "404"),
+        ("POST /v1/halt", token, "{}", "409"),
+    ] {
+        let answer = send(address, line, key, body).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {wanted}")),
+            "{line}: {answer}"
+        );
+    }
+    let long = format!(r#"{{ "note": "{}" }}"#, "x".repeat(5000));
+    let answer = send(address, "POST /v1/extractions/a/start", olaf, &long).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let ordered = |by: Option<Actor>, verb: &str, parameters| OrderEvent::Ordered {
+        by,
+        verb: verb.to_owned(),
+        parameters: serde_json::from_value(parameters).unwrap(),
+        plan: "digest".to_owned(),
+    };
+    let ended = |order, outcome| OrderEvent::Ended { order, outcome };
+    let done = |result| OrderOutcome::Done {
+        result: serde_json::from_value(result).unwrap(),
+    };
+    let ada = Some(Actor::Person("ada".to_owned()));
+    let by_olaf = || Some(Actor::KeyHolder("olaf".to_owned()));
+    let no_steps = "`a` has no steps in the plan (`rollout.steps`), so that each one is a \
+                    person's anyway";
+    let wanted = [
+        ("a", ordered(ada, "shift", json!({ "reads": "5%" }))),
+        ("a", ended(1, done(json!({})))),
+        ("a", ordered(by_olaf(), "verify", json!({}))),
+        (
+            "a",
+            ended(
+                3,
+                OrderOutcome::Failed {
+                    why: "the disk is full".to_owned(),
+                },
+            ),
+        ),
+        ("a", ordered(by_olaf(), "pause", json!({ "note": "lunch" }))),
+        (
+            "a",
+            ended(
+                5,
+                OrderOutcome::Refused {
+                    why: no_steps.to_owned(),
+                },
+            ),
+        ),
+        ("*", ordered(None, "reload", json!({}))),
+        ("*", ended(7, done(json!({ "plan": "digest" })))),
+    ];
+    let wanted = wanted.map(|(of, event)| (of.to_owned(), event));
+    assert_eq!(orders(&journal).await, wanted);
+}
+
+/// What nobody waits for has its end, too, and what cannot be written down is not done.
+#[tokio::test]
+async fn an_order_ends_without_its_caller_and_is_none_without_a_journal() {
+    let (worker, mut requests, _status) = Worker::new(None);
+    let name = ExtractionName::new("a").unwrap();
+    let workers = BTreeMap::from([(name.clone(), worker)]);
+    let (directory, journal) = nothing().await;
+    let address = served_to(People::new(), workers, &journal).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/extractions/a/start HTTP/1.1\r\nhost: x\r\n\
+                authorization: Bearer right\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let pending = requests.recv().await.unwrap();
+    drop(stream);
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    pending.reply(Ok(Reply::with(ExtractionStatus::default())));
+    let until_ended = async {
+        while orders(&journal).await.len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, until_ended).await.unwrap();
+
+    drop(journal);
+    let answer = send(address, "POST /v1/extractions/a/start", "right", "{}").await;
+    assert!(answer.contains("is stopping"), "{answer}");
+    assert!(requests.try_recv().is_err());
+    let journal = Journal::open(directory.path()).await.unwrap();
+    journal
+        .read(&ExtractionName::new("a").unwrap())
+        .await
+        .unwrap();
 }

@@ -13,9 +13,11 @@ pub(super) fn needed_role(verb: &str) -> Role {
     }
 }
 
-/// The request that a call of this verb makes.
-pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, String> {
-    match verb {
+/// The request that a call of this verb makes; `None`: it is for the steps of the plan
+/// or its checklists, and asks the extraction nothing.
+pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Option<Request>, String> {
+    let request = match verb {
+        "pause" | "approve" | "attest" => return Ok(None),
         "start" => Ok(Request::Start),
         "verify" => Ok(Request::Verify),
         "switch" => Ok(Request::Switch),
@@ -33,7 +35,8 @@ pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Request, St
         "withdraw" => Ok(Request::Withdraw),
         "shift" => shift(parameters).map(Request::Shift),
         other => Err(format!("there is no verb `{other}`")),
-    }
+    };
+    request.map(Some)
 }
 
 /// Whose rows replace the other side's is not left to when the call arrives.
@@ -83,7 +86,8 @@ mod tests {
             owner: Side::Service,
             epoch: Epoch(3),
         };
-        assert_eq!(asked(Some("service"), Some(3)), Ok(Request::Recopy(shown)));
+        let recopy = Ok(Some(Request::Recopy(shown)));
+        assert_eq!(asked(Some("service"), Some(3)), recopy);
         for (owner, epoch) in [
             (None, Some(3)),
             (Some("service"), None),

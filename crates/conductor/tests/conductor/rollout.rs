@@ -3,7 +3,7 @@
 use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
-    Conductor, Request, RolloutHandle, ShiftGuard, StepVerb,
+    Conductor, Journal, JournalQuery, Request, RolloutHandle, ShiftGuard, StepVerb,
     ports::{AnswerCounts, CellCounts, Gauges, InFlight, Progress, SideCounts, StreamProgress},
     status::{ExtractionStatus, RolloutStatus},
 };
@@ -64,9 +64,18 @@ pub async fn rollout(
     conductor: &mut Conductor,
     service: &Arc<Service>,
 ) -> RolloutHandle {
+    rollout_by("digest", process, conductor, service).await
+}
+
+async fn rollout_by(
+    digest: &str,
+    process: &Process,
+    conductor: &mut Conductor,
+    service: &Arc<Service>,
+) -> RolloutHandle {
     let gauges: Arc<dyn Gauges> = process.gauges.clone();
     let guard: Arc<dyn ShiftGuard> = service.clone();
-    let (plan, digest) = (&process.plan, "digest".into());
+    let (plan, digest) = (&process.plan, digest.into());
     let started = conductor.roll_out(plan, &digest, &process.publisher, &guard, &gauges);
     started.await.unwrap().remove(&name()).unwrap()
 }
@@ -122,7 +131,7 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
     let instance = mover.instance.lock().unwrap().unwrap();
     *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
     let mut conductor = process.conductor(&mover).await;
-    let handle = rollout(&process, &mut conductor, &service).await;
+    let handle = rollout_by("another", &process, &mut conductor, &service).await;
     until(&handle, "at the approval again", asks).await;
     handle
         .order(StepVerb::Approve, ada(), "seen")
@@ -135,6 +144,20 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
         ("service", "100")
     );
     conductor.stop().await;
+    // By which plan that was decided, and what was found, stays.
+    let journal = Journal::open(process.state.path()).await.unwrap();
+    let page = journal.page(&JournalQuery::default()).await.unwrap();
+    let events: Vec<_> = page.entries.iter().map(|one| one.event.get()).collect();
+    let place = |wanted: &str| events.iter().position(|event| event.contains(wanted));
+    let read = place(r#"{"event":"rollout-plan-read","plan":"another"}"#);
+    assert!(
+        place("rollout-began") < read && read < place("step-approved"),
+        "{events:#?}"
+    );
+    for kept in ["verify", "handover"] {
+        let kept = format!(r#"{{"event":"reported","of":"{kept}","report":{{"#);
+        assert!(place(&kept).is_some(), "{kept}: {events:#?}");
+    }
 }
 
 #[tokio::test]

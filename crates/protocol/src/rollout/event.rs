@@ -19,6 +19,12 @@ pub enum Event {
         /// A digest of the plan's text.
         plan: String,
     },
+    /// From here on it goes by a plan with another text; its steps may be the same.
+    #[serde(rename = "rollout-plan-read")]
+    PlanRead {
+        /// A digest of that text.
+        plan: String,
+    },
     /// What a step wants is so.
     #[serde(rename = "step-entered")]
     Entered {
@@ -81,4 +87,114 @@ pub enum Event {
     /// The extraction has ended: its next life begins with the first step.
     #[serde(rename = "rollout-forgotten")]
     Forgotten,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Never edited: what these lines say was written by some release.
+    const GOLDEN: &str = include_str!("../../tests/golden/rollout_events.jsonl");
+
+    fn written() -> Vec<Event> {
+        let ada = || Actor::Person("ada".to_owned());
+        let steps = || vec!["reads 5% for 1d".to_owned(), "switch".to_owned()];
+        let stopped = |why, undo| Event::Stopped { why, undo };
+        let text = str::to_owned;
+        let evidence = || vec![json!({ "gate": "requests", "have": 7, "need": 20 })];
+        vec![
+            Event::Began {
+                steps: steps(),
+                plan: text("digest"),
+            },
+            Event::PlanRead {
+                plan: text("another"),
+            },
+            Event::Entered {
+                step: 0,
+                at: UnixMillis(1_700_000_000_000),
+            },
+            Event::Passed {
+                step: 0,
+                evidence: evidence(),
+            },
+            Event::Ended,
+            stopped(
+                StopReason::Gate {
+                    gate: text("error-rate"),
+                    found: text("3% of 200"),
+                },
+                Some(Undo::Withdraw),
+            ),
+            stopped(
+                StopReason::Person {
+                    by: ada(),
+                    note: text("lunch"),
+                },
+                None,
+            ),
+            stopped(
+                StopReason::Changed {
+                    what: text("taken back"),
+                },
+                None,
+            ),
+            stopped(
+                StopReason::Failed {
+                    what: text("aborted"),
+                },
+                Some(Undo::RollBack),
+            ),
+            stopped(
+                StopReason::PlanChanged {
+                    was: text("reads 5%"),
+                    is: text("reads 7%"),
+                },
+                None,
+            ),
+            Event::Evidence {
+                evidence: evidence(),
+            },
+            Event::Undone {
+                undo: Undo::Withdraw,
+            },
+            Event::Undone {
+                undo: Undo::RollBack,
+            },
+            Event::Resumed {
+                step: 1,
+                by: ada(),
+                steps: steps(),
+            },
+            Event::Approved {
+                step: 1,
+                by: ada(),
+                note: text("seen"),
+            },
+            Event::Approved {
+                step: 1,
+                by: Actor::KeyHolder(text("anna")),
+                note: String::new(),
+            },
+            Event::Approved {
+                step: 1,
+                by: Actor::Plan,
+                note: String::new(),
+            },
+            Event::Forgotten,
+        ]
+    }
+
+    #[test]
+    fn journals_of_earlier_releases_are_read_as_they_were_written() {
+        let read = |line| serde_json::from_str::<Event>(line).unwrap();
+        let events: Vec<_> = GOLDEN.lines().map(read).collect();
+        assert_eq!(events, written());
+        let lines: Vec<_> = events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap())
+            .collect();
+        assert_eq!(lines.join("\n"), GOLDEN.trim_end());
+    }
 }

@@ -282,7 +282,7 @@ extractions:
     async fn a_refusal_says_what_was_asked_and_the_way_past_it() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = silent.local_addr().unwrap();
-        let current = CurrentPlan::new(&plan(address));
+        let current = CurrentPlan::new(plan(address).into());
         let looks = Looks::default();
         let ask = async |wanted| of_monolith(&current, wanted, Duration::ZERO, &looks).await;
         let found = ask(Wanted::Health).await.join("\n");
@@ -315,7 +315,7 @@ extractions:
                 let _ = stream.write_all(answer).await;
             }
         });
-        let current = CurrentPlan::new(&plan(silent.local_addr().unwrap()));
+        let current = CurrentPlan::new(plan(silent.local_addr().unwrap()).into());
         let looks = Looks::default();
         let asking = of_monolith(&current, Wanted::Health, NO_END, &looks);
         let changing = async {
@@ -326,7 +326,7 @@ extractions:
             {
                 sleep(Duration::from_millis(5)).await;
             }
-            current.replace(other);
+            current.replace(other.into());
         };
         let (found, ()) = tokio::join!(asking, changing);
         assert_eq!(found, Vec::<String>::new());
