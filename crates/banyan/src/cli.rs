@@ -23,6 +23,7 @@ mod gateway_findings;
 mod hold_rehearsal;
 mod keyless;
 mod moved;
+mod outlook;
 mod progress;
 mod reference;
 mod refusals;
@@ -34,6 +35,7 @@ mod statements;
 mod step_lines;
 mod steps;
 mod verb;
+mod watch;
 mod writers;
 
 use crate::{exit::Failure, serve};
@@ -164,6 +166,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Schema { reference } => schema(reference),
         Verb::Status => commands::status(state, json).await,
         Verb::Console(by) => console::run(state, by.by, json).await,
+        Verb::Watch { extraction } => watch::run(state, extraction.as_deref(), json).await,
         Verb::Writers { extraction, forget } => {
             let plan = read_plan(&shared.plan)?;
             writers::run(&plan, &extraction.extraction, forget.as_deref(), json).await
@@ -237,15 +240,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             unverified,
             unhealthy,
         } => rollback(state, asked, waived(unverified, unhealthy), json).await,
-        Verb::Cancel {
-            which: Dangerous { extraction, yes },
-            empty,
-        } => {
-            let name = &extraction.extraction;
-            commands::under_way(state, name).await?;
-            confirm(yes, &cancel_question(name, empty))?;
-            commands::cancel(state, name, empty, json).await
-        }
+        Verb::Cancel { which, empty } => cancel(state, which, empty, json).await,
         Verb::Finish(asked) => finish(&shared, asked).await,
     }
 }
@@ -333,6 +328,13 @@ fn waived(unverified: bool, unhealthy: bool) -> Parameters {
         unhealthy,
         ..Parameters::default()
     }
+}
+
+async fn cancel(state: &Path, asked: Dangerous, empty: bool, json: bool) -> Result<(), Failure> {
+    let name = &asked.extraction.extraction;
+    commands::under_way(state, name).await?;
+    confirm(asked.yes, &cancel_question(name, empty))?;
+    commands::cancel(state, name, empty, json).await
 }
 
 fn cancel_question(extraction: &str, empty: bool) -> String {

@@ -46,10 +46,14 @@ use crate::{
     checklist::ChecklistHandle,
     halt::Halt,
     journal::{Journal, JournalPage, JournalQuery},
+    outlook,
     ports::Predecessor,
     request::{self, Reply, RequestError},
     rollout::RolloutHandle,
-    status::{ExtractionStatus, FailedRoute, HealthStatus, KeyStatus, RefusalStatus, Status},
+    status::{
+        ExtractionStatus, FailedRoute, HealthStatus, KeyStatus, RefusalStatus, RolloutStatus,
+        Status,
+    },
     worker::Worker,
 };
 use async_trait::async_trait;
@@ -93,6 +97,10 @@ pub trait Routes: Send + Sync {
     fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus>;
     /// Of how many reads the client was known.
     fn keys(&self, _: &ExtractionName) -> Option<KeyStatus> {
+        None
+    }
+    /// The share of an extraction's reads of which copies are compared.
+    fn shadow_percent(&self, _: &ExtractionName) -> Option<f64> {
         None
     }
     /// What the fences of an extraction have refused.
@@ -215,11 +223,26 @@ async fn ready(State(api): State<ApiState>) -> (StatusCode, String) {
         Some(format!("{name}: {trouble}\n"))
     };
     let wrong: String = api.workers.iter().filter_map(wrong).collect();
+    let stopped =
+        |(name, rollout): (&ExtractionName, &RolloutHandle)| stopped_text(name, &rollout.status());
+    let stopped: String = api.rollouts.iter().filter_map(stopped).collect();
     if wrong.is_empty() {
-        (StatusCode::OK, "ok\n".to_owned())
+        (StatusCode::OK, format!("ok\n{stopped}"))
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, wrong)
+        (StatusCode::SERVICE_UNAVAILABLE, wrong + &stopped)
     }
+}
+
+/// Steps that wait for a person are named, and hinder nobody.
+fn stopped_text(name: &ExtractionName, rollout: &RolloutStatus) -> Option<String> {
+    if rollout.state != "stopped" {
+        return None;
+    }
+    let why = rollout.why.as_deref().unwrap_or("nobody knows why");
+    Some(format!(
+        "{name}: its steps have stopped: {}\n",
+        why.replace('\n', " ")
+    ))
 }
 
 async fn status(State(api): State<ApiState>) -> Json<Status> {
@@ -251,13 +274,14 @@ fn with_outside(
     name: &ExtractionName,
     status: ExtractionStatus,
 ) -> ExtractionStatus {
-    ExtractionStatus {
+    outlook::with(ExtractionStatus {
         health: api.routes.health(name),
+        shadow_percent: api.routes.shadow_percent(name),
         refusals: api.routes.refusals(name),
         keys: api.routes.keys(name),
         rollout: api.rollouts.get(name).map(RolloutHandle::status),
         ..status
-    }
+    })
 }
 
 async fn routes(State(api): State<ApiState>) -> Json<serde_json::Value> {

@@ -22,7 +22,9 @@
 //!             │
 //!  request   journal   publisher         what is requested, recorded, told
 //!      │                 │
-//!  status                │               what is shown
+//!      │     outlook     │               what a status comes to: rail, next, way back
+//!      │        │        │
+//!  status ──────┘        │               what is shown
 //!      │                 │
 //!      └──── ports ──────┘               the mover and the gateways, as traits
 //! ```
@@ -35,6 +37,7 @@ pub mod api;
 mod checklist;
 mod halt;
 mod journal;
+pub mod outlook;
 pub mod ports;
 mod publisher;
 mod replication;

@@ -67,6 +67,63 @@ pub struct ExtractionStatus {
     pub last_verify: Option<VerifyStatus>,
     /// The hand-over under way or the last one.
     pub last_handover: Option<HandoverStatus>,
+    /// The share of reads of which copies are compared; `None`: the plan has no `shadow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_percent: Option<f64>,
+    /// Where it stands: nine stops, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rail: Vec<RailStop>,
+    /// What comes next, in a sentence.
+    #[serde(default)]
+    pub next: String,
+    /// What it would cost to go back now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<WayBack>,
+}
+
+/// A stop on the way from the plan to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RailStop {
+    /// `check`, `copy`, `follow`, `verify`, `shadow`, `shift`, `switch`, `watch` or `retire`.
+    pub name: String,
+    /// Whether it was reached.
+    pub state: StopState,
+    /// A number that goes with it.
+    pub note: Option<String>,
+}
+
+/// Whether a stop was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopState {
+    /// It is behind.
+    Done,
+    /// It is here.
+    Now,
+    /// It is ahead.
+    ToCome,
+    /// The plan leaves it out.
+    LeftOut,
+}
+
+/// What it would cost to go back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// Whether it could be gone now, as far as is known.
+    pub possible: bool,
+    /// By which verb; `None`: there is nothing to take back, or no way.
+    pub by: Option<String>,
+    /// What it does and costs, or why there is none.
+    pub text: String,
+    /// Bytes of changes that have to flow back first, where the service owns.
+    pub lag_bytes: Option<u64>,
+    /// The age of the oldest of them.
+    pub lag_seconds: Option<f64>,
+    /// Tables of which each side keeps its own: nothing of them goes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<String>,
+    /// The verb after which there is none; `None`: that is behind.
+    pub no_return: Option<String>,
 }
 
 impl ExtractionStatus {
@@ -160,6 +217,10 @@ pub struct RolloutStatus {
     pub why: Option<String>,
     /// What it waits for, in words.
     pub waits_for: Vec<String>,
+    /// The step, from 1, with which it would go on by the share that is, where it has
+    /// stopped and the one that it stopped in does not fit that any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_step: Option<usize>,
     /// Why what is due was refused; it is asked for again.
     pub refused: Option<String>,
     /// The step's gates.

@@ -31,7 +31,7 @@ mod tests;
 mod waiting;
 
 pub use actor::Actor;
-pub use decision::{Action, Decision, decide, plan_change};
+pub use decision::{Action, Decision, decide, plan_change, resume_step};
 pub use event::Event;
 pub use facts::{Facts, Gate, GateKind, Standing, Verdict};
 pub use moment::UnixMillis;

@@ -81,6 +81,7 @@ async fn rehearsed_hold() -> Result<()> {
     })
     .await?;
     let text = stage.banyan.run("status", &[]).await?.successful()?.stdout;
+    println!("{text}");
     ensure!(
         text.contains("rehearsal of a switch at epoch 4: undone at its commit point"),
         "{text}"

@@ -67,7 +67,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["checklist"],
             &["replication", "shared_data", "halt"],
             &["worker"],
-            &["request", "journal", "publisher"],
+            &["request", "journal", "publisher", "outlook"],
             &["status"],
             &["ports"],
         ],

@@ -1,6 +1,6 @@
 //! What is shown on the terminal: at most 80 columns, colour only there.
 
-use super::{keyless, refusals, step_lines};
+use super::{keyless, outlook, refusals, step_lines};
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
@@ -64,6 +64,9 @@ pub(super) fn status(status: &Status) {
     say!("{rows}");
     of_all(status);
     for one in &status.extractions {
+        for (first, text) in outlook::texts(one) {
+            say!("{}", paragraph(&first, "  ", &text));
+        }
         // Not wrapped: what mends it is to be copied.
         for (direction, stream) in [
             ("forward", &one.progress.forward),
@@ -293,6 +296,10 @@ fn streams(one: &ExtractionStatus) -> String {
         stream.as_ref().map(|stream| {
             let state = match &stream.trouble {
                 Some(_) => format!("{name} {}, see below", stream.state),
+                None if stream.lag_seconds >= 0.05 => format!(
+                    "{name} {}, {} B behind ({:.1} s)",
+                    stream.state, stream.lag_bytes, stream.lag_seconds
+                ),
                 None => format!("{name} {}, {} B behind", stream.state, stream.lag_bytes),
             };
             let kept = stream
@@ -350,6 +357,10 @@ pub(super) fn handover(last: &HandoverStatus) {
         "{}",
         paragraph("  steps in ms: ", "    ", &steps.join(", "))
     );
+    for wait in &last.waited_for {
+        let whom = format!("waited in {} for {}", wait.step, wait.whom);
+        say!("{}", paragraph("  ", "    ", &whom));
+    }
     if !last.split_tables.is_empty() {
         let what = format!(
             "each side keeps its own, nothing of it was or will be handed over: {}",

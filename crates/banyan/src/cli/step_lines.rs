@@ -3,8 +3,7 @@
 use conductor::status::{GateStatus, RolloutStatus};
 use report::clock::minute;
 
-/// Where it is, what it waits for and what would take it back: a line each. Then the
-/// gates that do not pass.
+/// Where it is and what it waits for: a line each. Then the gates that do not pass.
 pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
     let count = rollout.steps.len();
     let place = rollout.step.map(|number| {
@@ -43,9 +42,6 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
     }
     if let Some(refused) = &rollout.refused {
         lines.push(format!("{name}: refused, and asked for again: {refused}"));
-    }
-    if let Some(undo) = &rollout.undo {
-        lines.push(format!("{name}: {undo}"));
     }
     let waits = rollout.waits_for.join("; ");
     let open = rollout.gates.iter().filter(|gate| {

@@ -80,6 +80,13 @@ fn tell(one: &ExtractionStatus) {
     for line in lines(&one.name, rollout) {
         say!("{}", render::wrapped(&line));
     }
+    say!(
+        "{}",
+        render::wrapped(&format!("{}: next: {}", one.name, one.next))
+    );
+    if let Some(undo) = &rollout.undo {
+        say!("{}", render::wrapped(&format!("{}: {undo}", one.name)));
+    }
 }
 
 /// Goes through the plan's schedules on a clock of its own, and shows when what happens.

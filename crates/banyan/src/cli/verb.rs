@@ -60,6 +60,9 @@ pub(super) enum Verb {
     /// cancelling, finishing, finished; shared. Streams: applying; waiting (the way back
     /// before the first switch); stopped (from the side that does not own);
     /// connecting, retrying; failed (somebody has to do something); ended.
+    ///
+    /// First its way from `check` to `retire` (✓ behind, ▶ here, · ahead, – not in the
+    /// plan), what comes next, and what it would cost to go back now.
     Status,
     /// Print where the web console lets you in.
     ///
@@ -67,6 +70,14 @@ pub(super) enum Verb {
     /// the state directory (or has BANYAN_KEY) hands it to a browser, which is signed
     /// in as they are. With a key of your own, sign in at http://CONTROL/console.
     Console(PersonArgument),
+    /// Show where everything is, again and again, until it is interrupted.
+    ///
+    /// As `status` does on a terminal; else a line whenever something changes. With
+    /// `--json` a document each second, in a line.
+    Watch {
+        /// Only this extraction.
+        extraction: Option<String>,
+    },
     /// Show who was seen to write an extraction's tables in the monolith.
     ///
     /// Looked for while it is followed, and kept in the monolith's database:

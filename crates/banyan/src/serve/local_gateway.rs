@@ -286,6 +286,12 @@ impl Routes for LocalGateway {
         })
     }
 
+    fn shadow_percent(&self, extraction: &ExtractionName) -> Option<f64> {
+        let plan = self.reloading.current.get();
+        let shadow = plan.extractions.get(extraction)?.shadow.as_ref()?;
+        Some(f64::from(shadow.share.basis_points()) / 100.0)
+    }
+
     fn refusals(&self, extraction: &ExtractionName) -> Vec<RefusalStatus> {
         Self::refusals(self, extraction)
     }

@@ -199,6 +199,21 @@ async fn values_are_not_for_who_only_reads() {
     }
 }
 
+#[test]
+fn readiness_names_steps_that_have_stopped() {
+    let name = ExtractionName::new("contracts").unwrap();
+    let rollout = |state: &str| RolloutStatus {
+        state: state.to_owned(),
+        why: Some("gate `p95` failed".to_owned()),
+        ..RolloutStatus::default()
+    };
+    assert_eq!(stopped_text(&name, &rollout("running")), None);
+    assert_eq!(
+        stopped_text(&name, &rollout("stopped")).unwrap(),
+        "contracts: its steps have stopped: gate `p95` failed\n"
+    );
+}
+
 #[tokio::test]
 async fn readiness_says_what_goes_wrong() {
     let (worker, _requests, status) = Worker::new(None);

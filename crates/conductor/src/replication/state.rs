@@ -397,11 +397,6 @@ impl Replication {
             reads_wanted_percent: self
                 .reads_withdrawn()
                 .then(|| f64::from(self.lifecycle.routing().reads.basis_points()) / 100.0),
-            writes_percent: None,
-            health: None,
-            keys: None,
-            refusals: Vec::new(),
-            rollout: None,
             trouble: self.trouble.clone(),
             joining: self.context.mover.joining(),
             progress: self.context.mover.progress(),
@@ -411,6 +406,7 @@ impl Replication {
                 .as_ref()
                 .map(Timeline::under_way)
                 .or_else(|| self.last_handover.clone()),
+            ..ExtractionStatus::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::status::{AnswersStatus, ExtractionStatus, GateStatus, RolloutStatus};
 use plan::{Percent, Schedule};
 use protocol::{
     Side,
-    rollout::{Action, Decision, Gate, Rollout, Standing, Verdict},
+    rollout::{Action, Decision, Gate, Rollout, Standing, Verdict, resume_step},
 };
 use std::time::Duration;
 
@@ -116,6 +116,7 @@ impl RolloutView<'_> {
                 _ => None,
             },
             waits_for,
+            resume_step: resume_step(self.schedule, self.rollout, self.standing),
             refused: self.refused.clone(),
             gates: self.gates.iter().map(shown).collect(),
             answers: self.answers.clone(),

@@ -73,6 +73,7 @@ pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<
             Some((why, undo @ Some(_))) => stop_for_harm(why, undo, facts),
             _ => wait(WaitsFor::Resume {
                 why: why.to_string(),
+                step: resume_step(schedule, rollout, facts.standing),
             }),
         },
         Rollout::Running(position) => match schedule.steps.get(position.step) {
@@ -89,6 +90,23 @@ pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<
             },
         },
     }
+}
+
+/// With which step, from 1, one that has stopped would go on, where what is so does not fit
+/// the one that it stopped in any more: after a rollback, say.
+pub fn resume_step(schedule: &Schedule, rollout: &Rollout, standing: Standing) -> Option<usize> {
+    let Rollout::Stopped { position, .. } = rollout else {
+        return None;
+    };
+    let own = schedule.steps.get(position.step)?;
+    if !matches!(fit(own, standing), Fit::Elsewhere(_)) {
+        return None;
+    }
+    let is = |wanted: fn(&Fit) -> bool| move |step: &Step| wanted(&fit(step, standing));
+    let steps = &schedule.steps;
+    let there = steps.iter().rposition(is(|fit| matches!(fit, Fit::There)));
+    let ahead = steps.iter().position(is(|fit| matches!(fit, Fit::Ahead)));
+    there.or(ahead).map(|at| at + 1)
 }
 
 /// The event that a plan with other steps leads to: those behind must be as they were.
@@ -134,7 +152,7 @@ fn begin(schedule: &Schedule, plan: &str, facts: &Facts<'_>) -> Decision {
             let why = "it was shifted before the plan had steps. `--step N` says from which one \
                        the plan goes on"
                 .to_owned();
-            return wait(WaitsFor::Resume { why });
+            return wait(WaitsFor::Resume { why, step: None });
         }
         _ => return wait(WaitsFor::Work("the first copy")),
     }

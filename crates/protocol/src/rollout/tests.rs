@@ -197,7 +197,7 @@ fn harm_takes_the_share_back_and_a_person_goes_on() {
     world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
     let waits = world.settle();
     assert!(
-        matches!(&waits[..], [WaitsFor::Resume { why }] if why.contains("p95")),
+        matches!(&waits[..], [WaitsFor::Resume { why, step: None }] if why.contains("p95")),
         "{waits:?}"
     );
     assert_eq!(world.standing, owned(Side::Monolith, "0%"));
@@ -320,6 +320,27 @@ fn steps_behind_may_not_change() {
     let stopped = plan_change(&world.rollout, &was, &other).unwrap();
     world.note(stopped);
     assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+}
+
+/// What is so after a rollback is not what the step wants: another one is named to go on
+/// with, and it works.
+#[test]
+fn after_a_rollback_the_step_to_go_on_with_is_named() {
+    let mut world = World::new("steps: [{ reads: 5% }, { reads: 100% }, switch, { watch: 1d }]");
+    world.settle();
+    assert!(world.standing.has_switched());
+    world.standing = owned(Side::Monolith, "100%");
+    let waits = world.settle();
+    let [WaitsFor::Resume { step: Some(2), .. }] = waits[..] else {
+        panic!("{waits:?}");
+    };
+    assert!(waits[0].to_string().starts_with("`banyan resume --step 2`"));
+    world.standing = owned(Side::Monolith, "0%");
+    let waits = world.settle();
+    assert!(matches!(
+        waits[..],
+        [WaitsFor::Resume { step: Some(1), .. }]
+    ));
 }
 
 /// Steps wait for people and windows for days: what harms then is taken back, and what a

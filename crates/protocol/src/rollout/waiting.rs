@@ -41,6 +41,8 @@ pub enum WaitsFor {
     Resume {
         /// Why it has stopped.
         why: String,
+        /// With which step, from 1, where that is another one than it stopped in.
+        step: Option<usize>,
     },
     /// A person who ends the halt.
     HaltEnd {
@@ -64,7 +66,11 @@ impl fmt::Display for WaitsFor {
                 "a person: the plan says `automatic: { promote: off }`. `banyan approve` lets the \
                  next step begin",
             ),
-            Self::Resume { why } => write!(f, "`banyan resume`: {why}"),
+            Self::Resume { why, step: None } => write!(f, "`banyan resume`: {why}"),
+            Self::Resume {
+                why,
+                step: Some(step),
+            } => write!(f, "`banyan resume --step {step}`: {why}"),
             Self::HaltEnd { why } => write!(f, "`banyan halt --off`: {why}"),
             Self::Retire => f.write_str("`banyan finish`, once the old tables are not used"),
         }

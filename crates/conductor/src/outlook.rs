@@ -1,0 +1,22 @@
+//! What an extraction's status comes to: where it stands, what comes next, and what it
+//! would cost to go back. Pure: the same for the command line, the console and reports.
+
+mod next;
+mod rail;
+mod way_back;
+
+pub use next::next;
+pub use rail::rail;
+pub use way_back::way_back;
+
+use crate::status::ExtractionStatus;
+
+/// A status with all of that.
+pub fn with(status: ExtractionStatus) -> ExtractionStatus {
+    ExtractionStatus {
+        rail: rail(&status),
+        next: next(&status),
+        way_back: Some(way_back(&status)),
+        ..status
+    }
+}
