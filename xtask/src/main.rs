@@ -8,6 +8,7 @@ mod drill;
 mod fuzz;
 mod interruption;
 mod new;
+mod simulate;
 mod up;
 mod versions;
 
@@ -47,6 +48,9 @@ enum Task {
         #[command(subcommand)]
         bench: Option<bench::Bench>,
     },
+    /// Go through schedules of what can go wrong in a hand-over, and find one that
+    /// loses something
+    Simulate(simulate::Arguments),
     /// Check formatting, lints, licences and dependencies
     Lint,
     /// Move data between servers of other versions, downloaded by npm
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Task::New { what } => new::run(&what).map(|()| ExitCode::SUCCESS),
         Task::Test { filters } => checks::test(&filters).map(|()| ExitCode::SUCCESS),
         Task::Bench { bench } => bench::run(bench.as_ref()).map(|()| ExitCode::SUCCESS),
+        Task::Simulate(arguments) => simulate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Lint => checks::lint().map(|()| ExitCode::SUCCESS),
         Task::Versions { pairs } => versions::run(&pairs),
         Task::Fuzz { seconds } => fuzz::run(seconds).map(|()| ExitCode::SUCCESS),

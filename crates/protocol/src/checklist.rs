@@ -256,7 +256,7 @@ mod tests {
             name: name.to_owned(),
             text: String::new(),
             check,
-            max_age: Duration::from_secs(60),
+            max_age: Duration::from_mins(1),
         };
         let backup = item("backup", Some(AutomaticCheck::Backup));
         let ticket = item("ticket", None);

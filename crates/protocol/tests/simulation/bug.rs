@@ -92,4 +92,9 @@ impl Bug {
         Self::HaltComesTooLate,
         Self::NoteNotWritten,
     ];
+
+    /// The one of that name, as `Debug` writes it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
+    }
 }

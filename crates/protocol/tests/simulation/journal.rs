@@ -17,9 +17,9 @@ pub enum Written {
 /// Append-only. `base` is what the entries that were folded already lead to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Journal {
-    base: (Lifecycle, Rollout),
-    claimants: Vec<ConductorId>,
-    entries: Vec<Written>,
+    pub base: (Lifecycle, Rollout),
+    pub claimants: Vec<ConductorId>,
+    pub entries: Vec<Written>,
 }
 
 impl Journal {

@@ -19,6 +19,7 @@ mod database;
 mod dice;
 mod gateway;
 mod journal;
+mod model;
 mod moves;
 mod people;
 mod quiet;
@@ -83,6 +84,12 @@ fn planted_bugs_are_found() {
         missed.is_empty(),
         "planted and not found in {FOUND_WITHIN} schedules: {missed:?}"
     );
+}
+
+#[test]
+fn bugs_are_planted_by_name() {
+    assert_eq!(Bug::named("SnapshotRead"), Some(Bug::SnapshotRead));
+    assert_eq!(Bug::named("Nothing"), None);
 }
 
 /// A schedule that fails is made small enough to be read.
