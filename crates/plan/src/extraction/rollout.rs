@@ -56,7 +56,7 @@ pub struct RolloutFile {
     /// What of it happens without a person.
     #[serde(default)]
     pub(crate) automatic: AutomaticFile,
-    /// The extractions that must have switched before this one begins.
+    /// The extractions that must have switched before a step of this one begins.
     #[serde(default)]
     pub(crate) after: Vec<Text>,
 }

@@ -156,14 +156,19 @@ fn begin(schedule: &Schedule, plan: &str, facts: &Facts<'_>) -> Decision {
         }
         _ => return wait(WaitsFor::Work("the first copy")),
     }
-    if !facts.awaited.is_empty() {
-        let names = facts.awaited.iter().map(ToString::to_string);
-        return wait(WaitsFor::Others(names.collect()));
+    if let Some(others) = others(facts) {
+        return wait(others);
     }
     Decision::Note(vec![Event::Began {
         steps: schedule.steps.iter().map(ToString::to_string).collect(),
         plan: plan.to_owned(),
     }])
+}
+
+/// Those that must switch first and have not, or not any more.
+fn others(facts: &Facts<'_>) -> Option<WaitsFor> {
+    let names = facts.awaited.iter().map(ToString::to_string);
+    (!facts.awaited.is_empty()).then(|| WaitsFor::Others(names.collect()))
 }
 
 /// How a step compares with what is so.
@@ -253,6 +258,10 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
     // What harms between two steps harms as well.
     if let Some((why, undo)) = harm(schedule, facts) {
         return stop_for_harm(why, undo, facts);
+    }
+    // One of them may have gone back since this one began.
+    if let Some(others) = others(facts).filter(|_| !facts.standing.has_switched()) {
+        return wait(others);
     }
     if !position.is_approved {
         if let Some(of) = &step.approval {

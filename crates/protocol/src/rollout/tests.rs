@@ -65,6 +65,7 @@ struct World {
     standing: Standing,
     gates: Vec<Gate>,
     now: i64,
+    awaited: Vec<ExtractionName>,
     halted: Option<String>,
     is_verified: bool,
     is_withheld: bool,
@@ -80,6 +81,7 @@ impl World {
             standing: owned(Side::Monolith, "0%"),
             gates: Vec::new(),
             now: 0,
+            awaited: Vec::new(),
             halted: None,
             is_verified: false,
             is_withheld: false,
@@ -93,7 +95,7 @@ impl World {
             now: UnixMillis(self.now),
             standing: self.standing,
             gates: &self.gates,
-            awaited: &[],
+            awaited: &self.awaited,
             halted: self.halted.as_deref(),
             is_verified: self.is_verified,
             is_withheld: self.is_withheld,
@@ -218,6 +220,42 @@ fn harm_takes_the_share_back_and_a_person_goes_on() {
     world.now = 2 * DAY - 1;
     world.settle();
     assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+}
+
+/// It may have switched, and gone back.
+#[test]
+fn no_step_begins_while_one_that_must_have_switched_has_not() {
+    let mut world = World::new(STEPS);
+    let other = || vec![ExtractionName::new("b").unwrap()];
+    let waits = [WaitsFor::Others(vec!["b".to_owned()])];
+    world.awaited = other();
+    assert_eq!(world.settle(), waits);
+    world.awaited.clear();
+    world.settle();
+    world.awaited = other();
+    world.now = DAY;
+    assert_eq!(world.settle(), waits);
+    // What is so stays so, and what harms is taken back all the same.
+    assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+    let mut harmed = World {
+        gates: vec![gate(GateKind::Harm, Verdict::Fail)],
+        rollout: world.rollout.clone(),
+        standing: world.standing,
+        ..World::new(STEPS)
+    };
+    harmed.awaited = other();
+    harmed.settle();
+    assert_eq!(harmed.standing, owned(Side::Monolith, "0%"));
+
+    world.awaited.clear();
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    world.now = 2 * DAY;
+    world.settle();
+    // Once it has switched itself, it is watched to its end.
+    world.awaited = other();
+    world.now = 16 * DAY;
+    assert_eq!(world.settle(), []);
 }
 
 #[test]

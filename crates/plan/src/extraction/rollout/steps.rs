@@ -63,7 +63,7 @@ pub struct Schedule {
     pub steps: Vec<Step>,
     /// What happens without a person.
     pub automatic: Automatic,
-    /// The extractions that must have switched before this one begins.
+    /// The extractions that must have switched before a step of this one begins.
     pub after: Vec<ExtractionName>,
 }
 
