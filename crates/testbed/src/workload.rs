@@ -54,7 +54,7 @@ impl View {
 
     /// The first failures, in words.
     pub fn failures(&self) -> Vec<String> {
-        self.shared.tally().failures().to_vec()
+        self.shared.tally().failures()
     }
 }
 
@@ -121,7 +121,7 @@ impl Workload {
             writes: std::mem::take(&mut writes),
             total: tally.total(),
             phases: tally.phases(),
-            failures: tally.failures().to_vec(),
+            failures: tally.failures(),
         })
     }
 }

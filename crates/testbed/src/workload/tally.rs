@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Failures kept in words; the rest is only counted.
+/// Failures of a phase kept in words; the rest is only counted.
 const FAILURES_KEPT: usize = 20;
 
 /// Sums over some requests.
@@ -123,19 +123,18 @@ struct Phase {
     ended: Option<Instant>,
     sums: Counts,
     latencies_ms: Vec<f64>,
+    failures: Vec<String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Tally {
     phases: Vec<Phase>,
-    failures: Vec<String>,
 }
 
 impl Tally {
     pub fn new(first_phase: &str) -> Self {
         Self {
             phases: vec![Phase::new(first_phase)],
-            failures: Vec::new(),
         }
     }
 
@@ -181,16 +180,16 @@ impl Tally {
     }
 
     fn keep(&mut self, phase: usize, what: Option<String>) {
-        if let Some(what) = what
-            && self.failures.len() < FAILURES_KEPT
+        if let (Some(what), Some(phase)) = (what, self.phases.get_mut(phase))
+            && phase.failures.len() < FAILURES_KEPT
         {
-            self.failures
-                .push(format!("{}: {what}", self.phases[phase].name));
+            phase.failures.push(format!("{}: {what}", phase.name));
         }
     }
 
-    pub fn failures(&self) -> &[String] {
-        &self.failures
+    pub fn failures(&self) -> Vec<String> {
+        let all = self.phases.iter().flat_map(|phase| &phase.failures);
+        all.cloned().collect()
     }
 
     pub fn phases(&self) -> Vec<PhaseCounts> {
@@ -237,6 +236,7 @@ impl Phase {
             ended: None,
             sums: Counts::default(),
             latencies_ms: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
