@@ -21,6 +21,7 @@ mod freeze;
 mod gate_findings;
 mod gateway_findings;
 mod hold_rehearsal;
+mod journal;
 mod keyless;
 mod moved;
 mod outlook;
@@ -172,6 +173,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             writers::run(&plan, &extraction.extraction, forget.as_deref(), json).await
         }
         Verb::Reload => routes::reload(state, json).await,
+        Verb::Journal(asked) => journal::run(state, &asked, json).await,
         Verb::Report(asked) => report::run(state, &asked, json).await,
         Verb::Routes => routes::routes(state, json).await,
         Verb::Shadow(ExtractionArgument { extraction }) => {

@@ -35,13 +35,16 @@ use std::{
 };
 
 /// The file in the state directory.
-const FILE: &str = "journal.db";
+pub const JOURNAL_FILE: &str = "journal.db";
 
 /// In place of an extraction's name, which cannot be this.
 const OF_ALL: &str = "*";
 
 /// The format of events; a reader refuses newer ones.
 const VERSION: i64 = 1;
+
+/// Finds the column of the hashes, where a journal has it.
+const HASH_COLUMN: &str = "select name from pragma_table_info('journal') where name = 'hash'";
 
 /// What is kept for the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +227,7 @@ impl Journal {
             path: state.to_owned(),
             source,
         })?;
-        let path = state.join(FILE);
+        let path = state.join(JOURNAL_FILE);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -299,8 +302,7 @@ impl Journal {
     /// Chains what was written before entries had hashes; how many that were.
     async fn chain_older(&self) -> Result<usize, JournalError> {
         let mut transaction = self.pool.begin().await.map_err(storage)?;
-        let column = "select name from pragma_table_info('journal') where name = 'hash'";
-        let has_hashes: Option<(String,)> = sqlx::query_as(column)
+        let has_hashes: Option<(String,)> = sqlx::query_as(HASH_COLUMN)
             .fetch_optional(&mut *transaction)
             .await
             .map_err(storage)?;
@@ -325,6 +327,37 @@ impl Journal {
         }
         transaction.commit().await.map_err(storage)?;
         Ok(count)
+    }
+
+    /// All entries of a journal that no process holds, or of a copy of one. Changes
+    /// nothing; those of earlier versions have empty hashes.
+    pub async fn entries_of(file: &Path) -> Result<Vec<JournalEntry>, JournalError> {
+        let wrong = |source| match &source {
+            sqlx::Error::Database(error) if error.message().contains("locked") => {
+                JournalError::InUse(file.to_owned())
+            }
+            _ => JournalError::Storage {
+                path: file.to_owned(),
+                source,
+            },
+        };
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        let pool = SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect_with(options).await.map_err(wrong)?;
+        let has_hashes: Option<(String,)> = sqlx::query_as(HASH_COLUMN)
+            .fetch_optional(&pool)
+            .await
+            .map_err(wrong)?;
+        let rows = if has_hashes.is_some() {
+            "select sequence, at_ms, extraction, version, event, hash from journal
+             order by sequence"
+        } else {
+            "select sequence, at_ms, extraction, version, event, null from journal
+             order by sequence"
+        };
+        let rows: Vec<Row> = sqlx::query_as(rows).fetch_all(&pool).await.map_err(wrong)?;
+        pool.close().await;
+        Ok(rows.into_iter().map(entry_of).collect())
     }
 
     /// Entries, as they were written.
@@ -509,7 +542,7 @@ impl Journal {
     /// The same of a state directory that nobody uses; none where it has no
     /// journal.
     pub async fn begun_in(state: &Path) -> Result<Vec<(String, String)>, JournalError> {
-        if !state.join(FILE).exists() {
+        if !state.join(JOURNAL_FILE).exists() {
             return Ok(Vec::new());
         }
         let journal = Self::open(state).await?;
@@ -594,7 +627,7 @@ impl Journal {
 
 fn storage(source: sqlx::Error) -> JournalError {
     JournalError::Storage {
-        path: PathBuf::from(FILE),
+        path: PathBuf::from(JOURNAL_FILE),
         source,
     }
 }

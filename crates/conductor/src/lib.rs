@@ -50,8 +50,9 @@ mod worker;
 pub use checklist::ChecklistHandle;
 pub use halt::Halt;
 pub use journal::{
-    BrokenChain, ChainCheck, History, Journal, JournalEntry, JournalError, JournalHead,
-    JournalPage, JournalQuery, OrderEvent, OrderOutcome, PAGE_ENTRIES_MAX, ReportEvent,
+    BrokenChain, ChainCheck, History, JOURNAL_FILE, Journal, JournalEntry, JournalError,
+    JournalHead, JournalPage, JournalQuery, OrderEvent, OrderOutcome, PAGE_ENTRIES_MAX,
+    ReportEvent,
 };
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};

@@ -1,6 +1,8 @@
 //! The words of the command line, and what `--help` says of each.
 
-use super::{check::ALL, hold_rehearsal::TIMES_MAX, report::ReportArguments};
+use super::{
+    check::ALL, hold_rehearsal::TIMES_MAX, journal::JournalArguments, report::ReportArguments,
+};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -277,6 +279,15 @@ pub(super) enum Verb {
     /// how many differ, in which fields, and examples, without their values
     /// unless the plan says `show-values`.
     Shadow(ExtractionArgument),
+    /// List what has happened, with who wanted it.
+    ///
+    /// Orders of persons with what came of them, the plan's own decisions, shares,
+    /// hand-overs, verifies. Asks the running `serve`; without one reads the state
+    /// directory. `--json` prints every entry, a line each, to keep elsewhere.
+    ///
+    /// Entries are chained by hashes; `--check` recomputes them. Exit code 1: one does
+    /// not fit.
+    Journal(JournalArguments),
     /// Tell what the migration did: a page to read, to send and to keep.
     ///
     /// Of the journal and the status: the split over time, hand-overs and how long

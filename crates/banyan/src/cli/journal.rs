@@ -1,0 +1,237 @@
+//! `banyan journal`: what has happened, who wanted it, and whether that was touched since.
+
+use super::render;
+use crate::{client::Client, control, exit::Failure};
+use clap::Args;
+use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError};
+use report::{Moment, clock::minute};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use time::{
+    Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
+};
+
+/// What each file of SQLite begins with.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+
+#[derive(Debug, Args)]
+pub(super) struct JournalArguments {
+    /// Only of this extraction, and what was of all (default: of each).
+    #[arg(value_name = "EXTRACTION")]
+    extraction: Option<String>,
+    /// Only since then: 30m, 2h, 7d ago, or 2026-11-30, 2026-11-30T18:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<i64>,
+    /// Recompute the hashes, and name the first entry that does not fit.
+    #[arg(long, conflicts_with_all = ["extraction", "since"])]
+    check: bool,
+    /// Read this instead: a copy of journal.db, or what `--json` printed.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+pub(super) async fn run(
+    state: &Path,
+    arguments: &JournalArguments,
+    json: bool,
+) -> Result<(), Failure> {
+    let entries = match &arguments.file {
+        Some(file) => of_file(file).await?,
+        None => all(state).await?,
+    };
+    if arguments.check {
+        return check(&entries, json);
+    }
+    let is_wanted = |entry: &&JournalEntry| {
+        let name = arguments.extraction.as_deref();
+        let is_its = name.is_none_or(|name| entry.extraction == name || entry.extraction == "*");
+        is_its && arguments.since.is_none_or(|since| entry.at_ms >= since)
+    };
+    for entry in entries.iter().filter(is_wanted) {
+        if json {
+            say!(
+                "{}",
+                serde_json::to_string(entry).map_err(Failure::not_done)?
+            );
+        } else if let Some(moment) = Moment::read(entry) {
+            say!("{}", line(&moment));
+        }
+    }
+    Ok(())
+}
+
+fn line(moment: &Moment) -> String {
+    let of = match moment.extraction.as_str() {
+        "*" => "all",
+        name => name,
+    };
+    let by = moment.by.as_ref().map(|by| format!(" By {by}."));
+    let text = moment.text.trim_end_matches('.');
+    let text = format!("{of}: {text}.{}", by.unwrap_or_default());
+    render::paragraph(&format!("{}  ", minute(moment.at_ms)), "    ", &text)
+}
+
+/// The whole journal: of the `serve` that runs, else of its state directory.
+async fn all(state: &Path) -> Result<Vec<JournalEntry>, Failure> {
+    let file = state.join(JOURNAL_FILE);
+    let runs = !matches!(control::read(state), Ok(None));
+    if runs || !file.exists() {
+        return Client::find(state)?.journal().await;
+    }
+    of_file(&file).await
+}
+
+async fn of_file(file: &Path) -> Result<Vec<JournalEntry>, Failure> {
+    let name = file.display();
+    let unreadable =
+        |error: std::io::Error| Failure::Refused(format!("{name} cannot be read: {error}"));
+    let mut reader = BufReader::new(std::fs::File::open(file).map_err(unreadable)?);
+    if reader.fill_buf().map_err(unreadable)?.starts_with(SQLITE) {
+        return Journal::entries_of(file)
+            .await
+            .map_err(|error| match error {
+                JournalError::InUse(_) => Failure::Refused(format!(
+                    "{name} is in use by a `banyan serve`: leave out --file, and it is asked"
+                )),
+                error => Failure::refused(error),
+            });
+    }
+    let mut entries = Vec::new();
+    for (number, line) in (1..).zip(reader.lines()) {
+        let line = line.map_err(unreadable)?;
+        let entry = serde_json::from_str(&line).map_err(|error| {
+            let what = "what `banyan journal --json` prints is one entry a line";
+            Failure::Refused(format!(
+                "{name}, line {number}, is no entry: {error}. {what}"
+            ))
+        })?;
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// Exit code 1 where the chain is broken.
+fn check(entries: &[JournalEntry], json: bool) -> Result<(), Failure> {
+    let mut check = ChainCheck::default();
+    let broken = entries.iter().find_map(|entry| check.next(entry).err());
+    let (first, head) = (check.first(), check.head());
+    if json {
+        render::json(&serde_json::json!({
+            "first": first,
+            "head": head,
+            "broken": broken.as_ref().map(|broken| broken.seq),
+        }))?;
+    } else if let (None, Some(first), Some(head)) = (&broken, first, head) {
+        let seq = head.seq;
+        let before = match first {
+            1 => String::new(),
+            _ => format!(" What was before {first} is not in it."),
+        };
+        let text = format!(
+            "Entries {first} to {seq} are chained: none was changed, removed or put in.{before} \
+             Entries that were cut off after {seq}, or a chain that was made anew, show by its \
+             hash, where that was kept elsewhere:"
+        );
+        say!("{}\n{}", render::wrapped(&text), head.hash);
+    } else if broken.is_none() {
+        say!("There is no entry.");
+    }
+    match broken {
+        None => Ok(()),
+        Some(_) if json => Err(Failure::Reported(1)),
+        Some(broken) => Err(Failure::NotDone(broken.to_string())),
+    }
+}
+
+/// A time in milliseconds since 1970.
+fn since(text: &str) -> Result<i64, String> {
+    if let Ok(ago) = plan::duration(text) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = now.unwrap_or_default().saturating_sub(ago);
+        return Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    }
+    let day = Date::parse(text, format_description!("[year]-[month]-[day]"));
+    let at = day
+        .map(|day| day.midnight().assume_utc())
+        .or_else(|_| OffsetDateTime::parse(text, &Rfc3339));
+    at.map(|at| at.unix_timestamp() * 1000)
+        .map_err(|_| "write 2h, 7d, 2026-11-30 or 2026-11-30T18:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of an earlier version's journal as it is chained at the first start.
+    async fn exported() -> (tempfile::TempDir, Vec<JournalEntry>) {
+        const OLDER: &[u8] =
+            include_bytes!("../../../conductor/tests/golden/journal-before-hashes.db");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(JOURNAL_FILE);
+        std::fs::write(&file, OLDER).unwrap();
+        drop(Journal::open(directory.path()).await.unwrap());
+        // The file is let go of by another thread.
+        let entries = loop {
+            match of_file(&file).await {
+                Ok(entries) => break entries,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        };
+        (directory, entries)
+    }
+
+    #[tokio::test]
+    async fn an_export_is_checked_and_names_the_first_entry_that_was_touched() {
+        let (directory, entries) = exported().await;
+        assert_eq!(entries.len(), 31);
+        assert!(check(&entries, true).is_ok());
+        let lines: Vec<_> = entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).unwrap())
+            .collect();
+        let file = directory.path().join("export");
+        let of = async |text: String| {
+            std::fs::write(&file, text).unwrap();
+            let entries = of_file(&file).await.map_err(|error| error.to_string())?;
+            check(&entries, false).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(lines.join("\n")).await, Ok(()));
+        // A part is as good, from its beginning on.
+        assert_eq!(of(lines[7..].join("\n")).await, Ok(()));
+        let touched = lines.join("\n").replace("incident 7", "incident 8");
+        let error = of(touched).await.unwrap_err();
+        assert!(error.starts_with("entry 3 does not go with"), "{error}");
+        let error = of([&lines[..9], &lines[10..]].concat().join("\n")).await;
+        assert!(error.unwrap_err().starts_with("entry 11 does not"));
+        let error = of("{}".to_owned()).await.unwrap_err();
+        assert!(error.contains("line 1, is no entry"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn lines_say_when_what_and_by_whom_in_eighty_columns() {
+        let (_directory, entries) = exported().await;
+        let moments = entries.iter().filter_map(Moment::read);
+        let lines: Vec<_> = moments.map(|moment| line(&moment)).collect();
+        let all = lines.join("\n");
+        for wanted in [
+            "UTC  notes: It began, with data that both sides share.",
+            "UTC  all: halted: incident 7. By ada.",
+            "contracts: 50% of the clients read from the service.",
+            "contracts: The steps went on with step 1. By ada.",
+        ] {
+            assert!(all.contains(wanted), "{wanted}: {all}");
+        }
+        assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
+    }
+
+    #[test]
+    fn a_time_is_some_time_ago_or_a_date() {
+        assert_eq!(since("2026-11-30"), Ok(1_795_996_800_000));
+        assert_eq!(since("2026-11-30T00:00:01Z"), Ok(1_795_996_801_000));
+        assert!(since("2h").unwrap() < since("1m").unwrap());
+        assert!(since("yesterday").is_err());
+    }
+}
