@@ -160,7 +160,7 @@ fn succeeded(arguments: &Arguments, summary: &Summary, seconds: f64, json: bool)
         helped,
         ..
     } = summary;
-    println!("{schedules} schedules in {seconds:.0} s, and none failed.");
+    println!("Schedules gone through in {seconds:.0} s: {schedules}; none failed.");
     println!("  {committed} hand-overs committed, {aborted} aborted, {rehearsed} rehearsed");
     println!("  {acknowledged} writes acknowledged, none lost and none doubled");
     println!("  {rollouts} rollouts ended, {lives} extractions cancelled");

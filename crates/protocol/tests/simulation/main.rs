@@ -36,7 +36,7 @@ use schedule::{search, smallest};
 const SCHEDULES: u64 = 20_000;
 
 /// A planted bug is found within so many.
-const FOUND_WITHIN: u64 = 20_000;
+const FOUND_WITHIN: u64 = 10_000;
 
 #[test]
 fn nothing_is_lost_doubled_or_stuck() {

@@ -81,9 +81,6 @@ impl World {
     /// have to choose who is in charge, since several were.
     pub fn comes_to_rest(&mut self, helps: bool) -> Result<Summary, String> {
         self.mend();
-        while !self.late.is_empty() {
-            self.make(Move::Late { call: 0 });
-        }
         let mut helped = 0;
         let mut idle = 0;
         for round in 0..ROUNDS {
@@ -178,6 +175,9 @@ impl World {
                 which: 0,
                 heard: true,
             });
+        }
+        for _ in 0..self.late.len() {
+            self.make(Move::Late { call: 0 });
         }
         for follower in (0..self.followers.len()).rev() {
             let follower = u8::try_from(follower).unwrap_or(u8::MAX);

@@ -3,9 +3,9 @@
 use crate::{
     auditor::Auditor,
     bug::Bug,
-    call::Call,
+    call::{Call, Reply},
     conductor::{Conductor, at},
-    database::{Database, WriteId},
+    database::{Database, Refused, WriteId},
     gateway::Gateway,
     journal::Journal,
     moves::Move,
@@ -203,7 +203,10 @@ impl World {
                 if !self.late.is_empty() {
                     let index = usize::from(call) % self.late.len();
                     let call = self.late.remove(index);
-                    self.execute(&call);
+                    // What waits for a lock goes on waiting.
+                    if self.execute(&call) == Reply::Refused(Refused::Busy) {
+                        self.delay(call);
+                    }
                 }
             }
             Move::Second { back } => self.second(back),
