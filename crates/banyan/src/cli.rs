@@ -41,7 +41,10 @@ mod writers;
 
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser};
-use conductor::api::{HaltRequest, Parameters};
+use conductor::{
+    api::{HaltRequest, Parameters},
+    schema::Document,
+};
 use plan::{FileLoader, ParseContext, Plan};
 use std::{
     num::NonZeroUsize,
@@ -147,7 +150,10 @@ async fn serve(
     Box::pin(serve::run(&plan, &shared.state, options)).await
 }
 
-fn schema(as_a_page: bool) -> Result<(), Failure> {
+fn schema(of: Option<&str>, as_a_page: bool) -> Result<(), Failure> {
+    if let Some(document) = of.and_then(Document::named) {
+        return render::json(&document.json_schema());
+    }
     let schema = plan::json_schema();
     if as_a_page {
         say!("{}", reference::page(&schema).trim_end());
@@ -164,7 +170,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match verb {
         Verb::Serve { resolve, take_over } => serve(shared, resolve, take_over).await,
         Verb::Check { explain, sql } => check(&shared, explain, sql).await,
-        Verb::Schema { reference } => schema(reference),
+        Verb::Schema { of, reference } => schema(of.as_deref(), reference),
         Verb::Status => commands::status(state, json).await,
         Verb::Console(by) => console::run(state, by.by, json).await,
         Verb::Watch { extraction } => watch::run(state, extraction.as_deref(), json).await,

@@ -23,6 +23,7 @@
 //!  request   journal   publisher         what is requested, recorded, told
 //!      │                 │
 //!      │     outlook     │               what a status comes to: rail, next, way back
+//!      │     schema      │               and its JSON Schema
 //!      │        │        │
 //!  status ──────┘        │               what is shown
 //!      │                 │
@@ -43,6 +44,7 @@ mod publisher;
 mod replication;
 mod request;
 mod rollout;
+pub mod schema;
 mod shared_data;
 pub mod status;
 mod worker;

@@ -13,6 +13,7 @@ use protocol::{
     owner::{Outcome, RowRead},
     routing::Routing,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,7 +54,7 @@ pub struct Rows {
 }
 
 /// What a verify found.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// Rows compared.
     pub rows: u64,
@@ -64,7 +65,7 @@ pub struct Verification {
 }
 
 /// What a cancel did to the service's tables.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancellation {
     /// Those that were emptied.
     pub emptied: Vec<String>,
@@ -75,7 +76,7 @@ pub struct Cancellation {
 }
 
 /// What was copied again, and which streams have begun anew.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recopied {
     /// The owner's rows that were compared; `None` where the stream from the owner
     /// had lost nothing.
@@ -89,7 +90,7 @@ pub struct Recopied {
 }
 
 /// Where copy and streams are.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// Of the first copy.
     #[serde(default)]
@@ -118,7 +119,7 @@ pub struct Progress {
 }
 
 /// What was seen of an extraction and not forgotten.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Observations {
     /// For how long it was looked who writes the monolith's tables.
     pub looked_seconds: f64,
@@ -132,7 +133,7 @@ pub struct Observations {
 }
 
 /// A session that was seen to write.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SeenWriter {
     /// Its `application_name`; empty where it gives none.
     pub application: String,
@@ -155,7 +156,7 @@ pub struct SeenWriter {
 }
 
 /// Rows that were written past a fence.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SeenRows {
     /// Where: `monolith` or `service`.
     pub side: String,
@@ -168,7 +169,7 @@ pub struct SeenRows {
 }
 
 /// A table that both sides write.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SharedTable {
     /// Its name in the monolith.
     pub table: String,
@@ -181,7 +182,7 @@ pub struct SharedTable {
 }
 
 /// Where the first copy is.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CopyProgress {
     /// Rows copied.
     pub rows_copied: u64,
@@ -190,7 +191,7 @@ pub struct CopyProgress {
 }
 
 /// Something that is being waited for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Look {
     /// What is looked at, or asked.
     pub what: String,
@@ -211,7 +212,7 @@ pub enum Wanted {
 }
 
 /// Where a stream is.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StreamProgress {
     /// While it streams `applying`, `stopped` or `waiting`; else `connecting`,
     /// `retrying`, `failed` or `ended`.
@@ -331,7 +332,7 @@ impl WaitedFor {
 }
 
 /// How long requests were held, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldReport {
     /// How many were held.
     pub held_requests: u64,
@@ -356,7 +357,7 @@ pub struct InFlight {
 }
 
 /// An earlier process of the same state directory that still answers requests.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Predecessor {
     /// 0 where that is not known.
     pub pid: u32,

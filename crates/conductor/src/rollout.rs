@@ -567,6 +567,7 @@ impl Running {
         let shown = view::RolloutView {
             schedule: &self.context.schedule,
             rollout: &self.rollout,
+            begun_by: self.begun_by.as_deref(),
             decision,
             gates,
             answers: self.answers.status(),

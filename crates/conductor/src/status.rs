@@ -2,10 +2,11 @@
 
 use crate::ports::{HoldReport, Predecessor, Progress};
 use protocol::{Side, lifecycle::Lifecycle, owner::Outcome};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// All extractions.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// In the plan's order.
     pub extractions: Vec<ExtractionStatus>,
@@ -19,7 +20,7 @@ pub struct Status {
 }
 
 /// One extraction.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ExtractionStatus {
     /// Its name.
     pub name: String,
@@ -82,7 +83,7 @@ pub struct ExtractionStatus {
 }
 
 /// A stop on the way from the plan to the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RailStop {
     /// `check`, `copy`, `follow`, `verify`, `shadow`, `shift`, `switch`, `watch` or `retire`.
     pub name: String,
@@ -93,7 +94,7 @@ pub struct RailStop {
 }
 
 /// Whether a stop was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopState {
     /// It is behind.
@@ -107,7 +108,7 @@ pub enum StopState {
 }
 
 /// What it would cost to go back.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WayBack {
     /// Whether it could be gone now, as far as is known.
     pub possible: bool,
@@ -137,7 +138,7 @@ impl ExtractionStatus {
 }
 
 /// How both sides are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthStatus {
     /// The monolith.
     pub monolith: SideHealth,
@@ -146,7 +147,7 @@ pub struct HealthStatus {
 }
 
 /// How a side is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SideHealth {
     /// `healthy`; `unhealthy`; `not-asked`, where nothing speaks against it and the plan
     /// has no `health` for it.
@@ -159,7 +160,7 @@ pub struct SideHealth {
 
 /// Of how many reads the client was known, since this process serves: a split goes by
 /// clients, and what nobody is known to ask goes to the owner.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyStatus {
     /// Where the plan has the key, in words; `None`: nowhere.
     pub key: Option<String>,
@@ -170,7 +171,7 @@ pub struct KeyStatus {
 }
 
 /// What the fence of a side has refused since it was put up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusalStatus {
     /// Whose fence: `monolith` or `service`.
     pub side: String,
@@ -186,7 +187,7 @@ pub struct RefusalStatus {
 }
 
 /// Requests that were answered with 5xx while a fence refused statements.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedRoute {
     /// Their method.
     pub method: String,
@@ -201,7 +202,7 @@ pub struct FailedRoute {
 }
 
 /// Where a rollout is in the steps of its plan.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutStatus {
     /// `idle`, `running`, `stopped` or `done`.
     pub state: String,
@@ -209,6 +210,10 @@ pub struct RolloutStatus {
     pub step: Option<usize>,
     /// All steps, in words.
     pub steps: Vec<String>,
+    /// How they differ from those that it was begun or resumed by, in words: later ones are
+    /// gone by, an earlier one stops it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// Since when what the step wants is so, in milliseconds since 1970.
     pub entered_ms: Option<i64>,
     /// Until when it lasts at least, likewise.
@@ -234,7 +239,7 @@ pub struct RolloutStatus {
 
 /// What both sides answered to the same routes in the same time, for people to compare: a
 /// minute at most. Gates go by counts of their own.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswersStatus {
     /// Of how long.
     pub seconds: f64,
@@ -245,7 +250,7 @@ pub struct AnswersStatus {
 }
 
 /// What a side answered.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SideAnswers {
     /// Reads and writes that ended.
     pub requests: u64,
@@ -260,7 +265,7 @@ pub struct SideAnswers {
 }
 
 /// What a gate says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateStatus {
     /// Its name in the plan.
     pub name: String,
@@ -275,7 +280,7 @@ pub struct GateStatus {
 }
 
 /// A checklist of an extraction.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChecklistStatus {
     /// Its name in the plan.
     pub name: String,
@@ -286,7 +291,7 @@ pub struct ChecklistStatus {
 }
 
 /// An item of a checklist.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemStatus {
     /// Its name.
     pub name: String,
@@ -311,7 +316,7 @@ pub struct ItemStatus {
 }
 
 /// The last verify.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyStatus {
     /// Rows compared.
     pub rows: u64,
@@ -322,7 +327,7 @@ pub struct VerifyStatus {
 }
 
 /// A hand-over.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HandoverStatus {
     /// `switch` or `rollback`.
     pub kind: String,
@@ -360,7 +365,7 @@ impl HandoverStatus {
 }
 
 /// Somebody for whom a step of a hand-over waited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitStatus {
     /// The step's name.
     pub step: String,
@@ -369,7 +374,7 @@ pub struct WaitStatus {
 }
 
 /// One step of a hand-over.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StepStatus {
     /// Its name.
     pub name: String,

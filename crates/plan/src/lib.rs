@@ -52,7 +52,7 @@ pub use extraction::{
     ForeignKeyRule, GateSource, Gates, Ignored, LagLimit, Limit as GateLimit, MeasuredGate, Number,
     OnFail, PrometheusQuery, Quantile, ReadYourWrites, Replicate, Schedule, Shadow, Step, StepDoes,
     Switch, TableMapping, TableWrites, TokenTransport, ValueLimit, Webhook, WeekWindow,
-    WriterPattern,
+    WriterPattern, step_changes,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

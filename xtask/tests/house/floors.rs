@@ -67,7 +67,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["checklist"],
             &["replication", "shared_data", "halt"],
             &["worker"],
-            &["request", "journal", "publisher", "outlook"],
+            &["request", "journal", "publisher", "outlook", "schema"],
             &["status"],
             &["ports"],
         ],

@@ -249,21 +249,47 @@ fn seen(one: &ExtractionStatus) {
         );
         say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
     }
-    let undeclared = seen
-        .writers
-        .iter()
-        .filter(|writer| !writer.declared)
-        .count();
-    let mixed = |writer: &&SeenWriter| !writer.together_with.is_empty();
-    let mixed = seen.writers.iter().filter(mixed).count();
-    if undeclared + mixed > 0 {
-        let text = format!(
-            "{undeclared} writers are not declared, {mixed} mix tables that move with others: see \
-             `banyan writers {}`",
-            one.name
-        );
+    if let Some(text) = writers(&seen.writers, &one.name) {
         say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
     }
+}
+
+/// So many writers are named.
+const WRITERS_NAMED: usize = 5;
+
+/// Who was seen to write the monolith's tables, those first that stand in the way.
+fn writers(seen: &[SeenWriter], name: &str) -> Option<String> {
+    if seen.is_empty() {
+        return None;
+    }
+    let is_fine = |writer: &&SeenWriter| writer.declared && writer.together_with.is_empty();
+    let mut all: Vec<_> = seen.iter().collect();
+    all.sort_by_key(is_fine);
+    let word = |writer: &&SeenWriter| {
+        let app = match writer.application.as_str() {
+            "" => "a session without a name",
+            app => app,
+        };
+        let declared = if writer.declared {
+            ""
+        } else {
+            " (not declared)"
+        };
+        let mixed = match writer.together_with.as_slice() {
+            [] => String::new(),
+            tables => format!(" (together with {})", tables.join(", ")),
+        };
+        format!("{app}{declared} wrote {}{mixed}", writer.tables.join(", "))
+    };
+    let named: Vec<_> = all.iter().take(WRITERS_NAMED).map(word).collect();
+    let more = match all.len().saturating_sub(WRITERS_NAMED) {
+        0 => String::new(),
+        count => format!("; and {count} more"),
+    };
+    Some(format!(
+        "seen to write in the monolith: {}{more}. `banyan writers {name}` says more",
+        named.join("; ")
+    ))
 }
 
 /// What becomes of the rows of a table that both sides write.
@@ -475,6 +501,31 @@ mod tests {
         ] {
             assert_eq!(health_text("service", &health), text);
         }
+    }
+
+    #[test]
+    fn writers_are_named_with_their_tables() {
+        let writer = |application: &str, declared, together_with: &[&str]| SeenWriter {
+            application: application.to_owned(),
+            declared,
+            tables: vec!["public.orders".to_owned()],
+            together_with: together_with.iter().map(|&one| one.to_owned()).collect(),
+            ..SeenWriter::default()
+        };
+        assert_eq!(writers(&[], "orders"), None);
+        let seen = [
+            writer("web", true, &[]),
+            writer("cron", false, &[]),
+            writer("jobs", true, &["public.stock"]),
+        ];
+        assert_eq!(
+            writers(&seen, "orders").unwrap(),
+            "seen to write in the monolith: cron (not declared) wrote public.orders; jobs wrote \
+             public.orders (together with public.stock); web wrote public.orders. `banyan writers \
+             orders` says more"
+        );
+        let many = vec![writer("web", true, &[]); 7];
+        assert!(writers(&many, "orders").unwrap().contains("; and 2 more."));
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
         let until = until.unwrap_or_default();
         lines.push(format!("{name}: waits for {waits}{until}"));
     }
+    if !rollout.changed.is_empty() {
+        lines.push(format!(
+            "{name}: the plan has other steps than it was begun by: {}",
+            rollout.changed.join("; ")
+        ));
+    }
     if let Some(refused) = &rollout.refused {
         lines.push(format!("{name}: refused, and asked for again: {refused}"));
     }

@@ -4,6 +4,7 @@ use super::{
     check::ALL, hold_rehearsal::TIMES_MAX, journal::JournalArguments, report::ReportArguments,
 };
 use clap::{Args, Subcommand};
+use conductor::schema::Document;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -296,10 +297,16 @@ pub(super) enum Verb {
     ///
     /// Example: banyan report --format html --output report.html
     Report(ReportArguments),
-    /// Print the JSON Schema of the plan file.
+    /// Print the JSON Schema of the plan file, or of what is printed with `--json`.
     ///
-    /// `--reference` prints the same as a page to read.
+    /// `--reference` prints that of the plan as a page to read.
     Schema {
+        /// Of what is printed: `status` (of `status`, `watch`, `halt`), `extraction` (of
+        /// `start`, `shift`, `resume` ...), `rollout` (of `why`), `handover` (of `switch`
+        /// and `rollback`).
+        #[arg(long, value_name = "DOCUMENT", conflicts_with = "reference",
+              value_parser = Document::ALL.map(Document::name))]
+        of: Option<String>,
         /// Every key in Markdown, as in docs/reference/plan.md.
         #[arg(long)]
         reference: bool,

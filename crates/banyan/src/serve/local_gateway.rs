@@ -153,7 +153,13 @@ impl LocalGateway {
             }
         }
         let reloaded = self.gateway.reload(plan).await;
-        reloaded.map_err(|error| error.to_string())?;
+        reloaded.map_err(|error| {
+            let changes = now.step_changes(plan);
+            if changes.is_empty() {
+                return error.to_string();
+            }
+            format!("{error}. Of the steps: {}", changes.join("; "))
+        })?;
         current.replace(read);
         Ok(())
     }

@@ -67,8 +67,7 @@ impl Replication {
                 self.following = true;
                 if !self.context.mover.joining().is_empty() {
                     // What was proven was proven of the tables before.
-                    self.last_verify = None;
-                    self.feed(Command::Verified(Verified::Never)).await?;
+                    self.disproven().await?;
                 }
                 self.reply_done(|request| request == Request::Start);
                 self.reply_recopied();
@@ -82,9 +81,8 @@ impl Replication {
             Finished::Recopied(recopied) => {
                 self.following = false;
                 self.recopied = Some(recopied);
-                self.last_verify = None;
                 // What was proven was proven of other rows.
-                self.feed(Command::Verified(Verified::Never)).await?;
+                self.disproven().await?;
             }
             Finished::Resumed => {
                 self.trouble = None;
@@ -143,6 +141,16 @@ impl Replication {
         });
         self.reply(|request| request == Request::Verify, &done);
         Ok(())
+    }
+
+    /// What the last verify has proven is so no more, also after a restart.
+    async fn disproven(&mut self) -> Result<(), JournalError> {
+        self.last_verify = None;
+        let journal = &self.context.journal;
+        journal
+            .keep_report(&self.name, ReportKind::Verify, &self.last_verify)
+            .await?;
+        self.feed(Command::Verified(Verified::Never)).await
     }
 
     /// The rows were copied again, and are followed from there.

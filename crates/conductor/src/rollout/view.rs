@@ -2,7 +2,7 @@
 //! shown of it.
 
 use crate::status::{AnswersStatus, ExtractionStatus, GateStatus, RolloutStatus};
-use plan::{Percent, Schedule};
+use plan::{Percent, Schedule, step_changes};
 use protocol::{
     Side,
     rollout::{Action, Decision, Gate, Rollout, Standing, Verdict, resume_step},
@@ -71,6 +71,8 @@ pub(super) fn is_verified(
 pub(super) struct RolloutView<'a> {
     pub(super) schedule: &'a Schedule,
     pub(super) rollout: &'a Rollout,
+    /// The steps that it was begun or resumed by.
+    pub(super) begun_by: Option<&'a [String]>,
     pub(super) decision: &'a Decision,
     pub(super) gates: &'a [Gate],
     /// What both sides answered lately.
@@ -99,6 +101,7 @@ impl RolloutView<'_> {
             waits_for.retain(|one: &String| one != word(asked));
             waits_for.push(doing);
         }
+        let words: Vec<_> = steps.iter().map(ToString::to_string).collect();
         RolloutStatus {
             state: match self.rollout {
                 Rollout::Idle => "idle",
@@ -108,7 +111,11 @@ impl RolloutView<'_> {
             }
             .to_owned(),
             step: position.map(|position| position.step + 1),
-            steps: steps.iter().map(ToString::to_string).collect(),
+            changed: self
+                .begun_by
+                .map(|was| step_changes(was, &words))
+                .unwrap_or_default(),
+            steps: words,
             entered_ms: position.and_then(|at| at.entered).map(|at| at.0),
             until_ms: until.map(|until| until.0),
             why: match self.rollout {

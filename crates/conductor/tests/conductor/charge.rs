@@ -113,6 +113,41 @@ async fn rows_are_copied_again_only_from_the_owner_that_was_shown() {
     conductor.stop().await;
 }
 
+/// What was verified before the rows were copied again is proven no more, nor is it after a
+/// restart.
+#[tokio::test]
+async fn a_verify_counts_until_the_rows_are_copied_again() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let first = process.conductor(&mover).await;
+    let worker = first.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    worker.request(Request::Verify).await.unwrap();
+    first.stop().await;
+
+    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
+    let claimed = mover.claimed_by().unwrap();
+    *mover.rows.lock().unwrap() = Ok(rows_of([instance; 2], claimed));
+    let second = process.conductor(&mover).await;
+    let worker = second.workers()[&name()].clone();
+    worker.request(Request::Resume).await.unwrap();
+    assert!(worker.status().last_verify.is_some(), "over a restart");
+    let shown = ShownOwner {
+        owner: Side::Monolith,
+        epoch: Epoch(0),
+    };
+    worker.request(Request::Recopy(shown)).await.unwrap();
+    second.stop().await;
+
+    let claimed = mover.claimed_by().unwrap();
+    *mover.rows.lock().unwrap() = Ok(rows_of([instance; 2], claimed));
+    let third = process.conductor(&mover).await;
+    let worker = third.workers()[&name()].clone();
+    worker.request(Request::Resume).await.unwrap();
+    assert!(worker.status().last_verify.is_none());
+    third.stop().await;
+}
+
 /// As a full disk has it. The gateways route on, and nothing has happened.
 #[tokio::test]
 async fn a_journal_that_cannot_be_written_ends_nothing() {

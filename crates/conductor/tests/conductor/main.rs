@@ -13,5 +13,6 @@ mod journal;
 mod measured_gates;
 mod rehearsing;
 mod rollout;
+mod schemas;
 mod shared_data;
 mod support;

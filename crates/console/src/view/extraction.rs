@@ -460,7 +460,12 @@ fn handover(last: &HandoverStatus) -> Handover {
     };
     Handover {
         title: format!(
-            "Last hand-over: {} at epoch {}, {}, {} in all",
+            "Last hand-over: {}{} at epoch {}, {}, {} in all",
+            if last.rehearsal {
+                "rehearsal of a "
+            } else {
+                ""
+            },
             last.kind,
             last.epoch,
             last.outcome.replace('-', " "),

@@ -96,7 +96,8 @@ const ROW: Cause = Cause {
     codes: &[],
     what: "the row in `banyan.owner` or `banyan.stream` is not what it was",
     mends: Mends::ByPerson,
-    remedy: "Run `banyan status`: it says which life of the extraction is going on",
+    remedy: "Compare its owner and epoch with those of `banyan status`: a database was restored, \
+             or the row edited",
 };
 
 const SUPERSEDED: Cause = Cause {

@@ -1,9 +1,11 @@
 //! How traffic is shifted: `rollout:`.
 
+mod changes;
 mod gates;
 mod measured;
 mod steps;
 
+pub use changes::step_changes;
 pub use gates::{Gates, LagLimit, Limit, Quantile, WeekWindow};
 pub use measured::{
     GateSource, MeasuredGate, Number, OnFail, PrometheusQuery, ValueLimit, Webhook,

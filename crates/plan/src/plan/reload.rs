@@ -2,11 +2,25 @@
 
 use super::Plan;
 use crate::{
-    extraction::{CohortKey, Data, Extraction, Schedule, Switch},
+    extraction::{CohortKey, Data, Extraction, Schedule, Switch, step_changes},
     gateway::Observe,
 };
 
 impl Plan {
+    /// How the steps of extractions differ in `next`, in words.
+    pub fn step_changes(&self, next: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (name, old) in &self.extractions {
+            let Some(new) = next.extractions.get(name) else {
+                continue;
+            };
+            let (was, is) = (words(old), words(new));
+            let found = step_changes(&was, &is);
+            changes.extend(found.iter().map(|change| format!("{name}: {change}")));
+        }
+        changes
+    }
+
     /// The keys that differ in `next` and that only a restart can bring; none
     /// where a reload can bring all of it.
     ///
@@ -84,6 +98,13 @@ impl Plan {
     }
 }
 
+/// The steps of an extraction, in words.
+fn words(extraction: &Extraction) -> Vec<String> {
+    let schedule = extraction.schedule.iter();
+    let steps = schedule.flat_map(|schedule| &schedule.steps);
+    steps.map(ToString::to_string).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +139,26 @@ extractions:
         assert_eq!(
             changes("extractions:", &format!("{keys}\nextractions:")),
             none
+        );
+    }
+
+    #[test]
+    fn other_steps_are_told_one_by_one() {
+        let key = "rollout: { key: { header: x-user }";
+        let with = |steps: &str| {
+            let text = PLAN.replace(key, &format!("{key}, steps: {steps}"));
+            Plan::parse(&text, |_| None).unwrap()
+        };
+        let was = with("[{ reads: 5%, for: 1h }, { reads: 50% }, switch]");
+        let is = with("[{ reads: 5%, for: 1h }, { reads: 40%, for: 2h }, switch]");
+        assert!(was.step_changes(&was).is_empty());
+        assert_eq!(
+            was.step_changes(&is),
+            ["contracts: step 2: `reads 50%` is `reads 40% for 2h` now"]
+        );
+        assert_eq!(
+            was.needs_restart(&is),
+            ["extractions.contracts.rollout.steps"]
         );
     }
 
