@@ -38,6 +38,7 @@ mod past_the_fence;
 mod planted_difference;
 mod reads_that_write;
 mod rehearsed_hold;
+mod retired;
 mod same_answers;
 mod second_conductor;
 mod set_checked;

@@ -30,6 +30,7 @@ mod reference;
 mod refusals;
 mod render;
 mod report;
+mod retire;
 mod routes;
 mod shadow;
 mod statements;
@@ -52,7 +53,9 @@ use std::{
     sync::Arc,
 };
 use tracing_subscriber::EnvFilter;
-use verb::{Dangerous, ExtractionArgument, RehearseArguments, StepOrder, StepsVerb, Verb};
+use verb::{
+    Dangerous, ExtractionArgument, RehearseArguments, RetireArguments, StepOrder, StepsVerb, Verb,
+};
 
 /// What is logged unless RUST_LOG says otherwise.
 const LOG_FILTER: &str = "info";
@@ -250,6 +253,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         } => rollback(state, asked, waived(unverified, unhealthy), json).await,
         Verb::Cancel { which, empty } => cancel(state, which, empty, json).await,
         Verb::Finish(asked) => finish(&shared, asked).await,
+        Verb::Retire(asked) => retired(&shared, asked).await,
+    }
+}
+
+/// Proves that an old side is not used, or checks such a proof.
+async fn retired(shared: &SharedArguments, asked: RetireArguments) -> Result<(), Failure> {
+    match (asked.check, asked.extraction) {
+        (Some(file), _) => retire::check(&file, shared.json),
+        (None, Some(name)) => {
+            let plan = read_plan(&shared.plan)?;
+            retire::run(&plan, &shared.state, &name, asked.to, shared.json).await
+        }
+        (None, None) => Err(Failure::Refused("name the extraction".to_owned())),
     }
 }
 

@@ -12,7 +12,7 @@ use conductor::{
     api::{
         CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadRequest,
     },
-    status::{ChecklistStatus, Status},
+    status::{ChecklistStatus, RetireStatus, Status},
 };
 use gateway::ShadowReport;
 use http::{Method, Request, StatusCode, header};
@@ -177,6 +177,17 @@ impl Client {
         extraction: &str,
     ) -> Result<Vec<ChecklistStatus>, Failure> {
         let path = format!("/v1/extractions/{extraction}/checklists");
+        let (code, body) = self.call(Method::GET, &path, Bytes::new()).await?;
+        if code == StatusCode::OK {
+            parse(&body)
+        } else {
+            Err(unexpected(code, &body))
+        }
+    }
+
+    /// Whether the old side of an extraction is used.
+    pub(crate) async fn retirement(&self, extraction: &str) -> Result<RetireStatus, Failure> {
+        let path = format!("/v1/extractions/{extraction}/retire");
         let (code, body) = self.call(Method::GET, &path, Bytes::new()).await?;
         if code == StatusCode::OK {
             parse(&body)

@@ -298,12 +298,18 @@ impl Serving<'_> {
                 self.state.display()
             ))
         })?;
-        let checks: Arc<dyn ports::ItemChecks> = Arc::new(LocalChecks {
+        let checks = Arc::new(LocalChecks {
             local: Arc::clone(&self.local),
             movers: self.movers.clone(),
             workers: conductor.workers().clone(),
             state: self.state.to_owned(),
         });
+        let old_side: Arc<dyn ports::OldSide> = checks.clone();
+        let retirements = conductor
+            .watch_old_sides(self.plan, &self.publisher, &old_side)
+            .await
+            .map_err(Failure::refused)?;
+        let checks: Arc<dyn ports::ItemChecks> = checks;
         let checklists = conductor
             .answer_checklists(self.plan, &checks)
             .await
@@ -319,6 +325,7 @@ impl Serving<'_> {
             workers: conductor.workers().clone(),
             rollouts,
             checklists,
+            retirements,
             halt: Some(conductor.halt().clone()),
             journal: conductor.journal(),
             token: Arc::clone(&token),

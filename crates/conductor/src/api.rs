@@ -9,6 +9,7 @@
 //! | `POST /v1/extractions/{name}/{verb}` | [`Reply`](crate::Reply), when it is done |
 //! | `GET /v1/extractions/{name}/checklists` | all lists, as [`ChecklistStatus`](crate::status::ChecklistStatus) |
 //! | `POST /v1/extractions/{name}/checklists` | the same, once what a [`CheckRequest`] names was checked |
+//! | `GET /v1/extractions/{name}/retire` | [`RetireStatus`](crate::status::RetireStatus): whether the old side is used |
 //! | `GET /v1/extractions/{name}/shadow` | where both sides answer reads differently |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`ExplainRequest`] |
@@ -49,6 +50,7 @@ use crate::{
     outlook,
     ports::Predecessor,
     request::{self, Reply, RequestError},
+    retire::RetireHandle,
     rollout::RolloutHandle,
     status::{
         ExtractionStatus, FailedRoute, HealthStatus, KeyStatus, RefusalStatus, RolloutStatus,
@@ -143,6 +145,8 @@ pub struct ApiState {
     pub rollouts: BTreeMap<ExtractionName, RolloutHandle>,
     /// What is answered to the checklists of each.
     pub checklists: BTreeMap<ExtractionName, ChecklistHandle>,
+    /// Whether the old side of each is used.
+    pub retirements: BTreeMap<ExtractionName, RetireHandle>,
     /// What stops all of them.
     pub halt: Option<Halt>,
     /// What has happened. A call under way keeps no other process from it.
@@ -187,6 +191,7 @@ pub fn router(api: ApiState) -> ApiRouter {
         .route("/v1/explain", post(explain))
         .route("/v1/extractions/{name}/shadow", get(shadow))
         .route("/v1/extractions/{name}/checklists", get(checklists))
+        .route("/v1/extractions/{name}/retire", get(retirement))
         .layer(needs(Role::Viewer));
     let orders = Router::new()
         .route("/v1/reload", post(reload))
@@ -365,6 +370,16 @@ async fn checklists(
     Path(name): Path<String>,
 ) -> Result<Response, CallError> {
     Ok(Json(lists(&api, &name)?.status()).into_response())
+}
+
+async fn retirement(
+    State(api): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Response, CallError> {
+    let (name, _) = known(&api, &name)?;
+    let shared = || conflict("both sides share its data: no table of it is an old one".to_owned());
+    let one = api.retirements.get(name).ok_or_else(shared)?;
+    Ok(Json(one.status()).into_response())
 }
 
 async fn check_items(

@@ -13,6 +13,7 @@ pub(crate) use view::unanswered;
 use crate::{
     journal::{Journal, JournalError, now_ms},
     ports::ItemChecks,
+    retire::RetireHandle,
     status::ChecklistStatus,
     worker::Worker,
 };
@@ -164,6 +165,8 @@ pub(crate) struct Context {
     /// Of all extractions.
     pub(crate) workers: BTreeMap<ExtractionName, Worker>,
     pub(crate) checks: Arc<dyn ItemChecks>,
+    /// Whether the old side is used.
+    pub(crate) retirement: Option<RetireHandle>,
 }
 
 /// Makes a handle and the loop behind it, which the caller spawns.
@@ -314,6 +317,7 @@ impl Running {
             name: self.context.name.clone(),
             journal: Arc::clone(&self.context.journal),
             workers: self.context.workers.clone(),
+            retirement: self.context.retirement.clone(),
         };
         let outside = Arc::clone(&self.context.checks);
         self.under_way.spawn(async move {

@@ -55,6 +55,8 @@ pub(crate) enum ReportKind {
     Handover,
     /// Of the gates of the step that a rollout is in.
     Gates,
+    /// Of the evidence that the old side is not used.
+    Retire,
 }
 
 impl ReportKind {
@@ -63,6 +65,7 @@ impl ReportKind {
             Self::Verify => "verify",
             Self::Handover => "handover",
             Self::Gates => "gates",
+            Self::Retire => "retire",
         }
     }
 }

@@ -16,7 +16,7 @@
 //!      │
 //!  checklist                             what has to be done before, and who has answered
 //!      │
-//!  replication      shared_data   halt   the two kinds of worker's loops
+//!  replication  shared_data  halt  retire   the two kinds of worker's loops
 //!      │                │
 //!      └─── worker ─────┘                the handle of a loop
 //!             │
@@ -43,6 +43,7 @@ pub mod ports;
 mod publisher;
 mod replication;
 mod request;
+mod retire;
 mod rollout;
 pub mod schema;
 mod shared_data;
@@ -58,12 +59,13 @@ pub use journal::{
 };
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};
+pub use retire::RetireHandle;
 pub use rollout::{RolloutHandle, ShiftGuard, StepVerb};
 pub use worker::Worker;
 
 use journal::ReportKind;
 use plan::{Data, ExtractionName, Plan};
-use ports::{Gateways, Gauges, ItemChecks, Mover};
+use ports::{Gateways, Gauges, ItemChecks, Mover, OldSide};
 use protocol::ConductorId;
 use std::{
     collections::BTreeMap,
@@ -86,6 +88,7 @@ pub struct Conductor {
     halt: Halt,
     workers: BTreeMap<ExtractionName, Worker>,
     checklists: BTreeMap<ExtractionName, ChecklistHandle>,
+    retirements: BTreeMap<ExtractionName, RetireHandle>,
     tasks: JoinSet<Result<(), JournalError>>,
     stop: CancellationToken,
 }
@@ -163,9 +166,41 @@ impl Conductor {
             halt,
             workers,
             checklists: BTreeMap::new(),
+            retirements: BTreeMap::new(),
             tasks,
             stop,
         })
+    }
+
+    /// Begins to look whether the old sides are used; before [`Self::answer_checklists`],
+    /// which asks that.
+    pub async fn watch_old_sides(
+        &mut self,
+        plan: &Plan,
+        publisher: &Publisher,
+        old_side: &Arc<dyn OldSide>,
+    ) -> Result<BTreeMap<ExtractionName, RetireHandle>, JournalError> {
+        for (name, extraction) in &plan.extractions {
+            let (Some(worker), Some(_)) = (self.workers.get(name), extraction.data.replicate())
+            else {
+                continue;
+            };
+            let context = retire::Context {
+                name: name.clone(),
+                wanted: extraction.retire,
+                journal: Arc::clone(&self.journal),
+                worker: worker.clone(),
+                gateways: Arc::clone(publisher.gateways()),
+                old_side: Arc::clone(old_side),
+            };
+            let (handle, task) = retire::start(context, self.stop.clone()).await?;
+            self.tasks.spawn(async move {
+                task.await;
+                Ok(())
+            });
+            self.retirements.insert(name.clone(), handle);
+        }
+        Ok(self.retirements.clone())
     }
 
     /// Begins to answer the checklists of all extractions; before [`Self::roll_out`], whose
@@ -183,6 +218,7 @@ impl Conductor {
                 journal: Arc::clone(&self.journal),
                 workers: self.workers.clone(),
                 checks: Arc::clone(checks),
+                retirement: self.retirements.get(name).cloned(),
             };
             let (handle, task) = checklist::start(context, self.stop.clone()).await?;
             self.tasks.spawn(async move {

@@ -11,6 +11,7 @@ use protocol::{
     checklist::CheckResult,
     finding::Finding,
     owner::{Outcome, RowRead},
+    retire::TableUse,
     routing::Routing,
 };
 use schemars::JsonSchema;
@@ -423,6 +424,14 @@ pub struct CellCounts {
     /// Their times, by the number of their bin: eight to each doubling of a second, as
     /// in Prometheus' native histograms of schema 3.
     pub bins: Vec<(i16, u32)>,
+}
+
+/// The old side of extractions that were finished.
+#[async_trait]
+pub trait OldSide: Send + Sync + 'static {
+    /// What its server has counted of the old tables. The error says why that is not
+    /// known.
+    async fn table_use(&self, extraction: &ExtractionName) -> Result<TableUse, String>;
 }
 
 /// Checks items of checklists that are found out outside of the conductor. Cancel safe:

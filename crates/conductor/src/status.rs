@@ -1,7 +1,7 @@
 //! What `banyan status` shows, as JSON.
 
 use crate::ports::{HoldReport, Predecessor, Progress};
-use protocol::{Side, lifecycle::Lifecycle, owner::Outcome};
+use protocol::{Side, lifecycle::Lifecycle, owner::Outcome, retire::TableUse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -277,6 +277,36 @@ pub struct GateStatus {
     pub dry_run: bool,
     /// The numbers that it goes by.
     pub evidence: serde_json::Value,
+}
+
+/// The evidence that nobody uses an old side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetireStatus {
+    /// Whether tables and routes were quiet for as long as the plan wants.
+    pub enough: bool,
+    /// How long that is, in milliseconds.
+    pub wanted_ms: i64,
+    /// Of the old tables; `None`: nothing was seen yet.
+    pub tables: Option<QuietStatus>,
+    /// Of the routes at the monolith, as this gateway saw them.
+    pub routes: Option<QuietStatus>,
+    /// What the monolith's server had counted at the last look.
+    pub counts: Option<TableUse>,
+    /// Why nothing newer is known.
+    pub trouble: Option<String>,
+}
+
+/// For how long something was not used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuietStatus {
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// How long that is, by this host's clock and the database's.
+    pub quiet_ms: i64,
+    /// Why it began then.
+    pub because: String,
+    /// Whether that is as long as the plan wants.
+    pub enough: bool,
 }
 
 /// A checklist of an extraction.

@@ -10,6 +10,7 @@ pub use tools::{ArchiveError, Tools};
 pub use trial::RestoredTable;
 
 use crate::{database::session::Session, extraction::Mover};
+use plan::TableWrites;
 use protocol::Side;
 use std::path::Path;
 
@@ -20,15 +21,14 @@ impl Mover {
         Tools::find(&session).await
     }
 
-    /// Writes a side's tables into a file, as they are at one moment. Replaces a file
-    /// that is there.
-    pub async fn archive(
-        &self,
-        tools: &Tools,
-        side: Side,
-        file: &Path,
-    ) -> Result<(), ArchiveError> {
-        let tables: Vec<_> = self.tables(side).cloned().collect();
-        tools.dump(self.database(side), &tables, None, file).await
+    /// Writes the monolith's tables that the service alone has now into a file, as they are
+    /// at one moment. Replaces a file that is there.
+    pub async fn archive_old_tables(&self, tools: &Tools, file: &Path) -> Result<(), ArchiveError> {
+        let tables: Vec<_> = self
+            .tables_written(Side::Monolith, TableWrites::Owner)
+            .cloned()
+            .collect();
+        let database = self.database(Side::Monolith);
+        tools.dump(database, &tables, None, file).await
     }
 }

@@ -19,7 +19,7 @@
 //!
 //! ```text
 //! operations   check  claim  prepare  copy  follow  verify  cancel  │ readiness  handover
-//!              finish  freeze archive                                        │
+//!              finish  freeze  archive  retire                                        │
 //!              ─────────────────────────────────────────────────────┴────────────────────
 //! changes      pgoutput  positions                    apply
 //!              ──────────────────────────────────────────────────────────────────────────
@@ -55,6 +55,7 @@ pub mod pgoutput;
 pub mod positions;
 pub mod prepare;
 pub mod readiness;
+pub mod retire;
 pub mod verify;
 
 pub use error::MoverError;

@@ -3,6 +3,7 @@
 mod cohort_key;
 mod data;
 mod read_your_writes;
+mod retire;
 mod rollout;
 mod shadow;
 mod switch;
@@ -13,6 +14,7 @@ pub use data::{
     TableWrites, WriterPattern,
 };
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
+pub use retire::Retire;
 pub use rollout::{
     Automatic, Force, GateSource, Gates, LagLimit, Limit, MeasuredGate, Number, OnFail,
     PrometheusQuery, Quantile, Schedule, Step, StepDoes, ValueLimit, Webhook, WeekWindow,
@@ -28,6 +30,7 @@ use crate::{
     upstream::Upstream,
 };
 use data::file::DataFile;
+use retire::RetireFile;
 use rollout::RolloutFile;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -63,6 +66,9 @@ pub struct ExtractionFile {
     /// Copies of its requests whose answers are compared.
     #[serde(default)]
     pub(crate) shadow: Option<ShadowFile>,
+    /// When the old side may go.
+    #[serde(default)]
+    pub(crate) retire: Option<RetireFile>,
 }
 
 /// One unit of migration: routes and tables that move to one service.
@@ -92,6 +98,8 @@ pub struct Extraction {
     pub shadow: Option<Shadow>,
     /// What it goes through by itself.
     pub schedule: Option<Schedule>,
+    /// When the old side may go.
+    pub retire: Retire,
 }
 
 pub(crate) fn resolve(
@@ -147,6 +155,7 @@ pub(crate) fn resolve(
         flag: rollout.flag,
         stale_reads: rollout.stale_reads,
         schedule: rollout.schedule,
+        retire: retire::resolve(file.retire)?,
         policies,
     })
 }

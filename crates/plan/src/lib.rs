@@ -50,8 +50,8 @@ pub use checklists::{AutomaticCheck, ChecklistItem, Checklists, DECOMMISSIONING,
 pub use extraction::{
     Automatic, CohortKey, ColumnPair, Data, Databases, Extraction, Force, ForeignColumn,
     ForeignKeyRule, GateSource, Gates, Ignored, LagLimit, Limit as GateLimit, MeasuredGate, Number,
-    OnFail, PrometheusQuery, Quantile, ReadYourWrites, Replicate, Schedule, Shadow, Step, StepDoes,
-    Switch, TableMapping, TableWrites, TokenTransport, ValueLimit, Webhook, WeekWindow,
+    OnFail, PrometheusQuery, Quantile, ReadYourWrites, Replicate, Retire, Schedule, Shadow, Step,
+    StepDoes, Switch, TableMapping, TableWrites, TokenTransport, ValueLimit, Webhook, WeekWindow,
     WriterPattern, step_changes,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};

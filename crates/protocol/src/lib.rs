@@ -31,6 +31,7 @@
 //! - [`reconcile`]: the rows held against the journal at every start.
 //! - [`rollout`]: the steps that an extraction goes through by itself.
 //! - [`checklist`]: what has to be done before it goes on.
+//! - [`retire`]: the evidence that nobody uses an old side.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
 //! - [`finding`]: what `check` says of an extraction that is still planned.
@@ -43,6 +44,7 @@ pub mod lifecycle;
 pub mod owner;
 pub mod reconcile;
 pub mod rehearsal;
+pub mod retire;
 pub mod rollout;
 pub mod routing;
 pub mod shared_data;

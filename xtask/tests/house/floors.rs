@@ -39,6 +39,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "finish",
                 "freeze",
                 "archive",
+                "retire",
                 "readiness",
                 "handover",
             ],
@@ -50,7 +51,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "protocol",
         &[
-            &["reconcile", "checklist"],
+            &["reconcile", "checklist", "retire"],
             &["rollout"],
             &["lifecycle", "shared_data"],
             &["rehearsal"],
@@ -65,7 +66,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["api"],
             &["rollout"],
             &["checklist"],
-            &["replication", "shared_data", "halt"],
+            &["replication", "shared_data", "halt", "retire"],
             &["worker"],
             &["request", "journal", "publisher", "outlook", "schema"],
             &["status"],

@@ -47,6 +47,8 @@ pub(super) async fn run(
     }
     say!("\nAnd `update`, unless a table that stays refers to it and ITS_ROLE owns it: its");
     say!("foreign key is checked with that right.\n");
+    say!("`banyan retire {extraction}` proves that nobody uses the old side any more, and");
+    say!("writes what removes it. For that leave the extraction in the plan meanwhile.\n");
     say!("Take `extractions.{extraction}` out of the plan, write this instead, and run");
     say!("`banyan serve --take-over`. Until then its requests go to the service as well.");
     say!("\ngateway:\n  routes:\n{routes}");
@@ -64,7 +66,7 @@ fn moved(extraction: &Extraction) -> Vec<String> {
 }
 
 /// The routes as those of the gateway, in YAML.
-fn routes(extraction: &Extraction) -> String {
+pub(super) fn routes(extraction: &Extraction) -> String {
     let mut lines = Vec::new();
     for (at, route) in extraction.routes.iter().enumerate() {
         let name = match extraction.routes.len() {

@@ -180,6 +180,15 @@ pub(super) enum Verb {
     /// of Banyan's in both databases, and prints the routes to write into the
     /// plan instead of the extraction. From then on there is no rollback.
     Finish(Dangerous),
+    /// Prove that nobody uses the old side any more, and write what removes it.
+    ///
+    /// After `finish`. Shows for how long no request has reached the old routes and
+    /// nobody has read or written the old tables. Once that is as long as the plan's
+    /// `retire.quiet`, and the checklist `decommissioning` is done, it writes into a
+    /// directory: a signed certificate, an archive of the old tables (`pg_dump`), a
+    /// script that drops them, and the routes that take the extraction's place. It
+    /// drops nothing itself. May be repeated: what is there is kept.
+    Retire(RetireArguments),
     /// Have an extraction that has begun move a table more.
     ///
     /// Write the table into the plan first. This looks whether it can be moved, and
@@ -317,6 +326,20 @@ pub(super) enum Verb {
 pub(super) struct ExtractionArgument {
     /// Its name in the plan.
     pub(super) extraction: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetireArguments {
+    /// Its name in the plan.
+    #[arg(required_unless_present = "check")]
+    pub(super) extraction: Option<String>,
+    /// Where the files go (default `retire-NAME`).
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: Option<std::path::PathBuf>,
+    /// Say instead whether a signed file is what was signed, and by which key.
+    /// Needs neither plan nor `serve`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["extraction", "to"])]
+    pub(super) check: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]

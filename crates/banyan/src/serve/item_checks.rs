@@ -6,10 +6,14 @@ mod answer;
 use super::{local_gateway::LocalGateway, local_mover::LocalMover};
 use answer::{Answer, failed, passed, skipped};
 use async_trait::async_trait;
-use conductor::{Worker, api::Routes, ports::ItemChecks};
+use conductor::{
+    Worker,
+    api::Routes,
+    ports::{ItemChecks, OldSide},
+};
 use mover::{archive::ArchiveError, database::session::Session};
 use plan::{AutomaticCheck, DatabaseUrl, ExtractionName, Plan};
-use protocol::Side;
+use protocol::{Side, retire::TableUse};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Where archives are while they are tried, in the state directory.
@@ -40,9 +44,21 @@ impl ItemChecks for LocalChecks {
             AutomaticCheck::Verify
             | AutomaticCheck::RollbackRehearsed
             | AutomaticCheck::Migrated
+            | AutomaticCheck::TablesUnused
+            | AutomaticCheck::RoutesUnused
             | AutomaticCheck::ErrorRate
             | AutomaticCheck::Latency => skipped("it is checked elsewhere"),
         }
+    }
+}
+
+#[async_trait]
+impl OldSide for LocalChecks {
+    async fn table_use(&self, extraction: &ExtractionName) -> Result<TableUse, String> {
+        let mover = self.movers.get(extraction);
+        let mover = mover.ok_or_else(|| "it is not the plan's any more".to_owned())?;
+        let counted = mover.use_of_old_tables().await;
+        counted.map_err(|error| error.to_string())
     }
 }
 

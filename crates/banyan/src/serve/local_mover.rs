@@ -39,6 +39,7 @@ use protocol::{
     ConductorId, HandoverId, InstanceId, Lsn, Side,
     finding::Finding,
     owner::{Outcome, RowRead},
+    retire::TableUse,
     stream::{Direction, StreamState},
 };
 use std::{
@@ -100,6 +101,11 @@ impl LocalMover {
     ) -> Result<Vec<RestoredTable>, ArchiveError> {
         let tried = self.mover.restore_for_trial(side, scratch, directory);
         tried.await
+    }
+
+    /// How often the monolith's server has seen the old tables used.
+    pub(super) async fn use_of_old_tables(&self) -> Result<TableUse, MoverError> {
+        self.mover.use_of_old_tables().await
     }
 
     pub(super) async fn sample(&self, side: Side) -> Option<Lsn> {

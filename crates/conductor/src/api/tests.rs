@@ -91,6 +91,7 @@ async fn served_to(
     let api = ApiState {
         workers,
         checklists: BTreeMap::new(),
+        retirements: BTreeMap::new(),
         rollouts: BTreeMap::new(),
         halt: None,
         journal: Arc::downgrade(journal),

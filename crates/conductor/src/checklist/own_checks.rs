@@ -2,12 +2,14 @@
 
 use crate::{
     journal::{History, Journal, now_ms},
+    retire::RetireHandle,
+    status::{QuietStatus, RetireStatus},
     worker::Worker,
 };
 use plan::{AutomaticCheck, ExtractionName};
 use protocol::{Side, checklist::CheckResult, lifecycle, owner::Outcome, rehearsal, rollout};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A verify that is older says little of now.
 const VERIFY_AGE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -17,6 +19,7 @@ pub(super) struct OwnChecks {
     pub(super) name: ExtractionName,
     pub(super) journal: Arc<Journal>,
     pub(super) workers: BTreeMap<ExtractionName, Worker>,
+    pub(super) retirement: Option<RetireHandle>,
 }
 
 type Finding = (CheckResult, String);
@@ -35,6 +38,8 @@ impl OwnChecks {
         Some(match check {
             AutomaticCheck::Verify => self.verify(),
             AutomaticCheck::Migrated => self.migrated(),
+            AutomaticCheck::TablesUnused => self.unused(|status| status.tables),
+            AutomaticCheck::RoutesUnused => self.unused(|status| status.routes),
             AutomaticCheck::RollbackRehearsed
             | AutomaticCheck::ErrorRate
             | AutomaticCheck::Latency => match self.journal.read(&self.name).await {
@@ -67,13 +72,36 @@ impl OwnChecks {
                 last.differences
             ));
         }
-        if age > VERIFY_AGE_MS {
+        // After `finish` there are no two sides any more.
+        if age > VERIFY_AGE_MS && worker.status().phase != "finished" {
             return failed(format!(
                 "the last comparison is {} hours old: `banyan verify {name}`",
                 age / 3_600_000
             ));
         }
         passed(format!("{} rows compared, none differs", last.rows))
+    }
+
+    fn unused(&self, of: impl Fn(RetireStatus) -> Option<QuietStatus>) -> Finding {
+        let Some(status) = self.retirement.as_ref().map(RetireHandle::status) else {
+            return (
+                CheckResult::Skipped,
+                "both sides share the data: nobody counts here who uses them".to_owned(),
+            );
+        };
+        if let Some(why) = status.trouble {
+            return failed(why);
+        }
+        let wanted = Duration::from_millis(status.wanted_ms.unsigned_abs());
+        match of(status) {
+            Some(quiet) if quiet.enough => passed(format!("nobody did for {wanted:?}")),
+            Some(quiet) => failed(format!(
+                "quiet for {:?} of {wanted:?}; before that: {}",
+                Duration::from_millis(quiet.quiet_ms.unsigned_abs()),
+                quiet.because
+            )),
+            None => failed("it was not looked yet"),
+        }
     }
 
     fn migrated(&self) -> Finding {

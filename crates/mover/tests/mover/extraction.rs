@@ -10,6 +10,7 @@ mod dumping;
 mod finishing;
 mod freezing;
 mod handing_over;
+mod retiring;
 mod settings;
 mod shared_tables;
 mod verifying;

@@ -23,6 +23,10 @@ pub enum AutomaticCheck {
     ErrorRate,
     /// The last step passed its gates on times.
     Latency,
+    /// Nobody has read or written the old tables.
+    TablesUnused,
+    /// No request has reached the old routes.
+    RoutesUnused,
 }
 
 /// Before data or traffic move.
@@ -51,6 +55,8 @@ pub(super) const DECOMMISSIONING: &[&str] = &[
     "incidents",
     "documentation",
     "team-trained",
+    "tables-unused",
+    "routes-unused",
 ];
 
 impl AutomaticCheck {
@@ -67,6 +73,8 @@ impl AutomaticCheck {
             "migrated" => Self::Migrated,
             "error-rate" => Self::ErrorRate,
             "latency" => Self::Latency,
+            "tables-unused" => Self::TablesUnused,
+            "routes-unused" => Self::RoutesUnused,
             _ => return None,
         })
     }
@@ -87,6 +95,8 @@ pub(super) fn text(item: &str) -> Option<&'static str> {
         "latency" => "the service is not slower than the monolith was",
         "infrastructure" => "what is to run is applied: no changes planned, all pods ready",
         "storage" => "the service reaches the object storage that it needs",
+        "tables-unused" => "nobody has read or written the old tables for `retire.quiet`",
+        "routes-unused" => "no request has reached the old routes for `retire.quiet`",
         "on-call" => "whoever is on call knows of it",
         "ticket" => "the change has a ticket",
         "incidents" => "no serious incident was the service's",

@@ -72,7 +72,7 @@ impl fmt::Display for WaitsFor {
                 step: Some(step),
             } => write!(f, "`banyan resume --step {step}`: {why}"),
             Self::HaltEnd { why } => write!(f, "`banyan halt --off`: {why}"),
-            Self::Retire => f.write_str("`banyan finish`, once the old tables are not used"),
+            Self::Retire => f.write_str("a person: `banyan finish` ends the way back, `banyan retire` proves that it may go"),
         }
     }
 }
