@@ -174,7 +174,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Serve { resolve, take_over } => serve(shared, resolve, take_over).await,
         Verb::Check { explain, sql } => check(&shared, explain, sql).await,
         Verb::Schema { of, reference } => schema(of.as_deref(), reference),
-        Verb::Status => commands::status(state, json).await,
+        Verb::Status { extractions, check } => {
+            commands::status(state, &extractions, check, json).await
+        }
         Verb::Console(by) => console::run(state, by.by, json).await,
         Verb::Watch { extraction } => watch::run(state, extraction.as_deref(), json).await,
         Verb::Writers { extraction, forget } => {

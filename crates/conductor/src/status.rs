@@ -135,6 +135,29 @@ impl ExtractionStatus {
             None => self.owner == Side::Monolith.as_str(),
         }
     }
+
+    /// What is not well with it, in words: what `status --check` goes by. Steps that have
+    /// stopped wait for a person, which is none.
+    pub fn ills(&self) -> Vec<String> {
+        let mut ills: Vec<String> = self.trouble.iter().cloned().collect();
+        let health = self.health.iter();
+        for (side, health) in health
+            .flat_map(|both| [("monolith", &both.monolith), ("service", &both.service)])
+            .filter(|(_, health)| health.state == "unhealthy")
+        {
+            let why = health.reason.as_deref().unwrap_or("no reason is known");
+            ills.push(format!("the {side} is unhealthy: {why}"));
+        }
+        if self.reads_withdrawn {
+            ills.push(
+                "all reads go to the owner: the stream to the service is not well".to_owned(),
+            );
+        }
+        let gates = self.rollout.iter().flat_map(|rollout| &rollout.gates);
+        let failed = gates.filter(|gate| gate.verdict == "fail" && !gate.dry_run);
+        ills.extend(failed.map(|gate| format!("gate `{}` fails: {}", gate.name, gate.text)));
+        ills
+    }
 }
 
 /// How both sides are.
@@ -437,5 +460,42 @@ pub(crate) fn owner(state: &Lifecycle) -> &'static str {
         Lifecycle::HandingOver { .. } => "nobody",
         Lifecycle::Finishing(_) | Lifecycle::Finished(_) => Side::Service.as_str(),
         _ => Side::Monolith.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_ill_is_told() {
+        let gate = |verdict: &str, dry_run| GateStatus {
+            name: "p95".to_owned(),
+            verdict: verdict.to_owned(),
+            text: "slow".to_owned(),
+            dry_run,
+            ..GateStatus::default()
+        };
+        let well = ExtractionStatus {
+            health: Some(HealthStatus::default()),
+            rollout: Some(RolloutStatus {
+                state: "stopped".to_owned(),
+                gates: vec![gate("needs-more", false), gate("fail", true)],
+                ..RolloutStatus::default()
+            }),
+            ..ExtractionStatus::default()
+        };
+        assert_eq!(well.ills(), Vec::<String>::new());
+        let mut ill = well;
+        ill.trouble = Some("full".to_owned());
+        ill.reads_withdrawn = true;
+        if let (Some(health), Some(rollout)) = (&mut ill.health, &mut ill.rollout) {
+            health.service.state = "unhealthy".to_owned();
+            rollout.gates.push(gate("fail", false));
+        }
+        let ills = ill.ills();
+        assert_eq!(ills.len(), 4, "{ills:?}");
+        assert!(ills[1].contains("the service is unhealthy"), "{ills:?}");
+        assert!(ills[3].contains("gate `p95` fails: slow"), "{ills:?}");
     }
 }

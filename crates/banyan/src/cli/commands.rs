@@ -6,21 +6,49 @@ use conductor::{
     Reply,
     api::{ErrorKind, ErrorReply, Parameters},
     ports::{Cancellation, Recopied},
-    status::ExtractionStatus,
+    status::{ExtractionStatus, Status},
 };
 use std::{path::Path, time::Duration};
 
 /// How often progress is asked for.
 const LOOK: Duration = Duration::from_millis(200);
 
-pub(super) async fn status(state: &Path, json: bool) -> Result<(), Failure> {
-    let status = Client::find(state)?.status().await?;
+pub(super) async fn status(
+    state: &Path,
+    only: &[String],
+    checks: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut status = Client::find(state)?.status().await?;
+    known(&status, only)?;
+    if !only.is_empty() {
+        status.extractions.retain(|one| only.contains(&one.name));
+    }
+    let is_ill = status.extractions.iter().any(|one| !one.ills().is_empty());
     if json {
-        render::json(&status)
+        render::json(&status)?;
+    } else if checks {
+        render::ills(&status);
     } else {
         render::status(&status);
-        Ok(())
     }
+    if checks && is_ill {
+        return Err(Failure::Reported(1));
+    }
+    Ok(())
+}
+
+/// Refuses names that the plan does not have.
+pub(super) fn known(status: &Status, names: &[String]) -> Result<(), Failure> {
+    let has = |name: &&String| status.extractions.iter().any(|one| one.name == **name);
+    let Some(name) = names.iter().find(|name| !has(name)) else {
+        return Ok(());
+    };
+    let known: Vec<_> = status.extractions.iter().map(|one| &*one.name).collect();
+    Err(Failure::Refused(format!(
+        "the plan has no extraction `{name}`; it has {}",
+        known.join(", ")
+    )))
 }
 
 pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {

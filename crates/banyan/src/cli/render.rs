@@ -49,6 +49,24 @@ pub(super) fn table(header: &[&str]) -> Table {
 }
 
 /// All extractions.
+/// What is not well: a line for each, or one that says that nothing is.
+pub(super) fn ills(status: &Status) {
+    let mut is_well = true;
+    for one in &status.extractions {
+        for ill in one.ills() {
+            is_well = false;
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &ill));
+        }
+    }
+    if is_well {
+        let count = status.extractions.len();
+        say!(
+            "All is well with {count} extraction{}.",
+            if count == 1 { "" } else { "s" }
+        );
+    }
+}
+
 pub(super) fn status(status: &Status) {
     let mut rows = table(&["extraction", "phase", "owner", "epoch", "reads", "streams"]);
     for one in &status.extractions {

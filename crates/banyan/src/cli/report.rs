@@ -1,5 +1,6 @@
 //! `banyan report`: what the migration did, as a page to keep.
 
+use super::commands::known;
 use crate::{client::Client, exit::Failure};
 use clap::{Args, ValueEnum};
 use report::{Report, html, markdown};
@@ -41,15 +42,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let client = Client::find(state)?;
     let status = client.status().await?;
-    for name in &arguments.extractions {
-        if !status.extractions.iter().any(|one| one.name == *name) {
-            let known: Vec<_> = status.extractions.iter().map(|one| &*one.name).collect();
-            let known = known.join(", ");
-            return Err(Failure::Refused(format!(
-                "the plan has no extraction `{name}`; it has {known}"
-            )));
-        }
-    }
+    known(&status, &arguments.extractions)?;
     let entries = client.journal().await?;
     let report = Report::new(&status, &entries, &arguments.extractions, now_ms());
     let format = if json { Format::Json } else { arguments.format };

@@ -66,7 +66,17 @@ pub(super) enum Verb {
     ///
     /// First its way from `check` to `retire` (✓ behind, ▶ here, · ahead, – not in the
     /// plan), what comes next, and what it would cost to go back now.
-    Status,
+    Status {
+        /// Only these extractions (default: all).
+        #[arg(value_name = "EXTRACTION")]
+        extractions: Vec<String>,
+        /// For scripts: say what is not well, and end with 1 where anything is.
+        ///
+        /// A side that is unhealthy, a stream in trouble, reads that were withdrawn for it, a
+        /// gate that fails.
+        #[arg(long)]
+        check: bool,
+    },
     /// Print where the web console lets you in.
     ///
     /// The address is good once, for ten minutes, and needs no key: whoever may read
