@@ -446,6 +446,15 @@ pub trait ItemChecks: Send + Sync + 'static {
     ) -> (CheckResult, String);
 }
 
+/// Reads that both sides were asked, since the gateways began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShadowCounts {
+    /// Whose answers were compared.
+    pub compared: u64,
+    /// Of those: the sides differ, or the one that does not own did not answer.
+    pub differing: u64,
+}
+
 /// The gateways in front.
 #[async_trait]
 pub trait Gateways: Send + Sync + 'static {
@@ -467,6 +476,10 @@ pub trait Gateways: Send + Sync + 'static {
     /// What both sides have answered since this was asked last; `None` where that is not
     /// counted.
     async fn take_side_counts(&self, _: &ExtractionName) -> Option<SideCounts> {
+        None
+    }
+    /// What was compared of the copies of reads; `None` where none are copied.
+    fn shadow_counts(&self, _: &ExtractionName) -> Option<ShadowCounts> {
         None
     }
     /// Of the last hold. Waits, within bounds, until what it held is released.

@@ -11,6 +11,8 @@ mod gates;
 mod gauging;
 mod judged;
 mod readings;
+mod step_clock;
+mod traffic_gates;
 mod view;
 
 use crate::{
@@ -45,6 +47,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use traffic_gates::TrafficGates;
 
 /// How often it is looked what is due.
 const TURN: Duration = Duration::from_millis(250);
@@ -151,6 +154,7 @@ pub(crate) async fn start(
         gates: StepGates::restored(kept),
         answers: RecentAnswers::default(),
         gauging: Gauging::default(),
+        traffic: TrafficGates::default(),
         refused: None,
         asked: None,
         trouble: None,
@@ -218,6 +222,7 @@ struct Running {
     gates: StepGates,
     answers: RecentAnswers,
     gauging: Gauging,
+    traffic: TrafficGates,
     refused: Option<Setback>,
     /// What was asked of the extraction and is not answered yet.
     asked: Option<PendingAction>,
@@ -284,8 +289,13 @@ impl Running {
             if halted.is_some() {
                 self.hold_back();
             }
+            let now = UnixMillis(now_ms());
+            let now = match self.rollout.position() {
+                Some(position) => self.gates.step_moment(position, now, Instant::now()),
+                None => now,
+            };
             let facts = Facts {
-                now: UnixMillis(now_ms()),
+                now,
                 standing,
                 gates: &gates,
                 awaited: &awaited,
@@ -314,25 +324,24 @@ impl Running {
     /// What is so, and what the gates say of it.
     async fn look(&mut self, status: &ExtractionStatus) -> (Standing, Vec<Gate>) {
         let standing = view::standing(status, self.context.worker.splits_writes());
-        let Some(position) = self.rollout.position() else {
-            return (standing, Vec::new());
-        };
-        let Some(step) = self.context.schedule.steps.get(position.step) else {
-            return (standing, Vec::new());
-        };
         let now = UnixMillis(now_ms());
-        if self.gates.enter(position, step, standing) {
+        if self.rollout == Rollout::Idle {
+            // What the monolith does before the first shift is what to compare with later.
+            self.count(standing, now, true).await;
+        }
+        let Some(position) = self.rollout.position().cloned() else {
+            return (standing, Vec::new());
+        };
+        let Some(step) = self.context.schedule.steps.get(position.step).cloned() else {
+            return (standing, Vec::new());
+        };
+        if self.gates.enter(&position, &step, standing) {
             self.kept_at = None;
         }
+        self.traffic.enter(&position, &step, standing);
         let is_usual = matches!(self.rollout, Rollout::Running(_));
-        if self.gates.is_block_due(now) {
-            let gateways = &self.context.gateways;
-            let counts = gateways.take_side_counts(&self.context.name).await;
-            if let (Some(counts), Some(began)) = (&counts, self.gates.window_began()) {
-                self.answers.add(counts, began, now);
-            }
-            self.gates.observe(counts, standing, now, is_usual);
-        }
+        self.count(standing, now, is_usual).await;
+        let (position, step) = (&position, &step);
         self.gauging.enter(position, step, standing);
         let occasion = |max_age| Occasion {
             extraction: self.context.name.clone(),
@@ -343,6 +352,7 @@ impl Running {
         };
         self.gauging.turn(&self.context.gauges, occasion, now);
         let mut gates = self.gates.judge(step, status, standing, now);
+        gates.extend(self.traffic.gates());
         gates.extend(self.gauging.gates());
         // It has a say until the step begins.
         if position.entered.is_none() && !step.checklist.is_empty() {
@@ -352,6 +362,30 @@ impl Running {
             );
         }
         (standing, gates)
+    }
+
+    /// Takes what both sides answered, where a window has ended.
+    async fn count(&mut self, standing: Standing, now: UnixMillis, is_usual: bool) {
+        if !self.gates.is_block_due(now) {
+            return;
+        }
+        let (name, gateways) = (&self.context.name, &self.context.gateways);
+        let counts = gateways.take_side_counts(name).await;
+        let counts = counts.as_ref();
+        let Some(began) = self.gates.window_began() else {
+            self.gates.observe(counts, standing, now, is_usual);
+            return;
+        };
+        if let Some(counts) = counts {
+            self.answers.add(counts, began, now);
+        }
+        let length = u64::try_from(now.0.saturating_sub(began.0)).unwrap_or(0);
+        let length = Duration::from_millis(length);
+        let stored = self.gates.stored_reads();
+        let expected = traffic_gates::expectation(counts, standing, length, stored);
+        let shadow = gateways.shadow_counts(name);
+        self.traffic.observe((counts, expected), shadow, now);
+        self.gates.observe(counts, standing, now, is_usual);
     }
 
     fn awaited(&self) -> Vec<ExtractionName> {
@@ -476,6 +510,7 @@ impl Running {
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
                     self.gates.forget();
                     self.gauging.forget();
+                    self.traffic.forget();
                 }
                 Event::Stopped { .. } => self.hold_back(),
                 _ => {}

@@ -13,6 +13,7 @@ pub(crate) mod breaker;
 pub(crate) mod cache;
 pub(crate) mod checks;
 pub(crate) mod failure;
+pub(crate) mod grpc_status;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod instance;

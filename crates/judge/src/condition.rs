@@ -64,6 +64,9 @@ pub enum Condition {
     },
 }
 
+/// More would be no limit, and its alternatives no numbers to calculate with.
+const INCREASE_MAX: f64 = 10_000.0;
+
 /// Why a condition cannot be judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
@@ -71,7 +74,7 @@ pub enum ConditionError {
     #[error("{0} must be above 0 % and below 100 %")]
     NoShare(&'static str),
     /// Of what is allowed.
-    #[error("the allowed increase must be 0 % or more, and a number")]
+    #[error("the allowed increase must be 0 % or more, and 1,000,000 % at most")]
     NoIncrease,
     /// Of a limit.
     #[error("the limit of a latency must be more than nothing")]
@@ -170,7 +173,7 @@ fn share(share: f64, of: &'static str) -> Result<f64, ConditionError> {
 
 /// As a factor.
 fn increase(allowed: f64) -> Result<f64, ConditionError> {
-    if allowed.is_finite() && allowed >= 0.0 {
+    if (0.0..=INCREASE_MAX).contains(&allowed) {
         Ok(1.0 + allowed)
     } else {
         Err(ConditionError::NoIncrease)

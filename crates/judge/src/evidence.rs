@@ -39,6 +39,9 @@ pub(crate) const ALTERNATIVES: usize = 12;
 const LARGEST_SLOPE: f64 = 4.0;
 const SLOPES: i32 = 28;
 
+/// More evidence than any test asks for, by far.
+const LOG_MAX: f64 = 1e15;
+
 /// On which side of the hypothesis the alternatives are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -141,7 +144,10 @@ impl Evidence {
     pub(crate) fn add(&mut self, began: Moment, increment: &Increment) {
         self.since.get_or_insert(began);
         for (sum, ratio) in self.log_ratios.iter_mut().zip(increment.log_ratios) {
-            *sum += ratio;
+            // What is not a number could not be stored, and would stay.
+            if ratio.is_finite() {
+                *sum = (*sum + ratio).clamp(-LOG_MAX, LOG_MAX);
+            }
         }
         self.assumed += increment.assumed;
         self.independent += increment.independent;

@@ -81,10 +81,12 @@ pub(crate) fn two_sides(
     let (bad, fine) = (service.all_events(), monolith.all_events());
     let all = bad + fine;
     let chance = |ratio: f64| ratio * on_service / (ratio * on_service + on_monolith);
+    // Not as what is left of 1: that may be too little for a number.
+    let rest = |ratio: f64| on_monolith / (ratio * on_service + on_monolith);
     let expected = chance(ratio);
     let log_ratios = alternatives(ratio, towards).map(|alternative| {
-        let chance = chance(alternative);
-        bad * (chance / expected).ln() + fine * ((1.0 - chance) / (1.0 - expected)).ln()
+        let (more, less) = (chance(alternative), rest(alternative));
+        bad * (more / expected).ln() + fine * (less / rest(ratio)).ln()
     });
     // The monolith's share, by both sides together.
     let share = all / (ratio * on_service + on_monolith);

@@ -17,8 +17,8 @@ pub use read_your_writes::{ReadYourWrites, TokenTransport};
 pub use retire::Retire;
 pub use rollout::{
     Automatic, Force, GateSource, Gates, LagLimit, Limit, MeasuredGate, Number, OnFail,
-    PrometheusQuery, Quantile, Schedule, Step, StepDoes, ValueLimit, Webhook, WeekWindow,
-    step_changes,
+    PrometheusQuery, Quantile, Schedule, ShadowLimit, Step, StepDoes, Throughput, ValueLimit,
+    Webhook, WeekWindow, step_changes,
 };
 pub use shadow::{Ignored, Shadow};
 pub use switch::Switch;

@@ -106,8 +106,15 @@ pub(super) fn rehearsal(plan: &Plan, from_ms: i64, json: bool) -> Result<(), Fai
     if json {
         return render::json(&timeline);
     }
-    for line in timeline.iter().map(rehearsed) {
-        say!("{line}");
+    let mut shown = BTreeMap::new();
+    for entry in &timeline {
+        say!("{}", rehearsed(entry));
+        let is_step = !entry.gates.is_empty();
+        // Once, and again where a step has others.
+        if is_step && shown.insert(&entry.extraction, &entry.gates) != Some(&entry.gates) {
+            let text = format!("gates: {}", entry.gates.join(", "));
+            say!("{}", render::wrapped(&text));
+        }
     }
     let people = timeline.iter().filter(|one| one.asks_a_person).count();
     let end = timeline.last().map_or(from_ms, |last| last.at.0);

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use conductor::{
     ShiftGuard,
     api::{ExplainRequest, Routes},
-    ports::{AnswerCounts, CellCounts, Gateways, HoldReport, InFlight, Predecessor, SideCounts},
+    ports::{
+        AnswerCounts, CellCounts, Gateways, HoldReport, InFlight, Predecessor, ShadowCounts,
+        SideCounts,
+    },
     status::{FailedRoute, HealthStatus, KeyStatus, RefusalStatus},
 };
 use gateway::Gateway;
@@ -218,6 +221,15 @@ impl Gateways for LocalGateway {
         Some(SideCounts {
             monolith: answer_counts(&counts.monolith),
             service: answer_counts(&counts.service),
+        })
+    }
+
+    fn shadow_counts(&self, extraction: &ExtractionName) -> Option<ShadowCounts> {
+        let report = self.gateway.shadow(extraction);
+        report.share.as_ref()?;
+        Some(ShadowCounts {
+            compared: report.compared,
+            differing: report.reads.different + report.reads.unanswered,
         })
     }
 

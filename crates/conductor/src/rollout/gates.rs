@@ -2,6 +2,7 @@
 
 use super::{
     judged::{Judged, combined},
+    step_clock::StepClock,
     view::compares,
 };
 use crate::{
@@ -20,6 +21,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a window is in which both sides are compared.
 const BLOCK_MIN: Duration = Duration::from_millis(250);
@@ -32,10 +34,13 @@ const BLOCKS: u32 = 100;
 pub(super) struct StepGates {
     /// Of which step, and since when that is entered.
     step: Option<(usize, UnixMillis)>,
-    /// The step's gates, as the judges were made by them.
+    /// The step's limits, as the judges were made by them.
     #[serde(default)]
-    made_by: String,
+    limits: Vec<JudgedLimit>,
     judges: Vec<Judged>,
+    /// For how long the step was seen to last.
+    #[serde(default)]
+    clock: StepClock,
     /// Length of a window, and when the one that is counted now began.
     block_ms: u64,
     began: Option<UnixMillis>,
@@ -45,12 +50,26 @@ pub(super) struct StepGates {
     baseline: Baseline,
 }
 
+/// A limit of the plan's that is judged by what both sides answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct JudgedLimit {
+    name: String,
+    /// In hundredths of a percent, or in milliseconds.
+    max: Option<u64>,
+    /// More than the monolith's, in hundredths of a percent of that.
+    versus_monolith: Option<u32>,
+    is_dry_run: bool,
+}
+
 /// What the monolith did, for when it answers nothing any more.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Baseline {
     requests: u64,
     errors: u64,
     times: Histogram,
+    /// Over how long that was counted.
+    #[serde(default)]
+    millis: u64,
 }
 
 impl StepGates {
@@ -70,7 +89,8 @@ impl StepGates {
     pub(super) fn forget(&mut self) {
         self.step = None;
         self.judges.clear();
-        self.made_by.clear();
+        self.limits.clear();
+        self.clock = StepClock::default();
         self.requests = 0;
         self.began = None;
     }
@@ -81,13 +101,19 @@ impl StepGates {
         let (Some(entered), Standing::Owned { .. }) = (position.entered, standing) else {
             return false;
         };
-        let made_by = format!("{:?}", step.gates);
-        if self.step == Some((position.step, entered)) && self.made_by == made_by {
+        let limits = limits(&step.gates);
+        let is_known = self.step == Some((position.step, entered));
+        if is_known && self.limits == limits {
             return false;
         }
+        // Other limits do not begin the step anew.
+        let clock = std::mem::take(&mut self.clock);
         self.forget();
+        if is_known {
+            self.clock = clock;
+        }
         self.step = Some((position.step, entered));
-        self.made_by = made_by;
+        self.limits = limits;
         let block = (step.lasts / BLOCKS).clamp(BLOCK_MIN, BLOCK_MAX);
         self.block_ms = u64::try_from(block.as_millis()).unwrap_or(u64::MAX);
         self.judges = self.made(step, standing, entered, block);
@@ -155,9 +181,40 @@ impl StepGates {
         self.began
     }
 
+    /// The moment that the step is at: the calendar's, and no later than it was seen to
+    /// last, so that a clock that is set forward ends no step.
+    pub(super) fn step_moment(
+        &mut self,
+        position: &Position,
+        now: UnixMillis,
+        instant: Instant,
+    ) -> UnixMillis {
+        match position.entered {
+            Some(entered) if self.step == Some((position.step, entered)) => {
+                self.clock.tick(instant);
+                now.min(entered.after(self.clock.lasted()))
+            }
+            // It begins.
+            Some(entered) => now.min(entered),
+            None => now,
+        }
+    }
+
+    /// How many reads the monolith had in a second, as far as it was counted.
+    pub(super) fn stored_reads(&self) -> Option<f64> {
+        let seconds = Duration::from_millis(self.baseline.millis).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
+        let requests = self.baseline.requests as f64;
+        (requests > 0.0 && seconds > 0.0).then(|| requests / seconds)
+    }
+
     /// Whether a window has ended.
     pub(super) fn is_block_due(&self, now: UnixMillis) -> bool {
-        let length = Duration::from_millis(self.block_ms);
+        let length = match self.block_ms {
+            // No step has been entered yet.
+            0 => BLOCK_MAX,
+            millis => Duration::from_millis(millis),
+        };
         // A clock that was set back begins a window anew.
         let due = |began: UnixMillis| now < began || now >= began.after(length);
         self.began.is_none_or(due)
@@ -167,7 +224,7 @@ impl StepGates {
     /// always did, and what it does is what later may be compared with.
     pub(super) fn observe(
         &mut self,
-        counts: Option<SideCounts>,
+        counts: Option<&SideCounts>,
         standing: Standing,
         now: UnixMillis,
         is_usual: bool,
@@ -187,7 +244,8 @@ impl StepGates {
             return;
         };
         if is_usual && owner == Side::Monolith {
-            self.baseline.add(&counts.monolith);
+            let length = moment(now).since(moment(began));
+            self.baseline.add(&counts.monolith, length);
         }
         let block = |service, monolith| {
             Reading::Value(Block {
@@ -272,7 +330,9 @@ impl StepGates {
 }
 
 impl Baseline {
-    fn add(&mut self, counts: &AnswerCounts) {
+    fn add(&mut self, counts: &AnswerCounts, length: Duration) {
+        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        self.millis = self.millis.saturating_add(millis);
         for cell in &counts.reads {
             self.requests += u64::from(cell.requests);
             self.errors += u64::from(cell.errors);
@@ -288,6 +348,25 @@ impl Baseline {
             errors: self.errors,
         }
     }
+}
+
+/// The step's limits that are judged by what both sides answer.
+fn limits(gates: &Gates) -> Vec<JudgedLimit> {
+    let errors = gates.error_rate.iter().map(|limit| JudgedLimit {
+        name: "error-rate".to_owned(),
+        max: limit.max.map(|max| u64::from(max.basis_points())),
+        versus_monolith: limit.versus_monolith,
+        is_dry_run: limit.dry_run,
+    });
+    let times = gates.latency.iter().map(|(of, limit)| JudgedLimit {
+        name: of.as_str().to_owned(),
+        max: limit
+            .max
+            .map(|max| u64::try_from(max.as_millis()).unwrap_or(u64::MAX)),
+        versus_monolith: limit.versus_monolith,
+        is_dry_run: limit.dry_run,
+    });
+    errors.chain(times).collect()
 }
 
 fn share(percent: Percent) -> f64 {
@@ -370,4 +449,111 @@ fn lag_gate(limit: LagLimit, status: &ExtractionStatus, standing: Standing) -> G
     });
     let text = format!("the other side is {seconds:.1} s and {bytes} bytes behind");
     gate("lag", GateKind::Begin, verdict, text, evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::StepDoes;
+
+    const ENTERED: UnixMillis = UnixMillis(1_000_000);
+
+    /// In a step of a day that was just entered.
+    fn entered() -> (StepGates, Position) {
+        let position = Position {
+            step: 0,
+            entered: Some(ENTERED),
+            is_approved: false,
+            is_resumed: false,
+        };
+        let step = Step {
+            does: StepDoes::Reads(Percent::parse("5%").unwrap()),
+            lasts: Duration::from_hours(24),
+            approval: None,
+            checklist: Vec::new(),
+            gates: Gates::default(),
+        };
+        let standing = Standing::Owned {
+            by: Side::Monolith,
+            reads: Percent::parse("5%").unwrap(),
+            writes: None,
+        };
+        let mut gates = StepGates::default();
+        assert!(gates.enter(&position, &step, standing));
+        assert!(!gates.enter(&position, &step, standing));
+        (gates, position)
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ends_no_step_early() {
+        let (mut gates, position) = entered();
+        let hour = Duration::from_hours(1);
+        let (mut now, mut instant) = (ENTERED, Instant::now());
+        let mut hours = |gates: &mut StepGates, count: u32, jump: i64| {
+            instant += hour * count;
+            now = UnixMillis(now.after(hour * count).0 + jump);
+            gates.step_moment(&position, now, instant)
+        };
+        let is = |moment: UnixMillis, hours: u32| moment == ENTERED.after(hour * hours);
+        assert!(hours(&mut gates, 0, 0) == ENTERED);
+        assert!(is(hours(&mut gates, 2, 0), 2));
+        // It is set forward by a day: three hours are three hours.
+        assert!(is(hours(&mut gates, 1, 24 * 3_600_000), 3));
+        // It is set back by two days: a moment before the step.
+        assert!(hours(&mut gates, 1, -48 * 3_600_000) < ENTERED);
+        // And right again.
+        assert!(is(hours(&mut gates, 1, 24 * 3_600_000), 5));
+    }
+
+    #[test]
+    fn what_is_kept_goes_on_and_other_limits_begin_anew() {
+        let (gates, position) = entered();
+        let kept = serde_json::to_string(&gates).unwrap();
+        let restored = StepGates::restored(serde_json::from_str(&kept).unwrap());
+        assert_eq!(restored.step, Some((0, ENTERED)));
+        let mut step = Step {
+            does: StepDoes::Switch,
+            lasts: Duration::ZERO,
+            approval: None,
+            checklist: Vec::new(),
+            gates: Gates::default(),
+        };
+        let standing = Standing::Owned {
+            by: Side::Monolith,
+            reads: Percent::ALL,
+            writes: None,
+        };
+        let mut gates = restored;
+        gates.clock.tick(Instant::now());
+        assert!(!gates.enter(&position, &step, standing));
+        step.gates.error_rate = Some(GateLimit {
+            max: None,
+            versus_monolith: Some(1_000),
+            dry_run: false,
+        });
+        assert!(gates.enter(&position, &step, standing));
+        // Nothing was counted of the monolith, and that does not go by itself.
+        let said = combined(&gates.judges);
+        assert_eq!(said[0].verdict, Verdict::Unknown);
+        assert!(
+            said[0].text.contains("give the gate `max`"),
+            "{}",
+            said[0].text
+        );
+        let with = said[0].evidence["compared_with"].clone();
+        assert_eq!(with, "what was stored of the monolith");
+    }
+
+    /// What was kept by the version before is of no use to a judge, and its baseline is.
+    #[test]
+    fn the_baseline_of_an_earlier_version_is_kept() {
+        let kept = json!({
+            "step": [0, 5], "made_by": "Gates { .. }", "judges": [], "block_ms": 250,
+            "began": null, "requests": 7,
+            "baseline": { "requests": 100, "errors": 1, "times": Histogram::default() },
+        });
+        let gates: StepGates = serde_json::from_value(kept).unwrap();
+        assert_eq!(gates.baseline.requests, 100);
+        assert_eq!(gates.stored_reads(), None, "over an unknown time");
+    }
 }

@@ -5,6 +5,10 @@ use protocol::rollout::{Gate, GateKind, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+/// Where the monolith answers no reads any more.
+const NO_BASELINE: &str = "the monolith answers no reads any more, and too few were counted before: \
+                           give the gate `max`, or begin with a smaller share";
+
 /// One condition of a gate, with what it has seen.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Judged {
@@ -26,7 +30,10 @@ impl Judged {
             name: name.to_owned(),
             is_dry_run,
             condition: condition.clone(),
-            judge: judge.map_err(|why| why.to_string()),
+            judge: judge.map_err(|why| match why {
+                ConditionError::NoBaseline => NO_BASELINE.to_owned(),
+                why => why.to_string(),
+            }),
         }
     }
 
@@ -36,6 +43,19 @@ impl Judged {
             self.condition,
             Condition::ErrorsVersusBaseline { .. } | Condition::LatencyVersusBaseline { .. }
         )
+    }
+
+    /// What the service is compared with.
+    fn compared_with(&self) -> &'static str {
+        match self.condition {
+            Condition::ErrorsAtMost { .. } | Condition::LatencyAtMost { .. } => "a limit",
+            Condition::ErrorsVersusMonolith { .. } | Condition::LatencyVersusMonolith { .. } => {
+                "the monolith in the same windows"
+            }
+            Condition::ErrorsVersusBaseline { .. } | Condition::LatencyVersusBaseline { .. } => {
+                "what was stored of the monolith"
+            }
+        }
     }
 
     pub(super) fn observe(&mut self, reading: &Reading<Block>) {
@@ -72,7 +92,7 @@ impl Judged {
             text,
             evidence: json!({
                 "gate": self.name, "condition": self.condition, "found": found,
-                "dry_run": self.is_dry_run,
+                "compared_with": self.compared_with(), "dry_run": self.is_dry_run,
             }),
         }
     }
@@ -101,16 +121,17 @@ impl Judged {
             format!("{share:.2}% of {requests}")
         };
         let own = share(service.events, service.requests);
-        match monolith {
-            Some(other) => format!(
-                "{own} requests {events}, of the monolith's {}",
-                share(other.events, other.requests)
-            ),
-            None => format!(
-                "{own} requests {events}, and {:.2}% may",
-                grounds.threshold * 100.0
-            ),
+        if let Some(other) = monolith {
+            let other = share(other.events, other.requests);
+            return format!("{own} requests {events}, of the monolith's {other}");
         }
+        let by = if self.is_of_baseline() {
+            " by what was stored of the monolith"
+        } else {
+            ""
+        };
+        let most = grounds.threshold * 100.0;
+        format!("{own} requests {events}, and {most:.2}% may{by}")
     }
 }
 

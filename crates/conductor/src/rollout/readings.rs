@@ -1,6 +1,6 @@
 //! A gate on readings, one at a time against a limit.
 
-use judge::{Limit, Missing, Moment, Reading, SeriesJudge, Verdict as Found};
+use judge::{Limit, Missing, Moment, Reading, SeriesJudge, Verdict as Found, Why};
 use protocol::rollout::{Gate, GateKind, Verdict};
 use serde_json::json;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct ReadingGate {
     /// step back stays.
     failed: Option<Found>,
     last: Option<NextReading>,
+    /// How much there is of the first reading, in words.
+    gathered: Option<String>,
     /// Since when there is no reading.
     unmeasured_since: Option<Instant>,
 }
@@ -55,6 +57,7 @@ impl ReadingGate {
             rule,
             failed: None,
             last: None,
+            gathered: None,
             unmeasured_since: Some(now),
         }
     }
@@ -80,6 +83,11 @@ impl ReadingGate {
         self.last = Some(NextReading { text, ..reading });
     }
 
+    /// How much there is of the next reading: it is said until there is a first.
+    pub(super) fn gathers(&mut self, text: String) {
+        self.gathered = Some(text);
+    }
+
     /// What it says now.
     pub(super) fn gate(&self, now: Instant) -> Gate {
         let found = self.failed.clone().unwrap_or_else(|| self.judge.verdict());
@@ -92,6 +100,11 @@ impl ReadingGate {
             Found::NeedMore { have, need, .. } => {
                 let text = format!("{}: {have} of {need} good readings in a row", self.seen());
                 (Verdict::NeedMore, text)
+            }
+            Found::Unknown {
+                why: Why::NothingYet,
+            } if self.gathered.is_some() => {
+                (Verdict::NeedMore, self.gathered.clone().unwrap_or_default())
             }
             Found::Unknown { why } => (Verdict::Unknown, self.unknown(&why.to_string())),
         };

@@ -1,11 +1,11 @@
 //! Gates on what others measure: a query, a webhook, a command.
 
 use crate::{
-    rollout::{mover, process, reads, rollout, until},
+    rollout::{ada, counts, mover, process, reads, rollout, until},
     support::*,
 };
 use conductor::{
-    Request,
+    Request, StepVerb,
     ports::{Measurement, Moment, Sample},
     status::RolloutStatus,
 };
@@ -119,5 +119,71 @@ async fn webhooks_and_commands_are_waited_for() {
     );
     process.gauges.answer(lead, answer(true, "HTTP 200 OK"));
     until(&handle, "done", |status| status.state == "done").await;
+    conductor.stop().await;
+}
+
+const AWAKE: &str = "gates: { prometheus: { saturation: { server: 'http://p', query: q, max: 0.8, \
+                     every: 1s, for: 1s } } }, \
+                     steps: [{ reads: 50%, for: 1s }, { reads: 100%, approval: lead }]";
+
+/// In each state that waits gates are measured, and what harms is taken back: at an approval
+/// and in a pause at once, in a halt as soon as that has ended.
+#[tokio::test]
+async fn gates_are_awake_in_every_state_that_waits() {
+    for state in ["approval", "pause", "halt"] {
+        let process = process(AWAKE);
+        let gate = "prometheus saturation";
+        process.gauges.answer(gate, Ok(value(0.1)));
+        let mut conductor = process.conductor(&mover()).await;
+        let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+        let worker = conductor.workers()[&name()].clone();
+        worker.request(Request::Start).await.unwrap();
+        until(&handle, "at the approval", |status| {
+            status.waits_for.iter().any(|one| one.contains("lead"))
+        })
+        .await;
+        match state {
+            "pause" => handle.order(StepVerb::Pause, ada(), "").await.unwrap(),
+            "halt" => assert!(conductor.halt().begin("ada", "").await),
+            _ => {}
+        }
+        process.gauges.answer(gate, Ok(value(0.9)));
+        until(&handle, "seen", |status| says(status, gate, "fail", "0.9")).await;
+        if state == "halt" {
+            assert_eq!(reads(&worker.status()), "50");
+            assert!(conductor.halt().end("ada").await);
+        }
+        until(&handle, "withdrawn", |_| reads(&worker.status()) == "0").await;
+        let why = handle.status().why.unwrap();
+        assert!(
+            why.contains("`prometheus saturation` failed"),
+            "{state}: {why}"
+        );
+        conductor.stop().await;
+    }
+}
+
+/// The service has a fortieth of the requests that half of the clients should bring.
+#[tokio::test]
+async fn traffic_that_does_not_come_has_the_step_wait() {
+    let process = process(
+        "gates: { throughput: { min: 50% } }, steps: [{ reads: 50%, for: 1s }, { reads: 100% }]",
+    );
+    let mut counts = counts(0);
+    for cell in &mut counts.service.reads {
+        cell.requests = 5;
+        cell.bins.clear();
+    }
+    *process.told.counts.lock().unwrap() = Some(counts);
+    let mut conductor = process.conductor(&mover()).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let text = "by its share of all in the same windows, and 50% is the least";
+    until(&handle, "waiting", |status| {
+        says(status, "throughput", "fail", text) && status.until_ms.is_none()
+    })
+    .await;
+    assert_eq!(reads(&worker.status()), "50");
     conductor.stop().await;
 }

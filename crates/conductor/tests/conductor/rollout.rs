@@ -91,7 +91,7 @@ pub async fn until(rollout: &RolloutHandle, what: &str, is: impl Fn(&RolloutStat
 }
 
 /// The answers of a window: of each hundred requests of a client so many failed.
-fn counts(service_errors: u32) -> SideCounts {
+pub fn counts(service_errors: u32) -> SideCounts {
     let side = |errors| AnswerCounts {
         reads: vec![
             CellCounts {

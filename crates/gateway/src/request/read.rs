@@ -118,8 +118,8 @@ async fn ask(
     let is_here = request.body().is_whole();
     let client = caller.client(request.headers(), request.uri());
     let counted = SideRequest::sent(worker, route, (side, MethodKind::Read), client);
-    let answer = send(worker, route, side, request, *sends, caller).await;
-    counted.ended(answer.as_ref().map(Response::status).map_err(|why| *why));
+    let mut answer = send(worker, route, side, request, *sends, caller).await;
+    counted.ended(answer.as_mut().map_err(|why| *why));
     let result = side_result(&answer);
     let answer = answer.map_err(Failure::refusal);
     if !resend::read_to_owner(*sends, is_here, (side, owner), result) {

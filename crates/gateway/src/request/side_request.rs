@@ -4,8 +4,12 @@
 //! owner answered is the side's failure; the owner's answer is left out, or requests that
 //! are hard would count for the owner beside those that the split gives it. Left out, too:
 //! what was held before it was sent, as time; copies; requests of several places at once,
-//! which the split does not tell apart; and upgrades, which it does not send. An answer
-//! counts with its head: what breaks off in its body is no failure here.
+//! which the split does not tell apart; and upgrades, which it does not send.
+//!
+//! An answer counts with its head, so that one which lasts for hours is not missed. Should
+//! it break off later, or a gRPC call end in its trailers with a failure of the service's,
+//! it counts once more, as failed: a side that breaks one of a hundred off has failed one of
+//! 101, and one that breaks all off has failed half.
 
 use super::caller::Client;
 use crate::{
@@ -14,9 +18,9 @@ use crate::{
         side_counts::{CellIndex, SideCounter},
         worker::Worker,
     },
-    upstream::failure::Failure,
+    upstream::{failure::Failure, grpc_status, response_body::ResponseBody},
 };
-use http::StatusCode;
+use http::Response;
 use plan::MethodKind;
 use protocol::Side;
 use std::{
@@ -69,11 +73,19 @@ impl SideRequest {
         }))
     }
 
-    /// The side has answered with this status, or it will not answer.
-    pub(crate) fn ended(mut self, answer: Result<StatusCode, Failure>) {
+    /// The side has answered, or it will not.
+    pub(crate) fn ended(mut self, answer: Result<&mut Response<ResponseBody>, Failure>) {
         let Some(counted) = self.0.take() else { return };
         match answer {
-            Ok(status) => counted.count(status.is_server_error(), Some(counted.sent.elapsed())),
+            Ok(answer) => {
+                let failed =
+                    answer.status().is_server_error() || grpc_status::is_failure(answer.headers());
+                counted.count(failed, Some(counted.sent.elapsed()));
+                if !failed {
+                    let late = move || counted.count(true, None);
+                    answer.body_mut().on_failure(Box::new(late));
+                }
+            }
             // The client's doing.
             Err(failure) if !failure.refusal().is_the_upstreams() => {}
             Err(Failure::NotSent(_)) => counted.count(true, None),

@@ -307,12 +307,12 @@ async fn try_to_send(
         }
     });
     let patience = timeouts.over(upstream.timeouts);
-    let answer = first_byte(patience, begun, progress.as_ref(), pin!(seen_through)).await;
-    counted.ended(match &answer {
+    let mut answer = first_byte(patience, begun, progress.as_ref(), pin!(seen_through)).await;
+    counted.ended(match &mut answer {
         None => Err(Failure::Sent(Refusal::Slow)),
         Some(Err(unsent)) => Err(Failure::NotSent(unsent.refusal)),
         Some(Ok(Err(refusal))) => Err(Failure::Sent(*refusal)),
-        Some(Ok(Ok(response))) => Ok(response.status()),
+        Some(Ok(Ok(response))) => Ok(response),
     });
     let answer = answer.transpose()?;
     for (extraction, token) in tokens {

@@ -3,6 +3,7 @@
 use super::{
     body_timeout::{BodyTimeout, Cut},
     cache::Tee,
+    grpc_status,
     http1::{IncomingBody, UpstreamConnection, error::ConnectionError},
     own_connections::Return,
     pool::Pool,
@@ -40,6 +41,25 @@ impl Postponed {
     }
 }
 
+/// Is told once when an answer turns out to have failed after its head.
+#[derive(Default)]
+struct FailureWatch(Option<Box<dyn FnOnce()>>);
+
+impl FailureWatch {
+    fn failed(&mut self) {
+        if let Some(tell) = self.0.take() {
+            tell();
+        }
+    }
+
+    /// Looks at trailers.
+    fn look(&mut self, frame: &Frame<Bytes>) {
+        if frame.trailers_ref().is_some_and(grpc_status::is_failure) {
+            self.failed();
+        }
+    }
+}
+
 /// An upstream's body, with its place on a connection that many share.
 pub(crate) struct PassingStream {
     /// `None` once it was cut off.
@@ -47,6 +67,7 @@ pub(crate) struct PassingStream {
     pool: Rc<Pool>,
     body_timeout: BodyTimeout,
     failure: Postponed,
+    watch: FailureWatch,
 }
 
 /// An upstream's body. Polling it drives the connection; when it has ended,
@@ -57,6 +78,7 @@ pub(crate) struct Passing {
     pool: Rc<Pool>,
     body_timeout: BodyTimeout,
     failure: Postponed,
+    watch: FailureWatch,
     /// Where it is to be kept, too.
     tee: Option<Box<Tee>>,
 }
@@ -84,6 +106,7 @@ impl ResponseBody {
             pool,
             body_timeout,
             failure: Postponed::default(),
+            watch: FailureWatch::default(),
         }))
     }
 
@@ -100,8 +123,19 @@ impl ResponseBody {
             pool,
             body_timeout,
             failure: Postponed::default(),
+            watch: FailureWatch::default(),
             tee: None,
         })
+    }
+
+    /// Has `tell` be called once, should the answer break off, or say in its trailers that
+    /// it has failed.
+    pub(crate) fn on_failure(&mut self, tell: Box<dyn FnOnce()>) {
+        match self {
+            Self::Own(_) => {}
+            Self::Upstream(passing) => passing.watch = FailureWatch(Some(tell)),
+            Self::Stream(stream) => stream.watch = FailureWatch(Some(tell)),
+        }
     }
 
     /// Keeps what comes, too.
@@ -142,6 +176,7 @@ impl Passing {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.body_timeout.moved();
+                self.watch.look(&frame);
                 if let Some(tee) = &mut self.tee {
                     // Trailers are not kept, so neither is what has some.
                     let keeps = frame.data_ref().is_some_and(|data| tee.add(data));
@@ -161,6 +196,7 @@ impl Passing {
     fn fail<T>(&mut self, error: BodyError, cx: &Context<'_>) -> Poll<T> {
         self.connection = None;
         self.tee = None;
+        self.watch.failed();
         self.failure.put_off(error, cx);
         Poll::Pending
     }
@@ -184,12 +220,16 @@ impl PassingStream {
             }
             Poll::Ready(frame) => {
                 self.body_timeout.moved();
+                if let Some(Ok(frame)) = &frame {
+                    self.watch.look(frame);
+                }
                 return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
             }
             Poll::Pending => ready!(self.body_timeout.poll(&self.pool.upstream, cx)).into(),
         };
         // Which resets the stream.
         self.body = None;
+        self.watch.failed();
         self.failure.put_off(error, cx);
         Poll::Pending
     }

@@ -20,7 +20,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 const PATH: &str = "/api/contracts";
 const USER: Option<&str> = Some("reader");
@@ -144,6 +147,52 @@ async fn what_the_owner_answers_instead_is_a_failure_of_the_service() {
         .iter()
         .flat_map(|cell| &cell.bins);
     assert!(bins.all(|(bin, _)| *bin >= -18), "{counts:?}");
+}
+
+/// A server that answers each connection with these bytes, and closes it.
+async fn closing_upstream(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+/// A head says nothing of what comes after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_and_what_ends_in_a_failure_of_grpcs_has_failed() {
+    let late = (2, 1, 1);
+    for (answer, expected) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", (1, 0, 1)),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart", late),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\
+             grpc-status: 13\r\n\r\n",
+            late,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\
+             grpc-status: 5\r\n\r\n",
+            (1, 0, 1),
+        ),
+        // Without a body its head says it.
+        (
+            "HTTP/1.1 200 OK\r\ngrpc-status: 14\r\ncontent-length: 0\r\n\r\n",
+            (1, 1, 1),
+        ),
+    ] {
+        let service = closing_upstream(answer).await;
+        let bed = Bed::planned(|old, _| shared(old, service)).await;
+        bed.publish(1, Writes::Split(plan::Percent::ALL), 100);
+        let mut client = bed.client().await;
+        let _ = client.request(build("GET", PATH, USER, "")).await;
+        let counts = take(&bed).await;
+        assert_eq!(sums(&counts.service.reads), expected, "{answer}");
+    }
 }
 
 /// A plan of an extraction whose data both sides share.

@@ -6,5 +6,6 @@ mod arrays;
 #[path = "../../benches/steps/draw.rs"]
 mod draw;
 mod draws;
+mod extremes;
 mod gates;
 mod traffic;

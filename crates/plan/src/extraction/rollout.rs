@@ -6,7 +6,7 @@ mod measured;
 mod steps;
 
 pub use changes::step_changes;
-pub use gates::{Gates, LagLimit, Limit, Quantile, WeekWindow};
+pub use gates::{Gates, LagLimit, Limit, Quantile, ShadowLimit, Throughput, WeekWindow};
 pub use measured::{
     GateSource, MeasuredGate, Number, OnFail, PrometheusQuery, ValueLimit, Webhook,
 };

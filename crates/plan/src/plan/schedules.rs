@@ -15,6 +15,7 @@ pub(super) fn check(
     for extraction in extractions.values() {
         refuse_split_writes(extraction)?;
         refuse_streams_that_are_not(extraction)?;
+        refuse_copies_that_are_not(extraction)?;
         let Some(schedule) = &extraction.schedule else {
             continue;
         };
@@ -71,6 +72,20 @@ fn refuse_streams_that_are_not(extraction: &Extraction) -> Result<(), PlanError>
         );
         return Err(PlanError::whole(message)
             .remedy("Take it away: there are no two copies that could differ"));
+    }
+    Ok(())
+}
+
+/// Where no reads are copied, none are compared.
+fn refuse_copies_that_are_not(extraction: &Extraction) -> Result<(), PlanError> {
+    let mut steps = extraction.schedule.iter().flat_map(|one| &one.steps);
+    if extraction.shadow.is_none() && steps.any(|step| step.gates.shadow.is_some()) {
+        let message = format!(
+            "`{}` has a gate on `shadow`, and no reads of it are copied",
+            extraction.name
+        );
+        return Err(PlanError::whole(message)
+            .remedy("Add `shadow: { share: 1% }` to it, or take the gate away"));
     }
     Ok(())
 }

@@ -342,6 +342,9 @@ fn gates_that_could_not_be_measured_are_refused() {
             "{ webhook: { a: { url: 'http://w', on-fail: retry } } }",
             "retry",
         ),
+        ("{ throughput: { min: 0% } }", "nothing at all"),
+        ("{ shadow: { max: 1%, compared: 0 } }", "of no reads"),
+        ("{ shadow: { max: 1% } }", "no reads of it are copied"),
         ("{ command: { a: { run: [] } } }", "nothing to run"),
         ("{ command: { a: { run: ['${NONE}'] } } }", "NONE"),
     ] {

@@ -33,6 +33,9 @@ pub struct TimelineEntry {
     pub what: String,
     /// Whether a person has to do something.
     pub asks_a_person: bool,
+    /// Of a step that begins: the gates that must pass before it ends, or the next begins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<String>,
 }
 
 /// A plan that does not end: what the first extraction waits for that does not go on.
@@ -150,12 +153,13 @@ impl<'a> Rehearsed<'a> {
         if self.has_ended {
             return Turn::Ended;
         }
-        let mut say = |what: String, asks_a_person| {
+        let say = |timeline: &mut Vec<TimelineEntry>, what: String, asks_a_person| {
             timeline.push(TimelineEntry {
                 at: now,
                 extraction: name.clone(),
                 what,
                 asks_a_person,
+                gates: Vec::new(),
             });
         };
         let gates: Vec<Gate> = self
@@ -180,9 +184,16 @@ impl<'a> Rehearsed<'a> {
             Decision::Note(events) => {
                 for event in events {
                     if let Event::Entered { step, .. } = event {
-                        say(self.schedule.steps[step].to_string(), false);
+                        let step = &self.schedule.steps[step];
+                        timeline.push(TimelineEntry {
+                            at: now,
+                            extraction: name.clone(),
+                            what: step.to_string(),
+                            asks_a_person: false,
+                            gates: step.gates.names(),
+                        });
                     } else if event == Event::Ended {
-                        say("all steps are done".to_owned(), false);
+                        say(timeline, "all steps are done".to_owned(), false);
                     }
                     self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
                 }
@@ -194,17 +205,21 @@ impl<'a> Rehearsed<'a> {
             }
             Decision::Wait(waiting) => match (&waiting.for_what[..], waiting.until) {
                 ([WaitsFor::Approval { of }, ..], _) => {
-                    say(format!("approval: {of}"), true);
+                    say(timeline, format!("approval: {of}"), true);
                     self.approve();
                     Turn::Moved
                 }
                 ([WaitsFor::Promotion, ..], _) => {
-                    say("a person lets the next step begin".to_owned(), true);
+                    say(
+                        timeline,
+                        "a person lets the next step begin".to_owned(),
+                        true,
+                    );
                     self.approve();
                     Turn::Moved
                 }
                 ([WaitsFor::Retire, ..], _) => {
-                    say(WaitsFor::Retire.to_string(), true);
+                    say(timeline, WaitsFor::Retire.to_string(), true);
                     self.has_ended = true;
                     Turn::Moved
                 }

@@ -534,6 +534,7 @@ fn example(path: &str) -> Plan {
         _ if name.ends_with("_LISTEN") => Some("127.0.0.1:0".to_owned()),
         _ if name.ends_with("DATABASE_URL") => Some(format!("postgres://u:p@127.0.0.1:1/{name}")),
         _ if name.ends_with("_URL") => Some("http://127.0.0.1:1".to_owned()),
+        _ if name.ends_with("_TOKEN") => Some("hush".to_owned()),
         _ => None,
     };
     Plan::parse(&text, variable).unwrap()
@@ -564,7 +565,12 @@ fn three_extractions_of_an_example_are_gone_through() {
 /// The schedules that ship end when their names say.
 #[test]
 fn the_examples_are_gone_through() {
-    for (file, days) in [("by-day", 19), ("ten-to-all", 10), ("three-weeks", 20)] {
+    for (file, days) in [
+        ("by-day", 19),
+        ("ten-to-all", 10),
+        ("three-weeks", 20),
+        ("measured", 18),
+    ] {
         let plan = example(&format!("schedules/{file}"));
         let (name, one) = plan.extractions.first_key_value().unwrap();
         let schedule = one.schedule.as_ref().unwrap();
@@ -574,6 +580,12 @@ fn the_examples_are_gone_through() {
         let timeline = rehearse(&schedules, UnixMillis(from)).unwrap();
         let last = timeline.last().unwrap();
         assert!(last.what.contains("banyan finish"), "{file}: {last:?}");
+        // What must pass is said of each step.
+        let switch = timeline.iter().find(|one| one.what == "switch").unwrap();
+        assert!(
+            switch.gates.contains(&"error-rate".to_owned()),
+            "{switch:?}"
+        );
         assert_eq!((last.at.0 - from) / DAY, days, "{file}: {timeline:#?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What must hold for a rollout to go on: `rollout.gates`.
 
 use super::measured::{
-    self, CommandFile, MeasuredFiles, MeasuredGate, PrometheusFile, WebhookFile,
+    self, CommandFile, MeasuredFiles, MeasuredGate, OnFail, PrometheusFile, WebhookFile,
 };
 use crate::base::{ByteSize, Environment, Located, Percent, PlanError, Text, parse, size, time};
 use schemars::JsonSchema;
@@ -34,6 +34,12 @@ pub struct GatesFile {
     /// How many requests the service must have answered in a step, before the next.
     #[serde(default)]
     pub(crate) requests: Option<Located<u32>>,
+    /// How much of the traffic that its share lets expect reaches the service.
+    #[serde(default)]
+    pub(crate) throughput: Option<ThroughputFile>,
+    /// How many of the reads that `shadow` has both sides answer differ.
+    #[serde(default)]
+    pub(crate) shadow: Option<ShadowLimitFile>,
     /// When a step may begin.
     #[serde(default)]
     pub(crate) window: Option<WindowFile>,
@@ -59,6 +65,39 @@ pub struct LimitFile {
     /// time, as `+10%`.
     #[serde(default)]
     pub(crate) versus_monolith: Option<Text>,
+    /// Report only, decide nothing (default false).
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// How much of the traffic that is expected must come.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ThroughputFile {
+    /// The least, of the reads that its share of all in the same windows lets expect,
+    /// as `50%`. Reads without the client's key stay at the owner, and are expected all
+    /// the same.
+    pub(crate) min: Text,
+    /// `wait` has the step go on waiting (the default), `undo` takes it back.
+    #[serde(default)]
+    pub(crate) on_fail: Option<OnFail>,
+    /// Report only, decide nothing (default false).
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// How many compared reads may differ.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShadowLimitFile {
+    /// The most, of those compared, as `0.1%`.
+    pub(crate) max: Text,
+    /// Of how many at a time (default 1000).
+    #[serde(default)]
+    pub(crate) compared: Option<Located<u32>>,
+    /// `wait` has the step go on waiting (the default), `undo` takes it back.
+    #[serde(default)]
+    pub(crate) on_fail: Option<OnFail>,
     /// Report only, decide nothing (default false).
     #[serde(default)]
     pub(crate) dry_run: bool,
@@ -110,6 +149,10 @@ pub struct Gates {
     pub verify: Option<Duration>,
     /// How many answers of the service a step takes.
     pub requests: Option<u32>,
+    /// How much of the expected traffic must come.
+    pub throughput: Option<Throughput>,
+    /// How many compared reads may differ.
+    pub shadow: Option<ShadowLimit>,
     /// When a step may begin.
     pub window: Option<WeekWindow>,
     /// What others measure.
@@ -147,6 +190,30 @@ pub struct LagLimit {
     pub bytes: Option<ByteSize>,
 }
 
+/// How much of the expected traffic must come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throughput {
+    /// Of what is expected; not nothing.
+    pub min: Percent,
+    /// What follows from a failure.
+    pub on_fail: OnFail,
+    /// Whether it decides nothing.
+    pub dry_run: bool,
+}
+
+/// How many compared reads may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShadowLimit {
+    /// Of those compared.
+    pub max: Percent,
+    /// Of how many at a time; at least one.
+    pub compared: u32,
+    /// What follows from a failure.
+    pub on_fail: OnFail,
+    /// Whether it decides nothing.
+    pub dry_run: bool,
+}
+
 /// A part of each week, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WeekWindow {
@@ -158,7 +225,33 @@ pub struct WeekWindow {
 }
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// So many reads are compared where the plan does not say.
+const COMPARED: u32 = 1000;
 const DAY_MINUTES: u32 = 24 * 60;
+
+impl Gates {
+    /// Their names, those that decide nothing with that.
+    pub fn names(&self) -> Vec<String> {
+        let named = |name: &str, dry_run: bool| {
+            let dry = if dry_run { " (dry-run)" } else { "" };
+            format!("{name}{dry}")
+        };
+        let mut all = Vec::new();
+        all.extend(self.error_rate.map(|one| named("error-rate", one.dry_run)));
+        for (of, limit) in &self.latency {
+            all.push(named(of.as_str(), limit.dry_run));
+        }
+        all.extend(self.throughput.map(|one| named("throughput", one.dry_run)));
+        all.extend(self.shadow.map(|one| named("shadow", one.dry_run)));
+        all.extend(self.requests.map(|_| named("requests", false)));
+        all.extend(self.lag.map(|_| named("lag", false)));
+        all.extend(self.verify.map(|_| named("verify", false)));
+        all.extend(self.window.map(|_| named("window", false)));
+        let measured = self.measured.iter();
+        all.extend(measured.map(|gate| named(&gate.name, gate.dry_run)));
+        all
+    }
+}
 
 impl Quantile {
     /// All of them.
@@ -231,6 +324,12 @@ pub(super) fn resolve(
     if let Some(file) = file.verify {
         gates.verify = Some(time(&file.max_age)?);
     }
+    if let Some(file) = file.throughput {
+        gates.throughput = Some(throughput(&file, environment)?);
+    }
+    if let Some(file) = file.shadow {
+        gates.shadow = Some(shadow(&file, environment)?);
+    }
     if let Some(file) = file.window {
         gates.window = Some(window(&file)?);
     }
@@ -282,6 +381,39 @@ fn increase(text: &str) -> Result<u32, String> {
     format!("{whole}{decimals:0<2}")
         .parse()
         .map_err(|_| wrong())
+}
+
+fn throughput(
+    file: &ThroughputFile,
+    environment: Environment<'_>,
+) -> Result<Throughput, PlanError> {
+    let min = parse(&file.min, environment, Percent::parse)?;
+    if min == Percent::ZERO {
+        return Err(PlanError::at(file.min.at, "nothing at all is always there")
+            .remedy("Write how much of the expected traffic must come, as `min: 50%`"));
+    }
+    Ok(Throughput {
+        min,
+        on_fail: file.on_fail.unwrap_or(OnFail::Wait),
+        dry_run: file.dry_run,
+    })
+}
+
+fn shadow(file: &ShadowLimitFile, environment: Environment<'_>) -> Result<ShadowLimit, PlanError> {
+    let compared = match &file.compared {
+        None => COMPARED,
+        Some(count) if count.value == 0 => {
+            return Err(PlanError::at(count.at, "of no reads none differs")
+                .remedy("Write of how many, as `compared: 1000`"));
+        }
+        Some(count) => count.value,
+    };
+    Ok(ShadowLimit {
+        max: parse(&file.max, environment, Percent::parse)?,
+        compared,
+        on_fail: file.on_fail.unwrap_or(OnFail::Wait),
+        dry_run: file.dry_run,
+    })
 }
 
 fn window(file: &WindowFile) -> Result<WeekWindow, PlanError> {

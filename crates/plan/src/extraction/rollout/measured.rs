@@ -80,7 +80,7 @@ pub struct WebhookFile {
     /// How often it is asked (default 15s).
     #[serde(default)]
     pub(crate) every: Option<Text>,
-    /// For how long it must be the same to count, either way (default 0s).
+    /// For how long it must be the same to count, either way (default: one answer).
     #[serde(default, rename = "for")]
     pub(crate) held_for: Option<Text>,
     /// How long an answer may take (default 10s).
@@ -107,7 +107,7 @@ pub struct CommandFile {
     /// How often it is run (default 15s), never twice at once.
     #[serde(default)]
     pub(crate) every: Option<Text>,
-    /// For how long it must be the same to count, either way (default 0s).
+    /// For how long it must be the same to count, either way (default: one answer).
     #[serde(default, rename = "for")]
     pub(crate) held_for: Option<Text>,
     /// How long it may run; then it is killed, with all that it started (default 10s).
