@@ -11,6 +11,8 @@
 //! | `POST /v1/extractions/{name}/checklists` | the same, once what a [`CheckRequest`] names was checked |
 //! | `GET /v1/extractions/{name}/retire` | [`RetireStatus`](crate::status::RetireStatus): whether the old side is used |
 //! | `GET /v1/extractions/{name}/shadow` | where both sides answer reads differently |
+//! | `GET /v1/extractions/{name}/verification` | what the last verify found, row by row; `null`: none is known |
+//! | `GET /v1/flags` | what is said of each feature flag |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`ExplainRequest`] |
 //! | `POST /v1/reload` | `{}`, once the gateway goes by the plan as it now is |
@@ -128,6 +130,10 @@ pub trait Routes: Send + Sync {
     }
     /// What comparing both sides' answers to an extraction's reads has found.
     fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value;
+    /// What is said of each feature flag now.
+    fn flags(&self) -> serde_json::Value {
+        serde_json::json!([])
+    }
     /// What would become of a request. The error is what its client would be
     /// told, or why the question makes no sense.
     fn explain(&self, question: &ExplainRequest) -> Result<serde_json::Value, String>;
@@ -189,9 +195,11 @@ pub fn router(api: ApiState) -> ApiRouter {
         .route("/v1/journal", get(journal))
         .route("/v1/routes", get(routes))
         .route("/v1/explain", post(explain))
+        .route("/v1/flags", get(flags))
         .route("/v1/extractions/{name}/shadow", get(shadow))
         .route("/v1/extractions/{name}/checklists", get(checklists))
         .route("/v1/extractions/{name}/retire", get(retirement))
+        .route("/v1/extractions/{name}/verification", get(verification))
         .layer(needs(Role::Viewer));
     let orders = Router::new()
         .route("/v1/reload", post(reload))
@@ -328,6 +336,29 @@ async fn reload(
     let result = |plan: &Arc<str>| Map::from_iter([("plan".to_owned(), plan.as_ref().into())]);
     recorded(&api.journal, given, work, result).await?;
     Ok(Json(serde_json::json!({})))
+}
+
+async fn flags(State(api): State<ApiState>) -> Json<serde_json::Value> {
+    Json(api.routes.flags())
+}
+
+/// What the last verify found.
+async fn verification(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Path(name): Path<String>,
+) -> Result<Response, CallError> {
+    let (name, _) = known(&api, &name)?;
+    let found = record::open(&api.journal)?.verification(name).await;
+    let mut found = found.map_err(|error| record::unavailable(error.to_string()))?;
+    let report = found.as_mut().map(|found| &mut found.report);
+    if caller.role() < Role::Operator
+        && let Some(keys) = report.and_then(|report| report.get_mut("differences"))
+    {
+        // They have the keys of rows.
+        *keys = serde_json::json!([]);
+    }
+    Ok(Json(found).into_response())
 }
 
 async fn shadow(

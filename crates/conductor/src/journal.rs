@@ -12,6 +12,7 @@ pub use chain::{BrokenChain, ChainCheck};
 pub use entry::{JournalEntry, JournalHead, JournalPage, JournalQuery, PAGE_ENTRIES_MAX};
 pub use order::{OrderEvent, OrderOutcome, ReportEvent};
 
+use crate::ports::Verification;
 use chain::link;
 use entry::{PAGE_BYTES_MAX, PAGE_ENTRIES};
 use plan::{Data, Extraction, ExtractionName, Plan};
@@ -51,6 +52,8 @@ const HASH_COLUMN: &str = "select name from pragma_table_info('journal') where n
 pub(crate) enum ReportKind {
     /// Of the last verify.
     Verify,
+    /// What it found, row by row.
+    Verification,
     /// Of the last hand-over.
     Handover,
     /// Of the gates of the step that a rollout is in.
@@ -63,6 +66,7 @@ impl ReportKind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Verify => "verify",
+            Self::Verification => "verification",
             Self::Handover => "handover",
             Self::Gates => "gates",
             Self::Retire => "retire",
@@ -440,6 +444,14 @@ impl Journal {
                 .await
                 .map_err(storage)?;
         Ok(kept.and_then(|(text,)| serde_json::from_str(&text).ok()))
+    }
+
+    /// What the last verify found, row by row.
+    pub async fn verification(
+        &self,
+        extraction: &ExtractionName,
+    ) -> Result<Option<Verification>, JournalError> {
+        self.report(extraction, ReportKind::Verification).await
     }
 
     /// Forgets the reports of a life that has ended.

@@ -26,6 +26,7 @@
   let plot = null;
   let drawn = [[], [], []];
 
+  const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
   const draw = () => {
     if (plot) plot.destroy();
     const axis = { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 } };
@@ -34,14 +35,14 @@
       height: 220,
       scales: { '%': { range: [0, 100] }, s: { range: (_, __, max) => [0, Math.max(1, max || 0)] } },
       axes: [
-        axis,
+        { ...axis, values: (_, ticks) => ticks.map(clock) },
         { ...axis, scale: '%', values: (_, ticks) => ticks.map((tick) => `${tick} %`) },
         { ...axis, scale: 's', side: 1, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => `${tick} s`) },
       ],
       series: [
-        {},
-        { label: 'readers at the service, %', scale: '%', stroke: colour('--new'), width: 2 },
-        { label: 'lag, s', scale: 's', stroke: colour('--amber'), width: 2, dash: [6, 4] },
+        { label: 'UTC', value: (_, at) => (at === null ? '–' : clock(at)) },
+        { label: 'readers at the service, %', scale: '%', stroke: colour('--new'), width: 2, points: { show: false } },
+        { label: 'lag, s', scale: 's', stroke: colour('--amber'), width: 2, dash: [6, 4], points: { show: false } },
       ],
     }, drawn, place);
   };

@@ -1,13 +1,19 @@
 //! The pages: a request in, a page out.
 
+mod approvals;
+mod differences;
 pub(crate) mod entrance;
 pub(crate) mod extraction;
+mod flags;
 mod form;
 pub(crate) mod frame;
 mod freeze;
+mod journal;
 pub(crate) mod migrations;
 mod order;
 pub(crate) mod reader;
+mod report;
+mod routes;
 mod sign_in;
 
 use crate::state::Console;
@@ -23,4 +29,9 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(extraction::routes())
         .merge(order::routes())
         .merge(freeze::routes())
+        .merge(differences::routes())
+        .merge(approvals::routes())
+        .merge(report::routes())
+        .merge(routes::routes())
+        .merge(flags::routes())
 }

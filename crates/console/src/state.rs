@@ -73,7 +73,7 @@ impl Person {
 
     /// In words.
     pub(crate) fn shown(&self) -> &str {
-        self.name.as_deref().unwrap_or("no name")
+        self.name.as_deref().unwrap_or("nameless")
     }
 
     /// Why they may not do what needs a role.

@@ -1,7 +1,10 @@
 //! From the API's JSON to the words and numbers of a page. Pure.
 
+pub(crate) mod checklist;
+pub(crate) mod differences;
 pub(crate) mod extraction;
 pub(crate) mod format;
+pub(crate) mod log;
 pub(crate) mod migrations;
 pub(crate) mod next;
 pub(crate) mod rail;

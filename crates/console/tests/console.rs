@@ -115,6 +115,20 @@ impl Bed {
             .route("/v1/me", get(me))
             .route("/v1/status", get(status))
             .route(
+                "/v1/journal",
+                get(|| async { Json(json!({ "entries": [], "head": null })) }),
+            )
+            .route("/v1/flags", get(|| async { Json(json!([])) }))
+            .route("/v1/routes", get(|| async { Json(json!([])) }))
+            .route(
+                "/v1/extractions/{name}/checklists",
+                get(|| async { Json(json!([])) }),
+            )
+            .route(
+                "/v1/extractions/{name}/verification",
+                get(|| async { Json(Value::Null) }),
+            )
+            .route(
                 "/v1/extractions/{name}/shadow",
                 get(|| async { Json(json!({ "share": null })) }),
             )
@@ -204,6 +218,11 @@ async fn every_answer_is_guarded() {
         "/console/extractions/contracts/evidence",
         SHIFT,
         "/console/freeze",
+        "/console/differences",
+        "/console/routes",
+        "/console/approvals",
+        "/console/report",
+        "/console/flags",
         "/console/assets/console.css",
         "/console/assets/none",
         "/console/extractions/none",

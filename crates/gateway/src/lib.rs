@@ -68,6 +68,7 @@ mod upstream;
 pub use crate::server::socket_handoff;
 pub use crate::{
     base::error::{ReloadError, StartError, TlsError},
+    selection::flags::{FlagReport, FlagRule},
     server::{
         explain::{Explanation, RouteReport},
         gateway::Gateway,

@@ -260,6 +260,12 @@ impl CommandLine {
         })
     }
 
+    /// Where the console lets a browser in, once.
+    pub async fn console(&self, by: &str) -> Result<String> {
+        let finished = self.run("console", &["--by", by]).await?.successful()?;
+        Ok(finished.stdout.trim().to_owned())
+    }
+
     /// Looks for what cannot be moved.
     pub async fn check(&self) -> Result<Check> {
         self.succeed("check", &[]).await

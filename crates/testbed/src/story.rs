@@ -91,6 +91,10 @@ pub async fn tell(settings: &Settings, screen: Arc<Screen>) -> Result<StoryOutco
     screen.begin("banyan serve");
     let serve = banyan.serve(scene.logs()).await?;
     screen.end(&format!("gateway {}", serve.gateway()));
+    screen.print(&format!(
+        "watch it in a browser: {}",
+        banyan.console("demo").await?
+    ));
 
     let run = &settings.workload.run;
     let (monolith, service) = (scene.monolith_database()?, scene.contracts_database()?);

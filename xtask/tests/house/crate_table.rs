@@ -13,7 +13,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("mover", &["plan", "protocol"]),
     ("conductor", &["plan", "protocol", "judge", "failpoint"]),
     // Pages over the API: its types, and nothing of what stands behind it.
-    ("web-console", &["conductor"]),
+    ("web-console", &["conductor", "report"]),
     ("report", &["plan", "protocol", "conductor"]),
     (
         "banyan",

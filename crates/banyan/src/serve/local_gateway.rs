@@ -366,6 +366,10 @@ impl Routes for LocalGateway {
         serde_json::json!(report)
     }
 
+    fn flags(&self) -> serde_json::Value {
+        serde_json::json!(self.gateway.flags())
+    }
+
     fn explain(&self, question: &ExplainRequest) -> Result<serde_json::Value, String> {
         let from = question.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut request = Request::builder()

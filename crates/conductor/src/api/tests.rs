@@ -150,6 +150,8 @@ async fn each_call_needs_its_role() {
         ("GET /v1/me", Viewer),
         ("GET /v1/status", Viewer),
         ("GET /v1/journal", Viewer),
+        ("GET /v1/flags", Viewer),
+        ("GET /v1/extractions/a/verification", Viewer),
         ("GET /v1/routes", Viewer),
         ("POST /v1/explain", Viewer),
         ("GET /v1/extractions/a/shadow", Viewer),
@@ -409,4 +411,32 @@ async fn an_order_ends_without_its_caller_and_is_none_without_a_journal() {
         .read(&ExtractionName::new("a").unwrap())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn keys_of_rows_are_not_for_who_only_reads() {
+    let people = [
+        somebody("vera", Role::Viewer),
+        somebody("olaf", Role::Operator),
+    ];
+    let name = ExtractionName::new("a").unwrap();
+    let (worker, _requests, _status) = Worker::new(None);
+    let (_directory, journal) = nothing().await;
+    let workers = BTreeMap::from([(name.clone(), worker)]);
+    let address = served_to(People::from(people), workers, &journal).await;
+    let line = "GET /v1/extractions/a/verification";
+    let none = ask(address, line, "olaf-0123456789").await;
+    assert!(none.ends_with("null"), "{none}");
+    let found = crate::ports::Verification {
+        rows: 7,
+        differences: 1,
+        report: serde_json::json!({ "differences": [{ "key": [["id", "4711"]] }] }),
+    };
+    let kind = crate::journal::ReportKind::Verification;
+    journal.keep_report(&name, kind, &found).await.unwrap();
+    for (key, sees) in [("vera-0123456789", false), ("olaf-0123456789", true)] {
+        let answer = ask(address, line, key).await;
+        assert!(answer.contains("\"rows\":7"), "{answer}");
+        assert_eq!(answer.contains("4711"), sees, "{answer}");
+    }
 }

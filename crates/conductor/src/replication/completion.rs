@@ -135,6 +135,9 @@ impl Replication {
         journal
             .keep_report(&self.name, ReportKind::Verify, &self.last_verify)
             .await?;
+        journal
+            .keep_report(&self.name, ReportKind::Verification, &verification)
+            .await?;
         let done = Ok(Reply {
             verification: Some(verification),
             ..Reply::with(self.snapshot())

@@ -2,7 +2,7 @@
 
 use super::{
     frame::{Page, PageError, Reader, rendered},
-    migrations::shadow,
+    journal,
     reader::SignedIn,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     view::{
         extraction::{ExtractionView, GateLine, extraction, gates},
         format,
+        log::{LogLine, log},
     },
 };
 use askama::Template;
@@ -24,6 +25,7 @@ use axum::{
     routing::get,
 };
 use conductor::status::{ExtractionStatus, Status};
+use report::Report;
 
 /// Rows of the table that has the lines' last points.
 const ROWS: usize = 12;
@@ -32,6 +34,7 @@ pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/console/extractions/{name}", get(page))
         .route("/console/extractions/{name}/evidence", get(evidence))
+        .route("/console/extractions/{name}/decisions/{seq}", get(decision))
         .route("/console/extractions/{name}/points", get(points))
 }
 
@@ -42,6 +45,7 @@ struct Extraction<'a> {
     csrf: &'a str,
     path: String,
     view: ExtractionView,
+    log: Vec<LogLine>,
 }
 
 #[derive(Template)]
@@ -89,13 +93,61 @@ pub(crate) async fn main(
 ) -> Result<String, PageError> {
     let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
     let one = find(&status, name)?;
-    let shadow = shadow(console, reader, name).await?;
+    let entries = journal::last(console, reader, name, i64::MAX).await?;
+    let report = Report::new(&status, &entries, &[name.to_owned()], now_ms());
     Ok(rendered(&Extraction {
         outcomes: reader.session.outcomes(),
         csrf: &reader.session.csrf,
         path: path(name),
-        view: extraction(&status, one, &shadow, reader.person.role, now_ms()),
+        log: log(&report),
+        view: extraction(&status, one, reader.person.role, now_ms()),
     }))
+}
+
+#[derive(Template)]
+#[template(path = "decision.html")]
+struct Decision {
+    path: String,
+    seq: i64,
+    at: String,
+    text: String,
+    by: Option<String>,
+    evidence: Vec<String>,
+}
+
+/// Something that was decided, with the numbers that it went by.
+async fn decision(
+    State(console): State<Console>,
+    reader: SignedIn,
+    Path((name, seq)): Path<(String, i64)>,
+) -> Result<Response, PageError> {
+    let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
+    let before = seq.saturating_add(1);
+    let entries = journal::last(&console, &reader, &name, before).await?;
+    let report = Report::new(&status, &entries, std::slice::from_ref(&name), now_ms());
+    let moments = report.extractions.into_iter().flat_map(|one| one.moments);
+    let found = moments.into_iter().find(|moment| moment.seq == seq);
+    let moment = found.ok_or_else(|| {
+        let text = format!("the journal has no entry {seq} of `{name}` that a page shows");
+        PageError::Of(StatusCode::NOT_FOUND, text)
+    })?;
+    let pretty = |value| serde_json::to_string_pretty(value).unwrap_or_default();
+    let page = Page {
+        title: "Decision",
+        section: "migrations",
+        reader: Some(Reader::new(&reader.session, &reader.person)),
+        live: None,
+        main: rendered(&Decision {
+            path: path(&name),
+            seq,
+            at: format::minute(moment.at_ms),
+            evidence: moment.evidence.iter().map(pretty).collect(),
+            text: moment.text,
+            by: moment.by,
+        }),
+        below: String::new(),
+    };
+    Ok(page.answer())
 }
 
 /// The numbers that its gates go by.

@@ -6,8 +6,7 @@ use super::{
     next::{Next, next},
     rail::{Stop, rail},
     sentence::{Piece, stands},
-    shadow::ShadowReport,
-    waterfall::{Bar, waterfall},
+    waterfall::{Bar, before, waterfall},
 };
 use crate::role::Role;
 use conductor::{
@@ -27,6 +26,8 @@ pub(crate) struct ExtractionView {
     pub(crate) troubles: Vec<String>,
     pub(crate) rail: Vec<Stop>,
     pub(crate) next: Next,
+    /// What it would cost to go back now, or why that is not possible.
+    pub(crate) way_back: Option<String>,
     pub(crate) readers: Readers,
     pub(crate) steps: Vec<StepLine>,
     pub(crate) gates: Vec<GateLine>,
@@ -117,6 +118,7 @@ pub(crate) struct CopyLine {
 pub(crate) struct Handover {
     pub(crate) title: String,
     pub(crate) reason: Option<String>,
+    pub(crate) before: Option<String>,
     pub(crate) bars: Vec<Bar>,
     pub(crate) held: String,
 }
@@ -134,7 +136,6 @@ pub(crate) struct WriterLine {
 pub(crate) fn extraction(
     status: &Status,
     one: &ExtractionStatus,
-    shadow: &ShadowReport,
     role: Role,
     now_ms: i64,
 ) -> ExtractionView {
@@ -144,7 +145,8 @@ pub(crate) fn extraction(
         notices: notices(status),
         sentence: stands(one),
         troubles: troubles(one),
-        rail: rail(one, shadow),
+        rail: rail(one),
+        way_back: one.way_back.as_ref().map(|way| way.text.clone()),
         next: next(one, role),
         readers: readers(one),
         steps: steps(one),
@@ -195,7 +197,7 @@ fn readers(one: &ExtractionStatus) -> Readers {
             None => "The plan names no key that tells clients apart: all reads go to the owner."
                 .to_owned(),
             Some(key) => format!(
-                "{} of {} reads carried the key {key}.",
+                "{} of {} reads named their client ({key}).",
                 format::count(keys.with),
                 format::count(all)
             ),
@@ -472,6 +474,7 @@ fn handover(last: &HandoverStatus) -> Handover {
             format::milliseconds(last.total_ms)
         ),
         reason: last.reason.clone(),
+        before: before(last),
         bars: waterfall(last),
         held,
     }

@@ -56,6 +56,9 @@ pub(crate) fn seconds(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".to_owned();
     }
+    if seconds > 0.0 && seconds < 0.05 {
+        return "under 0.1 s".to_owned();
+    }
     if seconds < 10.0 {
         return format!("{seconds:.1} s");
     }
@@ -127,6 +130,8 @@ mod tests {
             (milliseconds(118.2), "118 ms"),
             (milliseconds(f64::NAN), "–"),
             (seconds(0.1), "0.1 s"),
+            (seconds(0.0), "0.0 s"),
+            (seconds(0.01), "under 0.1 s"),
             (seconds(190.0), "3 min"),
             (seconds(200_000.0), "2 days"),
             (percent(50.0), "50 %"),

@@ -4,11 +4,9 @@ use super::{
     format,
     next::next,
     rail::{Stop, lag_seconds, rail},
-    shadow::ShadowReport,
 };
 use crate::role::Role;
-use conductor::status::{ExtractionStatus, Status};
-use std::collections::BTreeMap;
+use conductor::status::{AnswersStatus, ExtractionStatus, SideAnswers, Status};
 
 /// What the first page shows.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub(crate) struct Row {
     pub(crate) owner_class: &'static str,
     pub(crate) rail: Vec<Stop>,
     /// Where on the rail it is, for who does not see it.
-    pub(crate) at: &'static str,
+    pub(crate) at: String,
     pub(crate) share: String,
     /// Of 100, for the bar.
     pub(crate) share_width: String,
@@ -45,14 +43,8 @@ pub(crate) struct Row {
 }
 
 /// How everything stands.
-pub(crate) fn migrations(
-    status: &Status,
-    shadows: &BTreeMap<String, ShadowReport>,
-) -> MigrationsView {
-    let rows = status.extractions.iter().map(|one| {
-        let shadow = shadows.get(&one.name).cloned().unwrap_or_default();
-        row(one, &shadow)
-    });
+pub(crate) fn migrations(status: &Status) -> MigrationsView {
+    let rows = status.extractions.iter().map(row);
     MigrationsView {
         sentence: sentence(status),
         notices: notices(status),
@@ -106,7 +98,8 @@ fn sentence(status: &Status) -> String {
 
 /// Whether it waits for somebody.
 fn needs_a_person(one: &ExtractionStatus) -> bool {
-    one.trouble.is_some() || next(one, Role::Approver).primary.is_some()
+    let is_watched = one.phase == "switched" && one.rollout.is_none();
+    one.trouble.is_some() || !is_watched && next(one, Role::Approver).primary.is_some()
 }
 
 fn figures(status: &Status) -> Vec<Figure> {
@@ -123,6 +116,11 @@ fn figures(status: &Status) -> Vec<Figure> {
         .iter()
         .filter_map(lag_seconds)
         .reduce(f64::max);
+    let answers: Vec<&AnswersStatus> = status
+        .extractions
+        .iter()
+        .filter_map(|one| one.rollout.as_ref()?.answers.as_ref())
+        .collect();
     vec![
         Figure {
             name: "services migrated",
@@ -137,7 +135,56 @@ fn figures(status: &Status) -> Vec<Figure> {
                 |lag| format!("at most {} behind", format::seconds(lag)),
             ),
         },
+        error_rate(&answers),
+        performance(&answers),
     ]
+}
+
+/// Where nothing is counted.
+const UNCOUNTED: &str = "counted where the plan has steps";
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn error_rate(answers: &[&AnswersStatus]) -> Figure {
+    let rate = |of: fn(&AnswersStatus) -> &SideAnswers| {
+        let (requests, errors) = answers.iter().fold((0_u64, 0_u64), |sum, one| {
+            let side = of(one);
+            (sum.0 + side.requests, sum.1 + side.errors)
+        });
+        (requests > 0).then(|| format::percent(100.0 * errors as f64 / requests as f64))
+    };
+    let service = rate(|one| &one.service);
+    Figure {
+        name: "error rate",
+        note: match (rate(|one| &one.monolith), &service) {
+            (None, None) => UNCOUNTED.to_owned(),
+            (None, Some(_)) => "of the services' answers; the monolith answers none".to_owned(),
+            (Some(monolith), _) => {
+                format!("of the services' answers; {monolith} of the monolith's")
+            }
+        },
+        value: service.unwrap_or_else(|| "–".to_owned()),
+    }
+}
+
+/// The slowest service against the monolith.
+fn performance(answers: &[&AnswersStatus]) -> Figure {
+    let worst = answers
+        .iter()
+        .filter_map(|one| one.service.p95_ms.zip(one.monolith.p95_ms))
+        .max_by(|(one, than), (other, than_other)| (one / than).total_cmp(&(other / than_other)));
+    let difference = worst.and_then(|(service, monolith)| format::difference(service, monolith));
+    Figure {
+        name: "performance",
+        note: match worst {
+            None => UNCOUNTED.to_owned(),
+            Some((service, monolith)) => format!(
+                "p95 {} against the monolith's {}",
+                format::milliseconds(service),
+                format::milliseconds(monolith)
+            ),
+        },
+        value: difference.unwrap_or_else(|| "–".to_owned()),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
@@ -150,10 +197,10 @@ fn synced(copied: u64, rows: u64) -> String {
     format::percent((share * 10.0).floor() / 10.0)
 }
 
-fn row(one: &ExtractionStatus, shadow: &ShadowReport) -> Row {
-    let rail = rail(one, shadow);
-    let at = rail.iter().find(|stop| stop.state.class() == "now");
-    let at = at.map_or("done", |stop| stop.name);
+fn row(one: &ExtractionStatus) -> Row {
+    let rail = rail(one);
+    let at = rail.iter().find(|stop| stop.class == "now");
+    let at = at.map_or_else(|| "done".to_owned(), |stop| stop.name.clone());
     let told = next(one, Role::Approver);
     let (owner, owner_class) = match one.owner.as_str() {
         "monolith" => ("monolith", "old"),

@@ -131,9 +131,10 @@ fn proposal(one: &ExtractionStatus) -> Proposal {
         "switching" => say("The switch is under way.", "It ends by itself.", None),
         "rolling-back" => say("The rollback is under way.", "It ends by itself.", None),
         "switched" => say(
-            "Watch it at the service, and keep it there once nothing asks for the old tables.",
-            "",
-            Some("finish"),
+            "Watch it at the service.",
+            "Keep it there for good once nothing asks for the old tables; until then prove from \
+             time to time that the way back has every row.",
+            Some("verify"),
         ),
         "cancelling" | "finishing" => say("It is being ended.", "It goes on by itself.", None),
         "finished" => say(

@@ -1,6 +1,5 @@
 //! What comparing both sides' answers has found, as the API has it.
 
-use super::format;
 use serde::Deserialize;
 
 /// The gateway's report.
@@ -9,18 +8,34 @@ pub(crate) struct ShadowReport {
     /// The share of requests that are copied; `None`: none.
     #[serde(default)]
     pub(crate) share: Option<String>,
-    /// Of what was compared, from 0 to 1.
+    #[serde(default)]
+    pub(crate) compared: u64,
+    /// Of those, from 0 to 1.
     #[serde(default)]
     pub(crate) differing: Option<f64>,
+    #[serde(default)]
+    pub(crate) fields: Vec<ShadowField>,
+    #[serde(default)]
+    pub(crate) examples: Vec<ShadowExample>,
 }
 
-impl ShadowReport {
-    /// Of the answers that were compared, how many are the same.
-    pub(crate) fn same(&self) -> Option<String> {
-        let differing = self.differing?;
-        Some(format!(
-            "{} same",
-            format::percent((1.0 - differing) * 100.0)
-        ))
-    }
+/// A place in the answers of a route.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ShadowField {
+    pub(crate) route: String,
+    pub(crate) field: String,
+    pub(crate) differed: u64,
+    pub(crate) changed: u64,
+    pub(crate) volatile: bool,
+}
+
+/// One difference.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ShadowExample {
+    pub(crate) route: String,
+    pub(crate) path: String,
+    pub(crate) correlation: String,
+    pub(crate) field: String,
+    pub(crate) monolith: String,
+    pub(crate) service: String,
 }

@@ -22,9 +22,20 @@ pub(crate) struct Bar {
     pub(crate) time: String,
 }
 
-/// The steps, in order.
+/// It is looked whether all is ready before anything waits, for as long as that takes.
+const BEFORE: &str = "ready";
+
+/// How long it took until it was ready.
+pub(crate) fn before(handover: &HandoverStatus) -> Option<String> {
+    let ready = handover.steps.iter().find(|step| step.name == BEFORE)?;
+    let time = format::milliseconds(ready.ms);
+    Some(format!("Ready after {time}, in which nothing waited."))
+}
+
+/// The steps after that, in order.
 pub(crate) fn waterfall(handover: &HandoverStatus) -> Vec<Bar> {
-    let all: f64 = handover.steps.iter().map(|step| step.ms.max(0.0)).sum();
+    let steps = handover.steps.iter().filter(|step| step.name != BEFORE);
+    let all: f64 = steps.clone().map(|step| step.ms.max(0.0)).sum();
     let scale = if all > 0.0 { WIDTH / all } else { 0.0 };
     let has_held = handover.held();
     let mut begin = 0.0;
@@ -40,7 +51,7 @@ pub(crate) fn waterfall(handover: &HandoverStatus) -> Vec<Bar> {
             time: format::milliseconds(step.ms),
         }
     };
-    handover.steps.iter().map(bar).collect()
+    steps.map(bar).collect()
 }
 
 #[cfg(test)]
@@ -55,7 +66,12 @@ mod tests {
             ms,
         };
         let handover = HandoverStatus {
-            steps: vec![step("ready", 75.0), step("hold", 25.0), step("open", 0.0)],
+            steps: vec![
+                step("ready", 12_000.0),
+                step("lock", 75.0),
+                step("hold", 25.0),
+                step("open", 0.0),
+            ],
             ..HandoverStatus::default()
         };
         let bars = waterfall(&handover);
@@ -71,5 +87,7 @@ mod tests {
                 ("996.0", "4.0", true)
             ]
         );
+        let wanted = "Ready after 12 s, in which nothing waited.";
+        assert_eq!(before(&handover).as_deref(), Some(wanted));
     }
 }

@@ -17,13 +17,53 @@ use crate::base::index::ExtractionIndex;
 use plan::Plan;
 use prometheus_client::registry::Registry;
 use protocol::Side;
+use serde::Serialize;
 use settings::FlagSettings;
 use std::{rc::Rc, sync::Arc};
 use store::{FlagMetrics, Store};
 use tokio::task::JoinSet;
 
+/// What is said of a flag now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FlagReport {
+    /// Its name.
+    pub name: String,
+    /// The extractions that go by it.
+    pub extractions: Vec<String>,
+    /// What the plan says.
+    pub planned: FlagRule,
+    /// What Redis said last, which comes before that; `None`: the plan names none.
+    pub stored: Option<FlagRule>,
+    /// Whether Redis is away, so that its last word stays.
+    pub is_stale: bool,
+}
+
+/// What one source says of a flag. Users are not named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FlagRule {
+    /// `monolith` or `service`; `None`: nothing is said.
+    pub everybody: Option<&'static str>,
+    /// Users with a word of their own that go to the monolith.
+    pub users_to_monolith: usize,
+    /// The same, to the service.
+    pub users_to_service: usize,
+}
+
+impl FlagRule {
+    fn of(said: &FlagSettings) -> Self {
+        let to = |side: Side| said.users.values().filter(|to| **to == side).count();
+        Self {
+            everybody: said.everybody.map(Side::as_str),
+            users_to_monolith: to(Side::Monolith),
+            users_to_service: to(Side::Service),
+        }
+    }
+}
+
 /// The flags of a plan.
 pub(crate) struct Flags {
+    /// By place: its name, and who goes by it.
+    names: Vec<(String, Vec<String>)>,
     /// By extraction: the place of its flag.
     places: Vec<Option<usize>>,
     /// By place: what the plan says.
@@ -50,6 +90,7 @@ impl Flags {
         let said = |name: &&str| plan.gateway.flags.set.get(*name).map(FlagSettings::of);
         let store = plan.gateway.flags.store.as_ref();
         Self {
+            names: names.iter().map(|name| named(plan, name)).collect(),
             places: flags.map(|flag| names.binary_search(&flag?).ok()).collect(),
             planned: names
                 .iter()
@@ -78,9 +119,39 @@ impl Flags {
             .or(planned.everybody)
     }
 
+    /// What is said of each now.
+    pub(crate) fn report(&self) -> Vec<FlagReport> {
+        let stored = self.store.as_ref().map(|store| store.said());
+        let rule = |at| {
+            stored
+                .as_ref()
+                .and_then(|said| said.get(at))
+                .map(FlagRule::of)
+        };
+        let report = |at: usize| {
+            let (name, extractions) = self.names.get(at)?;
+            Some(FlagReport {
+                name: name.clone(),
+                extractions: extractions.clone(),
+                planned: FlagRule::of(self.planned.get(at)?),
+                stored: rule(at),
+                is_stale: self.metrics.is_stale(),
+            })
+        };
+        (0..self.names.len()).filter_map(report).collect()
+    }
+
     pub(crate) fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry);
     }
+}
+
+/// A flag, and the extractions that go by it.
+fn named(plan: &Plan, flag: &str) -> (String, Vec<String>) {
+    let extractions = plan.extractions.values();
+    let by_it = extractions.filter(|one| one.flag.as_deref() == Some(flag));
+    let names = by_it.map(|one| one.name.to_string());
+    (flag.to_owned(), names.collect())
 }
 
 /// Keeps the copy of the flags fresh for as long as it is there; one per
@@ -159,6 +230,25 @@ extractions:
         assert_eq!(side(0, "8"), service);
         assert_eq!(side(0, "9"), service);
         assert_eq!((side(1, "a:b"), side(1, "a")), (monolith, None));
+    }
+
+    #[test]
+    fn what_is_said_of_a_flag_names_no_user() {
+        let flags = Flags::new(&Plan::parse(PLAN, |_| None).unwrap());
+        let store = flags.store.as_ref().unwrap();
+        store.note(b"feature:new:user:8", b"true");
+        let rule = |everybody, users_to_monolith, users_to_service| FlagRule {
+            everybody,
+            users_to_monolith,
+            users_to_service,
+        };
+        let report = flags.report();
+        assert_eq!(report.len(), 2);
+        assert_eq!(report[0].name, "new");
+        assert_eq!(report[0].extractions, ["one"]);
+        assert_eq!(report[0].planned, rule(Some("monolith"), 1, 1));
+        assert_eq!(report[0].stored, Some(rule(None, 0, 1)));
+        assert_eq!(report[1].planned, FlagRule::default());
     }
 
     #[test]

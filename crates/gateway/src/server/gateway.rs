@@ -12,6 +12,7 @@ use crate::{
     base::index::ExtractionIndex,
     observe::Observatory,
     routing::snapshot::Ownership,
+    selection::flags::FlagReport,
     shadow::ShadowReport,
     state::{
         collectors::upstreams, config::Config, failed_answers::FailedKind,
@@ -418,6 +419,11 @@ impl Gateway {
     /// leaves no trace. The error is what its client would be told.
     pub fn explain(&self, request: Request<Bytes>, address: IpAddr) -> Result<Explanation, String> {
         explain::explain(&self.inner.config.load(), request, address)
+    }
+
+    /// What is said of each feature flag of the plan now.
+    pub fn flags(&self) -> Vec<FlagReport> {
+        self.inner.config.load().flags.report()
     }
 
     /// Registers the metrics, without a prefix.

@@ -21,8 +21,7 @@ pub(super) struct ConsoleReader {
 
 /// An address that lets a browser in, once.
 pub(super) async fn entrance(banyan: &CommandLine) -> Result<String> {
-    let printed = banyan.run("console", &["--by", WATCHER]).await?;
-    Ok(printed.successful()?.stdout.trim().to_owned())
+    banyan.console(WATCHER).await
 }
 
 impl ConsoleReader {

@@ -59,6 +59,10 @@ pub(super) struct FlagMetrics {
 }
 
 impl FlagMetrics {
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.get() != 0
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         let it = self.clone();
         registry.register(

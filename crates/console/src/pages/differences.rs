@@ -1,0 +1,50 @@
+//! Where both sides differ.
+
+use super::{
+    frame::{Page, PageError, Reader, rendered},
+    reader::SignedIn,
+};
+use crate::{
+    api::segment,
+    role::Role,
+    state::Console,
+    view::{
+        differences::{DifferencesView, Verification, differences},
+        shadow::ShadowReport,
+    },
+};
+use askama::Template;
+use axum::{Router, extract::State, response::Response, routing::get};
+use conductor::status::Status;
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route("/console/differences", get(page))
+}
+
+#[derive(Template)]
+#[template(path = "differences.html")]
+struct Differences {
+    views: Vec<DifferencesView>,
+}
+
+async fn page(State(console): State<Console>, reader: SignedIn) -> Result<Response, PageError> {
+    let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
+    let sees_values = reader.person.role >= Role::Operator;
+    let mut views = Vec::new();
+    for one in &status.extractions {
+        let path = format!("/v1/extractions/{}/verification", segment(&one.name));
+        let found: Option<Verification> = console.api.get(reader.bearer(), &path).await?;
+        let path = format!("/v1/extractions/{}/shadow", segment(&one.name));
+        let shadow: ShadowReport = console.api.get(reader.bearer(), &path).await?;
+        views.push(differences(&one.name, found.as_ref(), &shadow, sees_values));
+    }
+    let page = Page {
+        title: "Differences",
+        section: "differences",
+        reader: Some(Reader::new(&reader.session, &reader.person)),
+        live: None,
+        main: rendered(&Differences { views }),
+        below: String::new(),
+    };
+    Ok(page.answer())
+}

@@ -1,0 +1,42 @@
+//! What has happened, as the API's journal has it.
+
+use super::{frame::PageError, reader::SignedIn};
+use crate::{api::segment, state::Console};
+use conductor::{JournalEntry, JournalPage};
+
+/// The last entries of an extraction that its page looks through.
+const LAST: u32 = 100;
+
+/// The most that a report goes by; the command line's goes by all.
+const ENTRIES_MAX: usize = 50_000;
+
+/// An extraction's last entries, in order.
+pub(super) async fn last(
+    console: &Console,
+    reader: &SignedIn,
+    name: &str,
+    before: i64,
+) -> Result<Vec<JournalEntry>, PageError> {
+    let name = segment(name);
+    let path = format!("/v1/journal?extraction={name}&before={before}&limit={LAST}");
+    let page: JournalPage = console.api.get(reader.bearer(), &path).await?;
+    Ok(page.entries)
+}
+
+/// The whole, in order.
+pub(super) async fn all(
+    console: &Console,
+    reader: &SignedIn,
+) -> Result<Vec<JournalEntry>, PageError> {
+    let mut entries: Vec<JournalEntry> = Vec::new();
+    while entries.len() < ENTRIES_MAX {
+        let after = entries.last().map_or(0, |last| last.seq);
+        let path = format!("/v1/journal?after={after}");
+        let page: JournalPage = console.api.get(reader.bearer(), &path).await?;
+        if page.entries.is_empty() {
+            break;
+        }
+        entries.extend(page.entries);
+    }
+    Ok(entries)
+}
