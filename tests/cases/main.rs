@@ -16,6 +16,7 @@ mod begun_is_guarded;
 mod cancel_leaves_no_trace;
 mod checklists;
 mod chunked_uploads;
+mod console;
 mod dashboards;
 mod drills;
 mod ends_within_its_grace;

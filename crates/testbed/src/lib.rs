@@ -17,6 +17,7 @@
 pub mod auditor;
 pub mod banyan;
 pub mod binaries;
+pub mod browser;
 pub mod catalogue;
 pub mod certificates;
 pub mod cluster;

@@ -126,6 +126,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             ],
             &[
                 "faulty_proxy",
+                "browser",
                 "http_client",
                 "made_once",
                 "raw_http",
