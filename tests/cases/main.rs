@@ -42,6 +42,7 @@ mod rehearsed_hold;
 mod retired;
 mod same_answers;
 mod second_conductor;
+mod sessions;
 mod set_checked;
 mod set_watched;
 mod shared_role;

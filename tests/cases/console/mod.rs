@@ -24,8 +24,13 @@ const JUDGE: &str = "
             `${one.id} (${one.impact}): ${one.help}: ` + one.nodes.slice(0, 5).map((node) => node.html + ' ' + node.failureSummary).join(' | '))),
         (error) => done([String(error)]));";
 
+/// What a page has had loaded from elsewhere.
+const FOREIGN: &str = "
+    return performance.getEntriesByType('resource').map((one) => one.name)
+        .filter((name) => !name.startsWith(location.origin + '/'));";
+
 /// Pages of an extraction that has begun.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 12] = [
     "/console",
     "/console/extractions/contracts",
     "/console/extractions/contracts/evidence",
@@ -35,6 +40,9 @@ const PAGES: [&str; 9] = [
     "/console/differences",
     "/console/routes",
     "/console/flags",
+    "/console/approvals",
+    "/console/report",
+    "/console/freeze",
 ];
 
 /// What is ordered of an extraction that has not begun, and what is said to it.
@@ -83,6 +91,11 @@ impl Visit {
         for look in Look::ALL {
             self.browser.look(look).await?;
             self.open(path).await?;
+            let foreign = self.browser.run(FOREIGN).await?;
+            ensure!(
+                foreign.as_array().is_some_and(Vec::is_empty),
+                "{path} asks others: {foreign}"
+            );
             self.browser.run(&self.axe).await?;
             let found = self.browser.run_until_called(JUDGE).await?;
             let overflow = self.browser.overflow().await?;
