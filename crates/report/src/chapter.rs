@@ -198,6 +198,12 @@ impl Chapter {
         }
     }
 
+    /// The shares of reads and of writes by now.
+    fn split(&self) -> (f64, f64) {
+        let last = self.shares.last();
+        last.map_or((0.0, 0.0), |last| (last.reads_percent, last.writes_percent))
+    }
+
     fn share(&mut self, at_ms: i64, reads_percent: f64, writes_percent: f64) {
         let change = ShareChange {
             at_ms,
@@ -213,7 +219,10 @@ impl Chapter {
                 self.began_ms.get_or_insert(at_ms);
                 self.share(at_ms, 0.0, 0.0);
             }
-            Life::ReadsShifted { reads } => self.share(at_ms, percent(*reads), 0.0),
+            Life::ReadsShifted { reads } => {
+                let (_, writes) = self.split();
+                self.share(at_ms, percent(*reads), writes);
+            }
             Life::Verified { result } => {
                 let agreed = match result {
                     Verified::Agreed(_) => true,
@@ -269,8 +278,9 @@ impl Chapter {
         };
         handover.outcome = Some(word.to_owned());
         if is_committed {
-            let share = if is_switch { 100.0 } else { 0.0 };
-            self.share(at_ms, share, share);
+            // Readers stay where they are: only the writes are handed over.
+            let (reads, _) = self.split();
+            self.share(at_ms, reads, if is_switch { 100.0 } else { 0.0 });
         }
     }
 

@@ -111,7 +111,7 @@ fn write_chapter(out: &mut String, chapter: &Chapter) -> fmt::Result {
     table(
         out,
         "Hand-overs",
-        &["began", "what", "outcome", "requests held", "why"],
+        &["began", "what", "outcome", "writes paused", "why"],
         chapter.handovers.iter().map(|one| {
             vec![
                 clock::second(one.began_ms),

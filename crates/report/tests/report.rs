@@ -164,9 +164,10 @@ fn a_hold_that_came_to_nothing_is_told_as_such() {
             (Some("rehearsed"), Some(0)),
         ]
     );
-    // Only the switch changed who gets what.
+    // Only the switch changed who gets what, and it left the readers where they were.
     let last = contracts.shares.last().unwrap();
     assert!((last.writes_percent - 100.0).abs() < f64::EPSILON);
+    assert!((last.reads_percent - 5.0).abs() < f64::EPSILON);
     assert_eq!(contracts.shares.len(), 3);
     let of_a_later_program = contracts.moments.last().unwrap();
     assert_eq!(of_a_later_program.kind, Kind::Decision);
