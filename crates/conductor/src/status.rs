@@ -141,12 +141,18 @@ impl ExtractionStatus {
     pub fn ills(&self) -> Vec<String> {
         let mut ills: Vec<String> = self.trouble.iter().cloned().collect();
         let health = self.health.iter();
-        for (side, health) in health
-            .flat_map(|both| [("monolith", &both.monolith), ("service", &both.service)])
-            .filter(|(_, health)| health.state == "unhealthy")
+        for (side, health) in
+            health.flat_map(|both| [("monolith", &both.monolith), ("service", &both.service)])
         {
-            let why = health.reason.as_deref().unwrap_or("no reason is known");
-            ills.push(format!("the {side} is unhealthy: {why}"));
+            let why = health.reason.as_deref();
+            match (health.state.as_str(), why) {
+                ("unhealthy", _) => {
+                    let why = why.unwrap_or("no reason is known");
+                    ills.push(format!("the {side} is unhealthy: {why}"));
+                }
+                ("not-asked", Some(why)) => ills.push(format!("the {side}'s health: {why}")),
+                _ => {}
+            }
         }
         if self.reads_withdrawn {
             ills.push(
@@ -172,7 +178,7 @@ pub struct HealthStatus {
 /// How a side is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SideHealth {
-    /// `healthy`; `unhealthy`; `not-asked`, where nothing speaks against it and the plan
+    /// `healthy`; `unhealthy`; `not-asked`, where it has not answered yet (with that reason), or the plan
     /// has no `health` for it.
     pub state: String,
     /// What is wrong, also with a part of it.
@@ -495,6 +501,14 @@ mod tests {
         }
         let ills = ill.ills();
         assert_eq!(ills.len(), 4, "{ills:?}");
+        if let Some(health) = &mut ill.health {
+            health.service.state = "not-asked".to_owned();
+            assert_eq!(ill.ills().len(), 3, "the plan has no health for it");
+        }
+        if let Some(health) = &mut ill.health {
+            health.service.reason = Some("it has not answered yet".to_owned());
+        }
+        assert_eq!(ill.ills().len(), 4, "{:?}", ill.ills());
         assert!(ills[1].contains("the service is unhealthy"), "{ills:?}");
         assert!(ills[3].contains("gate `p95` fails: slow"), "{ills:?}");
     }

@@ -209,6 +209,7 @@ fn sides(one: &ExtractionStatus) {
 /// How a side is, and why.
 fn health_text(side: &str, health: &SideHealth) -> String {
     let state = match health.state.as_str() {
+        "not-asked" if health.reason.is_some() => "not known to be healthy",
         "not-asked" => "not asked for its health (the plan has no `health` for it)",
         "unhealthy" => "not healthy",
         other => other,

@@ -3,6 +3,9 @@
 use conductor::status::SideHealth;
 use gateway::{BreakerState, InstanceReport, UpstreamReport};
 
+/// Before the first answer nobody knows.
+const NOT_YET: &str = "it has not answered yet";
+
 /// `planned`: whether the plan says how its health is asked for.
 pub(super) fn of(report: &UpstreamReport, planned: bool) -> SideHealth {
     let usable = |one: &&InstanceReport| one.healthy && !one.ejected;
@@ -17,7 +20,15 @@ pub(super) fn of(report: &UpstreamReport, planned: bool) -> SideHealth {
                 report.instances.len()
             )
         });
-        if planned { "healthy" } else { "not-asked" }
+        let has_answered = report.instances.iter().any(|one| one.last_check.is_some());
+        match (planned, has_answered) {
+            (false, _) => "not-asked",
+            (true, true) => "healthy",
+            (true, false) => {
+                reason = Some(NOT_YET.to_owned());
+                "not-asked"
+            }
+        }
     } else {
         if report.breaker == Some(BreakerState::Open) {
             let open = "so many requests failed that its breaker is open".to_owned();
@@ -50,6 +61,7 @@ fn problem(one: &InstanceReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway::CheckReport;
     use std::time::Duration;
 
     fn instance(problem: Option<&str>, since: u64) -> InstanceReport {
@@ -59,7 +71,10 @@ mod tests {
             ejected: false,
             failing: false,
             in_flight: 0,
-            last_check: None,
+            last_check: Some(CheckReport {
+                ago: Duration::ZERO,
+                passed: problem.is_none(),
+            }),
             since: Some(Duration::from_secs(since)),
             problem: problem.map(str::to_owned),
         }
@@ -79,9 +94,12 @@ mod tests {
         let (well, sick) = (instance(None, 9), instance(bad, 3));
         let mut ejected = instance(None, 9);
         ejected.ejected = true;
+        let mut new = well.clone();
+        new.last_check = None;
         for (instances, planned, state, reason, seconds) in [
             (vec![well.clone()], true, "healthy", None, 9.0),
             (vec![well.clone()], false, "not-asked", None, 9.0),
+            (vec![new], true, "not-asked", Some(NOT_YET), 9.0),
             (vec![sick.clone()], true, "unhealthy", bad, 3.0),
             (
                 vec![well, sick],

@@ -362,6 +362,7 @@ fn notes(one: &ExtractionStatus, side: &str) -> String {
 
 fn health_text(health: &SideHealth) -> String {
     let state = match health.state.as_str() {
+        "not-asked" if health.reason.is_some() => "not known to be healthy",
         "not-asked" => "not asked for its health",
         "unhealthy" => "not healthy",
         other => other,
