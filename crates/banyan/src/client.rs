@@ -328,8 +328,14 @@ fn reach(
     }
     let address = match environment(CONTROL) {
         Some(address) => {
-            let address = address.strip_prefix("http://").unwrap_or(&address);
-            address.trim_end_matches('/').to_owned()
+            let host = address.strip_prefix("http://").unwrap_or(&address);
+            let host = host.trim_end_matches('/');
+            let port = host.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+            if !matches!(port, Some(Ok(_))) {
+                let text = format!("{CONTROL} is `{address}`, which is no HOST:PORT");
+                return Err(Failure::Refused(text));
+            }
+            host.to_owned()
         }
         None => read(state)?.address,
     };

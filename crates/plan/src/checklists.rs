@@ -137,6 +137,8 @@ pub(crate) fn resolve(
     let scratch = file.scratch.as_ref();
     let scratch = scratch.map(|text| parse(text, environment, database));
     checklists.scratch = scratch.transpose()?;
+    let mut lists: Vec<String> = file.lists.keys().map(ToString::to_string).collect();
+    lists.extend(checklists.lists.keys().cloned());
     for (name, Located { value: items, at }) in file.lists {
         let name = item_name(&name).map_err(|why| PlanError::at(at, why))?;
         if AutomaticCheck::of(&name).is_some() {
@@ -147,6 +149,15 @@ pub(crate) fn resolve(
         }
         let items = items.into_iter().map(|one| item(one, environment));
         let items: Vec<_> = items.collect::<Result<_, _>>()?;
+        if items.is_empty() {
+            return Err(PlanError::at(at, format!("`{name}` has no items"))
+                .remedy("Name what has to be done, or leave the list out"));
+        }
+        if let Some(inner) = items.iter().find(|item| lists.contains(&item.name)) {
+            // As an item it would be what somebody attests, unchecked.
+            let why = format!("`{}` is a list, and `{name}` has items only", inner.name);
+            return Err(PlanError::at(at, why).remedy("Name its items, or both lists in the step"));
+        }
         let mut names: Vec<_> = items.iter().map(|item| &item.name).collect();
         names.sort();
         if let Some([one, _]) = names.windows(2).find(|pair| pair[0] == pair[1]) {

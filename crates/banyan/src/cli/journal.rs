@@ -50,6 +50,12 @@ pub(super) async fn run(
         let is_its = name.is_none_or(|name| entry.extraction == name || entry.extraction == "*");
         is_its && arguments.since.is_none_or(|since| entry.at_ms >= since)
     };
+    if let Some(name) = &arguments.extraction
+        && !entries.iter().any(|entry| entry.extraction == *name)
+    {
+        let text = format!("the journal has nothing of `{name}`");
+        return Err(Failure::Refused(text));
+    }
     for entry in entries.iter().filter(is_wanted) {
         if json {
             say!(
@@ -136,10 +142,12 @@ fn check(entries: &[JournalEntry], json: bool) -> Result<(), Failure> {
              hash, where that was kept elsewhere:"
         );
         say!("{}\n{}", render::wrapped(&text), head.hash);
-    } else if broken.is_none() {
-        say!("There is no entry.");
     }
     match broken {
+        None if entries.is_empty() => {
+            let text = "there is no entry to check: the file is empty, or nothing has happened yet";
+            Err(Failure::Refused(text.to_owned()))
+        }
         None => Ok(()),
         Some(_) if json => Err(Failure::Reported(1)),
         Some(broken) => Err(Failure::NotDone(broken.to_string())),

@@ -6,6 +6,7 @@
 
 use super::failure::{failure, forbidden};
 use super::messages::ErrorKind;
+use super::verbs::needed_role;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
@@ -124,8 +125,15 @@ pub(super) async fn admit(
         let code = StatusCode::UNAUTHORIZED;
         return failure(code, ErrorKind::Refused, error.to_owned(), Vec::new()).into_response();
     };
-    let what = format!("`{} {}`", request.method(), request.uri().path());
-    if let Some(why) = caller.refusal(&what, admission.role) {
+    let path = request.uri().path();
+    let what = format!("`{} {path}`", request.method());
+    // Who may not order hears at once what the verb needs.
+    let verb = path.rsplit('/').next().unwrap_or_default();
+    let role = match admission.role {
+        Role::Operator => needed_role(verb),
+        role => role,
+    };
+    if let Some(why) = caller.refusal(&what, role) {
         return forbidden(why).into_response();
     }
     request.extensions_mut().insert(Arc::new(caller));

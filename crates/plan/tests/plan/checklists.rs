@@ -85,6 +85,13 @@ fn lists_that_could_not_be_kept_are_refused() {
     for (checklists, why) in [
         ("{ lists: { backup: [ticket] } }", "an item and no list"),
         ("{ lists: { a: [ticket, ticket] } }", "twice"),
+        ("{ lists: { a: [] } }", "has no items"),
+        ("{ lists: { decommissioning: [] } }", "has no items"),
+        (
+            "{ lists: { a: [pre-migration] } }",
+            "`pre-migration` is a list",
+        ),
+        ("{ lists: { a: [ticket], b: [a] } }", "`a` is a list"),
         ("{ lists: { a: [{ text: x }] } }", "no name"),
         ("{ lists: { a: [On-Call] } }", "is no name"),
         (

@@ -216,6 +216,12 @@ fn steps_that_cannot_be_gone_through_are_refused() {
             "line 7, column 106: the gate has no limit",
         ),
         (
+            "steps: [switch], gates: { lag: {} }",
+            "the gate has no limit",
+        ),
+        ("steps: [{ reads: 5%, approval: \"\" }]", "is one line"),
+        ("steps: [{ reads: 5%, approval: \"a\\nb\" }]", "is one line"),
+        (
             "steps: [switch], gates: { p95: { max: 0ms } }",
             "is no time",
         ),

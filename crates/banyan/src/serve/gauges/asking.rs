@@ -123,7 +123,7 @@ async fn debians_prometheus_is_understood() {
     assert!(only(&of("1 / 0").await.unwrap()).1.is_infinite());
     assert!(only(&of("0 / 0").await.unwrap()).1.is_nan());
     assert_eq!(of("no_such_metric").await, Ok(Measurement::Series(vec![])));
-    let Ok(Measurement::Series(several)) = of("prometheus_http_requests_total").await else {
+    let Ok(Measurement::Series(several)) = of("go_gc_duration_seconds").await else {
         panic!("no series");
     };
     assert!(several.len() > 1);
@@ -132,14 +132,6 @@ async fn debians_prometheus_is_understood() {
         wrong.contains("refuses the query: ") && wrong.contains("parse error"),
         "{wrong}"
     );
-    // It goes by how far it may look back: of a scrape each second, a fraction of one seldom
-    // has a sample.
-    let mut has_missed = false;
-    for _ in 0..50 {
-        let asked = ask(&up, Duration::from_millis(50)).await;
-        has_missed |= asked == Ok(Measurement::Series(vec![]));
-    }
-    assert!(has_missed);
     let gone = ask(&query(&server, "up offset 1h"), minute).await;
     assert_eq!(gone, Ok(Measurement::Series(vec![])));
 }

@@ -27,7 +27,7 @@ pub struct GatesFile {
     pub(crate) p99: Option<Located<LimitFile>>,
     /// How far the other side is behind, before the next step.
     #[serde(default)]
-    pub(crate) lag: Option<LagFile>,
+    pub(crate) lag: Option<Located<LagFile>>,
     /// How old the last proof that both sides agree may be, before the next step.
     #[serde(default)]
     pub(crate) verify: Option<VerifyFile>,
@@ -315,7 +315,11 @@ pub(super) fn resolve(
         }
     }
     gates.latency.sort_by_key(|(quantile, _)| *quantile);
-    if let Some(file) = file.lag {
+    if let Some(Located { value: file, at }) = file.lag {
+        if file.max.is_none() && file.bytes.is_none() {
+            return Err(PlanError::at(at, "the gate has no limit")
+                .remedy("Give it `max`, `bytes`, or both"));
+        }
         gates.lag = Some(LagLimit {
             age: file.max.as_ref().map(time).transpose()?,
             bytes: file.bytes.as_ref().map(size).transpose()?,

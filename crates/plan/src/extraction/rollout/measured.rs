@@ -38,7 +38,8 @@ pub struct PrometheusFile {
     /// The least.
     #[serde(default)]
     pub(crate) min: Option<Text>,
-    /// How old its samples may be (default 5m). None is of before the step.
+    /// How old its samples may be (default 5m), and none of before the step: where the server
+    /// goes by `lookback_delta`. Others look back as far as they are set to.
     #[serde(default)]
     pub(crate) max_age: Option<Text>,
     /// How often it is asked (default 15s).

@@ -9,6 +9,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{fmt, time::Duration};
 
+/// Longer texts are refused: they are shown, and kept for ever.
+const APPROVAL_BYTES_MAX: usize = 500;
+
 /// One step: `switch`, `retire`, or what a share is to be and for how long. A map may be
 /// `{ step: switch, checklist: [pre-migration] }`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -271,9 +274,25 @@ fn step(
         checklist,
         does,
         lasts,
-        approval: approval.map(|text| plain(text, environment)).transpose()?,
+        approval: approval
+            .map(|text| approved(text, environment))
+            .transpose()?,
         gates: gates::resolve(file.gates, common, environment)?,
     })
+}
+
+/// What a person is to look at: one line, which is shown and kept.
+fn approved(text: &Text, environment: Environment<'_>) -> Result<String, PlanError> {
+    let words = plain(text, environment)?;
+    let is_line = !words.trim().is_empty()
+        && words.len() <= APPROVAL_BYTES_MAX
+        && !words.chars().any(char::is_control);
+    if is_line {
+        return Ok(words);
+    }
+    let why = format!("what is approved is one line of 1 to {APPROVAL_BYTES_MAX} bytes");
+    Err(PlanError::at(text.at, why)
+        .remedy("Write what has to be so, such as `approval: the lead has seen the report`"))
 }
 
 /// Whether a step may come after those before it. The error is what is wrong, and what to
