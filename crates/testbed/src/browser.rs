@@ -75,7 +75,12 @@ impl Browser {
     /// Starts one. Its files are in `home`.
     pub async fn start(home: &Path) -> Result<Self> {
         let port = ports::free()?;
-        let driver = Spec::new("chromedriver", "chromedriver").arg(format!("--port={port}"));
+        // What both leave for others to find lies in the temporary directory.
+        let temporary = home.join("tmp");
+        fs::create_dir_all(&temporary)?;
+        let driver = Spec::new("chromedriver", "chromedriver")
+            .arg(format!("--port={port}"))
+            .env("TMPDIR", &temporary);
         let mut driver = Process::start(&driver, home)
             .context("chromedriver; on Debian it is the package chromium-driver")?;
         let profile = home.join("profile");
