@@ -391,8 +391,11 @@ async fn an_order_ends_without_its_caller_and_is_none_without_a_journal() {
                 authorization: Bearer right\r\ncontent-length: 0\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let pending = requests.recv().await.unwrap();
-    drop(stream);
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    // It hangs up, and the connection's end says that it was noticed.
+    stream.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.is_empty(), "{rest:?}");
     pending.reply(Ok(Reply::with(ExtractionStatus::default())));
     let until_ended = async {
         while orders(&journal).await.len() < 2 {

@@ -1,17 +1,17 @@
 //! Steps that wait for items of a checklist.
 
-use crate::support::*;
+use crate::{
+    rollout::{Service, ada, mover, until},
+    support::*,
+};
 use async_trait::async_trait;
 use conductor::{
     ChecklistHandle, Conductor, Request, RolloutHandle, ShiftGuard,
-    ports::{Gauges, ItemChecks, Progress, StreamProgress},
+    ports::{Gauges, ItemChecks},
     status::{ItemStatus, RolloutStatus},
 };
 use plan::{AutomaticCheck, ExtractionName};
-use protocol::{
-    checklist::CheckResult::{self, Failed, Passed, Skipped},
-    rollout::Actor,
-};
+use protocol::checklist::CheckResult::{self, Failed, Passed, Skipped};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -41,15 +41,6 @@ impl ItemChecks for Scripts {
     }
 }
 
-struct Healthy;
-
-#[async_trait]
-impl ShiftGuard for Healthy {
-    async fn refusal(&self, _: &ExtractionName) -> Option<String> {
-        None
-    }
-}
-
 const STEPS: &str = "steps: [{ reads: 50%, checklist: [go-live, databases] }]";
 
 fn process() -> Process {
@@ -57,20 +48,6 @@ fn process() -> Process {
     Process::planned(&format!(
         "checklists: {{ lists: {{ go-live: [backup, ticket] }} }}\n{plan}"
     ))
-}
-
-fn mover() -> Arc<Scripted> {
-    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
-    let stream = Some(StreamProgress {
-        state: "applying".to_owned(),
-        ..StreamProgress::default()
-    });
-    *mover.progress.lock().unwrap() = Progress {
-        forward: stream.clone(),
-        reverse: stream,
-        ..Progress::default()
-    };
-    mover
 }
 
 async fn begun(
@@ -81,7 +58,7 @@ async fn begun(
     let checks: Arc<dyn ItemChecks> = scripts.clone();
     let answered = conductor.answer_checklists(&process.plan, &checks).await;
     let lists = answered.unwrap().remove(&name()).unwrap();
-    let guard: Arc<dyn ShiftGuard> = Arc::new(Healthy);
+    let guard: Arc<dyn ShiftGuard> = Arc::new(Service::default());
     let gauges: Arc<dyn Gauges> = process.gauges.clone();
     let (plan, digest) = (&process.plan, "digest".into());
     let rollouts = conductor.roll_out(plan, &digest, &process.publisher, &guard, &gauges);
@@ -92,18 +69,6 @@ fn item(lists: &ChecklistHandle, name: &str) -> ItemStatus {
     let lists = lists.status();
     let mut items = lists.into_iter().flat_map(|list| list.items);
     items.find(|item| item.name == name).unwrap()
-}
-
-async fn until(what: &str, is: impl Fn() -> bool) {
-    let wait = async {
-        while !is() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(LIMIT, wait).await.is_ok(),
-        "not {what}"
-    );
 }
 
 fn waits(status: &RolloutStatus, what: &str) -> bool {
@@ -123,10 +88,9 @@ async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
     worker.request(Request::Start).await.unwrap();
     // What can be checked is checked by itself, once.
     let open = "backup (failed), ticket (open). ";
-    until("waiting", || waits(&rollout.status(), open)).await;
+    until(&rollout, "waiting", |status| waits(status, open)).await;
     assert_eq!(item(&lists, "databases").state, "done");
     assert_eq!(worker.status().reads_percent.to_string(), "0");
-    let ada = || Actor::Person("ada".to_owned());
     let refused = lists.attest("backup", ada(), "it was fine").await;
     assert!(refused.unwrap_err().contains("that failed: as told"));
     let refused = lists.attest("ticket", ada(), " ").await;
@@ -136,7 +100,10 @@ async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
     assert_eq!(scripts.count(AutomaticCheck::Backup), 1);
     scripts.say(AutomaticCheck::Backup, Skipped);
     lists.check("backup").await.unwrap();
-    until("skipped", || waits(&rollout.status(), "backup (skipped)")).await;
+    until(&rollout, "skipped", |status| {
+        waits(status, "backup (skipped)")
+    })
+    .await;
     conductor.stop().await;
 
     let claimed = mover.claimed_by().unwrap();
@@ -150,15 +117,18 @@ async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
         (ticket.state.as_str(), ticket.by.as_deref()),
         ("done", Some("ada"))
     );
-    until("waiting", || {
-        waits(&rollout.status(), "not done: backup (skipped). ")
+    until(&rollout, "waiting", |status| {
+        waits(status, "not done: backup (skipped). ")
     })
     .await;
     lists
         .attest("backup", ada(), "restored by hand")
         .await
         .unwrap();
-    until("shifted", || worker.status().reads_percent > 49.0).await;
+    until(&rollout, "shifted", |_| {
+        worker.status().reads_percent > 49.0
+    })
+    .await;
     assert!(
         lists
             .status()
