@@ -497,8 +497,6 @@ pub struct Occasion {
     pub phase: &'static str,
     /// A digest of the plan's text.
     pub plan: String,
-    /// How old samples may be: none is of before the step.
-    pub max_age: Duration,
 }
 
 /// What a source of a gate's has answered.

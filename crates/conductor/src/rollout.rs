@@ -342,15 +342,14 @@ impl Running {
         let is_usual = matches!(self.rollout, Rollout::Running(_));
         self.count(standing, now, is_usual).await;
         let (position, step) = (&position, &step);
-        self.gauging.enter(position, step, standing);
-        let occasion = |max_age| Occasion {
+        self.gauging.enter(position, step, standing, now);
+        let occasion = Occasion {
             extraction: self.context.name.clone(),
             step: step.to_string(),
             phase: phase(&self.rollout, standing),
             plan: self.context.plan.to_string(),
-            max_age: gauging::age(position.entered, now, max_age),
         };
-        self.gauging.turn(&self.context.gauges, occasion, now);
+        self.gauging.turn(&self.context.gauges, &occasion, now);
         let mut gates = self.gates.judge(step, status, standing, now);
         gates.extend(self.traffic.gates());
         gates.extend(self.gauging.gates());

@@ -34,7 +34,7 @@ impl Outside {
         query: &PrometheusQuery,
         limit: Duration,
     ) -> Result<(), String> {
-        let asked = prometheus::measure(&self.http, query, query.max_age);
+        let asked = prometheus::measure(&self.http, query);
         within(limit, asked).await.map(drop)
     }
 }
@@ -48,7 +48,7 @@ impl Gauges for Outside {
     ) -> Result<Measurement, String> {
         match &gate.source {
             GateSource::Prometheus(query) => {
-                let asked = prometheus::measure(&self.http, query, occasion.max_age);
+                let asked = prometheus::measure(&self.http, query);
                 within(gate.timeout, asked).await
             }
             GateSource::Webhook(webhook) => {

@@ -16,9 +16,6 @@ use tokio_util::task::AbortOnDropHandle;
 /// How much longer than its gate's `timeout` a measurement is waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Samples are of this step, and of a second at least.
-const AGE_MIN: Duration = Duration::from_secs(1);
-
 /// The measurements of the step that a rollout is in. Nothing of it outlasts the process:
 /// after a restart rows of readings begin anew.
 #[derive(Debug, Default)]
@@ -45,7 +42,13 @@ impl Gauging {
 
     /// A rollout is at this position. Until a step is entered, the gates of the one before
     /// go on.
-    pub(super) fn enter(&mut self, position: &Position, step: &Step, standing: Standing) {
+    pub(super) fn enter(
+        &mut self,
+        position: &Position,
+        step: &Step,
+        standing: Standing,
+        now: UnixMillis,
+    ) {
         let (Some(entered), Standing::Owned { .. }) = (position.entered, standing) else {
             return;
         };
@@ -55,22 +58,17 @@ impl Gauging {
         if is_known {
             return;
         }
-        let now = Instant::now();
+        let age = moment(now).since(moment(entered));
         self.step = Some((position.step, entered));
-        self.gauged = gates.iter().map(|gate| Gauged::new(gate, now)).collect();
+        self.gauged = gates.iter().map(|gate| Gauged::new(gate, age)).collect();
     }
 
     /// Hears what was measured, and has the next be measured where that is due.
-    pub(super) fn turn(
-        &mut self,
-        gauges: &Arc<dyn Gauges>,
-        occasion: impl Fn(Duration) -> Occasion,
-        now: UnixMillis,
-    ) {
+    pub(super) fn turn(&mut self, gauges: &Arc<dyn Gauges>, occasion: &Occasion, now: UnixMillis) {
         let Some((_, began)) = self.step else { return };
         for gauged in &mut self.gauged {
             gauged.hear(began, now);
-            gauged.ask(gauges, &occasion);
+            gauged.ask(gauges, occasion);
         }
     }
 
@@ -82,14 +80,17 @@ impl Gauging {
 }
 
 impl Gauged {
-    fn new(gate: &MeasuredGate, now: Instant) -> Self {
-        let next = match gate.source {
-            // Before, there is no sample of this step.
-            GateSource::Prometheus(_) => now + gate.every,
+    /// `age`: of the step.
+    fn new(gate: &MeasuredGate, age: Duration) -> Self {
+        let now = Instant::now();
+        let next = match &gate.source {
+            // Before, what it finds may be a sample from before the step: how far back it looks
+            // is the server's to say.
+            GateSource::Prometheus(query) => now + query.max_age.saturating_sub(age),
             GateSource::Webhook(_) | GateSource::Command(_) => now,
         };
         Self {
-            readings: ReadingGate::new(rule(gate), now),
+            readings: ReadingGate::new(rule(gate), next),
             gate: gate.clone(),
             next,
             task: None,
@@ -148,17 +149,13 @@ impl Gauged {
         }
     }
 
-    fn ask(&mut self, gauges: &Arc<dyn Gauges>, occasion: impl Fn(Duration) -> Occasion) {
+    fn ask(&mut self, gauges: &Arc<dyn Gauges>, occasion: &Occasion) {
         let now = Instant::now();
         if self.task.is_some() || now < self.next {
             return;
         }
         self.next = now + self.gate.every;
-        let max_age = match &self.gate.source {
-            GateSource::Prometheus(query) => query.max_age,
-            GateSource::Webhook(_) | GateSource::Command(_) => Duration::MAX,
-        };
-        let occasion = occasion(max_age);
+        let occasion = occasion.clone();
         let (gauges, gate) = (Arc::clone(gauges), self.gate.clone());
         let task = tokio::spawn(async move {
             let limit = gate.timeout + GRACE;
@@ -167,12 +164,6 @@ impl Gauged {
         });
         self.task = Some(AbortOnDropHandle::new(task));
     }
-}
-
-/// How old samples may be, so that none is of before the step.
-pub(super) fn age(began: Option<UnixMillis>, now: UnixMillis, max_age: Duration) -> Duration {
-    let since = began.map_or(Duration::ZERO, |began| moment(now).since(moment(began)));
-    since.clamp(AGE_MIN, max_age.max(AGE_MIN))
 }
 
 fn moment(at: UnixMillis) -> Moment {

@@ -43,13 +43,12 @@ fn query(server: &str, query: &str) -> MeasuredGate {
     ))
 }
 
-async fn ask(gate: &MeasuredGate, max_age: Duration) -> Result<Measurement, String> {
+async fn ask(gate: &MeasuredGate) -> Result<Measurement, String> {
     let occasion = Occasion {
         extraction: ExtractionName::new("one").unwrap(),
         step: "reads 5%".to_owned(),
         phase: "Progressing",
         plan: "abc".to_owned(),
-        max_age,
     };
     Outside::new().measure(gate, &occasion).await
 }
@@ -103,11 +102,10 @@ fn only(measured: &Measurement) -> (Moment, f64) {
 async fn debians_prometheus_is_understood() {
     let home = tempfile::tempdir().unwrap();
     let (_running, server) = prometheus(home.path());
-    let minute = Duration::from_mins(1);
     let up = query(&server, "sum(up)");
     let scraped = async {
         loop {
-            if matches!(&ask(&up, minute).await, Ok(Measurement::Series(all)) if !all.is_empty()) {
+            if matches!(&ask(&up).await, Ok(Measurement::Series(all)) if !all.is_empty()) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -116,9 +114,9 @@ async fn debians_prometheus_is_understood() {
     timeout(LIMIT, scraped).await.unwrap();
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let now = Moment::from_millis(u64::try_from(now.as_millis()).unwrap());
-    let (at, value) = only(&ask(&up, minute).await.unwrap());
+    let (at, value) = only(&ask(&up).await.unwrap());
     assert!(value > 0.5 && at.since(now).max(now.since(at)) < LIMIT);
-    let of = async |text: &str| ask(&query(&server, text), minute).await;
+    let of = async |text: &str| ask(&query(&server, text)).await;
     assert!(only(&of("scalar(sum(up))").await.unwrap()).1 > 0.5);
     assert!(only(&of("1 / 0").await.unwrap()).1.is_infinite());
     assert!(only(&of("0 / 0").await.unwrap()).1.is_nan());
@@ -132,7 +130,7 @@ async fn debians_prometheus_is_understood() {
         wrong.contains("refuses the query: ") && wrong.contains("parse error"),
         "{wrong}"
     );
-    let gone = ask(&query(&server, "up offset 1h"), minute).await;
+    let gone = ask(&query(&server, "up offset 1h")).await;
     assert_eq!(gone, Ok(Measurement::Series(vec![])));
 }
 
@@ -190,7 +188,7 @@ async fn servers_that_mean_harm_get_no_pass_and_little_memory() {
         (b"", true, "client error"),
     ] {
         let (server, _) = fake(answer, ends).await;
-        let error = ask(&query(&server, "up"), LIMIT).await.unwrap_err();
+        let error = ask(&query(&server, "up")).await.unwrap_err();
         assert!(error.contains(why), "{error}");
     }
     // One that never answers is given up.
@@ -198,11 +196,9 @@ async fn servers_that_mean_harm_get_no_pass_and_little_memory() {
     let server = format!("http://{}", listener.local_addr().unwrap());
     let mut silent = query(&server, "up");
     silent.timeout = Duration::from_millis(200);
-    let error = ask(&silent, LIMIT).await.unwrap_err();
+    let error = ask(&silent).await.unwrap_err();
     assert_eq!(error, "no answer within 200ms");
-    let refused = ask(&query("http://127.0.0.1:1", "up"), LIMIT)
-        .await
-        .unwrap_err();
+    let refused = ask(&query("http://127.0.0.1:1", "up")).await.unwrap_err();
     assert!(refused.contains("refused"), "{refused}");
 }
 
@@ -214,7 +210,7 @@ async fn a_webhook_gets_flaggers_payload_and_the_plans_headers() {
         "{{ webhook: {{ a: {{ url: '{url}/gate/check?x=1', \
          headers: {{ authorization: 'Bearer ${{TOKEN}}' }} }} }} }}"
     ));
-    let answered = ask(&hook, LIMIT).await;
+    let answered = ask(&hook).await;
     let text = "HTTP 403 Forbidden: closed".to_owned();
     assert_eq!(answered, Ok(Measurement::Answer(false, text)));
     let asked = asked.lock().unwrap()[0].clone();

@@ -7,23 +7,25 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use plan::PrometheusQuery;
 use serde::Deserialize;
-use std::time::Duration;
 
 /// More series than these are counted, and no more is told of them.
 const SERIES_MAX: usize = 10_000;
 
-/// Asks a query. `max_age`: what Prometheus may look back for a sample.
+/// Asks a query. How far it may look back for a sample is told to the server, and some do not
+/// go by it, such as Prometheus 2.42: who asks waits for so long first.
 pub(super) async fn measure(
     http: &HttpClient,
     query: &PrometheusQuery,
-    max_age: Duration,
 ) -> Result<Measurement, String> {
     let mut url = query.server.clone();
     let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
     url.set_path(&path);
     url.query_pairs_mut()
         .append_pair("query", &query.query)
-        .append_pair("lookback_delta", &format!("{}ms", max_age.as_millis()));
+        .append_pair(
+            "lookback_delta",
+            &format!("{}ms", query.max_age.as_millis()),
+        );
     let request = Request::get(url.as_str())
         .header("accept", "application/json")
         .body(Full::<Bytes>::default())

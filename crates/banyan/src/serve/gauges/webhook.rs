@@ -71,7 +71,6 @@ fn answer(status: StatusCode, body: &[u8]) -> Result<Measurement, String> {
 mod tests {
     use super::*;
     use plan::ExtractionName;
-    use std::time::Duration;
 
     #[test]
     fn only_2xx_is_yes_and_what_nobody_answered_is_no_answer() {
@@ -111,7 +110,6 @@ mod tests {
             step: "reads 5% for 24h".to_owned(),
             phase: "Progressing",
             plan: "abc".to_owned(),
-            max_age: Duration::ZERO,
         };
         assert_eq!(
             serde_json::json!(payload(&webhook, &occasion)),

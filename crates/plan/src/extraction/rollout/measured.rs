@@ -38,8 +38,8 @@ pub struct PrometheusFile {
     /// The least.
     #[serde(default)]
     pub(crate) min: Option<Text>,
-    /// How old its samples may be (default 5m), and none of before the step: where the server
-    /// goes by `lookback_delta`. Others look back as far as they are set to.
+    /// How old its samples may be (default 5m, as Prometheus'): at least how far back the server
+    /// looks. It is asked once the step is older than that, so that none is of before the step.
     #[serde(default)]
     pub(crate) max_age: Option<Text>,
     /// How often it is asked (default 15s).
