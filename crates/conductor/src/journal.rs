@@ -370,19 +370,24 @@ impl Journal {
     /// Entries, as they were written.
     pub async fn page(&self, query: &JournalQuery) -> Result<JournalPage, JournalError> {
         let limit = query.limit.unwrap_or(PAGE_ENTRIES).min(PAGE_ENTRIES_MAX);
-        let rows: Vec<Row> = sqlx::query_as(
+        // Each goes along the primary key: a hand-over's events wait for the same connection.
+        let rows = if query.before.is_none() {
             "select sequence, at_ms, extraction, version, event, hash from journal
-             where sequence > ?1 and (?2 is null or sequence < ?2)
-                 and (?3 is null or extraction = ?3)
-             order by case when ?2 is null then sequence else -sequence end limit ?4",
-        )
-        .bind(query.after)
-        .bind(query.before)
-        .bind(query.extraction.as_deref())
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(storage)?;
+             where sequence > ?1 and sequence < ?2 and (?3 is null or extraction = ?3)
+             order by sequence limit ?4"
+        } else {
+            "select sequence, at_ms, extraction, version, event, hash from journal
+             where sequence > ?1 and sequence < ?2 and (?3 is null or extraction = ?3)
+             order by sequence desc limit ?4"
+        };
+        let rows: Vec<Row> = sqlx::query_as(rows)
+            .bind(query.after)
+            .bind(query.before.unwrap_or(i64::MAX))
+            .bind(query.extraction.as_deref())
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(storage)?;
         let mut bytes = 0;
         let fits = |row: &Row| {
             let is_first = bytes == 0;
@@ -422,7 +427,9 @@ impl Journal {
             .execute(&mut *transaction)
             .await
             .map_err(storage)?;
-        if kind != ReportKind::Gates {
+        // Not the rows that differ, whose keys are not for everybody who reads the journal, nor
+        // what is kept every few seconds.
+        if matches!(kind, ReportKind::Verify | ReportKind::Handover) {
             let of = kind.as_str().to_owned();
             let event = ReportEvent::Reported { of, report };
             insert(&mut transaction, extraction.as_str(), &event).await?;

@@ -187,7 +187,7 @@ impl Conductor {
             };
             let context = retire::Context {
                 name: name.clone(),
-                wanted: extraction.retire,
+                wanted: extraction.retire.unwrap_or_default(),
                 journal: Arc::clone(&self.journal),
                 worker: worker.clone(),
                 gateways: Arc::clone(publisher.gateways()),

@@ -25,6 +25,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long a look may take.
 const LOOK_MAX: Duration = Duration::from_secs(30);
 
+const NOT_COUNTED: &str = "the gateway does not count who comes to its routes: give it `retire: { \
+                           quiet: 14d }` in the plan, and `banyan serve --take-over`";
+
 /// The phase of an extraction that the service keeps for good.
 const FINISHED: &str = "finished";
 
@@ -126,7 +129,10 @@ async fn look(context: &Context, state: &watch::Sender<State>) {
     };
     // Only now: what is taken is counted once.
     let counts = context.gateways.take_side_counts(name).await;
-    let requests = counts.as_ref().map_or(0, at_the_monolith);
+    let Some(requests) = counts.as_ref().map(at_the_monolith) else {
+        // Nobody was counted, which is not nobody.
+        return trouble(state, NOT_COUNTED.to_owned());
+    };
     let before = state.borrow().evidence.clone();
     let now = UnixMillis(now_ms());
     let evidence = match before {

@@ -365,7 +365,8 @@ impl Running {
 
     /// Takes what both sides answered, where a window has ended.
     async fn count(&mut self, standing: Standing, now: UnixMillis, is_usual: bool) {
-        if !self.gates.is_block_due(now) {
+        // Then they are `retire`'s to take, once each.
+        if standing == Standing::Finished || !self.gates.is_block_due(now) {
             return;
         }
         let (name, gateways) = (&self.context.name, &self.context.gateways);

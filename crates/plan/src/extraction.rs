@@ -99,7 +99,7 @@ pub struct Extraction {
     /// What it goes through by itself.
     pub schedule: Option<Schedule>,
     /// When the old side may go.
-    pub retire: Retire,
+    pub retire: Option<Retire>,
 }
 
 pub(crate) fn resolve(
@@ -155,7 +155,7 @@ pub(crate) fn resolve(
         flag: rollout.flag,
         stale_reads: rollout.stale_reads,
         schedule: rollout.schedule,
-        retire: retire::resolve(file.retire)?,
+        retire: file.retire.map(retire::resolve).transpose()?,
         policies,
     })
 }

@@ -17,7 +17,7 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// Why one that has got as far as the commit point is undone.
-pub const AS_PLANNED: &str = "it was a rehearsal";
+const AS_PLANNED: &str = "it was a rehearsal";
 
 /// A rehearsal under way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

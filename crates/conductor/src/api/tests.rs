@@ -442,4 +442,7 @@ async fn keys_of_rows_are_not_for_who_only_reads() {
         assert!(answer.contains("\"rows\":7"), "{answer}");
         assert_eq!(answer.contains("4711"), sees, "{answer}");
     }
+    // Nor in what has happened, which everybody reads and nobody takes back.
+    let entries = ask(address, "GET /v1/journal", "olaf-0123456789").await;
+    assert!(!entries.contains("4711"), "{entries}");
 }

@@ -7,9 +7,9 @@ use crate::{
     worker::Worker,
 };
 use plan::{AutomaticCheck, ExtractionName};
-use protocol::{Side, checklist::CheckResult, lifecycle, owner::Outcome, rehearsal, rollout};
+use protocol::{Side, checklist::CheckResult, lifecycle, rollout};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A verify that is older says little of now.
 const VERIFY_AGE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -92,12 +92,13 @@ impl OwnChecks {
         if let Some(why) = status.trouble {
             return failed(why);
         }
-        let wanted = Duration::from_millis(status.wanted_ms.unsigned_abs());
+        let wanted = hours(status.wanted_ms);
         match of(status) {
-            Some(quiet) if quiet.enough => passed(format!("nobody did for {wanted:?}")),
+            Some(quiet) if quiet.enough => passed(format!("nobody did for {wanted}")),
+            // In hours: another text is another entry of the journal.
             Some(quiet) => failed(format!(
-                "quiet for {:?} of {wanted:?}; before that: {}",
-                Duration::from_millis(quiet.quiet_ms.unsigned_abs()),
+                "quiet for {} of {wanted}; before that: {}",
+                hours(quiet.quiet_ms),
                 quiet.because
             )),
             None => failed("it was not looked yet"),
@@ -122,6 +123,14 @@ impl OwnChecks {
     }
 }
 
+/// In whole hours; what is wanted for less is a test's.
+fn hours(ms: i64) -> String {
+    match ms / 3_600_000 {
+        0 => "less than an hour".to_owned(),
+        hours => format!("{hours} h"),
+    }
+}
+
 fn recorded(check: AutomaticCheck, history: &History) -> Finding {
     match check {
         AutomaticCheck::RollbackRehearsed if has_rolled_back(&history.replication) => {
@@ -141,18 +150,13 @@ fn recorded(check: AutomaticCheck, history: &History) -> Finding {
 /// Whether a hand-over from the service was committed in this life, or one was rehearsed
 /// up to its commit point and undone.
 fn has_rolled_back(events: &[lifecycle::Event]) -> bool {
-    let (mut from_service, mut has) = (false, false);
+    let (mut counts, mut has) = (false, false);
     for event in events {
         match event {
-            lifecycle::Event::HandoverBegan { from, .. } => from_service = *from == Side::Service,
-            lifecycle::Event::HandoverEnded {
-                outcome: Outcome::Committed,
-                ..
-            } => has |= from_service,
-            lifecycle::Event::HandoverEnded {
-                reason: Some(reason),
-                ..
-            } => has |= reason == rehearsal::AS_PLANNED,
+            lifecycle::Event::HandoverBegan { from, .. } => counts = *from == Side::Service,
+            lifecycle::Event::RehearsalBegan { .. } => counts = true,
+            // Committed, or as planned: a hand-over that is aborted says why.
+            lifecycle::Event::HandoverEnded { reason: None, .. } => has |= counts,
             lifecycle::Event::Cancelled => has = false,
             _ => {}
         }
@@ -201,7 +205,7 @@ fn decides(gate: &Value, names: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{Epoch, Nonce};
+    use protocol::{Epoch, Nonce, owner::Outcome};
     use serde_json::json;
 
     #[test]
@@ -216,21 +220,29 @@ mod tests {
             outcome,
             reason: None,
         };
+        let aborted = |reason: Option<&str>| lifecycle::Event::HandoverEnded {
+            outcome: Outcome::Aborted,
+            reason: reason.map(str::to_owned),
+        };
+        let rehearsed = lifecycle::Event::RehearsalBegan {
+            epoch: Epoch(2),
+            from: Side::Monolith,
+            nonce,
+        };
         let mut events = vec![
             began(Side::Monolith),
             ended(Outcome::Committed),
             began(Side::Service),
-            ended(Outcome::Aborted),
+            aborted(Some("no time")),
+            rehearsed.clone(),
+            aborted(Some("a lock was held")),
         ];
         assert!(!has_rolled_back(&events));
         events.extend([began(Side::Service), ended(Outcome::Committed)]);
         assert!(has_rolled_back(&events));
         events.push(lifecycle::Event::Cancelled);
         assert!(!has_rolled_back(&events));
-        events.push(lifecycle::Event::HandoverEnded {
-            outcome: Outcome::Aborted,
-            reason: Some(rehearsal::AS_PLANNED.to_owned()),
-        });
+        events.extend([rehearsed, aborted(None)]);
         assert!(has_rolled_back(&events));
     }
 

@@ -12,6 +12,7 @@ mod handing_over;
 mod journal;
 mod measured_gates;
 mod rehearsing;
+mod retiring;
 mod rollout;
 mod schemas;
 mod shared_data;

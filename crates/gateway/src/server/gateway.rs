@@ -343,15 +343,15 @@ impl Gateway {
     }
 
     /// What both sides answered of an extraction since this was called last, or the plan
-    /// gave it a schedule: each request that ended meanwhile, once. `None` where the plan
-    /// has no such extraction, or no schedule of it.
+    /// had it counted: each request that ended meanwhile, once. `None` where the plan
+    /// has no such extraction, or neither a schedule nor `retire` of it.
     ///
     /// Not cancel safe: what workers have handed over is lost then. A request that has
     /// just been answered may be in the next window.
     pub async fn take_side_counts(&self, extraction: &ExtractionName) -> Option<SideCounts> {
         let extraction = self.inner.state.find(extraction)?;
         let config = self.inner.config.load_full();
-        if !config.features.get(extraction).has_schedule {
+        if !config.features.get(extraction).is_counted {
             return None;
         }
         let ask = |answer| WorkerCommand::TakeSideCounts { extraction, answer };

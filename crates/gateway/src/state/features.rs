@@ -17,8 +17,9 @@ pub(crate) struct Features {
     pub(crate) flag: Option<String>,
     /// `None`: nothing is copied.
     pub(crate) shadow: Option<Arc<ShadowSettings>>,
-    /// Whether what both sides answer is compared.
-    pub(crate) has_schedule: bool,
+    /// Whether what both sides answer is counted: to compare them, or to see that nobody
+    /// comes any more.
+    pub(crate) is_counted: bool,
 }
 
 impl Features {
@@ -32,7 +33,7 @@ impl Features {
             token_transport: token.and_then(|plan| TokenTransport::new(plan, &extraction.name)),
             flag: extraction.flag.clone(),
             shadow: shadow.map(|shadow| Arc::new(ShadowSettings::new(shadow, resolve))),
-            has_schedule: extraction.schedule.is_some(),
+            is_counted: extraction.schedule.is_some() || extraction.retire.is_some(),
         }
     }
 }

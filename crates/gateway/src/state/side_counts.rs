@@ -1,5 +1,5 @@
 //! What both sides answered of an extraction, by kind and by cells of clients, so that
-//! they can be compared in the same window. Counted only where the plan has a schedule.
+//! they can be compared in the same window. Counted only where the plan has a schedule or `retire`.
 //!
 //! Each worker counts on its own thread, without atomics, and hands over all that it has
 //! in one step, so that no request is lost between two windows or counted in both.

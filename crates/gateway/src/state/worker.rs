@@ -194,7 +194,7 @@ fn side_counters(
 ) -> Box<[Option<Rc<SideCounter>>]> {
     let counter = |(extraction, _)| {
         let features = config.features.get(extraction);
-        let counted = features.has_schedule.then(|| before(extraction));
+        let counted = features.is_counted.then(|| before(extraction));
         counted.map(Option::unwrap_or_default)
     };
     config.state.all().map(counter).collect()

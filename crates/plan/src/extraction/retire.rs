@@ -25,8 +25,14 @@ pub struct Retire {
     pub quiet: Duration,
 }
 
-pub(super) fn resolve(file: Option<RetireFile>) -> Result<Retire, PlanError> {
-    let file = file.unwrap_or_default();
+impl Default for Retire {
+    fn default() -> Self {
+        Self { quiet: QUIET }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is used up")]
+pub(super) fn resolve(file: RetireFile) -> Result<Retire, PlanError> {
     Ok(Retire {
         quiet: time_or(file.quiet.as_ref(), QUIET)?,
     })

@@ -1,0 +1,65 @@
+//! The evidence that nobody uses the old side.
+
+use crate::{rollout::counts, support::*};
+use async_trait::async_trait;
+use conductor::{
+    Request, RetireHandle,
+    ports::{OldSide, SideCounts},
+    status::RetireStatus,
+};
+use plan::ExtractionName;
+use protocol::{retire::TableUse, rollout::UnixMillis};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+struct Untouched;
+
+#[async_trait]
+impl OldSide for Untouched {
+    async fn table_use(&self, _: &ExtractionName) -> Result<TableUse, String> {
+        Ok(TableUse {
+            statistics: "these".to_owned(),
+            at: UnixMillis(1),
+            tables: BTreeMap::new(),
+        })
+    }
+}
+
+async fn until(handle: &RetireHandle, what: &str, is: impl Fn(&RetireStatus) -> bool) {
+    let wait = async {
+        while !is(&handle.status()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(LIMIT, wait).await;
+    assert!(waited.is_ok(), "not {what}: {:?}", handle.status());
+}
+
+/// Nobody was counted, which is not nobody.
+#[tokio::test]
+async fn routes_that_are_not_counted_are_not_unused() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let mut conductor = process.conductor(&mover).await;
+    let worker = switched(&conductor).await;
+    worker.request(Request::Finish).await.unwrap();
+    let old_side: Arc<dyn OldSide> = Arc::new(Untouched);
+    let watched = conductor.watch_old_sides(&process.plan, &process.publisher, &old_side);
+    let handle = watched.await.unwrap().remove(&name()).unwrap();
+    let counts_nobody = |status: &RetireStatus| {
+        let why = status.trouble.as_deref().unwrap_or_default();
+        why.contains("does not count")
+    };
+    until(&handle, "told", counts_nobody).await;
+    let status = handle.status();
+    assert!(!status.enough && status.routes.is_none(), "{status:?}");
+    *process.told.counts.lock().unwrap() = Some(SideCounts::default());
+    until(&handle, "seen", |status| status.routes.is_some()).await;
+    // The monolith has answered: the time begins anew.
+    *process.told.counts.lock().unwrap() = Some(counts(0));
+    let was_used = |status: &RetireStatus| {
+        let routes = status.routes.as_ref();
+        routes.is_some_and(|one| one.because.contains("requests"))
+    };
+    until(&handle, "used", was_used).await;
+    conductor.stop().await;
+}
