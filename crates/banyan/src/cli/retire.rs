@@ -51,7 +51,7 @@ pub(super) async fn run(
     let to = to.unwrap_or_else(|| PathBuf::from(format!("retire-{extraction}")));
     let certificate = to.join(CERTIFICATE);
     if certificate.exists() {
-        let signed = signed::read(&certificate)?;
+        let signed = SigningKey::of(state)?.own(&certificate)?;
         if signed.content["extraction"] != extraction {
             return Err(Failure::Refused(format!(
                 "{} is of another extraction. Name another directory with --to",
@@ -202,8 +202,11 @@ async fn undone(client: &Client, extraction: &str) -> Result<(), Failure> {
 async fn archived(state: &Path, mover: &Mover, to: &Path) -> Result<Result<(), String>, Failure> {
     let (file, proof) = (to.join(ARCHIVE), to.join(ARCHIVE_PROOF));
     if proof.exists() {
-        let signed = signed::read(&proof)?;
-        if signed.content["sha256"] == sha256_of_file(&file)? {
+        let signed = SigningKey::of(state)?.own(&proof)?;
+        let certificate = sha256_of_file(&to.join(CERTIFICATE))?;
+        if signed.content["sha256"] == sha256_of_file(&file)?
+            && signed.content["certificate_sha256"] == certificate
+        {
             return Ok(Ok(()));
         }
         return Err(Failure::Refused(format!(

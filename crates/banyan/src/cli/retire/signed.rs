@@ -65,6 +65,19 @@ impl SigningKey {
         Ok(Self(key))
     }
 
+    /// A document that this key has signed; another's says nothing of what was seen here.
+    pub(super) fn own(&self, file: &Path) -> Result<Signed, Failure> {
+        let signed = read(file)?;
+        if signed.public_key == hex::encode(self.0.public_key().as_ref()) {
+            return Ok(signed);
+        }
+        Err(Failure::Refused(format!(
+            "{} was signed by another key than this state directory's. Name another directory with \
+             --to",
+            file.display()
+        )))
+    }
+
     /// Writes a document down with its signature: whole, or not at all.
     pub(super) fn sign(&self, file: &Path, content: &impl Serialize) -> Result<(), Failure> {
         let content = serde_json::to_value(content).map_err(Failure::not_done)?;
@@ -170,6 +183,10 @@ mod tests {
             .sign(&other, &content)
             .unwrap();
         assert_eq!(read(&other).unwrap().public_key, signed.public_key);
+        assert!(key.own(&file).is_ok());
+        let elsewhere = tempfile::tempdir().unwrap();
+        let others = SigningKey::of(elsewhere.path()).unwrap().own(&file);
+        assert!(others.unwrap_err().to_string().contains("another key"));
         let text = fs::read_to_string(&file).unwrap();
         fs::write(&file, text.replace("2.5", "2.6")).unwrap();
         let changed = read(&file).unwrap_err().to_string();
