@@ -1,7 +1,12 @@
 //! The same page again whenever it changes, as events.
 
 use crate::{
-    pages::{extraction, frame::PageError, migrations, reader::SignedIn},
+    pages::{
+        extraction,
+        frame::PageError,
+        migrations,
+        reader::{Onlooker, SignedIn},
+    },
     state::{Console, Person},
 };
 use axum::{
@@ -30,16 +35,16 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/console/extractions/{name}/live", get(of_extraction))
 }
 
-async fn of_migrations(State(console): State<Console>, reader: SignedIn) -> Response {
-    follow(console, reader, None)
+async fn of_migrations(State(console): State<Console>, reader: Onlooker) -> Response {
+    follow(console, reader.0, None)
 }
 
 async fn of_extraction(
     State(console): State<Console>,
-    reader: SignedIn,
+    reader: Onlooker,
     Path(name): Path<String>,
 ) -> Response {
-    follow(console, reader, Some(name))
+    follow(console, reader.0, Some(name))
 }
 
 /// A page that somebody follows.
@@ -108,7 +113,7 @@ impl Follower {
         let console = &self.console;
         // Nobody who has signed out, or has another role by now, sees more.
         let id = &self.reader.session.id;
-        let session = console.sessions.find(id).ok_or(PageError::SignedOut)?;
+        let session = console.sessions.peek(id).ok_or(PageError::SignedOut)?;
         self.reader.person = Person::signed_in(&console.api, &session).await?;
         match &self.extraction {
             Some(name) => extraction::main(console, &self.reader, name).await,

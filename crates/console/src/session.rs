@@ -115,19 +115,19 @@ impl Sessions {
         Some(session)
     }
 
-    /// The session that a browser shows.
+    /// The session that a browser shows, which is used by that.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Session>> {
         let mut kept = self.kept.lock();
-        retain_living(&mut kept);
-        let mut found = None;
-        // All of them, so that the time does not tell which.
-        for one in kept.iter_mut() {
-            if secret::is_same(&one.session.id, id) {
-                one.used = Instant::now();
-                found = Some(Arc::clone(&one.session));
-            }
-        }
-        found
+        let at = living(&mut kept, id)?;
+        kept[at].used = Instant::now();
+        Some(Arc::clone(&kept[at].session))
+    }
+
+    /// The same for what a page asks by itself: nobody need be there for that.
+    pub(crate) fn peek(&self, id: &str) -> Option<Arc<Session>> {
+        let mut kept = self.kept.lock();
+        let at = living(&mut kept, id)?;
+        Some(Arc::clone(&kept[at].session))
     }
 
     /// Signs out.
@@ -168,6 +168,19 @@ impl Sessions {
     }
 }
 
+/// Where the session is, if it lasts still.
+fn living(kept: &mut Vec<Kept>, id: &str) -> Option<usize> {
+    retain_living(kept);
+    let mut found = None;
+    // All of them, so that the time does not tell which.
+    for (at, one) in kept.iter().enumerate() {
+        if secret::is_same(&one.session.id, id) {
+            found = Some(at);
+        }
+    }
+    found
+}
+
 fn retain_living(kept: &mut Vec<Kept>) {
     kept.retain(|one| one.used.elapsed() < IDLE && one.began.elapsed() < LIFE);
 }
@@ -186,6 +199,19 @@ mod tests {
         assert_eq!(&*sessions.find(&session.id).unwrap().bearer, "key");
         sessions.end(&session);
         assert!(sessions.find(&session.id).is_none());
+    }
+
+    #[test]
+    fn what_a_page_asks_by_itself_keeps_nobody_signed_in() {
+        let sessions = Sessions::default();
+        let session = sessions.begin("key".into(), None).unwrap();
+        let used = || sessions.kept.lock()[0].used;
+        let before = used();
+        assert!(sessions.peek(&session.id).is_some() && sessions.peek("x").is_none());
+        assert_eq!(used(), before);
+        while Instant::now() <= before {}
+        assert!(sessions.find(&session.id).is_some());
+        assert!(used() > before);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{
     frame::{Page, PageError, Reader, rendered},
     journal,
-    reader::SignedIn,
+    reader::{Onlooker, SignedIn},
 };
 use crate::{
     api::segment,
@@ -200,7 +200,7 @@ fn row(point: &Point) -> [String; 4] {
 /// The points of its lines.
 async fn points(
     State(console): State<Console>,
-    _: SignedIn,
+    _: Onlooker,
     Path(name): Path<String>,
 ) -> Json<Vec<Point>> {
     Json(console.history.of(&name))

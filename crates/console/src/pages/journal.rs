@@ -2,12 +2,12 @@
 
 use super::{frame::PageError, reader::SignedIn};
 use crate::{api::segment, state::Console};
-use conductor::{JournalEntry, JournalPage};
+use conductor::{JournalEntry, JournalPage, PAGE_ENTRIES_MAX};
 
 /// The last entries of an extraction that its page looks through.
 const LAST: u32 = 100;
 
-/// The most that a report goes by; the command line's goes by all.
+/// The most that a report goes by, the last ones; the command line's goes by all.
 const ENTRIES_MAX: usize = 50_000;
 
 /// An extraction's last entries, in order.
@@ -23,20 +23,21 @@ pub(super) async fn last(
     Ok(page.entries)
 }
 
-/// The whole, in order.
+/// The whole, in order; the last [`ENTRIES_MAX`] of a longer one.
 pub(super) async fn all(
     console: &Console,
     reader: &SignedIn,
 ) -> Result<Vec<JournalEntry>, PageError> {
-    let mut entries: Vec<JournalEntry> = Vec::new();
-    while entries.len() < ENTRIES_MAX {
-        let after = entries.last().map_or(0, |last| last.seq);
-        let path = format!("/v1/journal?after={after}");
+    let mut newest_first: Vec<JournalEntry> = Vec::new();
+    while newest_first.len() < ENTRIES_MAX {
+        let before = newest_first.last().map_or(i64::MAX, |last| last.seq);
+        let path = format!("/v1/journal?before={before}&limit={PAGE_ENTRIES_MAX}");
         let page: JournalPage = console.api.get(reader.bearer(), &path).await?;
         if page.entries.is_empty() {
             break;
         }
-        entries.extend(page.entries);
+        newest_first.extend(page.entries.into_iter().rev());
     }
-    Ok(entries)
+    newest_first.reverse();
+    Ok(newest_first)
 }

@@ -29,6 +29,9 @@ impl SignedIn {
     }
 }
 
+/// Somebody whose page asks by itself: that keeps nobody signed in.
+pub(crate) struct Onlooker(pub(crate) SignedIn);
+
 impl FromRequestParts<Console> for SignedIn {
     type Rejection = PageError;
 
@@ -37,10 +40,26 @@ impl FromRequestParts<Console> for SignedIn {
         console: &Console,
     ) -> Result<Self, Self::Rejection> {
         let id = cookie(&parts.headers, COOKIE).ok_or(PageError::SignedOut)?;
-        let session = console.sessions.find(id).ok_or(PageError::SignedOut)?;
-        let person = Person::signed_in(&console.api, &session).await?;
-        Ok(Self { session, person })
+        known(console, console.sessions.find(id)).await
     }
+}
+
+impl FromRequestParts<Console> for Onlooker {
+    type Rejection = PageError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        console: &Console,
+    ) -> Result<Self, Self::Rejection> {
+        let id = cookie(&parts.headers, COOKIE).ok_or(PageError::SignedOut)?;
+        known(console, console.sessions.peek(id)).await.map(Self)
+    }
+}
+
+async fn known(console: &Console, session: Option<Arc<Session>>) -> Result<SignedIn, PageError> {
+    let session = session.ok_or(PageError::SignedOut)?;
+    let person = Person::signed_in(&console.api, &session).await?;
+    Ok(SignedIn { session, person })
 }
 
 /// A cookie that a browser sent.
