@@ -178,7 +178,10 @@ impl Chapter {
                 Recorded::Life(event) => chapter.life(event, entry.at_ms),
                 Recorded::Shared(event) => chapter.shared(event, entry.at_ms),
                 Recorded::Steps(event) => chapter.step(event, entry.at_ms, &mut words),
-                Recorded::Order(_) | Recorded::Report(_) | Recorded::Other(_) => {}
+                Recorded::Order(_)
+                | Recorded::Report(_)
+                | Recorded::Item(_)
+                | Recorded::Other(_) => {}
             }
             chapter.moments.extend(Moment::of(entry, &recorded));
         }

@@ -1,7 +1,7 @@
 //! What a row of the journal says.
 
 use conductor::{JournalEntry, OrderEvent, ReportEvent};
-use protocol::{lifecycle, rollout, shared_data};
+use protocol::{checklist, lifecycle, rollout, shared_data};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ pub(crate) enum Recorded {
     Order(OrderEvent),
     /// What a verify or a hand-over found.
     Report(ReportEvent),
+    /// Of an item of a checklist.
+    Item(checklist::Event),
     /// Of something else, or of a later program.
     Other(Value),
 }

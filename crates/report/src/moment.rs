@@ -5,6 +5,7 @@ use conductor::{JournalEntry, OrderEvent, OrderOutcome, ReportEvent};
 use plan::Percent;
 use protocol::{
     Side,
+    checklist::{CheckResult, Event as Item},
     lifecycle::{Event as Life, Verified},
     owner::Outcome,
     rollout::{Actor, Event as Steps, StopReason},
@@ -66,6 +67,7 @@ impl Moment {
             Recorded::Steps(event) => steps(event)?,
             Recorded::Order(event) => order(event)?,
             Recorded::Report(event) => report(event)?,
+            Recorded::Item(event) => item(event),
             Recorded::Other(event) => other(event),
         };
         Some(Self {
@@ -285,6 +287,27 @@ fn report(event: &ReportEvent) -> Option<Telling> {
             ),
         ),
     })
+}
+
+fn item(event: &Item) -> Telling {
+    match event {
+        Item::Checked {
+            item, result, text, ..
+        } => telling(
+            Kind::Decision,
+            match result {
+                CheckResult::Passed => format!("`{item}` was checked and passed: {text}."),
+                CheckResult::Failed => format!("`{item}` was checked and failed: {text}."),
+                CheckResult::Skipped => format!("`{item}` could not be checked: {text}."),
+            },
+        ),
+        Item::Attested { item, by, note, .. } => Telling(
+            Kind::Decision,
+            format!("`{item}` was attested: {note}"),
+            Some(by.to_string()),
+            Vec::new(),
+        ),
+    }
 }
 
 /// An event of another kind says its own name, and who, where it has that.
