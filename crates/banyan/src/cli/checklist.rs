@@ -42,10 +42,17 @@ pub(super) async fn run(
         ))
     })?;
     if json {
-        return render::json(&items);
+        render::json(&items)?;
+    } else {
+        items.iter().for_each(show);
     }
-    items.iter().for_each(show);
-    Ok(())
+    if items
+        .iter()
+        .all(|item| item.state == ItemState::Done.as_str())
+    {
+        return Ok(());
+    }
+    Err(Failure::Reported(1))
 }
 
 /// The items of a list, or one.

@@ -48,7 +48,6 @@ pub(super) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// All extractions.
 /// What is not well: a line for each, or one that says that nothing is.
 pub(super) fn ills(status: &Status) {
     let mut is_well = true;
@@ -67,6 +66,7 @@ pub(super) fn ills(status: &Status) {
     }
 }
 
+/// All extractions.
 pub(super) fn status(status: &Status) {
     let mut rows = table(&["extraction", "phase", "owner", "epoch", "reads", "streams"]);
     for one in &status.extractions {

@@ -399,7 +399,8 @@ pub(super) enum StepsVerb {
     ///
     /// Without a list, which ones there are and what each still lacks. An item is checked
     /// by itself, or attested by a person (`attest`); `skipped` is one whose check lacks
-    /// a tool or a setting here, and that counts once a person attests it.
+    /// a tool or a setting here, and that counts once a person attests it. Exit code 1
+    /// where something of the list that is shown is not done.
     Checklist {
         #[command(flatten)]
         extraction: ExtractionArgument,

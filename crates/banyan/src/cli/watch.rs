@@ -1,6 +1,6 @@
 //! `banyan watch`: the status again and again, until it is interrupted.
 
-use super::render;
+use super::{commands::known, render};
 use crate::{client::Client, exit::Failure};
 use conductor::status::{ExtractionStatus, Status};
 use std::{
@@ -22,24 +22,23 @@ pub(super) async fn run(state: &Path, extraction: Option<&str>, json: bool) -> R
     let mut said: Vec<String> = Vec::new();
     loop {
         let mut status = client.status().await?;
+        let only: Vec<String> = extraction.map(str::to_owned).into_iter().collect();
+        known(&status, &only)?;
         if let Some(name) = extraction {
             status.extractions.retain(|one| one.name == name);
-            if status.extractions.is_empty() {
-                let text = format!("there is no extraction `{name}`: `banyan status` lists them");
-                return Err(Failure::Refused(text));
-            }
         }
+        let mut out = std::io::stdout();
+        // Who reads may have stopped reading, and then there is nobody to watch for.
         if json {
             let line = serde_json::to_string(&status).map_err(Failure::not_done)?;
-            say!("{line}");
-        } else if std::io::stdout().is_terminal() {
-            let mut out = std::io::stdout();
+            writeln!(out, "{line}").map_err(Failure::not_done)?;
+        } else if out.is_terminal() {
             out.write_all(CLEAR.as_bytes()).map_err(Failure::not_done)?;
             render::status(&status);
         } else {
             let now = lines(&status);
             for line in now.iter().filter(|line| !said.contains(line)) {
-                say!("{}", render::wrapped(line));
+                writeln!(out, "{}", render::wrapped(line)).map_err(Failure::not_done)?;
             }
             said = now;
         }
