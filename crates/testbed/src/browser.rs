@@ -80,7 +80,10 @@ impl Browser {
         fs::create_dir_all(&temporary)?;
         let driver = Spec::new("chromedriver", "chromedriver")
             .arg(format!("--port={port}"))
-            .env("TMPDIR", &temporary);
+            .env("TMPDIR", &temporary)
+            .env("HOME", home)
+            .env("XDG_CONFIG_HOME", home)
+            .env("XDG_CACHE_HOME", home);
         let mut driver = Process::start(&driver, home)
             .context("chromedriver; on Debian it is the package chromium-driver")?;
         let profile = home.join("profile");

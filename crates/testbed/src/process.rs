@@ -50,7 +50,7 @@ exit "$code"
 pub const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// Settings of the caller's shell that would change what a child does.
-const FOREIGN_SETTINGS: [&str; 12] = [
+const FOREIGN_SETTINGS: [&str; 16] = [
     "PGHOST",
     "PGHOSTADDR",
     "PGPORT",
@@ -63,6 +63,11 @@ const FOREIGN_SETTINGS: [&str; 12] = [
     "DJANGO_SETTINGS_MODULE",
     "DATABASE_URL",
     "BANYAN_FAILPOINT",
+    "BANYAN_USER",
+    "BANYAN_KEY",
+    "BANYAN_CONTROL",
+    // In whose name something is ordered.
+    "USER",
 ];
 
 /// A signal by the name that `kill -s` knows.

@@ -19,10 +19,10 @@ const LIMIT: Duration = Duration::from_mins(2);
 async fn an_old_side_is_proven_unused_and_removed() -> Result<()> {
     let lists = "\nchecklists:\n  lists:\n    decommissioning: [migrated, tables-unused, \
         routes-unused, team-trained]\n\nextractions:\n";
-    let quiet = "\n    retire: { quiet: 8s }\n    switch:";
+    let asked = "\n    retire: { quiet: 8s }\n    switch:";
     let mut stage = Stage::set(|plan| {
         plan.replace("\nextractions:\n", lists)?
-            .replace("\n    switch:", quiet)
+            .replace("\n    switch:", asked)
     })
     .await?;
     stage.serve(None).await?;
@@ -40,7 +40,7 @@ async fn an_old_side_is_proven_unused_and_removed() -> Result<()> {
     let finished = stage.banyan.run("finish", &["contracts", "--yes"]).await?;
     finished.successful()?;
 
-    let seen = seconds(&stage, 2).await?;
+    quiet(&stage, 2).await?;
     let (monolith, _) = stage.scene.superusers().await?;
     monolith
         .batch_execute("select count(*) from contracts_contract")
@@ -55,11 +55,12 @@ async fn an_old_side_is_proven_unused_and_removed() -> Result<()> {
     })
     .await?;
     ensure!(used.stderr.contains("contracts_contract"), "{used:?}");
-    // Over a restart nothing is lost: the routes were quiet from before it on.
+    // Over a restart nothing is lost: the routes are quiet since before it.
+    let before = quiet(&stage, 2).await?;
     drop(stage.serve.take().context("it does not run")?);
     stage.serve(None).await?;
-    let after = seconds(&stage, seen + 1).await?;
-    ensure!(after > seen, "{after} s, and {seen} before");
+    let after = quiet(&stage, 3).await?;
+    ensure!(after == before, "since {after}, and {before} before");
     let mut last = String::new();
     let open = deadline::until("the old side to be quiet", LIMIT, async || {
         last = retire(&stage, &to).await?.stderr;
@@ -160,16 +161,17 @@ async fn retire(stage: &Stage, to: &Path) -> Result<Finished> {
         .await
 }
 
-/// Waits until the routes were quiet for so many seconds; for how many they were.
-async fn seconds(stage: &Stage, wanted: i64) -> Result<i64> {
+/// Waits until the routes were quiet for so many seconds; since when they were.
+async fn quiet(stage: &Stage, wanted: i64) -> Result<i64> {
     let to = stage.scene.directory().path().join("unused");
     let to = to.to_string_lossy().into_owned();
     deadline::until("the routes to be quiet", LIMIT, async || {
         let arguments = ["contracts", "--to", &to, "--json"];
         let shown = stage.banyan.run("retire", &arguments).await?;
         let shown: Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
-        let seconds = shown["routes"]["quiet_ms"].as_i64().unwrap_or(0) / 1000;
-        Ok((seconds >= wanted).then_some(seconds))
+        let routes = &shown["routes"];
+        let seconds = routes["quiet_ms"].as_i64().unwrap_or(0) / 1000;
+        Ok(routes["since_ms"].as_i64().filter(|_| seconds >= wanted))
     })
     .await
 }

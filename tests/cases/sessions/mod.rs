@@ -10,7 +10,7 @@ use std::fmt::Write;
 use testbed::banyan::CommandLine;
 
 /// What differs between two runs, and what stands for it.
-const FILTERS: [(&str, &str); 12] = [
+const FILTERS: [(&str, &str); 13] = [
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "[UUID]",
@@ -25,9 +25,10 @@ const FILTERS: [(&str, &str); 12] = [
     ),
     (r"(?s)steps in ms: .*?open\s+\d+", "steps in ms: [STEPS]"),
     (
-        r"(applying|waiting|stopped), \[N\] B\s+behind",
+        r"(applying|waiting|stopped), \[N\] B\s+behind(\s+\(\[N\] s\))?",
         "$1, [N] B behind",
     ),
+    (r"\(for \[N\] (s|min|h)\)", "(for [N] s)"),
     (r"up to row \d+", "up to row [N]"),
     // A table is as wide as its numbers.
     (r"[─═]{2,}", "─"),
