@@ -323,9 +323,7 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
             hold_rehearsal::run(state, &name, rounds, json).await
         }
         StepsVerb::Rehearse(_) => {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
-            steps::rehearsal(&read_plan(&shared.plan)?, now, json)
+            steps::rehearsal(&read_plan(&shared.plan)?, conductor::now_ms(), json)
         }
     }
 }

@@ -6,23 +6,25 @@
 
 mod chain;
 mod entry;
+mod error;
+mod history;
 mod order;
+mod report;
 
 pub use chain::{BrokenChain, ChainCheck};
 pub use entry::{JournalEntry, JournalHead, JournalPage, JournalQuery, PAGE_ENTRIES_MAX};
-pub use order::{OrderEvent, OrderOutcome, ReportEvent};
+pub use error::JournalError;
+pub use history::{History, RecordedEvent};
+pub use order::{OrderEvent, OrderOutcome};
+pub use report::ReportEvent;
+pub(crate) use report::ReportKind;
 
 use crate::ports::Verification;
 use chain::link;
 use entry::{PAGE_BYTES_MAX, PAGE_ENTRIES};
-use plan::{Data, Extraction, ExtractionName, Plan};
-use protocol::{
-    ConductorId, checklist,
-    lifecycle::{self, Lifecycle},
-    rollout,
-    shared_data::{self, SharedDataLifecycle},
-};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use plan::{ExtractionName, Plan};
+use protocol::ConductorId;
+use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
     SqlitePool,
     sqlite::{
@@ -47,184 +49,9 @@ const VERSION: i64 = 1;
 /// Finds the column of the hashes, where a journal has it.
 const HASH_COLUMN: &str = "select name from pragma_table_info('journal') where name = 'hash'";
 
-/// What is kept for the status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReportKind {
-    /// Of the last verify.
-    Verify,
-    /// What it found, row by row.
-    Verification,
-    /// Of the last hand-over.
-    Handover,
-    /// Of the gates of the step that a rollout is in.
-    Gates,
-    /// Of the evidence that the old side is not used.
-    Retire,
-}
-
-impl ReportKind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Verify => "verify",
-            Self::Verification => "verification",
-            Self::Handover => "handover",
-            Self::Gates => "gates",
-            Self::Retire => "retire",
-        }
-    }
-}
-
-/// An event as the journal has it: their names differ. From orders and reports no state
-/// follows.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RecordedEvent {
-    Replication(lifecycle::Event),
-    SharedData(shared_data::Event),
-    Rollout(rollout::Event),
-    Checklist(checklist::Event),
-    #[expect(dead_code, reason = "it has to be readable, and is not gone by")]
-    Order(OrderEvent),
-    #[expect(dead_code, reason = "the same")]
-    Report(ReportEvent),
-}
-
-/// What has happened to an extraction, in order. One whose data were shared once
-/// and are moved now has both.
-#[derive(Debug, Default)]
-pub struct History {
-    /// While its data moved.
-    pub replication: Vec<lifecycle::Event>,
-    /// While both sides shared them.
-    pub shared_data: Vec<shared_data::Event>,
-    /// What its steps did.
-    pub rollout: Vec<rollout::Event>,
-    /// What was answered to its checklists.
-    pub checklist: Vec<checklist::Event>,
-}
-
-impl History {
-    /// The state of one whose data move.
-    fn replicated(&self) -> Lifecycle {
-        let events = self.replication.iter();
-        events.fold(Lifecycle::Planned, Lifecycle::evolve)
-    }
-
-    /// Its phase, where it has begun and not ended.
-    fn begun(&self) -> Option<&'static str> {
-        let shared = self.shared_data.iter();
-        let shared = shared.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
-        match self.replicated() {
-            Lifecycle::Planned | Lifecycle::Finished(_) => {
-                matches!(shared, SharedDataLifecycle::Split { .. }).then(|| shared.name())
-            }
-            begun => Some(begun.name()),
-        }
-    }
-
-    /// Refuses a plan whose mode is another one than that of an extraction
-    /// which is under way.
-    pub(crate) fn fits(&self, extraction: &Extraction) -> Result<(), JournalError> {
-        let replication = self.replicated();
-        let shared_data = self.shared_data.iter();
-        let shared_data =
-            shared_data.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
-        let (began, planned) = match extraction.data {
-            Data::Shared if replication != Lifecycle::Planned => ("replicate", "shared"),
-            Data::Replicate(_) if matches!(shared_data, SharedDataLifecycle::Split { .. }) => {
-                ("shared", "replicate")
-            }
-            _ => return Ok(()),
-        };
-        Err(JournalError::OtherMode {
-            extraction: extraction.name.clone(),
-            began,
-            planned,
-        })
-    }
-}
-
 /// The journal of one installation, held by one process.
 pub struct Journal {
     pool: SqlitePool,
-}
-
-/// The journal cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Somebody else has it.
-    #[error(
-        "the journal {0} is in use by another `banyan serve`. Stop that one, or give this one a \
-         state directory of its own with --state"
-    )]
-    InUse(PathBuf),
-    /// Another conductor has taken charge of the databases.
-    #[error("{0}")]
-    Superseded(String),
-    /// Another conductor is in charge of the databases; nothing was changed.
-    #[error("{0}")]
-    InCharge(String),
-    /// Another conductor has been in charge since this journal was written;
-    /// nothing was changed.
-    #[error("{0}")]
-    OldState(String),
-    /// It cannot be read or written.
-    #[error("the journal {path} cannot be used: {source}")]
-    Storage {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: sqlx::Error,
-    },
-    /// The directory cannot be made.
-    #[error("the state directory {path} cannot be made: {source}. Give another one with --state")]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The plan says another mode than the one that it was begun with.
-    #[error(
-        "`{extraction}` was begun with `mode: {began}` and has not ended, and the plan says \
-         `mode: {planned}`. Serve the old plan once more and end it there (`banyan cancel`), or \
-         give the extraction another name"
-    )]
-    OtherMode {
-        /// Which.
-        extraction: ExtractionName,
-        /// The old mode.
-        began: &'static str,
-        /// The plan's.
-        planned: &'static str,
-    },
-    /// The plan leaves out what has begun.
-    #[error(
-        "`{extraction}` is {phase}, and the plan leaves it out, so its requests would go to the \
-         monolith whoever owns it. Put it back, and end it by that plan: `banyan cancel \
-         {extraction}`, or `banyan finish {extraction}` once it has switched"
-    )]
-    LeftOut {
-        /// Which.
-        extraction: ExtractionName,
-        /// Where it is.
-        phase: &'static str,
-    },
-    /// An event was not written by this version or an older one.
-    #[error("entry {sequence} of the journal is not readable: {problem}. Use the newer version")]
-    Unreadable {
-        /// Which.
-        sequence: i64,
-        /// Why.
-        problem: String,
-    },
-}
-
-impl JournalError {
-    /// What whoever waits for it is told, of a journal that could not be written.
-    pub(crate) fn unwritten(&self) -> String {
-        format!("{self}. Make room in the state directory; what was under way goes on then")
-    }
 }
 
 impl Journal {
@@ -713,7 +540,7 @@ async fn chain_on(
 }
 
 /// The wall clock: milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

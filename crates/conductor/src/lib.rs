@@ -55,7 +55,7 @@ pub use halt::Halt;
 pub use journal::{
     BrokenChain, ChainCheck, History, JOURNAL_FILE, Journal, JournalEntry, JournalError,
     JournalHead, JournalPage, JournalQuery, OrderEvent, OrderOutcome, PAGE_ENTRIES_MAX,
-    ReportEvent,
+    RecordedEvent, ReportEvent, now_ms,
 };
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};

@@ -9,6 +9,7 @@ mod answers;
 mod asking;
 mod gates;
 mod gauging;
+mod handle;
 mod judged;
 mod readings;
 mod step_clock;
@@ -23,14 +24,16 @@ use crate::{
     worker::Worker,
 };
 pub use asking::ShiftGuard;
+pub use handle::{RolloutHandle, StepVerb};
 
 use answers::RecentAnswers;
 use asking::{NotDone, asked};
 use gates::StepGates;
 use gauging::Gauging;
+use handle::GivenVerb;
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{
-    Action, Actor, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
+    Action, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
     plan_change,
 };
 use std::{
@@ -42,7 +45,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -65,56 +68,6 @@ const KEEP: Duration = Duration::from_secs(30);
 
 /// The most that is written down in one turn.
 const NOTES_MAX: usize = 16;
-
-/// Orders that may wait.
-const ORDERS_MAX: usize = 16;
-
-/// What a person orders.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepVerb {
-    /// To promote nothing.
-    Pause,
-    /// To go on, with a step by its number from 1, or with the one that it stopped in.
-    Resume(Option<usize>),
-    /// To let the step begin that waits for it.
-    Approve,
-}
-
-/// An order with who gave it.
-struct GivenVerb {
-    verb: StepVerb,
-    by: Actor,
-    note: String,
-    reply: oneshot::Sender<Result<(), String>>,
-}
-
-/// The way to one rollout's loop. Cheap to clone.
-#[derive(Clone)]
-pub struct RolloutHandle {
-    orders: mpsc::Sender<GivenVerb>,
-    status: watch::Receiver<RolloutStatus>,
-}
-
-impl RolloutHandle {
-    /// How it stands.
-    pub fn status(&self) -> RolloutStatus {
-        self.status.borrow().clone()
-    }
-
-    /// Orders something. The error says why it was not done; nothing was changed then.
-    pub async fn order(&self, verb: StepVerb, by: Actor, note: &str) -> Result<(), String> {
-        let (reply, result) = oneshot::channel();
-        let given = GivenVerb {
-            verb,
-            by,
-            note: note.to_owned(),
-            reply,
-        };
-        let gone = || "banyan is stopping; ask again when it runs".to_owned();
-        self.orders.send(given).await.map_err(|_| gone())?;
-        result.await.map_err(|_| gone())?
-    }
-}
 
 /// What a rollout needs.
 pub(crate) struct Context {
@@ -145,8 +98,7 @@ pub(crate) async fn start(
         .journal
         .report(&context.name, ReportKind::Gates)
         .await?;
-    let (orders, receiver) = mpsc::channel(ORDERS_MAX);
-    let (sender, status) = watch::channel(RolloutStatus::default());
+    let (handle, receiver, sender) = RolloutHandle::new();
     let running = Running {
         begun_by: history.iter().rev().find_map(steps).cloned(),
         recorded_plan: history.iter().rev().find_map(plan).cloned(),
@@ -162,10 +114,7 @@ pub(crate) async fn start(
         status: sender,
         context,
     };
-    Ok((
-        RolloutHandle { orders, status },
-        running.run(receiver, stop),
-    ))
+    Ok((handle, running.run(receiver, stop)))
 }
 
 /// The steps of the plan, where they were written down with an event.

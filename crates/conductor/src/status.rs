@@ -136,6 +136,14 @@ impl ExtractionStatus {
         }
     }
 
+    /// Whether the service gets all writes.
+    pub fn has_switched(&self) -> bool {
+        match self.writes_percent {
+            Some(share) => share >= 100.0,
+            None => self.owner == Side::Service.as_str(),
+        }
+    }
+
     /// What is not well with it, in words: what `status --check` goes by. Steps that have
     /// stopped wait for a person, which is none.
     pub fn ills(&self) -> Vec<String> {

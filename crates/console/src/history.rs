@@ -1,13 +1,16 @@
 //! Points of lines over time, in memory: an hour at most, as the status had them.
 
 use crate::api::Api;
-use conductor::status::{ExtractionStatus, Status};
+use conductor::{
+    now_ms,
+    status::{ExtractionStatus, Status},
+};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -84,12 +87,6 @@ pub(crate) async fn run(api: Api, token: Arc<str>, history: Arc<History>, stop: 
             Err(error) => tracing::debug!(error = %error.reply.error, "status not read"),
         }
     }
-}
-
-/// The wall clock: milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
 //! One extraction: what it went through, and where it stands.
 
-use crate::{
-    entry::Recorded,
-    moment::{Moment, handover_word, percent},
-};
+use crate::moment::{Moment, handover_word, percent};
 use conductor::{
-    JournalEntry,
+    JournalEntry, RecordedEvent,
     status::{AnswersStatus, ExtractionStatus, GateStatus},
 };
 use protocol::{
@@ -173,32 +170,16 @@ impl Chapter {
         let mut words = rollout.map(|one| one.steps.clone()).unwrap_or_default();
         let own = entries.iter().filter(|one| one.extraction == status.name);
         for entry in own {
-            let recorded = Recorded::of(entry);
+            let recorded = entry.recorded();
             match &recorded {
-                Recorded::Life(event) => chapter.life(event, entry.at_ms),
-                Recorded::Shared(event) => chapter.shared(event, entry.at_ms),
-                Recorded::Steps(event) => chapter.step(event, entry.at_ms, &mut words),
-                Recorded::Order(_)
-                | Recorded::Report(_)
-                | Recorded::Item(_)
-                | Recorded::Other(_) => {}
+                Some(RecordedEvent::Replication(event)) => chapter.life(event, entry.at_ms),
+                Some(RecordedEvent::SharedData(event)) => chapter.shared(event, entry.at_ms),
+                Some(RecordedEvent::Rollout(event)) => chapter.step(event, entry.at_ms, &mut words),
+                _ => {}
             }
-            chapter.moments.extend(Moment::of(entry, &recorded));
+            chapter.moments.extend(Moment::of(entry, recorded.as_ref()));
         }
         chapter
-    }
-
-    /// Whether the service has the data for good or for now.
-    pub(crate) fn is_migrated(&self) -> bool {
-        match self.owner.as_str() {
-            "service" => true,
-            // Where both sides share the data, all clients are to be there.
-            "both" => self
-                .shares
-                .last()
-                .is_some_and(|last| last.writes_percent >= 100.0),
-            _ => false,
-        }
     }
 
     /// The shares of reads and of writes by now.

@@ -1,8 +1,10 @@
 //! The whole in four figures: those of the guides for leaving a monolith.
 
-use crate::chapter::Chapter;
 use conductor::status::{ExtractionStatus, SideAnswers};
 use serde::Serialize;
+
+/// Never whole before the last row.
+const COPYING_MAX: f64 = 99.9;
 
 /// Fewer answers of a side say nothing about its quantiles.
 const ANSWERS_MIN: u64 = 100;
@@ -24,14 +26,16 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub(crate) fn new(statuses: &[ExtractionStatus], chapters: &[Chapter]) -> Self {
-        let answers = || chapters.iter().filter_map(|one| one.answers.as_ref());
+    /// Of these extractions.
+    pub fn new(statuses: &[ExtractionStatus]) -> Self {
+        let rollouts = || statuses.iter().filter_map(|one| one.rollout.as_ref());
+        let answers = || rollouts().filter_map(|one| one.answers.as_ref());
         let errors: u64 = answers().map(|both| both.service.errors).sum();
         let requests: u64 = answers().map(|both| both.service.requests).sum();
         let slower = answers().filter_map(|both| slower(&both.monolith, &both.service));
         Self {
-            services_migrated: chapters.iter().filter(|one| one.is_migrated()).count(),
-            total_services: chapters.len(),
+            services_migrated: statuses.iter().filter(|one| one.has_switched()).count(),
+            total_services: statuses.len(),
             data_sync_progress: mean(statuses.iter().filter_map(synced)),
             error_rate: percent_of(errors, requests),
             performance_impact: slower.max_by(f64::total_cmp),
@@ -45,10 +49,11 @@ fn synced(status: &ExtractionStatus) -> Option<f64> {
     match status.phase.as_str() {
         "shared" => None,
         "planned" | "preparing" | "cancelling" => Some(0.0),
+        // The total is an estimate until the copy ends.
         "copying" => Some(
             percent_of(copy.rows_copied, copy.rows_total)
                 .unwrap_or(0.0)
-                .min(100.0),
+                .min(COPYING_MAX),
         ),
         _ => Some(100.0),
     }
@@ -102,8 +107,7 @@ mod tests {
         };
         assert_eq!(synced(&status("planned", 0, 0)), Some(0.0));
         assert_eq!(synced(&status("copying", 30, 120)), Some(25.0));
-        // The total is an estimate until the copy ends.
-        assert_eq!(synced(&status("copying", 130, 120)), Some(100.0));
+        assert_eq!(synced(&status("copying", 130, 120)), Some(99.9));
         assert_eq!(synced(&status("switched", 0, 0)), Some(100.0));
         assert_eq!(synced(&status("shared", 0, 0)), None);
     }

@@ -12,8 +12,6 @@
 //!                │
 //!             moment        something that happened, in a sentence
 //!                │
-//!              entry        a row of the journal
-//!                │
 //!              clock        times for people
 //! ```
 //!
@@ -22,7 +20,6 @@
 mod chapter;
 mod chart;
 pub mod clock;
-mod entry;
 mod figures;
 pub mod html;
 pub mod markdown;

@@ -1,7 +1,6 @@
 //! Something that happened, in a sentence.
 
-use crate::entry::Recorded;
-use conductor::{JournalEntry, OrderEvent, OrderOutcome, ReportEvent};
+use conductor::{JournalEntry, OrderEvent, OrderOutcome, RecordedEvent, ReportEvent};
 use plan::Percent;
 use protocol::{
     Side,
@@ -56,19 +55,19 @@ struct Telling(Kind, String, Option<String>, Vec<Value>);
 impl Moment {
     /// What a row of the journal tells; none where it is a detail of something larger.
     pub fn read(entry: &JournalEntry) -> Option<Self> {
-        Self::of(entry, &Recorded::of(entry))
+        Self::of(entry, entry.recorded().as_ref())
     }
 
     /// What a row tells; none where it is a detail of something larger.
-    pub(crate) fn of(entry: &JournalEntry, recorded: &Recorded) -> Option<Self> {
+    pub(crate) fn of(entry: &JournalEntry, recorded: Option<&RecordedEvent>) -> Option<Self> {
         let Telling(kind, text, by, evidence) = match recorded {
-            Recorded::Life(event) => life(event)?,
-            Recorded::Shared(event) => shared(event),
-            Recorded::Steps(event) => steps(event)?,
-            Recorded::Order(event) => order(event)?,
-            Recorded::Report(event) => report(event)?,
-            Recorded::Item(event) => item(event),
-            Recorded::Other(event) => other(event),
+            Some(RecordedEvent::Replication(event)) => life(event)?,
+            Some(RecordedEvent::SharedData(event)) => shared(event),
+            Some(RecordedEvent::Rollout(event)) => steps(event)?,
+            Some(RecordedEvent::Order(event)) => order(event)?,
+            Some(RecordedEvent::Report(event)) => report(event)?,
+            Some(RecordedEvent::Checklist(event)) => item(event),
+            None => other(&serde_json::from_str(entry.event.get()).unwrap_or_default()),
         };
         Some(Self {
             seq: entry.seq,

@@ -1,6 +1,6 @@
 //! All of it.
 
-use crate::{chapter::Chapter, entry::Recorded, figures::Figures, moment::Moment};
+use crate::{chapter::Chapter, figures::Figures, moment::Moment};
 use conductor::{JournalEntry, status::Status};
 use serde::Serialize;
 
@@ -41,12 +41,12 @@ impl Report {
             .map(|one| Chapter::new(one, entries))
             .collect();
         let of_all = entries.iter().filter(|one| one.extraction == "*");
-        let of_all = of_all.filter_map(|one| Moment::of(one, &Recorded::of(one)));
+        let of_all = of_all.filter_map(Moment::read);
         Self {
             made_at_ms,
             last_seq: entries.last().map(|one| one.seq),
             last_hash: entries.last().map(|one| one.hash.clone()),
-            figures: Figures::new(&statuses, &extractions),
+            figures: Figures::new(&statuses),
             of_all: of_all.collect(),
             extractions,
         }

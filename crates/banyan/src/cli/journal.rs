@@ -3,12 +3,11 @@
 use super::render;
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
-use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError};
+use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms};
 use report::{Moment, clock::minute};
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use time::{
     Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
@@ -157,9 +156,8 @@ fn check(entries: &[JournalEntry], json: bool) -> Result<(), Failure> {
 /// A time in milliseconds since 1970.
 fn since(text: &str) -> Result<i64, String> {
     if let Ok(ago) = plan::duration(text) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let since = now.unwrap_or_default().saturating_sub(ago);
-        return Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+        return Ok(now_ms().saturating_sub(ago).max(0));
     }
     let day = Date::parse(text, format_description!("[year]-[month]-[day]"));
     let at = day

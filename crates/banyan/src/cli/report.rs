@@ -3,11 +3,11 @@
 use super::commands::known;
 use crate::{client::Client, exit::Failure};
 use clap::{Args, ValueEnum};
+use conductor::now_ms;
 use report::{Report, html, markdown};
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 #[derive(Debug, Args)]
@@ -61,9 +61,4 @@ pub(super) async fn run(
     })?;
     say!("written to {}", file.display());
     Ok(())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

@@ -14,12 +14,11 @@ use documents::{Archive, Certificate};
 use mover::{Mover, archive::ArchiveError, retire::Dependent};
 use plan::{DECOMMISSIONING, ExtractionName, Plan};
 use protocol::{Side, checklist::ItemState};
-use report::clock::minute;
+use report::clock::{length, minute};
 use signed::{SigningKey, sha256_of_file};
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 const CERTIFICATE: &str = "certificate.json";
@@ -162,18 +161,6 @@ fn since(quiet: &QuietStatus) -> String {
         minute(quiet.since_ms),
         quiet.because
     )
-}
-
-/// To the minute where it is longer than one.
-fn length(ms: i64) -> String {
-    let seconds = ms.unsigned_abs() / 1000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{:?}", Duration::from_secs(seconds)),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
 }
 
 /// Refuses while something of the list is not done.

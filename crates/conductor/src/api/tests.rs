@@ -1,7 +1,12 @@
 //! Which calls there are, and who may make them.
 
 use super::*;
-use crate::journal::{OrderEvent, OrderOutcome};
+use crate::{
+    journal::{OrderEvent, OrderOutcome},
+    status::HealthStatus,
+};
+use async_trait::async_trait;
+use plan::People;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

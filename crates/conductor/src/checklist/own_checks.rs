@@ -106,13 +106,7 @@ impl OwnChecks {
     }
 
     fn migrated(&self) -> Finding {
-        let has_switched = |worker: &Worker| {
-            let status = worker.status();
-            match status.writes_percent {
-                Some(share) => share >= 100.0,
-                None => status.owner == Side::Service.as_str(),
-            }
-        };
+        let has_switched = |worker: &Worker| worker.status().has_switched();
         let done = self.workers.values().filter(|worker| has_switched(worker));
         let (done, all) = (done.count(), self.workers.len());
         let text = format!("{done} of {all} extractions of the plan have switched");

@@ -1,5 +1,6 @@
 //! Entries of the journal, as they are read by others.
 
+use super::history::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -21,6 +22,11 @@ pub struct JournalEntry {
 }
 
 impl JournalEntry {
+    /// What it says; none where it is of a later program.
+    pub fn recorded(&self) -> Option<RecordedEvent> {
+        serde_json::from_str(self.event.get()).ok()
+    }
+
     /// From its columns: number, time, extraction and version; event; hash.
     pub(super) fn of_row(
         (seq, at_ms, extraction, version): (i64, i64, String, i64),

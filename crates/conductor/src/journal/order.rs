@@ -52,20 +52,6 @@ pub enum OrderOutcome {
     },
 }
 
-/// A report of a verify or a hand-over, whose place in the status the next one takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event")]
-pub enum ReportEvent {
-    /// It was made.
-    #[serde(rename = "reported")]
-    Reported {
-        /// Of what: `verify` or `handover`.
-        of: String,
-        /// As the status has it.
-        report: Value,
-    },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,8 +59,6 @@ mod tests {
 
     /// Never edited: what these lines say was written by some release.
     const GOLDEN: &str = include_str!("../../tests/golden/order_events.jsonl");
-
-    const REPORTS: &str = include_str!("../../tests/golden/report_events.jsonl");
 
     fn map(value: Value) -> Map<String, Value> {
         serde_json::from_value(value).unwrap()
@@ -118,16 +102,5 @@ mod tests {
         assert_eq!(GOLDEN.lines().map(read).collect::<Vec<_>>(), written);
         let lines = written.map(|event| serde_json::to_string(&event).unwrap());
         assert_eq!(lines.join("\n"), GOLDEN.trim_end());
-    }
-
-    #[test]
-    fn reports_of_earlier_releases_are_read_as_they_were_written() {
-        let written = ReportEvent::Reported {
-            of: "verify".to_owned(),
-            report: json!({ "at_ms": 1_700_000_000_000_i64, "differences": 0, "rows": 3 }),
-        };
-        let line = serde_json::to_string(&written).unwrap();
-        assert_eq!(line, REPORTS.trim_end());
-        assert_eq!(serde_json::from_str::<ReportEvent>(&line).unwrap(), written);
     }
 }

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     api::{ApiError, segment},
-    history::now_ms,
     session::Outcome,
     state::Console,
     view::{
@@ -24,6 +23,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use conductor::now_ms;
 use conductor::{
     Reply,
     api::{CheckRequest, Parameters},

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::segment,
-    history::{Point, now_ms},
+    history::Point,
     session::Outcome,
     state::Console,
     view::{
@@ -24,8 +24,9 @@ use axum::{
     response::Response,
     routing::get,
 };
+use conductor::now_ms;
 use conductor::status::{ExtractionStatus, Status};
-use report::Report;
+use report::{Report, clock};
 
 /// Rows of the table that has the lines' last points.
 const ROWS: usize = 12;
@@ -140,7 +141,7 @@ async fn decision(
         main: rendered(&Decision {
             path: path(&name),
             seq,
-            at: format::minute(moment.at_ms),
+            at: clock::minute(moment.at_ms),
             evidence: moment.evidence.iter().map(pretty).collect(),
             text: moment.text,
             by: moment.by,
@@ -190,7 +191,7 @@ pub(super) fn path(name: &str) -> String {
 fn row(point: &Point) -> [String; 4] {
     let dash = || "–".to_owned();
     [
-        format::minute(point.at_ms),
+        clock::minute(point.at_ms),
         format::percent(point.reads_percent),
         point.lag_seconds.map_or_else(dash, format::seconds),
         point.lag_bytes.map_or_else(dash, format::bytes),

@@ -5,7 +5,7 @@ use super::{
     journal,
     reader::SignedIn,
 };
-use crate::{history::now_ms, state::Console};
+use crate::state::Console;
 use askama::Template;
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use conductor::now_ms;
 use conductor::status::Status;
 use report::{Report, html, markdown};
 

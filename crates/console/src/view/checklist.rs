@@ -1,8 +1,8 @@
 //! The checklists of an extraction: what was checked, what a person has to attest.
 
-use super::format;
 use crate::role::Role;
 use conductor::status::{ChecklistStatus, ItemStatus};
+use report::clock;
 
 /// A list.
 #[derive(Debug)]
@@ -73,11 +73,11 @@ fn because(item: &ItemStatus) -> Option<String> {
     if let Some(by) = &item.by {
         let note = item.note.as_ref().filter(|note| !note.is_empty());
         let note = note.map_or_else(String::new, |note| format!(": {note}"));
-        let at = item.attested_ms.map(format::minute).unwrap_or_default();
+        let at = item.attested_ms.map(clock::minute).unwrap_or_default();
         return Some(format!("attested by {by}, {at}{note}"));
     }
     let found = item.found.as_ref()?;
-    let at = item.checked_ms.map(format::minute).unwrap_or_default();
+    let at = item.checked_ms.map(clock::minute).unwrap_or_default();
     Some(format!("{found} ({at})"))
 }
 

@@ -1,10 +1,5 @@
 //! Numbers and times for people.
 
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
-
-const MINUTE: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day] [hour]:[minute]");
-
 /// With a comma between thousands.
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -87,9 +82,13 @@ pub(crate) fn difference(of: f64, than: f64) -> Option<String> {
     if !(than > 0.0 && of.is_finite()) {
         return None;
     }
-    let change = (of / than - 1.0) * 100.0;
-    let sign = if change < 0.0 { "−" } else { "+" };
-    Some(format!("{sign}{:.0} %", change.abs()))
+    Some(change((of / than - 1.0) * 100.0))
+}
+
+/// So much more or less, in percent.
+pub(crate) fn change(percent: f64) -> String {
+    let sign = if percent < 0.0 { "−" } else { "+" };
+    format!("{sign}{:.0} %", percent.abs())
 }
 
 /// How long ago, by two times in milliseconds since 1970.
@@ -97,13 +96,6 @@ pub(crate) fn ago(now_ms: i64, at_ms: i64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let past = now_ms.saturating_sub(at_ms).max(0) as f64 / 1000.0;
     format!("{} ago", seconds(past.round().max(1.0)).replace(".0", ""))
-}
-
-/// UTC, to the minute.
-pub(crate) fn minute(at_ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000));
-    let text = at.ok().and_then(|at| at.format(MINUTE).ok());
-    text.map_or_else(|| at_ms.to_string(), |text| format!("{text} UTC"))
 }
 
 /// With a capital at its beginning.
@@ -139,7 +131,6 @@ mod tests {
             (ago(10_000, 9_500), "1 s ago"),
             (ago(10_000, 12_000), "1 s ago"),
             (ago(3_000_000, 0), "50 min ago"),
-            (minute(0), "1970-01-01 00:00 UTC"),
             (capital("the rest"), "The rest"),
         ] {
             assert_eq!(text, wanted);

@@ -1,7 +1,6 @@
 //! What has happened to an extraction, newest first.
 
-use super::format;
-use report::{Moment, Report};
+use report::{Moment, Report, clock};
 
 /// The most lines of a page.
 const SHOWN_MAX: usize = 12;
@@ -38,7 +37,7 @@ pub(crate) fn log(report: &Report) -> Vec<LogLine> {
 fn line(moment: &Moment) -> LogLine {
     LogLine {
         seq: moment.seq,
-        at: format::minute(moment.at_ms),
+        at: clock::minute(moment.at_ms),
         text: moment.text.clone(),
         by: moment.by.clone(),
         has_evidence: !moment.evidence.is_empty(),
@@ -54,7 +53,7 @@ pub(crate) fn approvals(report: &Report) -> Vec<ApprovalLine> {
         .collect();
     given.sort_by_key(|(_, given)| std::cmp::Reverse(given.at_ms));
     let line = |(name, given): (&String, &report::Approval)| ApprovalLine {
-        at: format::minute(given.at_ms),
+        at: clock::minute(given.at_ms),
         extraction: name.clone(),
         step: given.step,
         by: given.by.clone(),

@@ -6,7 +6,7 @@ use super::{
     rail::{Stop, lag_seconds, rail},
 };
 use crate::role::Role;
-use conductor::status::{AnswersStatus, ExtractionStatus, SideAnswers, Status};
+use conductor::status::{ExtractionStatus, Status};
 
 /// What the first page shows.
 #[derive(Debug)]
@@ -68,14 +68,9 @@ pub(crate) fn notices(status: &Status) -> Vec<String> {
     halted.into_iter().chain(earlier).collect()
 }
 
-fn migrated(status: &Status) -> usize {
-    let of_service = |one: &&ExtractionStatus| one.owner == "service";
-    status.extractions.iter().filter(of_service).count()
-}
-
 fn sentence(status: &Status) -> String {
-    let all = status.extractions.len();
-    if all == 0 {
+    let figures = report::Figures::new(&status.extractions);
+    if figures.total_services == 0 {
         return "The plan has no extractions: there is nothing to migrate.".to_owned();
     }
     let needing: Vec<_> = status
@@ -84,7 +79,7 @@ fn sentence(status: &Status) -> String {
         .filter(|one| needs_a_person(one))
         .map(|one| one.name.as_str())
         .collect();
-    let owns = match (migrated(status), all) {
+    let owns = match (figures.services_migrated, figures.total_services) {
         (0, 1) => "The monolith owns its data still".to_owned(),
         (1, 1) => "The service owns its data".to_owned(),
         (done, all) => format!("{done} of {all} services own their data"),
@@ -103,99 +98,45 @@ fn needs_a_person(one: &ExtractionStatus) -> bool {
 }
 
 fn figures(status: &Status) -> Vec<Figure> {
-    let all = status.extractions.len();
-    let progress = status.extractions.iter().map(|one| &one.progress.copy);
-    let (copied, rows) = progress.fold((0_u64, 0_u64), |(copied, rows), copy| {
-        (
-            copied.saturating_add(copy.rows_copied),
-            rows.saturating_add(copy.rows_total),
-        )
-    });
-    let lag = status
-        .extractions
-        .iter()
-        .filter_map(lag_seconds)
-        .reduce(f64::max);
-    let answers: Vec<&AnswersStatus> = status
-        .extractions
-        .iter()
-        .filter_map(|one| one.rollout.as_ref()?.answers.as_ref())
-        .collect();
+    let figures = report::Figures::new(&status.extractions);
+    let lags = status.extractions.iter().filter_map(lag_seconds);
+    let figure = |name, value: Option<String>, note: &str| Figure {
+        name,
+        note: if value.is_some() { note } else { UNKNOWN }.to_owned(),
+        value: value.unwrap_or_else(|| "–".to_owned()),
+    };
     vec![
-        Figure {
-            name: "services migrated",
-            value: format!("{} of {all}", migrated(status)),
-            note: "own their data".to_owned(),
-        },
-        Figure {
-            name: "data sync",
-            value: synced(copied, rows),
-            note: lag.map_or_else(
+        figure(
+            "services migrated",
+            Some(format!(
+                "{} of {}",
+                figures.services_migrated, figures.total_services
+            )),
+            "own their data",
+        ),
+        figure(
+            "data sync",
+            figures.data_sync_progress.map(format::percent),
+            &lags.reduce(f64::max).map_or_else(
                 || "no stream runs".to_owned(),
                 |lag| format!("at most {} behind", format::seconds(lag)),
             ),
-        },
-        error_rate(&answers),
-        performance(&answers),
+        ),
+        figure(
+            "error rate",
+            figures.error_rate.map(format::percent),
+            "of the services' answers in the last minute",
+        ),
+        figure(
+            "performance",
+            figures.performance_impact.map(format::change),
+            "p95 against the monolith's, where it is worst",
+        ),
     ]
 }
 
-/// Where nothing is counted.
-const UNCOUNTED: &str = "counted where the plan has steps";
-
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn error_rate(answers: &[&AnswersStatus]) -> Figure {
-    let rate = |of: fn(&AnswersStatus) -> &SideAnswers| {
-        let (requests, errors) = answers.iter().fold((0_u64, 0_u64), |sum, one| {
-            let side = of(one);
-            (sum.0 + side.requests, sum.1 + side.errors)
-        });
-        (requests > 0).then(|| format::percent(100.0 * errors as f64 / requests as f64))
-    };
-    let service = rate(|one| &one.service);
-    Figure {
-        name: "error rate",
-        note: match (rate(|one| &one.monolith), &service) {
-            (None, None) => UNCOUNTED.to_owned(),
-            (None, Some(_)) => "of the services' answers; the monolith answers none".to_owned(),
-            (Some(monolith), _) => {
-                format!("of the services' answers; {monolith} of the monolith's")
-            }
-        },
-        value: service.unwrap_or_else(|| "–".to_owned()),
-    }
-}
-
-/// The slowest service against the monolith.
-fn performance(answers: &[&AnswersStatus]) -> Figure {
-    let worst = answers
-        .iter()
-        .filter_map(|one| one.service.p95_ms.zip(one.monolith.p95_ms))
-        .max_by(|(one, than), (other, than_other)| (one / than).total_cmp(&(other / than_other)));
-    let difference = worst.and_then(|(service, monolith)| format::difference(service, monolith));
-    Figure {
-        name: "performance",
-        note: match worst {
-            None => UNCOUNTED.to_owned(),
-            Some((service, monolith)) => format!(
-                "p95 {} against the monolith's {}",
-                format::milliseconds(service),
-                format::milliseconds(monolith)
-            ),
-        },
-        value: difference.unwrap_or_else(|| "–".to_owned()),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn synced(copied: u64, rows: u64) -> String {
-    if rows == 0 {
-        return "–".to_owned();
-    }
-    // Never 100 before the last row.
-    let share = 100.0 * copied as f64 / rows.max(copied) as f64;
-    format::percent((share * 10.0).floor() / 10.0)
-}
+/// Of a figure that there is none of.
+const UNKNOWN: &str = "not known: counted where the plan has steps, and both sides answer";
 
 fn row(one: &ExtractionStatus) -> Row {
     let rail = rail(one);
@@ -276,12 +217,5 @@ mod tests {
         ] {
             assert_eq!(sentence(&of), wanted);
         }
-    }
-
-    #[test]
-    fn a_copy_is_not_whole_before_its_last_row() {
-        assert_eq!(synced(999_999, 1_000_000), "99.9 %");
-        assert_eq!(synced(1_000_000, 1_000_000), "100 %");
-        assert_eq!(synced(0, 0), "–");
     }
 }

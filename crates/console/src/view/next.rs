@@ -6,6 +6,7 @@ use super::{
 };
 use crate::role::Role;
 use conductor::status::{ExtractionStatus, RolloutStatus};
+use report::clock;
 
 /// The shares that are proposed, in percent.
 const SHARES: [f64; 4] = [5.0, 10.0, 50.0, 100.0];
@@ -169,7 +170,7 @@ fn by_steps(rollout: &RolloutStatus) -> Option<Proposal> {
         )),
         "running" => {
             let until = rollout.until_ms.map_or_else(String::new, |at| {
-                format!(", until {} at least", format::minute(at))
+                format!(", until {} at least", clock::minute(at))
             });
             let text = if waits.is_empty() {
                 String::new()

@@ -2,15 +2,15 @@
 
 use super::signed::sha256_of_file;
 use crate::{client::Client, exit::Failure};
-use conductor::status::{ChecklistStatus, RetireStatus, VerifyStatus};
+use conductor::{
+    now_ms,
+    status::{ChecklistStatus, RetireStatus, VerifyStatus},
+};
 use mover::Mover;
 use plan::{DECOMMISSIONING, Plan};
 use protocol::Side;
 use serde::Serialize;
-use std::{
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::Path;
 
 /// What nobody here can see.
 const NOT_SEEN: &[&str] = &[
@@ -23,7 +23,7 @@ const NOT_SEEN: &[&str] = &[
 pub(super) struct Certificate {
     format: &'static str,
     extraction: String,
-    issued_ms: u64,
+    issued_ms: i64,
     /// Without the password.
     monolith: String,
     service: String,
@@ -102,7 +102,7 @@ fn table(mapping: &plan::TableMapping) -> MovedTable {
 pub(super) struct Archive {
     format: &'static str,
     extraction: String,
-    made_ms: u64,
+    made_ms: i64,
     tables: Vec<String>,
     /// Of the archive.
     sha256: String,
@@ -122,9 +122,4 @@ impl Archive {
             certificate_sha256: sha256_of_file(certificate)?,
         })
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,85 @@
+//! What has happened to an extraction.
+
+use super::{error::JournalError, order::OrderEvent, report::ReportEvent};
+use plan::{Data, Extraction};
+use protocol::{
+    checklist,
+    lifecycle::{self, Lifecycle},
+    rollout,
+    shared_data::{self, SharedDataLifecycle},
+};
+use serde::Deserialize;
+
+/// An event as the journal has it: their names differ. From orders and reports no state
+/// follows.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum RecordedEvent {
+    /// Of an extraction whose data move.
+    Replication(lifecycle::Event),
+    /// Of one whose data both sides share.
+    SharedData(shared_data::Event),
+    /// Of the steps of the plan.
+    Rollout(rollout::Event),
+    /// Of an item of a checklist.
+    Checklist(checklist::Event),
+    /// What a person ordered.
+    Order(OrderEvent),
+    /// What a verify or a hand-over found.
+    Report(ReportEvent),
+}
+
+/// What has happened to an extraction, in order. One whose data were shared once
+/// and are moved now has both.
+#[derive(Debug, Default)]
+pub struct History {
+    /// While its data moved.
+    pub replication: Vec<lifecycle::Event>,
+    /// While both sides shared them.
+    pub shared_data: Vec<shared_data::Event>,
+    /// What its steps did.
+    pub rollout: Vec<rollout::Event>,
+    /// What was answered to its checklists.
+    pub checklist: Vec<checklist::Event>,
+}
+
+impl History {
+    /// The state of one whose data move.
+    fn replicated(&self) -> Lifecycle {
+        let events = self.replication.iter();
+        events.fold(Lifecycle::Planned, Lifecycle::evolve)
+    }
+
+    /// Its phase, where it has begun and not ended.
+    pub(super) fn begun(&self) -> Option<&'static str> {
+        let shared = self.shared_data.iter();
+        let shared = shared.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
+        match self.replicated() {
+            Lifecycle::Planned | Lifecycle::Finished(_) => {
+                matches!(shared, SharedDataLifecycle::Split { .. }).then(|| shared.name())
+            }
+            begun => Some(begun.name()),
+        }
+    }
+
+    /// Refuses a plan whose mode is another one than that of an extraction
+    /// which is under way.
+    pub(crate) fn fits(&self, extraction: &Extraction) -> Result<(), JournalError> {
+        let replication = self.replicated();
+        let shared_data = self.shared_data.iter();
+        let shared_data =
+            shared_data.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
+        let (began, planned) = match extraction.data {
+            Data::Shared if replication != Lifecycle::Planned => ("replicate", "shared"),
+            Data::Replicate(_) if matches!(shared_data, SharedDataLifecycle::Split { .. }) => {
+                ("shared", "replicate")
+            }
+            _ => return Ok(()),
+        };
+        Err(JournalError::OtherMode {
+            extraction: extraction.name.clone(),
+            began,
+            planned,
+        })
+    }
+}
