@@ -35,5 +35,5 @@ pub use upstream_url::UpstreamUrl;
 
 pub(crate) use address::{address_block, socket_address};
 pub(crate) use located::{Position, Text};
-pub(crate) use names::{header_name, http_token, part, parts};
+pub(crate) use names::{header_name, http_token, part, parts, plain_name};
 pub(crate) use text::{Environment, parse, plain, size, size_or, time, time_or};

@@ -5,7 +5,7 @@ mod check;
 pub use check::AutomaticCheck;
 
 use crate::base::{
-    DatabaseUrl, Environment, Located, PlanError, ScalarOrMap, Text, parse, plain, time,
+    DatabaseUrl, Environment, Located, PlanError, ScalarOrMap, Text, parse, plain, plain_name, time,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,8 +22,7 @@ pub const DECOMMISSIONING: &str = "decommissioning";
 const CHECKED_AGE: Duration = Duration::from_hours(24);
 const ATTESTED_AGE: Duration = Duration::from_hours(7 * 24);
 
-/// Longer names and texts are refused: they are kept for ever.
-const NAME_BYTES_MAX: usize = 40;
+/// Longer texts are refused: they are kept for ever.
 const TEXT_BYTES_MAX: usize = 200;
 
 /// The lists, and what their checks need.
@@ -140,7 +139,7 @@ pub(crate) fn resolve(
     let mut lists: Vec<String> = file.lists.keys().map(ToString::to_string).collect();
     lists.extend(checklists.lists.keys().cloned());
     for (name, Located { value: items, at }) in file.lists {
-        let name = item_name(&name).map_err(|why| PlanError::at(at, why))?;
+        let name = plain_name(&name).map_err(|why| PlanError::at(at, why))?;
         if AutomaticCheck::of(&name).is_some() {
             return Err(
                 PlanError::at(at, format!("`{name}` is an item and no list"))
@@ -175,7 +174,7 @@ fn item(
 ) -> Result<ChecklistItem, PlanError> {
     let file = match value {
         ScalarOrMap::Scalar(name) => {
-            let name = item_name(&name).map_err(|why| PlanError::at(at, why))?;
+            let name = plain_name(&name).map_err(|why| PlanError::at(at, why))?;
             return Ok(built_in(&name));
         }
         ScalarOrMap::Map(file) => file,
@@ -183,7 +182,7 @@ fn item(
     let Some(name) = &file.item else {
         return Err(PlanError::at(at, "the item has no name").remedy("Name it: `item: dba-signed`"));
     };
-    let named = built_in(&parse(name, environment, item_name)?);
+    let named = built_in(&parse(name, environment, plain_name)?);
     let text = file.text.as_ref().map(|text| plain(text, environment));
     let text = text.transpose()?.unwrap_or(named.text);
     if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
@@ -210,18 +209,6 @@ fn built_in(name: &str) -> ChecklistItem {
             ATTESTED_AGE
         },
         check,
-    }
-}
-
-fn item_name(text: &str) -> Result<String, String> {
-    let shape = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
-    if starts && text.len() <= NAME_BYTES_MAX && text.chars().all(shape) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "`{text}` is no name: use a-z, 0-9 and -, a letter first, at most {NAME_BYTES_MAX}"
-        ))
     }
 }
 

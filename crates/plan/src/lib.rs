@@ -19,7 +19,7 @@
 //!  6   plan           the whole file; what must fit together; what a reload can take
 //!  5   gateway        the section `gateway:`
 //!  4   kong           Kong's file, read into routes, upstreams, consumers
-//!  3   extraction     access     gateway_route
+//!  3   extraction     access     gateway_route     checklists
 //!  2   upstream       policy     route     flags
 //!  1   base           values, names, paths, places in the file, the error
 //! ```

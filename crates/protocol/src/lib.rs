@@ -6,7 +6,9 @@
 //! (`tests/simulation`) drive it through crashes and lost replies.
 //!
 //! ```text
-//!  reconcile           rollout         the journal held against the rows; the plan's steps
+//!  reconcile  checklist  retire        the journal held against the rows; what is proven
+//!      │
+//!  rollout                             the plan's steps
 //!      │
 //!  lifecycle           shared_data     an extraction from its plan to its end
 //!      │                    │

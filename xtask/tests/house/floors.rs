@@ -7,7 +7,7 @@ use crate::{
     module_tree::planted,
     workspace,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The areas of a crate by floor, the topmost first. An area uses those on
 /// floors below its own, and those on its own where none of them uses it back.
@@ -232,6 +232,53 @@ fn areas_use_only_what_is_below_them() {
          its result down.",
         found.join("\n")
     );
+}
+
+/// The areas of a crate by floor, the topmost first.
+type Picture = Vec<BTreeSet<String>>;
+
+/// The floors as a page has them, in two columns: a crate's name, then a line for each
+/// floor, which may go on below.
+fn drawn(page: &str) -> BTreeMap<String, Picture> {
+    const RIGHT: usize = 43;
+    let lines = page.lines();
+    let left = lines.clone().map(|line| line.get(..RIGHT).unwrap_or(line));
+    let right = lines.map(|line| line.get(RIGHT..).unwrap_or(""));
+    let mut crates: BTreeMap<String, Picture> = BTreeMap::new();
+    let mut last = String::new();
+    for line in left.chain(right) {
+        let (number, areas) = line.split_at(line.find(' ').unwrap_or(line.len()));
+        if number.parse::<usize>().is_ok() {
+            crates
+                .entry(last.clone())
+                .or_default()
+                .push(BTreeSet::new());
+        } else if !number.is_empty() {
+            number.clone_into(&mut last);
+        }
+        let of = crates.get_mut(&last).and_then(|floors| floors.last_mut());
+        if let Some(floor) = of {
+            floor.extend(areas.split_whitespace().map(str::to_owned));
+        }
+    }
+    crates
+}
+
+#[test]
+fn the_architecture_shows_these_floors() {
+    let page = include_str!("../../../ARCHITECTURE.md");
+    let picture = page.split("holds these nine:\n\n```text\n").nth(1);
+    let picture = picture.and_then(|rest| rest.split("```").next());
+    let drawn = drawn(picture.expect("ARCHITECTURE.md has the floors"));
+    let held = FLOORS.iter().map(|(name, floors)| {
+        let areas = |floor: &&[&str]| floor.iter().map(|&area| area.to_owned()).collect();
+        ((*name).to_owned(), floors.iter().map(areas).collect())
+    });
+    let held: BTreeMap<String, Picture> = held.collect();
+    for (name, floors) in &held {
+        assert_eq!(drawn.get(name), Some(floors), "`{name}` in ARCHITECTURE.md");
+    }
+    assert_eq!(drawn.len(), held.len(), "{:?}", drawn.keys());
 }
 
 #[test]

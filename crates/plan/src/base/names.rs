@@ -6,8 +6,9 @@ use std::{borrow::Cow, fmt};
 /// PostgreSQL cuts identifiers off after this many bytes, silently.
 const IDENTIFIER_BYTES: usize = 63;
 
-/// Room for the prefix and suffix of a slot's name around an extraction's.
-const EXTRACTION_BYTES: usize = 40;
+/// Room for the prefix and suffix of a slot's name around an extraction's. Other names
+/// are kept as long, for ever.
+const NAME_BYTES: usize = 40;
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
@@ -48,7 +49,7 @@ name! {
 impl ExtractionName {
     /// Checks and takes a name.
     pub fn new(text: &str) -> Result<Self, String> {
-        plain(text).map(Self)
+        plain_name(text).map(Self)
     }
 
     /// The name where only `a-z0-9_` are allowed: slots, origins.
@@ -60,7 +61,7 @@ impl ExtractionName {
 impl ServiceName {
     /// Checks and takes a name.
     pub fn new(text: &str) -> Result<Self, String> {
-        plain(text).map(Self)
+        plain_name(text).map(Self)
     }
 }
 
@@ -71,14 +72,15 @@ impl ColumnName {
     }
 }
 
-fn plain(text: &str) -> Result<String, String> {
+/// A name of the plan's own: `a` to `z`, digits and `-`.
+pub(crate) fn plain_name(text: &str) -> Result<String, String> {
     let shape = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
-    if starts && text.len() <= EXTRACTION_BYTES && text.chars().all(shape) {
+    if starts && text.len() <= NAME_BYTES && text.chars().all(shape) {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "`{text}` is no name: use a-z, 0-9 and -, a letter first, at most {EXTRACTION_BYTES}"
+            "`{text}` is no name: use a-z, 0-9 and -, a letter first, at most {NAME_BYTES}"
         ))
     }
 }

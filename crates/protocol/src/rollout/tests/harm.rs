@@ -1,0 +1,91 @@
+//! What is taken back, and when nothing is.
+
+use super::world::{DAY, STEPS, World, gate, owned};
+use crate::{
+    Side,
+    rollout::{Actor, Event, GateKind, Verdict, WaitsFor},
+};
+
+#[test]
+fn harm_takes_the_share_back_and_a_person_goes_on() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.now = DAY;
+    world.settle();
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    let waits = world.settle();
+    assert!(
+        matches!(&waits[..], [WaitsFor::Resume { why, step: None }] if why.contains("p95")),
+        "{waits:?}"
+    );
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+    let evidence = world.events.iter().find_map(|event| match event {
+        Event::Evidence { evidence } => Some(evidence.clone()),
+        _ => None,
+    });
+    assert_eq!(evidence.unwrap()[0]["p95"], 300);
+    // It is mended: the failed step is gone through again, with its whole time.
+    world.gates.clear();
+    world.note(Event::Resumed {
+        step: 1,
+        by: Actor::Person("ada".to_owned()),
+        steps: Vec::new(),
+    });
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    world.now = 2 * DAY - 1;
+    world.settle();
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+}
+
+#[test]
+fn after_the_switch_harm_rolls_back_where_the_plan_says_so() {
+    for (automatic, standing) in [
+        ("automatic: { rollback: on }", owned(Side::Monolith, "0%")),
+        ("automatic: {}", owned(Side::Service, "100%")),
+    ] {
+        let mut world = World::new(&format!("{STEPS}, {automatic}"));
+        for day in 0..4 {
+            world.now = day * DAY;
+            world.settle();
+        }
+        assert_eq!(world.standing, owned(Side::Service, "100%"));
+        world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+        assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+        assert_eq!(world.standing, standing, "{automatic}");
+    }
+}
+
+/// Steps wait for people and windows for days: what harms then is taken back, and what a
+/// person takes back then stays so.
+#[test]
+fn between_two_steps_it_is_as_in_one() {
+    let steps = "steps: [{ reads: 50% }, { reads: 100%, approval: lead }]";
+    let mut world = World::new(steps);
+    assert!(matches!(world.settle()[..], [WaitsFor::Approval { .. }]));
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+
+    let mut world = World::new(steps);
+    world.settle();
+    world.standing = owned(Side::Monolith, "0%");
+    world.note(Event::Approved {
+        step: 1,
+        by: Actor::Person("ada".to_owned()),
+        note: String::new(),
+    });
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+}
+
+#[test]
+fn a_halt_stops_all_of_it() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.halted = Some("ada: incident 7".to_owned());
+    world.gates = vec![gate(GateKind::Harm, Verdict::Fail)];
+    world.now = 9 * DAY;
+    assert!(matches!(world.settle()[..], [WaitsFor::HaltEnd { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+}
