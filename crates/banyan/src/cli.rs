@@ -43,8 +43,10 @@ mod writers;
 use crate::{exit::Failure, serve};
 use clap::{Args, Parser};
 use conductor::{
+    Precondition,
     api::{HaltRequest, Parameters},
     schema::Document,
+    status::ExtractionStatus,
 };
 use plan::{FileLoader, ParseContext, Plan};
 use std::{
@@ -356,9 +358,13 @@ fn waived(unverified: bool, unhealthy: bool) -> Parameters {
 
 async fn cancel(state: &Path, asked: Dangerous, empty: bool, json: bool) -> Result<(), Failure> {
     let name = &asked.extraction.extraction;
-    commands::under_way(state, name).await?;
-    confirm(asked.yes, &cancel_question(name, empty))?;
-    commands::cancel(state, name, empty, json).await
+    let one = commands::under_way(state, name).await?;
+    let parameters = Parameters {
+        empty,
+        expected: agreed(asked.yes, &cancel_question(name, empty), &one)?,
+        ..Parameters::default()
+    };
+    commands::cancel(state, name, &parameters, json).await
 }
 
 fn cancel_question(extraction: &str, empty: bool) -> String {
@@ -380,36 +386,46 @@ async fn recopy(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failur
 
 async fn switch(state: &Path, asked: Dangerous, json: bool) -> Result<(), Failure> {
     let name = &asked.extraction.extraction;
-    commands::under_way(state, name).await?;
+    let one = commands::under_way(state, name).await?;
     let question = format!("Hand the writes of `{name}` over to the service?");
-    confirm(asked.yes, &question)?;
-    commands::hand_over(state, name, "switch", Parameters::default(), json).await
+    let parameters = Parameters {
+        expected: agreed(asked.yes, &question, &one)?,
+        ..Parameters::default()
+    };
+    commands::hand_over(state, name, "switch", parameters, json).await
 }
 
 async fn rollback(
     state: &Path,
     asked: Dangerous,
-    parameters: Parameters,
+    waived: Parameters,
     json: bool,
 ) -> Result<(), Failure> {
     let name = &asked.extraction.extraction;
-    commands::under_way(state, name).await?;
+    let one = commands::under_way(state, name).await?;
     let mut question = format!("Hand the writes of `{name}` back to the monolith");
-    if parameters.unverified {
+    if waived.unverified {
         question += ", without a proof that both sides agree";
     }
-    if parameters.unhealthy {
+    if waived.unhealthy {
         question += ", healthy or not";
     }
-    confirm(asked.yes, &format!("{question}?"))?;
+    let parameters = Parameters {
+        expected: agreed(asked.yes, &format!("{question}?"), &one)?,
+        ..waived
+    };
     commands::hand_over(state, name, "rollback", parameters, json).await
 }
 
 async fn finish(shared: &SharedArguments, asked: Dangerous) -> Result<(), Failure> {
     let plan = read_plan(&shared.plan)?;
     let name = &asked.extraction.extraction;
-    confirm(asked.yes, &finish::question(name))?;
-    finish::run(&plan, &shared.state, name, shared.json).await
+    let one = commands::under_way(&shared.state, name).await?;
+    let parameters = Parameters {
+        expected: agreed(asked.yes, &finish::question(name), &one)?,
+        ..Parameters::default()
+    };
+    finish::run(&plan, &shared.state, name, &parameters, shared.json).await
 }
 
 /// The plan, and where hosts are that were named with it.
@@ -443,6 +459,17 @@ fn digest(path: &Path) -> Result<Arc<str>, Failure> {
     let text = std::fs::read(path).map_err(Failure::refused)?;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
     Ok(hex::encode(digest).into())
+}
+
+/// Asks, and binds what is agreed to to how it stood then: it may change while somebody
+/// thinks. What a script says `--yes` to is bound to nothing.
+fn agreed(
+    yes: bool,
+    question: &str,
+    one: &ExtractionStatus,
+) -> Result<Option<Precondition>, Failure> {
+    confirm(yes, question)?;
+    Ok((!yes).then(|| Precondition::of(one)))
 }
 
 /// Asks before what cannot simply be undone; a script says `--yes`.

@@ -26,7 +26,8 @@
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
 //! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`,
-//! `attest` (`{"item": "ticket", "note": "CHG-7"}`).
+//! `attest` (`{"item": "ticket", "note": "CHG-7"}`). Each but `attest` takes `expected`, how it stood when
+//! that was decided on (`{"phase": "following", "epoch": 3}`), and is refused where it has changed since.
 //! Everything but metrics, health and readiness needs a bearer: a personal key of the plan,
 //! or the token of the state directory. Who may read (`viewer`), order (`operator`) and
 //! approve (`approver`) is said by [`callers`]. Giving up waiting stops nothing.
@@ -493,7 +494,10 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
     };
     let waived = shifts_to_a_sick_service(&api, &name, &worker, request, &parameters).await;
     let waived = waived.map_err(conflict)?;
-    let mut reply = worker.request(request).await.map_err(not_carried_out)?;
+    let mut reply = worker
+        .request_if(request, parameters.expected)
+        .await
+        .map_err(not_carried_out)?;
     reply.status = with_outside(&api, &name, reply.status);
     reply.waived = waived;
     Ok(reply)
@@ -505,7 +509,8 @@ fn not_carried_out(refused: RequestError) -> CallError {
         RequestError::State(_)
         | RequestError::SharedData(_)
         | RequestError::NotShared
-        | RequestError::OwnerChanged { .. } => conflict(error),
+        | RequestError::OwnerChanged { .. }
+        | RequestError::Changed(_) => conflict(error),
         RequestError::Findings(findings) => {
             let code = StatusCode::UNPROCESSABLE_ENTITY;
             failure(code, ErrorKind::Refused, error, findings)

@@ -23,6 +23,7 @@
 //!  request   journal   publisher         what is requested, recorded, told
 //!      │                 │
 //!      │     outlook     │               what a status comes to: rail, next, way back
+//!      │  precondition   │               how it stood when something was decided on
 //!      │     schema      │               and its JSON Schema
 //!      │        │        │
 //!  status ──────┘        │               what is shown
@@ -40,6 +41,7 @@ mod halt;
 mod journal;
 pub mod outlook;
 pub mod ports;
+mod precondition;
 mod publisher;
 mod replication;
 mod request;
@@ -57,6 +59,7 @@ pub use journal::{
     JournalHead, JournalPage, JournalQuery, OrderEvent, OrderOutcome, PAGE_ENTRIES_MAX,
     RecordedEvent, ReportEvent, now_ms,
 };
+pub use precondition::{Precondition, StepsMoment};
 pub use publisher::Publisher;
 pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};
 pub use retire::RetireHandle;

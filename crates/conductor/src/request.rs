@@ -213,6 +213,9 @@ pub enum RequestError {
         /// Since which decision.
         epoch: Epoch,
     },
+    /// It is not as it was when this was decided on. Nothing was touched.
+    #[error("{0}")]
+    Changed(String),
     /// `check` says no. Nothing was touched.
     #[error("it cannot be moved as it is: see `banyan check`")]
     Findings(Vec<Finding>),

@@ -20,6 +20,7 @@ use crate::{
     checklist::{self, ChecklistHandle},
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::{Gateways, Gauges, Occasion},
+    precondition,
     status::{ExtractionStatus, RolloutStatus},
     worker::Worker,
 };
@@ -103,6 +104,7 @@ pub(crate) async fn start(
         begun_by: history.iter().rev().find_map(steps).cloned(),
         recorded_plan: history.iter().rev().find_map(plan).cloned(),
         rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
+        decisions: history.len() as u64,
         gates: StepGates::restored(kept),
         answers: RecentAnswers::default(),
         gauging: Gauging::default(),
@@ -164,6 +166,8 @@ struct Setback {
 struct Running {
     context: Context,
     rollout: Rollout,
+    /// How many decisions led to it.
+    decisions: u64,
     /// The steps that it was begun or resumed by.
     begun_by: Option<Vec<String>>,
     /// The digest of the plan that what is decided goes by, as the journal has it.
@@ -454,6 +458,7 @@ impl Running {
                 self.recorded_plan = Some(plan.clone());
             }
             self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
+            self.decisions += 1;
             match event {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
@@ -484,6 +489,9 @@ impl Running {
     }
 
     async fn carry_out(&mut self, given: &GivenVerb) -> Result<Result<(), String>, JournalError> {
+        if let Some(why) = self.is_late(given) {
+            return Ok(Err(why));
+        }
         let event = match self.event(given) {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
@@ -493,6 +501,15 @@ impl Running {
         let turned = self.turn().await;
         self.note_trouble(turned.err());
         Ok(Ok(()))
+    }
+
+    /// Why an order is not carried out as it stands now, where that is not how it stood
+    /// when it was decided on.
+    fn is_late(&self, given: &GivenVerb) -> Option<String> {
+        let expected = given.expected.as_ref()?;
+        let mut changes = expected.step_changes(&self.status.borrow());
+        changes.extend(expected.changes(&self.context.worker.status()));
+        (!changes.is_empty()).then(|| precondition::refusal(&changes))
     }
 
     /// What an order leads to. The error says why not.
@@ -551,6 +568,7 @@ impl Running {
         let shown = view::RolloutView {
             schedule: &self.context.schedule,
             rollout: &self.rollout,
+            decisions: self.decisions,
             begun_by: self.begun_by.as_deref(),
             decision,
             gates,

@@ -67,7 +67,10 @@ impl SharedData {
                 () = stop.cancelled() => return,
                 Some(pending) = requests.recv() => pending,
             };
-            let result = self.carry_out(pending.request).await;
+            let result = match pending.is_late(&self.snapshot()) {
+                Some(late) => Err(late),
+                None => self.carry_out(pending.request).await,
+            };
             pending.reply(result);
         }
     }

@@ -245,6 +245,9 @@ pub struct RolloutStatus {
     pub state: String,
     /// The step, from 1.
     pub step: Option<usize>,
+    /// How many decisions led here, over its whole life: another number, another state.
+    #[serde(default)]
+    pub decisions: u64,
     /// All steps, in words.
     pub steps: Vec<String>,
     /// How they differ from those that it was begun or resumed by, in words: later ones are

@@ -5,6 +5,7 @@
 
 use crate::{
     ports::Mover,
+    precondition::{self, Precondition},
     request::{Reply, Request, RequestError},
     status::ExtractionStatus,
 };
@@ -17,10 +18,20 @@ const PENDING_MAX: usize = 32;
 /// A request that waits for its reply.
 pub(crate) struct PendingRequest {
     pub(crate) request: Request,
+    /// `None`: however it stands.
+    expected: Option<Precondition>,
     reply: oneshot::Sender<Result<Reply, RequestError>>,
 }
 
 impl PendingRequest {
+    /// Why it is not carried out as it stands now, where that is not how it stood when
+    /// it was decided on.
+    pub(crate) fn is_late(&self, now: &ExtractionStatus) -> Option<RequestError> {
+        let changes = self.expected.as_ref()?.changes(now);
+        let is_late = !changes.is_empty();
+        is_late.then(|| RequestError::Changed(precondition::refusal(&changes)))
+    }
+
     /// Replies. Whoever requested it may have stopped waiting.
     pub(crate) fn reply(self, result: Result<Reply, RequestError>) {
         drop(self.reply.send(result));
@@ -63,10 +74,23 @@ impl Worker {
     /// Requests something, and waits until it is done. Giving up waiting stops
     /// nothing.
     pub async fn request(&self, request: Request) -> Result<Reply, RequestError> {
+        self.request_if(request, None).await
+    }
+
+    /// The same, unless it has changed by the time at which the loop takes the request.
+    pub async fn request_if(
+        &self,
+        request: Request,
+        expected: Option<Precondition>,
+    ) -> Result<Reply, RequestError> {
         let (reply, result) = oneshot::channel();
         let gone = || RequestError::Failed("banyan is stopping; ask again when it runs".to_owned());
         self.requests
-            .try_send(PendingRequest { request, reply })
+            .try_send(PendingRequest {
+                request,
+                expected,
+                reply,
+            })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => {
                     RequestError::Failed("too many questions wait already; try again".to_owned())

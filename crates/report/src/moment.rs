@@ -246,7 +246,9 @@ fn order(event: &OrderEvent) -> Option<Telling> {
 
 fn values(named: &Map<String, Value>) -> String {
     let mut text = String::new();
-    for (name, value) in named {
+    // How it stood when it was decided on is for who reads the journal.
+    let told = named.iter().filter(|(_, value)| !value.is_object());
+    for (name, value) in told {
         let value = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);

@@ -180,14 +180,10 @@ pub(super) async fn hand_over(
 pub(super) async fn cancel(
     state: &Path,
     extraction: &str,
-    empty: bool,
+    parameters: &Parameters,
     json: bool,
 ) -> Result<(), Failure> {
-    let parameters = Parameters {
-        empty,
-        ..Parameters::default()
-    };
-    let reply = done(ask(state, extraction, "cancel", &parameters).await?, json)?;
+    let reply = done(ask(state, extraction, "cancel", parameters).await?, json)?;
     if json {
         return render::json(&reply);
     }

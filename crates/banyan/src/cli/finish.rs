@@ -28,9 +28,10 @@ pub(super) async fn run(
     plan: &Plan,
     state: &Path,
     extraction: &str,
+    parameters: &Parameters,
     json: bool,
 ) -> Result<(), Failure> {
-    let asked = ask(state, extraction, "finish", &Parameters::default()).await?;
+    let asked = ask(state, extraction, "finish", parameters).await?;
     let reply = done(asked, json)?;
     let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
     let routes = plan.extractions.get(&name).map(routes).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The JSON of calls and of errors. [`Reply`](crate::Reply) is the rest of it.
 
+use crate::precondition::Precondition;
 use protocol::finding::Finding;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,10 @@ pub struct Parameters {
     /// For `resume`: with which step of the plan it goes on, from 1.
     #[serde(default)]
     pub step: Option<usize>,
+    /// How it stood when this was decided on: refused, with 409, where it stands otherwise by
+    /// the time at which it is taken.
+    #[serde(default)]
+    pub expected: Option<Precondition>,
 }
 
 /// Who halts all rollouts, or ends that.

@@ -2,6 +2,7 @@
 
 use super::messages::Parameters;
 use crate::{
+    precondition::Precondition,
     request::Request,
     rollout::{RolloutHandle, StepVerb},
     worker::Worker,
@@ -47,7 +48,11 @@ pub(super) async fn order(
              anyway"
         ));
     };
-    if resumes && parameters.step.is_none() && rollout.status().state != "stopped" {
+    let expected = parameters.expected.clone();
+    // Where they had when that was decided on, their loop says that they go on by now.
+    let is_for_steps = rollout.status().state == "stopped"
+        || expected.as_ref().is_some_and(Precondition::had_stopped);
+    if resumes && parameters.step.is_none() && !is_for_steps {
         // Only what a stream waits for.
         return Ordered::NoOrder;
     }
@@ -58,7 +63,7 @@ pub(super) async fn order(
         Ok(note) => note,
         Err(why) => return Ordered::Refused(why),
     };
-    match rollout.order(order, by, note).await {
+    match rollout.order_if(order, by, note, expected).await {
         Ok(()) if resumes => {
             // What waits to be tried again is tried as well; it says itself how that went.
             if let Err(error) = worker.request(Request::Resume).await {

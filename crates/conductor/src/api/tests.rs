@@ -383,6 +383,46 @@ async fn each_order_is_written_down_with_its_end() {
     assert_eq!(orders(&journal).await, wanted);
 }
 
+/// What an order is bound to goes to the loop that takes it, which alone knows how it
+/// stands then.
+#[tokio::test]
+async fn what_an_order_expects_is_compared_by_who_takes_it() {
+    let (worker, mut requests, _status) = Worker::new(None);
+    let name = ExtractionName::new("a").unwrap();
+    let workers = BTreeMap::from([(name, worker)]);
+    let (_directory, journal) = nothing().await;
+    let address = served_to(People::new(), workers, &journal).await;
+    tokio::spawn(async move {
+        let now = ExtractionStatus {
+            phase: "following".to_owned(),
+            epoch: 6,
+            ..ExtractionStatus::default()
+        };
+        while let Some(pending) = requests.recv().await {
+            let result = pending
+                .is_late(&now)
+                .map_or_else(|| Ok(Reply::with(ExtractionStatus::default())), Err);
+            pending.reply(result);
+        }
+    });
+    for (expected, wanted) in [
+        (r#"{ "phase": "following", "epoch": 6 }"#, "200"),
+        (r#"{ "phase": "following", "epoch": 4 }"#, "409"),
+        (r#"{ "phase": "switched" }"#, "409"),
+        ("null", "200"),
+        (r#"{ "epochs": 6 }"#, "422"),
+    ] {
+        let body = format!(r#"{{ "expected": {expected} }}"#);
+        let line = "POST /v1/extractions/a/switch";
+        let answer = send(address, line, "right", &body).await;
+        let is_wanted = answer.starts_with(&format!("HTTP/1.1 {wanted}"));
+        assert!(is_wanted, "{expected}: {answer}");
+    }
+    let refused = orders(&journal).await.into_iter().nth(3).unwrap();
+    let why = format!("{refused:?}");
+    assert!(why.contains("its epoch was 4 and is 6"), "{why}");
+}
+
 /// What nobody waits for has its end, too, and what cannot be written down is not done.
 #[tokio::test]
 async fn an_order_ends_without_its_caller_and_is_none_without_a_journal() {

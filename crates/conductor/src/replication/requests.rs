@@ -30,8 +30,9 @@ impl Replication {
             }
             return Ok(());
         }
-        if let Some(text) = self.joins_before(pending.request) {
-            pending.reply(Err(RequestError::Failed(text)));
+        let joins = || self.joins_before(pending.request).map(RequestError::Failed);
+        if let Some(refusal) = pending.is_late(&self.snapshot()).or_else(joins) {
+            pending.reply(Err(refusal));
             return Ok(());
         }
         let command = match pending.request {

@@ -1,6 +1,6 @@
 //! The way to a rollout's loop: what persons order, and how it stands.
 
-use crate::status::RolloutStatus;
+use crate::{precondition::Precondition, status::RolloutStatus};
 use protocol::rollout::Actor;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,6 +20,8 @@ pub(super) struct GivenVerb {
     pub(super) verb: StepVerb,
     pub(super) by: Actor,
     pub(super) note: String,
+    /// `None`: however it stands.
+    pub(super) expected: Option<Precondition>,
     pub(super) reply: oneshot::Sender<Result<(), String>>,
 }
 
@@ -52,11 +54,23 @@ impl RolloutHandle {
 
     /// Orders something. The error says why it was not done; nothing was changed then.
     pub async fn order(&self, verb: StepVerb, by: Actor, note: &str) -> Result<(), String> {
+        self.order_if(verb, by, note, None).await
+    }
+
+    /// The same, unless it has changed by the time at which the loop takes the order.
+    pub async fn order_if(
+        &self,
+        verb: StepVerb,
+        by: Actor,
+        note: &str,
+        expected: Option<Precondition>,
+    ) -> Result<(), String> {
         let (reply, result) = oneshot::channel();
         let given = GivenVerb {
             verb,
             by,
             note: note.to_owned(),
+            expected,
             reply,
         };
         let gone = || "banyan is stopping; ask again when it runs".to_owned();

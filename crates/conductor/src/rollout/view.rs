@@ -71,6 +71,7 @@ pub(super) fn is_verified(
 pub(super) struct RolloutView<'a> {
     pub(super) schedule: &'a Schedule,
     pub(super) rollout: &'a Rollout,
+    pub(super) decisions: u64,
     /// The steps that it was begun or resumed by.
     pub(super) begun_by: Option<&'a [String]>,
     pub(super) decision: &'a Decision,
@@ -111,6 +112,7 @@ impl RolloutView<'_> {
             }
             .to_owned(),
             step: position.map(|position| position.step + 1),
+            decisions: self.decisions,
             changed: self
                 .begun_by
                 .map(|was| step_changes(was, &words))

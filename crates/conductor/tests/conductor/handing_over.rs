@@ -1,7 +1,10 @@
 //! Why a hand-over does not come about, and what is said of it.
 
 use crate::support::*;
-use conductor::{Request, Waived, ports::InFlight, status::HandoverStatus};
+use conductor::{
+    Precondition, Request, RequestError, Shift, Waived, ports::InFlight, status::HandoverStatus,
+};
+use plan::Percent;
 use std::time::Duration;
 
 async fn handed_over(worker: &conductor::Worker, request: Request) -> HandoverStatus {
@@ -87,5 +90,46 @@ async fn what_is_rewritten_meanwhile_is_found_before_a_rollback() {
     let reason = aborted.reason.unwrap();
     assert!(reason.contains("rewritten"), "{reason}");
     assert_eq!(worker.status().owner, "service");
+    conductor.stop().await;
+}
+
+/// Somebody looks, a colleague orders, and then the first one does: what was decided on
+/// by what is not so any more is not done, though the same verb is possible.
+#[tokio::test]
+async fn an_order_is_for_what_was_seen() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let conductor = process.conductor(&mover).await;
+    let worker = switched(&conductor).await;
+    let seen = worker.status();
+    handed_over(&worker, Request::RollBack(Waived::default())).await;
+    handed_over(&worker, Request::Switch).await;
+    let late = async |request, seen| {
+        let expected = Some(Precondition::of(seen));
+        match worker.request_if(request, expected).await {
+            Err(RequestError::Changed(why)) => Some(why),
+            done => done.map(|_| None).unwrap(),
+        }
+    };
+    let back = Request::RollBack(Waived::default());
+    let why = late(back, &seen).await.unwrap();
+    assert!(why.contains("its epoch was 1 and is 3"), "{why}");
+    assert_eq!(worker.status().owner, "service");
+    // Two who looked at the same time: the first one is right.
+    let seen = worker.status();
+    assert_eq!(late(back, &seen).await, None);
+    assert_eq!(worker.status().owner, "monolith");
+    let why = late(back, &seen).await.unwrap();
+    assert!(
+        why.contains("it was `switched` and is `following`"),
+        "{why}"
+    );
+    // Readers move without a new epoch.
+    let seen = worker.status();
+    let share = |text| Request::Shift(Shift::Reads(Percent::parse(text).unwrap()));
+    assert_eq!(late(share("7%"), &seen).await, None);
+    let why = late(share("50%"), &seen).await.unwrap();
+    assert!(why.contains("and 7 % are"), "{why}");
+    assert_eq!(worker.status().reads_percent.to_string(), "7");
     conductor.stop().await;
 }

@@ -3,7 +3,7 @@
 use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
-    Conductor, Journal, JournalQuery, Request, RolloutHandle, ShiftGuard, StepVerb,
+    Conductor, Journal, JournalQuery, Precondition, Request, RolloutHandle, ShiftGuard, StepVerb,
     ports::{AnswerCounts, CellCounts, Gauges, InFlight, Progress, SideCounts, StreamProgress},
     status::{ExtractionStatus, RolloutStatus},
 };
@@ -238,6 +238,58 @@ async fn a_sick_service_gets_nothing_until_it_is_well() {
     assert_eq!(reads(&worker.status()), "0");
     *service.problem.lock().unwrap() = None;
     until(&handle, "done", |status| status.state == "done").await;
+    conductor.stop().await;
+}
+
+/// An approval is for the step that was read: not for the next one, which a page of before
+/// that knows nothing of.
+#[tokio::test]
+async fn who_approves_has_seen_the_step() {
+    let process =
+        process("steps: [{ reads: 10%, approval: lead }, { reads: 20%, approval: boss, for: 1h }]");
+    let mover = mover();
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let waits_for = |who: &'static str| {
+        move |status: &RolloutStatus| status.waits_for.iter().any(|one| one.contains(who))
+    };
+    let seen = || {
+        Some(Precondition::of(&ExtractionStatus {
+            rollout: Some(handle.status()),
+            ..worker.status()
+        }))
+    };
+    until(&handle, "at the first", waits_for("lead")).await;
+    let first = seen();
+    let approve = async |expected| {
+        let verb = StepVerb::Approve;
+        handle.order_if(verb, ada(), "", expected).await
+    };
+    approve(first.clone()).await.unwrap();
+    until(&handle, "at the second", waits_for("boss")).await;
+    let late = approve(first).await.unwrap_err();
+    assert!(
+        late.contains("were running in step 1 and are running in step 2"),
+        "{late}"
+    );
+    assert_eq!(reads(&worker.status()), "10");
+    approve(seen()).await.unwrap();
+    until(&handle, "at 20 %", |status| status.entered_ms.is_some()).await;
+    // It stops, goes on and stops again: not what the first page was about.
+    let pause = async || handle.order(StepVerb::Pause, ada(), "").await.unwrap();
+    let resume = async |expected| {
+        let verb = StepVerb::Resume(None);
+        handle.order_if(verb, ada(), "", expected).await
+    };
+    pause().await;
+    let stopped = seen();
+    resume(stopped.clone()).await.unwrap();
+    pause().await;
+    let late = resume(stopped).await.unwrap_err();
+    assert!(late.contains("have decided something since"), "{late}");
+    assert_eq!(handle.status().state, "stopped");
     conductor.stop().await;
 }
 
