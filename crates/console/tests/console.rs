@@ -75,6 +75,10 @@ async fn order(
     if let Some(why) = fake.refusal.lock().unwrap().clone() {
         return refused(StatusCode::CONFLICT, &why);
     }
+    let epoch = fake.status.lock().unwrap().extractions[0].epoch;
+    if parameters["expected"]["epoch"].as_u64().unwrap_or(epoch) != epoch {
+        return refused(StatusCode::CONFLICT, "its epoch was another one");
+    }
     let order = (format!("{verb} {name}"), parameters);
     fake.orders.lock().unwrap().push(order);
     let one = fake.status.lock().unwrap().extractions[0].clone();
@@ -167,6 +171,16 @@ impl Bed {
             .body(Body::from(form.to_owned()))
             .unwrap();
         self.send(request).await
+    }
+
+    /// What the form of a page says of how it stood, as a field of its own.
+    async fn expected(&self, page: &str, cookie: &str) -> String {
+        let page = self.get(page, cookie).await.text;
+        let (_, rest) = page.split_once("name=\"expected\" value=\"").unwrap();
+        let shown = rest.split('"').next().unwrap();
+        let json = shown.replace("&#34;", "\"");
+        let value: String = url::form_urlencoded::byte_serialize(json.as_bytes()).collect();
+        format!("expected={value}")
     }
 
     /// Signs in by key; the cookie, and the secret that forms carry.
@@ -337,7 +351,8 @@ async fn only_a_form_of_the_session_orders_anything() {
         let page = bed.post(SHIFT, &cookie, &forged).await;
         assert_eq!(page.code, StatusCode::FORBIDDEN, "{forged}");
     }
-    let fields = format!("csrf={secret}&reads=50");
+    let expected = bed.expected(SHIFT, &cookie).await;
+    let fields = format!("csrf={secret}&reads=50&{expected}");
     let mut foreign = read(SHIFT, &cookie);
     *foreign.method_mut() = "POST".parse().unwrap();
     let site = "cross-site".parse().unwrap();
@@ -365,6 +380,87 @@ async fn only_a_form_of_the_session_orders_anything() {
     );
 }
 
+const ORDER: &str = "/console/extractions/contracts/order";
+
+/// A page of before a colleague's rollback orders nothing, and one without what it showed
+/// does not either.
+#[tokio::test]
+async fn a_page_orders_what_it_showed() {
+    let bed = Bed::new();
+    let (cookie, secret) = bed.sign_in("olaf-key").await;
+    let switch = format!("{ORDER}/switch");
+    let expected = bed.expected(&switch, &cookie).await;
+    bed.fake.status.lock().unwrap().extractions[0].epoch = 2;
+    let fields = format!("csrf={secret}&{expected}");
+    let late = bed.post(&switch, &cookie, &fields).await;
+    assert_eq!(late.code, StatusCode::CONFLICT);
+    assert!(late.text.contains("its epoch was"), "{}", late.text);
+    for page in ["switch", "start", "finish", "rollback", "resume"] {
+        let without = format!("csrf={secret}&name=contracts");
+        let page = bed
+            .post(&format!("{ORDER}/{page}"), &cookie, &without)
+            .await;
+        assert_eq!(page.code, StatusCode::BAD_REQUEST, "{}", page.text);
+    }
+    assert!(bed.fake.orders.lock().unwrap().is_empty());
+    // What takes harm back comes through however late it is.
+    for verb in ["withdraw", "pause", "verify"] {
+        let path = format!("{ORDER}/{verb}");
+        let page = bed.post(&path, &cookie, &format!("csrf={secret}")).await;
+        assert_eq!(page.code, StatusCode::SEE_OTHER, "{verb}: {}", page.text);
+    }
+    let expected = bed.expected(&switch, &cookie).await;
+    let fields = format!("csrf={secret}&{expected}");
+    let done = bed.post(&switch, &cookie, &fields).await;
+    assert_eq!(done.code, StatusCode::SEE_OTHER, "{}", done.text);
+    let (_, parameters) = bed.fake.orders.lock().unwrap().pop().unwrap();
+    let expected = &parameters["expected"];
+    assert_eq!(expected["phase"], "following");
+    assert_eq!(expected["epoch"], 2);
+    assert_eq!(expected["reads_percent"], 10.0);
+}
+
+/// A button that asks nothing carries it, too.
+#[tokio::test]
+async fn a_button_orders_what_its_page_showed() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("olaf-key").await;
+    bed.fake.status.lock().unwrap().extractions[0].phase = "planned".to_owned();
+    let expected = bed
+        .expected("/console/extractions/contracts", &cookie)
+        .await;
+    assert!(expected.contains("planned"), "{expected}");
+}
+
+/// What is lost for good is not lost by a click, nor by a wrong name.
+#[tokio::test]
+async fn what_is_lost_for_good_is_named() {
+    let bed = Bed::new();
+    let (cookie, secret) = bed.sign_in("olaf-key").await;
+    for (verb, loses) in [
+        ("finish", "The way back is lost"),
+        ("cancel", "The copy is lost"),
+        ("recopy", "nothing brings those rows back"),
+    ] {
+        let path = format!("{ORDER}/{verb}");
+        let asks = bed.get(&path, &cookie).await.text;
+        assert!(
+            asks.contains(loses) && asks.contains("name=\"name\" required"),
+            "{asks}"
+        );
+        let expected = bed.expected(&path, &cookie).await;
+        for typed in ["", "&name=", "&name=contract", "&name=Contracts"] {
+            let fields = format!("csrf={secret}&{expected}{typed}");
+            let page = bed.post(&path, &cookie, &fields).await;
+            assert_eq!(page.code, StatusCode::BAD_REQUEST, "{verb} {typed}");
+            assert!(page.text.contains("wants the name typed"), "{}", page.text);
+        }
+        let fields = format!("csrf={secret}&{expected}&name=contracts");
+        let page = bed.post(&path, &cookie, &fields).await;
+        assert_eq!(page.code, StatusCode::SEE_OTHER, "{verb}: {}", page.text);
+    }
+}
+
 #[tokio::test]
 async fn refusals_are_the_apis_own() {
     let bed = Bed::new();
@@ -380,7 +476,8 @@ async fn refusals_are_the_apis_own() {
     );
     let ask = bed.get(SHIFT, &cookie).await.text;
     assert!(ask.contains(needs) && ask.contains("disabled"), "{ask}");
-    let fields = format!("csrf={secret}&reads=50%25");
+    let expected = bed.expected(SHIFT, &cookie).await;
+    let fields = format!("csrf={secret}&reads=50%25&{expected}");
     let page = bed.post(SHIFT, &cookie, &fields).await;
     assert_eq!(page.code, StatusCode::FORBIDDEN);
     assert!(
@@ -392,7 +489,7 @@ async fn refusals_are_the_apis_own() {
     let (cookie, secret) = bed.sign_in("olaf-key").await;
     let why = "the service is not healthy: <b>503</b>. See to it first";
     *bed.fake.refusal.lock().unwrap() = Some(why.to_owned());
-    let fields = format!("csrf={secret}&reads=50%25");
+    let fields = format!("csrf={secret}&reads=50%25&{expected}");
     let page = bed.post(SHIFT, &cookie, &fields).await;
     assert_eq!(page.code, StatusCode::CONFLICT);
     let text = &page.text;

@@ -122,6 +122,9 @@ impl Visit {
         if verb == "shift" {
             self.browser.fill("input[name=reads]", "50%").await?;
         }
+        if ["recopy", "cancel", "finish"].contains(&verb) {
+            self.browser.fill("input[name=name]", "contracts").await?;
+        }
         self.browser.press("main button.primary").await?;
         self.browser
             .shows(wanted)

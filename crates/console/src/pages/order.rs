@@ -12,6 +12,7 @@ use crate::{
     state::Console,
     view::{
         format,
+        next::expected,
         verbs::{self, Verb},
     },
 };
@@ -24,7 +25,7 @@ use axum::{
     routing::get,
 };
 use conductor::{
-    Reply,
+    Precondition, Reply,
     api::Parameters,
     status::{ExtractionStatus, Status},
 };
@@ -58,6 +59,8 @@ struct Confirm<'a> {
     name: &'a str,
     verb: &'static Verb,
     one: &'a ExtractionStatus,
+    /// How it stands, for the order to be bound to.
+    expected: Option<String>,
     reads: String,
     person: &'a str,
     blocked: Option<String>,
@@ -80,6 +83,7 @@ async fn ask(
         name: &name,
         verb,
         one,
+        expected: expected(verb, one),
         reads: proposed.reads.unwrap_or_default(),
         person: reader.person.shown(),
         blocked,
@@ -103,7 +107,13 @@ async fn order(
 ) -> Result<Response, PageError> {
     form.of_session(&reader.session)?;
     let verb = known(&verb)?;
-    let parameters = parameters(&form, reader.person.name.clone())?;
+    if verb.wants_name() && form.get("name") != Some(&name) {
+        return Ok(not_named(verb, &name));
+    }
+    let parameters = Parameters {
+        expected: precondition(&form, verb)?,
+        ..parameters(&form, reader.person.name.clone())?
+    };
     let call = format!(
         "/v1{}/{}",
         path(&name).trim_start_matches("/console"),
@@ -195,6 +205,30 @@ fn parameters(form: &Form, by: Option<String>) -> Result<Parameters, PageError> 
         step: number("step")?.and_then(|step| usize::try_from(step).ok()),
         ..Parameters::default()
     })
+}
+
+/// How it stood on the page that the form comes from.
+fn precondition(form: &Form, verb: &Verb) -> Result<Option<Precondition>, PageError> {
+    if !verb.is_bound {
+        return Ok(None);
+    }
+    let given = form.get("expected");
+    let given = given.and_then(|given| serde_json::from_str(given).ok());
+    given.map(Some).ok_or_else(|| {
+        let text = "the form does not say how it stood when this was ordered. Load the page again \
+                    and send it from there";
+        PageError::Of(StatusCode::BAD_REQUEST, text.to_owned())
+    })
+}
+
+/// The page again, with what was missing.
+fn not_named(verb: &Verb, name: &str) -> Response {
+    let text = format!(
+        "What is lost by it does not come back, so the page wants the name typed, exactly: {name}"
+    );
+    let title = format!("{} of {name} was not done", verb.label);
+    let back = format!("{}/order/{}", path(name), verb.name);
+    refusal(StatusCode::BAD_REQUEST, &title, &text, &[], &back)
 }
 
 /// What was done, in words. A hand-over that was aborted is an answer and no error.

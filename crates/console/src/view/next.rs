@@ -5,7 +5,10 @@ use super::{
     verbs::{self, Verb},
 };
 use crate::role::Role;
-use conductor::status::{ExtractionStatus, RolloutStatus};
+use conductor::{
+    Precondition,
+    status::{ExtractionStatus, RolloutStatus},
+};
 use report::clock;
 
 /// The shares that are proposed, in percent.
@@ -29,6 +32,8 @@ pub(crate) struct Button {
     pub(crate) label: String,
     /// For `shift`: the share that is proposed.
     pub(crate) share: Option<String>,
+    /// How it stood when the page was made, where the order is bound to that.
+    pub(crate) expected: Option<String>,
     /// Why it may not be pressed by this person.
     pub(crate) blocked: Option<String>,
 }
@@ -74,8 +79,15 @@ fn button(one: &ExtractionStatus, verb: &'static Verb, role: Role) -> Button {
         verb,
         label,
         share: share.map(|share| format!("{share}%")),
+        expected: expected(verb, one),
         blocked,
     }
+}
+
+/// How it stands, for a form to carry.
+pub(crate) fn expected(verb: &Verb, one: &ExtractionStatus) -> Option<String> {
+    let expected = verb.is_bound.then(|| Precondition::of(one));
+    expected.and_then(|expected| serde_json::to_string(&expected).ok())
 }
 
 fn next_share(now: f64) -> f64 {

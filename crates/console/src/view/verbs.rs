@@ -8,10 +8,34 @@ pub(crate) struct Verb {
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
     pub(crate) needs: Role,
-    /// Whether a page asks before.
-    pub(crate) asks: bool,
+    pub(crate) confirmation: Confirmation,
+    /// Whether it is refused where something has changed since the page was made. What
+    /// takes harm back, or changes nothing, is not: it may be late, and is right all the same.
+    pub(crate) is_bound: bool,
     pub(crate) does: &'static str,
     pub(crate) undo: &'static str,
+}
+
+/// What is asked before something is ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirmation {
+    Nothing,
+    /// A page says what it will do.
+    Page,
+    /// That page wants the extraction's name typed: what is lost by it does not come back.
+    Name,
+}
+
+impl Verb {
+    /// Whether a page asks before.
+    pub(crate) fn asks(&self) -> bool {
+        self.confirmation != Confirmation::Nothing
+    }
+
+    /// Whether that page wants the extraction's name.
+    pub(crate) fn wants_name(&self) -> bool {
+        self.confirmation == Confirmation::Name
+    }
 }
 
 /// All of them.
@@ -20,7 +44,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "start",
         label: "Start",
         needs: Role::Operator,
-        asks: false,
+        confirmation: Confirmation::Nothing,
+        is_bound: true,
         does: "Copies the tables into the service's database and follows them from then on. \
                Clients see nothing of it.",
         undo: "cancel: it ends without a trace.",
@@ -29,7 +54,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "verify",
         label: "Verify",
         needs: Role::Operator,
-        asks: false,
+        confirmation: Confirmation::Nothing,
+        is_bound: false,
         does: "Compares every row of both sides while changes flow. Nothing is written.",
         undo: "nothing is to be undone.",
     },
@@ -37,7 +63,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "shift",
         label: "Shift readers",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Page,
+        is_bound: true,
         does: "Sends a share of the readers to the other side; a client stays where it is as long \
                as the share only grows. No row moves by it.",
         undo: "withdraw: at once, for everybody. Rows, fences and streams stay as they are.",
@@ -46,7 +73,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "withdraw",
         label: "Withdraw",
         needs: Role::Operator,
-        asks: false,
+        confirmation: Confirmation::Nothing,
+        is_bound: false,
         does: "Sends all readers back to the monolith at once. Rows, fences and streams stay as \
                they are.",
         undo: "shift: the readers come again.",
@@ -55,7 +83,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "switch",
         label: "Switch",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Page,
+        is_bound: true,
         does: "Hands the writes over to the service: writers wait for a moment, the monolith's \
                tables are fenced, and the service opens once it has every row.",
         undo: "rollback: the same way back, with all that was written since.",
@@ -64,7 +93,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "rollback",
         label: "Roll back",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Page,
+        is_bound: true,
         does: "Hands the writes back to the monolith, with all that was written since the switch: \
                writers wait for a moment, the service's tables are fenced.",
         undo: "switch: the same way forth.",
@@ -73,7 +103,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "pause",
         label: "Hold here",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Page,
+        is_bound: false,
         does: "Stops the plan's steps where they are. What harms is taken back all the same.",
         undo: "resume: the step goes on.",
     },
@@ -81,7 +112,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "resume",
         label: "Resume",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Page,
+        is_bound: true,
         does: "Lets the plan's steps go on, and tries now what is tried again by itself.",
         undo: "pause, or withdraw.",
     },
@@ -89,7 +121,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "approve",
         label: "Approve",
         needs: Role::Approver,
-        asks: true,
+        confirmation: Confirmation::Page,
+        is_bound: true,
         does: "Lets the step begin that waits for a person. Your name is kept with it.",
         undo: "pause stops what follows; what has been approved stays written down.",
     },
@@ -97,7 +130,8 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "recopy",
         label: "Copy again",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Name,
+        is_bound: true,
         does: "Has streams that have lost changes begin anew: the other side's rows are made the \
                owner's, and rows that only the other side has are deleted.",
         undo: "nothing brings those rows back.",
@@ -106,18 +140,22 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "cancel",
         label: "Cancel",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Name,
+        is_bound: true,
         does: "Ends the extraction: everything of Banyan's is removed from both databases, and \
-               what was copied into the service is emptied. The monolith keeps the data.",
+               what was copied into the service is emptied. The monolith keeps the data. The copy \
+               is lost, with the time that it took.",
         undo: "start begins it anew, with a new copy.",
     },
     Verb {
         name: "finish",
         label: "Finish",
         needs: Role::Operator,
-        asks: true,
+        confirmation: Confirmation::Name,
+        is_bound: true,
         does: "Keeps it at the service for good: nothing flows back to the monolith any more, and \
-               everything of Banyan's is removed from both databases.",
+               everything of Banyan's is removed from both databases. The way back is lost: what \
+               is written from then on, the monolith does not have.",
         undo: "nothing does: there is no way back after it.",
     },
 ];
