@@ -3,6 +3,10 @@
 //! Both stand behind traits so that the conductor knows neither PostgreSQL nor
 //! HTTP, and its tests can lose replies.
 
+mod tables;
+
+pub use tables::{TableCopy, TableProgress, TableVerified};
+
 use async_trait::async_trait;
 pub use judge::{Moment, reading::Sample};
 use plan::{AutomaticCheck, ExtractionName, MeasuredGate};
@@ -61,6 +65,9 @@ pub struct Verification {
     pub rows: u64,
     /// Rows that differ.
     pub differences: u64,
+    /// The same by table; the report has it, too.
+    #[serde(skip)]
+    pub tables: Vec<TableVerified>,
     /// The whole report, as the mover words it.
     pub report: serde_json::Value,
 }
@@ -114,6 +121,9 @@ pub struct Progress {
     /// What was seen while it ran and not forgotten, as the databases keep it.
     #[serde(default)]
     pub seen: Observations,
+    /// All tables that move, in the plan's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableProgress>,
     /// Tables that both sides write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_tables: Vec<SharedTable>,

@@ -1,6 +1,6 @@
 //! What `banyan status` shows, as JSON.
 
-use crate::ports::{HoldReport, Predecessor, Progress};
+use crate::ports::{HoldReport, Predecessor, Progress, TableVerified};
 use protocol::{Side, lifecycle::Lifecycle, owner::Outcome, retire::TableUse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -394,6 +394,9 @@ pub struct VerifyStatus {
     pub differences: u64,
     /// When it ended, in milliseconds since 1970.
     pub at_ms: i64,
+    /// The same by table; one that is not among them was not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableVerified>,
 }
 
 /// A hand-over.

@@ -64,6 +64,7 @@ pub fn router(settings: Settings) -> Router {
     let pages = pages::routes()
         .merge(live::routes())
         .merge(assets::routes())
+        .layer(middleware::from_fn(pages::failure::framed))
         .layer(middleware::from_fn_with_state(stop, security::guard))
         .with_state(console.clone());
     let entrance = pages::entrance::routes().with_state(console);

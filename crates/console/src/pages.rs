@@ -4,6 +4,7 @@ mod approvals;
 mod differences;
 pub(crate) mod entrance;
 pub(crate) mod extraction;
+pub(crate) mod failure;
 mod flags;
 mod form;
 pub(crate) mod frame;
@@ -34,4 +35,5 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(report::routes())
         .merge(routes::routes())
         .merge(flags::routes())
+        .merge(failure::routes())
 }

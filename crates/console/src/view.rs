@@ -10,5 +10,6 @@ pub(crate) mod next;
 pub(crate) mod rail;
 pub(crate) mod sentence;
 pub(crate) mod shadow;
+pub(crate) mod tables;
 pub(crate) mod verbs;
 pub(crate) mod waterfall;

@@ -239,6 +239,9 @@ async fn every_answer_is_guarded() {
         "/console/flags",
         "/console/assets/console.css",
         "/console/assets/none",
+        "/console/none",
+        "/console/extractions/contracts/none",
+        "/console/extractions/contracts/decisions/none",
         "/console/extractions/none",
     ] {
         let page = bed.get(path, &cookie).await;
@@ -263,6 +266,48 @@ async fn every_answer_is_guarded() {
             assert!(!is_page || !page.text.contains(inline), "{path}: {inline}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_not_there_gets_a_page_with_the_way_back() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("token").await;
+    let not_found = StatusCode::NOT_FOUND;
+    for (path, code, text) in [
+        ("/console/none", not_found, "no page /console/none"),
+        (
+            "/console/a/b/c/%3Cb%3E",
+            not_found,
+            "no page /console/a/b/c/",
+        ),
+        (
+            "/console/extractions/none",
+            not_found,
+            "no extraction `none`",
+        ),
+        (
+            "/console/extractions/contracts/decisions/none",
+            StatusCode::BAD_REQUEST,
+            "none",
+        ),
+    ] {
+        // What is not there is not there for anybody.
+        for cookie in [&cookie, ""] {
+            let page = bed.get(path, cookie).await;
+            if page.code == StatusCode::SEE_OTHER {
+                continue;
+            }
+            assert_eq!(page.code, code, "{path}");
+            assert!(page.text.starts_with("<!doctype html>"), "{path}");
+            assert!(page.text.contains(text), "{path}: {}", page.text);
+            assert!(page.text.contains("href=\"/console\">Back"), "{path}");
+        }
+    }
+    let page = bed.post("/console/flags", &cookie, "").await;
+    assert_eq!(page.code, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(page.headers[header::ALLOW], "GET,HEAD");
+    let text = "/console/flags does not take POST";
+    assert!(page.text.contains(text), "{}", page.text);
 }
 
 #[tokio::test]

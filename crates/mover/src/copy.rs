@@ -38,7 +38,7 @@ mod snapshot;
 mod target;
 mod worker;
 
-pub use progress::CopyProgress;
+pub use progress::{CopyProgress, TableProgress, TableStage};
 pub use recopy::Recopied;
 
 use crate::{
@@ -265,31 +265,44 @@ async fn largest_first(
         .iter()
         .map(|table| sql::table(table.name(Side::Monolith)))
         .collect();
+    // A table that was never analyzed has -1 rows, or 0 on older servers.
     let rows = monolith
         .query(
-            "select pg_table_size(c.oid), greatest(c.reltuples, 0)::float8 \
+            "select pg_table_size(c.oid), case when c.reltuples > 0 then c.reltuples::float8 \
+             when c.reltuples = 0 and pg_relation_size(c.oid) = 0 then 0 end \
              from unnest($1::text[]) with ordinality n(name, position) \
              join pg_class c on c.oid = n.name::regclass order by n.position",
             &[&names],
         )
         .await
         .map_err(MoverError::sql(Side::Monolith, "estimating the tables"))?;
-    let mut sizes: Vec<(i64, usize)> = rows
+    let mut sized: Vec<(TableProgress, MovedTable)> = rows
         .iter()
-        .enumerate()
-        .map(|(at, row)| (row.get(0), at))
+        .zip(tables.iter())
+        .map(|(row, table)| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "an estimate"
+            )]
+            let rows_total = row.get::<_, Option<f64>>(1).map(|rows| rows as u64);
+            let estimate = TableProgress {
+                table: table.name(Side::Monolith).clone(),
+                rows_copied: 0,
+                rows_total,
+                size_bytes: row.get::<_, i64>(0).try_into().unwrap_or_default(),
+                bytes: 0,
+                stage: TableStage::Waiting,
+            };
+            (estimate, table.clone())
+        })
         .collect();
-    sizes.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
-    let ordered: Vec<MovedTable> = sizes.iter().map(|(_, at)| tables[*at].clone()).collect();
+    sized.sort_by_key(|(estimate, _)| std::cmp::Reverse(estimate.size_bytes));
+    let (estimates, ordered): (Vec<_>, Vec<_>) = sized.into_iter().unzip();
     tables.clone_from_slice(&ordered);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an estimate"
-    )]
-    let rows_total = rows.iter().map(|row| row.get::<_, f64>(1)).sum::<f64>() as u64;
     progress.send_replace(CopyProgress {
-        rows_total,
+        rows_total: estimates.iter().filter_map(|one| one.rows_total).sum(),
+        tables: estimates,
         ..CopyProgress::default()
     });
     Ok(())

@@ -9,19 +9,19 @@ use crate::{
 };
 use std::fmt::Write;
 
-/// The drawing's own units.
+/// The drawing's own units: a page stretches each lane to its width, and keeps its height.
 pub(crate) const WIDTH: f64 = 1000.0;
-/// Of a lane, without its label.
 pub(crate) const HEIGHT: f64 = 48.0;
-const LABEL: f64 = 22.0;
+/// Of a flag.
+pub(crate) const FLAG: f64 = 10.0;
 /// Flags of a lane: the last ones. More would be a bar.
 const FLAGS_MAX: usize = 200;
-/// A hold is milliseconds of weeks: it is drawn as wide as this at least.
-const TICK_MIN: f64 = 2.0;
+/// A hold is milliseconds of weeks: it is drawn as wide as this at least, which a narrow
+/// page shows still.
+const TICK_MIN: f64 = 4.0;
 
 /// The drawing.
 pub(crate) struct Chart {
-    pub(crate) height: f64,
     pub(crate) from: String,
     pub(crate) until: String,
     pub(crate) lanes: Vec<Lane>,
@@ -30,9 +30,6 @@ pub(crate) struct Chart {
 /// An extraction's.
 pub(crate) struct Lane {
     pub(crate) name: String,
-    /// Where its label stands.
-    pub(crate) label: f64,
-    pub(crate) top: f64,
     /// The share of the reads that are the service's, as a polygon.
     pub(crate) area: String,
     pub(crate) ticks: Vec<Mark>,
@@ -46,6 +43,15 @@ pub(crate) struct Mark {
     pub(crate) title: String,
 }
 
+impl Mark {
+    /// Wide enough to be seen, and within the drawing.
+    fn new(from: f64, until: f64, title: String) -> Self {
+        let width = (until - from).max(TICK_MIN);
+        let x = from.min(WIDTH - width);
+        Self { x, width, title }
+    }
+}
+
 impl Chart {
     /// None where nothing has begun.
     pub(crate) fn new(report: &Report) -> Option<Self> {
@@ -57,18 +63,10 @@ impl Chart {
             .extractions
             .iter()
             .filter(|one| one.began_ms.is_some());
-        let mut top = 0.0;
-        let lanes = drawn.map(|chapter| {
-            let lane = Lane::new(chapter, top, &axis);
-            top += LABEL + HEIGHT;
-            lane
-        });
-        let lanes: Vec<_> = lanes.collect();
         Some(Self {
-            height: top,
             from: clock::minute(from),
             until: clock::minute(until),
-            lanes,
+            lanes: drawn.map(|chapter| Lane::new(chapter, &axis)).collect(),
         })
     }
 }
@@ -87,9 +85,8 @@ impl Axis {
 }
 
 impl Lane {
-    fn new(chapter: &Chapter, top: f64, axis: &Axis) -> Self {
-        let bottom = top + LABEL + HEIGHT;
-        let y = |percent: f64| bottom - HEIGHT * percent.clamp(0.0, 100.0) / 100.0;
+    fn new(chapter: &Chapter, axis: &Axis) -> Self {
+        let y = |percent: f64| HEIGHT - HEIGHT * percent.clamp(0.0, 100.0) / 100.0;
         let mut area = String::new();
         let mut point = |x: f64, y: f64| {
             // Writing to a string does not fail.
@@ -103,29 +100,24 @@ impl Lane {
             point(x, y(height));
         }
         point(WIDTH, y(height));
-        point(WIDTH, bottom);
+        point(WIDTH, HEIGHT);
         let holds = chapter.handovers.iter().filter_map(|one| {
             let held = one.held_ms?;
             let until = one.ended_ms?;
             let (x, end) = (axis.x(until - held), axis.x(until));
             let outcome = one.outcome.as_deref().unwrap_or_default();
-            Some(Mark {
-                x,
-                width: (end - x).max(TICK_MIN),
-                title: format!("{}, {outcome}, held {}", one.kind, clock::length(held)),
-            })
+            let title = format!("{}, {outcome}, held {}", one.kind, clock::length(held));
+            Some(Mark::new(x, end, title))
         });
         let is_flag = |one: &&Moment| one.kind == Kind::Decision;
         let decisions = chapter.moments.iter().rev().filter(is_flag);
-        let flags = decisions.take(FLAGS_MAX).map(|one| Mark {
-            x: axis.x(one.at_ms),
-            width: TICK_MIN,
-            title: format!("{}: {}", clock::minute(one.at_ms), one.text),
+        let flags = decisions.take(FLAGS_MAX).map(|one| {
+            let x = axis.x(one.at_ms);
+            let title = format!("{}: {}", clock::minute(one.at_ms), one.text);
+            Mark::new(x, x, title)
         });
         Self {
             name: chapter.name.clone(),
-            label: top + LABEL - 8.0,
-            top: top + LABEL,
             area: area.trim_end().to_owned(),
             ticks: holds.collect(),
             flags: flags.collect(),

@@ -3,7 +3,7 @@
 
 use crate::{
     chapter::{Chapter, Lag},
-    chart::{Chart, HEIGHT, WIDTH},
+    chart::{Chart, FLAG, HEIGHT, WIDTH},
     clock, markdown,
     report::Report,
 };

@@ -30,7 +30,7 @@ const FOREIGN: &str = "
         .filter((name) => !name.startsWith(location.origin + '/'));";
 
 /// Pages of an extraction that has begun.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/console",
     "/console/extractions/contracts",
     "/console/extractions/contracts/evidence",
@@ -43,6 +43,7 @@ const PAGES: [&str; 12] = [
     "/console/approvals",
     "/console/report",
     "/console/freeze",
+    "/console/none",
 ];
 
 /// What is ordered of an extraction that has not begun, and what is said to it.

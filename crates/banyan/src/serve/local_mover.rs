@@ -9,6 +9,7 @@ mod followers;
 mod looks;
 mod presences;
 mod readiness;
+mod tables;
 
 use super::current_plan::CurrentPlan;
 use applied::AppliedPositions;
@@ -358,6 +359,7 @@ impl ports::Mover for LocalMover {
         Ok(Verification {
             rows: report.rows,
             differences: report.differences_total,
+            tables: tables::verified(&report),
             report: serde_json::to_value(&report).unwrap_or_default(),
         })
     }
@@ -481,6 +483,7 @@ impl ports::Mover for LocalMover {
             looks: self.looks.report(),
             writers: names.into_iter().collect(),
             seen,
+            tables: tables::tables(&self.mover, &copy),
             shared_tables: self.shared_tables(),
         }
     }

@@ -122,13 +122,11 @@ impl Replication {
             0 => Verified::Agreed(u64::try_from(at_ms).unwrap_or_default()),
             _ => Verified::Differed,
         };
-        let Verification {
-            rows, differences, ..
-        } = verification;
         self.last_verify = Some(VerifyStatus {
-            rows,
-            differences,
+            rows: verification.rows,
+            differences: verification.differences,
             at_ms,
+            tables: verification.tables.clone(),
         });
         self.feed(Command::Verified(result)).await?;
         let journal = &self.context.journal;

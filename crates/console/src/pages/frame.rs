@@ -73,7 +73,17 @@ impl IntoResponse for PageError {
             Self::Refused(error) => (error.code, error.reply.error),
             Self::Of(code, text) => (code, text),
         };
-        refusal(code, "Nothing was done", &text, &[], HOME)
+        refusal(code, title(code), &text, &[], HOME)
+    }
+}
+
+/// What a page of an error is called, where nothing was ordered.
+pub(super) fn title(code: StatusCode) -> &'static str {
+    match code {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::SERVICE_UNAVAILABLE => "Not now",
+        code if code.is_server_error() => "It cannot be shown",
+        _ => "Nothing was done",
     }
 }
 

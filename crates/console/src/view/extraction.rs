@@ -6,6 +6,7 @@ use super::{
     next::{Next, next},
     rail::{Stop, rail},
     sentence::{Piece, stands},
+    tables::{self, TableRow},
     waterfall::{Bar, before, waterfall},
 };
 use crate::role::Role;
@@ -33,10 +34,10 @@ pub(crate) struct ExtractionView {
     pub(crate) gates: Vec<GateLine>,
     pub(crate) owners: Vec<OwnerLine>,
     pub(crate) streams: Vec<StreamLine>,
-    pub(crate) copy: CopyLine,
     pub(crate) verify: String,
     pub(crate) handover: Option<Handover>,
-    pub(crate) tables: Vec<String>,
+    pub(crate) tables: Vec<TableRow>,
+    pub(crate) table_notes: Vec<String>,
     pub(crate) writers: Vec<WriterLine>,
     pub(crate) looked: String,
 }
@@ -106,13 +107,6 @@ pub(crate) struct StreamLine {
     pub(crate) trouble: Option<String>,
 }
 
-/// The first copy.
-#[derive(Debug)]
-pub(crate) struct CopyLine {
-    pub(crate) width: String,
-    pub(crate) text: String,
-}
-
 /// The last hand-over.
 #[derive(Debug)]
 pub(crate) struct Handover {
@@ -153,10 +147,10 @@ pub(crate) fn extraction(
         gates: gates(one),
         owners: owners(one),
         streams: streams(one),
-        copy: copy(one),
         verify: verify(one, now_ms),
         handover: one.last_handover.as_ref().map(handover),
-        tables: tables(one),
+        tables: tables::rows(one, now_ms),
+        table_notes: tables::notes(one),
         writers: seen.writers.iter().map(writer).collect(),
         looked: if seen.looked_seconds > 0.0 {
             format!("in {}", format::seconds(seen.looked_seconds))
@@ -408,29 +402,6 @@ fn line(name: &'static str, stream: &StreamProgress) -> StreamLine {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn copy(one: &ExtractionStatus) -> CopyLine {
-    let copy = &one.progress.copy;
-    let all = copy.rows_total.max(copy.rows_copied);
-    let share = if all == 0 {
-        0.0
-    } else {
-        100.0 * copy.rows_copied as f64 / all as f64
-    };
-    CopyLine {
-        width: format!("{share:.2}"),
-        text: if all == 0 {
-            "nothing copied since this process serves".to_owned()
-        } else {
-            format!(
-                "{} of {} rows",
-                format::count(copy.rows_copied),
-                format::count(all)
-            )
-        },
-    }
-}
-
 fn verify(one: &ExtractionStatus, now_ms: i64) -> String {
     if let Some((done, all)) = one.progress.verify {
         return format!(
@@ -479,24 +450,6 @@ fn handover(last: &HandoverStatus) -> Handover {
         bars: waterfall(last),
         held,
     }
-}
-
-fn tables(one: &ExtractionStatus) -> Vec<String> {
-    let shared = one.progress.shared_tables.iter().map(|table| {
-        let what = if table.writes == "append" {
-            "both sides add rows; they flow both ways"
-        } else if table.flows && one.owner != "service" {
-            "copied and followed; each side keeps its own from the switch on"
-        } else {
-            "each side keeps its own; nothing of it flows"
-        };
-        format!("{}: {what}", table.table)
-    });
-    let joining = one
-        .joining
-        .iter()
-        .map(|table| format!("{table}: added, and being copied"));
-    joining.chain(shared).collect()
 }
 
 fn writer(writer: &SeenWriter) -> WriterLine {

@@ -1,7 +1,10 @@
 //! One worker of the copy: a session on each side, and the rows' bytes passed
 //! from `COPY TO` to `COPY FROM` undecoded.
 
-use super::{progress::CopyProgress, snapshot};
+use super::{
+    progress::{CopyProgress, TableStage},
+    snapshot,
+};
 use crate::{
     catalog::MovedTable,
     database::{session::Session, sql},
@@ -17,6 +20,7 @@ use std::{
     collections::BTreeMap,
     pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
 };
 use tokio::sync::watch;
 use tokio_postgres::CopyInSink;
@@ -100,8 +104,13 @@ impl CopyWorker<'_> {
         table: &MovedTable,
     ) -> Result<Copied, MoverError> {
         let wrap = || MoverError::sql(Side::Service, "writing the copy");
-        self.progress
-            .send_modify(|progress| progress.table = Some(table.mapping.monolith.clone()));
+        let name = table.name(Side::Monolith);
+        self.progress.send_modify(|progress| {
+            progress.table = Some(name.clone());
+            if let Some(one) = progress.of(name) {
+                one.stage = TableStage::Copying(Instant::now());
+            }
+        });
         let binary = is_binary(monolith, service, table).await?;
         let out = copy_statement(table, Side::Monolith, "to stdout", binary);
         let into = copy_statement(table, Side::Service, "from stdin", binary);
@@ -128,9 +137,8 @@ impl CopyWorker<'_> {
             .copy_in::<_, Bytes>(&into)
             .await
             .map_err(wrap())?;
-        let copied = self.pipe(from, to).await?;
+        let copied = self.pipe(name, from, to).await?;
         // What was read has the table locked, so that nobody rewrites it before this.
-        let name = table.name(Side::Monolith);
         if self.files.get(name) != Some(&files(monolith, name).await?) {
             return Err(MoverError::Reshaped {
                 side: Side::Monolith,
@@ -138,6 +146,12 @@ impl CopyWorker<'_> {
             });
         }
         transaction.commit().await.map_err(wrap())?;
+        self.progress.send_modify(|progress| {
+            if let Some(one) = progress.of(name) {
+                one.rows_total = Some(copied.rows);
+                one.stage = TableStage::Done;
+            }
+        });
         Ok(copied)
     }
 
@@ -145,6 +159,7 @@ impl CopyWorker<'_> {
     /// progress is counted until the target returns the true number.
     async fn pipe(
         &self,
+        table: &TableName,
         from: tokio_postgres::CopyOutStream,
         to: tokio_postgres::CopyInSink<Bytes>,
     ) -> Result<Copied, MoverError> {
@@ -158,20 +173,24 @@ impl CopyWorker<'_> {
             copied.bytes += message.len() as u64;
             pass(&mut to, message).await.map_err(wrap())?;
             if copied.rows - reported.rows >= REPORT_ROWS {
-                self.report(&mut reported, copied);
+                self.report(table, &mut reported, copied);
             }
         }
         copied.rows = to.as_mut().finish().await.map_err(wrap())?;
-        self.report(&mut reported, copied);
+        self.report(table, &mut reported, copied);
         Ok(copied)
     }
 
-    fn report(&self, reported: &mut Copied, copied: Copied) {
+    fn report(&self, table: &TableName, reported: &mut Copied, copied: Copied) {
         self.progress.send_modify(|progress| {
             progress.rows_copied =
                 (progress.rows_copied + copied.rows).saturating_sub(reported.rows);
             progress.bytes += copied.bytes - reported.bytes;
             progress.rows_total = progress.rows_total.max(progress.rows_copied);
+            if let Some(one) = progress.of(table) {
+                one.rows_copied = copied.rows;
+                one.bytes = copied.bytes;
+            }
         });
         *reported = copied;
     }

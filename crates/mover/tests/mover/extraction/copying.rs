@@ -8,10 +8,10 @@ use crate::{
     plans::conductor,
     queries::lines,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mover::{
     MoverError,
-    copy::{CopyDone, CopyProgress},
+    copy::{CopyDone, CopyProgress, TableStage},
 };
 use protocol::{InstanceId, Lsn, Side};
 use std::time::Duration;
@@ -103,7 +103,15 @@ async fn odd_values(name: &str, own_arrays: bool) -> Result<()> {
         bail!("{done:?}")
     };
     ensure!(bytes > 0 && position.0 > 0);
-    ensure!(progress.borrow().rows_copied == 3 && progress.borrow().rows_total == 3);
+    {
+        let progress = progress.borrow();
+        ensure!(progress.rows_copied == 3 && progress.rows_total == 3);
+        let [table] = progress.tables.as_slice() else {
+            bail!("{progress:?}")
+        };
+        ensure!(table.rows_copied == 3 && table.rows_total == Some(3));
+        ensure!(table.bytes == bytes && table.size_bytes > 0 && table.stage == TableStage::Done);
+    }
     let there = pair.lines(Side::Service, &queries[1]).await?;
     assert_eq!(there, pair.lines(Side::Monolith, &queries[0]).await?);
     assert_eq!(there.len(), 3);
@@ -175,7 +183,17 @@ async fn an_interrupted_copy_starts_over_and_a_finished_one_does_not() -> Result
     .await?;
     copying.abort();
     ensure!(copying.await.is_err_and(|error| error.is_cancelled()));
-    ensure!(seen.borrow_and_update().rows_copied >= 20_000);
+    {
+        let progress = seen.borrow_and_update();
+        ensure!(progress.rows_copied >= 20_000);
+        // Nobody has analyzed them: nothing is made up of how many rows they have.
+        for (table, total, is_done) in [("a", Some(20_000), true), ("b", None, false)] {
+            let one = progress.tables.iter().find(|one| one.table.table == table);
+            let one = one.context("a table")?;
+            ensure!(one.rows_total == total && one.size_bytes > 0, "{one:?}");
+            ensure!((one.stage == TableStage::Done) == is_done, "{one:?}");
+        }
+    }
     assert_eq!(stream(&pair).await?, ["(copying)"]);
     lock.rollback().await?;
     // What happened meanwhile must be in the new copy's snapshot or stream.
