@@ -478,6 +478,7 @@ async fn keys_of_rows_are_not_for_who_only_reads() {
     let found = crate::ports::Verification {
         rows: 7,
         differences: 1,
+        tables: Vec::new(),
         report: serde_json::json!({ "differences": [{ "key": [["id", "4711"]] }] }),
     };
     let kind = crate::journal::ReportKind::Verification;

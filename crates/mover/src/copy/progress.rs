@@ -63,8 +63,8 @@ impl TableProgress {
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let part = left as f64 / self.rows_copied as f64;
-        let past = now.saturating_duration_since(since).as_secs_f64();
-        Duration::try_from_secs_f64(past * part).ok()
+        let taken = now.saturating_duration_since(since).as_secs_f64();
+        Duration::try_from_secs_f64(taken * part).ok()
     }
 }
 
