@@ -10,8 +10,7 @@ use bytes::Bytes;
 use conductor::{
     JournalEntry, JournalPage, PAGE_ENTRIES_MAX, Reply,
     api::{
-        CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadReply,
-        ReloadRequest,
+        CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadRequest,
     },
     status::{ChecklistStatus, RetireStatus, Status},
 };
@@ -160,13 +159,13 @@ impl Client {
         }
     }
 
-    /// Has all go by the plan as it now is.
-    pub(crate) async fn reload(&self) -> Result<ReloadReply, Failure> {
+    /// Lets the gateway go by the plan as it now is.
+    pub(crate) async fn reload(&self) -> Result<(), Failure> {
         let body = serde_json::to_vec(&ReloadRequest { by: person() });
         let body = body.map_err(Failure::not_done)?;
         let (code, body) = self.call(Method::POST, "/v1/reload", body.into()).await?;
         if code == StatusCode::OK {
-            parse(&body)
+            Ok(())
         } else {
             Err(unexpected(code, &body))
         }

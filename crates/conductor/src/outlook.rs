@@ -1,10 +1,12 @@
 //! What an extraction's status comes to: where it stands, what comes next, and what it
 //! would cost to go back. Pure: the same for the command line, the console and reports.
 
+mod asks;
 mod next;
 mod rail;
 mod way_back;
 
+pub use asks::asks;
 pub use next::next;
 pub use rail::rail;
 pub use way_back::way_back;
@@ -13,9 +15,11 @@ use crate::status::ExtractionStatus;
 
 /// A status with all of that.
 pub fn with(status: ExtractionStatus) -> ExtractionStatus {
+    let asks = asks(&status);
     ExtractionStatus {
         rail: rail(&status),
-        next: next(&status),
+        next: next(&status, asks.as_ref()),
+        asks,
         way_back: Some(way_back(&status)),
         ..status
     }

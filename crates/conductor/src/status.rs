@@ -74,12 +74,51 @@ pub struct ExtractionStatus {
     /// Where it stands: nine stops, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rail: Vec<RailStop>,
+    /// The verb that a person is asked for; `None`: nobody is for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<NextVerb>,
     /// What comes next, in a sentence.
     #[serde(default)]
     pub next: String,
     /// What it would cost to go back now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<WayBack>,
+}
+
+/// A verb that a person is asked for, with what it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum NextVerb {
+    /// Begin.
+    Start,
+    /// Prove that both sides agree.
+    Verify {
+        /// Rows that differed the last time.
+        differences: u64,
+    },
+    /// Send more of the clients to the service.
+    Shift {
+        /// The share of the reads that is proposed.
+        reads_percent: f64,
+    },
+    /// Send the readers back that a rollback left at the service.
+    Withdraw,
+    /// Hand the writes over.
+    Switch,
+    /// Let a step of the plan begin.
+    Approve {
+        /// Which, from 1.
+        step: usize,
+        /// What is to be approved, where the plan says it.
+        of: Option<String>,
+    },
+    /// Have the steps of the plan go on.
+    Resume {
+        /// With which, from 1, where it is not the one that they stopped in.
+        step: Option<usize>,
+    },
+    /// End the way back.
+    Finish,
 }
 
 /// A stop on the way from the plan to the end.
@@ -250,13 +289,10 @@ pub struct RolloutStatus {
     pub decisions: u64,
     /// All steps, in words.
     pub steps: Vec<String>,
-    /// How they differ from those that it was begun or resumed by, in words, after a restart:
-    /// later ones are gone by, an earlier one stops it.
+    /// How they differ from those that it was begun or resumed by, in words: later ones are
+    /// gone by, an earlier one stops it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
-    /// Why the steps that the last reload was to bring did not take effect, and what to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps_refused: Option<String>,
     /// Since when what the step wants is so, in milliseconds since 1970.
     pub entered_ms: Option<i64>,
     /// Until when it lasts at least, likewise.
@@ -265,6 +301,9 @@ pub struct RolloutStatus {
     pub why: Option<String>,
     /// What it waits for, in words.
     pub waits_for: Vec<String>,
+    /// The verb that its steps wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<NextVerb>,
     /// The step, from 1, with which it would go on by the share that is, where it has
     /// stopped and the one that it stopped in does not fit that any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use axum::{
 };
 use conductor::{
     api::{ErrorKind, ErrorReply},
+    outlook,
     status::{ExtractionStatus, Status, VerifyStatus},
 };
 use futures_util::StreamExt;
@@ -58,7 +59,12 @@ async fn me(headers: HeaderMap) -> Response {
 
 async fn status(State(fake): State<Arc<Fake>>, headers: HeaderMap) -> Response {
     match role(&headers) {
-        Some(_) => Json(fake.status.lock().unwrap().clone()).into_response(),
+        Some(_) => {
+            let mut status = fake.status.lock().unwrap().clone();
+            let extractions = status.extractions.into_iter();
+            status.extractions = extractions.map(outlook::with).collect();
+            Json(status).into_response()
+        }
         None => refused(StatusCode::UNAUTHORIZED, "the key is missing or wrong"),
     }
 }

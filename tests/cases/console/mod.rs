@@ -238,7 +238,7 @@ async fn forth_and_back(visit: &Visit, stage: &Stage) -> Result<()> {
     browser.press("main button.primary").await?;
     stage.settled("switched", "service").await?;
     visit.open("/console/extractions/contracts").await?;
-    browser.shows("Watch it at the service.").await?;
+    browser.shows("It is watched").await?;
     visit
         .judge("/console/extractions/contracts", "switched")
         .await?;

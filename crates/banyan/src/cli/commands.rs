@@ -151,6 +151,7 @@ pub(super) async fn hand_over(
     json: bool,
 ) -> Result<(), Failure> {
     let reply = done(ask(state, extraction, verb, &parameters).await?, json)?;
+    let reads_percent = reply.status.reads_percent;
     let Some(last) = reply.status.last_handover else {
         return Err(Failure::NotDone("the hand-over left no report".to_owned()));
     };
@@ -169,6 +170,13 @@ pub(super) async fn hand_over(
         say!("{}", render::wrapped(&all));
     } else {
         render::handover(&last);
+        if verb == "rollback" && last.outcome == "committed" && reads_percent > 0.0 {
+            let left = format!(
+                "{reads_percent}% of the reads of `{extraction}` still go to the service: a rollback \
+                 hands back the writes. `banyan withdraw {extraction}` sends them back, too."
+            );
+            say!("{}", render::wrapped(&left));
+        }
     }
     if last.outcome == "committed" {
         Ok(())

@@ -155,6 +155,8 @@ pub(super) enum Verb {
     Switch(Dangerous),
     /// Hand the writes back to the monolith, with all that was written since.
     ///
+    /// Readers stay where they are, on the followed copy: `withdraw` sends them back.
+    ///
     /// Refused where a table was rewritten or got other columns since both sides
     /// were proven to agree: run `verify` then. The monolith has to be healthy: to
     /// answer the plan's `health`, or within 2 s at all where it has none; it is

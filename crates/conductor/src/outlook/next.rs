@@ -1,21 +1,28 @@
 //! What comes next, in a sentence: by itself, or by whom and by which command.
 
-use crate::status::{ExtractionStatus, RolloutStatus};
+use super::asks::{has_left_readers, steps};
+use crate::status::{ExtractionStatus, NextVerb, RolloutStatus};
 
-/// What comes next.
-pub fn next(one: &ExtractionStatus) -> String {
-    let by_steps = one.rollout.as_ref();
-    let by_steps = by_steps.filter(|_| is_gone_by_steps(&one.phase));
-    by_steps
-        .and_then(|rollout| of_steps(&one.name, rollout))
-        .unwrap_or_else(|| of_phase(one))
+/// What comes next, where a person is asked for this.
+pub fn next(one: &ExtractionStatus, asks: Option<&NextVerb>) -> String {
+    let Some(by_steps) = steps(one).and_then(|rollout| of_steps(&one.name, rollout)) else {
+        return match asks {
+            Some(verb) => of_person(one, verb),
+            None => of_phase(one),
+        };
+    };
+    if has_left_readers(one) {
+        format!("{by_steps}; {}", readers_left(one))
+    } else {
+        by_steps
+    }
 }
 
-/// Whether it is for the steps of the plan to say.
-fn is_gone_by_steps(phase: &str) -> bool {
-    matches!(
-        phase,
-        "following" | "switched" | "shared" | "switching" | "rolling-back" | "rehearsing"
+/// That a rollback has left readers where they were, and what takes them back.
+fn readers_left(one: &ExtractionStatus) -> String {
+    format!(
+        "{}% of the reads still go to the service: `banyan withdraw {}`",
+        one.reads_percent, one.name
     )
 }
 
@@ -31,17 +38,20 @@ fn of_steps(name: &str, rollout: &RolloutStatus) -> Option<String> {
         format!(", after {waits}")
     };
     match (rollout.state.as_str(), rollout.step) {
-        ("idle", _) => Some(format!("{} begins by itself{after}", step(1)?)),
-        ("stopped", _) if !waits.contains("`banyan resume") => Some(format!(
-            "what the service has is taken back by itself: {waits}"
-        )),
-        ("stopped", _) => {
-            let from = rollout.resume_step.map(|step| format!(" --step {step}"));
+        (_, now) if let Some(NextVerb::Resume { step }) = rollout.asks => {
+            let step = match (step, now) {
+                (Some(step), _) => format!(" --step {step}"),
+                (None, Some(_)) => String::new(),
+                (None, None) => " --step N".to_owned(),
+            };
             Some(format!(
-                "nothing by itself: `banyan resume {name}{}` has the steps go on",
-                from.unwrap_or_default()
+                "nothing by itself: `banyan resume {name}{step}` has the steps go on"
             ))
         }
+        ("idle", _) => Some(format!("{} begins by itself{after}", step(1)?)),
+        ("stopped", _) => Some(format!(
+            "what the service has is taken back by itself: {waits}"
+        )),
         ("running", Some(now)) if rollout.entered_ms.is_none() => {
             Some(format!("{} begins{after}", step(now)?))
         }
@@ -54,35 +64,55 @@ fn of_steps(name: &str, rollout: &RolloutStatus) -> Option<String> {
 }
 
 /// Where each step is a person's.
-fn of_phase(one: &ExtractionStatus) -> String {
+fn of_person(one: &ExtractionStatus, verb: &NextVerb) -> String {
     let name = &one.name;
-    let verify = one.last_verify.as_ref().map(|last| last.differences);
-    match (one.phase.as_str(), verify) {
-        ("planned", _) => format!("`banyan check`, then `banyan start {name}`"),
-        ("preparing" | "copying", _) => "the copy ends, and it follows by itself".to_owned(),
-        ("following", Some(1..)) => {
+    match verb {
+        NextVerb::Start => format!("`banyan check`, then `banyan start {name}`"),
+        NextVerb::Verify { differences: 0 } => format!("`banyan verify {name}`"),
+        NextVerb::Verify { .. } => {
             format!("see to the rows that differ, then `banyan verify {name}`")
         }
-        ("following", _) if one.reads_percent >= 100.0 => {
-            format!("`banyan rehearse --hold {name}`, then `banyan switch {name}`")
+        NextVerb::Shift { reads_percent } => {
+            let more = if one.reads_percent > 0.0 {
+                "a larger share: "
+            } else {
+                ""
+            };
+            format!("{more}`banyan shift {name} --reads {reads_percent}%`")
         }
-        ("following", None) if one.reads_percent <= 0.0 => format!("`banyan verify {name}`"),
-        ("following", _) if one.reads_percent <= 0.0 => {
-            format!("`banyan shift {name} --reads 5%`")
+        NextVerb::Withdraw => {
+            let left = readers_left(one);
+            format!("{left}, or forth again: `banyan switch {name}`")
         }
-        ("following", _) => format!("a larger share: `banyan shift {name} --reads SHARE`"),
-        ("shared", _) => format!("a larger share, or all of it: `banyan switch {name}`"),
-        ("switching" | "rolling-back", _) => {
+        NextVerb::Switch if one.phase == "shared" => {
+            format!("the writes, too: `banyan switch {name}`")
+        }
+        NextVerb::Switch => format!("`banyan rehearse --hold {name}`, then `banyan switch {name}`"),
+        NextVerb::Approve { .. } => format!("`banyan approve {name}`"),
+        NextVerb::Resume { .. } => format!("`banyan resume {name}`"),
+        NextVerb::Finish => format!("`banyan finish {name}`"),
+    }
+}
+
+/// Where nobody is asked for anything.
+fn of_phase(one: &ExtractionStatus) -> String {
+    let name = &one.name;
+    match one.phase.as_str() {
+        "preparing" | "copying" => "the copy ends, and it follows by itself".to_owned(),
+        "shared" => "all goes to the service: its routes go under `gateway.routes` of the plan, \
+                     instead of the extraction"
+            .to_owned(),
+        "switching" | "rolling-back" => {
             "it commits, or is undone by itself, within `switch.hold`".to_owned()
         }
-        ("rehearsing", _) => "it is undone at its commit point, as planned".to_owned(),
-        ("switched", _) => {
+        "rehearsing" => "it is undone at its commit point, as planned".to_owned(),
+        "switched" => {
             format!("it is watched; `banyan finish {name}` ends the way back, once nobody needs it")
         }
-        ("cancelling" | "finishing", _) => {
+        "cancelling" | "finishing" => {
             "what is Banyan's is taken away, then it has ended".to_owned()
         }
-        ("finished", _) => format!(
+        "finished" => format!(
             "its routes go under `gateway.routes` of the plan: `banyan finish {name}` prints them"
         ),
         _ => "it is looked who owns the data".to_owned(),
@@ -92,7 +122,10 @@ fn of_phase(one: &ExtractionStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::VerifyStatus;
+    use crate::{
+        outlook::asks,
+        status::{HandoverStatus, VerifyStatus},
+    };
 
     fn at(phase: &str, reads_percent: f64, differences: Option<u64>) -> ExtractionStatus {
         ExtractionStatus {
@@ -114,12 +147,18 @@ mod tests {
             ("following", 0.0, None, "banyan verify orders"),
             ("following", 0.0, Some(2), "see to the rows that differ"),
             ("following", 0.0, Some(0), "--reads 5%"),
-            ("following", 20.0, Some(0), "--reads SHARE"),
+            (
+                "following",
+                20.0,
+                Some(0),
+                "a larger share: `banyan shift orders --reads 50%`",
+            ),
             ("following", 100.0, Some(0), "banyan switch orders"),
             ("switched", 100.0, Some(0), "banyan finish orders"),
             ("", 0.0, None, "looked who owns"),
         ] {
-            let said = next(&at(phase, reads, differences));
+            let one = at(phase, reads, differences);
+            let said = next(&one, asks(&one).as_ref());
             assert!(said.contains(part), "{phase}: {said}");
         }
     }
@@ -138,7 +177,7 @@ mod tests {
         let of = |rollout: RolloutStatus| {
             let mut one = at("following", 5.0, Some(0));
             one.rollout = Some(rollout);
-            next(&one)
+            next(&one, asks(&one).as_ref())
         };
         let found = of(rollout("running", Some(1), Some(7), "the step's time"));
         assert_eq!(found, "step 2 of 3, switch, after the step's time");
@@ -148,13 +187,49 @@ mod tests {
         assert_eq!(found, "the steps are done, after the step's time");
         let found = of(rollout("stopped", Some(1), Some(7), "the withdrawal"));
         assert!(found.contains("taken back by itself"), "{found}");
-        let stopped = RolloutStatus {
-            resume_step: Some(2),
-            ..rollout("stopped", Some(3), Some(7), "`banyan resume`: it")
-        };
-        let found = of(stopped);
-        assert!(found.contains("`banyan resume orders --step 2`"), "{found}");
+        for (state, now, step, wanted) in [
+            (
+                "stopped",
+                Some(3),
+                Some(2),
+                "`banyan resume orders --step 2`",
+            ),
+            ("stopped", Some(3), None, "`banyan resume orders` has"),
+            ("idle", None, None, "`banyan resume orders --step N`"),
+        ] {
+            let found = of(RolloutStatus {
+                asks: Some(NextVerb::Resume { step }),
+                ..rollout(state, now, Some(7), "")
+            });
+            assert!(found.contains(wanted), "{found}");
+        }
         let found = of(rollout("done", None, None, ""));
-        assert!(found.contains("--reads SHARE"), "the phase's: {found}");
+        assert!(found.contains("--reads 10%"), "the phase's: {found}");
+    }
+
+    #[test]
+    fn readers_that_a_rollback_left_are_named() {
+        let mut one = ExtractionStatus {
+            last_handover: Some(HandoverStatus {
+                kind: "rollback".to_owned(),
+                outcome: "committed".to_owned(),
+                ..HandoverStatus::default()
+            }),
+            ..at("following", 20.0, Some(0))
+        };
+        let left = "20% of the reads still go to the service: `banyan withdraw orders`";
+        let found = next(&one, asks(&one).as_ref());
+        assert!(found.starts_with(left), "{found}");
+        one.rollout = Some(RolloutStatus {
+            state: "stopped".to_owned(),
+            step: Some(2),
+            asks: Some(NextVerb::Resume { step: Some(1) }),
+            ..RolloutStatus::default()
+        });
+        let found = next(&one, asks(&one).as_ref());
+        assert!(
+            found.contains("--step 1") && found.ends_with(left),
+            "{found}"
+        );
     }
 }

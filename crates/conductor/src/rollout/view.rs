@@ -1,11 +1,11 @@
 //! From an extraction's status to what a rollout goes by, and from a rollout to what is
 //! shown of it.
 
-use crate::status::{AnswersStatus, ExtractionStatus, GateStatus, RolloutStatus};
+use crate::status::{AnswersStatus, ExtractionStatus, GateStatus, NextVerb, RolloutStatus};
 use plan::{Percent, Schedule, step_changes};
 use protocol::{
     Side,
-    rollout::{Action, Decision, Gate, Rollout, Standing, Verdict, resume_step},
+    rollout::{Action, Decision, Gate, Rollout, Standing, Verdict, WaitsFor, resume_step},
 };
 use std::time::Duration;
 
@@ -81,8 +81,6 @@ pub(super) struct RolloutView<'a> {
     pub(super) standing: Standing,
     /// Why what is due was refused.
     pub(super) refused: Option<String>,
-    /// Why other steps do not take effect.
-    pub(super) steps_refused: Option<String>,
     /// What was asked for and is under way.
     pub(super) asked: Option<Action>,
 }
@@ -127,13 +125,36 @@ impl RolloutView<'_> {
                 _ => None,
             },
             waits_for,
+            asks: self.asks(),
             resume_step: resume_step(self.schedule, self.rollout, self.standing),
             refused: self.refused.clone(),
-            steps_refused: self.steps_refused.clone(),
             gates: self.gates.iter().map(shown).collect(),
             answers: self.answers.clone(),
             undo: self.undo(),
         }
+    }
+
+    /// The verb of a person that is waited for.
+    fn asks(&self) -> Option<NextVerb> {
+        let Decision::Wait(waiting) = self.decision else {
+            return None;
+        };
+        let step = self.rollout.position().map_or(1, |at| at.step + 1);
+        waiting.for_what.iter().find_map(|one| match one {
+            WaitsFor::Approval { of } => Some(NextVerb::Approve {
+                step,
+                of: Some(of.clone()),
+            }),
+            WaitsFor::Promotion => Some(NextVerb::Approve { step, of: None }),
+            WaitsFor::Resume { step, .. } => Some(NextVerb::Resume { step: *step }),
+            WaitsFor::Retire => Some(NextVerb::Finish),
+            WaitsFor::Start
+            | WaitsFor::Work(_)
+            | WaitsFor::Others(_)
+            | WaitsFor::Time
+            | WaitsFor::Gate { .. }
+            | WaitsFor::HaltEnd { .. } => None,
+        })
     }
 
     /// What would take back what the service has, in words.

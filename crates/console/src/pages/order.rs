@@ -248,13 +248,15 @@ fn outcome(verb: &Verb, reply: &Reply) -> Outcome {
                     last.reason.as_deref().unwrap_or("no reason given")
                 ),
             },
-            Some(last) => done(format!(
-                "the {} owns it since epoch {}; {} requests waited, {} at most.",
-                one.owner,
-                last.epoch,
-                format::count(last.hold.held_requests),
-                format::milliseconds(last.hold.hold_ms_max)
-            )),
+            Some(last) => done(
+                format!(
+                    "the {} owns it since epoch {}; {} requests waited, {} at most.",
+                    one.owner,
+                    last.epoch,
+                    format::count(last.hold.held_requests),
+                    format::milliseconds(last.hold.hold_ms_max)
+                ) + &readers_left(one),
+            ),
             None => done("done.".to_owned()),
         },
         "verify" => match &reply.verification {
@@ -274,6 +276,17 @@ fn outcome(verb: &Verb, reply: &Reply) -> Outcome {
         )),
         _ => done("done.".to_owned()),
     }
+}
+
+/// Where a rollback has left readers; nothing where there are none.
+fn readers_left(one: &ExtractionStatus) -> String {
+    if one.owner != "monolith" || one.reads_percent <= 0.0 {
+        return String::new();
+    }
+    format!(
+        " {} of the readers are at the service still: withdraw sends them back.",
+        format::percent(one.reads_percent)
+    )
 }
 
 /// The API's own words, with what `check` found where that was the reason.

@@ -93,8 +93,7 @@ fn sentence(status: &Status) -> String {
 
 /// Whether it waits for somebody.
 fn needs_a_person(one: &ExtractionStatus) -> bool {
-    let is_watched = one.phase == "switched" && one.rollout.is_none();
-    one.trouble.is_some() || !is_watched && next(one, Role::Approver).primary.is_some()
+    one.trouble.is_some() || one.asks.is_some()
 }
 
 fn figures(status: &Status) -> Vec<Figure> {
@@ -169,18 +168,21 @@ fn row(one: &ExtractionStatus) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor::outlook;
 
     fn status(owners: &[(&str, &str, Option<&str>)]) -> Status {
-        let one = |(name, phase, trouble): &(&str, &str, Option<&str>)| ExtractionStatus {
-            name: (*name).to_owned(),
-            phase: (*phase).to_owned(),
-            owner: if *phase == "finished" {
-                "service".to_owned()
-            } else {
-                "monolith".to_owned()
-            },
-            trouble: trouble.map(str::to_owned),
-            ..ExtractionStatus::default()
+        let one = |(name, phase, trouble): &(&str, &str, Option<&str>)| {
+            outlook::with(ExtractionStatus {
+                name: (*name).to_owned(),
+                phase: (*phase).to_owned(),
+                owner: if *phase == "finished" {
+                    "service".to_owned()
+                } else {
+                    "monolith".to_owned()
+                },
+                trouble: trouble.map(str::to_owned),
+                ..ExtractionStatus::default()
+            })
         };
         Status {
             extractions: owners.iter().map(one).collect(),

@@ -7,12 +7,9 @@ use super::{
 use crate::role::Role;
 use conductor::{
     Precondition,
-    status::{ExtractionStatus, RolloutStatus},
+    status::{ExtractionStatus, NextVerb},
 };
 use report::clock;
-
-/// The shares that are proposed, in percent.
-const SHARES: [f64; 4] = [5.0, 10.0, 50.0, 100.0];
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +37,16 @@ pub(crate) struct Button {
 
 /// What comes next for an extraction, to a person of this role.
 pub(crate) fn next(one: &ExtractionStatus, role: Role) -> Next {
-    let (title, text, primary) = proposal(one);
-    let button = |name: &str| verbs::find(name).map(|verb| button(one, verb, role));
-    let primary = primary.and_then(button);
+    let (title, text) = sentence(one);
+    let asked = one.asks.as_ref();
+    let primary = asked.and_then(|asked| {
+        let verb = verbs::find(name(asked))?;
+        let share = match asked {
+            NextVerb::Shift { reads_percent } => Some(*reads_percent),
+            _ => None,
+        };
+        Some(button(one, verb, role, share))
+    });
     let is_primary = |name: &&str| {
         let primary = primary.as_ref();
         primary.is_some_and(|primary| primary.verb.name == *name)
@@ -63,13 +67,14 @@ pub(crate) fn next(one: &ExtractionStatus, role: Role) -> Next {
             .collect::<Vec<_>>()
             .join(" "),
         undo: undo.map(str::to_owned).or(planned).unwrap_or_default(),
-        others: others.filter_map(button).collect(),
+        others: others
+            .filter_map(|name| Some(button(one, verbs::find(name)?, role, None)))
+            .collect(),
         primary,
     }
 }
 
-fn button(one: &ExtractionStatus, verb: &'static Verb, role: Role) -> Button {
-    let share = (verb.name == "shift").then(|| next_share(one.reads_percent));
+fn button(one: &ExtractionStatus, verb: &'static Verb, role: Role, share: Option<f64>) -> Button {
     let label = match share {
         Some(share) => format!("Shift to {}", format::percent(share)),
         None => verb.label.to_owned(),
@@ -90,118 +95,67 @@ pub(crate) fn expected(verb: &Verb, one: &ExtractionStatus) -> Option<String> {
     expected.and_then(|expected| serde_json::to_string(&expected).ok())
 }
 
-fn next_share(now: f64) -> f64 {
-    let next = SHARES.into_iter().find(|share| *share > now + f64::EPSILON);
-    next.unwrap_or(100.0)
-}
-
-type Proposal = (String, String, Option<&'static str>);
-
-fn proposal(one: &ExtractionStatus) -> Proposal {
-    let say = |title: &str, text: &str, verb| (title.to_owned(), text.to_owned(), verb);
-    let begun = !["", "planned", "cancelling"].contains(&one.phase.as_str());
-    if let Some(rollout) = one.rollout.as_ref().filter(|_| begun)
-        && let Some(proposal) = by_steps(rollout)
-    {
-        return proposal;
-    }
-    let verified = one.last_verify.as_ref().map(|last| last.differences);
-    match one.phase.as_str() {
-        "planned" => say("Start it.", "", Some("start")),
-        "preparing" | "copying" => say(
-            "The copy is under way.",
-            "It goes on by itself; then both sides can be compared.",
-            None,
-        ),
-        "following" => match verified {
-            None => say(
-                "Prove that both sides have the same rows.",
-                "",
-                Some("verify"),
-            ),
-            Some(1..) => say(
-                "Both sides differ: look at Differences, mend what differs, and prove it again.",
-                "",
-                Some("verify"),
-            ),
-            Some(0) if one.reads_percent >= 100.0 => {
-                say("Hand the writes over.", "", Some("switch"))
-            }
-            Some(0) => (
-                format!(
-                    "Send {} of the readers to the service.",
-                    format::percent(next_share(one.reads_percent))
-                ),
-                String::new(),
-                Some("shift"),
-            ),
-        },
-        "shared" => say(
-            "Send more of the requests to the service.",
-            "",
-            Some("shift"),
-        ),
-        "switching" => say("The switch is under way.", "It ends by itself.", None),
-        "rolling-back" => say("The rollback is under way.", "It ends by itself.", None),
-        "switched" => say(
-            "Watch it at the service.",
-            "Keep it there for good once nothing asks for the old tables; until then prove from \
-             time to time that the way back has every row.",
-            Some("verify"),
-        ),
-        "cancelling" | "finishing" => say("It is being ended.", "It goes on by itself.", None),
-        "finished" => say(
-            "Nothing is left to do.",
-            "It is kept at the service for good; take it from the plan when you like.",
-            None,
-        ),
-        _ => say(
-            "Waits until both databases have answered.",
-            "It is tried again by itself.",
-            None,
-        ),
+/// The verb's own name.
+fn name(asked: &NextVerb) -> &'static str {
+    match asked {
+        NextVerb::Start => "start",
+        NextVerb::Verify { .. } => "verify",
+        NextVerb::Shift { .. } => "shift",
+        NextVerb::Withdraw => "withdraw",
+        NextVerb::Switch => "switch",
+        NextVerb::Approve { .. } => "approve",
+        NextVerb::Resume { .. } => "resume",
+        NextVerb::Finish => "finish",
     }
 }
 
-/// What comes next where the plan has steps.
-fn by_steps(rollout: &RolloutStatus) -> Option<Proposal> {
-    let waits = rollout.waits_for.join("; ");
-    match rollout.state.as_str() {
-        "stopped" => {
-            let why = rollout.why.as_deref().unwrap_or("no reason is known");
-            Some((
-                format!("It has stopped: {why}."),
-                String::new(),
-                Some("resume"),
-            ))
+/// What comes next, and more of it: what a person is asked for, or the status' own words.
+fn sentence(one: &ExtractionStatus) -> (String, String) {
+    let rollout = one.rollout.as_ref();
+    let shares = one.writes_percent.is_some();
+    let title = match &one.asks {
+        None => {
+            let until = rollout.and_then(|rollout| rollout.until_ms);
+            let until = until.map(|at| format!("Until {} at least.", clock::minute(at)));
+            let next = format!("{}.", format::capital(&one.next));
+            return (next, until.unwrap_or_default());
         }
-        "running" if waits.contains("`banyan approve`") => Some((
-            "A person is asked.".to_owned(),
-            format!("It waits for {}.", waits.replace(": `banyan approve`", "")),
-            Some("approve"),
-        )),
-        "running" => {
-            let until = rollout.until_ms.map_or_else(String::new, |at| {
-                format!(", until {} at least", clock::minute(at))
-            });
-            let text = if waits.is_empty() {
-                String::new()
-            } else {
-                format!("It waits for {waits}{until}.")
+        Some(NextVerb::Approve { step, of }) => {
+            let text = match of {
+                Some(of) => format!("Step {step} waits for approval of \"{of}\"."),
+                None => format!("Step {step} waits for a person, as each does by the plan."),
             };
-            Some((following_step(rollout), text, None))
+            return ("A person is asked.".to_owned(), text);
         }
-        _ => None,
-    }
-}
-
-/// The step after the one that it is in.
-fn following_step(rollout: &RolloutStatus) -> String {
-    let next = rollout.step.and_then(|step| rollout.steps.get(step));
-    match next {
-        Some(next) => format!("It goes on by itself; next: {next}."),
-        None => "It goes on by itself.".to_owned(),
-    }
+        Some(NextVerb::Resume { .. }) => match rollout.and_then(|rollout| rollout.why.as_ref()) {
+            Some(why) => format!("It has stopped: {why}."),
+            None => {
+                "It was shifted before the plan had steps: say with which it goes on.".to_owned()
+            }
+        },
+        Some(NextVerb::Start) => "Start it.".to_owned(),
+        Some(NextVerb::Verify { differences: 0 }) => {
+            "Prove that both sides have the same rows.".to_owned()
+        }
+        Some(NextVerb::Verify { .. }) => {
+            "Both sides differ: look at Differences, mend what differs, and prove it again."
+                .to_owned()
+        }
+        Some(NextVerb::Shift { reads_percent }) => format!(
+            "Send {} of the readers to the service.",
+            format::percent(*reads_percent)
+        ),
+        Some(NextVerb::Withdraw) => format!(
+            "{} of the readers are at the service still: the rollback left them there.",
+            format::percent(one.reads_percent)
+        ),
+        Some(NextVerb::Switch) if shares => "Send the writes to the service, too.".to_owned(),
+        Some(NextVerb::Switch) => "Hand the writes over.".to_owned(),
+        Some(NextVerb::Finish) => {
+            "The plan's steps end here: end the way back once nobody needs it.".to_owned()
+        }
+    };
+    (title, String::new())
 }
 
 /// What may be ordered as it stands; whether it is done says the API.
@@ -240,7 +194,10 @@ fn possible(one: &ExtractionStatus) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conductor::status::VerifyStatus;
+    use conductor::{
+        outlook,
+        status::{HandoverStatus, RolloutStatus, VerifyStatus},
+    };
 
     fn following(reads_percent: f64, differences: Option<u64>) -> ExtractionStatus {
         ExtractionStatus {
@@ -255,21 +212,41 @@ mod tests {
         }
     }
 
-    fn primary(one: &ExtractionStatus) -> Option<String> {
-        next(one, Role::Approver).primary.map(|button| button.label)
+    fn told(one: &ExtractionStatus) -> Next {
+        next(&outlook::with(one.clone()), Role::Approver)
     }
 
+    fn primary(one: &ExtractionStatus) -> Option<String> {
+        told(one).primary.map(|button| button.label)
+    }
+
+    /// The button is the verb that the status asks for, whatever that is.
     #[test]
-    fn one_thing_is_proposed_at_a_time() {
-        for (one, wanted) in [
-            (following(0.0, None), Some("Verify")),
-            (following(0.0, Some(2)), Some("Verify")),
-            (following(0.0, Some(0)), Some("Shift to 5 %")),
-            (following(10.0, Some(0)), Some("Shift to 50 %")),
-            (following(100.0, Some(0)), Some("Switch")),
+    fn the_button_is_what_the_status_asks_for() {
+        for (asks, wanted) in [
+            (NextVerb::Start, "Start"),
+            (NextVerb::Verify { differences: 2 }, "Verify"),
+            (NextVerb::Shift { reads_percent: 5.0 }, "Shift to 5 %"),
+            (NextVerb::Withdraw, "Withdraw"),
+            (NextVerb::Switch, "Switch"),
+            (NextVerb::Approve { step: 2, of: None }, "Approve"),
+            (NextVerb::Resume { step: Some(2) }, "Resume"),
+            (NextVerb::Finish, "Finish"),
         ] {
-            assert_eq!(primary(&one).as_deref(), wanted);
+            let one = ExtractionStatus {
+                asks: Some(asks),
+                ..following(10.0, None)
+            };
+            let label = next(&one, Role::Approver).primary.map(|one| one.label);
+            assert_eq!(label.as_deref(), Some(wanted));
         }
+        let one = ExtractionStatus {
+            next: "the copy ends, and it follows by itself".to_owned(),
+            ..following(10.0, None)
+        };
+        let told = next(&one, Role::Approver);
+        assert_eq!(told.title, "The copy ends, and it follows by itself.");
+        assert_eq!(told.primary, None);
     }
 
     #[test]
@@ -279,28 +256,50 @@ mod tests {
             state: "running".to_owned(),
             step: Some(1),
             steps: vec!["reads 10%".to_owned(), "reads 50%".to_owned()],
+            entered_ms: Some(7),
             waits_for: vec!["the step's time".to_owned()],
+            until_ms: Some(0),
             ..RolloutStatus::default()
         };
         one.rollout = Some(rollout.clone());
-        let told = next(&one, Role::Approver);
-        assert_eq!(told.title, "It goes on by itself; next: reads 50%.");
-        assert_eq!(told.primary, None);
-        assert_eq!(told.others[0].verb.name, "pause");
-
-        rollout.waits_for = vec!["approval of \"the lead\": `banyan approve`".to_owned()];
-        one.rollout = Some(rollout.clone());
-        assert_eq!(primary(&one).as_deref(), Some("Approve"));
+        let shown = told(&one);
+        assert_eq!(
+            shown.title,
+            "Step 2 of 2, reads 50%, after the step's time."
+        );
+        assert!(shown.text.starts_with("Until 1970-01-01"), "{}", shown.text);
+        assert_eq!(shown.primary, None);
+        assert_eq!(shown.others[0].verb.name, "pause");
 
         rollout.state = "stopped".to_owned();
         rollout.why = Some("gate `p99` failed".to_owned());
+        rollout.waits_for = vec!["the withdrawal".to_owned()];
+        one.rollout = Some(rollout.clone());
+        assert_eq!(primary(&one), None, "it is being taken back");
+        rollout.asks = Some(NextVerb::Resume { step: None });
         one.rollout = Some(rollout);
+        assert_eq!(told(&one).title, "It has stopped: gate `p99` failed.");
         assert_eq!(primary(&one).as_deref(), Some("Resume"));
     }
 
     #[test]
+    fn readers_that_a_rollback_left_are_named() {
+        let one = ExtractionStatus {
+            last_handover: Some(HandoverStatus {
+                kind: "rollback".to_owned(),
+                outcome: "committed".to_owned(),
+                ..HandoverStatus::default()
+            }),
+            ..following(20.0, Some(0))
+        };
+        let shown = told(&one);
+        assert!(shown.title.starts_with("20 % of the readers"), "{shown:?}");
+        assert_eq!(primary(&one).as_deref(), Some("Withdraw"));
+    }
+
+    #[test]
     fn what_a_role_may_not_do_is_shown_with_the_reason() {
-        let one = following(0.0, Some(0));
+        let one = outlook::with(following(0.0, Some(0)));
         let of = |role| next(&one, role).primary.unwrap().blocked;
         assert_eq!(
             of(Role::Viewer).as_deref(),

@@ -96,7 +96,8 @@ pub(crate) const VERBS: &[Verb] = &[
         confirmation: Confirmation::Page,
         is_bound: true,
         does: "Hands the writes back to the monolith, with all that was written since the switch: \
-               writers wait for a moment, the service's tables are fenced.",
+               writers wait for a moment, the service's tables are fenced. Readers stay where they \
+               are: withdraw sends them back.",
         undo: "switch: the same way forth.",
     },
     Verb {
