@@ -10,7 +10,8 @@ use bytes::Bytes;
 use conductor::{
     JournalEntry, JournalPage, PAGE_ENTRIES_MAX, Reply,
     api::{
-        CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadRequest,
+        CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadReply,
+        ReloadRequest,
     },
     status::{ChecklistStatus, RetireStatus, Status},
 };
@@ -159,13 +160,13 @@ impl Client {
         }
     }
 
-    /// Lets the gateway go by the plan as it now is.
-    pub(crate) async fn reload(&self) -> Result<(), Failure> {
+    /// Has all go by the plan as it now is.
+    pub(crate) async fn reload(&self) -> Result<ReloadReply, Failure> {
         let body = serde_json::to_vec(&ReloadRequest { by: person() });
         let body = body.map_err(Failure::not_done)?;
         let (code, body) = self.call(Method::POST, "/v1/reload", body.into()).await?;
         if code == StatusCode::OK {
-            Ok(())
+            parse(&body)
         } else {
             Err(unexpected(code, &body))
         }

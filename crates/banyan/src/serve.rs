@@ -98,7 +98,6 @@ struct Serving<'a> {
     publisher: Arc<Publisher>,
     movers: BTreeMap<ExtractionName, Arc<LocalMover>>,
     overrides: Option<Override>,
-    digest: Arc<str>,
     presence: Presence,
     takes_over: bool,
 }
@@ -125,7 +124,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
     // Where both sides share the data, there is nothing to move.
     let current = CurrentPlan::new(PlanInForce {
         plan: Arc::new(plan.clone()),
-        digest: Arc::clone(&options.digest),
+        digest: options.digest,
     });
     let movers: BTreeMap<ExtractionName, Arc<LocalMover>> = plan
         .replicated()
@@ -168,6 +167,7 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
     let reloading = Reloading {
         reread: options.reread,
         current,
+        rollouts: std::sync::Mutex::default(),
     };
     let local = LocalGateway::new(gateway.clone(), reloading, follows, state, refusals);
     let local = Arc::new(local);
@@ -179,7 +179,6 @@ pub(crate) async fn run(plan: &Plan, state: &Path, options: Options) -> Result<(
         local,
         movers,
         overrides: options.overrides,
-        digest: options.digest,
         presence,
         takes_over: options.takes_over,
     };
@@ -304,22 +303,31 @@ impl Serving<'_> {
             workers: conductor.workers().clone(),
             state: self.state.to_owned(),
         });
+        // A reload may have brought another one since this process began.
+        let plan = self.local.plan();
         let old_side: Arc<dyn ports::OldSide> = checks.clone();
         let retirements = conductor
-            .watch_old_sides(self.plan, &self.publisher, &old_side)
+            .watch_old_sides(&plan, &self.publisher, &old_side)
             .await
             .map_err(Failure::refused)?;
         let checks: Arc<dyn ports::ItemChecks> = checks;
         let checklists = conductor
-            .answer_checklists(self.plan, &checks)
+            .answer_checklists(&plan, &checks)
             .await
             .map_err(Failure::refused)?;
         let guard: Arc<dyn ShiftGuard> = self.local.clone();
         let gauges: Arc<dyn ports::Gauges> = Arc::new(Outside::new());
         let rollouts = conductor
-            .roll_out(self.plan, &self.digest, &self.publisher, &guard, &gauges)
+            .roll_out(
+                &plan,
+                &self.local.digest(),
+                &self.publisher,
+                &guard,
+                &gauges,
+            )
             .await
             .map_err(Failure::refused)?;
+        self.local.roll_out(&rollouts);
         let token: Arc<str> = token.into();
         let api = api::router(api::ApiState {
             workers: conductor.workers().clone(),
@@ -517,8 +525,10 @@ async fn reload_on_hangup(local: &LocalGateway) {
         }
     };
     while hangup.recv().await.is_some() {
-        if let Err(error) = local.reload().await {
-            tracing::error!(%error, "plan not reloaded, the old one goes on");
+        match local.reload().await {
+            Ok(steps) if steps.is_empty() => {}
+            Ok(steps) => tracing::info!(?steps, "other steps"),
+            Err(error) => tracing::error!(%error, "plan not reloaded, the old one goes on"),
         }
     }
     std::future::pending::<()>().await;

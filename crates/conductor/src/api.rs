@@ -15,7 +15,7 @@
 //! | `GET /v1/flags` | what is said of each feature flag |
 //! | `GET /v1/routes` | the gateway's routes, in the order of their priority |
 //! | `POST /v1/explain` | what the gateway would do with a [`ExplainRequest`] |
-//! | `POST /v1/reload` | `{}`, once the gateway goes by the plan as it now is |
+//! | `POST /v1/reload` | how the steps differ from before, once all goes by the plan as it now is |
 //! | `GET /metrics` | OpenMetrics' text, or Prometheus' protobuf, without a token |
 //! | `GET /health` | 200 |
 //! | `GET /ready` | 200, or 503 and what goes wrong with each extraction |
@@ -44,7 +44,8 @@ mod verbs;
 
 pub use exposition::Exposition;
 pub use messages::{
-    CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadRequest,
+    CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadReply,
+    ReloadRequest,
 };
 
 pub use routes::Routes;
@@ -253,7 +254,7 @@ async fn reload(
     State(api): State<ApiState>,
     Extension(caller): Extension<Arc<Caller>>,
     body: Bytes,
-) -> Result<Json<serde_json::Value>, CallError> {
+) -> Result<Json<ReloadReply>, CallError> {
     let asked = match body.as_ref() {
         b"" => ReloadRequest::default(),
         body => serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?,
@@ -271,12 +272,14 @@ async fn reload(
             let code = StatusCode::UNPROCESSABLE_ENTITY;
             failure(code, ErrorKind::Refused, error, Vec::new())
         };
-        routes.reload().await.map_err(unprocessable)?;
-        Ok(routes.plan_digest())
+        let steps = routes.reload().await.map_err(unprocessable)?;
+        Ok((routes.plan_digest(), steps))
     };
-    let result = |plan: &Arc<str>| Map::from_iter([("plan".to_owned(), plan.as_ref().into())]);
-    recorded(&api.journal, given, work, result).await?;
-    Ok(Json(serde_json::json!({})))
+    let result = |(plan, _): &(Arc<str>, Vec<String>)| {
+        Map::from_iter([("plan".to_owned(), plan.as_ref().into())])
+    };
+    let (_, steps) = recorded(&api.journal, given, work, result).await?;
+    Ok(Json(ReloadReply { steps }))
 }
 
 async fn flags(State(api): State<ApiState>) -> Json<serde_json::Value> {

@@ -31,11 +31,11 @@ use answers::RecentAnswers;
 use asking::{NotDone, asked};
 use gates::StepGates;
 use gauging::Gauging;
-use handle::GivenVerb;
+use handle::{GivenPlan, GivenVerb, Message};
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{
     Action, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
-    plan_change,
+    reloaded, restarted,
 };
 use std::{
     collections::BTreeMap,
@@ -110,6 +110,7 @@ pub(crate) async fn start(
         gauging: Gauging::default(),
         traffic: TrafficGates::default(),
         refused: None,
+        steps_refused: None,
         asked: None,
         trouble: None,
         kept_at: Some(Instant::now()),
@@ -122,7 +123,9 @@ pub(crate) async fn start(
 /// The steps of the plan, where they were written down with an event.
 fn steps(event: &Event) -> Option<&Vec<String>> {
     match event {
-        Event::Began { steps, .. } | Event::Resumed { steps, .. } => Some(steps),
+        Event::Began { steps, .. }
+        | Event::Resumed { steps, .. }
+        | Event::StepsChanged { steps, .. } => Some(steps),
         _ => None,
     }
 }
@@ -139,7 +142,9 @@ fn phase(rollout: &Rollout, standing: Standing) -> &'static str {
 /// The digest of the plan's text, where it was written down with an event.
 fn plan(event: &Event) -> Option<&String> {
     match event {
-        Event::Began { plan, .. } | Event::PlanRead { plan } => Some(plan),
+        Event::Began { plan, .. } | Event::PlanRead { plan } | Event::StepsChanged { plan, .. } => {
+            Some(plan)
+        }
         _ => None,
     }
 }
@@ -168,8 +173,10 @@ struct Running {
     rollout: Rollout,
     /// How many decisions led to it.
     decisions: u64,
-    /// The steps that it was begun or resumed by.
+    /// The steps that it was begun or resumed by, or that a reload brought since.
     begun_by: Option<Vec<String>>,
+    /// Why steps that a reload was to bring do not take effect.
+    steps_refused: Option<String>,
     /// The digest of the plan that what is decided goes by, as the journal has it.
     recorded_plan: Option<String>,
     gates: StepGates,
@@ -187,19 +194,19 @@ struct Running {
 }
 
 impl Running {
-    async fn run(mut self, mut orders: mpsc::Receiver<GivenVerb>, stop: CancellationToken) {
+    async fn run(mut self, mut messages: mpsc::Receiver<Message>, stop: CancellationToken) {
         loop {
             // What is not written down has not happened, and is due again.
             let turned = self.turn().await;
             self.note_trouble(turned.err());
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(given) = orders.recv() => {
-                    let result = match self.carry_out(&given).await {
-                        Ok(result) => result,
-                        Err(error) => Err(error.to_string()),
+                Some(message) = messages.recv() => {
+                    let (result, reply) = match message {
+                        Message::Verb(given) => (self.carry_out(&given).await, given.reply),
+                        Message::Plan(given) => (self.take_plan(&given).await, given.reply),
                     };
-                    drop(given.reply.send(result));
+                    drop(reply.send(result.unwrap_or_else(|error| Err(error.to_string()))));
                 }
                 () = tokio::time::sleep(TURN) => {}
             }
@@ -230,7 +237,7 @@ impl Running {
             self.record(vec![Event::PlanRead { plan }]).await?;
         }
         if let Some(was) = &self.begun_by
-            && let Some(stopped) = plan_change(&self.rollout, was, &self.words())
+            && let Some(stopped) = restarted(&self.rollout, was, &self.words())
         {
             self.record(vec![stopped]).await?;
         }
@@ -512,6 +519,32 @@ impl Running {
         (!changes.is_empty()).then(|| precondition::refusal(&changes))
     }
 
+    /// Goes by a plan that a reload has read, where that is safe.
+    async fn take_plan(&mut self, given: &GivenPlan) -> Result<Result<(), String>, JournalError> {
+        self.hear().await?;
+        let schedules = (&self.context.schedule, &given.schedule);
+        let is_asked = self.asked.is_some();
+        let event = match reloaded(&self.rollout, schedules, &given.digest, is_asked) {
+            Ok(event) => event,
+            Err(why) => {
+                let why = why.to_string();
+                self.steps_refused = Some(why.clone());
+                return Ok(Err(why));
+            }
+        };
+        self.steps_refused = None;
+        if !given.takes_effect {
+            return Ok(Ok(()));
+        }
+        let is_known = self.recorded_plan.as_deref() == Some(&*given.digest);
+        if let Some(event) = event.filter(|_| !is_known) {
+            self.record(vec![event]).await?;
+        }
+        self.context.schedule = given.schedule.clone();
+        self.context.plan = Arc::clone(&given.digest);
+        Ok(Ok(()))
+    }
+
     /// What an order leads to. The error says why not.
     fn event(&self, given: &GivenVerb) -> Result<Event, String> {
         let by = given.by.clone();
@@ -575,6 +608,7 @@ impl Running {
             answers: self.answers.status(),
             standing,
             refused,
+            steps_refused: self.steps_refused.clone(),
             asked,
         };
         let status = shown.status();

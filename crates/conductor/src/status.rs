@@ -289,10 +289,13 @@ pub struct RolloutStatus {
     pub decisions: u64,
     /// All steps, in words.
     pub steps: Vec<String>,
-    /// How they differ from those that it was begun or resumed by, in words: later ones are
-    /// gone by, an earlier one stops it.
+    /// How they differ from those that it was begun or resumed by, in words, after a restart:
+    /// later ones are gone by, an earlier one stops it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// Why the steps that the last reload was to bring did not take effect, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps_refused: Option<String>,
     /// Since when what the step wants is so, in milliseconds since 1970.
     pub entered_ms: Option<i64>,
     /// Until when it lasts at least, likewise.

@@ -169,6 +169,13 @@ fn steps(event: &Steps) -> Option<Telling> {
             Kind::Decision,
             "From here on the steps go by a plan with another text.",
         ),
+        Steps::StepsChanged { first, .. } => telling(
+            Kind::Decision,
+            format!(
+                "A reload of the plan brought other steps, from step {} on.",
+                first + 1
+            ),
+        ),
         Steps::Entered { step, .. } => {
             telling(Kind::Decision, format!("Step {} was reached.", step + 1))
         }

@@ -2,6 +2,8 @@
 //! share, goes through when it is back, and hands the data back by itself when it dies as
 //! the owner; no client of the first half notices, and no write is lost.
 
+mod reloading;
+
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

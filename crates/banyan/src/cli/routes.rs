@@ -26,11 +26,14 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
 }
 
 pub(super) async fn reload(state: &Path, json: bool) -> Result<(), Failure> {
-    Client::find(state)?.reload().await?;
+    let reply = Client::find(state)?.reload().await?;
     if json {
-        return render::json(&serde_json::json!({ "reloaded": true }));
+        return render::json(&serde_json::json!({ "reloaded": true, "steps": reply.steps }));
     }
     say!("The gateway goes by the plan as it now is.");
+    for change in &reply.steps {
+        say!("{}", render::wrapped(&format!("Of the steps of {change}.")));
+    }
     Ok(())
 }
 

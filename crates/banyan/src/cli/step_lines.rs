@@ -46,6 +46,11 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
             rollout.changed.join("; ")
         ));
     }
+    if let Some(refused) = &rollout.steps_refused {
+        lines.push(format!(
+            "{name}: the plan's other steps do not count: {refused}"
+        ));
+    }
     if let Some(refused) = &rollout.refused {
         lines.push(format!("{name}: refused, and asked for again: {refused}"));
     }

@@ -10,7 +10,7 @@ use super::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
-    ShiftGuard,
+    RolloutHandle, ShiftGuard,
     api::{ExplainRequest, Routes},
     ports::{
         AnswerCounts, CellCounts, Gateways, HoldReport, InFlight, Predecessor, ShadowCounts,
@@ -20,13 +20,13 @@ use conductor::{
 };
 use gateway::Gateway;
 use http::{Request, header, header::Entry};
-use plan::{CohortKey, ExtractionName, People, Plan};
+use plan::{CohortKey, ExtractionName, People, Plan, Schedule};
 use protocol::{Epoch, GatewayId, routing::Routing};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, time::sleep};
@@ -55,6 +55,8 @@ pub(crate) type Reread = Box<dyn Fn() -> Result<PlanInForce, String> + Send + Sy
 pub(super) struct Reloading {
     pub(super) reread: Reread,
     pub(super) current: CurrentPlan,
+    /// Those that go through steps; a conductor brings its own.
+    pub(super) rollouts: Mutex<BTreeMap<ExtractionName, RolloutHandle>>,
 }
 
 pub(super) struct LocalGateway {
@@ -137,14 +139,22 @@ impl LocalGateway {
         self.reloading.current.get()
     }
 
+    /// Of its text.
+    pub(super) fn digest(&self) -> Arc<str> {
+        self.reloading.current.digest()
+    }
+
     /// Reads the plan as it now is; nothing goes by it. The error says why not.
     pub(super) fn reread(&self) -> Result<Arc<Plan>, String> {
         (self.reloading.reread)().map(|read| read.plan)
     }
 
-    /// Goes by the plan as it now is.
-    pub(super) async fn reload(&self) -> Result<(), String> {
-        let Reloading { reread, current } = &self.reloading;
+    /// Goes by the plan as it now is: all of it, or none. Says how its steps differ from
+    /// before; the error says why it does not.
+    pub(super) async fn reload(&self) -> Result<Vec<String>, String> {
+        let Reloading {
+            reread, current, ..
+        } = &self.reloading;
         let read = reread()?;
         let plan = &*read.plan;
         let now = current.get();
@@ -155,16 +165,49 @@ impl LocalGateway {
                 return Err(refusals.join("; "));
             }
         }
+        let rollouts = self.rollouts(plan);
+        let mut refusals = Vec::new();
+        for (name, handle, schedule) in &rollouts {
+            let accepted = handle.accepts(schedule, &read.digest).await;
+            refusals.extend(accepted.err().map(|why| format!("{name}: {why}")));
+        }
+        if !refusals.is_empty() {
+            return Err(refusals.join("; "));
+        }
         let reloaded = self.gateway.reload(plan).await;
-        reloaded.map_err(|error| {
-            let changes = now.step_changes(plan);
-            if changes.is_empty() {
-                return error.to_string();
-            }
-            format!("{error}. Of the steps: {}", changes.join("; "))
-        })?;
+        reloaded.map_err(|error| error.to_string())?;
+        let digest = Arc::clone(&read.digest);
+        let steps = now.step_changes(plan);
         current.replace(read);
-        Ok(())
+        // One that has begun a step meanwhile stays with its own, and says so.
+        for (name, handle, schedule) in &rollouts {
+            let replaced = handle.replace(schedule, &digest).await;
+            refusals.extend(replaced.err().map(|why| format!("{name}: {why}")));
+        }
+        if refusals.is_empty() {
+            return Ok(steps);
+        }
+        Err(format!(
+            "the gateway goes by the plan, but not the steps: {}",
+            refusals.join("; ")
+        ))
+    }
+
+    /// Whose steps a plan says, with those steps.
+    fn rollouts(&self, plan: &Plan) -> Vec<(ExtractionName, RolloutHandle, Schedule)> {
+        let handles = self.reloading.rollouts.lock();
+        let handles = handles.unwrap_or_else(PoisonError::into_inner);
+        let with_steps = handles.iter().filter_map(|(name, handle)| {
+            let schedule = plan.extractions.get(name)?.schedule.clone()?;
+            Some((name.clone(), handle.clone(), schedule))
+        });
+        with_steps.collect()
+    }
+
+    /// Who takes other steps from here on.
+    pub(super) fn roll_out(&self, rollouts: &BTreeMap<ExtractionName, RolloutHandle>) {
+        let handles = self.reloading.rollouts.lock();
+        *handles.unwrap_or_else(PoisonError::into_inner) = rollouts.clone();
     }
 }
 
@@ -340,7 +383,7 @@ impl Routes for LocalGateway {
     }
 
     fn plan_digest(&self) -> Arc<str> {
-        self.reloading.current.digest()
+        self.digest()
     }
 
     fn people(&self) -> Arc<People> {
@@ -395,7 +438,7 @@ impl Routes for LocalGateway {
         Ok(serde_json::json!(explanation))
     }
 
-    async fn reload(&self) -> Result<(), String> {
+    async fn reload(&self) -> Result<Vec<String>, String> {
         Self::reload(self).await
     }
 }

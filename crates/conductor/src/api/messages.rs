@@ -121,3 +121,10 @@ pub struct ReloadRequest {
     #[serde(default)]
     pub by: Option<String>,
 }
+
+/// What a reload has brought.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReloadReply {
+    /// How the steps of the extractions differ from before, in words.
+    pub steps: Vec<String>,
+}

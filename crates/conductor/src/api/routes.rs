@@ -62,7 +62,7 @@ pub trait Routes: Send + Sync {
     /// What would become of a request. The error is what its client would be
     /// told, or why the question makes no sense.
     fn explain(&self, question: &ExplainRequest) -> Result<serde_json::Value, String>;
-    /// Reads the plan again and goes by it. The error says why it goes by the
-    /// old one.
-    async fn reload(&self) -> Result<(), String>;
+    /// Reads the plan again and goes by it; says how its steps differ from before. The
+    /// error says why it goes by the old one.
+    async fn reload(&self) -> Result<Vec<String>, String>;
 }

@@ -48,8 +48,8 @@ impl Routes for NoRoutes {
         Err("not asked".to_owned())
     }
 
-    async fn reload(&self) -> Result<(), String> {
-        Ok(())
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The way to a rollout's loop: what persons order, and how it stands.
 
 use crate::{precondition::Precondition, status::RolloutStatus};
+use plan::Schedule;
 use protocol::rollout::Actor;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What a person orders.
@@ -25,26 +27,38 @@ pub(super) struct GivenVerb {
     pub(super) reply: oneshot::Sender<Result<(), String>>,
 }
 
+/// A plan that a reload has read.
+pub(super) struct GivenPlan {
+    pub(super) schedule: Schedule,
+    /// Of its text.
+    pub(super) digest: Arc<str>,
+    /// Whether it takes effect, where that is safe; else it is only asked.
+    pub(super) takes_effect: bool,
+    pub(super) reply: oneshot::Sender<Result<(), String>>,
+}
+
+/// What reaches a rollout's loop.
+pub(super) enum Message {
+    Verb(GivenVerb),
+    Plan(GivenPlan),
+}
+
 /// The way to one rollout's loop. Cheap to clone.
 #[derive(Clone)]
 pub struct RolloutHandle {
-    orders: mpsc::Sender<GivenVerb>,
+    messages: mpsc::Sender<Message>,
     status: watch::Receiver<RolloutStatus>,
 }
 
-/// Orders that may wait.
-const ORDERS_MAX: usize = 16;
+/// Messages that may wait.
+const MESSAGES_MAX: usize = 16;
 
 impl RolloutHandle {
     /// A handle, and the ends of its channels for the loop behind it.
-    pub(super) fn new() -> (
-        Self,
-        mpsc::Receiver<GivenVerb>,
-        watch::Sender<RolloutStatus>,
-    ) {
-        let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+    pub(super) fn new() -> (Self, mpsc::Receiver<Message>, watch::Sender<RolloutStatus>) {
+        let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
         let (sender, status) = watch::channel(RolloutStatus::default());
-        (Self { orders, status }, receiver, sender)
+        (Self { messages, status }, receiver, sender)
     }
 
     /// How it stands.
@@ -73,8 +87,43 @@ impl RolloutHandle {
             expected,
             reply,
         };
+        self.send(Message::Verb(given), result).await
+    }
+
+    /// Whether the steps of a plan that a reload has read would take effect now. The error
+    /// says why not, and is shown until one would.
+    pub async fn accepts(&self, schedule: &Schedule, digest: &Arc<str>) -> Result<(), String> {
+        self.give(schedule, digest, false).await
+    }
+
+    /// Has the steps of such a plan take effect. The error says why they do not.
+    pub async fn replace(&self, schedule: &Schedule, digest: &Arc<str>) -> Result<(), String> {
+        self.give(schedule, digest, true).await
+    }
+
+    async fn give(
+        &self,
+        schedule: &Schedule,
+        digest: &Arc<str>,
+        takes_effect: bool,
+    ) -> Result<(), String> {
+        let (reply, result) = oneshot::channel();
+        let given = GivenPlan {
+            schedule: schedule.clone(),
+            digest: Arc::clone(digest),
+            takes_effect,
+            reply,
+        };
+        self.send(Message::Plan(given), result).await
+    }
+
+    async fn send(
+        &self,
+        message: Message,
+        result: oneshot::Receiver<Result<(), String>>,
+    ) -> Result<(), String> {
         let gone = || "banyan is stopping; ask again when it runs".to_owned();
-        self.orders.send(given).await.map_err(|_| gone())?;
+        self.messages.send(message).await.map_err(|_| gone())?;
         result.await.map_err(|_| gone())?
     }
 }

@@ -81,6 +81,8 @@ pub(super) struct RolloutView<'a> {
     pub(super) standing: Standing,
     /// Why what is due was refused.
     pub(super) refused: Option<String>,
+    /// Why other steps do not take effect.
+    pub(super) steps_refused: Option<String>,
     /// What was asked for and is under way.
     pub(super) asked: Option<Action>,
 }
@@ -128,6 +130,7 @@ impl RolloutView<'_> {
             asks: self.asks(),
             resume_step: resume_step(self.schedule, self.rollout, self.standing),
             refused: self.refused.clone(),
+            steps_refused: self.steps_refused.clone(),
             gates: self.gates.iter().map(shown).collect(),
             answers: self.answers.clone(),
             undo: self.undo(),

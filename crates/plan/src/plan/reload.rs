@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::{
-    extraction::{CohortKey, Data, Extraction, Schedule, Switch, step_changes},
+    extraction::{CohortKey, Data, Extraction, GateSource, Schedule, Switch, step_changes},
     gateway::Observe,
 };
 
@@ -66,14 +66,18 @@ impl Plan {
             let key = |key| format!("extractions.{name}.{key}");
             differs(key("service"), old.service != new.service);
             differs(key("rollout.key"), old.cohort_key != new.cohort_key);
-            let steps = old.schedule.as_ref().map(Schedule::without_gates);
-            let next_steps = new.schedule.as_ref().map(Schedule::without_gates);
-            let are_same = steps == next_steps;
-            differs(key("rollout.steps"), !are_same);
-            differs(
-                key("rollout.gates"),
-                are_same && old.schedule != new.schedule,
-            );
+            match (&old.schedule, &new.schedule) {
+                // Which steps may become others is for the rollout to say, by where it is.
+                (Some(old), Some(new)) => {
+                    differs(key("rollout.automatic"), old.automatic != new.automatic);
+                    differs(key("rollout.after"), old.after != new.after);
+                    let known = commands(old);
+                    let is_new = commands(new).iter().any(|one| !known.contains(one));
+                    differs(key("rollout.gates.command"), is_new);
+                }
+                (None, None) => {}
+                _ => differs(key("rollout.steps"), true),
+            }
             let (Data::Replicate(was), Data::Replicate(is)) = (&old.data, &new.data) else {
                 differs(key("data"), old.data != new.data);
                 continue;
@@ -96,6 +100,15 @@ impl Plan {
         changes.dedup();
         changes
     }
+}
+
+/// What is run for the gates of any step. Whoever writes the plan says that, at the start.
+fn commands(schedule: &Schedule) -> Vec<&GateSource> {
+    let gates = schedule.steps.iter().flat_map(|step| &step.gates.measured);
+    let sources = gates.map(|gate| &gate.source);
+    sources
+        .filter(|source| matches!(source, GateSource::Command(_)))
+        .collect()
 }
 
 /// The steps of an extraction, in words.
@@ -156,9 +169,17 @@ extractions:
             was.step_changes(&is),
             ["contracts: step 2: `reads 50%` is `reads 40% for 2h` now"]
         );
+        let none: [String; 0] = [];
+        assert_eq!(was.needs_restart(&is), none);
+        let steps = ["extractions.contracts.rollout.steps"];
         assert_eq!(
-            was.needs_restart(&is),
-            ["extractions.contracts.rollout.steps"]
+            Plan::parse(PLAN, |_| None).unwrap().needs_restart(&is),
+            steps
+        );
+        let halts = with("[switch], automatic: { promote: off }");
+        assert_eq!(
+            was.needs_restart(&halts),
+            ["extractions.contracts.rollout.automatic"]
         );
     }
 
@@ -207,11 +228,12 @@ extractions:
         );
         assert_eq!(
             parse(&one).needs_restart(&parse(&two)),
-            ["extractions.contracts.rollout.gates"]
+            ["extractions.contracts.rollout.gates.command"]
         );
+        let none: [String; 0] = [];
+        assert_eq!(parse(&two).needs_restart(&parse(&one)), none);
         let log = |query| format!("pin-wait: 2s, access-log: {{ path: x, query: {query} }}");
         assert_eq!(changes("pin-wait: 2s", &log(true)), ["gateway.access-log"]);
-        let none: [String; 0] = [];
         let status = "pin-wait: 2s, status: { health: /health }";
         assert_eq!(changes("pin-wait: 2s", status), none);
         assert_eq!(

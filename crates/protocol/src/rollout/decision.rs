@@ -109,28 +109,6 @@ pub fn resume_step(schedule: &Schedule, rollout: &Rollout, standing: Standing) -
     there.or(ahead).map(|at| at + 1)
 }
 
-/// The event that a plan with other steps leads to: those behind must be as they were.
-pub fn plan_change(rollout: &Rollout, was: &[String], is: &[String]) -> Option<Event> {
-    let Rollout::Running(position) = rollout else {
-        return None;
-    };
-    let differs = |at: &usize| was.get(*at) != is.get(*at);
-    let first = (0..=position.step).find(differs)?;
-    let word = |steps: &[String]| {
-        steps
-            .get(first)
-            .map_or("nothing", String::as_str)
-            .to_owned()
-    };
-    Some(Event::Stopped {
-        why: StopReason::PlanChanged {
-            was: word(was),
-            is: word(is),
-        },
-        undo: None,
-    })
-}
-
 const WITHHELD: WaitsFor =
     WaitsFor::Work("the stream to the other side: until it is well all reads go to the owner");
 

@@ -25,6 +25,16 @@ pub enum Event {
         /// A digest of that text.
         plan: String,
     },
+    /// From here on it goes by other steps: a reload brought them where that was safe.
+    #[serde(rename = "rollout-steps-changed")]
+    StepsChanged {
+        /// The first that is another one than it was, from 0.
+        first: usize,
+        /// The steps as the plan has them now.
+        steps: Vec<String>,
+        /// A digest of its text.
+        plan: String,
+    },
     /// What a step wants is so.
     #[serde(rename = "step-entered")]
     Entered {
@@ -109,6 +119,11 @@ mod tests {
                 plan: text("digest"),
             },
             Event::PlanRead {
+                plan: text("another"),
+            },
+            Event::StepsChanged {
+                first: 1,
+                steps: steps(),
                 plan: text("another"),
             },
             Event::Entered {

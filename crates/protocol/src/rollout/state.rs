@@ -103,6 +103,15 @@ impl Rollout {
                     ..position
                 })
             }
+            // What was approved is not what comes now.
+            (Self::Running(position), Event::StepsChanged { first, .. })
+                if position.entered.is_none() && *first <= position.step =>
+            {
+                Self::Running(Position {
+                    is_approved: false,
+                    ..position
+                })
+            }
             // The extraction was cancelled, or it is finished.
             (_, Event::Forgotten) => Self::Idle,
             (state, _) => state,

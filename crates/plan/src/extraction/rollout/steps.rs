@@ -116,21 +116,6 @@ pub struct Automatic {
     pub rollback: bool,
 }
 
-impl Schedule {
-    /// What is gone through, whatever must hold.
-    #[must_use]
-    pub fn without_gates(&self) -> Self {
-        let step = |step: &Step| Step {
-            gates: Gates::default(),
-            ..step.clone()
-        };
-        Self {
-            steps: self.steps.iter().map(step).collect(),
-            ..self.clone()
-        }
-    }
-}
-
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.does {

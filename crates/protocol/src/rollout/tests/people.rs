@@ -3,7 +3,7 @@
 use super::world::{DAY, STEPS, World, gate, owned};
 use crate::{
     Side,
-    rollout::{Actor, Event, GateKind, Rollout, Verdict, WaitsFor, plan_change},
+    rollout::{Actor, Event, GateKind, Rollout, Verdict, WaitsFor, restarted},
 };
 
 #[test]
@@ -54,9 +54,9 @@ fn steps_behind_may_not_change() {
         "reads 100%",
         "switch",
     ]);
-    assert_eq!(plan_change(&world.rollout, &was, &more), None);
+    assert_eq!(restarted(&world.rollout, &was, &more), None);
     let other = words(&["reads 5% for 1d", "reads 50% for 2d", "switch"]);
-    let stopped = plan_change(&world.rollout, &was, &other).unwrap();
+    let stopped = restarted(&world.rollout, &was, &other).unwrap();
     world.note(stopped);
     assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
 }
