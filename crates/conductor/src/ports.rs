@@ -39,9 +39,10 @@ pub enum WorkError {
     /// Another conductor has taken charge; this one must stop.
     #[error("{0}")]
     Superseded(String),
-    /// A row is older than our claim on it: its database was restored.
+    /// A row is another than our claims led to: older, since its database was restored, or
+    /// further, since another conductor went on. Who owns is to be found out anew.
     #[error("{0}")]
-    WentBack(String),
+    RowChanged(String),
     /// Another conductor is in charge; this one has changed nothing, and must stop.
     #[error("{0}")]
     InCharge(String),
@@ -308,11 +309,15 @@ pub trait Mover: Send + Sync + 'static {
     async fn open(&self, id: &HandoverId) -> Result<(), WorkError>;
     /// Takes the fence's triggers from the side that owns.
     async fn unfence(&self, side: Side) -> Result<(), WorkError>;
-    /// Removes everything of ours; with `empty` the rows in the service's tables,
-    /// too, where it owned them for a while.
-    async fn cancel(&self, empty: bool) -> Result<Cancellation, WorkError>;
-    /// Removes everything of ours; the service keeps the data.
-    async fn finish(&self) -> Result<(), WorkError>;
+    /// Removes everything of this instance, or where none is named of whichever is there;
+    /// with `empty` the rows in the service's tables, too, where it owned them for a while.
+    async fn cancel(
+        &self,
+        whose: Option<InstanceId>,
+        empty: bool,
+    ) -> Result<Cancellation, WorkError>;
+    /// Removes everything of this instance; the service keeps the data.
+    async fn finish(&self, whose: Option<InstanceId>) -> Result<(), WorkError>;
     /// It is kept at the service: nothing flows to the monolith any more, and no
     /// request waits for that.
     fn nothing_flows_back(&self);

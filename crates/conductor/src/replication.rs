@@ -197,9 +197,10 @@ impl Replication {
             Lifecycle::Preparing { instance } => Some(Work::Prepare(*instance)),
             Lifecycle::Copying { .. } => Some(Work::Copy),
             Lifecycle::Cancelling { .. } => Some(Work::Cancel(
+                self.lifecycle.ending(),
                 self.waits_for(Request::Cancel { empty: true }),
             )),
-            Lifecycle::Finishing(_) => Some(Work::Finish),
+            Lifecycle::Finishing(_) => Some(Work::Finish(self.lifecycle.ending())),
             Lifecycle::HandingOver { handover, before } => Some(Work::Effect(DueEffect::of(
                 before,
                 handover,

@@ -40,7 +40,7 @@ use crate::{
     },
 };
 use plan::TableName;
-use protocol::{ConductorId, Epoch, Side, owner::Claim, stream::Direction};
+use protocol::{ConductorId, Epoch, InstanceId, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
@@ -61,27 +61,31 @@ pub struct Cancelled {
 impl Mover {
     /// Ends an extraction that has not switched, and leaves both databases as
     /// they were before it was prepared; rows that the service's tables have
-    /// since it owned them for a while stay, and are told. May be repeated.
-    pub async fn cancel(&self) -> Result<Cancelled, MoverError> {
-        self.end(false).await
+    /// since it owned them for a while stay, and are told. With `whose`, only that
+    /// instance is ended: another one is refused. May be repeated.
+    pub async fn cancel(&self, whose: Option<InstanceId>) -> Result<Cancelled, MoverError> {
+        self.end(whose, false).await
     }
 
     /// The same, and the service's tables are emptied in any case, if nobody
     /// else can have written them.
-    pub async fn cancel_and_empty(&self) -> Result<Cancelled, MoverError> {
-        self.end(true).await
+    pub async fn cancel_and_empty(
+        &self,
+        whose: Option<InstanceId>,
+    ) -> Result<Cancelled, MoverError> {
+        self.end(whose, true).await
     }
 
-    async fn end(&self, empty: bool) -> Result<Cancelled, MoverError> {
+    async fn end(&self, whose: Option<InstanceId>, empty: bool) -> Result<Cancelled, MoverError> {
         let (mut monolith, mut service) = self.sessions().await?;
-        let removal = Removal::new(self, Ending::Cancel);
+        let removal = Removal::new(self, Ending::Cancel, whose);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {
             removal.allowed(session).await?;
         }
         let conductor = ConductorId(Uuid::new_v4());
-        let old = removal.take_charge(&monolith, conductor).await?;
-        let new = removal.take_charge(&service, conductor).await?;
+        let old = removal.take_charge(&mut monolith, conductor).await?;
+        let new = removal.take_charge(&mut service, conductor).await?;
         let mut cancelled = Cancelled {
             found: old.or(new).is_some(),
             ..Cancelled::default()

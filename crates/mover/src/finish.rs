@@ -17,22 +17,23 @@ use crate::{
         slots,
     },
 };
-use protocol::{ConductorId, stream::Direction};
+use protocol::{ConductorId, InstanceId, stream::Direction};
 use uuid::Uuid;
 
 impl Mover {
     /// Ends an extraction that has switched. From the first slot that is dropped
-    /// there is no way back. May be repeated.
-    pub async fn finish(&self) -> Result<(), MoverError> {
+    /// there is no way back. With `whose`, only that instance is ended: another one is
+    /// refused. May be repeated.
+    pub async fn finish(&self, whose: Option<InstanceId>) -> Result<(), MoverError> {
         let (mut monolith, mut service) = self.sessions().await?;
-        let removal = Removal::new(self, Ending::Finish);
+        let removal = Removal::new(self, Ending::Finish, whose);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {
             removal.allowed(session).await?;
         }
         let conductor = ConductorId(Uuid::new_v4());
-        let old = removal.take_charge(&monolith, conductor).await?;
-        let new = removal.take_charge(&service, conductor).await?;
+        let old = removal.take_charge(&mut monolith, conductor).await?;
+        let new = removal.take_charge(&mut service, conductor).await?;
         let layout = self.layout();
         slots::drop_if_exists(&service, &layout.slot(Direction::Reverse)).await?;
         slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;

@@ -144,7 +144,7 @@ impl Mover {
             let row = self
                 .locked_for_handover(session, claims, id, side, RowLock::Update)
                 .await?;
-            let outcome = match row.decide(side, id.epoch, wanted) {
+            let outcome = match row.decide(id, wanted) {
                 Decision::Already(outcome) => outcome,
                 Decision::Set(owner) => {
                     let name = &self.extraction.name;
@@ -154,7 +154,8 @@ impl Mover {
                     }
                     wanted
                 }
-                Decision::NeverFenced | Decision::Superseded => {
+                Decision::Superseded => return Err(self.overtaken(id, side, row.epoch)),
+                Decision::NeverFenced => {
                     let problem = format!("its row is at epoch {}", row.epoch);
                     return Err(self.row_error(id, side, problem));
                 }
@@ -183,6 +184,9 @@ impl Mover {
         let (from, to) = (id.from, id.from.other());
         let source = Session::open(from, self.database(from)).await?;
         let given = owner::read(&*source, from, &self.extraction.name).await?;
+        if let Some(row) = given.filter(|row| row.epoch > id.epoch || row.is_of_another(id)) {
+            return Err(self.overtaken(id, from, row.epoch));
+        }
         if !given.is_some_and(|row| row.owner == Owner::from(to) && row.epoch == id.epoch) {
             let problem = format!("its row does not name the {to}, which cannot be opened");
             return Err(self.row_error(id, from, problem));
@@ -196,8 +200,7 @@ impl Mover {
             return Ok(());
         }
         if row.epoch >= id.epoch {
-            let problem = format!("its row is at epoch {} already", row.epoch);
-            return Err(self.row_error(id, to, problem));
+            return Err(self.overtaken(id, to, row.epoch));
         }
         let name = &self.extraction.name;
         owner::set(&*session, to, name, to.into(), id.epoch, id.nonce).await?;

@@ -52,6 +52,9 @@ pub enum Lifecycle {
     Cancelling {
         /// Its identity.
         instance: InstanceId,
+        /// Whether it was prepared: what is there of another instance is not its own then.
+        /// Preparing may meet what another life has left, which goes with it.
+        prepared: bool,
     },
     /// It has switched for good: everything of ours is being taken away.
     Finishing(Kept),
@@ -203,12 +206,17 @@ impl Lifecycle {
             {
                 Self::Owned(ended(before, &handover, *outcome))
             }
+            (Self::Preparing { instance }, Event::CancelBegan) => Self::Cancelling {
+                instance,
+                prepared: false,
+            },
             (
-                Self::Preparing { instance }
-                | Self::Copying { instance }
-                | Self::Owned(Owned { instance, .. }),
+                Self::Copying { instance } | Self::Owned(Owned { instance, .. }),
                 Event::CancelBegan,
-            ) => Self::Cancelling { instance },
+            ) => Self::Cancelling {
+                instance,
+                prepared: true,
+            },
             (Self::Cancelling { .. }, Event::Cancelled) => Self::Planned,
             (Self::Owned(owned), Event::FinishBegan) => Self::Finishing(Kept {
                 instance: owned.instance,
@@ -296,9 +304,19 @@ impl Lifecycle {
             Self::Planned => None,
             Self::Preparing { instance }
             | Self::Copying { instance }
-            | Self::Cancelling { instance } => Some(*instance),
+            | Self::Cancelling { instance, .. } => Some(*instance),
             Self::Finishing(kept) | Self::Finished(kept) => Some(kept.instance),
             Self::Owned(owned) | Self::HandingOver { before: owned, .. } => Some(owned.instance),
+        }
+    }
+
+    /// Whose rows go when this ends; `None`: whatever there is.
+    pub fn ending(&self) -> Option<InstanceId> {
+        match self {
+            Self::Cancelling {
+                prepared: false, ..
+            } => None,
+            state => state.instance(),
         }
     }
 

@@ -21,7 +21,7 @@
 //! T's row names T, S's row does not name S; and S's row names S again only
 //! after T's row has gone through `nobody` in the next epoch.
 
-use crate::{ConductorId, Epoch, Generation, InstanceId, Nonce, Side};
+use crate::{ConductorId, Epoch, Generation, HandoverId, InstanceId, Nonce, Side};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -116,9 +116,8 @@ pub enum Outcome {
     Aborted,
 }
 
-/// What to do to a source row in order to decide epoch `epoch`, whose source
-/// is `from`, in favour of `wanted`. Pure, so that the executor's SQL and the
-/// simulation cannot differ in it.
+/// What to do to a source row in order to decide a hand-over in favour of `wanted`.
+/// Pure, so that the executor's SQL and the simulation cannot differ in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Change the row to this owner.
@@ -127,14 +126,16 @@ pub enum Decision {
     Already(Outcome),
     /// The epoch was never fenced here, so it cannot be committed.
     NeverFenced,
-    /// The row is further: the asker is out of date and must stop.
+    /// The row is further, or was brought to this epoch by another hand-over: the asker
+    /// is out of date and must stop.
     Superseded,
 }
 
 impl OwnerRow {
     /// The compare of the compare-and-set at the commit point.
-    pub fn decide(&self, from: Side, epoch: Epoch, wanted: Outcome) -> Decision {
-        if self.epoch > epoch {
+    pub fn decide(&self, id: &HandoverId, wanted: Outcome) -> Decision {
+        let HandoverId { epoch, from, .. } = *id;
+        if self.epoch > epoch || self.is_of_another(id) {
             return Decision::Superseded;
         }
         if self.epoch < epoch {
@@ -151,6 +152,12 @@ impl OwnerRow {
             owner if owner == from.into() => Decision::Already(Outcome::Aborted),
             _ => Decision::Already(Outcome::Committed),
         }
+    }
+
+    /// Whether another hand-over has used up this one's epoch: two conductors, each with
+    /// a journal that did not know of the other's, have given it to one of theirs.
+    pub fn is_of_another(&self, id: &HandoverId) -> bool {
+        self.epoch == id.epoch && self.nonce != id.nonce
     }
 }
 

@@ -25,6 +25,18 @@ pub enum Refusal {
         /// Of the journal.
         journal: Epoch,
     },
+    /// The rows are as far as the journal, by another hand-over.
+    #[error(
+        "the {side}'s row came to epoch {epoch} by another hand-over than the journal knows of: \
+         another conductor has been at work, or the journal is an old copy. Move the journal out \
+         of the state directory to have it made again from the databases"
+    )]
+    OtherHandover {
+        /// Whose row.
+        side: Side,
+        /// Of both.
+        epoch: Epoch,
+    },
     /// Somebody else has claimed a row since the journal was written.
     #[error(
         "the {side}'s row was claimed last by conductor {conductor} (generation {generation}), \
@@ -219,7 +231,13 @@ fn both(
         });
     }
     match journal {
-        Lifecycle::HandingOver { handover, .. } => Ok(restarted(handover, rows)),
+        Lifecycle::HandingOver { handover, .. } => {
+            let source = match handover.from() {
+                Side::Monolith => monolith,
+                Side::Service => service,
+            };
+            restarted(handover, Some(source))
+        }
         Lifecycle::Owned(owned) if observed.settled_owner() != Some(owned.by) => {
             Err(Refusal::RowsBehind {
                 rows,
@@ -255,11 +273,11 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
             _ => unknown,
         },
         Lifecycle::HandingOver { handover, .. } if ours(handover.from(), handover.epoch()) => {
-            let rows = match read(handover.from()) {
-                RowRead::Row(row) => row.epoch,
-                RowRead::NoAnswer | RowRead::NoRow => Epoch::default(),
+            let source = match read(handover.from()) {
+                RowRead::Row(row) => Some(row),
+                RowRead::NoAnswer | RowRead::NoRow => None,
             };
-            Ok(restarted(handover, rows))
+            restarted(handover, source.as_ref())
         }
         Lifecycle::Copying { .. } if ours(Side::Monolith, Epoch::default()) => Ok(Vec::new()),
         Lifecycle::Preparing { .. } | Lifecycle::Cancelling { .. }
@@ -277,13 +295,18 @@ fn one(journal: &Lifecycle, monolith: RowRead, service: RowRead) -> Result<Vec<E
 /// Whatever the stage: try to abort, and believe the row. Nothing has been asked of the
 /// row by a journal that says so; one that knows of the decision all the same has had it
 /// from another conductor, and says how it ended.
-fn restarted(handover: &UnderWay, rows: Epoch) -> Vec<Event> {
-    if *handover.stage() == Stage::Readying && rows >= handover.epoch() {
+fn restarted(handover: &UnderWay, source: Option<&OwnerRow>) -> Result<Vec<Event>, Refusal> {
+    let (epoch, side) = (handover.epoch(), handover.from());
+    let known = source.filter(|row| row.epoch == epoch);
+    if known.is_some_and(|row| row.nonce != handover.nonce()) {
+        return Err(Refusal::OtherHandover { side, epoch });
+    }
+    if *handover.stage() == Stage::Readying && known.is_some() {
         let reason = "another conductor went on with it".to_owned();
         let step = Step::AbortChosen { reason };
-        return vec![Event::HandoverStepped { step }];
+        return Ok(vec![Event::HandoverStepped { step }]);
     }
-    Event::of_transition(handover.decide(Input::Restarted))
+    Ok(Event::of_transition(handover.decide(Input::Restarted)))
 }
 
 #[cfg(test)]
@@ -384,6 +407,38 @@ mod tests {
             let opened = state.decide(Command::Handover(Input::Opened)).unwrap();
             let state = opened.iter().fold(state, Lifecycle::evolve);
             assert_eq!(state.owned().map(|owned| owned.by), Some(Side::Service));
+        }
+    }
+
+    /// Two conductors have each given the same epoch to a hand-over of their own.
+    #[test]
+    fn a_decision_of_another_hand_over_is_not_taken_for_ones_own() {
+        for began in [
+            Event::RehearsalBegan {
+                epoch: Epoch(1),
+                from: Side::Monolith,
+                nonce: Nonce(Uuid::from_u128(9)),
+            },
+            Event::HandoverBegan {
+                epoch: Epoch(1),
+                from: Side::Monolith,
+                nonce: Nonce(Uuid::from_u128(9)),
+            },
+        ] {
+            let readying = journal(&[STARTED, Event::Prepared, Event::Copied, began]);
+            let (fresh, given) = (row(Owner::Monolith, 0), row(Owner::Service, 1));
+            let refused = Err(Refusal::OtherHandover {
+                side: Side::Monolith,
+                epoch: Epoch(1),
+            });
+            for (monolith, service) in [
+                (given, fresh),
+                (given, RowRead::NoAnswer),
+                (row(Owner::Nobody, 1), fresh),
+            ] {
+                assert_eq!(reconcile(&readying, monolith, service, true), refused);
+            }
+            assert!(reconcile(&readying, fresh, fresh, true).is_ok());
         }
     }
 }

@@ -436,11 +436,15 @@ impl ports::Mover for LocalMover {
         self.told(self.mover.unfence(&claims, side).await).await
     }
 
-    async fn cancel(&self, empty: bool) -> Result<Cancellation, WorkError> {
+    async fn cancel(
+        &self,
+        whose: Option<InstanceId>,
+        empty: bool,
+    ) -> Result<Cancellation, WorkError> {
         let cancelled = if empty {
-            self.mover.cancel_and_empty().await
+            self.mover.cancel_and_empty(whose).await
         } else {
-            self.mover.cancel().await
+            self.mover.cancel(whose).await
         };
         let cancelled = cancelled.map_err(work_error)?;
         self.claims.forget();
@@ -456,8 +460,8 @@ impl ports::Mover for LocalMover {
         })
     }
 
-    async fn finish(&self) -> Result<(), WorkError> {
-        self.mover.finish().await.map_err(work_error)?;
+    async fn finish(&self, whose: Option<InstanceId>) -> Result<(), WorkError> {
+        self.mover.finish(whose).await.map_err(work_error)?;
         self.claims.forget();
         Ok(())
     }

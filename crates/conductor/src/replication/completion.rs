@@ -193,10 +193,10 @@ impl Replication {
         split.map(|table| table.table).collect()
     }
 
-    /// A database was restored, with a row that is older than our claim. Nobody has
-    /// come after us, so this one does not end: it takes charge as after a restart,
-    /// where the rows go with the journal, and whoever waits goes on waiting.
-    async fn went_back(&mut self, text: String) {
+    /// A row is another than our claims led to: restored and older than our claim, or
+    /// further than the hand-over. This one does not end by that: it takes charge as after
+    /// a restart, where the rows go with the journal, and whoever waits goes on waiting.
+    async fn look_anew(&mut self, text: String) {
         tracing::error!(extraction = %self.name, trouble = text, "taking charge anew");
         self.context.mover.stop_following().await;
         self.following = false;
@@ -208,14 +208,14 @@ impl Replication {
 
     async fn failed(&mut self, work: &Work, error: WorkError) -> Result<(), JournalError> {
         tracing::warn!(extraction = %self.name, work = work.name(), trouble = %error, "did not get done");
-        if let WorkError::WentBack(text) = error {
-            self.went_back(text).await;
+        if let WorkError::RowChanged(text) = error {
+            self.look_anew(text).await;
             return Ok(());
         }
         let ends: Option<fn(String) -> JournalError> = match error {
             WorkError::Superseded(_) => Some(JournalError::Superseded),
             WorkError::InCharge(_) => Some(JournalError::InCharge),
-            WorkError::Transient(_) | WorkError::Permanent(_) | WorkError::WentBack(_) => None,
+            WorkError::Transient(_) | WorkError::Permanent(_) | WorkError::RowChanged(_) => None,
         };
         if let Some(ended) = ends {
             // Somebody else is in charge: claim nothing, route nothing.

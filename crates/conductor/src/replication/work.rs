@@ -25,9 +25,10 @@ pub(super) enum Work {
     Resume,
     /// Have the streams begin anew, from this owner.
     Recopy(Side),
-    /// Whether the service's tables are to be emptied in any case.
-    Cancel(bool),
-    Finish,
+    /// Whose rows, `None` for whatever there is; and whether the service's tables are to
+    /// be emptied in any case.
+    Cancel(Option<InstanceId>, bool),
+    Finish(Option<InstanceId>),
     Verify(Side),
     Unfence(Side),
     /// Ask the gateways how long they held.
@@ -67,8 +68,8 @@ impl Work {
             Self::Join => "join",
             Self::Resume => "resume",
             Self::Recopy(_) => "recopy",
-            Self::Cancel(_) => "cancel",
-            Self::Finish => "finish",
+            Self::Cancel(..) => "cancel",
+            Self::Finish(_) => "finish",
             Self::Verify(_) => "verify",
             Self::Unfence(_) => "unfence",
             Self::Report => "report",
@@ -126,13 +127,13 @@ impl Work {
             Self::Recopy(owner) => {
                 Box::pin(async move { mover.recopy(owner).await.map(Finished::Recopied) })
             }
-            Self::Cancel(empty) => Box::pin(async move {
+            Self::Cancel(whose, empty) => Box::pin(async move {
                 mover.stop_following().await;
-                mover.cancel(empty).await.map(Finished::Cancelled)
+                mover.cancel(whose, empty).await.map(Finished::Cancelled)
             }),
-            Self::Finish => Box::pin(async move {
+            Self::Finish(whose) => Box::pin(async move {
                 mover.stop_following().await;
-                mover.finish().await.map(|()| Finished::Kept)
+                mover.finish(whose).await.map(|()| Finished::Kept)
             }),
             Self::Verify(owner) => {
                 Box::pin(async move { mover.verify(owner).await.map(Finished::Verified) })

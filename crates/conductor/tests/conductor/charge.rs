@@ -70,7 +70,7 @@ async fn who_meets_a_restored_row_takes_charge_anew() {
     let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
     let rows = rows_of([instance, instance], mover.claimed_by().unwrap());
     *mover.rows.lock().unwrap() = Ok(rows);
-    let older = WorkError::WentBack("the row is older".to_owned());
+    let older = WorkError::RowChanged("the row is older".to_owned());
     mover.recopies.lock().unwrap().push(older);
     let looks = *mover.looks.borrow();
     let shown = ShownOwner {
@@ -82,6 +82,38 @@ async fn who_meets_a_restored_row_takes_charge_anew() {
     assert!(*mover.looks.borrow() > looks);
     process.told.until(&[MONOLITH]).await;
     conductor.stop().await;
+}
+
+/// Another conductor has gone on with a hand-over, and with the next one: the one that
+/// still has it in hand neither ends it nor tries for ever.
+#[tokio::test]
+async fn who_was_overtaken_says_that_another_was_at_work() {
+    let process = Process::new();
+    let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
+    let conductor = process.conductor(&mover).await;
+    let worker = &conductor.workers()[&name()];
+    worker.request(Request::Start).await.unwrap();
+    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
+    let mut rows = rows_of([instance, instance], mover.claimed_by().unwrap());
+    for read in [&mut rows.monolith, &mut rows.service] {
+        if let RowRead::Row(row) = read {
+            row.epoch = Epoch(2);
+        }
+    }
+    *mover.overtaken.lock().unwrap() = Some(rows);
+    let waiting = worker.clone();
+    let waiting = tokio::spawn(async move { waiting.request(Request::Switch).await });
+    let holds = Writes::Hold {
+        from: Side::Monolith,
+    };
+    process.told.until(&[MONOLITH, holds, Writes::Refuse]).await;
+    let trouble = worker.status().trouble.unwrap();
+    assert!(
+        trouble.contains("another conductor has been at work"),
+        "{trouble}"
+    );
+    conductor.stop().await;
+    assert!(waiting.await.unwrap().is_err());
 }
 
 /// Somebody agrees to lose what only one side has, and a switch comes in between.

@@ -56,6 +56,8 @@ pub struct Scripted {
     /// What comes of dropping the triggers, one after the other; then it works.
     pub unfencings: Mutex<Vec<WorkError>>,
     pub unfenced: watch::Sender<bool>,
+    /// What the databases have come to when the new owner is to be opened.
+    pub overtaken: Mutex<Option<Rows>>,
     /// Whether the streams get started.
     pub follows: watch::Sender<bool>,
     /// Reasons against a hand-over to a side that has to be healthy.
@@ -79,6 +81,7 @@ impl Scripted {
             recopied: Mutex::new(Vec::new()),
             unfencings: Mutex::new(Vec::new()),
             unfenced: watch::Sender::new(false),
+            overtaken: Mutex::default(),
             follows: watch::Sender::new(true),
             sick: Mutex::default(),
             unproven: Mutex::default(),
@@ -201,7 +204,11 @@ impl Mover for Scripted {
     }
 
     async fn open(&self, _: &HandoverId) -> Result<(), WorkError> {
-        Ok(())
+        let overtaken = self.overtaken.lock().unwrap().take();
+        overtaken.map_or(Ok(()), |rows| {
+            *self.rows.lock().unwrap() = Ok(rows);
+            Err(WorkError::RowChanged("the row is further".to_owned()))
+        })
     }
 
     async fn unfence(&self, _: Side) -> Result<(), WorkError> {
@@ -212,11 +219,11 @@ impl Mover for Scripted {
         Ok(())
     }
 
-    async fn cancel(&self, _: bool) -> Result<Cancellation, WorkError> {
+    async fn cancel(&self, _: Option<InstanceId>, _: bool) -> Result<Cancellation, WorkError> {
         Ok(Cancellation::default())
     }
 
-    async fn finish(&self) -> Result<(), WorkError> {
+    async fn finish(&self, _: Option<InstanceId>) -> Result<(), WorkError> {
         Ok(())
     }
 

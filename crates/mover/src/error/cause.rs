@@ -204,7 +204,10 @@ impl MoverError {
             Self::Reshaped { .. } => &RESHAPED,
             Self::Superseded { .. } => &SUPERSEDED,
             Self::Rights { .. } => &RIGHTS,
-            Self::Row { .. } | Self::WentBack { .. } | Self::InCharge { .. } => &ROW,
+            Self::Row { .. }
+            | Self::WentBack { .. }
+            | Self::Overtaken { .. }
+            | Self::InCharge { .. } => &ROW,
             Self::Data { .. } => &DIFFERENCE,
             Self::Sql { source, .. } => match source.code() {
                 Some(code) if !source.is_closed() => by_code(code.code()),
@@ -240,6 +243,7 @@ impl MoverError {
             | Self::Reshaped { .. }
             | Self::Superseded { .. }
             | Self::WentBack { .. }
+            | Self::Overtaken { .. }
             | Self::Rights { .. }
             | Self::InCharge { .. }
             | Self::Row { .. }

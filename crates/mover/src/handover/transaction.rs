@@ -8,7 +8,7 @@ use crate::{
     objects::owner::{self, Claims, RowLock},
 };
 use protocol::{
-    HandoverId, Side,
+    Epoch, HandoverId, Side,
     owner::OwnerRow,
     stream::{MESSAGE_PREFIX, Message},
 };
@@ -44,6 +44,15 @@ impl Mover {
             side,
             epoch: id.epoch,
             problem,
+        }
+    }
+
+    pub(super) fn overtaken(&self, id: &HandoverId, side: Side, found: Epoch) -> MoverError {
+        MoverError::Overtaken {
+            extraction: self.extraction.name.clone(),
+            side,
+            epoch: id.epoch,
+            found,
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 };
 use plan::{ExtractionName, TableName};
 use protocol::{
-    ConductorId, Side,
+    ConductorId, InstanceId, Side,
     owner::{Claim, Owner, OwnerRow},
 };
 use tokio_postgres::Transaction;
@@ -65,49 +65,62 @@ pub(crate) struct Removal<'a> {
     extraction: &'a ExtractionName,
     layout: Layout,
     ending: Ending,
+    whose: Option<InstanceId>,
 }
 
 impl<'a> Removal<'a> {
-    pub(crate) fn new(mover: &'a Mover, ending: Ending) -> Self {
+    pub(crate) fn new(mover: &'a Mover, ending: Ending, whose: Option<InstanceId>) -> Self {
         Self {
             extraction: &mover.extraction.name,
             layout: mover.layout(),
             ending,
+            whose,
         }
     }
 
-    /// Refuses when this side's row has another owner than the end wants.
+    /// Refuses when this side's row has another owner than the end wants, or is another
+    /// instance's.
     pub(crate) async fn allowed(&self, session: &Session) -> Result<(), MoverError> {
         match owner::read(&**session, session.side(), self.extraction).await? {
-            Some(row) => self.refuse_other_owner(session.side(), &row),
+            Some(row) => self.refuse_other(session.side(), &row),
             None => Ok(()),
         }
     }
 
-    fn refuse_other_owner(&self, side: Side, row: &OwnerRow) -> Result<(), MoverError> {
-        let Some(problem) = self.ending.refuses(row.owner) else {
-            return Ok(());
+    fn refuse_other(&self, side: Side, row: &OwnerRow) -> Result<(), MoverError> {
+        let problem = match (self.whose, self.ending.refuses(row.owner)) {
+            (Some(whose), _) if row.instance != whose => format!(
+                "its row is of instance {}, what ends here is {whose}: another `banyan serve` has \
+                 begun it anew, and nothing of that was changed. Use the state directory that it \
+                 uses; if that one is lost, move journal.db out of this one",
+                row.instance
+            ),
+            (_, Some(problem)) => problem.to_owned(),
+            (_, None) => return Ok(()),
         };
         Err(MoverError::Row {
             extraction: self.extraction.clone(),
             side,
             epoch: row.epoch,
-            problem: problem.to_owned(),
+            problem,
         })
     }
 
-    /// Claims a side's row, if there is one.
+    /// Claims a side's row, if there is one. A row that is not to be ended keeps the claim
+    /// that it has: a hand-over, or another life, may have come in between.
     pub(crate) async fn take_charge(
         &self,
-        session: &Session,
+        session: &mut Session,
         conductor: ConductorId,
     ) -> Result<Option<(OwnerRow, Claim)>, MoverError> {
         let side = session.side();
-        let claimed = owner::claim(&**session, side, self.extraction, conductor).await?;
+        let wrap = || MoverError::sql(side, "claiming the ownership row");
+        let transaction = session.client_mut().transaction().await.map_err(wrap())?;
+        let claimed = owner::claim(&transaction, side, self.extraction, conductor).await?;
         if let Some((row, _)) = &claimed {
-            // A hand-over may have come in between.
-            self.refuse_other_owner(side, row)?;
+            self.refuse_other(side, row)?;
         }
+        transaction.commit().await.map_err(wrap())?;
         Ok(claimed)
     }
 
@@ -121,7 +134,7 @@ impl<'a> Removal<'a> {
         lock: RowLock,
     ) -> Result<(), MoverError> {
         let row = owner::locked(transaction, side, self.extraction, claim, lock).await?;
-        self.refuse_other_owner(side, &row)
+        self.refuse_other(side, &row)
     }
 
     /// Takes the fences and then all the rest from one side.

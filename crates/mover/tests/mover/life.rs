@@ -162,6 +162,6 @@ impl Life {
         for follower in [self.forward, self.reverse] {
             follower.stop().await;
         }
-        Ok(self.pair.mover.cancel().await.map(drop)?)
+        Ok(self.pair.mover.cancel(None).await.map(drop)?)
     }
 }

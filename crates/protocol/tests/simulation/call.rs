@@ -3,7 +3,7 @@
 use crate::database::Refused;
 use protocol::{
     ConductorId, HandoverId, InstanceId, Side,
-    owner::{Claim, Outcome, RowRead},
+    owner::{Claim, Outcome, Owner, OwnerRow, RowRead},
 };
 
 /// A call on its way to a database.
@@ -21,7 +21,7 @@ impl Call {
     pub fn claims(&self) -> bool {
         matches!(
             self.what,
-            What::Claim(_) | What::Prepare(_) | What::TakeAway(_)
+            What::Claim(_) | What::Prepare(_) | What::TakeAway(..)
         )
     }
 }
@@ -40,8 +40,8 @@ pub enum What {
     ReadGiven(HandoverId),
     Open(Claim, HandoverId),
     Unfence(Claim, InstanceId),
-    /// Claims for a cancel, if the monolith owns.
-    TakeAway(ConductorId),
+    /// Claims for a cancel, if the monolith owns and the row is of this instance.
+    TakeAway(ConductorId, Option<InstanceId>),
     Clear(Claim),
 }
 
@@ -58,4 +58,9 @@ pub enum Reply {
     Done,
     Decided(Outcome),
     Refused(Refused),
+}
+
+/// Whether a cancel takes this row away.
+pub fn may_end(whose: Option<InstanceId>, row: &OwnerRow) -> bool {
+    row.owner == Owner::Monolith && whose.is_none_or(|whose| whose == row.instance)
 }

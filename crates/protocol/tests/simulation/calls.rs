@@ -2,7 +2,7 @@
 
 use crate::{
     bug::Bug,
-    call::{Call, Reply, What},
+    call::{Call, Reply, What, may_end},
     conductor::{Charge, at},
     database::{Refused, WriteId},
     world::{LATE_MAX, World},
@@ -10,7 +10,7 @@ use crate::{
 use protocol::{
     ConductorId, Side,
     lifecycle::Lifecycle,
-    owner::{Claim, Owner, OwnerRow, RowRead},
+    owner::{Claim, OwnerRow, RowRead},
     reconcile::recognise,
     routing::Writes,
     stream::StreamState,
@@ -163,18 +163,20 @@ impl World {
                 Ok(outcome) => Reply::Decided(outcome),
                 Err(refused) => Reply::Refused(refused),
             },
-            What::ReadGiven(id) => {
-                let given = database.row.is_some_and(|row| {
-                    row.owner == Owner::from(id.from.other()) && row.epoch == id.epoch
-                });
-                done(given.then_some(()).ok_or(Refused::Stale))
-            }
+            What::ReadGiven(id) => done(match database.row {
+                Some(row) if row.epoch > id.epoch || row.is_of_another(&id) => Err(Refused::Ahead),
+                Some(row) if row.epoch == id.epoch && row.owner == id.from.other().into() => Ok(()),
+                _ => Err(Refused::Stale),
+            }),
             What::Open(claim, id) => done(database.open(claim, &id)),
             What::Unfence(claim, instance) => done(database.unfence(claim, instance)),
-            What::TakeAway(conductor) => match database.owner() {
-                None | Some(Owner::Monolith) => claimed(database.claim(conductor), copied),
-                Some(_) => Reply::Refused(Refused::Stale),
-            },
+            What::TakeAway(conductor, whose) => {
+                if database.row.as_ref().is_none_or(|row| may_end(whose, row)) {
+                    claimed(database.claim(conductor), copied)
+                } else {
+                    Reply::Refused(Refused::Stale)
+                }
+            }
             What::Clear(claim) => done(self.clear(call.side, claim)),
         }
     }

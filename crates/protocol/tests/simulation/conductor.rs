@@ -3,7 +3,7 @@
 
 use crate::{
     bug::Bug,
-    call::{Call, Reply, What},
+    call::{Call, Reply, What, may_end},
     database::Refused,
     gateway::Announcement,
     journal::{Journal, Written},
@@ -13,7 +13,7 @@ use protocol::{
     ConductorId, HandoverId, InstanceId, Side,
     handover::{Effect, Input},
     lifecycle::{Command, Event, Lifecycle, Owned, UnderWay},
-    owner::{Claim, Outcome, Owner, OwnerRow, RowRead},
+    owner::{Claim, Outcome, OwnerRow, RowRead},
     reconcile::{Refusal, recognise, reconcile},
     rollout::Rollout,
     routing::{ExtractionRouting, Writes},
@@ -145,10 +145,17 @@ impl Conductor {
                 self.runs = false;
             }
         } else if sides.clone().any(displaced) {
-            self.charge = Charge::Unknown([None; 2]);
-            self.follows = None;
-            self.awaited = None;
+            self.looks_anew();
         }
+    }
+
+    /// The rows are not as this conductor knows them: it takes charge as after a restart.
+    fn looks_anew(&mut self) {
+        self.charge = Charge::Unknown([None; 2]);
+        self.follows = None;
+        self.unfenced = None;
+        self.awaited = None;
+        self.progress = 0;
     }
 
     pub fn is_in_charge(&self) -> bool {
@@ -245,7 +252,7 @@ impl Conductor {
             }
             Lifecycle::Cancelling { .. } => Some(match self.progress {
                 0 | 1 => (side, What::Read),
-                2 | 3 => (side, What::TakeAway(self.away())),
+                2 | 3 => (side, What::TakeAway(self.away(), self.lifecycle.ending())),
                 // The service's side first.
                 _ => match self.taken_away[at(side.other())] {
                     Some(claim) => (side.other(), What::Clear(claim)),
@@ -332,6 +339,7 @@ impl Conductor {
                 }
             }
             Reply::Refused(Refused::Busy) => {}
+            Reply::Refused(Refused::Ahead) => self.looks_anew(),
             Reply::Refused(Refused::Stale) if self.is_handing_over() => {
                 self.progress = 0;
                 self.feed(Input::Failed(
@@ -396,7 +404,7 @@ impl Conductor {
                         self.command(Command::Prepared);
                     }
                 }
-                What::TakeAway(_) => {
+                What::TakeAway(..) => {
                     self.taken_away[place] = claim;
                     self.progress += 1;
                 }
@@ -407,7 +415,9 @@ impl Conductor {
                 }
                 // Both must be the monolith's before either is touched.
                 What::Read => match read {
-                    RowRead::Row(row) if row.owner != Owner::Monolith => self.progress = 0,
+                    RowRead::Row(row) if !may_end(self.lifecycle.ending(), &row) => {
+                        self.progress = 0;
+                    }
                     _ => {
                         self.progress += 1;
                         self.attempts += u16::from(self.progress == 2);

@@ -96,6 +96,8 @@ pub enum Refused {
     Superseded,
     /// The row is not what the step needs.
     Stale,
+    /// The row is further than the hand-over: another conductor has gone on.
+    Ahead,
     /// The lock was not to be had in time.
     Busy,
 }
@@ -309,7 +311,7 @@ impl Database {
     ) -> Result<Outcome, Refused> {
         let row = self.locked(claim, id.instance)?;
         let abort = Decision::Set(self.side.into());
-        let decision = match row.decide(self.side, id.epoch, wanted) {
+        let decision = match row.decide(id, wanted) {
             Decision::Already(Outcome::Committed)
                 if wanted == Outcome::Aborted && self.has(Bug::AbortAfterCommit) =>
             {
@@ -326,7 +328,8 @@ impl Database {
                 Ok(wanted)
             }
             Decision::Already(outcome) => Ok(outcome),
-            Decision::NeverFenced | Decision::Superseded => Err(Refused::Stale),
+            Decision::NeverFenced => Err(Refused::Stale),
+            Decision::Superseded => Err(Refused::Ahead),
         }
     }
 
@@ -336,7 +339,7 @@ impl Database {
             return Ok(());
         }
         if row.epoch >= id.epoch {
-            return Err(Refused::Stale);
+            return Err(Refused::Ahead);
         }
         self.set(self.side.into(), id);
         self.say(id, MessageKind::Open);

@@ -2,6 +2,7 @@
 //! come to rest then.
 
 use crate::{
+    call::may_end,
     conductor::{Charge, Conductor, at},
     database::Database,
     journal::Journal,
@@ -12,7 +13,6 @@ use crate::{
 use protocol::{
     Side,
     lifecycle::Lifecycle,
-    owner::Owner,
     rollout::{Decision, WaitsFor},
 };
 
@@ -134,13 +134,14 @@ impl World {
     }
 
     fn anybody_in_charge(&self) -> bool {
-        // A cancel of what another one has switched says so, and what to do. One that has
-        // nothing has looked before another one began.
+        // A cancel of what another one has switched or begun anew says so, and what to do.
+        // One that has nothing has looked before another one began.
         let has = |is: fn(&Database) -> bool| self.databases.iter().any(is);
         let cannot = |one: &Conductor| match one.lifecycle {
             _ if one.stranded => true,
             Lifecycle::Cancelling { .. } => {
-                has(|one| one.owner().is_some_and(|owner| owner != Owner::Monolith))
+                let mut rows = self.databases.iter().filter_map(|one| one.row.as_ref());
+                rows.any(|row| !may_end(one.lifecycle.ending(), row))
             }
             Lifecycle::Planned => has(|one| one.row.is_some()),
             _ => false,

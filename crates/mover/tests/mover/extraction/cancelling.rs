@@ -4,10 +4,11 @@ use crate::{
     extraction::databases::{Pair, pair},
     queries::lines,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mover::{cancel::Cancelled, database::replication::ReplicationConnection};
-use protocol::{Lsn, Side};
+use protocol::{ConductorId, Generation, InstanceId, Lsn, Side};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 const MONOLITH: &str = "
     create table a (id bigint primary key, t text);
@@ -58,17 +59,17 @@ async fn traces(pair: &Pair) -> Result<Vec<String>> {
 async fn nothing_is_left_at_any_stage() -> Result<()> {
     let pair = pair("untraced", MONOLITH, SERVICE, TABLES).await?;
     let before = traces(&pair).await?;
-    assert_eq!(pair.mover.cancel().await?, Cancelled::default());
+    assert_eq!(pair.mover.cancel(None).await?, Cancelled::default());
     assert_eq!(traces(&pair).await?, before);
 
     pair.prepare().await?;
-    let cancelled = pair.mover.cancel().await?;
+    let cancelled = pair.mover.cancel(None).await?;
     ensure!(cancelled.found && cancelled.emptied.is_empty());
     assert_eq!(traces(&pair).await?, before);
 
     pair.prepare_and_copy().await?;
     ensure!(traces(&pair).await? != before, "the test looks at nothing");
-    let cancelled = pair.mover.cancel().await?;
+    let cancelled = pair.mover.cancel(None).await?;
     assert_eq!(
         cancelled
             .emptied
@@ -78,7 +79,7 @@ async fn nothing_is_left_at_any_stage() -> Result<()> {
         ["svc.b"]
     );
     assert_eq!(traces(&pair).await?, before);
-    assert_eq!(pair.mover.cancel().await?, Cancelled::default());
+    assert_eq!(pair.mover.cancel(None).await?, Cancelled::default());
 
     // And it can begin again.
     pair.prepare_and_copy().await?;
@@ -86,7 +87,7 @@ async fn nothing_is_left_at_any_stage() -> Result<()> {
         lines(&pair.service, "select count(*) from svc.b").await?,
         ["(100)"]
     );
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     assert_eq!(traces(&pair).await?, before);
     Ok(())
 }
@@ -103,7 +104,7 @@ async fn a_slot_that_is_read_from_is_dropped_and_its_reader_ended() -> Result<()
     let _stream = reader
         .stream(&slot, &layout.publication(), Lsn::default(), Lsn::default())
         .await?;
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     assert_eq!(traces(&pair).await?, before);
     Ok(())
 }
@@ -122,7 +123,7 @@ async fn what_was_left_half_done_is_cancelled_too() -> Result<()> {
              select pg_replication_origin_drop('banyan_half_done_service')",
         )
         .await?;
-    ensure!(pair.mover.cancel().await?.found);
+    ensure!(pair.mover.cancel(None).await?.found);
     assert_eq!(traces(&pair).await?, before);
     // Killed while cancelling: the service's side is gone but for its slot.
     pair.prepare().await?;
@@ -132,9 +133,42 @@ async fn what_was_left_half_done_is_cancelled_too() -> Result<()> {
              select pg_replication_origin_drop('banyan_half_done_service')",
         )
         .await?;
-    ensure!(pair.mover.cancel().await?.found);
+    ensure!(pair.mover.cancel(None).await?.found);
     assert_eq!(traces(&pair).await?, before);
     Ok(())
+}
+
+/// A cancel that comes late, of a life that another conductor has ended and begun anew.
+#[tokio::test]
+async fn another_life_is_not_taken_away() -> Result<()> {
+    let pair = pair("another_life", MONOLITH, SERVICE, TABLES).await?;
+    pair.prepare_and_copy().await?;
+    let (before, rows) = (traces(&pair).await?, claimed(&pair).await?);
+    let other = Some(InstanceId(Uuid::from_u128(7)));
+    for refused in [
+        pair.mover.cancel(other).await.map(drop),
+        pair.mover.cancel_and_empty(other).await.map(drop),
+        pair.mover.finish(other).await,
+    ] {
+        let error = refused.unwrap_err().to_string();
+        ensure!(error.contains("has begun it anew"), "{error}");
+    }
+    assert_eq!(traces(&pair).await?, before);
+    assert_eq!(claimed(&pair).await?, rows, "its conductor was superseded");
+    let row = pair.mover.read_row(Side::Service).await?;
+    let own = row.map(|row| row.instance);
+    ensure!(pair.mover.cancel(own).await?.found);
+    Ok(())
+}
+
+/// Who has claimed which row last.
+async fn claimed(pair: &Pair) -> Result<Vec<(ConductorId, Generation)>> {
+    let mut claimed = Vec::new();
+    for side in Side::BOTH {
+        let row = pair.mover.read_row(side).await?.context("no row")?;
+        claimed.push((row.conductor, row.generation));
+    }
+    Ok(claimed)
 }
 
 #[tokio::test]
@@ -151,7 +185,7 @@ async fn what_has_switched_is_refused() -> Result<()> {
         admin
             .batch_execute(&format!("update banyan.owner set owner = '{owner}'"))
             .await?;
-        let error = pair.mover.cancel().await.unwrap_err();
+        let error = pair.mover.cancel(None).await.unwrap_err();
         ensure!(error.to_string().contains(words), "{error}");
         admin
             .batch_execute("update banyan.owner set owner = 'monolith'")
@@ -163,7 +197,7 @@ async fn what_has_switched_is_refused() -> Result<()> {
     admin
         .batch_execute("update banyan.owner set epoch = 2")
         .await?;
-    let cancelled = pair.mover.cancel().await?;
+    let cancelled = pair.mover.cancel(None).await?;
     ensure!(cancelled.found && cancelled.emptied.is_empty());
     assert_eq!(
         lines(&pair.service, "select count(*) from svc.b").await?,
@@ -176,7 +210,7 @@ async fn what_has_switched_is_refused() -> Result<()> {
 async fn a_conductor_that_was_cancelled_changes_nothing_any_more() -> Result<()> {
     let pair = pair("superseded_copy", MONOLITH, SERVICE, TABLES).await?;
     let claims = pair.prepare_and_copy().await?;
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     let error = pair
         .mover
         .copy(&claims, &watch::Sender::default())

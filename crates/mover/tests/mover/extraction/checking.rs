@@ -131,10 +131,10 @@ async fn what_is_prepared_or_copied_is_still_fine() -> Result<()> {
         .await?;
     pair.prepare().await?;
     expect("prepared", &findings(&pair).await?, &[])?;
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     pair.prepare_and_copy().await?;
     expect("copied", &findings(&pair).await?, &[])?;
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     expect("cancelled", &findings(&pair).await?, &[])
 }
 

@@ -51,11 +51,11 @@ async fn left(pair: &Pair) -> Result<Vec<String>> {
 async fn nothing_is_left_and_the_rows_stay() -> Result<()> {
     let pair = switched("finishing").await?;
     owned(&pair, "monolith", 2).await?;
-    let error = pair.mover.finish().await.unwrap_err();
+    let error = pair.mover.finish(None).await.unwrap_err();
     ensure!(error.to_string().contains("has not switched"), "{error}");
     owned(&pair, "service", 3).await?;
     ensure!(!left(&pair).await?.is_empty(), "the test looks at nothing");
-    pair.mover.finish().await?;
+    pair.mover.finish(None).await?;
     ensure!(left(&pair).await?.is_empty());
     for (side, table) in [(Side::Monolith, "a"), (Side::Service, "svc.a")] {
         let query = format!("select count(*) from {table}");
@@ -64,7 +64,7 @@ async fn nothing_is_left_and_the_rows_stay() -> Result<()> {
     let write = "insert into svc.a values (11, 'own')";
     pair.app(Side::Service).batch_execute(write).await?;
     // Again, as after a lost reply.
-    pair.mover.finish().await?;
+    pair.mover.finish(None).await?;
     Ok(())
 }
 
@@ -88,7 +88,7 @@ async fn what_was_left_half_done_is_finished() -> Result<()> {
              comment on schema banyan is 'Made by an earlier version'",
         )
         .await?;
-    pair.mover.finish().await?;
+    pair.mover.finish(None).await?;
     ensure!(left(&pair).await?.is_empty());
     Ok(())
 }
@@ -97,7 +97,7 @@ async fn what_was_left_half_done_is_finished() -> Result<()> {
 async fn a_cancel_after_a_rollback_says_what_it_leaves_and_empties_if_asked() -> Result<()> {
     let pair = switched("left_behind").await?;
     owned(&pair, "monolith", 2).await?;
-    let cancelled = pair.mover.cancel().await?;
+    let cancelled = pair.mover.cancel(None).await?;
     ensure!(cancelled.emptied.is_empty() && cancelled.left_because.is_none());
     ensure!(cancelled.left.len() == 1 && cancelled.left[0].to_string() == "svc.a");
     ensure!(left(&pair).await?.is_empty());
@@ -107,7 +107,7 @@ async fn a_cancel_after_a_rollback_says_what_it_leaves_and_empties_if_asked() ->
         .await?;
     pair.prepare_and_copy().await?;
     owned(&pair, "monolith", 2).await?;
-    let cancelled = pair.mover.cancel_and_empty().await?;
+    let cancelled = pair.mover.cancel_and_empty(None).await?;
     ensure!(
         cancelled.left.is_empty() && cancelled.emptied.len() == 1,
         "{cancelled:?}"
@@ -125,7 +125,7 @@ async fn what_cannot_be_emptied_is_said() -> Result<()> {
     monolith
         .batch_execute("insert into banyan.discarded (extraction, rows) values ('not-emptied', 3)")
         .await?;
-    let cancelled = pair.mover.cancel_and_empty().await?;
+    let cancelled = pair.mover.cancel_and_empty(None).await?;
     let why = cancelled.left_because.unwrap_or_default();
     ensure!(
         why.contains("3 changes of rows") && cancelled.left.len() == 1,
@@ -139,7 +139,7 @@ async fn what_cannot_be_emptied_is_said() -> Result<()> {
     // A foreign key of a table that is not of the extraction.
     app.batch_execute("create table svc.other (a bigint references svc.a)")
         .await?;
-    let cancelled = pair.mover.cancel().await?;
+    let cancelled = pair.mover.cancel(None).await?;
     let why = cancelled.left_because.unwrap_or_default();
     ensure!(
         why.contains("foreign key") && cancelled.left.len() == 1,
@@ -153,7 +153,7 @@ async fn what_cannot_be_emptied_is_said() -> Result<()> {
     pair.prepare_and_copy().await?;
     owned(&pair, "monolith", 2).await?;
     app.batch_execute("revoke select on svc.a from app").await?;
-    let cancelled = pair.mover.cancel().await?;
+    let cancelled = pair.mover.cancel(None).await?;
     ensure!(cancelled.left.len() == 1, "{cancelled:?}");
     ensure!(left(&pair).await?.is_empty());
     Ok(())
@@ -234,7 +234,7 @@ async fn a_plan_with_other_tables_is_refused_once_it_has_begun() -> Result<()> {
     owned(&pair, "monolith", 0).await?;
     ensure!(more.let_tables_join().await?.len() == 1);
     filled.batch_execute("insert into svc.b values (1)").await?;
-    let cancelled = more.cancel().await?;
+    let cancelled = more.cancel(None).await?;
     let names = |tables: &[plan::TableName]| tables.iter().map(ToString::to_string).collect();
     let (emptied, left): (Vec<_>, Vec<_>) = (names(&cancelled.emptied), names(&cancelled.left));
     ensure!(emptied == ["svc.a"] && left == ["svc.b"], "{cancelled:?}");

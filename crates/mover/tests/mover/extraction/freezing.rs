@@ -155,7 +155,7 @@ async fn what_changes_the_shape_of_a_frozen_table_is_refused() -> Result<()> {
     ensure!(!pair.mover.unfreeze().await?);
     app.batch_execute("drop trigger mine on t").await?;
     pair.mover.freeze(LONG).await?;
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     app.batch_execute("alter table t drop column n").await?;
     let left = pair
         .lines(Side::Monolith, "select evtname from pg_event_trigger")

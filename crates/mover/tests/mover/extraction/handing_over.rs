@@ -311,6 +311,23 @@ async fn an_epoch_is_decided_once() -> Result<()> {
         .batch_execute("insert into a (v) values ('home')")
         .await?;
     refused(pair.service.batch_execute("delete from svc.a").await)?;
+
+    // Who still has the one before in hand is told that it is over.
+    let decided = mover
+        .decide(None, &claims, &handover(2), Outcome::Aborted)
+        .await;
+    for late in [decided.map(drop), mover.open(&claims, &handover(2)).await] {
+        ensure!(
+            matches!(
+                late,
+                Err(MoverError::Overtaken {
+                    found: Epoch(3),
+                    ..
+                })
+            ),
+            "{late:?}"
+        );
+    }
     Ok(())
 }
 

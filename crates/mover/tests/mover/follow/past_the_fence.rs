@@ -76,7 +76,7 @@ async fn they_are_remembered_over_a_restart_until_they_are_cleared() -> Result<(
     monolith
         .batch_execute("update banyan.owner set owner = 'monolith'")
         .await?;
-    scene.mover.cancel().await?;
+    scene.mover.cancel(None).await?;
     ensure!(scene.mover.seen().await? == mover::readiness::seen::Observations::default());
     Ok(())
 }

@@ -145,8 +145,8 @@ pub async fn run(clusters: &Clusters, networks: &Networks, seed: u64) -> Result<
     oracle::ensure_as_told(new, &told).await?;
     round.conductor.stop().await;
     match owner {
-        Side::Monolith => drop(pair.mover.cancel().await?),
-        Side::Service => pair.mover.finish().await?,
+        Side::Monolith => drop(pair.mover.cancel(None).await?),
+        Side::Service => pair.mover.finish(None).await?,
     }
     let summary = Summary {
         rounds: 1,

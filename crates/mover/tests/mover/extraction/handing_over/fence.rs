@@ -131,7 +131,7 @@ async fn refusals_are_counted_until_the_fence_comes_down() -> Result<()> {
     monolith.batch_execute(other).await?;
     let counters = "select relname from pg_class where relname like '%refusal%'";
     ensure!(lines(&monolith, counters).await?.len() == 3);
-    pair.mover.cancel().await?;
+    pair.mover.cancel(None).await?;
     ensure!(lines(&monolith, counters).await?.is_empty());
     Ok(())
 }

@@ -15,7 +15,7 @@ async fn what_the_service_added_comes_home_before_a_cancel() -> Result<()> {
             "insert into svc.log (c, what) values (3, 'late')",
         )
         .await?;
-    let cancelled = stage.pair.mover.cancel().await?;
+    let cancelled = stage.pair.mover.cancel(None).await?;
     ensure!(cancelled.left.is_empty(), "{cancelled:?}");
     let late = "select count(*) from audit where what = 'late'";
     ensure!(stage.pair.lines(Side::Monolith, late).await? == ["(1)"]);
@@ -59,7 +59,7 @@ async fn what_cannot_come_is_not_emptied() -> Result<()> {
     // Its key is taken at the monolith: the row never fits.
     let taken = "insert into audit (id, what) select 4500000000000000, 'taken'";
     stage.write(Side::Monolith, taken).await?;
-    let cancelled = stage.pair.mover.cancel().await?;
+    let cancelled = stage.pair.mover.cancel(None).await?;
     ensure!(cancelled.emptied.is_empty(), "{cancelled:?}");
     let why = cancelled.left_because.unwrap_or_default();
     ensure!(why.contains("svc.log, svc.trail"), "{why}");
