@@ -37,7 +37,7 @@ pub use event::Event;
 pub use facts::{Facts, Gate, GateKind, Standing, Verdict};
 pub use moment::UnixMillis;
 pub use plan_change::{UnsafeChange, reloaded, restarted};
-pub use rehearsal::{Endless, TimelineEntry, rehearse};
+pub use rehearsal::{Endless, TimelineEntry, TimelineItem, rehearse};
 pub use state::{Position, Rollout};
 pub use stop::{StopReason, Undo};
 pub use waiting::{Waiting, WaitsFor};

@@ -10,7 +10,7 @@ use conductor::{
     api::{HaltRequest, Parameters},
     status::ExtractionStatus,
 };
-use plan::{Data, Plan};
+use plan::{Plan, Role};
 use protocol::rollout::{TimelineEntry, UnixMillis, rehearse};
 use report::clock::minute;
 use std::{collections::BTreeMap, path::Path};
@@ -91,52 +91,120 @@ fn tell(one: &ExtractionStatus) {
 
 /// Goes through the plan's schedules on a clock of its own, and shows when what happens.
 pub(super) fn rehearsal(plan: &Plan, from_ms: i64, json: bool) -> Result<(), Failure> {
-    let mut schedules = BTreeMap::new();
-    for (name, one) in &plan.extractions {
-        if let Some(steps) = &one.schedule {
-            schedules.insert(name.clone(), (steps, one.data == Data::Shared));
-        }
-    }
-    if schedules.is_empty() {
+    let timeline = rehearse(plan, UnixMillis(from_ms)).map_err(Failure::refused)?;
+    if timeline.is_empty() {
         let text = "no extraction of the plan has `rollout.steps`: there is nothing to rehearse. \
                     `steps: [{ reads: 5%, for: 24h }, { reads: 100% }, switch]` would be some";
         return Err(Failure::Refused(text.to_owned()));
     }
-    let timeline = rehearse(&schedules, UnixMillis(from_ms)).map_err(Failure::refused)?;
     if json {
         return render::json(&timeline);
     }
+    for line in timeline_lines(&timeline) {
+        say!("{line}");
+    }
+    say!("{}", render::wrapped(&summary(plan, &timeline, from_ms)));
+    Ok(())
+}
+
+/// When what happens, in lines that fit.
+fn timeline_lines(timeline: &[TimelineEntry]) -> Vec<String> {
+    const INDENT: &str = "                      ";
+    let mut lines = Vec::new();
     let mut shown = BTreeMap::new();
-    for entry in &timeline {
-        say!("{}", rehearsed(entry));
+    for entry in timeline {
+        let person = if entry.asks_a_person { "PERSON  " } else { "" };
+        let text = format!("{}: {person}{}", entry.extraction, entry.what);
+        let first = format!("{}  ", minute(entry.at.0));
+        lines.push(render::paragraph(&first, INDENT, &text));
+        for item in &entry.items {
+            let how = if item.automatic {
+                "checked"
+            } else {
+                "attested"
+            };
+            let text = format!("{how}: {}: {}", item.name, item.text);
+            lines.push(render::paragraph(INDENT, &format!("{INDENT}  "), &text));
+        }
         let is_step = !entry.gates.is_empty();
         // Once, and again where a step has others.
         if is_step && shown.insert(&entry.extraction, &entry.gates) != Some(&entry.gates) {
             let text = format!("gates: {}", entry.gates.join(", "));
-            say!("{}", render::wrapped(&text));
+            lines.push(render::paragraph(INDENT, &format!("{INDENT}  "), &text));
         }
     }
-    let people = timeline.iter().filter(|one| one.asks_a_person).count();
-    let end = timeline.last().map_or(from_ms, |last| last.at.0);
-    let days = (end - from_ms) / 86_400_000;
-    let asked = match people {
-        0 => "nobody is asked".to_owned(),
-        1 => "a person is asked once".to_owned(),
-        _ => format!("a person is asked {people} times"),
-    };
-    let text = format!(
-        "{days} days at least, and {asked}. Gates are taken to pass, copies to take no time."
-    );
-    say!("{}", render::wrapped(&text));
-    Ok(())
+    lines
 }
 
-fn rehearsed(entry: &TimelineEntry) -> String {
-    let person = if entry.asks_a_person { "PERSON  " } else { "" };
+/// How long it takes, who is asked how often, and what that goes by.
+fn summary(plan: &Plan, timeline: &[TimelineEntry], from_ms: i64) -> String {
+    let end = timeline.last().map_or(from_ms, |last| last.at.0);
+    let days = (end - from_ms) / 86_400_000;
+    let asked = [Role::Operator, Role::Approver].map(|role| {
+        let count = timeline.iter().filter(|one| one.role == Some(role)).count();
+        let people = plan.control.people.iter();
+        let people = people.filter(|(_, person)| person.role >= role);
+        let names: Vec<_> = people.map(|(name, _)| name.as_str()).collect();
+        let names = match &names[..] {
+            [] if plan.control.people.is_empty() => String::new(),
+            [] => " (nobody has that role)".to_owned(),
+            names => format!(" ({})", names.join(", ")),
+        };
+        match count {
+            0 => None,
+            1 => Some(format!("an {role}{names} is asked once")),
+            _ => Some(format!("an {role}{names} is asked {count} times")),
+        }
+    });
+    let asked: Vec<_> = asked.into_iter().flatten().collect();
+    let asked = if asked.is_empty() {
+        "nobody is asked".to_owned()
+    } else {
+        asked.join(", ")
+    };
     format!(
-        "{}  {}: {person}{}",
-        minute(entry.at.0),
-        entry.extraction,
-        entry.what
+        "{days} days at least, and {asked}. Gates and checks are taken to pass, people to answer at \
+         once, copies to take no time."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeline_fits_the_screen_with_all_that_is_to_come() {
+        let text = r#"
+monolith: { url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }
+services: { s: { url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/s" } }
+gateway: { listen: "127.0.0.1:5" }
+control: { keys: { ada: { role: approver, key: 0123456789abcdef }, ole: { role: operator, key: 123456789abcdef0 } } }
+extractions:
+  contracts:
+    service: s
+    routes: [{ path: /contracts }]
+    data: { mode: replicate, schema: s, tables: { public.contracts: {} } }
+    rollout:
+      key: { header: x-user }
+      gates: { error-rate: { max: 1% }, p95: { max: 1s }, p99: { max: 2s }, requests: 1000, lag: { max: 5s } }
+      steps:
+        - { reads: 5%, for: 1d, checklist: [pre-migration] }
+        - { reads: 100%, approval: "the lead has seen the report of the first day, and so has whoever is on call this week" }
+        - switch
+        - { watch: 7d }
+        - retire
+"#;
+        let plan = Plan::parse(text, |_| None).unwrap();
+        let timeline = rehearse(&plan, UnixMillis(0)).unwrap();
+        let mut lines = timeline_lines(&timeline).join("\n");
+        lines += "\n";
+        lines += &render::wrapped(&summary(&plan, &timeline, 0));
+        insta::assert_snapshot!(lines);
+        for line in lines.lines() {
+            assert!(
+                line.chars().count() <= usize::from(render::COLUMNS),
+                "{line}"
+            );
+        }
+    }
 }

@@ -2,8 +2,7 @@
 
 use super::world::{DAY, HOUR, plan};
 use crate::rollout::{UnixMillis, rehearse};
-use plan::{ExtractionName, Plan};
-use std::collections::BTreeMap;
+use plan::{Plan, Role};
 
 /// A plan that ships, by its path below `examples`.
 fn example(path: &str) -> Plan {
@@ -23,11 +22,7 @@ fn example(path: &str) -> Plan {
 #[test]
 fn three_extractions_of_an_example_are_gone_through() {
     let plan = example("three-extractions/banyan");
-    let schedules = plan.extractions.iter();
-    let schedules = schedules
-        .map(|(name, one)| (name.clone(), (one.schedule.as_ref().unwrap(), false)))
-        .collect();
-    let timeline = rehearse(&schedules, UnixMillis(0)).unwrap();
+    let timeline = rehearse(&plan, UnixMillis(0)).unwrap();
     assert!(timeline.iter().all(|one| !one.asks_a_person));
     let at = |name: &str, what: &str| {
         let found = timeline
@@ -51,14 +46,15 @@ fn the_examples_are_gone_through() {
         ("measured", 18),
     ] {
         let plan = example(&format!("schedules/{file}"));
-        let (name, one) = plan.extractions.first_key_value().unwrap();
-        let schedule = one.schedule.as_ref().unwrap();
-        let schedules = BTreeMap::from([(name.clone(), (schedule, false))]);
         // A Monday, at nine.
         let from = 1_795_996_800_000 + 9 * HOUR;
-        let timeline = rehearse(&schedules, UnixMillis(from)).unwrap();
-        let last = timeline.last().unwrap();
-        assert!(last.what.contains("banyan finish"), "{file}: {last:?}");
+        let timeline = rehearse(&plan, UnixMillis(from)).unwrap();
+        let mut people = timeline
+            .iter()
+            .filter(|one| one.what.contains("banyan finish"));
+        let last = people
+            .next()
+            .unwrap_or_else(|| panic!("{file}: {timeline:#?}"));
         // What must pass is said of each step.
         let switch = timeline.iter().find(|one| one.what == "switch").unwrap();
         assert!(
@@ -83,14 +79,9 @@ fn three_weeks_are_rehearsed() {
              { reads: 100%, approval: \"lead\" }, switch, { watch: 14d }, retire]",
         ),
     ]);
-    let schedules: BTreeMap<ExtractionName, _> = plan
-        .extractions
-        .iter()
-        .map(|(name, one)| (name.clone(), (one.schedule.as_ref().unwrap(), false)))
-        .collect();
     // 2026-11-30, a Monday.
     let monday = 1_795_996_800_000;
-    let timeline = rehearse(&schedules, UnixMillis(monday)).unwrap();
+    let timeline = rehearse(&plan, UnixMillis(monday)).unwrap();
     let at = |name: &str, what: &str| {
         let found = timeline
             .iter()
@@ -105,7 +96,74 @@ fn three_weeks_are_rehearsed() {
     // Two days later it is Saturday.
     assert_eq!(at("contracts", "switch"), 7 * 24 + 8);
     let people: Vec<_> = timeline.iter().filter(|one| one.asks_a_person).collect();
-    assert_eq!(people.len(), 2, "{people:#?}");
-    let last = timeline.last().unwrap();
-    assert_eq!((last.at.0 - monday) / DAY, 21);
+    let [approval, finish, retire] = &people[..] else {
+        panic!("{people:#?}");
+    };
+    assert_eq!(approval.role, Some(Role::Approver));
+    assert_eq!(finish.role, Some(Role::Operator));
+    assert_eq!((finish.at.0 - monday) / DAY, 21);
+    // Nobody may have used the old side for two weeks then.
+    assert_eq!((retire.at.0 - finish.at.0) / DAY, 14);
+    assert!(retire.items.iter().any(|item| item.name == "routes-unused"));
+}
+
+/// What has to be done before a step is in the timeline once, and again once it is too old.
+#[test]
+fn checklists_to_come_are_in_the_timeline() {
+    let plan = plan(&[
+        (
+            "a",
+            "steps: [{ reads: 5%, for: 2d, checklist: [on-call, secrets] }, \
+         { reads: 50%, for: 9d, checklist: [on-call, databases] }, \
+         { step: switch, checklist: [on-call, secrets] }], gates: { window: { from: \"08:00\", \
+         until: \"16:00\" } }, after: [b]",
+        ),
+        ("b", "flag: x"),
+    ]);
+    let timeline = rehearse(&plan, UnixMillis(0)).unwrap();
+    let lists = timeline.iter().filter(|one| !one.items.is_empty());
+    let lists: Vec<_> = lists
+        .map(|one| {
+            let items = one.items.iter();
+            let items: Vec<_> = items
+                .map(|item| (item.name.as_str(), item.automatic))
+                .collect();
+            (one.at.0 / DAY, one.what.as_str(), one.role, items)
+        })
+        .collect();
+    let (on_call, secrets, databases) =
+        (("on-call", false), ("secrets", true), ("databases", true));
+    let approver = Some(Role::Approver);
+    assert_eq!(
+        lists,
+        [
+            (
+                0,
+                "checklist before `reads 5% for 2d`",
+                approver,
+                vec![on_call, secrets]
+            ),
+            // Whoever is on call was told two days ago: that counts for a week.
+            (
+                2,
+                "checklist before `reads 50% for 9d`",
+                None,
+                vec![databases]
+            ),
+            (
+                11,
+                "checklist before `switch`",
+                approver,
+                vec![on_call, secrets]
+            ),
+        ]
+    );
+    let first = &timeline[0];
+    assert!(
+        first.extraction.as_str() == "b" && first.asks_a_person,
+        "{first:?}"
+    );
+    // It is answered before the window opens, and the step waits for that.
+    let begins = timeline.iter().find(|one| one.what == "reads 5% for 2d");
+    assert_eq!(begins.unwrap().at.0, 8 * HOUR);
 }
