@@ -18,7 +18,7 @@ pub(crate) use key_set::JwksFile;
 pub(crate) use limits_store::LimitsStoreFile;
 
 use crate::{
-    base::{Environment, FileLoader, Located, PlanError, Text, address_block, parse},
+    base::{Environment, FileLoader, KeyPath, Located, PlanError, Text, address_block, parse},
     policy::{self, Policies, PoliciesFile},
 };
 use ipnet::IpNet;
@@ -69,7 +69,8 @@ pub(crate) fn resolve(
         None => Policies::default(),
     };
     let operators_only = environment_keys::add(environment, &mut consumers, &mut all)?;
-    consumers::keys_once(&consumers)?;
+    consumers::keys_once(&consumers)
+        .map_err(|error| error.under(KeyPath::top("gateway").key("consumers")))?;
     let block = |text: &Text| parse(text, environment, address_block);
     Ok(Access {
         trusted: file.trusted.iter().map(block).collect::<Result<_, _>>()?,

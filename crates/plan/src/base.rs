@@ -6,8 +6,10 @@ mod context;
 mod database_url;
 mod error;
 mod file_loader;
+mod key_path;
 mod located;
 mod names;
+mod node;
 mod path;
 mod percent;
 mod quantity;
@@ -15,6 +17,7 @@ mod scalar_or_map;
 mod secret;
 mod text;
 mod toggle;
+mod unreadable;
 mod upstream_url;
 
 pub use context::ParseContext;
@@ -34,6 +37,9 @@ pub use toggle::Toggle;
 pub use upstream_url::UpstreamUrl;
 
 pub(crate) use address::{address_block, socket_address};
+pub(crate) use key_path::KeyPath;
 pub(crate) use located::{Position, Text};
 pub(crate) use names::{header_name, http_token, part, parts, plain_name};
+pub(crate) use node::Node;
 pub(crate) use text::{Environment, parse, plain, size, size_or, time, time_or};
+pub(crate) use unreadable::unreadable;

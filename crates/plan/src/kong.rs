@@ -32,7 +32,7 @@ mod vault;
 
 use crate::{
     access::{Consumer, LimitsStore},
-    base::{Environment, Located, PlanError, ServiceName},
+    base::{Environment, Located, Node, PlanError, ServiceName, unreadable},
     gateway_route::GatewayRoute,
     policy::Policies,
     upstream::{Timeouts, Upstream},
@@ -41,7 +41,7 @@ use plugins::canary::Canaries;
 use routes::RouteContext;
 use std::collections::BTreeMap;
 use top_level_plugins::TopLevelPlugins;
-use tree::{Map, Node};
+use tree::Map;
 
 /// The version that is read.
 const VERSION: &str = "3.0";
@@ -68,7 +68,7 @@ pub(crate) fn parse(
     environment: Environment<'_>,
 ) -> Result<Kong, PlanError> {
     let tree: Located<Node> =
-        serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error, text))?;
+        serde_saphyr::from_str(text).map_err(|error| unreadable(&error, text))?;
     let mut file = Map::of(tree, "the file")?;
     version(&mut file)?;
     for key in NO_EFFECT {

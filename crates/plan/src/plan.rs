@@ -6,13 +6,17 @@ mod exposure;
 mod oversight;
 mod reload;
 mod schedules;
+mod step_path;
 
 pub use control::{Control, People, Person, Role};
 pub use exposure::Exposure;
 pub use oversight::Oversight;
 
 use crate::{
-    base::{ExtractionName, Located, ParseContext, PlanError, ScalarOrMap, ServiceName, time_or},
+    base::{
+        ExtractionName, KeyPath, Located, ParseContext, PlanError, ScalarOrMap, ServiceName,
+        time_or, unreadable,
+    },
     checklists::{self, Checklists, ChecklistsFile},
     extraction::{self, Extraction, ExtractionFile, Replicate},
     gateway::{self, Gateway, GatewayFile},
@@ -75,8 +79,8 @@ impl Plan {
     /// Parses a plan with all that it may take from its machine.
     pub fn parse_with(text: &str, context: &ParseContext<'_>) -> Result<Self, PlanError> {
         let file: PlanFile =
-            serde_saphyr::from_str(text).map_err(|error| PlanError::syntax(&error, text))?;
-        resolve(file, context)
+            serde_saphyr::from_str(text).map_err(|error| unreadable(&error, text))?;
+        resolve(file, context).map_err(|error| error.placed_in(text))
     }
 
     /// The extractions whose data are copied and followed, and how.
@@ -97,11 +101,14 @@ fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError
     let environment = context.environment;
     let first_byte = time_or(file.gateway.first_byte.as_ref(), gateway::FIRST_BYTE)?;
     let timeouts = default_timeouts(file.gateway.timeouts.as_ref(), first_byte)?;
-    let monolith = upstream("monolith", file.monolith, timeouts, environment)?;
+    let monolith = upstream("monolith", file.monolith, timeouts, environment)
+        .map_err(|error| error.under(KeyPath::top("monolith")))?;
     let mut services = BTreeMap::new();
     for (name, service) in file.services {
-        let name = ServiceName::new(&name).map_err(PlanError::whole)?;
-        let service = upstream(name.as_str(), service, timeouts, environment)?;
+        let path = KeyPath::top("services").key(&name);
+        let name = ServiceName::new(&name).map_err(|why| PlanError::of(path.clone(), why))?;
+        let service = upstream(name.as_str(), service, timeouts, environment)
+            .map_err(|error| error.under(path))?;
         services.insert(name, service);
     }
     let mut extractions = BTreeMap::new();

@@ -1,78 +1,101 @@
 //! Why a plan was refused, and where.
 
-use super::located::Position;
-
-/// Keys that plans of earlier versions have, and what has come in their place.
-const RENAMED: &[(&str, &str)] = &[(
-    "upgraded-idle",
-    "`stream` under `timeouts` of the gateway, of an upstream or of a route",
-)];
+use super::{
+    key_path::{KeyPath, Place},
+    located::{Located, Position},
+    node::Node,
+};
+use serde_saphyr::DuplicateKeyPolicy;
 
 /// A plan that cannot be used. The display names the place, the object and
 /// the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}{message}{}", place(.file.as_deref()), prefix(*.position), suffix(.remedy.as_deref()))]
+#[error("{}{}{message}{}", place(.file.as_deref()), prefix(*.position, .paths.first()), suffix(.remedy.as_deref()))]
 pub struct PlanError {
     file: Option<String>,
     position: Option<Position>,
+    /// Of the key. Further ones say where it may be instead, until it is found.
+    paths: Vec<KeyPath>,
     message: String,
     remedy: Option<String>,
 }
 
 impl PlanError {
-    /// What the parser says of `text`.
-    pub(crate) fn syntax(error: &serde_saphyr::Error, text: &str) -> Self {
-        let position = error.location().map(|at| Position {
-            line: at.line(),
-            column: at.column(),
-        });
-        let mut message = first_line(&error.without_snippet().to_string());
-        let mut remedy = "`banyan schema` prints all that a plan may say";
-        // The parser names a setting of its own as the way out.
-        let twice = message.strip_prefix("duplicate mapping key: ");
-        if let Some((key, _)) = twice.and_then(|rest| rest.split_once(", set ")) {
-            message = format!("`{key}` is written twice in one place");
-            remedy = "Keep one of them: a table, for one, moves to one place";
-        }
-        // In `{ path: /x/{id} }` a brace opens a map of its own.
-        if position.is_some_and(|at| has_bare_braces(text, at.line)) {
-            remedy = "Put a path with braces in quotes: `path: \"/x/{id}\"`";
-        }
-        let renamed = RENAMED
-            .iter()
-            .find(|(before, _)| message.contains(&format!("unknown field `{before}`")));
-        let remedy = renamed.map_or_else(
-            || remedy.to_owned(),
-            |(_, now)| format!("It has another name now: {now}"),
-        );
-        Self {
-            file: None,
-            position,
-            message,
-            remedy: Some(remedy),
-        }
-    }
-
     pub(crate) fn at(position: Position, message: impl Into<String>) -> Self {
         Self {
             file: None,
             position: position.known(),
+            paths: Vec::new(),
             message: message.into(),
             remedy: None,
         }
+    }
+
+    /// Of a key, wherever it stands.
+    pub(crate) fn of(path: KeyPath, message: impl Into<String>) -> Self {
+        Self {
+            paths: vec![path],
+            ..Self::whole(message)
+        }
+    }
+
+    /// Of another key, where the first is not there.
+    pub(crate) fn or_of(mut self, path: KeyPath) -> Self {
+        self.paths.push(path);
+        self
     }
 
     pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self {
             file: None,
             position: None,
+            paths: Vec::new(),
             message: message.into(),
             remedy: None,
         }
     }
 
+    /// Of a key, where that is known.
+    pub(super) fn of_key(mut self, path: Option<KeyPath>) -> Self {
+        self.paths.extend(path);
+        self
+    }
+
+    /// Of a key, where it has no place of its own.
+    pub(crate) fn under(mut self, path: KeyPath) -> Self {
+        if self.position.is_none() && self.file.is_none() && self.paths.is_empty() {
+            self.paths.push(path);
+        }
+        self
+    }
+
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// With the path of the key where the place is known, and the other way round.
+    pub(crate) fn placed_in(mut self, text: &str) -> Self {
+        let Some(document) = document(text).filter(|_| self.file.is_none()) else {
+            return self;
+        };
+        if let Some(at) = self.position {
+            if self.paths.is_empty() {
+                let found = KeyPath::at(at, Place::Value, &document);
+                self.paths.push(found.path);
+            }
+            return self;
+        }
+        let found = self
+            .paths
+            .iter()
+            .map(|path| (path, path.found_in(&document)));
+        let found: Vec<_> = found.collect();
+        let whole = found.iter().find(|(path, found)| found.path == **path);
+        if let Some((_, found)) = whole.or(found.first()) {
+            self.position = found.node.at.known();
+            self.paths = vec![found.path.clone()];
+        }
         self
     }
 
@@ -92,33 +115,23 @@ fn place(file: Option<&str>) -> String {
     file.map_or_else(String::new, |name| format!("{name}: "))
 }
 
-fn prefix(position: Option<Position>) -> String {
-    position.map_or_else(String::new, |at| {
-        format!("line {}, column {}: ", at.line, at.column)
-    })
+fn prefix(position: Option<Position>, path: Option<&KeyPath>) -> String {
+    let place = position.map(|at| format!("line {}, column {}", at.line, at.column));
+    let path = path.filter(|path| !path.is_root());
+    let path = path.map(|path| format!("`{path}`"));
+    let parts: Vec<_> = place.into_iter().chain(path).collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("{}: ", parts.join(", "))
 }
 
 fn suffix(remedy: Option<&str>) -> String {
     remedy.map_or_else(String::new, |text| format!(". {text}"))
 }
 
-/// Whether a line, counted from 1, has a path with braces that is in no quotes.
-fn has_bare_braces(text: &str, line: u64) -> bool {
-    let line = usize::try_from(line.saturating_sub(1)).ok();
-    let line = line.and_then(|line| text.lines().nth(line));
-    let mut values = line.unwrap_or_default().split("path:").skip(1);
-    values.any(|value| {
-        let value = value.split([',', ' ', '\t']).find(|part| !part.is_empty());
-        value.is_some_and(|value| !value.starts_with(['"', '\'']) && value.contains('{'))
-    })
-}
-
-/// The parser repeats the place in its message; we say it once, in front.
-fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line.split(" at line ")
-        .next()
-        .unwrap_or(line)
-        .trim_start_matches("error: ")
-        .to_owned()
+/// The document as it is written, where it can be read at all.
+pub(super) fn document(text: &str) -> Option<Located<Node>> {
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    serde_saphyr::from_str_with_options(text, options).ok()
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
 /// A place in the plan file, counted from 1; zeros where it is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Position {
     pub(crate) line: u64,
     pub(crate) column: u64,

@@ -28,7 +28,7 @@ pub(super) fn import(
         .files
         .read(&path)
         .map_err(|why| PlanError::at(name.at, why))?;
-    let within = |error: PlanError| error.in_file(&path);
+    let within = |error: PlanError| error.placed_in(&text).in_file(&path);
     let found = kong::parse(&text, timeouts, context.environment).map_err(within)?;
     let access = into.access;
     for (name, consumer) in found.consumers {

@@ -1,8 +1,8 @@
 //! Which requests a route of Kong's is for.
 
-use super::tree::{Map, Node};
+use super::tree::Map;
 use crate::{
-    base::{PathPattern, PlanError, Position, Text, header_name, http_token},
+    base::{Node, PathPattern, PlanError, Position, Text, header_name, http_token},
     route::{HeaderMatch, HostPattern, KindRule, Route},
     upstream::RouteTimeouts,
 };

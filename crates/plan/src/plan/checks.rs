@@ -2,12 +2,12 @@
 
 use crate::{
     access::Access,
-    base::{ExtractionName, PathPattern, PlanError},
+    base::{ExtractionName, KeyPath, PathPattern, PlanError},
     extraction::{CohortKey, Extraction},
     gateway::Gateway,
     gateway_route::GatewayRoute,
     policy::{Limits, Policies, Store},
-    route::{Dialect, Route},
+    route::Dialect,
 };
 use std::collections::BTreeMap;
 
@@ -20,12 +20,15 @@ pub(super) fn check(gateway: &Gateway, extractions: &Extractions) -> Result<(), 
     refuse_two_dialects_of_one_path(extractions, &gateway.routes)?;
     refuse_calls_that_cannot_be_held(extractions)?;
     let access = &gateway.access;
-    require_store(access, &access.policies)?;
+    let in_gateway = KeyPath::top("gateway");
+    require_store(access, &access.policies, in_gateway.clone())?;
     for route in &gateway.routes {
-        require_store(access, &route.policies)?;
+        let path = in_gateway.clone().key("routes").key(&route.name);
+        require_store(access, &route.policies, path)?;
     }
     for extraction in extractions.values() {
-        require_store(access, &extraction.policies)?;
+        let path = KeyPath::extraction(&extraction.name);
+        require_store(access, &extraction.policies, path)?;
         require_token_of_claim(access, extraction)?;
     }
     Ok(())
@@ -44,9 +47,10 @@ fn refuse_tables_moved_twice(extractions: &Extractions) -> Result<(), PlanError>
                     "`{}` moves in both `{other}` and `{}`",
                     table.monolith, extraction.name
                 );
-                return Err(
-                    PlanError::whole(message).remedy("A table moves once: leave it in one of them")
-                );
+                let path = KeyPath::extraction(&extraction.name);
+                let path = path.key("data").key("tables").key(&table.monolith);
+                return Err(PlanError::of(path, message)
+                    .remedy("A table moves once: leave it in one of them"));
             }
         }
     }
@@ -66,8 +70,10 @@ fn refuse_tokens_in_one_place(extractions: &Extractions) -> Result<(), PlanError
                 "the tokens of `{other}` and `{}` are in one place and replace each other",
                 extraction.name
             );
+            let path = KeyPath::extraction(&extraction.name);
+            let path = path.key("rollout").key("read-your-writes");
             return Err(
-                PlanError::whole(message).remedy("Name another cookie or header in one of them")
+                PlanError::of(path, message).remedy("Name another cookie or header in one of them")
             );
         }
     }
@@ -80,14 +86,23 @@ fn refuse_two_dialects_of_one_path(
     extractions: &Extractions,
     routes: &[GatewayRoute],
 ) -> Result<(), PlanError> {
-    let of_extractions = extractions.values().flat_map(|one| &one.routes);
-    let all = of_extractions.chain(routes.iter().map(|one| &one.route));
-    let with = |route: &'_ Route| -> Option<(PathPattern, Dialect)> {
-        let dialect = route.operations.as_ref()?.dialect.clone();
-        Some((route.path.clone(), dialect))
-    };
+    let of_extractions = extractions.values().flat_map(|one| {
+        let routes = KeyPath::extraction(&one.name).key("routes");
+        let routes = (0..)
+            .zip(&one.routes)
+            .map(move |(at, route)| (routes.clone().item(at), route));
+        routes.collect::<Vec<_>>()
+    });
+    let of_gateway = routes.iter().map(|one| {
+        let path = KeyPath::top("gateway").key("routes").key(&one.name);
+        (path, &one.route)
+    });
     let mut seen: Vec<(PathPattern, Dialect)> = Vec::new();
-    for (path, dialect) in all.filter_map(with) {
+    for (place, route) in of_extractions.chain(of_gateway) {
+        let Some(operations) = &route.operations else {
+            continue;
+        };
+        let (path, dialect) = (route.path.clone(), operations.dialect.clone());
         let differs = |(other, own): &&(PathPattern, Dialect)| {
             *own != dialect && path.shares_paths_with(other)
         };
@@ -95,7 +110,7 @@ fn refuse_two_dialects_of_one_path(
             let message = format!(
                 "the routes `{other}` and `{path}` share paths and look for the operation at different places"
             );
-            return Err(PlanError::whole(message)
+            return Err(PlanError::of(place, message)
                 .remedy("Let them name the same field, or all of them GraphQL or XML-RPC"));
         }
         seen.push((path, dialect));
@@ -121,7 +136,9 @@ fn refuse_calls_that_cannot_be_held(extractions: &Extractions) -> Result<(), Pla
                  during a hand-over",
                 extraction.name
             );
-            return Err(PlanError::whole(message)
+            let path = KeyPath::extraction(&extraction.name);
+            let path = path.key("switch").key("held-bytes");
+            return Err(PlanError::of(path, message)
                 .remedy("Raise `switch.held-bytes`, or lower `bytes` of the operation"));
         }
     }
@@ -132,26 +149,29 @@ fn refuse_calls_that_cannot_be_held(extractions: &Extractions) -> Result<(), Pla
 fn require_token_of_claim(access: &Access, extraction: &Extraction) -> Result<(), PlanError> {
     match &extraction.cohort_key {
         CohortKey::Claim(claim) if extraction.policies.over(&access.policies).jwt.is_none() => {
-            Err(PlanError::whole(format!(
+            let message = format!(
                 "clients of `{}` are known by the claim `{claim}`, and no token is demanded of them",
                 extraction.name
-            ))
-            .remedy("Add `jwt: {}` to its `policies:` or to those of `gateway:`"))
+            );
+            let path = KeyPath::extraction(&extraction.name);
+            Err(PlanError::of(path.key("rollout").key("key"), message)
+                .remedy("Add `jwt: {}` to its `policies:` or to those of `gateway:`"))
         }
         _ => Ok(()),
     }
 }
 
 /// A limit that counts in Redis needs one.
-fn require_store(access: &Access, policies: &Policies) -> Result<(), PlanError> {
+fn require_store(access: &Access, policies: &Policies, of: KeyPath) -> Result<(), PlanError> {
     let redis = |limits: &Limits| limits.rules.iter().any(|one| one.store == Store::Redis);
     match &policies.limits {
         Some(limits) if redis(limits) && access.limits_store.is_none() => {
-            Err(PlanError::whole(format!(
+            let message = format!(
                 "the limits of `{}` count in Redis, and there is none",
                 limits.scope
-            ))
-            .remedy("Add `limits-store: { redis: ... }` to `gateway:`, or leave `store` out"))
+            );
+            Err(PlanError::of(of.key("policies").key("limits"), message)
+                .remedy("Add `limits-store: { redis: ... }` to `gateway:`, or leave `store` out"))
         }
         _ => Ok(()),
     }

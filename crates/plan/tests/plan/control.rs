@@ -29,7 +29,7 @@ fn an_address_is_enough() {
     assert_eq!(listen("control: { keys: {} }"), 7600);
     let error = read("control: nowhere").unwrap_err();
     assert!(
-        error.contains("line 3, column 10: `nowhere` is no address"),
+        error.contains("line 3, column 10, `control`: `nowhere` is no address"),
         "{error}"
     );
 }
@@ -53,7 +53,7 @@ fn what_is_no_key_is_refused_without_showing_it() {
     for (one, wanted) in [
         (
             "anna: { role: viewer, key: \"${SPACED}\" }",
-            "line 5, column 32: the key of `anna`",
+            "line 5, column 32, `control.keys.anna.key`: the key of `anna`",
         ),
         (
             "anna: { role: viewer, key: \"${SHORT}\" }",
@@ -69,7 +69,7 @@ fn what_is_no_key_is_refused_without_showing_it() {
         ),
         (
             "anna: { role: admin, key: \"${ANNA_KEY}\" }",
-            "line 5, column 19: ",
+            "line 5, column 19, `control.keys.anna.role`: ",
         ),
         ("anna: { key: \"${ANNA_KEY}\" }", "line 5, column "),
         ("anna: { role: viewer }", "line 5, column "),
@@ -91,7 +91,7 @@ fn what_is_no_key_is_refused_without_showing_it() {
         ),
         (
             "anna: { role: viewer, key: \"${ANNA_KEY}\" }\n    ben: { role: operator, key: \"${ANNA_KEY}\" }",
-            "line 6, column 33: the key of `ben` is somebody else's",
+            "line 6, column 33, `control.keys.ben.key`: the key of `ben` is somebody else's",
         ),
     ] {
         let error = keys(one);

@@ -14,4 +14,5 @@ mod operations;
 mod oversights;
 mod parse;
 mod policies;
+mod refusals;
 mod rollout;

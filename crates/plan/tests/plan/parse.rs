@@ -428,7 +428,7 @@ fn listeners_are_read() {
         (
             "unix:/run",
             "unix:run",
-            "line 8, column 17: `unix:run/banyan.sock` is nowhere",
+            "line 8, column 17, `gateway.listeners[0].listen`: `unix:run/banyan.sock` is nowhere",
         ),
         ("0.0.0.0:8443", "127.0.0.1:8080", "listened on twice"),
         ("        client-ca: /etc/ca.pem\n", "", "has no `client-ca`"),
@@ -487,7 +487,7 @@ fn copies_go_only_where_nothing_can_be_spoiled() {
         ("{ share: 2%, ignored: [] }", "ignored"),
         (
             "{ share: 2%, scratch: \"http://localhost:8101\" }",
-            "line 18, column 35: `http://localhost:8101` is `contracts` itself",
+            "line 18, column 35, `extractions.contracts.shadow.scratch`: `http://localhost:8101` is `contracts` itself",
         ),
         (
             "{ share: 2%, scratch: \"http://127.0.0.1:8000\" }",

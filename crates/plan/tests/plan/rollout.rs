@@ -213,7 +213,7 @@ fn steps_that_cannot_be_gone_through_are_refused() {
         ("steps: [{ reads: 5%, writes: 5% }]", "splits the writes"),
         (
             "steps: [switch], gates: { p95: {} }",
-            "line 7, column 106: the gate has no limit",
+            "line 7, column 106, `extractions.one.rollout.gates.p95`: the gate has no limit",
         ),
         (
             "steps: [switch], gates: { lag: {} }",

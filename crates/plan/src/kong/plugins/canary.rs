@@ -4,9 +4,9 @@
 //! service with the plugin and `-canary`, with its service's patience.
 
 use crate::{
-    base::{Percent, PlanError, Position, ServiceName, UpstreamUrl, header_name},
+    base::{Node, Percent, PlanError, Position, ServiceName, UpstreamUrl, header_name},
     gateway_route::{Canary, CanaryKey, CanaryShare, Destination},
-    kong::tree::{Map, Node},
+    kong::tree::Map,
     upstream::Upstream,
 };
 use std::{collections::BTreeMap, time::Duration};

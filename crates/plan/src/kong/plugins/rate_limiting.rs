@@ -2,9 +2,9 @@
 
 use crate::{
     access::LimitsStore,
-    base::{Environment, PlanError, Secret, header_name},
+    base::{Environment, Node, PlanError, Secret, header_name},
     kong::{
-        tree::{LEAVE_THE_DEFAULT, Map, Node},
+        tree::{LEAVE_THE_DEFAULT, Map},
         vault::secret,
     },
     policy::{Limit, LimitBy, Limits, OnError, Period, Store},
