@@ -4,6 +4,7 @@
 mod asks;
 mod next;
 mod rail;
+pub mod rehearsal;
 mod way_back;
 
 pub use asks::asks;

@@ -14,6 +14,7 @@ pub(crate) mod migrations;
 mod order;
 pub(crate) mod reader;
 mod report;
+mod retire;
 mod routes;
 mod sign_in;
 
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(entrance::page())
         .merge(migrations::routes())
         .merge(extraction::routes())
+        .merge(retire::routes())
         .merge(order::routes())
         .merge(freeze::routes())
         .merge(differences::routes())

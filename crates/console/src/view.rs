@@ -8,6 +8,8 @@ pub(crate) mod log;
 pub(crate) mod migrations;
 pub(crate) mod next;
 pub(crate) mod rail;
+pub(crate) mod rehearsals;
+pub(crate) mod retire;
 pub(crate) mod sentence;
 pub(crate) mod shadow;
 pub(crate) mod tables;

@@ -13,7 +13,7 @@ use axum::{
 use conductor::{
     api::{ErrorKind, ErrorReply},
     outlook,
-    status::{ExtractionStatus, Status, VerifyStatus},
+    status::{ChecklistStatus, ExtractionStatus, ItemStatus, RetireStatus, Status, VerifyStatus},
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -91,6 +91,41 @@ async fn order(
     Json(json!({ "status": one, "verification": null })).into_response()
 }
 
+/// Of a plan whose old side is quiet for two of its three days.
+async fn retirement() -> Json<RetireStatus> {
+    const DAY: i64 = 86_400_000;
+    let status = json!({
+        "enough": false, "wanted_ms": 3 * DAY, "trouble": null,
+        "tables": {
+            "since_ms": 1_790_000_000_000_i64, "quiet_ms": 2 * DAY, "enough": false,
+            "because": "public.contracts was read 1 times, and 0 rows of it written"
+        },
+        "routes": {
+            "since_ms": 1_780_000_000_000_i64, "quiet_ms": 9 * DAY, "enough": true,
+            "because": "it was looked at from then on"
+        },
+        "counts": {
+            "statistics": "7424242424242424242", "at": 1_790_000_000_000_i64,
+            "tables": { "public.contracts": { "reads": 1_234, "writes": 0 } }
+        }
+    });
+    Json(serde_json::from_value(status).unwrap())
+}
+
+async fn checklists() -> Json<[ChecklistStatus; 1]> {
+    let item = ItemStatus {
+        name: "team-trained".to_owned(),
+        text: "the team runs the service by itself".to_owned(),
+        state: "open".to_owned(),
+        ..ItemStatus::default()
+    };
+    Json([ChecklistStatus {
+        name: "decommissioning".to_owned(),
+        done: false,
+        items: vec![item],
+    }])
+}
+
 struct Bed {
     router: Router,
     fake: Arc<Fake>,
@@ -130,10 +165,7 @@ impl Bed {
             )
             .route("/v1/flags", get(|| async { Json(json!([])) }))
             .route("/v1/routes", get(|| async { Json(json!([])) }))
-            .route(
-                "/v1/extractions/{name}/checklists",
-                get(|| async { Json(json!([])) }),
-            )
+            .route("/v1/extractions/{name}/checklists", get(checklists))
             .route(
                 "/v1/extractions/{name}/verification",
                 get(|| async { Json(Value::Null) }),
@@ -142,6 +174,7 @@ impl Bed {
                 "/v1/extractions/{name}/shadow",
                 get(|| async { Json(json!({ "share": null })) }),
             )
+            .route("/v1/extractions/{name}/retire", get(retirement))
             .route("/v1/extractions/{name}/{verb}", post(order))
             .with_state(Arc::clone(&fake));
         let stop = CancellationToken::new();
@@ -236,6 +269,7 @@ async fn every_answer_is_guarded() {
         "/console/extractions/contracts",
         "/console/extractions/contracts/points",
         "/console/extractions/contracts/evidence",
+        "/console/extractions/contracts/retire",
         SHIFT,
         "/console/freeze",
         "/console/differences",
@@ -314,6 +348,36 @@ async fn what_is_not_there_gets_a_page_with_the_way_back() {
     assert_eq!(page.headers[header::ALLOW], "GET,HEAD");
     let text = "/console/flags does not take POST";
     assert!(page.text.contains(text), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_viewer_sees_what_is_missing_until_the_old_side_may_go() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("vera-key").await;
+    let one = bed
+        .get("/console/extractions/contracts", &cookie)
+        .await
+        .text;
+    let path = "/console/extractions/contracts/retire";
+    assert!(one.contains(path), "{one}");
+    let page = bed.get(path, &cookie).await;
+    assert_eq!(page.code, StatusCode::OK, "{}", page.text);
+    for text in [
+        "Nobody may use the old side for 3 d.",
+        "at the earliest, in 24 h. One item of the checklist is open.",
+        "2 d of 3 d",
+        "public.contracts was read 1 times",
+        "long enough",
+        "1,234",
+        "the team runs the service by itself",
+        "not yet",
+        "banyan retire contracts --to",
+        "remove-old-tables.sql",
+    ] {
+        assert!(page.text.contains(text), "{text}: {}", page.text);
+    }
+    // Nothing of it is done from here.
+    assert!(!page.text.contains("order/retire"), "{}", page.text);
 }
 
 #[tokio::test]

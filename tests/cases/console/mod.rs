@@ -6,9 +6,11 @@ use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 use testbed::banyan::Plan;
 use testbed::binaries;
 use testbed::browser::{Browser, Look};
+use testbed::deadline;
 use testbed::node;
 
 const HOME: &str = "tests/cases/console";
@@ -30,10 +32,12 @@ const FOREIGN: &str = "
         .filter((name) => !name.startsWith(location.origin + '/'));";
 
 /// Pages of an extraction that has begun.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "/console",
     "/console/extractions/contracts",
     "/console/extractions/contracts/evidence",
+    "/console/extractions/contracts/retire",
+    "/console/extractions/contracts/order/rehearse",
     "/console/extractions/contracts/order/shift",
     "/console/extractions/contracts/order/rollback",
     "/console/extractions/contracts/order/cancel",
@@ -51,6 +55,8 @@ const REFUSED: [&str; 10] = [
     "verify", "shift", "withdraw", "switch", "rollback", "pause", "approve", "recopy", "cancel",
     "finish",
 ];
+
+const LIMIT: Duration = Duration::from_mins(1);
 
 struct Visit {
     browser: Browser,
@@ -135,6 +141,7 @@ impl Visit {
 }
 
 fn with_people(plan: Plan) -> Result<Plan> {
+    let plan = plan.replace("\n    switch:", "\n    retire: { quiet: 14d }\n    switch:")?;
     plan.replace(
         "  listen: \"${CONTROL_LISTEN}\"\n",
         &format!(
@@ -168,7 +175,31 @@ async fn console() -> Result<()> {
         let name = path.trim_start_matches("/console").replace('/', "-");
         visit.judge(path, &format!("{number:02}{name}")).await?;
     }
-    Ok(())
+    retired(&visit, &stage).await
+}
+
+/// What is shown of an old side once the service keeps the data.
+async fn retired(visit: &Visit, stage: &Stage) -> Result<()> {
+    stage.switch().await?;
+    stage.settled("switched", "service").await?;
+    let finished = stage.banyan.run("finish", &["contracts", "--yes"]).await?;
+    finished.successful()?;
+    visit.sign_in(VIEWER).await?;
+    let page = "/console/extractions/contracts/retire";
+    deadline::until("the evidence to begin", LIMIT, async || {
+        visit.open(page).await?;
+        let shown = "return document.body.textContent.includes('it was looked at from then on')";
+        Ok((visit.browser.run(shown).await? == true).then_some(()))
+    })
+    .await?;
+    visit
+        .browser
+        .shows("Nobody may use the old side for 14 d.")
+        .await?;
+    visit.judge(page, "finished-retire").await?;
+    visit
+        .judge("/console/extractions/contracts", "finished")
+        .await
 }
 
 /// Every button, as it is refused: to a role that may not, and where it cannot be.
@@ -230,6 +261,13 @@ async fn forth_and_back(visit: &Visit, stage: &Stage) -> Result<()> {
     browser.shows("Hand the writes over.").await?;
     let same = browser.run("return window.isTheSamePage === true").await?;
     ensure!(same == true, "the page was loaded again");
+
+    visit
+        .order("rehearse", "it got through, and was undone")
+        .await?;
+    browser
+        .shows("By one rehearsal, writes would pause for")
+        .await?;
 
     browser.press("#order-switch").await?;
     browser

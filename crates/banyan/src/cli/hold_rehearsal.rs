@@ -5,10 +5,11 @@ use super::{commands, render};
 use crate::exit::Failure;
 use conductor::{
     api::Parameters,
+    outlook::rehearsal::{Figures, StepSpread},
     status::{ExtractionStatus, HandoverStatus, WaitStatus},
 };
 use serde::Serialize;
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 /// Each holds requests of real users.
 pub(super) const TIMES_MAX: u8 = 20;
@@ -18,34 +19,6 @@ pub(super) const TIMES_MAX: u8 = 20;
 pub(super) struct Rounds {
     pub(super) times: u8,
     pub(super) pause: Duration,
-}
-
-/// What they say of the hand-over that is meant.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-struct Figures {
-    /// How long writes would be held.
-    pause_ms: Spread,
-    /// Requests that were held.
-    held_requests: u64,
-    /// The longest of these waited for so long.
-    held_ms_max: f64,
-    /// How long each step took.
-    steps_ms: Vec<StepSpread>,
-    waited_for: Vec<WaitStatus>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-struct Spread {
-    p50: f64,
-    p99: f64,
-    max: f64,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-struct StepSpread {
-    step: String,
-    #[serde(flatten)]
-    ms: Spread,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,7 +82,7 @@ pub(super) async fn run(
         .filter(|one| one.outcome == "rehearsed")
         .cloned()
         .collect();
-    let figures = figures(&through);
+    let figures = Figures::of(&through);
     if json {
         let rehearsals = &rehearsals;
         render::json(&Report {
@@ -127,74 +100,6 @@ pub(super) async fn run(
     }
 }
 
-/// Of those that got as far as the commit point.
-fn figures(rehearsals: &[HandoverStatus]) -> Figures {
-    let pause = |one: &HandoverStatus| {
-        let held = one.steps.iter().skip_while(|step| is_before(&step.name));
-        held.map(|step| step.ms).sum()
-    };
-    let mut names: Vec<&str> = Vec::new();
-    for step in rehearsals.iter().flat_map(|one| &one.steps) {
-        if !names.contains(&step.name.as_str()) {
-            names.push(&step.name);
-        }
-    }
-    let of = |name: &str| {
-        let steps = rehearsals.iter().flat_map(|one| &one.steps);
-        spread(steps.filter(|step| step.name == name).map(|step| step.ms))
-    };
-    let waits: BTreeSet<_> = rehearsals
-        .iter()
-        .flat_map(|one| &one.waited_for)
-        .map(|wait| (&wait.step, &wait.whom))
-        .collect();
-    Figures {
-        pause_ms: spread(rehearsals.iter().map(pause)),
-        held_requests: rehearsals.iter().map(|one| one.hold.held_requests).sum(),
-        held_ms_max: rehearsals
-            .iter()
-            .map(|one| one.hold.hold_ms_max)
-            .fold(0.0, f64::max),
-        steps_ms: names
-            .into_iter()
-            .map(|name| StepSpread {
-                step: name.to_owned(),
-                ms: of(name),
-            })
-            .collect(),
-        waited_for: waits
-            .into_iter()
-            .map(|(step, whom)| WaitStatus {
-                step: step.clone(),
-                whom: whom.clone(),
-            })
-            .collect(),
-    }
-}
-
-/// Whether a step comes before requests are held.
-fn is_before(step: &str) -> bool {
-    matches!(step, "ready" | "lock")
-}
-
-/// By the nearest rank: of fewer than a hundred the 99th is the largest.
-fn spread(times: impl Iterator<Item = f64>) -> Spread {
-    let mut times: Vec<f64> = times.collect();
-    times.sort_by(f64::total_cmp);
-    let at = |percent: usize| {
-        let rank = (times.len() * percent).div_ceil(100);
-        times
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or_default()
-    };
-    Spread {
-        p50: at(50),
-        p99: at(99),
-        max: at(100),
-    }
-}
-
 fn tell(extraction: &str, count: usize, figures: &Figures) {
     let Figures {
         pause_ms,
@@ -208,10 +113,9 @@ fn tell(extraction: &str, count: usize, figures: &Figures) {
         count => format!("{count} rehearsals"),
     };
     let pause = format!(
-        "Writes of `{extraction}` would pause for {:.0} ms (p50), {:.0} ms (p99), {:.0} ms at \
-         most: by {by}, in which {held_requests} requests were held, for {held_ms_max:.0} ms at \
-         most.",
-        pause_ms.p50, pause_ms.p99, pause_ms.max
+        "Writes of `{extraction}` would pause for {:.0} ms (p50), {:.0} ms at most: by {by}, in \
+         which {held_requests} requests were held, for {held_ms_max:.0} ms at most.",
+        pause_ms.p50, pause_ms.max
     );
     say!("{}", render::wrapped(&pause));
     let steps: Vec<_> = steps_ms
@@ -232,71 +136,4 @@ fn tell(extraction: &str, count: usize, figures: &Figures) {
     let end = "Nothing was handed over, and the locks and the fence are gone. A switch opens the \
                other side where these were undone.";
     say!("{}", render::wrapped(end));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use conductor::{ports::HoldReport, status::StepStatus};
-
-    fn rehearsal(steps: &[(&str, f64)], held: u64, whom: &str) -> HandoverStatus {
-        HandoverStatus {
-            rehearsal: true,
-            outcome: "rehearsed".to_owned(),
-            hold: HoldReport {
-                held_requests: held,
-                hold_ms_max: 7.0,
-                ..HoldReport::default()
-            },
-            steps: steps
-                .iter()
-                .map(|(name, ms)| StepStatus {
-                    name: (*name).to_owned(),
-                    ms: *ms,
-                })
-                .collect(),
-            waited_for: vec![WaitStatus {
-                step: "fence".to_owned(),
-                whom: whom.to_owned(),
-            }],
-            ..HandoverStatus::default()
-        }
-    }
-
-    #[test]
-    fn the_pause_is_what_comes_after_the_weak_lock() {
-        let one = |fence| {
-            [
-                ("ready", 900.0),
-                ("lock", 3.0),
-                ("hold", 2.0),
-                ("fence", fence),
-            ]
-        };
-        let found = figures(&[
-            rehearsal(&one(10.0), 3, "a"),
-            rehearsal(&one(30.0), 4, "b"),
-            rehearsal(&one(20.0), 0, "a"),
-        ]);
-        let pause = Spread {
-            p50: 22.0,
-            p99: 32.0,
-            max: 32.0,
-        };
-        assert_eq!(found.pause_ms, pause);
-        assert_eq!((found.held_requests, found.held_ms_max), (7, 7.0));
-        let steps: Vec<_> = found.steps_ms.iter().map(|one| one.step.as_str()).collect();
-        assert_eq!(steps, ["ready", "lock", "hold", "fence"]);
-        let whom: Vec<_> = found
-            .waited_for
-            .iter()
-            .map(|one| one.whom.as_str())
-            .collect();
-        assert_eq!(whom, ["a", "b"], "each once");
-    }
-
-    #[test]
-    fn of_nothing_there_are_no_figures() {
-        assert_eq!(figures(&[]), Figures::default());
-    }
 }

@@ -14,6 +14,7 @@ use crate::{
         extraction::{ExtractionView, GateLine, extraction, gates},
         format,
         log::{LogLine, log},
+        rehearsals::{Rehearsals, rehearsals},
     },
 };
 use askama::Template;
@@ -46,6 +47,7 @@ struct Extraction<'a> {
     csrf: &'a str,
     path: String,
     view: ExtractionView,
+    rehearsals: Option<Rehearsals>,
     log: Vec<LogLine>,
 }
 
@@ -101,6 +103,7 @@ pub(crate) async fn main(
         csrf: &reader.session.csrf,
         path: path(name),
         log: log(&report),
+        rehearsals: rehearsals(one, &entries, reader.person.role),
         view: extraction(&status, one, reader.person.role, now_ms()),
     }))
 }

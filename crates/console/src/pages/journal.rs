@@ -4,8 +4,9 @@ use super::{frame::PageError, reader::SignedIn};
 use crate::{api::segment, state::Console};
 use conductor::{JournalEntry, JournalPage, PAGE_ENTRIES_MAX};
 
-/// The last entries of an extraction that its page looks through.
-const LAST: u32 = 100;
+/// The last entries of an extraction that its page looks through: those of twenty
+/// rehearsals are among them.
+const LAST: u32 = 300;
 
 /// The most that a report goes by, the last ones; the command line's goes by all.
 const ENTRIES_MAX: usize = 50_000;

@@ -259,6 +259,22 @@ fn outcome(verb: &Verb, reply: &Reply) -> Outcome {
             ),
             None => done("done.".to_owned()),
         },
+        "rehearse" => match &one.last_handover {
+            Some(last) if last.outcome == "rehearsed" => done(format!(
+                "it got through, and was undone as planned: {} requests waited, {} at most.",
+                format::count(last.hold.held_requests),
+                format::milliseconds(last.hold.hold_ms_max)
+            )),
+            last => Outcome {
+                is_done: false,
+                text: format!(
+                    "{of}it did not get as far as the commit point: {}",
+                    last.as_ref()
+                        .and_then(|last| last.reason.as_deref())
+                        .unwrap_or("no reason given")
+                ),
+            },
+        },
         "verify" => match &reply.verification {
             Some(found) => Outcome {
                 is_done: found.differences == 0,

@@ -24,6 +24,8 @@ pub(crate) struct ExtractionView {
     pub(crate) name: String,
     pub(crate) notices: Vec<String>,
     pub(crate) sentence: Vec<Piece>,
+    /// Whether tables of the monolith's are left in the end: not where both share them.
+    pub(crate) has_old_side: bool,
     pub(crate) troubles: Vec<String>,
     pub(crate) rail: Vec<Stop>,
     pub(crate) next: Next,
@@ -138,6 +140,7 @@ pub(crate) fn extraction(
         name: one.name.clone(),
         notices: notices(status),
         sentence: stands(one),
+        has_old_side: one.writes_percent.is_none(),
         troubles: troubles(one),
         rail: rail(one),
         way_back: one.way_back.as_ref().map(|way| way.text.clone()),

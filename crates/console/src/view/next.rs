@@ -74,7 +74,13 @@ pub(crate) fn next(one: &ExtractionStatus, role: Role) -> Next {
     }
 }
 
-fn button(one: &ExtractionStatus, verb: &'static Verb, role: Role, share: Option<f64>) -> Button {
+/// A verb of its page, to a person of this role.
+pub(crate) fn button(
+    one: &ExtractionStatus,
+    verb: &'static Verb,
+    role: Role,
+    share: Option<f64>,
+) -> Button {
     let label = match share {
         Some(share) => format!("Shift to {}", format::percent(share)),
         None => verb.label.to_owned(),

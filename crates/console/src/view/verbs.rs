@@ -90,6 +90,17 @@ pub(crate) const VERBS: &[Verb] = &[
         undo: "rollback: the same way back, with all that was written since.",
     },
     Verb {
+        name: "rehearse",
+        label: "Rehearse the hold",
+        needs: Role::Operator,
+        confirmation: Confirmation::Page,
+        is_bound: true,
+        does: "Takes the hand-over that comes next up to its commit point, on production, and \
+               undoes it there: tables are locked and fenced, writes of real users wait for a \
+               moment, and upgraded connections are closed. Nothing is handed over.",
+        undo: "it undoes itself; an epoch is spent.",
+    },
+    Verb {
         name: "rollback",
         label: "Roll back",
         needs: Role::Operator,
