@@ -28,7 +28,7 @@ pub use asking::ShiftGuard;
 pub use handle::{RolloutHandle, StepVerb};
 
 use answers::RecentAnswers;
-use asking::{NotDone, asked};
+use asking::{NotDone, asked, ends};
 use gates::StepGates;
 use gauging::Gauging;
 use handle::{GivenPlan, GivenVerb, Message};
@@ -399,13 +399,7 @@ impl Running {
         };
         let name = &self.context.name;
         tracing::warn!(extraction = %name, ?action, %why, "not done");
-        // What is to be taken back is not given up for what was asked before that.
-        let concerns = match self.rollout {
-            Rollout::Running(_) => true,
-            Rollout::Stopped { .. } => action == Action::RollBack,
-            Rollout::Idle | Rollout::Done => false,
-        };
-        if is_over && concerns {
+        if is_over && ends(&self.rollout, action) {
             let why = StopReason::Failed { what: why };
             return self.record(vec![Event::Stopped { why, undo: None }]).await;
         }

@@ -1,4 +1,4 @@
-//! What is left running, and how to go on with it.
+//! What is left running, and how to go on with it: on the error output, beside the report.
 
 use testbed::banyan::{CommandLine, Plan, Serve};
 use testbed::scene::Scene;
@@ -25,28 +25,28 @@ impl Running<'_> {
             plan,
             scene,
         } = self;
-        println!("\nEverything is still running; Ctrl-C stops it.\n");
-        println!("  gateway   {}/api/contracts", serve.gateway());
-        println!("  metrics   {}/metrics", serve.control());
-        println!("  monolith  {}/api/contracts", scene.web.url());
-        println!("  service   {}/api/contracts\n", scene.service.url());
-        println!("In another terminal:\n");
+        eprintln!("\nEverything is still running; Ctrl-C stops it.\n");
+        eprintln!("  gateway   {}/api/contracts", serve.gateway());
+        eprintln!("  metrics   {}/metrics", serve.control());
+        eprintln!("  monolith  {}/api/contracts", scene.web.url());
+        eprintln!("  service   {}/api/contracts\n", scene.service.url());
+        eprintln!("In another terminal:\n");
         for (name, value) in plan.environment() {
-            println!("  export {name}='{value}'");
+            eprintln!("  export {name}='{value}'");
         }
         let (file, state) = (banyan.plan().display(), banyan.state().display());
-        println!(
+        eprintln!(
             "  banyan() {{ {} \"$@\" --plan {file} --state {state}; }}",
             banyan.binary().display()
         );
-        println!("\n  curl -s {}/api/contracts?page_size=1", serve.gateway());
+        eprintln!("\n  curl -s {}/api/contracts?page_size=1", serve.gateway());
         for verb in [
             "status",
             "console",
             "verify contracts",
             "rollback contracts",
         ] {
-            println!("  banyan {verb}");
+            eprintln!("  banyan {verb}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use plan::ExtractionName;
-use protocol::rollout::Action;
+use protocol::rollout::{Action, Rollout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Says whether more may go to a service.
@@ -24,6 +24,16 @@ pub(super) enum NotDone {
     Aborted(String),
     /// Both sides differ: that does not go by itself, and to look again costs.
     Differs(String),
+}
+
+/// Whether a rollout ends by what was not done. What is to be taken back is not given up
+/// for something that was asked before that.
+pub(super) fn ends(rollout: &Rollout, action: Action) -> bool {
+    match rollout {
+        Rollout::Running(_) => true,
+        Rollout::Stopped { .. } => action == Action::RollBack,
+        Rollout::Idle | Rollout::Done => false,
+    }
 }
 
 /// Has an extraction do something. `goes_on`: whether that is still wanted, asked once
@@ -80,4 +90,39 @@ pub(super) async fn asked(
     } else {
         NotDone::Refused(why)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::rollout::{Position, StopReason, Undo};
+
+    #[test]
+    fn what_was_asked_before_a_stop_does_not_end_the_way_back() {
+        let position = Position {
+            step: 2,
+            entered: None,
+            is_approved: false,
+            is_resumed: false,
+        };
+        let running = Rollout::Running(position.clone());
+        let stopped = Rollout::Stopped {
+            position,
+            why: StopReason::Failed {
+                what: "p95".to_owned(),
+            },
+            undo: Some(Undo::RollBack),
+        };
+        for (rollout, action, wanted) in [
+            (&running, Action::Switch, true),
+            (&running, Action::RollBack, true),
+            (&stopped, Action::RollBack, true),
+            (&stopped, Action::Switch, false),
+            (&stopped, Action::Verify, false),
+            (&Rollout::Idle, Action::RollBack, false),
+            (&Rollout::Done, Action::Switch, false),
+        ] {
+            assert_eq!(ends(rollout, action), wanted, "{rollout:?}, {action:?}");
+        }
+    }
 }
