@@ -42,12 +42,14 @@ mod routes;
 mod steps;
 mod verbs;
 
+pub use callers::Identity;
 pub use exposition::Exposition;
 pub use messages::{
     CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadReply,
     ReloadRequest,
 };
 
+pub use plan::Role;
 pub use routes::Routes;
 
 use crate::{
@@ -55,7 +57,7 @@ use crate::{
     halt::Halt,
     journal::{Journal, JournalPage, JournalQuery},
     outlook,
-    request::{self, Reply, RequestError},
+    request::{self, Reply, RequestError, Resumed},
     retire::RetireHandle,
     rollout::RolloutHandle,
     status::{ExtractionStatus, FailedRoute, RolloutStatus, Status},
@@ -72,7 +74,7 @@ use axum::{
 };
 use callers::{Admission, Caller, admit};
 use failure::{CallError, conflict, failure, forbidden};
-use plan::{ExtractionName, Role};
+use plan::ExtractionName;
 use protocol::rollout::Actor;
 use record::{GivenOrder, recorded};
 use serde_json::Map;
@@ -486,7 +488,10 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
         steps::Ordered::NoOrder => {}
         steps::Ordered::Done => {
             let status = with_outside(&api, &name, worker.status());
-            return Ok(Reply::with(status));
+            return Ok(Reply {
+                resumed: (verb == "resume").then_some(Resumed::Steps),
+                ..Reply::with(status)
+            });
         }
         steps::Ordered::Refused(why) => return Err(conflict(why)),
     }
@@ -503,6 +508,7 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
         .map_err(not_carried_out)?;
     reply.status = with_outside(&api, &name, reply.status);
     reply.waived = waived;
+    reply.resumed = (request == request::Request::Resume).then_some(Resumed::Streams);
     Ok(reply)
 }
 

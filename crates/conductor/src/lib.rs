@@ -61,7 +61,7 @@ pub use journal::{
 };
 pub use precondition::{Precondition, StepsMoment};
 pub use publisher::Publisher;
-pub use request::{Reply, Request, RequestError, Shift, ShownOwner, Waived};
+pub use request::{Reply, Request, RequestError, Resumed, Shift, ShownOwner, Waived};
 pub use retire::RetireHandle;
 pub use rollout::{RolloutHandle, ShiftGuard, StepVerb};
 pub use worker::Worker;

@@ -142,6 +142,9 @@ pub struct Reply {
     /// What was copied again.
     #[serde(default)]
     pub recopied: Option<Recopied>,
+    /// What a resume had go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
     /// Routes that a shift took along though their reads write, until the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<FailedRoute>,
@@ -163,6 +166,11 @@ impl Reply {
             keep("written", recopied.written.into());
             keep("deleted", recopied.deleted.into());
         }
+        match self.resumed {
+            Some(Resumed::Steps) => keep("resumed", "steps of the plan".into()),
+            Some(Resumed::Streams) => keep("resumed", "streams".into()),
+            None => None,
+        };
         if !self.waived.is_empty() {
             let named = self.waived.iter();
             let named = named.map(|one| format!("{} {}", one.method, one.path));
@@ -178,9 +186,20 @@ impl Reply {
             verification: None,
             cancelled: None,
             recopied: None,
+            resumed: None,
             waived: Vec::new(),
         }
     }
+}
+
+/// What a resume had go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resumed {
+    /// The steps of the plan, which had stopped; streams were tried again, too.
+    Steps,
+    /// Streams alone: no step had stopped, or the plan has none.
+    Streams,
 }
 
 /// Why a request was not carried out.

@@ -114,7 +114,9 @@ impl Follower {
         // Nobody who has signed out, or has another role by now, sees more.
         let id = &self.reader.session.id;
         let session = console.sessions.peek(id).ok_or(PageError::SignedOut)?;
-        self.reader.person = Person::signed_in(&console.api, &session).await?;
+        self.reader.person = Person::signed_in(&console.api, &session)
+            .await?
+            .ok_or(PageError::SignedOut)?;
         match &self.extraction {
             Some(name) => extraction::main(console, &self.reader, name).await,
             None => migrations::main(console, &self.reader).await,

@@ -19,9 +19,9 @@ const LIFE: Duration = Duration::from_hours(12);
 const INVITATIONS_MAX: usize = 16;
 const INVITATION_LIFE: Duration = Duration::from_mins(10);
 
-/// The last outcomes of what a session has ordered that are kept, and for how long they
-/// are shown.
-const OUTCOMES_MAX: usize = 5;
+/// What is shown of what a session has ordered: the last outcome, and those before it that
+/// were not as wished, for how long.
+const OUTCOMES_MAX: usize = 3;
 const OUTCOME_SHOWN: Duration = Duration::from_mins(2);
 
 /// Somebody who is signed in.
@@ -49,6 +49,7 @@ impl Session {
     /// Keeps what became of an order, for the pages that follow.
     pub(crate) fn note(&self, outcome: Outcome) {
         let mut outcomes = self.outcomes.lock();
+        outcomes.retain(|(_, before)| !before.is_done);
         if outcomes.len() == OUTCOMES_MAX {
             outcomes.pop_front();
         }
@@ -231,16 +232,21 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_bounded_and_the_newest_comes_first() {
+    fn the_last_outcome_is_kept_and_bounded_ones_that_were_not_as_wished() {
         let sessions = Sessions::default();
         let session = sessions.begin("key".into(), None).unwrap();
-        for number in 0..=OUTCOMES_MAX {
-            session.note(Outcome {
-                is_done: true,
-                text: number.to_string(),
-            });
-        }
-        let texts: Vec<_> = session.outcomes().into_iter().map(|one| one.text).collect();
-        assert_eq!(texts, ["5", "4", "3", "2", "1"]);
+        let note = |is_done, text: &str| {
+            let text = text.to_owned();
+            session.note(Outcome { is_done, text });
+            let shown = session.outcomes().into_iter();
+            shown.map(|one| one.text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(note(true, "shifted"), "shifted");
+        assert_eq!(note(true, "verified"), "verified");
+        assert_eq!(note(false, "a"), "a");
+        assert_eq!(note(true, "shifted"), "shifted a");
+        assert_eq!(note(false, "b"), "b a");
+        note(false, "c");
+        assert_eq!(note(false, "d"), "d c b");
     }
 }

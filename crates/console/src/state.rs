@@ -3,11 +3,11 @@
 use crate::{
     api::{Api, ApiError},
     history::History,
-    role::Role,
+    role::{Role, lacks},
     session::{Session, Sessions},
 };
 use axum::Router;
-use serde::Deserialize;
+use conductor::api::Identity;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -40,44 +40,32 @@ impl Console {
 /// Whose bearer it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Person {
-    /// None of somebody with the state directory's token who did not say one.
-    pub(crate) name: Option<String>,
+    /// In which orders are kept.
+    pub(crate) name: String,
     pub(crate) role: Role,
-}
-
-/// What the API says of a bearer.
-#[derive(Deserialize)]
-struct Identity {
-    name: Option<String>,
-    role: Role,
 }
 
 impl Person {
     /// Asks the API whose bearer it is; `claimed` is the name where that proves none.
+    /// `None`: nobody's, for want of a name. Much of what is ordered is kept with one.
     pub(crate) async fn of(
         api: &Api,
         bearer: &str,
         claimed: Option<&str>,
-    ) -> Result<Self, ApiError> {
-        let Identity { name, role } = api.get(bearer, "/v1/me").await?;
-        Ok(Self {
-            name: name.or_else(|| claimed.map(str::to_owned)),
-            role,
-        })
+    ) -> Result<Option<Self>, ApiError> {
+        let Identity { name, role, .. } = api.get(bearer, "/v1/me").await?;
+        let claimed = claimed.map(str::trim).filter(|name| !name.is_empty());
+        let name = name.or_else(|| claimed.map(str::to_owned));
+        Ok(name.map(|name| Self { name, role }))
     }
 
     /// Whoever is signed in.
-    pub(crate) async fn signed_in(api: &Api, session: &Session) -> Result<Self, ApiError> {
+    pub(crate) async fn signed_in(api: &Api, session: &Session) -> Result<Option<Self>, ApiError> {
         Self::of(api, &session.bearer, session.name.as_deref()).await
-    }
-
-    /// In words.
-    pub(crate) fn shown(&self) -> &str {
-        self.name.as_deref().unwrap_or("nameless")
     }
 
     /// Why they may not do what needs a role.
     pub(crate) fn lacks(&self, needed: Role) -> Option<String> {
-        self.role.lacks(needed)
+        lacks(self.role, needed)
     }
 }

@@ -13,7 +13,10 @@ use axum::{
 use conductor::{
     api::{ErrorKind, ErrorReply},
     outlook,
-    status::{ChecklistStatus, ExtractionStatus, ItemStatus, RetireStatus, Status, VerifyStatus},
+    status::{
+        ChecklistStatus, ExtractionStatus, ItemStatus, NextVerb, RetireStatus, RolloutStatus,
+        Status, VerifyStatus,
+    },
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -88,7 +91,8 @@ async fn order(
     let order = (format!("{verb} {name}"), parameters);
     fake.orders.lock().unwrap().push(order);
     let one = fake.status.lock().unwrap().extractions[0].clone();
-    Json(json!({ "status": one, "verification": null })).into_response()
+    let resumed = (verb == "resume").then_some("steps");
+    Json(json!({ "status": one, "verification": null, "resumed": resumed })).into_response()
 }
 
 /// Of a plan whose old side is quiet for two of its three days.
@@ -547,6 +551,45 @@ async fn a_button_orders_what_its_page_showed() {
     assert!(expected.contains("planned"), "{expected}");
 }
 
+/// One name, two things: the button and the page say which, and so does the outcome.
+#[tokio::test]
+async fn a_resume_says_what_goes_on() {
+    let bed = Bed::new();
+    let (cookie, secret) = bed.sign_in("olaf-key").await;
+    let of = "/console/extractions/contracts";
+    let resume = format!("{ORDER}/resume");
+    bed.fake.status.lock().unwrap().extractions[0].trouble = Some("its slot is gone".to_owned());
+    let page = bed.get(of, &cookie).await.text;
+    assert!(page.contains("Try again now"), "{page}");
+    let asks = bed.get(&resume, &cookie).await.text;
+    let has_step = |page: &str| page.contains("name=\"step\"");
+    assert!(!has_step(&asks), "{asks}");
+    bed.fake.status.lock().unwrap().extractions[0].rollout = Some(RolloutStatus {
+        state: "stopped".to_owned(),
+        step: Some(1),
+        steps: vec!["reads 10%".to_owned(), "switch".to_owned()],
+        why: Some("gate `p99` failed".to_owned()),
+        asks: Some(NextVerb::Resume { step: Some(2) }),
+        resume_step: Some(2),
+        ..RolloutStatus::default()
+    });
+    let page = bed.get(of, &cookie).await.text;
+    for text in ["Resume the steps", "It has stopped: gate `p99` failed."] {
+        assert!(page.contains(text), "{page}");
+    }
+    let asks = bed.get(&resume, &cookie).await.text;
+    assert!(
+        has_step(&asks) && asks.contains("value=\"2\" selected"),
+        "{asks}"
+    );
+    let expected = bed.expected(&resume, &cookie).await;
+    let fields = format!("csrf={secret}&{expected}&step=2");
+    let done = bed.post(&resume, &cookie, &fields).await;
+    assert_eq!(done.code, StatusCode::SEE_OTHER, "{}", done.text);
+    let page = bed.get(of, &cookie).await.text;
+    assert!(page.contains("the steps of the plan go on."), "{page}");
+}
+
 /// What is lost for good is not lost by a click, nor by a wrong name.
 #[tokio::test]
 async fn what_is_lost_for_good_is_named() {
@@ -637,6 +680,27 @@ async fn a_way_in_is_good_once() {
     let again = bed.get(path, "").await;
     assert_eq!(again.code, StatusCode::GONE);
     assert!(!again.headers.contains_key(header::SET_COOKIE));
+}
+
+/// A session without a name could order nothing that is kept with one.
+#[tokio::test]
+async fn nobody_comes_in_without_a_name() {
+    let bed = Bed::new();
+    for by in [r#"{"by":null}"#, r#"{"by":""}"#, r#"{"by":"  "}"#, "{}"] {
+        let request = Request::post("/v1/console/sign-ins")
+            .header(header::AUTHORIZATION, "Bearer token")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(by))
+            .unwrap();
+        let answer = bed.send(request).await;
+        assert_eq!(answer.code, StatusCode::BAD_REQUEST, "{}", answer.text);
+        assert!(answer.text.contains("set BANYAN_USER"), "{}", answer.text);
+    }
+    let form = bed.get("/console/sign-in", "").await;
+    let fields = format!("csrf={}&key=token&name=+", csrf(&form));
+    let answer = bed.post("/console/sign-in", &cookie(&form), &fields).await;
+    assert_eq!(answer.code, StatusCode::UNAUTHORIZED);
+    assert!(answer.text.contains("type yours"), "{}", answer.text);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{keyless, progress::ProgressDisplay, refusals, render, step_lines};
 use crate::{client::Client, exit::Failure};
 use conductor::{
-    Reply,
+    Reply, Resumed,
     api::{ErrorKind, ErrorReply, Parameters},
     ports::{Cancellation, Recopied},
     status::{ExtractionStatus, Status},
@@ -225,7 +225,17 @@ pub(super) async fn resume(
         return render::json(&reply.status);
     }
     let status = &reply.status;
-    say!("`{extraction}` is {}.", status.phase);
+    match reply.resumed {
+        Some(Resumed::Steps) => say!("The steps of `{extraction}` go on ({}).", status.phase),
+        Some(Resumed::Streams) | None => {
+            let text = format!(
+                "The streams of `{extraction}` were tried again ({}); no step of the plan had \
+                 stopped.",
+                status.phase
+            );
+            say!("{}", render::wrapped(&text));
+        }
+    }
     let streams = render::stream_lines(status);
     if streams.is_empty() {
         say!("Nothing of it is followed, so no stream waits to be tried again.");

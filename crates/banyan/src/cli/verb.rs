@@ -234,14 +234,16 @@ pub(super) enum Verb {
         #[arg(long, conflicts_with_all = ["lasts", "off"])]
         sql: bool,
     },
-    /// Try now what a stream or a step waits to try again.
+    /// Have the steps of the plan go on, or a stream tried again now.
     ///
-    /// A stream that has failed is tried again by itself, after 30 seconds at
-    /// most. Once the cause is mended this spares the wait. Exit code 1 if it
-    /// fails again, with the reason.
+    /// Where the steps have stopped, they go on: with the step in which that was, from
+    /// its beginning, or with another one (`--step`). Streams are tried again, too.
     ///
-    /// Where the steps of the plan have stopped, they go on: with the step in which
-    /// that was, from its beginning, or with another one.
+    /// Where none has stopped, or the plan has none: a stream that has failed is tried
+    /// again by itself, after 30 seconds at most, and once the cause is mended this
+    /// spares the wait. Exit code 1 if it fails again, with the reason.
+    ///
+    /// It says which of the two it did.
     Resume {
         #[command(flatten)]
         extraction: ExtractionArgument,

@@ -15,7 +15,7 @@ use axum::{
 };
 use plan::{People, Role};
 use protocol::rollout::Actor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -32,13 +32,14 @@ pub(super) enum Caller {
 }
 
 /// What `/v1/me` says.
-#[derive(Debug, Serialize)]
-pub(super) struct Identity<'a> {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Identity {
     /// Whose key it is; none of the state directory's token.
-    name: Option<&'a str>,
-    role: Role,
+    pub name: Option<String>,
+    /// What they may do.
+    pub role: Role,
     /// Whether a key proves the name.
-    proven: bool,
+    pub proven: bool,
 }
 
 impl Caller {
@@ -48,9 +49,9 @@ impl Caller {
         }
     }
 
-    pub(super) fn identity(&self) -> Identity<'_> {
+    pub(super) fn identity(&self) -> Identity {
         let (name, proven) = match self {
-            Self::KeyHolder { name, .. } => (Some(name.as_str()), true),
+            Self::KeyHolder { name, .. } => (Some(name.clone()), true),
             Self::TokenHolder { .. } => (None, false),
         };
         Identity {

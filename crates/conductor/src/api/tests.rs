@@ -421,6 +421,12 @@ async fn what_an_order_expects_is_compared_by_who_takes_it() {
     let refused = orders(&journal).await.into_iter().nth(3).unwrap();
     let why = format!("{refused:?}");
     assert!(why.contains("its epoch was 4 and is 6"), "{why}");
+    // Without steps it is the streams that a resume is for, and it says so.
+    let line = "POST /v1/extractions/a/resume";
+    let answer = send(address, line, "right", "{}").await;
+    assert!(answer.contains(r#""resumed":"streams""#), "{answer}");
+    let kept = orders(&journal).await.pop().unwrap();
+    assert!(format!("{kept:?}").contains("streams"), "{kept:?}");
 }
 
 /// What nobody waits for has its end, too, and what cannot be written down is not done.

@@ -123,7 +123,7 @@ async fn attest(
     form.of_session(&reader.session)?;
     let item = form.text("item").unwrap_or_default();
     let parameters = Parameters {
-        by: reader.person.name.clone(),
+        by: Some(reader.person.name.clone()),
         note: form.text("note"),
         item: Some(item.clone()),
         ..Parameters::default()

@@ -17,6 +17,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
+use conductor::api::{ErrorKind, ErrorReply};
 use serde::{Deserialize, Serialize};
 
 /// What `banyan console` sends.
@@ -56,8 +57,19 @@ async fn invite(
     let bearer = bearer.unwrap_or_default();
     // Whose it is says the API.
     let known = Person::of(&console.api, bearer, invitation.by.as_deref()).await;
-    if let Err(ApiError { code, reply }) = known {
-        return (code, Json(reply)).into_response();
+    match known {
+        Err(ApiError { code, reply }) => return (code, Json(reply)).into_response(),
+        Ok(None) => {
+            let error = "nobody's name came with it, and what is ordered in the console is kept with \
+                         one: `banyan console --by NAME`, or set BANYAN_USER";
+            let reply = ErrorReply {
+                error: error.to_owned(),
+                kind: ErrorKind::Refused,
+                findings: Vec::new(),
+            };
+            return (StatusCode::BAD_REQUEST, Json(reply)).into_response();
+        }
+        Ok(Some(_)) => {}
     }
     match console.sessions.invite(bearer.into(), invitation.by) {
         Some(code) => Json(Invited {

@@ -54,7 +54,7 @@ async fn freeze(
 ) -> Result<Response, PageError> {
     form.of_session(&reader.session)?;
     let halt = HaltRequest {
-        by: reader.person.name.clone(),
+        by: Some(reader.person.name.clone()),
         note: form.text("note").unwrap_or_default(),
         off: form.has("off"),
     };

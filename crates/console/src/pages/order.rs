@@ -25,7 +25,7 @@ use axum::{
     routing::get,
 };
 use conductor::{
-    Precondition, Reply,
+    Precondition, Reply, Resumed,
     api::Parameters,
     status::{ExtractionStatus, Status},
 };
@@ -72,9 +72,9 @@ async fn ask(
     Path((name, verb)): Path<(String, String)>,
     Query(proposed): Query<Proposed>,
 ) -> Result<Response, PageError> {
-    let verb = known(&verb)?;
     let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
     let one = find(&status, &name)?;
+    let verb = known(&verb, one)?;
     let blocked = reader.person.lacks(verb.needs);
     let main = Confirm {
         csrf: &reader.session.csrf,
@@ -85,7 +85,7 @@ async fn ask(
         one,
         expected: expected(verb, one),
         reads: proposed.reads.unwrap_or_default(),
-        person: reader.person.shown(),
+        person: &reader.person.name,
         blocked,
     };
     let page = Page {
@@ -106,7 +106,8 @@ async fn order(
     form: Form,
 ) -> Result<Response, PageError> {
     form.of_session(&reader.session)?;
-    let verb = known(&verb)?;
+    let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
+    let verb = known(&verb, find(&status, &name)?)?;
     if verb.wants_name() && form.get("name") != Some(&name) {
         return Ok(not_named(verb, &name));
     }
@@ -167,14 +168,14 @@ async fn note_refusal(
     }
 }
 
-fn known(verb: &str) -> Result<&'static Verb, PageError> {
-    verbs::find(verb).ok_or_else(|| {
+fn known(verb: &str, one: &ExtractionStatus) -> Result<&'static Verb, PageError> {
+    verbs::find(verb, one).ok_or_else(|| {
         let text = format!("there is no verb `{verb}`");
         PageError::Of(StatusCode::NOT_FOUND, text)
     })
 }
 
-fn parameters(form: &Form, by: Option<String>) -> Result<Parameters, PageError> {
+fn parameters(form: &Form, by: String) -> Result<Parameters, PageError> {
     let number = |name: &str| {
         let parsed = form.get(name).map(str::parse).transpose();
         parsed.map_err(|_| {
@@ -200,7 +201,7 @@ fn parameters(form: &Form, by: Option<String>) -> Result<Parameters, PageError> 
         unhealthy: form.has("unhealthy"),
         owner: form.text("owner"),
         epoch: number("epoch")?,
-        by,
+        by: Some(by),
         note: form.text("note"),
         step: number("step")?.and_then(|step| usize::try_from(step).ok()),
         ..Parameters::default()
@@ -290,6 +291,12 @@ fn outcome(verb: &Verb, reply: &Reply) -> Outcome {
             "{} of the readers are at the service now.",
             format::percent(one.reads_percent)
         )),
+        "resume" => done(match reply.resumed {
+            Some(Resumed::Steps) => "the steps of the plan go on.".to_owned(),
+            Some(Resumed::Streams) | None => {
+                "streams were tried again; no step of the plan had stopped.".to_owned()
+            }
+        }),
         _ => done("done.".to_owned()),
     }
 }

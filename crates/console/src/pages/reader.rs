@@ -59,6 +59,7 @@ impl FromRequestParts<Console> for Onlooker {
 async fn known(console: &Console, session: Option<Arc<Session>>) -> Result<SignedIn, PageError> {
     let session = session.ok_or(PageError::SignedOut)?;
     let person = Person::signed_in(&console.api, &session).await?;
+    let person = person.ok_or(PageError::SignedOut)?;
     Ok(SignedIn { session, person })
 }
 

@@ -82,7 +82,11 @@ async fn sign_in(
         return page(&headers, Some("Type your key."), shown);
     };
     match Person::of(&console.api, key, name.as_deref()).await {
-        Ok(_) => {
+        Ok(None) => {
+            let text = "This key proves nobody's name: type yours. It is kept with what you order.";
+            page(&headers, Some(text), shown)
+        }
+        Ok(Some(_)) => {
             let session = console.sessions.begin(key.into(), name.clone());
             let session = session.ok_or_else(no_randomness)?;
             let cookie = [(header::SET_COOKIE, reader::begin(&session))];

@@ -1,6 +1,6 @@
 //! The checklists of an extraction: what was checked, what a person has to attest.
 
-use crate::role::Role;
+use crate::role::{Role, lacks};
 use conductor::status::{ChecklistStatus, ItemStatus};
 use report::clock;
 
@@ -65,7 +65,7 @@ fn item(item: &ItemStatus, role: Role) -> ItemView {
         class,
         because: because(item),
         is_automatic: item.automatic,
-        blocked: role.lacks(needed),
+        blocked: lacks(role, needed),
     }
 }
 

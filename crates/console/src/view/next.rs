@@ -4,7 +4,7 @@ use super::{
     format,
     verbs::{self, Verb},
 };
-use crate::role::Role;
+use crate::role::{Role, lacks};
 use conductor::{
     Precondition,
     status::{ExtractionStatus, NextVerb},
@@ -40,7 +40,7 @@ pub(crate) fn next(one: &ExtractionStatus, role: Role) -> Next {
     let (title, text) = sentence(one);
     let asked = one.asks.as_ref();
     let primary = asked.and_then(|asked| {
-        let verb = verbs::find(name(asked))?;
+        let verb = verbs::find(name(asked), one)?;
         let share = match asked {
             NextVerb::Shift { reads_percent } => Some(*reads_percent),
             _ => None,
@@ -68,7 +68,7 @@ pub(crate) fn next(one: &ExtractionStatus, role: Role) -> Next {
             .join(" "),
         undo: undo.map(str::to_owned).or(planned).unwrap_or_default(),
         others: others
-            .filter_map(|name| Some(button(one, verbs::find(name)?, role, None)))
+            .filter_map(|name| Some(button(one, verbs::find(name, one)?, role, None)))
             .collect(),
         primary,
     }
@@ -85,7 +85,7 @@ pub(crate) fn button(
         Some(share) => format!("Shift to {}", format::percent(share)),
         None => verb.label.to_owned(),
     };
-    let blocked = role.lacks(verb.needs);
+    let blocked = lacks(role, verb.needs);
     Button {
         verb,
         label,
@@ -236,7 +236,7 @@ mod tests {
             (NextVerb::Withdraw, "Withdraw"),
             (NextVerb::Switch, "Switch"),
             (NextVerb::Approve { step: 2, of: None }, "Approve"),
-            (NextVerb::Resume { step: Some(2) }, "Resume"),
+            (NextVerb::Resume { step: Some(2) }, "Resume the steps"),
             (NextVerb::Finish, "Finish"),
         ] {
             let one = ExtractionStatus {
@@ -285,7 +285,7 @@ mod tests {
         rollout.asks = Some(NextVerb::Resume { step: None });
         one.rollout = Some(rollout);
         assert_eq!(told(&one).title, "It has stopped: gate `p99` failed.");
-        assert_eq!(primary(&one).as_deref(), Some("Resume"));
+        assert_eq!(primary(&one).as_deref(), Some("Resume the steps"));
     }
 
     #[test]

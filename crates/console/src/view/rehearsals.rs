@@ -68,7 +68,8 @@ pub(crate) fn rehearsals(
         .filter(|(_, one)| one.outcome == "rehearsed")
         .map(|(_, one)| one.clone())
         .collect();
-    let verb = verbs::find("rehearse").filter(|_| ["following", "switched"].contains(&&*one.phase));
+    let verb =
+        verbs::find("rehearse", one).filter(|_| ["following", "switched"].contains(&&*one.phase));
     let figures = Figures::of(&through);
     let waits = figures.waited_for.iter();
     Some(Rehearsals {

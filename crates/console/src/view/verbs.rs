@@ -1,6 +1,7 @@
 //! What can be ordered from a page: what it will do and what would undo it.
 
 use crate::role::Role;
+use conductor::status::{ExtractionStatus, NextVerb, RolloutStatus};
 
 /// A verb of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,11 @@ pub(crate) enum Confirmation {
 }
 
 impl Verb {
+    /// Whether it has the steps of the plan go on, and takes the one to go on with.
+    pub(crate) fn resumes_steps(&self) -> bool {
+        self == RESUME_STEPS
+    }
+
     /// Whether a page asks before.
     pub(crate) fn asks(&self) -> bool {
         self.confirmation != Confirmation::Nothing
@@ -38,7 +44,19 @@ impl Verb {
     }
 }
 
-/// All of them.
+/// A resume where the steps of the plan have stopped: another thing by the same name.
+const RESUME_STEPS: &Verb = &Verb {
+    name: "resume",
+    label: "Resume the steps",
+    needs: Role::Operator,
+    confirmation: Confirmation::Page,
+    is_bound: true,
+    does: "Has the plan's steps go on, with the one that they stopped in, from its beginning, or \
+           with another one. Streams that wait are tried again, too.",
+    undo: "pause, or withdraw.",
+};
+
+/// All others.
 pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "start",
@@ -122,12 +140,13 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "resume",
-        label: "Resume",
+        label: "Try again now",
         needs: Role::Operator,
         confirmation: Confirmation::Page,
         is_bound: true,
-        does: "Lets the plan's steps go on, and tries now what is tried again by itself.",
-        undo: "pause, or withdraw.",
+        does: "Tries at once what a stream that has failed waits to try again by itself. The \
+               plan's steps stay as they are.",
+        undo: "nothing is to be undone.",
     },
     Verb {
         name: "approve",
@@ -172,7 +191,12 @@ pub(crate) const VERBS: &[Verb] = &[
     },
 ];
 
-/// The verb of this name.
-pub(crate) fn find(name: &str) -> Option<&'static Verb> {
+/// The verb of this name, as it is for an extraction that stands so.
+pub(crate) fn find(name: &str, one: &ExtractionStatus) -> Option<&'static Verb> {
+    let waits = matches!(one.asks, Some(NextVerb::Resume { .. }));
+    let has_stopped = |rollout: &RolloutStatus| rollout.state == "stopped";
+    if name == "resume" && (waits || one.rollout.as_ref().is_some_and(has_stopped)) {
+        return Some(RESUME_STEPS);
+    }
     VERBS.iter().find(|verb| verb.name == name)
 }
