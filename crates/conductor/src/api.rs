@@ -500,15 +500,23 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
             "`{verb}` is for the steps of the plan"
         )));
     };
-    let waived = shifts_to_a_sick_service(&api, &name, &worker, request, &parameters).await;
-    let waived = waived.map_err(conflict)?;
+    let raises = raises(&worker, request);
+    if raises
+        && !parameters.unhealthy
+        && let Some(why) = sick_service(&api, &name).await
+    {
+        return Err(conflict(why));
+    }
     let mut reply = worker
         .request_if(request, parameters.expected)
         .await
         .map_err(not_carried_out)?;
     reply.status = with_outside(&api, &name, reply.status);
-    reply.waived = waived;
     reply.resumed = (request == request::Request::Resume).then_some(Resumed::Streams);
+    if raises && parameters.unhealthy {
+        // Not before it was taken: one that is refused switches no protection off.
+        reply.waived = api.routes.waive_writing_reads(&name);
+    }
     Ok(reply)
 }
 
@@ -532,33 +540,23 @@ fn bad_request(why: String) -> CallError {
     failure(StatusCode::BAD_REQUEST, ErrorKind::Refused, why, Vec::new())
 }
 
-/// Why more is not to go to the service. Where that is wanted all the same: the routes
-/// that are shifted though their reads write.
-async fn shifts_to_a_sick_service(
-    api: &ApiState,
-    name: &ExtractionName,
-    worker: &Worker,
-    request: request::Request,
-    parameters: &Parameters,
-) -> Result<Vec<FailedRoute>, String> {
+/// Whether more goes to the service by it.
+fn raises(worker: &Worker, request: request::Request) -> bool {
     let request::Request::Shift(shift) = request else {
-        return Ok(Vec::new());
+        return false;
     };
     let now = worker.status();
-    if !shift.raises(now.reads_percent, now.writes_percent) {
-        return Ok(Vec::new());
-    }
-    if parameters.unhealthy {
-        return Ok(api.routes.waive_writing_reads(name));
-    }
+    shift.raises(now.reads_percent, now.writes_percent)
+}
+
+/// Why more is not to go to the service.
+async fn sick_service(api: &ApiState, name: &ExtractionName) -> Option<String> {
     let routes = api.routes.writing_reads(name);
-    if let Some(error) = writing_reads_text(&routes) {
-        return Err(error);
+    if let Some(why) = writing_reads_text(&routes) {
+        return Some(why);
     }
-    let Some(problem) = api.routes.service_problem(name).await else {
-        return Ok(Vec::new());
-    };
-    Err(format!(
+    let problem = api.routes.service_problem(name).await?;
+    Some(format!(
         "the service is not healthy: {problem}. Nothing was shifted. See to it first, or shift all \
          the same with `--unhealthy`"
     ))

@@ -48,7 +48,7 @@ impl Precondition {
         Self {
             phase: Some(one.phase.clone()),
             epoch: Some(one.epoch),
-            reads_percent: Some(reads(one)),
+            reads_percent: Some(one.wanted_reads()),
             steps: one.rollout.as_ref().map(StepsMoment::of),
         }
     }
@@ -68,7 +68,7 @@ impl Precondition {
         if let Some(epoch) = self.epoch.filter(|epoch| *epoch != now.epoch) {
             changes.push(format!("its epoch was {epoch} and is {}", now.epoch));
         }
-        let is = reads(now);
+        let is = now.wanted_reads();
         let differs = |was: &f64| (was - is).abs() > PERCENT_MARGIN;
         if let Some(was) = self.reads_percent.filter(differs) {
             changes.push(format!(
@@ -110,11 +110,6 @@ impl StepsMoment {
             None => self.state.clone(),
         }
     }
-}
-
-/// The share that is wanted: what a stream that is not well withdraws comes back by itself.
-fn reads(one: &ExtractionStatus) -> f64 {
-    one.reads_wanted_percent.unwrap_or(one.reads_percent)
 }
 
 /// Why what is bound to another state is not done.

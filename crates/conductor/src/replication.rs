@@ -32,6 +32,7 @@ mod context;
 mod drain;
 mod effect;
 mod effect_result;
+mod left_readers;
 mod recovery;
 mod requests;
 mod retry;

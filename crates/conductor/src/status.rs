@@ -40,6 +40,10 @@ pub struct ExtractionStatus {
     /// The share that is wanted, while reads are withdrawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reads_wanted_percent: Option<f64>,
+    /// Whether a rollback has left readers at the service: it hands the writes back, and
+    /// nobody has shifted since.
+    #[serde(default)]
+    pub left_readers: bool,
     /// The share of clients whose writes go to the service, where both sides
     /// share the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +118,8 @@ pub enum NextVerb {
     },
     /// Have the steps of the plan go on.
     Resume {
-        /// With which, from 1, where it is not the one that they stopped in.
+        /// With which, from 1, where it is not the one that they stopped in; a call without
+        /// it is refused where they are in none.
         step: Option<usize>,
     },
     /// End the way back.
@@ -167,6 +172,12 @@ pub struct WayBack {
 }
 
 impl ExtractionStatus {
+    /// The share of readers that is wanted at the service: what a stream that is not well
+    /// withdraws comes back by itself.
+    pub fn wanted_reads(&self) -> f64 {
+        self.reads_wanted_percent.unwrap_or(self.reads_percent)
+    }
+
     /// Whether the monolith gets all writes.
     pub fn writes_stay(&self) -> bool {
         match self.writes_percent {
@@ -320,6 +331,9 @@ pub struct RolloutStatus {
     pub answers: Option<AnswersStatus>,
     /// What would take back what the service has.
     pub undo: Option<String>,
+    /// Whether that is due by itself: a gate has stopped the steps, say.
+    #[serde(default)]
+    pub undo_is_due: bool,
 }
 
 /// What both sides answered to the same routes in the same time, for people to compare: a

@@ -5,6 +5,7 @@ use crate::{
     precondition::Precondition,
     request::Request,
     rollout::{RolloutHandle, StepVerb},
+    status::NextVerb,
     worker::Worker,
 };
 use plan::ExtractionName;
@@ -49,8 +50,9 @@ pub(super) async fn order(
         ));
     };
     let expected = parameters.expected.clone();
-    // Where they had when that was decided on, their loop says that they go on by now.
-    let is_for_steps = rollout.status().state == "stopped"
+    // Where they had stopped when that was decided on, their loop says that they go on by now.
+    let is_for_steps = matches!(rollout.status().asks, Some(NextVerb::Resume { .. }))
+        || rollout.status().state == "stopped"
         || expected.as_ref().is_some_and(Precondition::had_stopped);
     if resumes && parameters.step.is_none() && !is_for_steps {
         // Only what a stream waits for.

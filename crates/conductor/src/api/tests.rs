@@ -8,6 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use plan::People;
 use serde_json::json;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,6 +17,8 @@ use tokio::{
 #[derive(Default)]
 struct NoRoutes {
     people: Arc<People>,
+    /// How often it was asked to have them shifted though their reads write.
+    waived: Arc<AtomicUsize>,
 }
 
 #[async_trait]
@@ -34,6 +37,11 @@ impl Routes for NoRoutes {
 
     fn health(&self, _: &ExtractionName) -> Option<HealthStatus> {
         None
+    }
+
+    fn waive_writing_reads(&self, _: &ExtractionName) -> Vec<FailedRoute> {
+        self.waived.fetch_add(1, Ordering::SeqCst);
+        vec![FailedRoute::default()]
     }
 
     async fn service_problem(&self, _: &ExtractionName) -> Option<String> {
@@ -91,6 +99,18 @@ async fn served_to(
     workers: BTreeMap<ExtractionName, Worker>,
     journal: &Arc<Journal>,
 ) -> std::net::SocketAddr {
+    let routes = NoRoutes {
+        people: Arc::new(people),
+        ..NoRoutes::default()
+    };
+    served_by(routes, workers, journal).await
+}
+
+async fn served_by(
+    routes: NoRoutes,
+    workers: BTreeMap<ExtractionName, Worker>,
+    journal: &Arc<Journal>,
+) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let api = ApiState {
@@ -102,9 +122,7 @@ async fn served_to(
         journal: Arc::downgrade(journal),
         token: "right".into(),
         metrics: Arc::new(|_| Vec::new()),
-        routes: Arc::new(NoRoutes {
-            people: Arc::new(people),
-        }),
+        routes: Arc::new(routes),
     };
     tokio::spawn(serve(listener, router(api)));
     address
@@ -427,6 +445,35 @@ async fn what_an_order_expects_is_compared_by_who_takes_it() {
     assert!(answer.contains(r#""resumed":"streams""#), "{answer}");
     let kept = orders(&journal).await.pop().unwrap();
     assert!(format!("{kept:?}").contains("streams"), "{kept:?}");
+}
+
+/// What is refused switches no protection off.
+#[tokio::test]
+async fn routes_are_waived_for_a_shift_that_was_taken() {
+    let (worker, mut requests, _status) = Worker::new(None);
+    let workers = BTreeMap::from([(ExtractionName::new("a").unwrap(), worker)]);
+    let (_directory, journal) = nothing().await;
+    let routes = NoRoutes::default();
+    let waived = Arc::clone(&routes.waived);
+    let address = served_by(routes, workers, &journal).await;
+    tokio::spawn(async move {
+        let now = ExtractionStatus {
+            epoch: 6,
+            ..ExtractionStatus::default()
+        };
+        while let Some(pending) = requests.recv().await {
+            let late = pending.is_late(&now);
+            let status = ExtractionStatus::default();
+            pending.reply(late.map_or_else(|| Ok(Reply::with(status)), Err));
+        }
+    });
+    for (epoch, wanted, count) in [(4, "409", 0), (6, "200", 1)] {
+        let body = json!({ "reads": "5%", "unhealthy": true, "expected": { "epoch": epoch } });
+        let line = "POST /v1/extractions/a/shift";
+        let answer = send(address, line, "right", &body.to_string()).await;
+        assert!(answer.contains(wanted), "{answer}");
+        assert_eq!(waived.load(Ordering::SeqCst), count, "{answer}");
+    }
 }
 
 /// What nobody waits for has its end, too, and what cannot be written down is not done.

@@ -8,6 +8,10 @@ const SHARES: [f64; 4] = [5.0, 10.0, 50.0, 100.0];
 
 /// The verb that a person is asked for; `None`: it goes on by itself, or may stay as it is.
 pub fn asks(one: &ExtractionStatus) -> Option<NextVerb> {
+    // Until that is known, nothing is accepted.
+    if one.owner == "unknown" {
+        return None;
+    }
     match steps(one) {
         Some(rollout) => rollout.asks.clone(),
         None => of_phase(one),
@@ -24,27 +28,19 @@ pub(super) fn steps(one: &ExtractionStatus) -> Option<&RolloutStatus> {
     rollout.filter(|rollout| matches!(rollout.state.as_str(), "idle" | "running" | "stopped"))
 }
 
-/// Whether a rollback has left readers at the service: it hands the writes back, and readers
-/// stay where they are.
-pub(super) fn has_left_readers(one: &ExtractionStatus) -> bool {
-    let last = one.last_handover.as_ref();
-    one.phase == "following"
-        && one.reads_percent > 0.0
-        && last.is_some_and(|last| {
-            last.kind == "rollback" && last.outcome == "committed" && !last.rehearsal
-        })
-}
-
 /// Where each step is a person's.
 fn of_phase(one: &ExtractionStatus) -> Option<NextVerb> {
+    let joins = !one.joining.is_empty();
     let differences = one.last_verify.as_ref().map(|last| last.differences);
     match one.phase.as_str() {
         "planned" => Some(NextVerb::Start),
-        "following" if has_left_readers(one) => Some(NextVerb::Withdraw),
+        "following" if one.left_readers => Some(NextVerb::Withdraw),
+        // They end the copy of what is being added, or need it.
+        "following" if joins => None,
         "following" => Some(match differences {
             None => NextVerb::Verify { differences: 0 },
             Some(differences @ 1..) => NextVerb::Verify { differences },
-            Some(0) if one.reads_percent >= 100.0 => NextVerb::Switch,
+            Some(0) if one.wanted_reads() >= 100.0 => NextVerb::Switch,
             Some(0) => more(one),
         }),
         "shared" if one.reads_percent < 100.0 => Some(more(one)),
@@ -55,7 +51,7 @@ fn of_phase(one: &ExtractionStatus) -> Option<NextVerb> {
 
 /// The next larger share of readers.
 fn more(one: &ExtractionStatus) -> NextVerb {
-    let now = one.reads_percent;
+    let now = one.wanted_reads();
     let next = SHARES.into_iter().find(|share| *share > now + f64::EPSILON);
     NextVerb::Shift {
         reads_percent: next.unwrap_or(100.0),
@@ -65,7 +61,7 @@ fn more(one: &ExtractionStatus) -> NextVerb {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{HandoverStatus, VerifyStatus};
+    use crate::status::VerifyStatus;
 
     fn at(phase: &str, reads_percent: f64, differences: Option<u64>) -> ExtractionStatus {
         ExtractionStatus {
@@ -118,6 +114,35 @@ mod tests {
         assert_eq!(asks(&reads_only), Some(NextVerb::Switch));
     }
 
+    /// What a stream withholds is wanted still: the next share is not a lower one.
+    #[test]
+    fn the_next_share_is_larger_than_what_is_wanted() {
+        let withheld = ExtractionStatus {
+            reads_withdrawn: true,
+            reads_wanted_percent: Some(50.0),
+            ..at("following", 0.0, Some(0))
+        };
+        assert_eq!(asks(&withheld), Some(shift(100.0)));
+    }
+
+    #[test]
+    fn nothing_is_asked_for_that_would_be_refused() {
+        let unknown = |phase: &str| ExtractionStatus {
+            owner: "unknown".to_owned(),
+            ..at(phase, 0.0, None)
+        };
+        for phase in ["planned", "following", "switched"] {
+            assert_eq!(asks(&unknown(phase)), None, "{phase}");
+        }
+        for (reads, differences) in [(0.0, None), (20.0, Some(2)), (100.0, Some(0))] {
+            let joins = ExtractionStatus {
+                joining: vec!["notes".to_owned()],
+                ..at("following", reads, differences)
+            };
+            assert_eq!(asks(&joins), None, "{reads}");
+        }
+    }
+
     #[test]
     fn steps_that_go_on_or_are_taken_back_ask_nobody() {
         let of = |state: &str, asked: Option<NextVerb>| {
@@ -141,28 +166,10 @@ mod tests {
 
     #[test]
     fn readers_that_a_rollback_left_are_to_be_withdrawn() {
-        let after = |kind: &str, outcome: &str, rehearsal, reads| {
-            let last = HandoverStatus {
-                kind: kind.to_owned(),
-                outcome: outcome.to_owned(),
-                rehearsal,
-                ..HandoverStatus::default()
-            };
-            asks(&ExtractionStatus {
-                last_handover: Some(last),
-                ..at("following", reads, Some(0))
-            })
+        let left = ExtractionStatus {
+            left_readers: true,
+            ..at("following", 20.0, Some(0))
         };
-        let left = after("rollback", "committed", false, 20.0);
-        assert_eq!(left, Some(NextVerb::Withdraw));
-        for (kind, outcome, rehearsal, reads) in [
-            ("rollback", "committed", false, 0.0),
-            ("rollback", "aborted", false, 20.0),
-            ("rollback", "rehearsed", true, 20.0),
-            ("switch", "aborted", false, 20.0),
-        ] {
-            let asked = after(kind, outcome, rehearsal, reads);
-            assert!(matches!(asked, Some(NextVerb::Shift { .. })), "{asked:?}");
-        }
+        assert_eq!(asks(&left), Some(NextVerb::Withdraw));
     }
 }

@@ -1,17 +1,20 @@
 //! What comes next, in a sentence: by itself, or by whom and by which command.
 
-use super::asks::{has_left_readers, steps};
+use super::asks::steps;
 use crate::status::{ExtractionStatus, NextVerb, RolloutStatus};
 
 /// What comes next, where a person is asked for this.
 pub fn next(one: &ExtractionStatus, asks: Option<&NextVerb>) -> String {
+    if one.owner == "unknown" {
+        return with_trouble(one, "it is looked who owns the data");
+    }
     let Some(by_steps) = steps(one).and_then(|rollout| of_steps(&one.name, rollout)) else {
         return match asks {
             Some(verb) => of_person(one, verb),
             None => of_phase(one),
         };
     };
-    if has_left_readers(one) {
+    if one.left_readers && one.phase == "following" {
         format!("{by_steps}; {}", readers_left(one))
     } else {
         by_steps
@@ -21,9 +24,18 @@ pub fn next(one: &ExtractionStatus, asks: Option<&NextVerb>) -> String {
 /// That a rollback has left readers where they were, and what takes them back.
 fn readers_left(one: &ExtractionStatus) -> String {
     format!(
-        "{}% of the reads still go to the service: `banyan withdraw {}`",
-        one.reads_percent, one.name
+        "the rollback left {}% of the readers at the service: `banyan withdraw {}`",
+        one.wanted_reads(),
+        one.name
     )
+}
+
+/// With what is in the way of it.
+fn with_trouble(one: &ExtractionStatus, what: &str) -> String {
+    match &one.trouble {
+        Some(trouble) => format!("{what}. In the way of that: {trouble}"),
+        None => what.to_owned(),
+    }
 }
 
 fn of_steps(name: &str, rollout: &RolloutStatus) -> Option<String> {
@@ -49,8 +61,11 @@ fn of_steps(name: &str, rollout: &RolloutStatus) -> Option<String> {
             ))
         }
         ("idle", _) => Some(format!("{} begins by itself{after}", step(1)?)),
+        ("stopped", _) if rollout.undo_is_due => Some(format!(
+            "what the service has is taken back by itself{after}"
+        )),
         ("stopped", _) => Some(format!(
-            "what the service has is taken back by itself: {waits}"
+            "nothing by itself: the steps have stopped; {waits}"
         )),
         ("running", Some(now)) if rollout.entered_ms.is_none() => {
             Some(format!("{} begins{after}", step(now)?))
@@ -73,7 +88,7 @@ fn of_person(one: &ExtractionStatus, verb: &NextVerb) -> String {
             format!("see to the rows that differ, then `banyan verify {name}`")
         }
         NextVerb::Shift { reads_percent } => {
-            let more = if one.reads_percent > 0.0 {
+            let more = if one.wanted_reads() > 0.0 {
                 "a larger share: "
             } else {
                 ""
@@ -98,6 +113,9 @@ fn of_person(one: &ExtractionStatus, verb: &NextVerb) -> String {
 fn of_phase(one: &ExtractionStatus) -> String {
     let name = &one.name;
     match one.phase.as_str() {
+        "following" if !one.joining.is_empty() => {
+            with_trouble(one, &format!("the copy of {} ends", one.joining.join(", ")))
+        }
         "preparing" | "copying" => "the copy ends, and it follows by itself".to_owned(),
         "shared" => "all goes to the service: its routes go under `gateway.routes` of the plan, \
                      instead of the extraction"
@@ -122,10 +140,7 @@ fn of_phase(one: &ExtractionStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        outlook::asks,
-        status::{HandoverStatus, VerifyStatus},
-    };
+    use crate::{outlook::asks, status::VerifyStatus};
 
     fn at(phase: &str, reads_percent: f64, differences: Option<u64>) -> ExtractionStatus {
         ExtractionStatus {
@@ -185,8 +200,19 @@ mod tests {
         assert_eq!(found, "step 2 of 3, switch begins, after the switch");
         let found = of(rollout("running", Some(3), Some(7), "the step's time"));
         assert_eq!(found, "the steps are done, after the step's time");
-        let found = of(rollout("stopped", Some(1), Some(7), "the withdrawal"));
+        let stopped = |undo_is_due| RolloutStatus {
+            undo_is_due,
+            ..rollout("stopped", Some(1), Some(7), "the withdrawal")
+        };
+        let found = of(stopped(true));
         assert!(found.contains("taken back by itself"), "{found}");
+        let found = of(RolloutStatus {
+            waits_for: vec!["`banyan halt --off`: halted by ada".to_owned()],
+            ..stopped(false)
+        });
+        let wanted =
+            "nothing by itself: the steps have stopped; `banyan halt --off`: halted by ada";
+        assert_eq!(found, wanted);
         for (state, now, step, wanted) in [
             (
                 "stopped",
@@ -208,16 +234,29 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_is_accepted_what_is_in_the_way_is_named() {
+        let of = |one: ExtractionStatus| next(&one, asks(&one).as_ref());
+        let broken = |owner: &str, joining: &[&str]| ExtractionStatus {
+            owner: owner.to_owned(),
+            joining: joining.iter().map(ToString::to_string).collect(),
+            trouble: Some("the disk is full".to_owned()),
+            ..at("following", 5.0, None)
+        };
+        let found = of(broken("unknown", &[]));
+        let wanted = "it is looked who owns the data. In the way of that: the disk is full";
+        assert_eq!(found, wanted);
+        let found = of(broken("monolith", &["notes", "tags"]));
+        let wanted = "the copy of notes, tags ends. In the way of that: the disk is full";
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn readers_that_a_rollback_left_are_named() {
         let mut one = ExtractionStatus {
-            last_handover: Some(HandoverStatus {
-                kind: "rollback".to_owned(),
-                outcome: "committed".to_owned(),
-                ..HandoverStatus::default()
-            }),
+            left_readers: true,
             ..at("following", 20.0, Some(0))
         };
-        let left = "20% of the reads still go to the service: `banyan withdraw orders`";
+        let left = "the rollback left 20% of the readers at the service: `banyan withdraw orders`";
         let found = next(&one, asks(&one).as_ref());
         assert!(found.starts_with(left), "{found}");
         one.rollout = Some(RolloutStatus {

@@ -1,7 +1,10 @@
 //! The state of one extraction's loop, how events change it, and what is told
 //! of it: to the journal, the gateways, and those who wait for a reply.
 
-use super::{context::Context, retry::Retry, staleness::Staleness, timeline::Timeline};
+use super::{
+    context::Context, left_readers::LeftReaders, retry::Retry, staleness::Staleness,
+    timeline::Timeline,
+};
 use crate::{
     journal::JournalError,
     ports::{Cancellation, Recopied},
@@ -32,6 +35,7 @@ pub(super) struct Replication {
     /// Of the hand-over under way.
     timeline: Option<Timeline>,
     pub(super) last_handover: Option<HandoverStatus>,
+    left_readers: LeftReaders,
     /// What the cancel that is ending did.
     pub(super) cancelled: Option<Cancellation>,
     /// What was copied again, until it is followed.
@@ -136,6 +140,7 @@ impl Replication {
             last_verify: reports.verify,
             timeline,
             last_handover: last_handover(history, reports.handover),
+            left_readers: LeftReaders::of(history),
             cancelled: None,
             recopied: None,
             report_due: false,
@@ -192,6 +197,7 @@ impl Replication {
         for event in events {
             tracing::info!(extraction = %self.name, event = ?event, "recorded");
             self.lifecycle = std::mem::take(&mut self.lifecycle).evolve(&event);
+            self.left_readers = self.left_readers.evolve(&event, &self.lifecycle);
             self.recorded(&event);
         }
         self.retry = Retry::default();
@@ -397,6 +403,7 @@ impl Replication {
             reads_wanted_percent: self
                 .reads_withdrawn()
                 .then(|| f64::from(self.lifecycle.routing().reads.basis_points()) / 100.0),
+            left_readers: self.left_readers.0,
             trouble: self.trouble.clone(),
             joining: self.context.mover.joining(),
             progress: self.context.mover.progress(),

@@ -36,8 +36,7 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
                 // Nobody knows for now.
                 None => return Standing::Unknown,
             },
-            // Withdrawn by a stream that is not well is not withdrawn by a person.
-            reads: share(status.reads_wanted_percent.unwrap_or(status.reads_percent)),
+            reads: share(status.wanted_reads()),
             writes: None,
         },
         "shared" if shared => Standing::Owned {
@@ -134,6 +133,7 @@ impl RolloutView<'_> {
             gates: self.gates.iter().map(shown).collect(),
             answers: self.answers.clone(),
             undo: self.undo(),
+            undo_is_due: matches!(self.rollout, Rollout::Stopped { undo: Some(_), .. }),
         }
     }
 

@@ -153,7 +153,7 @@ fn sentence(one: &ExtractionStatus) -> (String, String) {
         ),
         Some(NextVerb::Withdraw) => format!(
             "{} of the readers are at the service still: the rollback left them there.",
-            format::percent(one.reads_percent)
+            format::percent(one.wanted_reads())
         ),
         Some(NextVerb::Switch) if shares => "Send the writes to the service, too.".to_owned(),
         Some(NextVerb::Switch) => "Hand the writes over.".to_owned(),
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use conductor::{
         outlook,
-        status::{HandoverStatus, RolloutStatus, VerifyStatus},
+        status::{RolloutStatus, VerifyStatus},
     };
 
     fn following(reads_percent: f64, differences: Option<u64>) -> ExtractionStatus {
@@ -291,11 +291,7 @@ mod tests {
     #[test]
     fn readers_that_a_rollback_left_are_named() {
         let one = ExtractionStatus {
-            last_handover: Some(HandoverStatus {
-                kind: "rollback".to_owned(),
-                outcome: "committed".to_owned(),
-                ..HandoverStatus::default()
-            }),
+            left_readers: true,
             ..following(20.0, Some(0))
         };
         let shown = told(&one);
