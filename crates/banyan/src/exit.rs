@@ -1,6 +1,7 @@
 //! How the program ends: exit codes and error messages.
 
-use std::{fmt, process::ExitCode};
+use crate::lines;
+use std::{fmt, io::IsTerminal, process::ExitCode};
 
 /// How a command failed. The exit code is part of the interface:
 /// 0 done, 1 tried and not done, 2 refused before anything was touched.
@@ -38,13 +39,22 @@ pub(crate) fn report(ended: Result<(), Failure>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::NotDone(text)) => {
-            eprintln!("error: {text}");
+            tell(&text);
             ExitCode::from(1)
         }
         Err(Failure::Refused(text)) => {
-            eprintln!("error: {text}");
+            tell(&text);
             ExitCode::from(2)
         }
         Err(Failure::Reported(code)) => ExitCode::from(code),
+    }
+}
+
+/// In lines that fit a terminal; elsewhere, as in a log, in one.
+fn tell(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{}", lines::error(text));
+    } else {
+        eprintln!("error: {text}");
     }
 }

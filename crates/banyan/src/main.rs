@@ -11,6 +11,8 @@
 //!  serve   client        gateway, movers and conductor together; a call of the API
 //!    │        │
 //!  control   exit        how a running serve is found; how the program ends
+//!             │
+//!           lines         texts that fit the screen
 //! ```
 //!
 //! A module may use those below it.
@@ -19,6 +21,7 @@ mod cli;
 mod client;
 mod control;
 mod exit;
+mod lines;
 mod serve;
 
 use clap::Parser;

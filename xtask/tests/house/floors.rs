@@ -82,7 +82,11 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "banyan",
-        &[&["cli"], &["serve", "client"], &["control", "exit"]],
+        &[
+            &["cli"],
+            &["serve", "client"],
+            &["control", "exit", "lines"],
+        ],
     ),
     (
         "web-console",

@@ -10,32 +10,13 @@ use conductor::{
 use protocol::Side;
 use serde::Serialize;
 
-pub(super) const COLUMNS: u16 = 80;
+pub(super) use crate::lines::{COLUMNS, paragraph, wrapped};
 
 /// One JSON document.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::not_done)?;
     say!("{text}");
     Ok(())
-}
-
-/// A text of several paragraphs, in lines that fit.
-pub(super) fn wrapped(text: &str) -> String {
-    let lines = text.lines().map(|line| paragraph("", "", line));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A text in lines that fit, the first after `first`, the others after `rest`.
-/// What has no spaces, such as an address, is not cut.
-pub(super) fn paragraph(first: &str, rest: &str, text: &str) -> String {
-    let options = textwrap::Options::new(COLUMNS.into())
-        .initial_indent(first)
-        .subsequent_indent(rest)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
-        .break_words(false);
-    textwrap::fill(text, options)
 }
 
 pub(super) fn table(header: &[&str]) -> Table {

@@ -1,0 +1,80 @@
+//! Texts in lines that fit the screen.
+
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
+
+/// So wide is all that is shown.
+pub(crate) const COLUMNS: u16 = 80;
+
+/// A text of several paragraphs, in lines that fit.
+pub(crate) fn wrapped(text: &str) -> String {
+    let lines = text.lines().map(|line| paragraph("", "", line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A text in lines that fit, the first after `first`, the others after `rest`.
+/// What has no spaces, such as an address, is not cut.
+pub(crate) fn paragraph(first: &str, rest: &str, text: &str) -> String {
+    let options = options(first, rest).word_separator(WordSeparator::AsciiSpace);
+    textwrap::fill(text, options)
+}
+
+/// An error of several paragraphs, in lines that fit. What stands between backticks is to
+/// be copied, and is not cut either.
+pub(crate) fn error(text: &str) -> String {
+    let mut first = "error: ";
+    let lines = text.lines().map(|line| {
+        let separator = WordSeparator::Custom(words);
+        let options = options(std::mem::take(&mut first), "").word_separator(separator);
+        textwrap::fill(line, options)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn options<'a>(first: &'a str, rest: &'a str) -> Options<'a> {
+    Options::new(COLUMNS.into())
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .break_words(false)
+}
+
+/// Words that end with the spaces after them; what stands between backticks is one.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let mut words = Vec::new();
+    let (mut from, mut is_quoted, mut after_space) = (0, false, false);
+    for (at, char) in line.char_indices() {
+        if after_space && char != ' ' {
+            words.push(Word::from(&line[from..at]));
+            from = at;
+        }
+        is_quoted ^= char == '`';
+        after_space = char == ' ' && !is_quoted;
+    }
+    words.push(Word::from(&line[from..]));
+    Box::new(words.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_fits_and_what_is_to_be_copied_stays_whole() {
+        let command = "`psql --no-psqlrc --set ON_ERROR_STOP=1 -f remove-old-tables.sql`";
+        let text = format!(
+            "banyan.yaml: line 25, column 44, `extractions.orders.rollout.steps[0]`: nobody may \
+             attest it. Run {command}, and then this again\n- the second paragraph"
+        );
+        let shown = error(&text);
+        assert!(shown.starts_with("error: banyan.yaml: line 25"), "{shown}");
+        let columns = usize::from(COLUMNS);
+        assert!(shown.lines().all(|line| line.len() <= columns), "{shown}");
+        assert!(shown.contains(command), "{shown}");
+        assert!(shown.ends_with("\n- the second paragraph"), "{shown}");
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(joined(&shown), joined(&format!("error: {text}")));
+        // One that ends nowhere is a word to the end of the line.
+        assert_eq!(error("a `b c"), "error: a `b c");
+    }
+}
