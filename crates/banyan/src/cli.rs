@@ -13,6 +13,7 @@ mod add_table;
 mod begun;
 mod check;
 mod checklist;
+mod checklist_findings;
 mod commands;
 mod console;
 mod findings;

@@ -4,7 +4,7 @@ mod begun;
 mod current_plan;
 mod ending;
 pub(crate) mod gauges;
-mod item_checks;
+pub(crate) mod item_checks;
 mod local_gateway;
 mod local_mover;
 mod metrics;

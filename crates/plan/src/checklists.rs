@@ -22,6 +22,9 @@ pub const DECOMMISSIONING: &str = "decommissioning";
 const CHECKED_AGE: Duration = Duration::from_hours(24);
 const ATTESTED_AGE: Duration = Duration::from_hours(7 * 24);
 
+/// Items are checked one after the other, and again every minute.
+const AGE_MIN: Duration = Duration::from_mins(1);
+
 /// Longer texts are refused: they are kept for ever.
 const TEXT_BYTES_MAX: usize = 200;
 
@@ -190,6 +193,15 @@ fn item(
         return Err(PlanError::at(at, why));
     }
     let max_age = file.max_age.as_ref().map(time).transpose()?;
+    if let Some(text) = file
+        .max_age
+        .filter(|_| max_age.is_some_and(|age| age < AGE_MIN))
+    {
+        return Err(
+            PlanError::at(text.at, "the answer would be too old before it counts")
+                .remedy("Write 1m at least, such as `max-age: 24h`"),
+        );
+    }
     Ok(ChecklistItem {
         text,
         max_age: max_age.unwrap_or(named.max_age),

@@ -2,6 +2,7 @@
 
 mod checks;
 mod control;
+mod dead_ends;
 mod exposure;
 mod oversight;
 mod reload;
@@ -125,11 +126,13 @@ fn resolve(file: PlanFile, context: &ParseContext<'_>) -> Result<Plan, PlanError
     checks::check(&gateway, &extractions)?;
     let checklists = checklists::resolve(file.checklists, environment)?;
     schedules::check(&extractions, &checklists)?;
+    let control = control::resolve(file.control, environment)?;
+    dead_ends::check(&extractions, &checklists, &control.people)?;
     Ok(Plan {
         monolith,
         services,
         gateway,
-        control: control::resolve(file.control, environment)?,
+        control,
         checklists,
         extractions,
     })

@@ -1,6 +1,8 @@
 //! `banyan check`: what stands in the way of the plan. Needs no `serve`.
 
-use super::{begun, findings, gate_findings, gateway_findings, render, statements};
+use super::{
+    begun, checklist_findings, findings, gate_findings, gateway_findings, render, statements,
+};
 use crate::exit::Failure;
 use mover::{Mover, MoverError, check};
 use plan::{Data, Plan};
@@ -109,11 +111,16 @@ fn is_a_place(plan: &Plan, place: &str) -> Result<(), Failure> {
 }
 
 async fn look(plan: &Plan, state: &Path) -> Result<Vec<ReportedFinding>, Failure> {
-    let begun = begun::otherwise(plan, state).await;
+    let (begun, gates, checklists) = tokio::join!(
+        begun::otherwise(plan, state),
+        gate_findings::of(plan),
+        checklist_findings::of(plan)
+    );
     let mut all: Vec<ReportedFinding> = begun
         .into_iter()
         .chain(gateway_findings::of(plan))
-        .chain(gate_findings::of(plan).await)
+        .chain(gates)
+        .chain(checklists)
         .map(|finding| ReportedFinding {
             extraction: None,
             service: None,

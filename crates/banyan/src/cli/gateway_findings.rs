@@ -82,6 +82,23 @@ fn overseen(oversight: &Oversight) -> Finding {
             "`groups` is demanded there, and nothing that says who asks: each request is 403",
             "Demand `keys` or `jwt`, too",
         ),
+        Oversight::QuietIsShort { extraction, quiet } => Finding::warn(
+            FindingId::QuietIsShort,
+            format!("`extractions.{extraction}.retire.quiet`"),
+            format!("it is {quiet:?}: what runs once a day or more seldom does not show in it"),
+            "Write how long it takes until every job has run once: `quiet: 14d`",
+        ),
+        Oversight::GateOutlastsStep {
+            extraction,
+            step,
+            gate,
+            takes,
+        } => Finding::warn(
+            FindingId::GateOutlastsStep,
+            format!("step {step} of {extraction}"),
+            format!("gate `{gate}` passes after {takes:?} at the soonest: the step lasts as long"),
+            "Raise the step's `for`, or lower the gate's `for` or `max-age`",
+        ),
         Oversight::StopCutsOff {
             route,
             first_byte,

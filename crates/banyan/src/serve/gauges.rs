@@ -12,9 +12,9 @@ pub(crate) use command::is_there;
 use async_trait::async_trait;
 use conductor::ports::{Gauges, Measurement, Occasion};
 use http_exchange::HttpClient;
-use plan::{GateSource, MeasuredGate, PrometheusQuery};
+use plan::{GateSource, MeasuredGate, PrometheusQuery, Webhook};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 
 /// Asks Prometheus, webhooks and commands.
 pub(crate) struct Outside {
@@ -28,14 +28,32 @@ impl Outside {
         }
     }
 
-    /// Whether Prometheus answers a query at all; the error says why not.
-    pub(crate) async fn reaches(
+    /// What Prometheus finds by a query now, a value of each series. The error says why it
+    /// has no answer.
+    pub(crate) async fn values(
         &self,
         query: &PrometheusQuery,
         limit: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<f64>, String> {
         let asked = prometheus::measure(&self.http, query);
-        within(limit, asked).await.map(drop)
+        let Measurement::Series(all) = within(limit, asked).await? else {
+            return Ok(Vec::new());
+        };
+        let last = all.iter().filter_map(|series| series.last());
+        Ok(last.map(|sample| sample.value).collect())
+    }
+
+    /// Whether somebody listens for a webhook. Nothing is asked: that may have effects.
+    pub(crate) async fn listens(webhook: &Webhook, limit: Duration) -> Result<(), String> {
+        let host = webhook.url.host_str().unwrap_or_default();
+        // Of an address of six groups.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = webhook.url.port_or_known_default().unwrap_or_default();
+        let connected = async {
+            let stream = TcpStream::connect((host, port)).await;
+            stream.map(drop).map_err(|error| error.to_string())
+        };
+        within(limit, connected).await
     }
 }
 

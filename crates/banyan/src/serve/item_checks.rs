@@ -3,6 +3,8 @@
 mod alerts;
 mod answer;
 
+pub(crate) use alerts::reach as reach_prometheus;
+
 use super::{local_gateway::LocalGateway, local_mover::LocalMover};
 use answer::{Answer, failed, passed, skipped};
 use async_trait::async_trait;

@@ -16,7 +16,7 @@ async fn handed_over(worker: &conductor::Worker, request: Request) -> HandoverSt
 /// the hold, and what has kept it is named.
 #[tokio::test]
 async fn a_drain_that_does_not_end_is_given_up_by_its_bound() {
-    let bounds = "    switch: { hold: 1h, drain: 50ms }\n    data: {";
+    let bounds = "    switch: { hold: 10m, drain: 50ms }\n    data: {";
     let process = Process::planned(&PLAN.replace("    data: {", bounds));
     let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
     let conductor = process.conductor(&mover).await;
@@ -30,7 +30,7 @@ async fn a_drain_that_does_not_end_is_given_up_by_its_bound() {
     let aborted = handed_over(&worker, Request::Switch).await;
     let reason = aborted.reason.unwrap();
     for part in [
-        "`switch.drain` (50ms; `switch.hold`, 3600s",
+        "`switch.drain` (50ms; `switch.hold`, 600s",
         "3 are not answered yet, the longest for 12.3 s, by the route `POST /contracts`",
     ] {
         assert!(reason.contains(part), "{reason}");

@@ -79,7 +79,7 @@ async fn a_query_without_a_value_has_the_step_wait_and_a_bad_one_takes_it_back()
 async fn nothing_of_before_the_step_is_asked_for() {
     let process = process(
         "gates: { prometheus: { saturation: { server: 'http://p', query: q, max: 0.8, every: 1s, \
-         for: 1s, unmeasured-max: 1s } }, \
+         for: 1s, timeout: 1s, unmeasured-max: 1s } }, \
          webhook: { lead: { url: 'http://w', every: 1s } } }, \
          steps: [{ reads: 50% }, { reads: 100% }]",
     );

@@ -21,7 +21,7 @@ fn undrained() -> InFlight {
     }
 }
 
-const PATIENT: &str = "    switch: { hold: 1h, drain: 50ms }\n    data: {";
+const PATIENT: &str = "    switch: { hold: 10m, drain: 50ms }\n    data: {";
 
 /// In both directions, and the hand-over itself works after it.
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn one_at_a_time() {
 /// Whoever goes on from the journal undoes it, and says that it was one.
 #[tokio::test]
 async fn a_restart_in_the_middle_undoes_it() {
-    let process = Process::planned(&PLAN.replace("    data: {", &PATIENT.replace("50ms", "30m")));
+    let process = Process::planned(&PLAN.replace("    data: {", &PATIENT.replace("50ms", "5m")));
     let mover = Scripted::new(Ok(NOTHING_YET), Ok(()));
     let first = process.conductor(&mover).await;
     let worker = first.workers()[&name()].clone();

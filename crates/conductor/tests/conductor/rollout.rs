@@ -363,7 +363,7 @@ async fn what_cannot_be_written_down_is_not_done() {
 /// A hand-over that holds requests in vain is not tried for ever.
 #[tokio::test]
 async fn a_switch_that_is_undone_again_and_again_is_left_to_a_person() {
-    let bounds = "    switch: { hold: 1h, drain: 50ms }\n    data: {";
+    let bounds = "    switch: { hold: 10m, drain: 50ms }\n    data: {";
     let key = "rollout: { key: { header: x-user-id }";
     let steps = PLAN
         .replace("    data: {", bounds)
@@ -395,7 +395,7 @@ async fn a_switch_that_is_undone_again_and_again_is_left_to_a_person() {
 /// Hand-overs that were only rehearsed count for nothing, however they end.
 #[tokio::test]
 async fn rehearsals_are_no_failed_switches() {
-    let bounds = "    switch: { hold: 1h, drain: 20ms }\n    data: {";
+    let bounds = "    switch: { hold: 10m, drain: 20ms }\n    data: {";
     let key = "rollout: { key: { header: x-user-id }";
     let steps = "steps: [{ reads: 5%, for: 1h }, switch]";
     let plan = PLAN

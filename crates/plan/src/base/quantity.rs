@@ -24,7 +24,10 @@ impl ByteSize {
     }
 }
 
-/// Parses `500ms`, `2s`, `5m`, `24h`, `14d`; longer than nothing.
+/// Ten years. Longer is no plan, and no clock can be asked what is so then.
+const LONGEST: Duration = Duration::from_hours(3650 * 24);
+
+/// Parses `500ms`, `2s`, `5m`, `24h`, `14d`; longer than nothing, ten years at most.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time: write 500ms, 2s, 5m, 24h or 14d");
     let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
@@ -37,9 +40,24 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
+    if number.is_empty() {
+        return Err(wrong());
+    }
+    let number: u64 = number.parse().map_err(|_| too_long(text))?;
     match number.checked_mul(millis) {
         Some(total) if total > 0 => Ok(Duration::from_millis(total)),
-        _ => Err(wrong()),
+        Some(_) => Err(format!(
+            "`{text}` is no time at all: write 500ms, 2s, 5m, 24h or 14d"
+        )),
+        None => Err(too_long(text)),
     }
+    .and_then(|time| {
+        (time <= LONGEST)
+            .then_some(time)
+            .ok_or_else(|| too_long(text))
+    })
+}
+
+fn too_long(text: &str) -> String {
+    format!("`{text}` is longer than ten years: write 500ms, 2s, 5m, 24h or 14d")
 }

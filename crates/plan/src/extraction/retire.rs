@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Two weeks: a month's end is not in them, a week's job is twice.
 const QUIET: Duration = Duration::from_hours(14 * 24);
 
+/// It is looked every few seconds.
+const QUIET_MIN: Duration = Duration::from_secs(1);
+
 /// When the old side may go.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,9 +34,11 @@ impl Default for Retire {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is used up")]
 pub(super) fn resolve(file: RetireFile) -> Result<Retire, PlanError> {
-    Ok(Retire {
-        quiet: time_or(file.quiet.as_ref(), QUIET)?,
-    })
+    let quiet = time_or(file.quiet.as_ref(), QUIET)?;
+    if let Some(text) = file.quiet.filter(|_| quiet < QUIET_MIN) {
+        return Err(PlanError::at(text.at, "so short a silence proves nothing")
+            .remedy("Write how long every job needs to have run, as `quiet: 14d`"));
+    }
+    Ok(Retire { quiet })
 }

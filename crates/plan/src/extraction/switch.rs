@@ -3,7 +3,10 @@
 use crate::base::{ByteSize, Located, PlanError, Text, size_or, time_or};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
+
+/// What a hand-over can be done in, and what clients wait for.
+const HOLD: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
 
 /// The bounds of a hand-over.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -61,12 +64,29 @@ pub(super) fn resolve(file: SwitchFile) -> Result<Switch, PlanError> {
     let switch = Switch {
         hold: time_or(file.hold.as_ref(), Duration::from_secs(2))?,
         drain: time_or(file.drain.as_ref(), Duration::from_secs(1))?,
-        held_requests: file.held_requests.map_or(1000, |count| count.value) as usize,
+        held_requests: file
+            .held_requests
+            .as_ref()
+            .map_or(1000, |count| count.value) as usize,
         held_bytes: size_or(file.held_bytes.as_ref(), 16 << 20)?,
         block: file.block.map_or(1000, |count| count.value),
         observe: time_or(file.observe.as_ref(), Duration::from_secs(10))?,
         lag: size_or(file.lag.as_ref(), 1 << 20)?,
     };
+    if let Some(text) = file.hold.as_ref().filter(|_| !HOLD.contains(&switch.hold)) {
+        return Err(
+            PlanError::at(text.at, "`hold` is 100ms at least and 10m at most").remedy(
+                "In it all is locked, fenced and caught up; clients wait no longer than they do",
+            ),
+        );
+    }
+    if let Some(count) = file.held_requests.filter(|count| count.value == 0) {
+        return Err(PlanError::at(
+            count.at,
+            "no request could be held: each write is answered 503",
+        )
+        .remedy("Write how many may wait at once, or leave it out"));
+    }
     if switch.drain >= switch.hold {
         let at = file
             .drain

@@ -1,7 +1,11 @@
 //! What the plan says and cannot be, as far as the plan alone shows it.
 
 use super::Plan;
-use crate::route::Route;
+use crate::{
+    base::ExtractionName,
+    extraction::{Extraction, GateSource, MeasuredGate},
+    route::Route,
+};
 use std::time::Duration;
 
 /// Something that the plan says and that cannot be as it says.
@@ -28,7 +32,28 @@ pub enum Oversight {
         /// How long a stop waits.
         grace: Duration,
     },
+    /// An old side goes before every job has shown that it uses it.
+    QuietIsShort {
+        /// Of which extraction.
+        extraction: ExtractionName,
+        /// For how long nobody may have used it.
+        quiet: Duration,
+    },
+    /// A gate cannot pass in the time that its step lasts.
+    GateOutlastsStep {
+        /// Of which extraction.
+        extraction: ExtractionName,
+        /// The step, from 1.
+        step: usize,
+        /// Its gate.
+        gate: String,
+        /// How long it takes at least.
+        takes: Duration,
+    },
 }
+
+/// What runs by night shows in that.
+const QUIET_MIN: Duration = Duration::from_hours(24);
 
 /// What no route matches, in words.
 const REST: &str = "what no route matches";
@@ -67,7 +92,46 @@ impl Plan {
                 grace: self.gateway.grace,
             });
         }
+        for extraction in self.extractions.values() {
+            found.extend(short_quiet(extraction));
+            found.extend(long_gates(extraction));
+        }
         found
+    }
+}
+
+fn short_quiet(extraction: &Extraction) -> Option<Oversight> {
+    let quiet = extraction.retire?.quiet;
+    (quiet < QUIET_MIN).then(|| Oversight::QuietIsShort {
+        extraction: extraction.name.clone(),
+        quiet,
+    })
+}
+
+/// The first such gate of each step. One that ends once its gates pass has no time of its
+/// own.
+fn long_gates(extraction: &Extraction) -> Vec<Oversight> {
+    let steps = extraction.schedule.iter().flat_map(|one| &one.steps);
+    let steps = (1..).zip(steps).filter(|(_, step)| !step.lasts.is_zero());
+    let long = steps.filter_map(|(number, step)| {
+        let gates = step.gates.measured.iter().filter(|gate| !gate.dry_run);
+        let mut gates = gates.map(|gate| (gate, soonest(gate)));
+        let (gate, takes) = gates.find(|(_, takes)| *takes > step.lasts)?;
+        Some(Oversight::GateOutlastsStep {
+            extraction: extraction.name.clone(),
+            step: number,
+            gate: gate.name.clone(),
+            takes,
+        })
+    });
+    long.collect()
+}
+
+/// When a gate passes at the soonest.
+fn soonest(gate: &MeasuredGate) -> Duration {
+    match &gate.source {
+        GateSource::Prometheus(query) => query.max_age + gate.held_for,
+        GateSource::Webhook(_) | GateSource::Command(_) => gate.held_for,
     }
 }
 

@@ -69,3 +69,30 @@ fn a_stop_waits_as_long_as_any_route() {
     assert_eq!(oversights(&gateway.replace("30s", "40s")), []);
     assert_eq!(oversights(""), []);
 }
+
+#[test]
+fn times_that_cannot_be_what_they_say_are_found() {
+    let text = |steps: &str, quiet: &str| {
+        format!(
+            "monolith: {{ url: http://127.0.0.1:1 }}\nservices: {{ s: {{ url: http://127.0.0.1:2 }} }}\n\
+             gateway: {{ listen: 127.0.0.1:3 }}\nextractions:\n  a:\n    service: s\n    \
+             routes: [{{ path: /a }}]\n    data: {{ mode: shared }}\n    retire: {{ quiet: {quiet} }}\n    \
+             rollout:\n      key: address\n      steps: [{steps}]\n      gates: {{ prometheus: {{ \
+             p: {{ server: 'http://p', query: up, max: 1, max-age: 5m, for: 1m }} }} }}\n"
+        )
+    };
+    let found = |steps: &str, quiet: &str| {
+        let plan = plan::Plan::parse(&text(steps, quiet), |_| None).unwrap();
+        plan.oversights()
+    };
+    assert_eq!(found("{ reads: 5%, for: 6m }, { reads: 9% }", "1d"), []);
+    let both = found("{ reads: 5% }, { reads: 9%, for: 5m }", "8s");
+    let [
+        Oversight::QuietIsShort { quiet, .. },
+        Oversight::GateOutlastsStep { step: 2, takes, .. },
+    ] = &both[..]
+    else {
+        panic!("{both:?}")
+    };
+    assert_eq!((quiet.as_secs(), takes.as_secs()), (8, 360));
+}

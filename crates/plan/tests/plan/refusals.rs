@@ -118,6 +118,126 @@ const WRONG: &[(&str, &str)] = &[
     ),
 ];
 
+/// What would wait for ever, or can never be so.
+const ENDLESS: &[&[(&str, &str)]] = &[
+    // For somebody who may not.
+    &[("role: approver", "role: viewer")],
+    &[("role: approver", "role: operator")],
+    &[
+        ("role: approver", "role: operator"),
+        (", checklist: [go]", ""),
+    ],
+    &[
+        ("role: approver", "role: operator"),
+        ("promote: on", "promote: off"),
+    ],
+    &[
+        ("role: approver", "role: operator"),
+        (", checklist: [go]", ""),
+        (", approval: lead", ""),
+    ],
+    // For what comes later.
+    &[("[go]", "[ticket, decommissioning]")],
+    &[("[go]", "[routes-unused]")],
+    &[("- switch", "- { step: switch, checklist: [migrated] }")],
+    &[(
+        "        - switch\n        - { watch: 7d }\n        - retire\n",
+        "",
+    )],
+    &[("after: [orders]", "after: [items]")],
+    &[("automatic: {", "after: [items]\n      automatic: {")],
+    // For requests that nobody sends.
+    &[(
+        "{ reads: 5%, for: 1d, checklist: [go] }",
+        "{ reads: 0%, gates: { requests: 1000 } }",
+    )],
+    &[(
+        "{ reads: 5%, for: 1d, checklist: [go] }",
+        "{ reads: 0%, gates: { p95: { max: 1s } } }",
+    )],
+    &[(
+        "{ reads: 5%, for: 1d, checklist: [go] }",
+        "{ reads: 0%, gates: { throughput: { min: 50% } } }",
+    )],
+    &[("error-rate: { max: 1% }", "requests: 0")],
+    // Times that cannot be.
+    &[("quiet: 14d", "quiet: 1ms")],
+    &[("quiet: 14d", "quiet: 0s")],
+    &[("hold: 2s", "hold: 1ms")],
+    &[("hold: 2s", "hold: 1d")],
+    &[("hold: 2s", "held-requests: 0")],
+    &[("watch: 7d", "watch: 4000d")],
+    &[("watch: 7d", "watch: 99999999999999999999s")],
+    &[("error-rate: { max: 1% }", "verify: { max-age: 1s }")],
+    &[("[ticket]", "[{ item: ticket, max-age: 1s }]")],
+    &[(
+        "error-rate: { max: 1% }",
+        "command: { test: { run: [\"true\"], every: 1ms } }",
+    )],
+    &[(
+        "error-rate: { max: 1% }",
+        "command: { test: { run: [\"true\"], timeout: 2h } }",
+    )],
+    &[(
+        "error-rate: { max: 1% }",
+        "command: { test: { run: [\"true\"], every: 1h, for: 1m } }",
+    )],
+    &[(
+        "error-rate: { max: 1% }",
+        "command: { test: { run: [\"true\"], unmeasured-max: 1ms } }",
+    )],
+    &[(
+        "error-rate: { max: 1% }",
+        "command: { test: { run: [\"true\"], every: 1h, unmeasured-max: 1m } }",
+    )],
+    &[(
+        "error-rate: { max: 1% }",
+        "prometheus: { p: { server: \"http://p\", query: up, max: 1, max-age: 1ms } }",
+    )],
+];
+
+#[test]
+fn what_can_never_end_is_refused_word_for_word() {
+    let mut all = String::new();
+    for changes in ENDLESS {
+        let mut text = GOOD.to_owned();
+        let mut to = Vec::new();
+        for (from, written) in *changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, written, 1);
+            to.push(*written);
+        }
+        let Err(error) = Plan::parse(&text, |_| None) else {
+            panic!("{to:?} is taken")
+        };
+        let _ = writeln!(all, "{to:?}\n    {error}\n");
+    }
+    insta::assert_snapshot!(all);
+}
+
+/// Where the service gets nothing, what all steps demand of its answers does not count.
+#[test]
+fn a_step_of_nothing_has_none_of_the_gates_on_answers() {
+    let text = GOOD
+        .replace(
+            "error-rate: {",
+            "requests: 1000, p95: { max: 1s }, lag: { max: 5s }, error-rate: {",
+        )
+        .replace("{ reads: 5%, for: 1d", "{ reads: 0%, for: 1d")
+        .replace(", checklist: [go]", "");
+    let plan = Plan::parse(&text, |_| None).unwrap();
+    let orders = plan
+        .extractions
+        .values()
+        .find(|one| one.name.as_str() == "orders");
+    let steps = &orders.unwrap().schedule.as_ref().unwrap().steps;
+    assert_eq!(steps[0].gates.names(), ["lag"]);
+    assert_eq!(
+        steps[1].gates.names(),
+        ["error-rate", "p95", "requests", "lag"]
+    );
+}
+
 #[test]
 fn wrong_plans_are_refused_word_for_word() {
     Plan::parse(GOOD, |_| None).unwrap();

@@ -140,6 +140,9 @@ ids! {
     GroupsOfNobody = 134,
     StopCutsOff = 135,
     GateCannotWork = 136,
+    QuietIsShort = 137,
+    GateOutlastsStep = 138,
+    ItemCannotBeChecked = 139,
 }
 
 impl fmt::Display for FindingId {

@@ -51,15 +51,24 @@ pub(super) async fn check(plan: &Plan, extraction: &ExtractionName) -> Answer {
     };
     let moves = plan.extractions.get(extraction);
     let moves = moves.is_some_and(|one| one.data != Data::Shared);
-    let address = format!("{}/api/v1/rules", prometheus.as_str().trim_end_matches('/'));
+    match rules(prometheus.as_str()).await {
+        Ok(reply) => judge(&reply, moves),
+        Err(why) => failed(why),
+    }
+}
+
+/// Whether there is a Prometheus that says which rules it has; the error says why not.
+pub(crate) async fn reach(prometheus: &str) -> Result<(), String> {
+    rules(prometheus).await.map(drop)
+}
+
+async fn rules(prometheus: &str) -> Result<Reply, String> {
+    let address = format!("{}/api/v1/rules", prometheus.trim_end_matches('/'));
     match tokio::time::timeout(TIMEOUT, ask(&address)).await {
-        Err(_) => failed(format!("{address} did not answer in {TIMEOUT:?}")),
-        Ok(Err(why)) => failed(format!("{address}: {why}")),
-        Ok(Ok(body)) => judge(&body, moves).unwrap_or_else(|error| {
-            failed(format!(
-                "{address} answered what is no list of rules: {error}"
-            ))
-        }),
+        Err(_) => Err(format!("{address} did not answer in {TIMEOUT:?}")),
+        Ok(Err(why)) => Err(format!("{address}: {why}")),
+        Ok(Ok(body)) => serde_json::from_slice(&body)
+            .map_err(|error| format!("{address} answered what is no list of rules: {error}")),
     }
 }
 
@@ -77,8 +86,7 @@ async fn ask(address: &str) -> Result<Bytes, String> {
     Ok(body.map_err(|error| error.to_string())?.to_bytes())
 }
 
-fn judge(body: &[u8], moves: bool) -> Result<Answer, serde_json::Error> {
-    let reply: Reply = serde_json::from_slice(body)?;
+fn judge(reply: &Reply, moves: bool) -> Answer {
     let rules: Vec<_> = reply
         .data
         .groups
@@ -96,14 +104,13 @@ fn judge(body: &[u8], moves: bool) -> Result<Answer, serde_json::Error> {
         .copied()
         .filter(|name| !is_well(name))
         .collect();
-    Ok(if missing.is_empty() {
-        passed(format!("loaded: {}", wanted.join(", ")))
-    } else {
-        failed(format!(
-            "not loaded, or cannot be evaluated: {}. They are in deploy/prometheus/rules/alerts.yml",
-            missing.join(", ")
-        ))
-    })
+    if missing.is_empty() {
+        return passed(format!("loaded: {}", wanted.join(", ")));
+    }
+    failed(format!(
+        "not loaded, or cannot be evaluated: {}. They are in deploy/prometheus/rules/alerts.yml",
+        missing.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -133,7 +140,8 @@ mod tests {
         };
         let names = OF_TRAFFIC.iter().chain(OF_STREAMS);
         let mut all: Vec<_> = names.map(|name| rule(name, "ok")).collect();
-        let result = |rules: &[String], moves| judge(reply(rules).as_bytes(), moves).unwrap();
+        let result =
+            |rules: &[String], moves| judge(&serde_json::from_str(&reply(rules)).unwrap(), moves);
         assert_eq!(result(&all, true).0, CheckResult::Passed);
         all[3] = rule("StreamNotWell", "err");
         let (found, text) = result(&all, true);
@@ -143,6 +151,5 @@ mod tests {
             "{text}"
         );
         assert_eq!(result(&all[..1], false).0, CheckResult::Passed);
-        assert!(judge(b"<html>", true).is_err());
     }
 }

@@ -31,7 +31,8 @@ pub struct GatesFile {
     /// How old the last proof that both sides agree may be, before the next step.
     #[serde(default)]
     pub(crate) verify: Option<VerifyFile>,
-    /// How many requests the service must have answered in a step, before the next.
+    /// How many requests the service must have answered in a step, before the next. Of all
+    /// steps, this and the gates on its answers do not count where it gets 0%.
     #[serde(default)]
     pub(crate) requests: Option<Located<u32>>,
     /// How much of the traffic that its share lets expect reaches the service.
@@ -227,9 +228,26 @@ pub struct WeekWindow {
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// So many reads are compared where the plan does not say.
 const COMPARED: u32 = 1000;
+/// A proof that must be younger is too old before the step begins.
+const VERIFY_AGE_MIN: Duration = Duration::from_mins(1);
 const DAY_MINUTES: u32 = 24 * 60;
 
 impl Gates {
+    /// Those of all steps that one with these shares of reads and writes can pass: where the
+    /// service gets nothing, there is nothing to say of its answers.
+    pub(super) fn of_shares(&self, shares: Option<(Percent, Percent)>) -> Self {
+        let mut gates = self.clone();
+        if let Some((Percent::ZERO, writes)) = shares {
+            gates.throughput = None;
+            if writes == Percent::ZERO {
+                gates.error_rate = None;
+                gates.latency.clear();
+                gates.requests = None;
+            }
+        }
+        gates
+    }
+
     /// Their names, those that decide nothing with that.
     pub fn names(&self) -> Vec<String> {
         let named = |name: &str, dry_run: bool| {
@@ -326,7 +344,7 @@ pub(super) fn resolve(
         });
     }
     if let Some(file) = file.verify {
-        gates.verify = Some(time(&file.max_age)?);
+        gates.verify = Some(verify_age(&file.max_age)?);
     }
     if let Some(file) = file.throughput {
         gates.throughput = Some(throughput(&file, environment)?);
@@ -337,7 +355,13 @@ pub(super) fn resolve(
     if let Some(file) = file.window {
         gates.window = Some(window(&file)?);
     }
-    gates.requests = file.requests.map(|count| count.value).or(gates.requests);
+    if let Some(count) = file.requests {
+        if count.value == 0 {
+            return Err(PlanError::at(count.at, "of no requests nothing is known")
+                .remedy("Write how many are enough, as `requests: 1000`, or leave it out"));
+        }
+        gates.requests = Some(count.value);
+    }
     let files = MeasuredFiles {
         prometheus: file.prometheus,
         webhook: file.webhook,
@@ -418,6 +442,17 @@ fn shadow(file: &ShadowLimitFile, environment: Environment<'_>) -> Result<Shadow
         on_fail: file.on_fail.unwrap_or(OnFail::Wait),
         dry_run: file.dry_run,
     })
+}
+
+fn verify_age(text: &Text) -> Result<Duration, PlanError> {
+    let age = time(text)?;
+    if age < VERIFY_AGE_MIN {
+        return Err(
+            PlanError::at(text.at, "no verify would ever be as recent as that")
+                .remedy("Write 1m at least: it takes its time, and the step begins after it"),
+        );
+    }
+    Ok(age)
 }
 
 fn window(file: &WindowFile) -> Result<WeekWindow, PlanError> {

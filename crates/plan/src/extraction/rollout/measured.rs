@@ -1,8 +1,7 @@
 //! Gates on what others measure: a query to Prometheus, a webhook, a command.
 
 use crate::base::{
-    Environment, Located, PlanError, Position, Secret, Text, header_name, parse, plain, time,
-    time_or,
+    Environment, Located, PlanError, Position, Secret, Text, header_name, parse, plain, time_or,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -314,7 +313,7 @@ fn prometheus(
         headers: headers(&file.headers, environment)?,
         query,
         limit,
-        max_age: time_or(file.max_age.as_ref(), MAX_AGE)?.max(EVERY_MIN),
+        max_age: max_age(file.max_age.as_ref())?,
     });
     let common = Common {
         every: file.every.as_ref(),
@@ -325,6 +324,18 @@ fn prometheus(
         dry_run: file.dry_run,
     };
     common.gate(name, source, (OnFail::Undo, HELD_FOR))
+}
+
+fn max_age(text: Option<&Text>) -> Result<Duration, PlanError> {
+    let age = time_or(text, MAX_AGE)?;
+    match text {
+        Some(text) if age < EVERY_MIN => Err(PlanError::at(
+            text.at,
+            "no sample is ever as recent as that",
+        )
+        .remedy("Write 1s at least, and no less than the interval of scrapes")),
+        _ => Ok(age),
+    }
 }
 
 fn webhook(
@@ -389,26 +400,46 @@ impl Common<'_> {
         source: GateSource,
         (on_fail, held_for): (OnFail, Duration),
     ) -> Result<MeasuredGate, PlanError> {
-        let every = time_or(self.every, EVERY)?;
+        let at_least = |text: Option<&Text>, default, least: Duration, why: &str| {
+            let time = time_or(text, default)?;
+            match text {
+                Some(text) if time < least => Err(PlanError::at(text.at, why)),
+                _ => Ok(time),
+            }
+        };
+        let every = at_least(self.every, EVERY, EVERY_MIN, "`every` is 1s at least")?;
         let timeout = time_or(self.timeout, TIMEOUT)?;
-        if every < EVERY_MIN || timeout < Duration::from_millis(1) || timeout > TIMEOUT_MAX {
-            let at = self
-                .every
-                .or(self.timeout)
-                .map_or_else(Position::default, |text| text.at);
-            return Err(PlanError::at(
-                at,
-                "`every` is 1s at least, `timeout` more than nothing and 1h at most",
-            ));
+        if let Some(text) = self.timeout.filter(|_| timeout > TIMEOUT_MAX) {
+            return Err(PlanError::at(text.at, "`timeout` is 1h at most"));
         }
+        // Once is not for any time.
+        let wrong = "`for` is shorter than `every`: in that time nobody asks";
+        let remedy = "Raise `for`, ask more often, or leave `for` out";
+        let held_for = at_least(self.held_for, held_for, every, wrong)
+            .map_err(|error| error.remedy(remedy))?;
+        let held_for = match self.held_for {
+            None if !held_for.is_zero() => held_for.max(every),
+            _ => held_for,
+        };
+        // An answer that is under way is not missing.
+        let wrong = "`unmeasured-max` is shorter than `every` or `timeout`: the step would be \
+                     taken back while it waits for an answer";
+        let unmeasured_max = self
+            .unmeasured_max
+            .map(|text| {
+                let least = every.max(timeout);
+                at_least(Some(text), least, least, wrong)
+                    .map_err(|error| error.remedy(format!("Write {least:?} at least")))
+            })
+            .transpose()?;
         Ok(MeasuredGate {
             name: name.to_owned(),
             source,
             every,
-            held_for: time_or(self.held_for, held_for)?,
+            held_for,
             timeout,
             on_fail: self.on_fail.unwrap_or(on_fail),
-            unmeasured_max: self.unmeasured_max.map(time).transpose()?,
+            unmeasured_max,
             dry_run: self.dry_run,
         })
     }

@@ -255,6 +255,7 @@ fn step(
         );
     }
     let approval = file.approval.as_ref();
+    let common = common.of_shares(does.shares());
     Ok(Step {
         checklist,
         does,
@@ -262,7 +263,7 @@ fn step(
         approval: approval
             .map(|text| approved(text, environment))
             .transpose()?,
-        gates: gates::resolve(file.gates, common, environment)?,
+        gates: gates::resolve(file.gates, &common, environment)?,
     })
 }
 

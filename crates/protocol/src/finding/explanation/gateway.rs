@@ -49,8 +49,29 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
     explain(
         Id::GateCannotWork,
         "a gate of the steps cannot be measured",
-        "A gate under `rollout` asks Prometheus, which does not answer its query, or runs a command that is not there. What is not measured is no pass: the step would go on waiting. It was looked from where `banyan check` runs, and `banyan serve` may run elsewhere.",
-        "Correct the gate's `server`, `query` or `run`, or start what it asks. `banyan why NAME` shows what a gate finds while the step lasts.",
+        "A gate under `rollout` asks Prometheus, which does not answer its query or has no value for it (a wrong name of a metric has none, either), asks a webhook that nobody listens for, or runs a command that is not there. What is not measured is no pass: the step would go on waiting. It was looked from where `banyan check` runs, and `banyan serve` may run elsewhere. Webhooks are not asked: a question may have effects.",
+        "Correct the gate's `server`, `query`, `url` or `run`, or start what it asks. `banyan why NAME` shows what a gate finds while the step lasts.",
         "docs/rollout.md",
+    ),
+    explain(
+        Id::QuietIsShort,
+        "the old side need be unused for a short time only",
+        "`retire` takes an old side for unused once nobody has reached its routes or its tables for `quiet`. What runs by night, at a week's or at a month's end does not show in a shorter time, and fails once the tables are gone.",
+        "Write how long it takes until every job has run once: `retire: { quiet: 14d }` is the default.",
+        "docs/retire.md",
+    ),
+    explain(
+        Id::GateOutlastsStep,
+        "a step lasts longer than the plan says",
+        "A gate must hold for its `for`, and a query to Prometheus is asked only once the step is older than `max-age`, so that it finds nothing of before. Where that is longer than the step's own `for`, the step goes on until then.",
+        "Raise the step's `for` to what it takes, or lower the gate's `for` or `max-age`.",
+        "docs/rollout.md",
+    ),
+    explain(
+        Id::ItemCannotBeChecked,
+        "an item of a checklist cannot be checked",
+        "`alerts` asks the Prometheus of `checklists.prometheus`, and `backup` makes a database beside `checklists.scratch` to restore into. Where that does not work, the item fails, and steps that wait for it do not begin. It was looked from where `banyan check` runs.",
+        "Correct the address, start what listens there, or let the role make databases: `alter role NAME createdb`. Without the setting the item is skipped, and a person attests it.",
+        "docs/checklists.md",
     ),
 ];
