@@ -18,6 +18,9 @@ pub struct Precondition {
     /// Where in its life it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    /// Which of its lives that was: in another one, all else may be the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// The last hand-over, or the last decision on shares where both sides share the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
@@ -47,6 +50,7 @@ impl Precondition {
     pub fn of(one: &ExtractionStatus) -> Self {
         Self {
             phase: Some(one.phase.clone()),
+            instance: one.instance.clone(),
             epoch: Some(one.epoch),
             reads_percent: Some(one.wanted_reads()),
             steps: one.rollout.as_ref().map(StepsMoment::of),
@@ -64,6 +68,9 @@ impl Precondition {
         let mut changes = Vec::new();
         if let Some(phase) = self.phase.as_ref().filter(|phase| **phase != now.phase) {
             changes.push(format!("it was `{phase}` and is `{}`", now.phase));
+        }
+        if self.instance.is_some() && self.instance != now.instance {
+            changes.push("it was cancelled since".to_owned());
         }
         if let Some(epoch) = self.epoch.filter(|epoch| *epoch != now.epoch) {
             changes.push(format!("its epoch was {epoch} and is {}", now.epoch));
@@ -128,6 +135,7 @@ mod tests {
     fn status() -> ExtractionStatus {
         ExtractionStatus {
             phase: "following".to_owned(),
+            instance: Some("first".to_owned()),
             epoch: 4,
             reads_percent: 12.5,
             rollout: Some(RolloutStatus {
@@ -159,6 +167,13 @@ mod tests {
                     ..status()
                 },
                 "12.5 % of the readers were at the service and 0 % are",
+            ),
+            (
+                ExtractionStatus {
+                    instance: Some("second".to_owned()),
+                    ..status()
+                },
+                "it was cancelled since",
             ),
         ] {
             assert_eq!(was.changes(&now).join("; "), wanted);

@@ -235,6 +235,8 @@ impl Running {
         {
             let plan = self.context.plan.to_string();
             self.record(vec![Event::PlanRead { plan }]).await?;
+            // Later steps may be others than those that somebody has seen.
+            self.decisions += 1;
         }
         if let Some(was) = &self.begun_by
             && let Some(stopped) = restarted(&self.rollout, was, &self.words())
@@ -459,7 +461,8 @@ impl Running {
                 self.recorded_plan = Some(plan.clone());
             }
             self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
-            self.decisions += 1;
+            // A reload that brings the same steps leads to no other state.
+            self.decisions += u64::from(!matches!(event, Event::PlanRead { .. }));
             match event {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {

@@ -29,6 +29,10 @@ pub struct ExtractionStatus {
     /// Who may write: `monolith`, `service`, `nobody`, `unknown`, or `both`,
     /// which share the data.
     pub owner: String,
+    /// Which of its lives this is: another one after a cancel and a start; `None` before it,
+    /// and where both sides share the data, whose decisions count on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// The last decision.
     pub epoch: u64,
     /// The share of clients whose reads go to the service.

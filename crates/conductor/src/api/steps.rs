@@ -5,7 +5,7 @@ use crate::{
     precondition::Precondition,
     request::Request,
     rollout::{RolloutHandle, StepVerb},
-    status::NextVerb,
+    status::{NextVerb, RolloutStatus},
     worker::Worker,
 };
 use plan::ExtractionName;
@@ -50,11 +50,9 @@ pub(super) async fn order(
         ));
     };
     let expected = parameters.expected.clone();
-    // Where they had stopped when that was decided on, their loop says that they go on by now.
-    let is_for_steps = matches!(rollout.status().asks, Some(NextVerb::Resume { .. }))
-        || rollout.status().state == "stopped"
-        || expected.as_ref().is_some_and(Precondition::had_stopped);
-    if resumes && parameters.step.is_none() && !is_for_steps {
+    let is_for_steps =
+        parameters.step.is_some() || awaits_resume(&rollout.status(), expected.as_ref());
+    if resumes && !is_for_steps {
         // Only what a stream waits for.
         return Ordered::NoOrder;
     }
@@ -78,6 +76,15 @@ pub(super) async fn order(
     }
 }
 
+/// Whether a resume is for the steps; else it is for streams alone.
+fn awaits_resume(rollout: &RolloutStatus, expected: Option<&Precondition>) -> bool {
+    rollout.state == "stopped"
+        // Those that have not begun where it was shifted before: their loop wants the step.
+        || matches!(rollout.asks, Some(NextVerb::Resume { .. }))
+        // Where they had stopped when that was decided on, it says that they go on by now.
+        || expected.is_some_and(Precondition::had_stopped)
+}
+
 /// A note of a length that can be kept.
 pub(super) fn noted(note: &str) -> Result<&str, String> {
     if note.len() > TEXT_BYTES_MAX || note.chars().any(char::is_control) {
@@ -86,4 +93,29 @@ pub(super) fn noted(note: &str) -> Result<&str, String> {
         ));
     }
     Ok(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resume_is_for_steps_that_wait_for_it() {
+        let asks = Some(NextVerb::Resume { step: None });
+        for (state, asks, wanted) in [
+            ("stopped", asks.clone(), true),
+            // What is to be taken back is, first.
+            ("stopped", None, true),
+            ("idle", asks, true),
+            ("idle", None, false),
+            ("running", None, false),
+        ] {
+            let rollout = RolloutStatus {
+                state: state.to_owned(),
+                asks,
+                ..RolloutStatus::default()
+            };
+            assert_eq!(awaits_resume(&rollout, None), wanted, "{state}");
+        }
+    }
 }

@@ -397,6 +397,7 @@ impl Replication {
                 Charge::Unknown | Charge::Compared | Charge::Lost => "unknown",
             }
             .to_owned(),
+            instance: self.lifecycle.instance().map(|id| id.to_string()),
             epoch: self.lifecycle.epoch().0,
             reads_percent: f64::from(self.routing().reads.basis_points()) / 100.0,
             reads_withdrawn: self.reads_withdrawn(),

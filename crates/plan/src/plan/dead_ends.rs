@@ -29,6 +29,7 @@ pub(super) fn check(
         require_operator(people, extraction)?;
         require_approver((people, checklists), extraction, schedule)?;
         refuse_items_to_come(checklists, extraction, schedule)?;
+        refuse_retirement_of_shared_data(extraction)?;
         refuse_gates_without_requests(extraction, schedule)?;
         refuse_others_that_stay(extractions, extraction, schedule)?;
     }
@@ -88,6 +89,23 @@ fn require_approver(
         }
     }
     Ok(())
+}
+
+/// Where both sides share the data no table of them is an old one: `finish`, for which
+/// `retire` waits, is refused.
+fn refuse_retirement_of_shared_data(extraction: &Extraction) -> Result<(), PlanError> {
+    if extraction.data != Data::Shared {
+        return Ok(());
+    }
+    let Some(at) = step_path::first(extraction, |step| step.does == StepDoes::Retire) else {
+        return Ok(());
+    };
+    let message = format!(
+        "a step of `{}` is `retire`, and both sides share its data: no table of it is an old one",
+        extraction.name
+    );
+    Err(PlanError::of(step_path::step(extraction, at), message)
+        .remedy("Leave it out: the steps are done after the one before it"))
 }
 
 /// An item that is done only after the step that waits for it.

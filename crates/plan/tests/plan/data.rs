@@ -27,6 +27,22 @@ fn shared_data_need_no_database() {
     assert_eq!(plan.replicated().count(), 0);
 }
 
+/// `finish` is refused there, and `retire` would wait for it for ever.
+#[test]
+fn shared_data_have_no_old_side_to_retire() {
+    let of = |steps: &str| {
+        let key = "key: { header: x-user-id }";
+        let text = SHARED.replace(key, &format!("{key}, steps: [{steps}]"));
+        Plan::parse(&text, |_| None)
+    };
+    of("{ reads: 100%, writes: 100% }, { watch: 1d }").unwrap();
+    for before in ["{ reads: 100%, writes: 100% }", "switch"] {
+        let error = of(&format!("{before}, retire")).unwrap_err().to_string();
+        let wanted = "`extractions.auth.rollout.steps[1]`: a step of `auth` is `retire`";
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
 #[test]
 fn a_table_that_is_written_twice_is_named() {
     let text = SHARED.replace(
