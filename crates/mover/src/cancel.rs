@@ -36,7 +36,7 @@ use crate::{
         owner::{Claims, RowLock},
         publication,
         removal::{Ending, Removal},
-        slots,
+        sessions, slots,
     },
 };
 use plan::TableName;
@@ -77,7 +77,7 @@ impl Mover {
     }
 
     async fn end(&self, whose: Option<InstanceId>, empty: bool) -> Result<Cancelled, MoverError> {
-        let (mut monolith, mut service) = self.sessions().await?;
+        let (mut monolith, mut service) = sessions::both_at_work(self).await?;
         let removal = Removal::new(self, Ending::Cancel, whose);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {
@@ -112,10 +112,12 @@ impl Mover {
             self.forget_copy(&removal, &mut service, claim).await?;
         }
         let layout = self.layout();
-        let forward = layout.slot(Direction::Forward);
-        cancelled.found |= slots::drop_if_exists(&monolith, &forward).await?;
-        let reverse = layout.slot(Direction::Reverse);
-        cancelled.found |= slots::drop_if_exists(&service, &reverse).await?;
+        if removal.may_have_slots(old.or(new)) {
+            let forward = layout.slot(Direction::Forward);
+            cancelled.found |= slots::drop_if_exists(&monolith, &forward).await?;
+            let reverse = layout.slot(Direction::Reverse);
+            cancelled.found |= slots::drop_if_exists(&service, &reverse).await?;
+        }
         if let Some((claim, empties)) = emptying {
             let name = &self.extraction.name;
             let tables =

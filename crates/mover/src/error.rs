@@ -113,21 +113,18 @@ pub enum MoverError {
         /// Our claim's.
         ours: u64,
     },
-    /// The ownership row is further than the hand-over.
+    /// The ownership row is not the one that is worked on any more.
     #[error(
-        "extraction `{extraction}`: the {side}'s ownership row is at epoch {found} already, the \
-         hand-over is epoch {epoch}: another conductor has gone on since. It is looked anew who \
-         owns the data"
+        "extraction `{extraction}`: the {side}'s ownership row {found}: another conductor has \
+         gone on since. It is looked anew who owns the data"
     )]
     Overtaken {
         /// Which extraction.
         extraction: ExtractionName,
         /// On which side.
         side: Side,
-        /// The hand-over's epoch.
-        epoch: Epoch,
-        /// The row's epoch.
-        found: Epoch,
+        /// What is there.
+        found: String,
     },
     /// Another conductor is at work; nothing was changed.
     #[error(

@@ -14,7 +14,7 @@ use crate::{
     extraction::Mover,
     objects::{
         removal::{Ending, Removal},
-        slots,
+        sessions, slots,
     },
 };
 use protocol::{ConductorId, InstanceId, stream::Direction};
@@ -25,7 +25,7 @@ impl Mover {
     /// there is no way back. With `whose`, only that instance is ended: another one is
     /// refused. May be repeated.
     pub async fn finish(&self, whose: Option<InstanceId>) -> Result<(), MoverError> {
-        let (mut monolith, mut service) = self.sessions().await?;
+        let (mut monolith, mut service) = sessions::both_at_work(self).await?;
         let removal = Removal::new(self, Ending::Finish, whose);
         // Both are asked before either is changed.
         for session in [&monolith, &service] {
@@ -35,8 +35,10 @@ impl Mover {
         let old = removal.take_charge(&mut monolith, conductor).await?;
         let new = removal.take_charge(&mut service, conductor).await?;
         let layout = self.layout();
-        slots::drop_if_exists(&service, &layout.slot(Direction::Reverse)).await?;
-        slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
+        if removal.may_have_slots(old.or(new)) {
+            slots::drop_if_exists(&service, &layout.slot(Direction::Reverse)).await?;
+            slots::drop_if_exists(&monolith, &layout.slot(Direction::Forward)).await?;
+        }
         if let Some((_, claim)) = new {
             removal.clear(&mut service, claim).await?;
         }

@@ -154,7 +154,7 @@ impl Mover {
                     }
                     wanted
                 }
-                Decision::Superseded => return Err(self.overtaken(id, side, row.epoch)),
+                Decision::Superseded => return Err(self.overtaken(id, side, &row)),
                 Decision::NeverFenced => {
                     let problem = format!("its row is at epoch {}", row.epoch);
                     return Err(self.row_error(id, side, problem));
@@ -184,10 +184,11 @@ impl Mover {
         let (from, to) = (id.from, id.from.other());
         let source = Session::open(from, self.database(from)).await?;
         let given = owner::read(&*source, from, &self.extraction.name).await?;
-        if let Some(row) = given.filter(|row| row.epoch > id.epoch || row.is_of_another(id)) {
-            return Err(self.overtaken(id, from, row.epoch));
+        let given = given.ok_or_else(|| owner::gone(from, &self.extraction.name))?;
+        if given.instance != id.instance || given.epoch > id.epoch || given.is_of_another(id) {
+            return Err(self.overtaken(id, from, &given));
         }
-        if !given.is_some_and(|row| row.owner == Owner::from(to) && row.epoch == id.epoch) {
+        if given.owner != Owner::from(to) || given.epoch != id.epoch {
             let problem = format!("its row does not name the {to}, which cannot be opened");
             return Err(self.row_error(id, from, problem));
         }
@@ -200,7 +201,7 @@ impl Mover {
             return Ok(());
         }
         if row.epoch >= id.epoch {
-            return Err(self.overtaken(id, to, row.epoch));
+            return Err(self.overtaken(id, to, &row));
         }
         let name = &self.extraction.name;
         owner::set(&*session, to, name, to.into(), id.epoch, id.nonce).await?;

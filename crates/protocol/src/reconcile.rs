@@ -40,8 +40,8 @@ pub enum Refusal {
     /// Somebody else has claimed a row since the journal was written.
     #[error(
         "the {side}'s row was claimed last by conductor {conductor} (generation {generation}), \
-         which is none of this state directory's: another `banyan serve` has been at work since, \
-         and nothing was changed. Use the state directory that it used; if that one is lost, move \
+         which is none of this state directory's: another `banyan serve` has been at work since. \
+         Use the state directory that it used; if that one is lost, move \
          journal.db out of this one, to have it made again from the databases"
     )]
     OtherConductor {
@@ -239,9 +239,16 @@ fn both(
             restarted(handover, Some(source))
         }
         Lifecycle::Owned(owned) if observed.settled_owner() != Some(owned.by) => {
-            Err(Refusal::RowsBehind {
-                rows,
-                journal: known,
+            Err(if rows < known {
+                Refusal::RowsBehind {
+                    rows,
+                    journal: known,
+                }
+            } else {
+                Refusal::OtherHandover {
+                    side: owned.by,
+                    epoch: known,
+                }
             })
         }
         _ => Ok(Vec::new()),

@@ -242,6 +242,8 @@ impl ports::Mover for LocalMover {
     }
 
     async fn leave(&self) {
+        // Whoever goes on from the rows waits for no lock of ours.
+        drop(self.lock.lock().await.take());
         self.presences.leave().await;
     }
 

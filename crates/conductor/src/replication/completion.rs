@@ -259,10 +259,17 @@ impl Replication {
         }
         // It is tried again until it works; those who wait for it, or for what comes
         // after it, are told why not when it is not the network's fault.
+        let ends = matches!(work, Work::Cancel(..) | Work::Finish(_));
         let comes_first = matches!(
             work,
             Work::Prepare(_) | Work::Copy | Work::Follow | Work::Join | Work::Unfence(_)
         );
+        if ends && matches!(error, WorkError::Permanent(_)) {
+            self.reply(
+                |request| matches!(request, Request::Cancel { .. } | Request::Finish),
+                &failed,
+            );
+        }
         if comes_first && matches!(error, WorkError::Permanent(_)) {
             self.reply(
                 |request| matches!(request, Request::Start | Request::Resume | Request::Verify),

@@ -8,7 +8,7 @@ use super::{
     retry::Retry,
     state::{Charge, Replication},
 };
-use crate::{journal::JournalError, ports::Rows};
+use crate::{journal::JournalError, ports::Rows, request::RequestError};
 use protocol::{
     lifecycle::Lifecycle,
     reconcile::{Refusal, recognise, reconcile},
@@ -40,6 +40,7 @@ impl Replication {
         let (journal, conductor) = (&self.context.journal, self.context.conductor);
         journal.record_claimant(&self.name, conductor).await?;
         self.charge = Charge::Compared;
+        self.trouble = None;
         Ok(())
     }
 
@@ -72,6 +73,10 @@ impl Replication {
         let refusal = refusal.to_string();
         if self.trouble.as_ref() != Some(&refusal) {
             tracing::error!(extraction = %self.name, refusal, "not taking charge");
+        }
+        if self.charge == Charge::Lost {
+            // What somebody waits for was under way, and does not go on.
+            self.reply(|_| true, &Err(RequestError::Failed(refusal.clone())));
         }
         self.trouble = Some(refusal);
         self.retry.failed();

@@ -1,6 +1,7 @@
 //! What a rollout asks of its extraction: what a person would, with the same refusals.
 
 use crate::{
+    precondition::Precondition,
     request::{Request, RequestError, Shift, Waived},
     worker::Worker,
 };
@@ -46,6 +47,11 @@ pub(super) async fn asked(
     goes_on: &AtomicBool,
 ) -> Result<(), NotDone> {
     let raises = matches!(action, Action::Shift { .. } | Action::Switch);
+    // What takes back is done however it stands by then.
+    let expected = raises.then(|| Precondition {
+        steps: None,
+        ..Precondition::of(&worker.status())
+    });
     if raises && let Some(why) = guard.refusal(name).await {
         return Err(NotDone::Refused(why));
     }
@@ -70,7 +76,10 @@ pub(super) async fn asked(
             error => error.to_string(),
         })
     };
-    let reply = worker.request(request).await.map_err(refused)?;
+    let reply = worker
+        .request_if(request, expected)
+        .await
+        .map_err(refused)?;
     if let Some(found) = reply.verification.filter(|one| one.differences > 0) {
         return Err(NotDone::Differs(format!(
             "both sides differ in {} rows: `banyan verify {name}` lists them",

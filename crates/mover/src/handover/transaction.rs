@@ -8,7 +8,7 @@ use crate::{
     objects::owner::{self, Claims, RowLock},
 };
 use protocol::{
-    Epoch, HandoverId, Side,
+    HandoverId, Side,
     owner::OwnerRow,
     stream::{MESSAGE_PREFIX, Message},
 };
@@ -33,7 +33,7 @@ impl Mover {
         if row.instance == id.instance {
             Ok(row)
         } else {
-            Err(self.row_error(id, side, "its row is another instance's".to_owned()))
+            Err(self.overtaken(id, side, &row))
         }
     }
 
@@ -47,11 +47,21 @@ impl Mover {
         }
     }
 
-    pub(super) fn overtaken(&self, id: &HandoverId, side: Side, found: Epoch) -> MoverError {
+    /// The row is further than the hand-over, or another's.
+    pub(super) fn overtaken(&self, id: &HandoverId, side: Side, row: &OwnerRow) -> MoverError {
+        let found = if row.instance != id.instance {
+            format!("is of another instance, {}", row.instance)
+        } else if row.is_of_another(id) {
+            format!("came to epoch {} by another hand-over", id.epoch)
+        } else {
+            format!(
+                "is at epoch {}, after the hand-over's {}",
+                row.epoch, id.epoch
+            )
+        };
         MoverError::Overtaken {
             extraction: self.extraction.name.clone(),
             side,
-            epoch: id.epoch,
             found,
         }
     }

@@ -132,14 +132,7 @@ pub async fn locked(
         .map_err(MoverError::sql(side, "locking the ownership row"))?;
     let row = match row {
         Some(row) => decode(&row, side, extraction)?,
-        None => {
-            return Err(MoverError::Row {
-                extraction: extraction.clone(),
-                side,
-                epoch: Epoch::default(),
-                problem: "there is no ownership row; it was cancelled or never started".to_owned(),
-            });
-        }
+        None => return Err(gone(side, extraction)),
     };
     let extraction = extraction.clone();
     let (found, ours) = (row.generation.0, claim.generation.0);
@@ -160,6 +153,15 @@ pub async fn locked(
             found,
             ours,
         })
+    }
+}
+
+/// There is no row where there was one.
+pub(crate) fn gone(side: Side, extraction: &ExtractionName) -> MoverError {
+    MoverError::Overtaken {
+        extraction: extraction.clone(),
+        side,
+        found: "is gone; it was cancelled or never started".to_owned(),
     }
 }
 

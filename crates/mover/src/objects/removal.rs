@@ -124,6 +124,13 @@ impl<'a> Removal<'a> {
         Ok(claimed)
     }
 
+    /// Whether slots of its name may be its own. They are dropped before the rows: where
+    /// an instance has no row left, slots are of whoever begins anew just now. While a row
+    /// is ours, nobody begins; and who claims it ends the sessions that are at work first.
+    pub(crate) fn may_have_slots(&self, charge: Option<(OwnerRow, Claim)>) -> bool {
+        charge.is_some() || self.whose.is_none()
+    }
+
     /// Locks the row for a step. Shared, where tables are locked after it:
     /// writers take their table first, and then the row, shared as well.
     pub(crate) async fn locked(

@@ -164,9 +164,16 @@ impl World {
                 Err(refused) => Reply::Refused(refused),
             },
             What::ReadGiven(id) => done(match database.row {
-                Some(row) if row.epoch > id.epoch || row.is_of_another(&id) => Err(Refused::Ahead),
+                None => Err(Refused::Ahead),
+                Some(row)
+                    if row.instance != id.instance
+                        || row.epoch > id.epoch
+                        || row.is_of_another(&id) =>
+                {
+                    Err(Refused::Ahead)
+                }
                 Some(row) if row.epoch == id.epoch && row.owner == id.from.other().into() => Ok(()),
-                _ => Err(Refused::Stale),
+                Some(_) => Err(Refused::Stale),
             }),
             What::Open(claim, id) => done(database.open(claim, &id)),
             What::Unfence(claim, instance) => done(database.unfence(claim, instance)),

@@ -130,7 +130,7 @@ impl Conductor {
     /// Looks whether another conductor has come: the rows are looked at anew then, and a
     /// cancel, which claims as a conductor of its own, ends where that one lives.
     pub fn beat(&mut self, rows: [Option<OwnerRow>; 2], other: Option<ConductorId>) {
-        if !self.is_in_charge() {
+        if !self.is_in_charge() || self.is_handing_over() {
             return;
         }
         let sides = (0..2).filter(|side| !self.cut[*side]);

@@ -92,11 +92,12 @@ pub struct Database {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {
-    /// Another generation has claimed the row, or it is gone.
+    /// Another generation has claimed the row.
     Superseded,
     /// The row is not what the step needs.
     Stale,
-    /// The row is further than the hand-over: another conductor has gone on.
+    /// The row is further than the hand-over, another life's or gone: another conductor has
+    /// gone on.
     Ahead,
     /// The lock was not to be had in time.
     Busy,
@@ -148,13 +149,13 @@ impl Database {
     }
 
     fn locked(&self, claim: Claim, instance: InstanceId) -> Result<OwnerRow, Refused> {
-        let row = self.row.ok_or(Refused::Superseded)?;
+        let row = self.row.ok_or(Refused::Ahead)?;
         let same = row.conductor == claim.conductor && row.generation == claim.generation;
         if !same && !self.has(Bug::ForgottenGeneration) {
             return Err(Refused::Superseded);
         }
         if row.instance != instance {
-            return Err(Refused::Stale);
+            return Err(Refused::Ahead);
         }
         Ok(row)
     }

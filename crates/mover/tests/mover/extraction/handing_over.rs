@@ -318,13 +318,7 @@ async fn an_epoch_is_decided_once() -> Result<()> {
         .await;
     for late in [decided.map(drop), mover.open(&claims, &handover(2)).await] {
         ensure!(
-            matches!(
-                late,
-                Err(MoverError::Overtaken {
-                    found: Epoch(3),
-                    ..
-                })
-            ),
+            matches!(&late, Err(MoverError::Overtaken { found, .. }) if found.contains("epoch 3")),
             "{late:?}"
         );
     }
