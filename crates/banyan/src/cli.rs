@@ -290,7 +290,17 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
         StepsVerb::Approve(given) => order(state, "approve", given, json).await,
         StepsVerb::Halt { note, off, by } => {
             let by = by.by;
-            steps::halt(state, &HaltRequest { by, note, off }, json).await
+            steps::halt(
+                state,
+                &HaltRequest {
+                    by,
+                    note,
+                    off,
+                    expected: None,
+                },
+                json,
+            )
+            .await
         }
         StepsVerb::Why(ExtractionArgument { extraction }) => {
             steps::why(state, &extraction, json).await

@@ -54,7 +54,7 @@ pub use routes::Routes;
 
 use crate::{
     checklist::ChecklistHandle,
-    halt::Halt,
+    halt::{Halt, HaltError},
     journal::{Journal, JournalPage, JournalQuery},
     outlook,
     request::{self, Reply, RequestError, Resumed},
@@ -407,15 +407,16 @@ async fn halt(
     let work = async move {
         let halt = halt.ok_or_else(|| conflict("there is nothing to halt".to_owned()))?;
         let by = by.to_string();
-        let is_done = if asked.off {
-            halt.end(&by).await
+        let done = if asked.off {
+            halt.end(&by, asked.expected).await
         } else {
-            halt.begin(&by, &note).await
+            let is_written = halt.begin(&by, &note).await;
+            is_written.then_some(()).ok_or(HaltError::Unwritten)
         };
-        let error = "it could not be written down: the log of `banyan serve` says why";
-        is_done
-            .then_some(())
-            .ok_or_else(|| record::unavailable(error.to_owned()))
+        done.map_err(|error| match error {
+            HaltError::Changed { .. } => conflict(error.to_string()),
+            HaltError::Unwritten => record::unavailable(error.to_string()),
+        })
     };
     recorded(&api.journal, given, work, |()| Map::new()).await?;
     Ok(Json(whole_status(&api)))

@@ -26,8 +26,36 @@ const KINDS: [&str; 2] = ["halted", "halt-ended"];
 /// Whether all rollouts are halted. Cheap to clone; does not keep the journal.
 #[derive(Clone)]
 pub struct Halt {
-    orders: mpsc::Sender<(Event, oneshot::Sender<()>)>,
+    orders: mpsc::Sender<GivenHalt>,
     reason: watch::Receiver<Option<String>>,
+}
+
+/// A decision that waits to be written down.
+struct GivenHalt {
+    event: Event,
+    /// The halt that it is about; `None`: whichever there is.
+    expected: Option<String>,
+    done: oneshot::Sender<Result<(), HaltError>>,
+}
+
+/// Why a decision was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HaltError {
+    /// It could not be written down.
+    #[error("it could not be written down: the log of `banyan serve` says why")]
+    Unwritten,
+    /// The halt is not the one any more that was looked at.
+    #[error(
+        "it has changed since this was decided on: {}. Nothing was done. Look why it is, and end \
+         it if that still fits", match .now {
+            Some(now) => format!("it is {now}"),
+            None => "that halt has ended".to_owned(),
+        }
+    )]
+    Changed {
+        /// Who halted by now, and why.
+        now: Option<String>,
+    },
 }
 
 impl Halt {
@@ -38,25 +66,33 @@ impl Halt {
 
     /// Halts. Whether that is written down.
     pub async fn begin(&self, by: &str, note: &str) -> bool {
-        self.order(Event::Halted {
+        let event = Event::Halted {
             by: by.to_owned(),
             note: note.to_owned(),
-        })
-        .await
+        };
+        self.order(event, None).await.is_ok()
     }
 
-    /// Ends it. Whether that is written down.
-    pub async fn end(&self, by: &str) -> bool {
-        self.order(Event::Ended { by: by.to_owned() }).await
+    /// Ends it; with a reason only the halt that has it, as the status said it.
+    pub async fn end(&self, by: &str, expected: Option<String>) -> Result<(), HaltError> {
+        self.order(Event::Ended { by: by.to_owned() }, expected)
+            .await
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Option<String>> {
         self.reason.clone()
     }
 
-    async fn order(&self, event: Event) -> bool {
+    async fn order(&self, event: Event, expected: Option<String>) -> Result<(), HaltError> {
         let (done, is_done) = oneshot::channel();
-        self.orders.send((event, done)).await.is_ok() && is_done.await.is_ok()
+        let given = GivenHalt {
+            event,
+            expected,
+            done,
+        };
+        let sent = self.orders.send(given).await;
+        sent.map_err(|_| HaltError::Unwritten)?;
+        is_done.await.unwrap_or(Err(HaltError::Unwritten))
     }
 }
 
@@ -67,13 +103,25 @@ pub(crate) async fn start(
 ) -> Result<(Halt, impl Future<Output = ()> + Send + use<>), JournalError> {
     let last: Option<Event> = journal.last_of_all(KINDS).await?;
     let (sender, reason) = watch::channel(last.and_then(|event| event.reason()));
-    let (orders, mut receiver) = mpsc::channel::<(Event, oneshot::Sender<()>)>(ORDERS_MAX);
+    let (orders, mut receiver) = mpsc::channel::<GivenHalt>(ORDERS_MAX);
     let run = async move {
         loop {
-            let (event, done) = tokio::select! {
+            let given = tokio::select! {
                 () = stop.cancelled() => return,
-                Some(order) = receiver.recv() => order,
+                Some(given) = receiver.recv() => given,
             };
+            let GivenHalt {
+                event,
+                expected,
+                done,
+            } = given;
+            let now = sender.borrow().clone();
+            // A form does not keep the spaces around a note.
+            let same = |expected: &String| now.as_deref().map(str::trim) == Some(expected.trim());
+            if !expected.as_ref().is_none_or(same) {
+                drop(done.send(Err(HaltError::Changed { now })));
+                continue;
+            }
             if let Err(error) = journal.append_of_all(&event).await {
                 // Who waits for it hears that it was not done.
                 tracing::error!(%error, ?event, "not recorded");
@@ -81,7 +129,7 @@ pub(crate) async fn start(
             }
             tracing::warn!(?event, "recorded");
             sender.send_replace(event.reason());
-            let _ = done.send(());
+            drop(done.send(Ok(())));
         }
     };
     Ok((Halt { orders, reason }, run))

@@ -53,7 +53,7 @@ pub mod status;
 mod worker;
 
 pub use checklist::ChecklistHandle;
-pub use halt::Halt;
+pub use halt::{Halt, HaltError};
 pub use journal::{
     BrokenChain, ChainCheck, History, JOURNAL_FILE, Journal, JournalEntry, JournalError,
     JournalHead, JournalPage, JournalQuery, OrderEvent, OrderOutcome, PAGE_ENTRIES_MAX,

@@ -130,6 +130,15 @@ async fn checklists() -> Json<[ChecklistStatus; 1]> {
     }])
 }
 
+async fn halt(State(fake): State<Arc<Fake>>, Json(asked): Json<Value>) -> Response {
+    let mut status = fake.status.lock().unwrap();
+    if asked["expected"].as_str() != status.halted.as_deref() {
+        return refused(StatusCode::CONFLICT, "it is another halt by now");
+    }
+    status.halted = None;
+    Json(status.clone()).into_response()
+}
+
 struct Bed {
     router: Router,
     fake: Arc<Fake>,
@@ -179,6 +188,7 @@ impl Bed {
                 get(|| async { Json(json!({ "share": null })) }),
             )
             .route("/v1/extractions/{name}/retire", get(retirement))
+            .route("/v1/halt", post(halt))
             .route("/v1/extractions/{name}/{verb}", post(order))
             .with_state(Arc::clone(&fake));
         let stop = CancellationToken::new();
@@ -588,6 +598,29 @@ async fn a_resume_says_what_goes_on() {
     assert_eq!(done.code, StatusCode::SEE_OTHER, "{}", done.text);
     let page = bed.get(of, &cookie).await.text;
     assert!(page.contains("the steps of the plan go on."), "{page}");
+}
+
+/// A page of before lifts no freeze that a colleague has begun since.
+#[tokio::test]
+async fn who_lifts_a_freeze_has_seen_it() {
+    const FREEZE: &str = "/console/freeze";
+    let bed = Bed::new();
+    let (cookie, secret) = bed.sign_in("olaf-key").await;
+    let halted = |why: &str| bed.fake.status.lock().unwrap().halted = Some(why.to_owned());
+    halted("halted by ben: incident 6");
+    let page = bed.get(FREEZE, &cookie).await.text;
+    let shown = r#"name="halted" value="halted by ben: incident 6""#;
+    assert!(page.contains(shown), "{page}");
+    halted("halted by ada: incident 7");
+    let lift = async |halted: &str| {
+        let fields = format!("csrf={secret}&off=yes&halted={halted}");
+        bed.post(FREEZE, &cookie, &fields).await.code
+    };
+    assert_eq!(lift("").await, StatusCode::BAD_REQUEST);
+    let late = lift("halted+by+ben:+incident+6").await;
+    assert_eq!(late, StatusCode::CONFLICT);
+    let done = lift("halted+by+ada:+incident+7").await;
+    assert_eq!(done, StatusCode::SEE_OTHER);
 }
 
 /// What is lost for good is not lost by a click, nor by a wrong name.

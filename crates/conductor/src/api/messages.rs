@@ -103,6 +103,10 @@ pub struct HaltRequest {
     /// Whether it ends.
     #[serde(default)]
     pub off: bool,
+    /// For `off`: who halted, and why, as the status has it. Refused, with 409, where it is
+    /// another halt by then.
+    #[serde(default)]
+    pub expected: Option<String>,
 }
 
 /// What is to be checked.

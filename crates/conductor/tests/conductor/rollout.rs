@@ -3,7 +3,8 @@
 use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
-    Conductor, Journal, JournalQuery, Precondition, Request, RolloutHandle, ShiftGuard, StepVerb,
+    Conductor, HaltError, Journal, JournalQuery, Precondition, Request, RolloutHandle, ShiftGuard,
+    StepVerb,
     ports::{AnswerCounts, CellCounts, Gauges, InFlight, Progress, SideCounts, StreamProgress},
     status::{ExtractionStatus, RolloutStatus},
 };
@@ -325,7 +326,14 @@ async fn people_come_first() {
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     until(&handle, "still halted", halted).await;
-    assert!(conductor.halt().end("ada").await);
+    // Who lifts it has seen it: not one that a colleague began since.
+    let other = Some("halted by ben: incident 6".to_owned());
+    let refused = conductor.halt().end("ada", other).await;
+    assert!(matches!(refused, Err(HaltError::Changed { now: Some(_) })));
+    until(&handle, "halted all the same", halted).await;
+    let seen = conductor.halt().reason();
+    assert_eq!(seen.as_deref(), Some("halted by ada: incident 7"));
+    conductor.halt().end("ada", seen).await.unwrap();
     let worker = conductor.workers()[&name()].clone();
     until(&handle, "at 50 %", |status| status.entered_ms.is_some()).await;
     worker.request(Request::Withdraw).await.unwrap();

@@ -10,6 +10,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::State,
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -57,7 +58,13 @@ async fn freeze(
         by: Some(reader.person.name.clone()),
         note: form.text("note").unwrap_or_default(),
         off: form.has("off"),
+        expected: form.text("halted"),
     };
+    if halt.off && halt.expected.is_none() {
+        let text = "the form does not say which freeze it ends. Load the page again and send it \
+                    from there";
+        return Err(PageError::Of(StatusCode::BAD_REQUEST, text.to_owned()));
+    }
     let asked = console
         .api
         .post::<Status>(reader.bearer(), "/v1/halt", &halt)
