@@ -526,8 +526,10 @@ async fn reload_on_hangup(local: &LocalGateway) {
     };
     while hangup.recv().await.is_some() {
         match local.reload().await {
-            Ok(steps) if steps.is_empty() => {}
-            Ok(steps) => tracing::info!(?steps, "other steps"),
+            Ok(brought) if brought.steps.is_empty() && brought.flags.is_empty() => {}
+            Ok(brought) => {
+                tracing::info!(steps = ?brought.steps, flags = ?brought.flags, "other steps or flags");
+            }
             Err(error) => tracing::error!(%error, "plan not reloaded, the old one goes on"),
         }
     }

@@ -213,6 +213,7 @@ fn whole_status(api: &ApiState) -> Status {
         extractions: api.workers.iter().map(whole).collect(),
         predecessors: api.routes.predecessors(),
         halted: api.halt.as_ref().and_then(Halt::reason),
+        grafana: api.routes.grafana().map(|address| address.to_string()),
     }
 }
 
@@ -274,14 +275,19 @@ async fn reload(
             let code = StatusCode::UNPROCESSABLE_ENTITY;
             failure(code, ErrorKind::Refused, error, Vec::new())
         };
-        let steps = routes.reload().await.map_err(unprocessable)?;
-        Ok((routes.plan_digest(), steps))
+        let brought = routes.reload().await.map_err(unprocessable)?;
+        Ok((routes.plan_digest(), brought))
     };
-    let result = |(plan, _): &(Arc<str>, Vec<String>)| {
-        Map::from_iter([("plan".to_owned(), plan.as_ref().into())])
+    let result = |(plan, brought): &(Arc<str>, ReloadReply)| {
+        let mut kept = Map::from_iter([("plan".to_owned(), plan.as_ref().into())]);
+        // By whom a flag was changed is looked up by this.
+        if !brought.flags.is_empty() {
+            kept.insert("flags".to_owned(), brought.flags.clone().into());
+        }
+        kept
     };
-    let (_, steps) = recorded(&api.journal, given, work, result).await?;
-    Ok(Json(ReloadReply { steps }))
+    let (_, brought) = recorded(&api.journal, given, work, result).await?;
+    Ok(Json(brought))
 }
 
 async fn flags(State(api): State<ApiState>) -> Json<serde_json::Value> {

@@ -17,6 +17,9 @@ pub struct Status {
     /// Who halted all rollouts, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
+    /// Where Grafana's pages are, as the plan says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grafana: Option<String>,
 }
 
 /// One extraction.

@@ -74,7 +74,7 @@ pub use crate::{
         gateway::Gateway,
         preflight::{preflight, unusable_buffers},
     },
-    shadow::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts},
+    shadow::{Declaration, ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts},
     state::{
         failed_answers::FailedKind,
         hold::HeldReport,

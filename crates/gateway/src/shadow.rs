@@ -27,7 +27,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub(crate) use ledger::Ledger;
-pub use ledger::{ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts};
+pub use ledger::{Declaration, ReadCounts, ShadowExample, ShadowField, ShadowReport, WriteCounts};
 
 /// What all workers share of copies.
 #[derive(Debug)]

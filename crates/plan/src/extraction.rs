@@ -20,7 +20,7 @@ pub use rollout::{
     PrometheusQuery, Quantile, Schedule, ShadowLimit, Step, StepDoes, Throughput, ValueLimit,
     Webhook, WeekWindow, step_changes,
 };
-pub use shadow::{Ignored, Shadow};
+pub use shadow::{DeclaredVolatile, Ignored, Shadow};
 pub use switch::Switch;
 
 use crate::{

@@ -28,11 +28,17 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
 pub(super) async fn reload(state: &Path, json: bool) -> Result<(), Failure> {
     let reply = Client::find(state)?.reload().await?;
     if json {
-        return render::json(&serde_json::json!({ "reloaded": true, "steps": reply.steps }));
+        let brought = serde_json::json!({
+            "reloaded": true, "steps": reply.steps, "flags": reply.flags,
+        });
+        return render::json(&brought);
     }
     say!("The gateway goes by the plan as it now is.");
     for change in &reply.steps {
         say!("{}", render::wrapped(&format!("Of the steps of {change}.")));
+    }
+    for flag in &reply.flags {
+        say!("The plan says something else of the flag {flag}.");
     }
     Ok(())
 }

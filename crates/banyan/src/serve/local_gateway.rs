@@ -11,14 +11,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use conductor::{
     RolloutHandle, ShiftGuard,
-    api::{ExplainRequest, Routes},
+    api::{ExplainRequest, ReloadReply, Routes},
     ports::{
         AnswerCounts, CellCounts, Gateways, HoldReport, InFlight, Predecessor, ShadowCounts,
         SideCounts,
     },
     status::{FailedRoute, HealthStatus, KeyStatus, RefusalStatus},
 };
-use gateway::Gateway;
+use gateway::{Declaration, Gateway};
 use http::{Request, header, header::Entry};
 use plan::{CohortKey, ExtractionName, People, Plan, Schedule};
 use protocol::{Epoch, GatewayId, routing::Routing};
@@ -151,7 +151,7 @@ impl LocalGateway {
 
     /// Goes by the plan as it now is: all of it, or none. Says how its steps differ from
     /// before; the error says why it does not.
-    pub(super) async fn reload(&self) -> Result<Vec<String>, String> {
+    pub(super) async fn reload(&self) -> Result<ReloadReply, String> {
         let Reloading {
             reread, current, ..
         } = &self.reloading;
@@ -177,7 +177,10 @@ impl LocalGateway {
         let reloaded = self.gateway.reload(plan).await;
         reloaded.map_err(|error| error.to_string())?;
         let digest = Arc::clone(&read.digest);
-        let steps = now.step_changes(plan);
+        let brought = ReloadReply {
+            steps: now.step_changes(plan),
+            flags: now.flag_changes(plan),
+        };
         current.replace(read);
         // One that has begun a step meanwhile stays with its own, and says so.
         for (name, handle, schedule) in &rollouts {
@@ -185,7 +188,7 @@ impl LocalGateway {
             refusals.extend(replaced.err().map(|why| format!("{name}: {why}")));
         }
         if refusals.is_empty() {
-            return Ok(steps);
+            return Ok(brought);
         }
         Err(format!(
             "the gateway goes by the plan, but not the steps: {}",
@@ -400,6 +403,17 @@ impl Routes for LocalGateway {
 
     fn shadow(&self, extraction: &ExtractionName) -> serde_json::Value {
         let mut report = self.gateway.shadow(extraction);
+        let plan = self.reloading.current.get();
+        let planned = plan.extractions.get(extraction);
+        let planned = planned.and_then(|one| one.shadow.as_ref());
+        let declared = planned.into_iter().flat_map(|shadow| &shadow.ignore);
+        report.declared = declared
+            .map(|one| Declaration {
+                place: one.place.to_string(),
+                by: one.by.clone(),
+                because: one.because.clone(),
+            })
+            .collect();
         let failed = self.refusals.of(extraction).into_iter();
         let reads = failed.flat_map(|one| one.failed).filter(|one| one.is_read);
         for read in reads {
@@ -407,6 +421,10 @@ impl Routes for LocalGateway {
             *report.read_writes.entry(route).or_default() += read.answers;
         }
         serde_json::json!(report)
+    }
+
+    fn grafana(&self) -> Option<Arc<str>> {
+        self.reloading.current.get().control.grafana.clone()
     }
 
     fn flags(&self) -> serde_json::Value {
@@ -438,7 +456,7 @@ impl Routes for LocalGateway {
         Ok(serde_json::json!(explanation))
     }
 
-    async fn reload(&self) -> Result<Vec<String>, String> {
+    async fn reload(&self) -> Result<ReloadReply, String> {
         Self::reload(self).await
     }
 }

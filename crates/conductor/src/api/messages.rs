@@ -131,4 +131,7 @@ pub struct ReloadRequest {
 pub struct ReloadReply {
     /// How the steps of the extractions differ from before, in words.
     pub steps: Vec<String>,
+    /// The feature flags of which the plan says something else than before.
+    #[serde(default)]
+    pub flags: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! What the API needs of the process that it is in.
 
-use super::messages::ExplainRequest;
+use super::messages::{ExplainRequest, ReloadReply};
 use crate::{
     ports::Predecessor,
     status::{FailedRoute, HealthStatus, KeyStatus, RefusalStatus},
@@ -19,6 +19,10 @@ pub trait Routes: Send + Sync {
     /// Who has a personal key by the plan as it now is.
     fn people(&self) -> Arc<People> {
         Arc::default()
+    }
+    /// Where Grafana's pages are.
+    fn grafana(&self) -> Option<Arc<str>> {
+        None
     }
     /// All, in the order in which they are tried.
     fn routes(&self) -> serde_json::Value;
@@ -64,5 +68,5 @@ pub trait Routes: Send + Sync {
     fn explain(&self, question: &ExplainRequest) -> Result<serde_json::Value, String>;
     /// Reads the plan again and goes by it; says how its steps differ from before. The
     /// error says why it goes by the old one.
-    async fn reload(&self) -> Result<Vec<String>, String>;
+    async fn reload(&self) -> Result<ReloadReply, String>;
 }

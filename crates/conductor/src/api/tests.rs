@@ -56,8 +56,11 @@ impl Routes for NoRoutes {
         Err("not asked".to_owned())
     }
 
-    async fn reload(&self) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
+    async fn reload(&self) -> Result<ReloadReply, String> {
+        Ok(ReloadReply {
+            steps: Vec::new(),
+            flags: vec!["new_contracts".to_owned()],
+        })
     }
 }
 
@@ -395,7 +398,13 @@ async fn each_order_is_written_down_with_its_end() {
             ),
         ),
         ("*", ordered(None, "reload", json!({}))),
-        ("*", ended(7, done(json!({ "plan": "digest" })))),
+        (
+            "*",
+            ended(
+                7,
+                done(json!({ "plan": "digest", "flags": ["new_contracts"] })),
+            ),
+        ),
     ];
     let wanted = wanted.map(|(of, event)| (of.to_owned(), event));
     assert_eq!(orders(&journal).await, wanted);

@@ -34,6 +34,9 @@ pub struct FlagReport {
     pub planned: FlagRule,
     /// What Redis said last, which comes before that; `None`: the plan names none.
     pub stored: Option<FlagRule>,
+    /// When Redis was last seen to say something else than before, in milliseconds since
+    /// 1970; `None`: not since this gateway reads it.
+    pub stored_changed_ms: Option<i64>,
     /// Whether Redis is away, so that its last word stays.
     pub is_stale: bool,
 }
@@ -135,6 +138,7 @@ impl Flags {
                 extractions: extractions.clone(),
                 planned: FlagRule::of(self.planned.get(at)?),
                 stored: rule(at),
+                stored_changed_ms: self.store.as_ref().and_then(|store| store.changed_ms(at)),
                 is_stale: self.metrics.is_stale(),
             })
         };

@@ -95,8 +95,8 @@ pub(crate) enum Values {
 pub(crate) struct Ignored(Vec<plan::Ignored>);
 
 impl Ignored {
-    pub(crate) fn new(planned: &[plan::Ignored]) -> Self {
-        Self(planned.to_vec())
+    pub(crate) fn new(planned: &[plan::DeclaredVolatile]) -> Self {
+        Self(planned.iter().map(|one| one.place.clone()).collect())
     }
 
     fn covers(&self, spot: &Spot) -> bool {

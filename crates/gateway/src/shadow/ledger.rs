@@ -117,11 +117,25 @@ pub struct ShadowReport {
     pub fields: Vec<ShadowField>,
     /// The last differences, newest last.
     pub examples: Vec<ShadowExample>,
+    /// What the plan says may differ. Known to whoever has the plan, not to the ledger.
+    #[serde(default)]
+    pub declared: Vec<Declaration>,
     /// Reads that write: how often the side that does not own answered them with 5xx
     /// while its fence refused statements, by method and route. Known to whoever asks
     /// the fences, not to the gateway.
     #[serde(default)]
     pub read_writes: BTreeMap<String, u64>,
+}
+
+/// A place that the plan says may differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// As the plan has it.
+    pub place: String,
+    /// Who has declared it.
+    pub by: Option<String>,
+    /// Why.
+    pub because: Option<String>,
 }
 
 /// How comparisons of reads ended.
@@ -345,6 +359,7 @@ impl Ledger {
                 .collect(),
             fields,
             examples: findings.examples.iter().cloned().collect(),
+            declared: Vec::new(),
             read_writes: BTreeMap::new(),
         }
     }

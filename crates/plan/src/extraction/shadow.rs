@@ -2,12 +2,18 @@
 //! out.
 
 use crate::{
-    base::{Environment, Percent, PlanError, ServiceName, Text, UpstreamUrl, header_name, parse},
+    base::{
+        Environment, Located, Percent, PlanError, ScalarOrMap, ServiceName, Text, UpstreamUrl,
+        header_name, parse,
+    },
     upstream::Upstream,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+/// What is said of a declaration is a line that people read.
+const WORDS_BYTES_MAX: usize = 300;
 
 /// Copies of requests whose answers are compared.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -16,9 +22,9 @@ pub struct ShadowFile {
     /// The share of requests that are copied, `0.01%` to `100%`.
     pub(crate) share: Text,
     /// What may differ: places in JSON documents as `$.a[*].b`, with all that
-    /// is below them, and `header NAME`.
+    /// is below them, and `header NAME`. Each as it is, or with who says so and why.
     #[serde(default)]
-    pub(crate) ignore: Vec<Text>,
+    pub(crate) ignore: Vec<Located<ScalarOrMap<VolatileFile>>>,
     /// Show the values that differ, not only their kinds (default false).
     #[serde(default)]
     pub(crate) show_values: bool,
@@ -28,17 +34,42 @@ pub struct ShadowFile {
     pub(crate) scratch: Option<Text>,
 }
 
+/// What may differ, with who says so and why.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VolatileFile {
+    /// A place as `$.a[*].b`, or `header NAME`.
+    pub(crate) place: Text,
+    /// Who has declared it.
+    #[serde(default)]
+    pub(crate) by: Option<Text>,
+    /// Why it may differ.
+    #[serde(default)]
+    pub(crate) because: Option<Text>,
+}
+
 /// Copies of requests whose answers are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// The share of requests that are copied.
     pub share: Percent,
     /// What may differ.
-    pub ignore: Vec<Ignored>,
+    pub ignore: Vec<DeclaredVolatile>,
     /// Whether the values that differ are shown, and not only their kinds.
     pub show_values: bool,
     /// Where writes are copied to, with data of its own.
     pub scratch: Option<UpstreamUrl>,
+}
+
+/// What somebody has declared volatile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredVolatile {
+    /// What.
+    pub place: Ignored,
+    /// Who.
+    pub by: Option<String>,
+    /// Why.
+    pub because: Option<String>,
 }
 
 /// What two answers may differ in.
@@ -48,6 +79,16 @@ pub enum Ignored {
     Field(String),
     /// A header, lower case.
     Header(String),
+}
+
+/// As it is parsed.
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(path) => f.write_str(path),
+            Self::Header(name) => write!(f, "header {name}"),
+        }
+    }
 }
 
 impl Ignored {
@@ -86,7 +127,7 @@ pub(crate) fn resolve(
         return Err(PlanError::at(file.share.at, "a share of 0% copies nothing")
             .remedy("Leave `shadow` out, or write a larger share"));
     }
-    let ignored = |text: &Text| parse(text, environment, Ignored::parse);
+    let ignored = |one| declared(one, environment);
     let scratch = |text: &Text| scratch(text, monolith, services, environment);
     Ok(Shadow {
         share,
@@ -94,6 +135,42 @@ pub(crate) fn resolve(
         show_values: file.show_values,
         scratch: file.scratch.as_ref().map(scratch).transpose()?,
     })
+}
+
+fn declared(
+    Located { value, at }: &Located<ScalarOrMap<VolatileFile>>,
+    environment: Environment<'_>,
+) -> Result<DeclaredVolatile, PlanError> {
+    let place = |text: &Text| parse(text, environment, Ignored::parse);
+    let line = |text: &Option<Text>| {
+        let text = text.as_ref();
+        text.map(|text| parse(text, environment, line)).transpose()
+    };
+    Ok(match value {
+        ScalarOrMap::Scalar(text) => DeclaredVolatile {
+            place: place(&Located {
+                value: text.clone(),
+                at: *at,
+            })?,
+            by: None,
+            because: None,
+        },
+        ScalarOrMap::Map(file) => DeclaredVolatile {
+            place: place(&file.place)?,
+            by: line(&file.by)?,
+            because: line(&file.because)?,
+        },
+    })
+}
+
+fn line(text: &str) -> Result<String, String> {
+    let is_line = (1..=WORDS_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
+    if is_line && !text.trim().is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "who has declared it, and why, is one line of at most {WORDS_BYTES_MAX} bytes"
+    ))
 }
 
 /// A copied write must reach nobody who keeps real data.

@@ -6,6 +6,7 @@ use crate::base::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
+use url::Url;
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7600";
 
@@ -30,6 +31,10 @@ pub struct ControlFile {
     /// else's; without any, whoever may read the state directory may do all.
     #[serde(default)]
     pub(crate) keys: BTreeMap<String, Located<KeyFile>>,
+    /// `http://` or `https://` address of the Grafana that has the dashboards of
+    /// `deploy/grafana`: the console links them. Without it there are no links.
+    #[serde(default)]
+    pub(crate) grafana: Option<Text>,
 }
 
 /// One person's key.
@@ -73,6 +78,8 @@ pub struct Control {
     pub listen: SocketAddr,
     /// Who may use it, by name.
     pub people: Arc<People>,
+    /// Where Grafana's pages are, without a slash at the end.
+    pub grafana: Option<Arc<str>>,
 }
 
 /// Those with a personal key, by name.
@@ -97,7 +104,7 @@ pub(super) fn resolve(
             ScalarOrMap::Map(file) => file,
             ScalarOrMap::Scalar(value) => ControlFile {
                 listen: Some(Located { value, at }),
-                keys: BTreeMap::new(),
+                ..ControlFile::default()
             },
         },
     };
@@ -105,10 +112,36 @@ pub(super) fn resolve(
         Some(listen) => parse(listen, environment, socket_address)?,
         None => socket_address(DEFAULT_LISTEN).map_err(PlanError::whole)?,
     };
+    let grafana = file.grafana.as_ref();
     Ok(Control {
         listen,
+        grafana: grafana
+            .map(|text| parse(text, environment, web_address))
+            .transpose()?,
         people: Arc::new(people(file.keys, environment)?),
     })
+}
+
+/// An address that a page may link: of the web, and with nothing secret in it.
+fn web_address(text: &str) -> Result<Arc<str>, String> {
+    let wrong = |why: &str| {
+        format!(
+            "`grafana` is no address of a web page: {why}; write https://host or https://host/path"
+        )
+    };
+    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err(wrong("only http and https are"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "everybody who reads the console would see its user and password",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it has a query or a fragment"));
+    }
+    Ok(url.as_str().trim_end_matches('/').into())
 }
 
 fn people(
@@ -162,4 +195,35 @@ fn key(name: &str, text: &str) -> Result<Secret, String> {
         "the key of `{name}` is not {KEY_BYTES_MIN} to {KEY_BYTES_MAX} visible ASCII characters \
          without spaces. `openssl rand -hex 32` makes one"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_page_may_link_is_grafana() {
+        for (text, wanted) in [
+            ("https://grafana.example/", "https://grafana.example"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            (
+                "https://ops.example/grafana/",
+                "https://ops.example/grafana",
+            ),
+        ] {
+            assert_eq!(web_address(text).as_deref(), Ok(wanted));
+        }
+        for text in [
+            "",
+            "grafana.example",
+            "javascript:alert(1)",
+            "ftp://grafana.example",
+            "https://ada:secret@grafana.example",
+            "https://grafana.example/?a=b",
+            "https://grafana.example/#a",
+        ] {
+            let why = web_address(text).unwrap_err();
+            assert!(!why.contains("secret"), "{why}");
+        }
+    }
 }

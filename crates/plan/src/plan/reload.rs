@@ -5,6 +5,7 @@ use crate::{
     extraction::{CohortKey, Data, Extraction, GateSource, Schedule, Switch, step_changes},
     gateway::Observe,
 };
+use std::collections::BTreeSet;
 
 impl Plan {
     /// How the steps of extractions differ in `next`, in words.
@@ -19,6 +20,16 @@ impl Plan {
             changes.extend(found.iter().map(|change| format!("{name}: {change}")));
         }
         changes
+    }
+
+    /// The flags of which `next` says something else.
+    pub fn flag_changes(&self, next: &Self) -> Vec<String> {
+        let (old, new) = (&self.gateway.flags.set, &next.gateway.flags.set);
+        let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let changed = names
+            .into_iter()
+            .filter(|name| old.get(*name) != new.get(*name));
+        changed.cloned().collect()
     }
 
     /// The keys that differ in `next` and that only a restart can bring; none

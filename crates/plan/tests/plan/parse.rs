@@ -468,14 +468,34 @@ fn copies_go_only_where_nothing_can_be_spoiled() {
     let name = ExtractionName::new("contracts").unwrap();
     let plan = Plan::parse(GOOD, environment).unwrap();
     assert_eq!(plan.extractions[&name].shadow, None);
+    let declared = "{ place: $.seen, by: ada, because: the clock of each side }";
+    let plan = with(&format!("{{ share: 1%, ignore: [{declared}] }}")).unwrap();
+    let one = plan.extractions[&name]
+        .shadow
+        .clone()
+        .unwrap()
+        .ignore
+        .remove(0);
+    assert_eq!(one.place.to_string(), "$.seen");
+    assert_eq!(one.by.as_deref(), Some("ada"));
+    assert_eq!(one.because.as_deref(), Some("the clock of each side"));
+    for wrong in [
+        "{ by: ada }",
+        "{ place: seen }",
+        "{ place: $.seen, because: \" \" }",
+        "{ place: $.seen, who: ada }",
+    ] {
+        assert!(
+            with(&format!("{{ share: 1%, ignore: [{wrong}] }}")).is_err(),
+            "{wrong}"
+        );
+    }
     let plan = with("{ share: 0.5%, ignore: [$.seen, header X-Id] }").unwrap();
     let shadow = plan.extractions[&name].shadow.clone().unwrap();
     assert_eq!(shadow.share, Percent::parse("0.5%").unwrap());
     let header = plan::Ignored::Header("x-id".to_owned());
-    assert_eq!(
-        shadow.ignore,
-        [plan::Ignored::Field("$.seen".to_owned()), header]
-    );
+    let places: Vec<_> = shadow.ignore.iter().map(|one| one.place.clone()).collect();
+    assert_eq!(places, [plan::Ignored::Field("$.seen".to_owned()), header]);
     assert!(!shadow.show_values && shadow.scratch.is_none());
     let own = with("{ share: 1%, show-values: true, scratch: \"http://127.0.0.1:8200\" }");
     let own = own.unwrap().extractions[&name].shadow.clone().unwrap();

@@ -17,7 +17,13 @@ use prometheus_client::{
 };
 use protocol::Side;
 use redis::{Client, RedisResult, aio::MultiplexedConnection};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::time::{Instant, sleep, timeout};
 
 const PREFIX: &[u8] = b"feature:";
@@ -48,6 +54,8 @@ pub(crate) struct Store {
     /// By place.
     names: Vec<String>,
     said: ArcSwap<Vec<FlagSettings>>,
+    /// By place: when that was last seen to change, in milliseconds since 1970; 0: never.
+    changed_ms: Vec<AtomicI64>,
     metrics: FlagMetrics,
 }
 
@@ -107,6 +115,7 @@ impl Store {
             source,
             names: names.iter().copied().map(str::to_owned).collect(),
             said: ArcSwap::from_pointee(vec![FlagSettings::default(); names.len()]),
+            changed_ms: names.iter().map(|_| AtomicI64::new(0)).collect(),
             metrics,
         }
     }
@@ -121,6 +130,23 @@ impl Store {
         self.said.load()
     }
 
+    /// When it was last seen to say something else of a flag than before.
+    pub(super) fn changed_ms(&self, place: usize) -> Option<i64> {
+        let at = self.changed_ms.get(place)?.load(Ordering::Relaxed);
+        (at > 0).then_some(at)
+    }
+
+    fn note_changes(&self, said: &[FlagSettings]) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_millis().try_into().unwrap_or(i64::MAX));
+        let before = self.said.load();
+        for ((before, said), at) in before.iter().zip(said).zip(&self.changed_ms) {
+            if before != said {
+                at.store(now, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Reads the flags again and again, for as long as it is polled.
     pub(super) async fn keep(&self) {
         let Ok(client) = Client::open(self.source.redis.expose_text()) else {
@@ -131,6 +157,8 @@ impl Store {
         };
         let mut connection = None;
         let mut is_away = false;
+        // What is found at first was not changed then.
+        let mut has_read = false;
         loop {
             let begun = Instant::now();
             let read = self.read(&client, &mut connection).await;
@@ -143,8 +171,12 @@ impl Store {
                         tracing::info!("flags read again");
                     }
                     if **self.said.load() != said {
+                        if has_read {
+                            self.note_changes(&said);
+                        }
                         self.said.store(Arc::new(said));
                     }
+                    has_read = true;
                     begun.elapsed() * REST
                 }
                 Err(error) => {
