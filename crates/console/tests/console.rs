@@ -5,12 +5,13 @@
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, Request, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use conductor::{
+    JournalQuery,
     api::{ErrorKind, ErrorReply},
     outlook,
     status::{
@@ -116,6 +117,64 @@ async fn retirement() -> Json<RetireStatus> {
     Json(serde_json::from_value(status).unwrap())
 }
 
+/// Olaf's order, which was refused; and a reload that brought a flag.
+async fn journal(Query(query): Query<JournalQuery>) -> Json<Value> {
+    let events = [
+        json!({ "event": "ordered", "by": { "key-holder": "olaf" }, "verb": "shift",
+            "parameters": { "reads": "50%" }, "plan": "5f0a" }),
+        json!({ "event": "order-ended", "order": 1,
+            "outcome": { "refused": { "why": "the service is <b>not</b> healthy" } } }),
+        json!({ "event": "ordered", "by": { "person": "ada" }, "verb": "reload",
+            "parameters": {}, "plan": "5f0a" }),
+        json!({ "event": "order-ended", "order": 3,
+            "outcome": { "done": { "result": { "plan": "77c1", "flags": ["new_contracts"] } } } }),
+    ];
+    let names = ["contracts", "contracts", "*", "*"];
+    let entries = (1_i64..).zip(names).zip(events);
+    let entries = entries.map(|((seq, extraction), event)| {
+        json!({ "seq": seq, "at_ms": 1_790_000_000_000_i64 + seq, "version": 1,
+            "extraction": extraction, "event": event, "hash": format!("{seq:064}") })
+    });
+    let is_wanted = |entry: &Value| {
+        let seq = entry["seq"].as_i64().unwrap();
+        let name = query.extraction.as_deref();
+        seq > query.after
+            && query.before.is_none_or(|before| seq < before)
+            && name.is_none_or(|name| entry["extraction"] == name)
+    };
+    let entries: Vec<_> = entries.filter(is_wanted).collect();
+    Json(json!({ "entries": entries, "head": null }))
+}
+
+async fn flags() -> Json<Value> {
+    let planned = json!({
+        "everybody": "monolith", "users_to_monolith": 0, "users_to_service": 2
+    });
+    Json(json!([{
+        "name": "new_contracts", "extractions": ["contracts"], "planned": planned,
+        "stored": { "everybody": "service", "users_to_monolith": 0, "users_to_service": 0 },
+        "stored_changed_ms": 1_790_000_000_000_i64, "is_stale": false
+    }]))
+}
+
+async fn shadow() -> Json<Value> {
+    let counts = json!({
+        "equal": 3, "different": 1, "unanswered": 0, "volatile": 0, "lagged": 0, "unknown": 0,
+        "skipped": 0, "dropped": 0
+    });
+    Json(json!({
+        "share": "1%", "compared": 4, "differing": 0.25, "reads": counts,
+        "writes": { "equal": 0, "different": 0, "unanswered": 0, "dropped": 0 },
+        "routes": { "/api/contracts/": counts },
+        "fields": [{
+            "route": "/api/contracts/", "field": "$.seen", "differed": 1, "changed": 0,
+            "volatile": false
+        }],
+        "examples": [], "read_writes": {},
+        "declared": [{ "place": "$.links", "by": "ada", "because": "each host names itself" }]
+    }))
+}
+
 async fn checklists() -> Json<[ChecklistStatus; 1]> {
     let item = ItemStatus {
         name: "team-trained".to_owned(),
@@ -172,21 +231,15 @@ impl Bed {
         let api = Router::new()
             .route("/v1/me", get(me))
             .route("/v1/status", get(status))
-            .route(
-                "/v1/journal",
-                get(|| async { Json(json!({ "entries": [], "head": null })) }),
-            )
-            .route("/v1/flags", get(|| async { Json(json!([])) }))
+            .route("/v1/journal", get(journal))
+            .route("/v1/flags", get(flags))
             .route("/v1/routes", get(|| async { Json(json!([])) }))
             .route("/v1/extractions/{name}/checklists", get(checklists))
             .route(
                 "/v1/extractions/{name}/verification",
                 get(|| async { Json(Value::Null) }),
             )
-            .route(
-                "/v1/extractions/{name}/shadow",
-                get(|| async { Json(json!({ "share": null })) }),
-            )
+            .route("/v1/extractions/{name}/shadow", get(shadow))
             .route("/v1/extractions/{name}/retire", get(retirement))
             .route("/v1/halt", post(halt))
             .route("/v1/extractions/{name}/{verb}", post(order))
@@ -392,6 +445,74 @@ async fn a_viewer_sees_what_is_missing_until_the_old_side_may_go() {
     }
     // Nothing of it is done from here.
     assert!(!page.text.contains("order/retire"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn flags_and_declarations_say_who_and_why() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("vera-key").await;
+    let flags = bed.get("/console/flags", &cookie).await.text;
+    for text in [
+        "everybody to the monolith; 2 users to the service",
+        "By the plan <code>77c1</code>, reloaded by <b>ada</b>",
+        "which does not say by whom",
+    ] {
+        assert!(flags.contains(text), "{text}: {flags}");
+    }
+    let found = bed.get("/console/differences", &cookie).await.text;
+    for text in [
+        "each host names itself",
+        "Declare it volatile",
+        "- place: &#34;$.seen&#34;",
+        "by: &#34;olaf&#34;",
+    ] {
+        assert!(found.contains(text), "{text}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn each_decision_leads_to_what_it_went_by() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("vera-key").await;
+    let one = "/console/extractions/contracts";
+    let log = bed.get(one, &cookie).await.text;
+    for seq in [1, 2] {
+        let link = format!("href=\"{one}/decisions/{seq}\"");
+        assert!(log.contains(&link), "{link}: {log}");
+    }
+    let refused = bed.get(&format!("{one}/decisions/2"), &cookie).await.text;
+    for text in [
+        "not&#60;/b&#62; healthy",
+        "<dt>The order</dt>",
+        &format!("href=\"{one}/decisions/1\""),
+        &format!("{:064}", 2),
+    ] {
+        assert!(refused.contains(text), "{text}: {refused}");
+    }
+    let order = bed.get(&format!("{one}/decisions/1"), &cookie).await.text;
+    for text in ["<code>5f0a</code>", "<dt>What came of it</dt>", "By olaf."] {
+        assert!(order.contains(text), "{text}: {order}");
+    }
+    let none = bed.get(&format!("{one}/decisions/3"), &cookie).await;
+    assert_eq!(none.code, StatusCode::NOT_FOUND, "it is of all extractions");
+}
+
+#[tokio::test]
+async fn grafana_is_linked_where_the_plan_names_it() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("vera-key").await;
+    let paths = ["/console", "/console/extractions/contracts"];
+    for path in paths {
+        let page = bed.get(path, &cookie).await.text;
+        assert!(!page.contains("Grafana"), "{page}");
+    }
+    let address = "https://ops.example/grafana".to_owned();
+    bed.fake.status.lock().unwrap().grafana = Some(address);
+    for path in paths {
+        let page = bed.get(path, &cookie).await.text;
+        let link = "<a href=\"https://ops.example/grafana/d/banyan-migration\" rel=\"noreferrer\">";
+        assert!(page.contains(link), "{page}");
+    }
 }
 
 #[tokio::test]

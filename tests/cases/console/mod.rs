@@ -145,7 +145,7 @@ fn with_people(plan: Plan) -> Result<Plan> {
     plan.replace(
         "  listen: \"${CONTROL_LISTEN}\"\n",
         &format!(
-            "  listen: \"${{CONTROL_LISTEN}}\"\n  keys:\n    vera: {{ role: viewer, key: {VIEWER} }}\n    \
+            "  listen: \"${{CONTROL_LISTEN}}\"\n  grafana: https://grafana.example\n  keys:\n    vera: {{ role: viewer, key: {VIEWER} }}\n    \
              olaf: {{ role: operator, key: {OPERATOR} }}\n"
         ),
     )
@@ -199,7 +199,13 @@ async fn retired(visit: &Visit, stage: &Stage) -> Result<()> {
     visit.judge(page, "finished-retire").await?;
     visit
         .judge("/console/extractions/contracts", "finished")
-        .await
+        .await?;
+    // What happened leads to its entry in the journal.
+    let first = "return document.querySelector('.log a').getAttribute('href')";
+    let entry = visit.browser.run(first).await?;
+    let entry = entry.as_str().context("the log leads nowhere")?.to_owned();
+    visit.judge(&entry, "decision").await?;
+    visit.browser.shows("of the journal").await
 }
 
 /// Every button, as it is refused: to a role that may not, and where it cannot be.

@@ -36,7 +36,9 @@ async fn page(State(console): State<Console>, reader: SignedIn) -> Result<Respon
         let found: Option<Verification> = console.api.get(reader.bearer(), &path).await?;
         let path = format!("/v1/extractions/{}/shadow", segment(&one.name));
         let shadow: ShadowReport = console.api.get(reader.bearer(), &path).await?;
-        views.push(differences(&one.name, found.as_ref(), &shadow, sees_values));
+        let person = reader.person.name.as_str();
+        let (found, shadow) = (found.as_ref(), &shadow);
+        views.push(differences(&one.name, found, shadow, sees_values, person));
     }
     let page = Page {
         title: "Differences",

@@ -11,9 +11,11 @@ use crate::{
     session::Outcome,
     state::Console,
     view::{
+        decision::{DecisionView, decision as entry},
         extraction::{ExtractionView, GateLine, extraction, gates},
         format,
         log::{LogLine, log},
+        reasons::{Reason, reasons},
         rehearsals::{Rehearsals, rehearsals},
     },
 };
@@ -63,6 +65,7 @@ struct Lines {
 struct Evidence<'a> {
     name: &'a str,
     path: String,
+    reasons: Vec<Reason>,
     gates: Vec<GateLine>,
 }
 
@@ -112,11 +115,7 @@ pub(crate) async fn main(
 #[template(path = "decision.html")]
 struct Decision {
     path: String,
-    seq: i64,
-    at: String,
-    text: String,
-    by: Option<String>,
-    evidence: Vec<String>,
+    view: DecisionView,
 }
 
 /// Something that was decided, with the numbers that it went by.
@@ -125,17 +124,14 @@ async fn decision(
     reader: SignedIn,
     Path((name, seq)): Path<(String, i64)>,
 ) -> Result<Response, PageError> {
-    let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
     let before = seq.saturating_add(1);
-    let entries = journal::last(&console, &reader, &name, before).await?;
-    let report = Report::new(&status, &entries, std::slice::from_ref(&name), now_ms());
-    let moments = report.extractions.into_iter().flat_map(|one| one.moments);
-    let found = moments.into_iter().find(|moment| moment.seq == seq);
-    let moment = found.ok_or_else(|| {
+    let mut entries = journal::last(&console, &reader, &name, before).await?;
+    entries.extend(journal::after(&console, &reader, &name, seq).await?);
+    let found = entry(&entries, seq);
+    let view = found.ok_or_else(|| {
         let text = format!("the journal has no entry {seq} of `{name}` that a page shows");
         PageError::Of(StatusCode::NOT_FOUND, text)
     })?;
-    let pretty = |value| serde_json::to_string_pretty(value).unwrap_or_default();
     let page = Page {
         title: "Decision",
         section: "migrations",
@@ -143,11 +139,7 @@ async fn decision(
         live: None,
         main: rendered(&Decision {
             path: path(&name),
-            seq,
-            at: clock::minute(moment.at_ms),
-            evidence: moment.evidence.iter().map(pretty).collect(),
-            text: moment.text,
-            by: moment.by,
+            view,
         }),
         below: String::new(),
     };
@@ -163,13 +155,14 @@ async fn evidence(
     let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
     let one = find(&status, &name)?;
     let page = Page {
-        title: "Gates",
+        title: "Why",
         section: "migrations",
         reader: Some(Reader::new(&reader.session, &reader.person)),
         live: None,
         main: rendered(&Evidence {
             name: &name,
             path: path(&name),
+            reasons: reasons(one),
             gates: gates(one),
         }),
         below: String::new(),

@@ -2,12 +2,18 @@
 
 use super::{
     frame::{Page, PageError, Reader, rendered},
+    journal,
     reader::SignedIn,
 };
-use crate::state::Console;
+use crate::{
+    state::Console,
+    view::flags::{PlanChange, plan_changes},
+};
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
+use report::clock;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new().route("/console/flags", get(page))
@@ -20,6 +26,7 @@ struct Flag {
     extractions: Vec<String>,
     planned: Rule,
     stored: Option<Rule>,
+    stored_changed_ms: Option<i64>,
     is_stale: bool,
 }
 
@@ -59,16 +66,20 @@ impl Rule {
 #[template(path = "flags.html")]
 struct Flags {
     flags: Vec<Flag>,
+    /// By flag.
+    changes: BTreeMap<String, PlanChange>,
 }
 
 async fn page(State(console): State<Console>, reader: SignedIn) -> Result<Response, PageError> {
     let flags: Vec<Flag> = console.api.get(reader.bearer(), "/v1/flags").await?;
+    let entries = journal::last(&console, &reader, "*", i64::MAX).await?;
+    let changes = plan_changes(&entries);
     let page = Page {
         title: "Flags",
         section: "flags",
         reader: Some(Reader::new(&reader.session, &reader.person)),
         live: None,
-        main: rendered(&Flags { flags }),
+        main: rendered(&Flags { flags, changes }),
         below: String::new(),
     };
     Ok(page.answer())

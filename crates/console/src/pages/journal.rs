@@ -24,6 +24,22 @@ pub(super) async fn last(
     Ok(page.entries)
 }
 
+/// So far what came of an order is looked for.
+const AFTER: u32 = 50;
+
+/// An extraction's next entries after one, in order.
+pub(super) async fn after(
+    console: &Console,
+    reader: &SignedIn,
+    name: &str,
+    after: i64,
+) -> Result<Vec<JournalEntry>, PageError> {
+    let name = segment(name);
+    let path = format!("/v1/journal?extraction={name}&after={after}&limit={AFTER}");
+    let page: JournalPage = console.api.get(reader.bearer(), &path).await?;
+    Ok(page.entries)
+}
+
 /// The whole, in order; the last [`ENTRIES_MAX`] of a longer one.
 pub(super) async fn all(
     console: &Console,

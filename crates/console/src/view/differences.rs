@@ -1,6 +1,9 @@
 //! Where both sides differ: rows, as verify found them, and answers, as shadow did.
 
-use super::{format, shadow::ShadowReport};
+use super::{
+    format,
+    shadow::{Declaration, ShadowReport},
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -64,6 +67,8 @@ pub(crate) struct DifferencesView {
     pub(crate) answers: String,
     pub(crate) fields: Vec<FieldLine>,
     pub(crate) examples: Vec<[String; 5]>,
+    /// Place, why, and who says so.
+    pub(crate) declared: Vec<[String; 3]>,
     /// Why keys and examples are not shown, where they are not for this role.
     pub(crate) hidden: Option<&'static str>,
 }
@@ -86,14 +91,18 @@ pub(crate) struct FieldLine {
     pub(crate) differed: String,
     pub(crate) note: &'static str,
     pub(crate) class: &'static str,
+    /// The lines of the plan that declare it volatile, where it counts and can be named.
+    pub(crate) declaration: Option<String>,
 }
 
-/// What is known of an extraction. `sees_values`: whether the reader's role does.
+/// What is known of an extraction. `sees_values`: whether the reader's role does; `person`:
+/// who would declare something volatile.
 pub(crate) fn differences(
     name: &str,
     verification: Option<&Verification>,
     shadow: &ShadowReport,
     sees_values: bool,
+    person: &str,
 ) -> DifferencesView {
     let rows = match verification {
         None => "No verify is known: both sides' rows were not compared yet.".to_owned(),
@@ -112,8 +121,9 @@ pub(crate) fn differences(
         tables: tables.map(table).collect(),
         keys: keys.take(SHOWN_MAX).map(key).collect(),
         answers: answers(shadow),
-        fields: fields(shadow),
+        fields: fields(name, shadow, person),
         examples: examples(shadow),
+        declared: shadow.declared.iter().map(declared).collect(),
         hidden: (!sees_values).then_some(
             "Keys of rows and examples of answers are shown to operators and approvers.",
         ),
@@ -162,7 +172,27 @@ fn answers(shadow: &ShadowReport) -> String {
     }
 }
 
-fn fields(shadow: &ShadowReport) -> Vec<FieldLine> {
+fn declared(one: &Declaration) -> [String; 3] {
+    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
+    [one.place.clone(), word(&one.because), word(&one.by)]
+}
+
+/// A double-quoted scalar of YAML is a string of JSON.
+fn declaration(name: &str, field: &str, person: &str) -> Option<String> {
+    if !field.starts_with('$') && !field.starts_with("header ") {
+        // A status or a body that is no JSON has no place that could be named.
+        return None;
+    }
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    Some(format!(
+        "extractions:\n  {name}:\n    shadow:\n      ignore:\n        - place: {}\n          \
+         by: {}\n          because: \"...\"",
+        quoted(field),
+        quoted(person)
+    ))
+}
+
+fn fields(name: &str, shadow: &ShadowReport, person: &str) -> Vec<FieldLine> {
     let fields = shadow.fields.iter().take(SHOWN_MAX);
     let line = |field: &super::shadow::ShadowField| {
         let (note, class) = match (field.volatile, field.changed) {
@@ -176,6 +206,9 @@ fn fields(shadow: &ShadowReport) -> Vec<FieldLine> {
             differed: format::count(field.differed),
             note,
             class,
+            declaration: (!field.volatile)
+                .then(|| declaration(name, &field.field, person))
+                .flatten(),
         }
     };
     fields.map(line).collect()
@@ -217,11 +250,54 @@ mod tests {
             }
         });
         let found: Verification = serde_json::from_value(found).unwrap();
-        let view = differences("orders", Some(&found), &ShadowReport::default(), true);
+        let view = differences(
+            "orders",
+            Some(&found),
+            &ShadowReport::default(),
+            true,
+            "ada",
+        );
         assert_eq!(view.rows, "The last verify compared 1,234 rows; 2 differ.");
         assert_eq!(view.tables[0].how, "changed 1, missing 1; columns: price 1");
         assert_eq!(view.keys[0], ["public.orders", "id=7", "missing"]);
         assert!(view.answers.starts_with("The plan copies no requests"));
         assert_eq!(view.hidden, None);
+    }
+
+    #[test]
+    fn what_differs_can_be_declared_volatile_in_the_plan() {
+        let field = |field: &str, volatile| {
+            serde_json::json!({
+                "route": "/api/orders/", "field": field, "differed": 4, "changed": 0,
+                "volatile": volatile
+            })
+        };
+        let shadow = serde_json::json!({
+            "share": "1%", "compared": 9, "differing": 0.4,
+            "fields": [
+                field("$.items[*].seen \"x\"", false),
+                field("$.etag", true),
+                field("status", false)
+            ],
+            "declared": [
+                { "place": "$.links", "by": "ada", "because": "each host names itself" },
+                { "place": "header x-build", "by": null, "because": null }
+            ]
+        });
+        let shadow: ShadowReport = serde_json::from_value(shadow).unwrap();
+        let view = differences("orders", None, &shadow, true, "olaf");
+        let lines: Vec<_> = view
+            .fields
+            .iter()
+            .map(|one| one.declaration.as_deref())
+            .collect();
+        let wanted = "extractions:\n  orders:\n    shadow:\n      ignore:\n        - place: \
+                      \"$.items[*].seen \\\"x\\\"\"\n          by: \"olaf\"\n          because: \"...\"";
+        assert_eq!(lines, [Some(wanted), None, None]);
+        assert_eq!(
+            view.declared[0],
+            ["$.links", "each host names itself", "ada"]
+        );
+        assert_eq!(view.declared[1], ["header x-build", "–", "–"]);
     }
 }

@@ -1,10 +1,12 @@
 //! One extraction, whole.
 
 use super::{
+    dashboards::{Dashboard, dashboards},
     format,
     migrations::notices,
     next::{Next, next},
     rail::{Stop, rail},
+    reasons::reasons,
     sentence::{Piece, stands},
     tables::{self, TableRow},
     waterfall::{Bar, before, waterfall},
@@ -26,6 +28,10 @@ pub(crate) struct ExtractionView {
     pub(crate) sentence: Vec<Piece>,
     /// Whether tables of the monolith's are left in the end: not where both share them.
     pub(crate) has_old_side: bool,
+    /// Whether it waits, has stopped, or was refused something.
+    pub(crate) has_reasons: bool,
+    /// Of Grafana's dashboards.
+    pub(crate) dashboards: Vec<Dashboard>,
     pub(crate) troubles: Vec<String>,
     pub(crate) rail: Vec<Stop>,
     pub(crate) next: Next,
@@ -141,6 +147,8 @@ pub(crate) fn extraction(
         notices: notices(status),
         sentence: stands(one),
         has_old_side: one.writes_percent.is_none(),
+        has_reasons: !reasons(one).is_empty(),
+        dashboards: dashboards(status),
         troubles: troubles(one),
         rail: rail(one),
         way_back: one.way_back.as_ref().map(|way| way.text.clone()),

@@ -1,9 +1,11 @@
 //! All extractions, a row each.
 
 use super::{
+    dashboards::{Dashboard, dashboards},
     format,
     next::next,
     rail::{Stop, lag_seconds, rail},
+    reasons::reasons,
 };
 use crate::role::Role;
 use conductor::status::{ExtractionStatus, Status};
@@ -15,6 +17,8 @@ pub(crate) struct MigrationsView {
     pub(crate) notices: Vec<String>,
     pub(crate) figures: Vec<Figure>,
     pub(crate) rows: Vec<Row>,
+    /// Of Grafana's dashboards.
+    pub(crate) dashboards: Vec<Dashboard>,
 }
 
 /// A number of the whole.
@@ -40,6 +44,8 @@ pub(crate) struct Row {
     pub(crate) lag: String,
     pub(crate) waits_for: String,
     pub(crate) is_in_trouble: bool,
+    /// Whether it waits, has stopped, or was refused something.
+    pub(crate) has_reasons: bool,
 }
 
 /// How everything stands.
@@ -50,6 +56,7 @@ pub(crate) fn migrations(status: &Status) -> MigrationsView {
         notices: notices(status),
         figures: figures(status),
         rows: rows.collect(),
+        dashboards: dashboards(status),
     }
 }
 
@@ -162,6 +169,7 @@ fn row(one: &ExtractionStatus) -> Row {
             None => told.title,
         },
         is_in_trouble: one.trouble.is_some(),
+        has_reasons: !reasons(one).is_empty(),
     }
 }
 

@@ -17,6 +17,17 @@ pub(crate) struct ShadowReport {
     pub(crate) fields: Vec<ShadowField>,
     #[serde(default)]
     pub(crate) examples: Vec<ShadowExample>,
+    /// What the plan says may differ.
+    #[serde(default)]
+    pub(crate) declared: Vec<Declaration>,
+}
+
+/// A place that the plan says may differ.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Declaration {
+    pub(crate) place: String,
+    pub(crate) by: Option<String>,
+    pub(crate) because: Option<String>,
 }
 
 /// A place in the answers of a route.

@@ -1,0 +1,139 @@
+//! Something that was decided: what it went by, and what it belongs to.
+
+use conductor::JournalEntry;
+use report::{Moment, clock};
+use serde_json::Value;
+
+/// So far back what the gates found is looked for: it is written right before what
+/// follows from it.
+const EVIDENCE_BEFORE_MAX: usize = 4;
+
+/// What its page shows.
+#[derive(Debug)]
+pub(crate) struct DecisionView {
+    pub(crate) seq: i64,
+    pub(crate) at: String,
+    pub(crate) text: String,
+    pub(crate) by: Option<String>,
+    /// The digest of the plan that was in force, where it is kept with it.
+    pub(crate) plan: Option<String>,
+    /// Of the chain, up to here.
+    pub(crate) hash: String,
+    /// JSON.
+    pub(crate) evidence: Vec<String>,
+    pub(crate) related: Vec<Related>,
+    /// The entry as it was written, as JSON.
+    pub(crate) entry: String,
+}
+
+/// An entry that says why, or what came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Related {
+    pub(crate) seq: i64,
+    pub(crate) what: &'static str,
+    pub(crate) text: String,
+}
+
+/// The entry of this number. `entries`: those before it, it, and those after it, in order.
+/// None where it is not there, or is a detail of something larger.
+pub(crate) fn decision(entries: &[JournalEntry], seq: i64) -> Option<DecisionView> {
+    let at = entries.iter().position(|one| one.seq == seq)?;
+    let (entry, moment) = (&entries[at], Moment::read(&entries[at])?);
+    let event = event(entry);
+    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
+    Some(DecisionView {
+        seq,
+        at: clock::minute(entry.at_ms),
+        text: moment.text,
+        by: moment.by,
+        plan: event["plan"].as_str().map(str::to_owned),
+        hash: entry.hash.clone(),
+        evidence: moment.evidence.iter().map(pretty).collect(),
+        related: related(entries, at, &event),
+        entry: pretty(&event),
+    })
+}
+
+fn event(entry: &JournalEntry) -> Value {
+    serde_json::from_str(entry.event.get()).unwrap_or_default()
+}
+
+fn related(entries: &[JournalEntry], at: usize, event: &Value) -> Vec<Related> {
+    let entry = &entries[at];
+    let of = |what, one: &JournalEntry| {
+        Some(Related {
+            seq: one.seq,
+            what,
+            text: Moment::read(one)?.text,
+        })
+    };
+    let before = || entries[..at].iter().rev();
+    let found = match event["event"].as_str().unwrap_or_default() {
+        "order-ended" => before()
+            .find(|one| event["order"] == one.seq)
+            .and_then(|one| of("The order", one)),
+        "ordered" => entries[at + 1..]
+            .iter()
+            .find(|one| self::event(one)["order"] == entry.seq)
+            .and_then(|one| of("What came of it", one)),
+        "rollout-stopped" | "step-undone" => before()
+            .take(EVIDENCE_BEFORE_MAX)
+            .find(|one| self::event(one)["event"] == "rollout-evidence")
+            .and_then(|one| of("By", one)),
+        "rollout-evidence" => entries[at + 1..]
+            .iter()
+            .take(EVIDENCE_BEFORE_MAX)
+            .find(|one| self::event(one)["event"] == "rollout-stopped")
+            .and_then(|one| of("What followed", one)),
+        _ => None,
+    };
+    found.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{json, value::to_raw_value};
+
+    fn entry(seq: i64, event: &Value) -> JournalEntry {
+        JournalEntry {
+            seq,
+            at_ms: 0,
+            extraction: "contracts".to_owned(),
+            version: 1,
+            event: to_raw_value(event).unwrap(),
+            hash: "0af1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_decision_leads_to_why_and_to_what_came_of_it() {
+        let ordered = json!({ "event": "ordered", "by": { "key-holder": "olaf" },
+            "verb": "shift", "parameters": { "reads": "50%" }, "plan": "digest" });
+        let refused = json!({ "event": "order-ended", "order": 1,
+            "outcome": { "refused": { "why": "the service is not healthy" } } });
+        let found = json!({ "event": "rollout-evidence",
+            "evidence": [{ "gate": "p99", "have": 7 }] });
+        let stopped = json!({ "event": "rollout-stopped", "undo": "withdraw",
+            "why": { "because": "gate", "gate": "p99", "found": "212 ms" } });
+        let entries: Vec<_> = [(1, &ordered), (2, &refused), (3, &found), (4, &stopped)]
+            .into_iter()
+            .map(|(seq, event)| entry(seq, event))
+            .collect();
+        let of = |seq| decision(&entries, seq).unwrap();
+        let leads = |seq| {
+            let related = of(seq).related.into_iter();
+            related.map(|one| (one.seq, one.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(leads(1), [(2, "What came of it")]);
+        assert_eq!(leads(2), [(1, "The order")]);
+        assert_eq!(leads(3), [(4, "What followed")]);
+        assert_eq!(leads(4), [(3, "By")]);
+        let order = of(1);
+        assert_eq!(order.plan.as_deref(), Some("digest"));
+        assert_eq!(order.by.as_deref(), Some("olaf"));
+        assert!(of(2).text.contains("not healthy"), "{:?}", of(2));
+        assert_eq!(of(3).evidence.len(), 1);
+        assert!(decision(&entries, 9).is_none());
+    }
+}
