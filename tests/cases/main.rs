@@ -13,6 +13,7 @@ mod audit_log;
 mod auditor_finds_planted_faults;
 mod bad_input;
 mod begun_is_guarded;
+mod brown_out;
 mod cancel_leaves_no_trace;
 mod checklists;
 mod chunked_uploads;

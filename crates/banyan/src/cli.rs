@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod add_table;
 mod begun;
+mod brown_out;
 mod check;
 mod checklist;
 mod checklist_findings;
@@ -25,6 +26,7 @@ mod hold_rehearsal;
 mod journal;
 mod keyless;
 mod moved;
+mod old_ways;
 mod outlook;
 mod progress;
 mod reference;
@@ -57,7 +59,8 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 use verb::{
-    Dangerous, ExtractionArgument, RehearseArguments, RetireArguments, StepOrder, StepsVerb, Verb,
+    BrownOutArguments, Dangerous, ExtractionArgument, RehearseArguments, RetireArguments,
+    StepOrder, StepsVerb, Verb,
 };
 
 /// What is logged unless RUST_LOG says otherwise.
@@ -259,6 +262,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Cancel { which, empty } => cancel(state, which, empty, json).await,
         Verb::Finish(asked) => finish(&shared, asked).await,
         Verb::Retire(asked) => retired(&shared, asked).await,
+        Verb::BrownOut(asked) => refuse_old_ways(state, asked, json).await,
     }
 }
 
@@ -272,6 +276,28 @@ async fn retired(shared: &SharedArguments, asked: RetireArguments) -> Result<(),
         }
         (None, None) => Err(Failure::Refused("name the extraction".to_owned())),
     }
+}
+
+/// Begins a brown-out, or ends it.
+async fn refuse_old_ways(
+    state: &Path,
+    asked: BrownOutArguments,
+    json: bool,
+) -> Result<(), Failure> {
+    let name = &asked.extraction.extraction;
+    let lasts = |lasts: std::time::Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+    let mut parameters = Parameters {
+        for_ms: asked.lasts.map(lasts),
+        sunset_ms: asked.sunset,
+        by: asked.by.by,
+        ..Parameters::default()
+    };
+    if !asked.end {
+        let one = commands::under_way(state, name).await?;
+        let question = brown_out::question(name, &parameters);
+        parameters.expected = agreed(asked.yes, &question, &one)?;
+    }
+    brown_out::run(state, name, &parameters, json).await
 }
 
 /// Begins an extraction; what should have been done before is said, and stops nothing.

@@ -26,12 +26,14 @@
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
 //! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`,
-//! `attest` (`{"item": "ticket", "note": "CHG-7"}`). Each but `attest` takes `expected`, how it stood when
+//! `attest` (`{"item": "ticket", "note": "CHG-7"}`); `brown-out` (`{"for_ms": 600000, "sunset_ms": ..}`),
+//! `end-brown-out`. Each but `attest` takes `expected`, how it stood when
 //! that was decided on (`{"phase": "following", "epoch": 3}`), and is refused where it has changed since.
 //! Everything but metrics, health and readiness needs a bearer: a personal key of the plan,
 //! or the token of the state directory. Who may read (`viewer`), order (`operator`) and
 //! approve (`approver`) is said by [`callers`]. Giving up waiting stops nothing.
 
+mod brown_outs;
 mod callers;
 mod checklists;
 mod exposition;
@@ -238,6 +240,10 @@ fn with_outside(
         refusals: api.routes.refusals(name),
         keys: api.routes.keys(name),
         rollout: api.rollouts.get(name).map(RolloutHandle::status),
+        brown_out: api
+            .retirements
+            .get(name)
+            .and_then(|one| one.brown_out().status()),
         ..status
     })
 }
@@ -488,6 +494,12 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
         let lists = api.checklists.get(&name);
         let attested = checklists::attest(lists, by, &parameters).await;
         attested.map_err(conflict)?;
+        return Ok(Reply::with(with_outside(&api, &name, worker.status())));
+    }
+    if brown_outs::is_one(&verb) {
+        let (retirement, plan) = (api.retirements.get(&name), api.routes.plan_digest());
+        let ordered = brown_outs::order(retirement, &verb, by, parameters, plan).await;
+        ordered.map_err(conflict)?;
         return Ok(Reply::with(with_outside(&api, &name, worker.status())));
     }
     let rollout = api.rollouts.get(&name);

@@ -361,6 +361,7 @@ impl Journal {
                 Ok(RecordedEvent::SharedData(event)) => history.shared_data.push(event),
                 Ok(RecordedEvent::Rollout(event)) => history.rollout.push(event),
                 Ok(RecordedEvent::Checklist(event)) => history.checklist.push(event),
+                Ok(RecordedEvent::BrownOut(event)) => history.brown_out.push(event),
                 Ok(RecordedEvent::Order(_) | RecordedEvent::Report(_)) => {}
                 Err(error) => {
                     let problem = error.to_string();

@@ -16,7 +16,7 @@
 //!      │
 //!  checklist                             what has to be done before, and who has answered
 //!      │
-//!  replication  shared_data  halt  retire   the two kinds of worker's loops
+//!  replication  shared_data  halt  retire  brown_out   the two kinds of worker's loops
 //!      │                │
 //!      └─── worker ─────┘                the handle of a loop
 //!             │
@@ -36,6 +36,7 @@
 //! Not here: how rows move, how requests are held, and what a screen shows.
 
 pub mod api;
+mod brown_out;
 mod checklist;
 mod halt;
 mod journal;
@@ -188,6 +189,17 @@ impl Conductor {
             else {
                 continue;
             };
+            let context = brown_out::Context {
+                name: name.clone(),
+                journal: Arc::clone(&self.journal),
+                worker: worker.clone(),
+                gateways: Arc::clone(publisher.gateways()),
+            };
+            let (brown_out, task) = brown_out::start(context, self.stop.clone()).await?;
+            self.tasks.spawn(async move {
+                task.await;
+                Ok(())
+            });
             let context = retire::Context {
                 name: name.clone(),
                 wanted: extraction.retire.unwrap_or_default(),
@@ -195,6 +207,7 @@ impl Conductor {
                 worker: worker.clone(),
                 gateways: Arc::clone(publisher.gateways()),
                 old_side: Arc::clone(old_side),
+                brown_out,
             };
             let (handle, task) = retire::start(context, self.stop.clone()).await?;
             self.tasks.spawn(async move {

@@ -15,7 +15,8 @@ use protocol::{
     checklist::CheckResult,
     finding::Finding,
     owner::{Outcome, RowRead},
-    retire::TableUse,
+    retire::{OldCaller, TableUse},
+    rollout::UnixMillis,
     routing::Routing,
 };
 use schemars::JsonSchema;
@@ -470,6 +471,17 @@ pub struct ShadowCounts {
     pub differing: u64,
 }
 
+/// A brown-out, as the gateways are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrownOutNotice {
+    /// How long it still lasts.
+    pub left: Duration,
+    /// Since when nobody should use the old side.
+    pub deprecated: UnixMillis,
+    /// From when on it is not there.
+    pub sunset: UnixMillis,
+}
+
 /// The gateways in front.
 #[async_trait]
 pub trait Gateways: Send + Sync + 'static {
@@ -496,6 +508,13 @@ pub trait Gateways: Send + Sync + 'static {
     /// What was compared of the copies of reads; `None` where none are copied.
     fn shadow_counts(&self, _: &ExtractionName) -> Option<ShadowCounts> {
         None
+    }
+    /// Has an extraction's old ways refused for so long, where the service owns its data for
+    /// sure; `None`: not any more.
+    fn brown_out(&self, _: &ExtractionName, _: Option<BrownOutNotice>) {}
+    /// Who came by an extraction's old ways since this was asked last.
+    fn take_old_callers(&self, _: &ExtractionName) -> Vec<OldCaller> {
+        Vec::new()
     }
     /// Of the last hold. Waits, within bounds, until what it held is released.
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport;

@@ -4,6 +4,7 @@
 //! What was seen is kept with each sample, so that a restart goes on from it.
 
 use crate::{
+    brown_out::BrownOutHandle,
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::{Gateways, OldSide, SideCounts},
     status::{QuietStatus, RetireStatus},
@@ -11,7 +12,7 @@ use crate::{
 };
 use plan::{ExtractionName, Retire};
 use protocol::{
-    retire::{Evidence, Quiet},
+    retire::{Evidence, OldCaller, Quiet, add_callers},
     rollout::UnixMillis,
 };
 use std::{sync::Arc, time::Duration};
@@ -36,16 +37,26 @@ const FINISHED: &str = "finished";
 pub struct RetireHandle {
     wanted: Retire,
     state: watch::Receiver<State>,
+    brown_out: BrownOutHandle,
 }
 
 #[derive(Debug, Clone, Default)]
 struct State {
     evidence: Option<Evidence>,
+    /// Who came by the old ways.
+    callers: Vec<OldCaller>,
+    /// How many of them no sample has counted yet.
+    uncounted: u64,
     /// Why there is none, or no newer.
     trouble: Option<String>,
 }
 
 impl RetireHandle {
+    /// What refuses the old ways for a while.
+    pub(crate) fn brown_out(&self) -> &BrownOutHandle {
+        &self.brown_out
+    }
+
     /// What was seen, and what is still wanted.
     pub fn status(&self) -> RetireStatus {
         let state = self.state.borrow();
@@ -69,6 +80,7 @@ impl RetireHandle {
             tables,
             routes,
             counts: state.evidence.as_ref().map(|one| one.last.clone()),
+            callers: state.callers.clone(),
             trouble: state.trouble.clone(),
         }
     }
@@ -82,6 +94,7 @@ pub(crate) struct Context {
     pub(crate) worker: Worker,
     pub(crate) gateways: Arc<dyn Gateways>,
     pub(crate) old_side: Arc<dyn OldSide>,
+    pub(crate) brown_out: BrownOutHandle,
 }
 
 /// Makes a handle and the loop behind it, which the caller spawns.
@@ -93,14 +106,21 @@ pub(crate) async fn start(
         .journal
         .report(&context.name, ReportKind::Retire)
         .await?;
+    let callers = context
+        .journal
+        .report(&context.name, ReportKind::OldCallers)
+        .await?;
     let trouble = Some("it is not looked at before `banyan finish`".to_owned());
     let (sender, state) = watch::channel(State {
         evidence: kept,
+        callers: callers.unwrap_or_default(),
+        uncounted: 0,
         trouble,
     });
     let handle = RetireHandle {
         wanted: context.wanted,
         state,
+        brown_out: context.brown_out.clone(),
     };
     let run = async move {
         let mut looks = tokio::time::interval(LOOK);
@@ -110,16 +130,42 @@ pub(crate) async fn start(
                 () = stop.cancelled() => return,
                 _ = looks.tick() => {}
             }
+            // Before `finish` they are shown only: then they prove nothing.
+            let called = take_callers(&context, &sender).await;
             if context.worker.status().phase == FINISHED {
-                look(&context, &sender).await;
+                look(&context, &sender, called).await;
             }
         }
     };
     Ok((handle, run))
 }
 
-async fn look(context: &Context, state: &watch::Sender<State>) {
+/// Adds up who came by the old ways since the last look; how many they were.
+async fn take_callers(context: &Context, state: &watch::Sender<State>) -> u64 {
     let name = &context.name;
+    let taken = context.gateways.take_old_callers(name);
+    if taken.is_empty() {
+        return 0;
+    }
+    let count = taken.iter().map(|one| one.requests).sum();
+    state.send_modify(|state| add_callers(&mut state.callers, taken));
+    let callers = state.borrow().callers.clone();
+    let kept = context
+        .journal
+        .keep_report(name, ReportKind::OldCallers, &callers);
+    if let Err(error) = kept.await {
+        tracing::warn!(extraction = %name, %error, "callers of the old side not kept");
+    }
+    count
+}
+
+/// `called`: how many came by the old ways since the last look.
+async fn look(context: &Context, state: &watch::Sender<State>, called: u64) {
+    let name = &context.name;
+    // Whatever becomes of this look, they have used it.
+    state.send_modify(|state| {
+        state.uncounted = state.uncounted.saturating_add(called);
+    });
     let asked = context.old_side.table_use(name);
     let sample = match tokio::time::timeout(LOOK_MAX, asked).await {
         Ok(Ok(sample)) => sample,
@@ -133,6 +179,8 @@ async fn look(context: &Context, state: &watch::Sender<State>) {
         // Nobody was counted, which is not nobody.
         return trouble(state, NOT_COUNTED.to_owned());
     };
+    // A request that its client sent to the old side is in both.
+    let requests = requests.max(state.borrow().uncounted);
     let before = state.borrow().evidence.clone();
     let now = UnixMillis(now_ms());
     let evidence = match before {
@@ -144,9 +192,10 @@ async fn look(context: &Context, state: &watch::Sender<State>) {
         .keep_report(name, ReportKind::Retire, &evidence)
         .await;
     let trouble = kept.err().map(|error| error.unwritten());
-    state.send_replace(State {
-        evidence: Some(evidence),
-        trouble,
+    state.send_modify(|state| {
+        state.evidence = Some(evidence);
+        state.uncounted = 0;
+        state.trouble = trouble;
     });
 }
 

@@ -1,7 +1,12 @@
 //! What `banyan status` shows, as JSON.
 
 use crate::ports::{HoldReport, Predecessor, Progress, TableVerified};
-use protocol::{Side, lifecycle::Lifecycle, owner::Outcome, retire::TableUse};
+use protocol::{
+    Side,
+    lifecycle::Lifecycle,
+    owner::Outcome,
+    retire::{OldCaller, TableUse},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +60,9 @@ pub struct ExtractionStatus {
     /// share the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_percent: Option<f64>,
+    /// The brown-out of its old side that lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brown_out: Option<BrownOutStatus>,
     /// How both sides are, as the gateway sees them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
@@ -385,6 +393,19 @@ pub struct GateStatus {
     pub evidence: serde_json::Value,
 }
 
+/// A brown-out that lasts: requests for the old side are refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrownOutStatus {
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// When it ends by itself, likewise.
+    pub until_ms: i64,
+    /// When clients are told that the old side goes for good, likewise.
+    pub sunset_ms: i64,
+    /// Who wanted it.
+    pub by: String,
+}
+
 /// The evidence that nobody uses an old side.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetireStatus {
@@ -398,6 +419,10 @@ pub struct RetireStatus {
     pub routes: Option<QuietStatus>,
     /// What the monolith's server had counted at the last look.
     pub counts: Option<TableUse>,
+    /// Who came by the old ways to it, since `banyan serve` first began with this plan: those
+    /// of the plan's routes with `retires-with`, and clients that chose the old side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<OldCaller>,
     /// Why nothing newer is known.
     pub trouble: Option<String>,
 }

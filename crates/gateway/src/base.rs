@@ -16,4 +16,5 @@ pub(crate) mod malformed;
 pub(crate) mod peer;
 pub(crate) mod random;
 pub(crate) mod refusal;
+pub(crate) mod removal;
 pub(crate) mod target;

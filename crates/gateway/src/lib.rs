@@ -67,7 +67,10 @@ mod upstream;
 
 pub use crate::server::socket_handoff;
 pub use crate::{
-    base::error::{ReloadError, StartError, TlsError},
+    base::{
+        error::{ReloadError, StartError, TlsError},
+        removal::Removal,
+    },
     selection::flags::{FlagReport, FlagRule},
     server::{
         explain::{Explanation, RouteReport},
@@ -79,6 +82,7 @@ pub use crate::{
         failed_answers::FailedKind,
         hold::HeldReport,
         inflight::WritesInFlight,
+        old_ways::{OldCaller, OldCalls},
         positions::{Positions, Sample},
         side_counts::{AnswerCounts, CLIENT_CELLS, ClientCell, ClientCells, SideCounts},
         under_way::{Answering, UnderWay},

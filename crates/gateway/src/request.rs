@@ -12,6 +12,7 @@ pub(crate) mod failed_answer;
 pub(crate) mod forward;
 mod missed;
 pub(crate) mod observed;
+pub(crate) mod old_way;
 pub(crate) mod operations;
 pub(crate) mod outcome;
 pub(crate) mod passthrough;

@@ -11,6 +11,7 @@ pub(crate) mod hold;
 pub(crate) mod inflight;
 mod lineage;
 pub(crate) mod lsn_sampler;
+pub(crate) mod old_ways;
 pub(crate) mod pin;
 pub(crate) mod pins;
 pub(crate) mod positions;

@@ -11,7 +11,7 @@ pub use rewrite::Rewrite;
 
 pub(crate) use file::{GatewayRouteFile, gateway_routes};
 
-use crate::{policy::Policies, route::Route};
+use crate::{base::ExtractionName, policy::Policies, route::Route};
 
 /// A route that the gateway serves beside the extractions: to one upstream,
 /// for good. What no route matches goes to the monolith.
@@ -29,6 +29,8 @@ pub struct GatewayRoute {
     pub preserve_host: bool,
     /// Whether they wait until the monolith has what their client wrote elsewhere.
     pub own_writes: bool,
+    /// Of which extraction it is an old way: it goes with the old side.
+    pub retires_with: Option<ExtractionName>,
     /// What is demanded of its requests, over what is demanded of all.
     pub policies: Policies,
     /// Who of its clients goes elsewhere.

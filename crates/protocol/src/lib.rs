@@ -7,6 +7,7 @@
 //!
 //! ```text
 //!  reconcile  checklist  retire        the journal held against the rows; what is proven
+//!      │      brown_out
 //!      │
 //!  rollout                             the plan's steps
 //!      │
@@ -34,10 +35,12 @@
 //! - [`rollout`]: the steps that an extraction goes through by itself.
 //! - [`checklist`]: what has to be done before it goes on.
 //! - [`retire`]: the evidence that nobody uses an old side.
+//! - [`brown_out`]: requests for it refused for a while, to find who still uses it.
 //! - [`routing`]: what the gateways are told.
 //! - [`stream`]: what a follower does with the change stream.
 //! - [`finding`]: what `check` says of an extraction that is still planned.
 
+pub mod brown_out;
 pub mod checklist;
 pub mod finding;
 pub mod handover;

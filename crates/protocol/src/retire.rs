@@ -34,6 +34,41 @@ pub struct UseCounts {
     pub writes: i64,
 }
 
+/// Who came by an old way to the monolith.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldCaller {
+    /// By which method and route of the plan.
+    pub route: String,
+    /// What it calls itself, without its version: `curl`, `browser`, `none`.
+    pub agent: String,
+    /// How often.
+    pub requests: u64,
+    /// How often it was refused, in a brown-out.
+    pub refused: u64,
+}
+
+/// The most callers that are told apart; the rest are one.
+const CALLERS_MAX: usize = 200;
+
+/// Adds what came since.
+pub fn add_callers(all: &mut Vec<OldCaller>, more: Vec<OldCaller>) {
+    for one in more {
+        let is_full = all.len() >= CALLERS_MAX;
+        let same = |it: &&mut OldCaller| it.route == one.route && it.agent == one.agent;
+        if let Some(known) = all.iter_mut().find(same) {
+            known.requests = known.requests.saturating_add(one.requests);
+            known.refused = known.refused.saturating_add(one.refused);
+        } else if !is_full {
+            all.push(one);
+        } else if let Some(rest) = all.last_mut() {
+            "other routes".clone_into(&mut rest.route);
+            "others".clone_into(&mut rest.agent);
+            rest.requests = rest.requests.saturating_add(one.requests);
+            rest.refused = rest.refused.saturating_add(one.refused);
+        }
+    }
+}
+
 /// For how long something was not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quiet {
@@ -103,7 +138,9 @@ impl Evidence {
             None => self.tables.went_on(elapsed),
         };
         let routes = if requests > 0 {
-            let because = format!("{requests} requests for its routes reached the monolith");
+            let because = format!(
+                "{requests} requests for its routes came to the monolith, or were refused there"
+            );
             Quiet::began(at, &because)
         } else {
             self.routes.went_on(elapsed)
@@ -194,6 +231,30 @@ mod tests {
         gone.tables.clear();
         let gone = seen(&[one(0), (1_000, gone, 0)]);
         assert!(gone.tables.because.contains("other tables"));
+    }
+
+    #[test]
+    fn callers_are_added_up_and_bounded() {
+        let one = |route: String, refused| OldCaller {
+            route,
+            agent: "curl".to_owned(),
+            requests: 2,
+            refused,
+        };
+        let mut all = Vec::new();
+        for at in 0..CALLERS_MAX + 5 {
+            add_callers(
+                &mut all,
+                vec![one(format!("/{at}"), 0), one(format!("/{at}"), 1)],
+            );
+        }
+        assert_eq!(all.len(), CALLERS_MAX);
+        assert_eq!((all[0].requests, all[0].refused), (4, 1));
+        let rest = all.last().unwrap();
+        assert_eq!(
+            (rest.agent.as_str(), rest.requests, rest.refused),
+            ("others", 24, 6)
+        );
     }
 
     #[test]

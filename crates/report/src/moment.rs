@@ -1,9 +1,11 @@
 //! Something that happened, in a sentence.
 
+use crate::clock::minute;
 use conductor::{JournalEntry, OrderEvent, OrderOutcome, RecordedEvent, ReportEvent};
 use plan::Percent;
 use protocol::{
     Side,
+    brown_out::{Ending, Event as BrownOut},
     checklist::{CheckResult, Event as Item},
     lifecycle::{Event as Life, Verified},
     owner::Outcome,
@@ -67,6 +69,7 @@ impl Moment {
             Some(RecordedEvent::Order(event)) => order(event)?,
             Some(RecordedEvent::Report(event)) => report(event)?,
             Some(RecordedEvent::Checklist(event)) => item(event),
+            Some(RecordedEvent::BrownOut(event)) => brown_out(event),
             None => other(&serde_json::from_str(entry.event.get()).unwrap_or_default()),
         };
         Some(Self {
@@ -316,6 +319,29 @@ fn item(event: &Item) -> Telling {
             Vec::new(),
         ),
     }
+}
+
+fn brown_out(event: &BrownOut) -> Telling {
+    let (text, by) = match event {
+        BrownOut::Began {
+            until, sunset, by, ..
+        } => {
+            let (until, sunset) = (minute(until.0), minute(sunset.0));
+            let text = format!(
+                "The old ways are refused until {until}, and clients told that they go on {sunset}."
+            );
+            (text, Some(by.to_string()))
+        }
+        BrownOut::Ended { why } => match why {
+            Ending::Time => ("The brown-out was over.".to_owned(), None),
+            Ending::Person(by) => ("The brown-out was ended.".to_owned(), Some(by.to_string())),
+            Ending::Owner => {
+                let text = "The brown-out ended, since the service did not get all requests.";
+                (text.to_owned(), None)
+            }
+        },
+    };
+    Telling(Kind::Decision, text, by, Vec::new())
 }
 
 /// An event of another kind says its own name, and who, where it has that.

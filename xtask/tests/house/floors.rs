@@ -51,7 +51,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "protocol",
         &[
-            &["reconcile", "checklist", "retire"],
+            &["reconcile", "checklist", "retire", "brown_out"],
             &["rollout"],
             &["lifecycle", "shared_data"],
             &["rehearsal"],
@@ -66,7 +66,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["api"],
             &["rollout"],
             &["checklist"],
-            &["replication", "shared_data", "halt", "retire"],
+            &["replication", "shared_data", "halt", "retire", "brown_out"],
             &["worker"],
             &[
                 "request",

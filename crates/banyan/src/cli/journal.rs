@@ -1,6 +1,6 @@
 //! `banyan journal`: what has happened, who wanted it, and whether that was touched since.
 
-use super::render;
+use super::{old_ways, render};
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
 use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms};
@@ -8,9 +8,6 @@ use report::{Moment, clock::minute};
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-};
-use time::{
-    Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
 };
 
 /// What each file of SQLite begins with.
@@ -159,12 +156,7 @@ fn since(text: &str) -> Result<i64, String> {
         let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
         return Ok(now_ms().saturating_sub(ago).max(0));
     }
-    let day = Date::parse(text, format_description!("[year]-[month]-[day]"));
-    let at = day
-        .map(|day| day.midnight().assume_utc())
-        .or_else(|_| OffsetDateTime::parse(text, &Rfc3339));
-    at.map(|at| at.unix_timestamp() * 1000)
-        .map_err(|_| "write 2h, 7d, 2026-11-30 or 2026-11-30T18:00:00Z".to_owned())
+    old_ways::day(text).map_err(|_| "write 2h, 7d, 2026-11-30 or 2026-11-30T18:00:00Z".to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Where an extraction stands, what comes next and what the way back would cost, in texts
 //! for lines of 80 columns.
 
+use super::old_ways;
 use conductor::status::{ExtractionStatus, RailStop, StopState};
 
 /// What each begins with, and its text.
@@ -13,6 +14,9 @@ pub(super) fn texts(one: &ExtractionStatus) -> Vec<(String, String)> {
     }
     if !one.next.is_empty() {
         texts.push((format!("{}: next: ", one.name), one.next.clone()));
+    }
+    if let Some(text) = old_ways::line(one) {
+        texts.push((format!("{}: brown-out: ", one.name), text));
     }
     if let Some(back) = &one.way_back {
         let word = if back.possible {

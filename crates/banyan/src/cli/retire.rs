@@ -7,7 +7,7 @@
 mod documents;
 mod signed;
 
-use super::{finish::routes, moved::mover_of, render};
+use super::{finish::routes, moved::mover_of, old_ways, render};
 use crate::{client::Client, exit::Failure};
 use conductor::status::{QuietStatus, RetireStatus};
 use documents::{Archive, Certificate};
@@ -132,9 +132,12 @@ fn enough(extraction: &str, evidence: &RetireStatus) -> Result<(), Failure> {
         return Ok(());
     }
     if let (Some(why), None) = (&evidence.trouble, &evidence.tables) {
+        let callers = old_ways::callers(&evidence.callers);
+        let callers = callers.map(|text| format!(". {text}"));
         return Err(Failure::Refused(format!(
             "there is no evidence yet that nobody uses the old side of `{extraction}`: {why}. \
-             `finish` ends the way back, and from then on it is looked"
+             `finish` ends the way back, and from then on it is looked{}",
+            callers.unwrap_or_default()
         )));
     }
     let mut parts = vec![format!(
@@ -149,6 +152,7 @@ fn enough(extraction: &str, evidence: &RetireStatus) -> Result<(), Failure> {
         let quiet = quiet.as_ref();
         parts.extend(quiet.map(|quiet| format!("Unused are {what} {}", since(quiet))));
     }
+    parts.extend(old_ways::callers(&evidence.callers));
     let trouble = evidence.trouble.as_ref();
     parts.extend(trouble.map(|why| format!("Nothing newer is known: {why}")));
     Err(Failure::Refused(parts.join(". ")))

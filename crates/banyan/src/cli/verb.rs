@@ -201,6 +201,14 @@ pub(super) enum Verb {
     /// script that drops them, and the routes that take the extraction's place. It
     /// drops nothing itself. May be repeated: what is there is kept.
     Retire(RetireArguments),
+    /// Refuse what still comes for an old side, for a short time, to find who comes.
+    ///
+    /// Requests for the plan's routes with `retires-with: NAME`, and those whose clients
+    /// chose the old side, get 410 with `Deprecation` and `Sunset`, once the service owns
+    /// the data and gets all other requests. Asks first. It ends by itself, with `--end`,
+    /// and at once with a rollback; a restart makes it neither longer nor forgets it.
+    /// `banyan retire NAME` says who came.
+    BrownOut(BrownOutArguments),
     /// Have an extraction that has begun move a table more.
     ///
     /// Write the table into the plan first. This looks whether it can be moved, and
@@ -354,6 +362,27 @@ pub(super) struct RetireArguments {
     /// Needs neither plan nor `serve`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["extraction", "to"])]
     pub(super) check: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BrownOutArguments {
+    #[command(flatten)]
+    pub(super) extraction: ExtractionArgument,
+    /// For how long from now, such as 10m; an hour at most.
+    #[arg(long = "for", value_name = "TIME", value_parser = plan::duration,
+          required_unless_present = "end", requires = "sunset")]
+    pub(super) lasts: Option<std::time::Duration>,
+    /// The day on which the old side goes for good, as clients are told: 2027-01-31.
+    #[arg(long, value_name = "DATE", value_parser = super::old_ways::day)]
+    pub(super) sunset: Option<i64>,
+    /// End it now.
+    #[arg(long, conflicts_with_all = ["lasts", "sunset"])]
+    pub(super) end: bool,
+    #[command(flatten)]
+    pub(super) by: PersonArgument,
+    /// Do not ask.
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

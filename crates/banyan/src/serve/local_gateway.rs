@@ -13,15 +13,15 @@ use conductor::{
     RolloutHandle, ShiftGuard,
     api::{ExplainRequest, ReloadReply, Routes},
     ports::{
-        AnswerCounts, CellCounts, Gateways, HoldReport, InFlight, Predecessor, ShadowCounts,
-        SideCounts,
+        AnswerCounts, BrownOutNotice, CellCounts, Gateways, HoldReport, InFlight, Predecessor,
+        ShadowCounts, SideCounts,
     },
     status::{FailedRoute, HealthStatus, KeyStatus, RefusalStatus},
 };
-use gateway::{Declaration, Gateway};
+use gateway::{Declaration, Gateway, Removal};
 use http::{Request, header, header::Entry};
 use plan::{CohortKey, ExtractionName, People, Plan, Schedule};
-use protocol::{Epoch, GatewayId, routing::Routing};
+use protocol::{Epoch, GatewayId, retire::OldCaller, rollout::UnixMillis, routing::Routing};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
@@ -277,6 +277,29 @@ impl Gateways for LocalGateway {
             compared: report.compared,
             differing: report.reads.different + report.reads.unanswered,
         })
+    }
+
+    fn brown_out(&self, extraction: &ExtractionName, notice: Option<BrownOutNotice>) {
+        let seconds = |at: UnixMillis| u64::try_from(at.0 / 1000).unwrap_or(0);
+        let brown_out = notice.map(|notice| {
+            let removal = Removal {
+                deprecated: seconds(notice.deprecated),
+                sunset: seconds(notice.sunset),
+            };
+            (removal, notice.left)
+        });
+        self.gateway.brown_out(extraction, brown_out);
+    }
+
+    fn take_old_callers(&self, extraction: &ExtractionName) -> Vec<OldCaller> {
+        let taken = self.gateway.take_old_callers(extraction).into_iter();
+        let caller = |(caller, calls): (gateway::OldCaller, gateway::OldCalls)| OldCaller {
+            route: caller.route,
+            agent: caller.agent,
+            requests: calls.requests,
+            refused: calls.refused,
+        };
+        taken.map(caller).collect()
     }
 
     async fn hold_report(&self, extraction: &ExtractionName) -> HoldReport {

@@ -81,6 +81,12 @@ pub struct Parameters {
     /// For `attest`: which item of a checklist.
     #[serde(default)]
     pub item: Option<String>,
+    /// For `brown-out`: how long it lasts.
+    #[serde(default)]
+    pub for_ms: Option<u64>,
+    /// For `brown-out`: when the old side goes for good, in milliseconds since 1970.
+    #[serde(default)]
+    pub sunset_ms: Option<i64>,
     /// For `resume`: with which step of the plan it goes on, from 1.
     #[serde(default)]
     pub step: Option<usize>,

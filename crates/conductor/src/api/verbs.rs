@@ -14,10 +14,10 @@ pub(super) fn needed_role(verb: &str) -> Role {
 }
 
 /// The request that a call of this verb makes; `None`: it is for the steps of the plan
-/// or its checklists, and asks the extraction nothing.
+/// its checklists or its old side, and asks the extraction nothing.
 pub(super) fn request(verb: &str, parameters: &Parameters) -> Result<Option<Request>, String> {
     let request = match verb {
-        "pause" | "approve" | "attest" => return Ok(None),
+        "pause" | "approve" | "attest" | "brown-out" | "end-brown-out" => return Ok(None),
         "start" => Ok(Request::Start),
         "verify" => Ok(Request::Verify),
         "switch" => Ok(Request::Switch),

@@ -3,7 +3,7 @@
 use super::{error::JournalError, order::OrderEvent, report::ReportEvent};
 use plan::{Data, Extraction};
 use protocol::{
-    checklist,
+    brown_out, checklist,
     lifecycle::{self, Lifecycle},
     rollout,
     shared_data::{self, SharedDataLifecycle},
@@ -23,6 +23,8 @@ pub enum RecordedEvent {
     Rollout(rollout::Event),
     /// Of an item of a checklist.
     Checklist(checklist::Event),
+    /// Of who still uses the old side.
+    BrownOut(brown_out::Event),
     /// What a person ordered.
     Order(OrderEvent),
     /// What a verify or a hand-over found.
@@ -41,6 +43,8 @@ pub struct History {
     pub rollout: Vec<rollout::Event>,
     /// What was answered to its checklists.
     pub checklist: Vec<checklist::Event>,
+    /// The brown-outs of its old side.
+    pub brown_out: Vec<brown_out::Event>,
 }
 
 impl History {

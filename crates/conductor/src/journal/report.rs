@@ -16,6 +16,8 @@ pub(crate) enum ReportKind {
     Gates,
     /// Of the evidence that the old side is not used.
     Retire,
+    /// Of who came by its old ways.
+    OldCallers,
 }
 
 impl ReportKind {
@@ -26,6 +28,7 @@ impl ReportKind {
             Self::Handover => "handover",
             Self::Gates => "gates",
             Self::Retire => "retire",
+            Self::OldCallers => "old-callers",
         }
     }
 }

@@ -8,7 +8,10 @@ use conductor::{
     status::RetireStatus,
 };
 use plan::ExtractionName;
-use protocol::{retire::TableUse, rollout::UnixMillis};
+use protocol::{
+    retire::{OldCaller, TableUse},
+    rollout::UnixMillis,
+};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 struct Untouched;
@@ -54,6 +57,20 @@ async fn routes_that_are_not_counted_are_not_unused() {
     assert!(!status.enough && status.routes.is_none(), "{status:?}");
     *process.told.counts.lock().unwrap() = Some(SideCounts::default());
     until(&handle, "seen", |status| status.routes.is_some()).await;
+    // Somebody came by an old way, and was refused: that is use as well.
+    let job = OldCaller {
+        route: "GET /v0".to_owned(),
+        agent: "job".to_owned(),
+        requests: 3,
+        refused: 3,
+    };
+    process.told.callers.lock().unwrap().push(job.clone());
+    let was_called = |status: &RetireStatus| {
+        let routes = status.routes.as_ref();
+        status.callers == [job.clone()]
+            && routes.is_some_and(|one| one.because.starts_with("3 requests"))
+    };
+    until(&handle, "called", was_called).await;
     // The monolith has answered: the time begins anew.
     *process.told.counts.lock().unwrap() = Some(counts(0));
     let was_used = |status: &RetireStatus| {

@@ -13,6 +13,7 @@ use protocol::{
     ConductorId, Epoch, GatewayId, Generation, HandoverId, InstanceId, Nonce, Side,
     finding::Finding,
     owner::{Outcome, Owner, OwnerRow, RowRead},
+    retire::OldCaller,
     routing::{ExtractionRouting, Routing, Writes},
 };
 use std::{
@@ -242,6 +243,7 @@ pub struct RoutingRecorder {
     pub undrained: Mutex<Option<InFlight>>,
     /// What both sides answer in each window.
     pub counts: Mutex<Option<SideCounts>>,
+    pub callers: Mutex<Vec<OldCaller>>,
 }
 
 impl RoutingRecorder {
@@ -289,6 +291,10 @@ impl Gateways for RoutingRecorder {
 
     async fn take_side_counts(&self, _: &ExtractionName) -> Option<SideCounts> {
         self.counts.lock().unwrap().clone()
+    }
+
+    fn take_old_callers(&self, _: &ExtractionName) -> Vec<OldCaller> {
+        std::mem::take(&mut *self.callers.lock().unwrap())
     }
 
     async fn hold_report(&self, _: &ExtractionName) -> HoldReport {

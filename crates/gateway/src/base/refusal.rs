@@ -1,8 +1,11 @@
 //! Answers of the gateway's own: problem details of RFC 9457.
 
-use super::{bad_operation::BadOperation, denial::Denial, malformed::Malformed, target::BadTarget};
+use super::{
+    bad_operation::BadOperation, denial::Denial, malformed::Malformed, removal::Removal,
+    target::BadTarget,
+};
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::time::Duration;
 
 /// Why a request gets an answer of the gateway's own.
@@ -33,6 +36,11 @@ pub(crate) enum Refusal {
     BuffersFull,
     #[error("the request's body cannot be kept at the moment")]
     SpoolFailed,
+    #[error(
+        "this way leads to an old system, which goes for good on {0}; for a short time it is refused, to \
+         find who still uses it"
+    )]
+    BrownOut(Removal),
     #[error("the gateway has lost its conductor")]
     NoLease,
     #[error("who owns this data is not known at the moment")]
@@ -83,6 +91,7 @@ impl Refusal {
             Self::Malformed(malformed) => malformed.status(),
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BrownOut(_) => StatusCode::GONE,
             Self::Access(denial) => denial.status(),
             Self::Operation(bad) => bad.status(),
             Self::BodyLost => StatusCode::REQUEST_TIMEOUT,
@@ -121,6 +130,7 @@ impl Refusal {
             Self::BodyTooLarge => "body-too-large",
             Self::BuffersFull => "buffers-full",
             Self::SpoolFailed => "spool-failed",
+            Self::BrownOut(_) => "brown-out",
             Self::NoLease => "no-lease",
             Self::OwnerUnknown => "owner-unknown",
             Self::HoldFull => "hold-full",
@@ -185,6 +195,15 @@ impl Refusal {
                 _ => RETRY_AFTER,
             };
             headers.insert(header::RETRY_AFTER, after);
+        }
+        if let Self::BrownOut(removal) = self {
+            let told = [
+                ("deprecation", removal.deprecation()),
+                ("sunset", removal.sunset()),
+            ];
+            for (name, value) in told {
+                headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
+            }
         }
         // What is left of such a body is not read.
         let leaves_body = matches!(

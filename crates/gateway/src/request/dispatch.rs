@@ -1,6 +1,6 @@
 //! From a request's place to the code that answers it.
 
-use super::{caller::Caller, outcome::Outcome, passthrough, read, write};
+use super::{caller::Caller, old_way, outcome::Outcome, passthrough, read, write};
 use crate::{base::index::Place, body::Inbound, state::worker::Worker};
 use http::request::Parts;
 use plan::MethodKind;
@@ -15,6 +15,10 @@ pub(crate) async fn dispatch(
     caller: Caller<'_>,
     body: Inbound,
 ) -> Outcome {
+    if let Err(refusal) = old_way::pass(worker, place, parts) {
+        body.refuse(parts).await;
+        return Outcome::refused(refusal);
+    }
     match (place, kind) {
         (Place::Elsewhere, _) => passthrough::serve(worker, None, kind, parts, caller, body).await,
         (Place::Route(route), _) => {

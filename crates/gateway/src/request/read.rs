@@ -6,6 +6,7 @@ use super::{
     choose::decided,
     failed_answer,
     forward::{Terms, forward, side_result},
+    old_way,
     outcome::Outcome,
     read_your_writes::wait::Wait,
     replayable::Repeatable,
@@ -91,6 +92,13 @@ pub(crate) async fn read(
             Ok(verdict) => verdict,
             Err(refusal) => return Outcome::refused(refusal),
         };
+    }
+    if (decided.side, decided.owner) == (Side::Monolith, Side::Service) {
+        let path = entry.routes[route.route].path.to_string();
+        let head = (request.request.method(), request.request.headers());
+        if let Err(refusal) = old_way::pass_back(worker, route.extraction, &path, head) {
+            return Outcome::refused(refusal);
+        }
     }
     if resend::is_safe(MethodKind::Read, Some(entry.routes[route.route].kind)) {
         shadow::consider(worker, route, &request.request, caller);

@@ -15,6 +15,7 @@
 use super::{
     caller::Caller,
     choose::choosing,
+    old_way,
     operations::batch::{self, Admitted},
     outcome::Outcome,
     passthrough, replayable,
@@ -92,6 +93,11 @@ pub(crate) async fn upgrade(
     parts: &mut Parts,
 ) -> Outcome {
     let UpgradeProtocol(protocol) = asked;
+    for place in places {
+        if let Err(refusal) = old_way::pass(worker, *place, parts) {
+            return Outcome::refused(refusal);
+        }
+    }
     let (side, upstream, grant) = match admit(worker, caller, places, parts).await {
         Ok(admitted) => admitted,
         Err(refusal) => return Outcome::refused(refusal),

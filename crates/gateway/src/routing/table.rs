@@ -59,6 +59,8 @@ pub(crate) struct Passthrough {
     pub(crate) upstream: UpstreamIndex,
     /// Which of its requests another one gets.
     pub(crate) canary: Option<Canary>,
+    /// Of which extraction it is an old way.
+    pub(crate) retires_with: Option<ExtractionIndex>,
     /// The path for the upstream, whatever the request's is.
     fixed: Option<String>,
     /// What goes from the path where the route strips its own.
@@ -120,6 +122,11 @@ impl Table {
         let passthrough = |route: &GatewayRoute| Passthrough {
             upstream: place(&route.to),
             canary: None,
+            // A parsed plan names only extractions that it has.
+            retires_with: route.retires_with.as_ref().and_then(|name| {
+                let at = plan.extractions.keys().position(|one| one == name);
+                at.map(ExtractionIndex::new)
+            }),
             fixed: None,
             stripped: route.route.path.literal_prefix(),
             route: route.clone(),

@@ -1,6 +1,6 @@
 //! What would become of a request, for people who ask.
 
-use crate::request::{addressing, choose};
+use crate::request::{addressing, choose, old_way};
 use crate::{
     access::Foreseen,
     base::{
@@ -141,7 +141,7 @@ pub(crate) fn explain(
         observed: None,
     };
     let client = caller.client(&parts.headers, &parts.uri);
-    let (to, mut why) = match demanded(config, &touched, &parts, &peer, body.len()) {
+    let (to, why) = match demanded(config, &touched, &parts, &peer, body.len()) {
         Err(answered) => (None, answered),
         Ok(unasked) => {
             let (to, mut why) = decided(config, &touched, client);
@@ -150,6 +150,12 @@ pub(crate) fn explain(
             }
             (to, why)
         }
+    };
+    let goes_back = to.as_deref() == Some("monolith");
+    let gone = |part: &Part| old_way::refusal(config, part.place, goes_back);
+    let (to, mut why) = match touched.iter().find_map(gone).filter(|_| goes_back) {
+        Some(refusal) => (None, refused(refusal)),
+        None => (to, why),
     };
     let waits = touched.iter().all(|part| match part.place {
         Place::Route(passthrough) => config.table.passthrough(passthrough).route.own_writes,

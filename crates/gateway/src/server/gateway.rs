@@ -9,15 +9,21 @@ use super::{
 use crate::state::collectors;
 use crate::{
     Explanation, Listeners, Positions, ReloadError, RouteReport, StartError,
-    base::index::ExtractionIndex,
+    base::{index::ExtractionIndex, removal::Removal},
     observe::Observatory,
     routing::snapshot::Ownership,
     selection::flags::FlagReport,
     shadow::ShadowReport,
     state::{
-        collectors::upstreams, config::Config, failed_answers::FailedKind,
-        gateway_state::GatewayState, hold::HeldReport, inflight::WritesInFlight,
-        side_counts::SideCounts, under_way::UnderWay,
+        collectors::upstreams,
+        config::Config,
+        failed_answers::FailedKind,
+        gateway_state::GatewayState,
+        hold::HeldReport,
+        inflight::WritesInFlight,
+        old_ways::{OldCaller, OldCalls},
+        side_counts::SideCounts,
+        under_way::UnderWay,
     },
     transport::{
         expiry::{self, Expiries},
@@ -364,6 +370,23 @@ impl Gateway {
             }
         }
         Some(all)
+    }
+
+    /// Refuses an extraction's old ways for so long, wherever the service owns its data for
+    /// sure; `None`: not any more.
+    pub fn brown_out(&self, extraction: &ExtractionName, brown_out: Option<(Removal, Duration)>) {
+        if let Some(extraction) = self.inner.state.find(extraction) {
+            let state = self.inner.state.extraction(extraction);
+            state.old_ways.refuse(brown_out);
+        }
+    }
+
+    /// Who came by an extraction's old ways since this was asked last.
+    pub fn take_old_callers(&self, extraction: &ExtractionName) -> BTreeMap<OldCaller, OldCalls> {
+        let found = self.inner.state.find(extraction);
+        found
+            .map(|extraction| self.inner.state.extraction(extraction).old_ways.take())
+            .unwrap_or_default()
     }
 
     /// Extends the lease; an earlier end than the current one is ignored.

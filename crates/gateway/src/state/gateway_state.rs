@@ -3,6 +3,7 @@
 use super::{
     failed_answers::FailedAnswers,
     hold::Ledger,
+    old_ways::OldWays,
     pins::{CLIENTS_MAX, Pins},
     release_order::ReleaseOrder,
 };
@@ -37,6 +38,7 @@ pub(crate) struct ExtractionState {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) shadow: shadow::Ledger,
     pub(crate) keys: KeyCounts,
+    pub(crate) old_ways: OldWays,
 }
 
 /// How many reads carried the key of their client.
@@ -97,6 +99,7 @@ impl GatewayState {
             ),
             shadow: shadow::Ledger::default(),
             keys: KeyCounts::default(),
+            old_ways: OldWays::default(),
         };
         Self {
             extractions: plan.extractions.values().map(extraction).collect(),

@@ -30,6 +30,7 @@ mod limits;
 mod listeners;
 mod memory;
 mod observe;
+mod old_ways;
 mod operations;
 mod own_connections;
 mod own_writes;

@@ -2,7 +2,10 @@
 
 use super::{Destination, GatewayRoute, Rewrite};
 use crate::{
-    base::{Environment, Located, PathPattern, PlanError, ServiceName, Text, Toggle, parse, plain},
+    base::{
+        Environment, ExtractionName, Located, PathPattern, PlanError, ServiceName, Text, Toggle,
+        parse, plain,
+    },
     policy::{self, Policies, PoliciesFile},
     route::{self, KindFile, OperationFile, RouteFile},
     upstream::{RouteTimeoutsFile, Upstream},
@@ -53,6 +56,10 @@ pub struct GatewayRouteFile {
     /// `false` where its requests use no table that moves.
     #[serde(default)]
     pub(crate) own_writes: Option<bool>,
+    /// An extraction of which this is an old way to the monolith, which goes with the old
+    /// side: `banyan retire` counts who still comes, a brown-out refuses them for a while.
+    #[serde(default)]
+    pub(crate) retires_with: Option<Text>,
     /// What is demanded of its requests.
     #[serde(default)]
     pub(crate) policies: Option<PoliciesFile>,
@@ -103,6 +110,10 @@ fn gateway_route(
         },
         preserve_host: file.preserve_host.unwrap_or(true),
         own_writes: file.own_writes.unwrap_or(true),
+        retires_with: file
+            .retires_with
+            .map(|text| parse(&text, environment, ExtractionName::new))
+            .transpose()?,
         policies: match file.policies {
             Some(policies) => policy::resolve(policies, &format!("route:{name}"), environment)?,
             None => Policies::default(),

@@ -84,6 +84,7 @@ pub(super) fn read(
         },
         preserve_host,
         own_writes: true,
+        retires_with: None,
         policies: policies.clone(),
         canary: canary.clone(),
     };

@@ -5,7 +5,7 @@ use crate::{
     base::{ExtractionName, KeyPath, PathPattern, PlanError},
     extraction::{CohortKey, Extraction},
     gateway::Gateway,
-    gateway_route::GatewayRoute,
+    gateway_route::{Destination, GatewayRoute},
     policy::{Limits, Policies, Store},
     route::Dialect,
 };
@@ -19,6 +19,7 @@ pub(super) fn check(gateway: &Gateway, extractions: &Extractions) -> Result<(), 
     refuse_tokens_in_one_place(extractions)?;
     refuse_two_dialects_of_one_path(extractions, &gateway.routes)?;
     refuse_calls_that_cannot_be_held(extractions)?;
+    refuse_old_ways_of_nothing(extractions, &gateway.routes)?;
     let access = &gateway.access;
     let in_gateway = KeyPath::top("gateway");
     require_store(access, &access.policies, in_gateway.clone())?;
@@ -53,6 +54,38 @@ fn refuse_tables_moved_twice(extractions: &Extractions) -> Result<(), PlanError>
                     .remedy("A table moves once: leave it in one of them"));
             }
         }
+    }
+    Ok(())
+}
+
+/// An old way leads to the monolith, and goes with an old side.
+fn refuse_old_ways_of_nothing(
+    extractions: &Extractions,
+    routes: &[GatewayRoute],
+) -> Result<(), PlanError> {
+    for route in routes {
+        let Some(name) = &route.retires_with else {
+            continue;
+        };
+        let at = &route.name;
+        let (why, remedy) = match extractions.get(name) {
+            None => ("there is no such extraction", "Name one of `extractions`"),
+            Some(one) if one.data.replicate().is_none() => (
+                "both sides share its data, and no side of it is an old one",
+                "Leave `retires-with` out",
+            ),
+            Some(_) if route.to != Destination::Monolith || route.canary.is_some() => (
+                "the route does not lead to the monolith alone",
+                "Write `to: monolith` without a canary, or leave `retires-with` out",
+            ),
+            Some(_) if route.route.operations.is_some() => (
+                "the route has only some operations of its path",
+                "Leave `operation` or `retires-with` out",
+            ),
+            Some(_) => continue,
+        };
+        let message = format!("`gateway.routes.{at}.retires-with: {name}`: {why}");
+        return Err(PlanError::whole(message).remedy(remedy));
     }
     Ok(())
 }
