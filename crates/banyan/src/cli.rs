@@ -313,7 +313,7 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
     let (state, json) = (&shared.state, shared.json);
     match verb {
         StepsVerb::Pause(given) => order(state, "pause", given, json).await,
-        StepsVerb::Approve(given) => order(state, "approve", given, json).await,
+        StepsVerb::Approve { order, yes } => approve(state, order, yes, json).await,
         StepsVerb::Halt { note, off, by } => {
             let by = by.by;
             steps::halt(
@@ -365,6 +365,24 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
             steps::rehearsal(&read_plan(&shared.plan)?, conductor::now_ms(), json)
         }
     }
+}
+
+/// Asks for the step that waits now: by the time of the answer it may be the next one.
+async fn approve(state: &Path, given: StepOrder, yes: bool, json: bool) -> Result<(), Failure> {
+    let name = &given.extraction.extraction;
+    let one = commands::under_way(state, name).await?;
+    let expected = match steps::approval_question(&one) {
+        Some(question) => agreed(yes, &question, &one)?,
+        // Who takes it says why not.
+        None => None,
+    };
+    let ordered = Parameters {
+        by: given.by.by,
+        note: Some(given.note),
+        expected,
+        ..Parameters::default()
+    };
+    steps::order(state, name, "approve", &ordered, json).await
 }
 
 async fn order(state: &Path, verb: &str, given: StepOrder, json: bool) -> Result<(), Failure> {

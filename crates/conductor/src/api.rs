@@ -26,8 +26,8 @@
 //! `{"unverified": true}`: without a proof that both sides agree; `{"unhealthy": true}`:
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
 //! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`,
-//! `attest` (`{"item": "ticket", "note": "CHG-7"}`); `brown-out` (`{"for_ms": 600000, "sunset_ms": ..}`),
-//! `end-brown-out`. Each but `attest` takes `expected`, how it stood when
+//! `attest` (`{"item": "ticket", "note": "CHG-7"}`; `"text"`, the item's as it was read); `brown-out`
+//! (`{"for_ms": 600000, "sunset_ms": ..}`), `end-brown-out`. Each but `attest` takes `expected`, how it stood when
 //! that was decided on (`{"phase": "following", "epoch": 3}`), and is refused where it has changed since.
 //! Everything but metrics, health and readiness needs a bearer: a personal key of the plan,
 //! or the token of the state directory. Who may read (`viewer`), order (`operator`) and
@@ -491,6 +491,11 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
         parameters,
     } = order;
     if verb == "attest" {
+        if parameters.expected.is_some() {
+            let why = "`attest` is bound to the item's `text`, and to no state: `expected` is for \
+                       the other verbs";
+            return Err(bad_request(why.to_owned()));
+        }
         let lists = api.checklists.get(&name);
         let attested = checklists::attest(lists, by, &parameters).await;
         attested.map_err(conflict)?;

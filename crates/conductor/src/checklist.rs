@@ -85,12 +85,28 @@ impl ChecklistHandle {
             .collect()
     }
 
-    /// Writes down that a person attests an item. The error says why not.
-    pub async fn attest(&self, item: &str, by: Actor, note: &str) -> Result<(), String> {
+    /// Writes down that a person attests an item, as the text says that was read. The error
+    /// says why not.
+    pub async fn attest(
+        &self,
+        item: &str,
+        by: Actor,
+        note: &str,
+        text: Option<&str>,
+    ) -> Result<(), String> {
         if note.trim().is_empty() {
             return Err("say what it rests on: `--note TEXT`".to_owned());
         }
         let item = self.item(item)?;
+        // A form keeps no line's end as it was.
+        let same = |text: &str| text.split_whitespace().eq(item.text.split_whitespace());
+        if !text.is_none_or(same) {
+            return Err(format!(
+                "the plan has changed since: `{}` is by now \"{}\". Nothing was attested. Read it, \
+                 and attest it again if that is so",
+                item.name, item.text
+            ));
+        }
         let (reply, result) = oneshot::channel();
         self.order(ItemOrder::Attest {
             item,

@@ -57,6 +57,14 @@ impl Precondition {
         }
     }
 
+    /// Why what was decided on then does not fit as it stands now.
+    pub fn refusal(&self, now: &ExtractionStatus) -> Option<String> {
+        let rollout = now.rollout.as_ref();
+        let mut changes = rollout.map_or_else(Vec::new, |rollout| self.step_changes(rollout));
+        changes.extend(self.changes(now));
+        (!changes.is_empty()).then(|| refusal(&changes))
+    }
+
     /// Whether it was made where the steps had stopped.
     pub(crate) fn had_stopped(&self) -> bool {
         let steps = self.steps.as_ref();
@@ -203,6 +211,22 @@ mod tests {
             "its steps were running in step 2 and are stopped in step 3"
         );
         assert!(changes(at("running", Some(2), 8)).contains("decided something"));
+    }
+
+    #[test]
+    fn the_steps_count_as_well_as_the_extraction() {
+        let was = Precondition::of(&status());
+        assert_eq!(was.refusal(&status()), None);
+        let mut now = status();
+        if let Some(rollout) = &mut now.rollout {
+            rollout.decisions += 1;
+        }
+        assert!(was.refusal(&now).unwrap().contains("decided something"));
+        let switched = ExtractionStatus {
+            phase: "switched".to_owned(),
+            ..status()
+        };
+        assert!(was.refusal(&switched).unwrap().contains("is `switched`"));
     }
 
     /// A form carries it as it was, and a share is a number with a fraction.

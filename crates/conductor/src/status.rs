@@ -351,6 +351,23 @@ pub struct RolloutStatus {
     pub undo_is_due: bool,
 }
 
+impl RolloutStatus {
+    /// The step where it is, for a sentence: `3 of 5 (switch)`.
+    pub fn step_words(&self) -> Option<String> {
+        let number = self.step?;
+        let words = self.steps.get(number.checked_sub(1)?)?;
+        Some(format!("{number} of {} ({words})", self.steps.len()))
+    }
+
+    /// What is to be approved of that step, where the plan says it and it waits for that.
+    pub fn to_approve(&self) -> Option<&str> {
+        match &self.asks {
+            Some(NextVerb::Approve { of, .. }) => of.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// What both sides answered to the same routes in the same time, for people to compare: a
 /// minute at most. Gates go by counts of their own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -682,6 +682,42 @@ async fn a_button_orders_what_its_page_showed() {
     assert!(expected.contains("planned"), "{expected}");
 }
 
+/// A step that a colleague lets begin between the look and the click is not approved by
+/// that click, nor is the next one.
+#[tokio::test]
+async fn what_is_approved_is_the_step_that_was_shown() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("token").await;
+    let waits = |step: usize, of: &str| RolloutStatus {
+        state: "running".to_owned(),
+        step: Some(step),
+        decisions: u64::try_from(step).unwrap(),
+        steps: vec!["reads 10%".to_owned(), "switch".to_owned()],
+        asks: Some(NextVerb::Approve {
+            step,
+            of: Some(of.to_owned()),
+        }),
+        ..RolloutStatus::default()
+    };
+    let stands = |rollout| bed.fake.status.lock().unwrap().extractions[0].rollout = Some(rollout);
+    stands(waits(1, "the report"));
+    let page = bed.get("/console/approvals", &cookie).await.text;
+    let (_, rest) = page.split_once("order/approve?").unwrap();
+    let query = rest.split('"').next().unwrap();
+    let link = format!("{ORDER}/approve?{query}");
+    let asks = bed.get(&link, &cookie).await.text;
+    for text in ["1 of 2 (reads 10%)", "<dd>the report</dd>"] {
+        assert!(asks.contains(text), "{text}: {asks}");
+    }
+    stands(waits(2, "the rehearsal"));
+    let asks = bed.get(&link, &cookie).await;
+    assert_eq!(asks.code, StatusCode::CONFLICT, "{}", asks.text);
+    let why = "its steps were running in step 1 and are running in step 2";
+    assert!(asks.text.contains(why), "{}", asks.text);
+    let wrong = format!("{ORDER}/approve?expected=x");
+    assert_eq!(bed.get(&wrong, &cookie).await.code, StatusCode::BAD_REQUEST);
+}
+
 /// One name, two things: the button and the page say which, and so does the outcome.
 #[tokio::test]
 async fn a_resume_says_what_goes_on() {

@@ -53,7 +53,7 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     stage.scene.service.start_again().await?;
     let nobody = stage
         .banyan
-        .run("approve", &["contracts", "--by", "ada"])
+        .run("approve", &["contracts", "--by", "ada", "--yes"])
         .await?;
     ensure!(
         nobody.code == 2,

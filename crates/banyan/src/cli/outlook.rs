@@ -78,7 +78,7 @@ mod tests {
         assert!(first.len() + rail.chars().count() <= 80);
         let all = texts.iter().map(|(first, text)| format!("{first}{text}"));
         let all = all.collect::<Vec<_>>().join("\n");
-        for part in ["contracts: next: a larger share", "contracts: way back: "] {
+        for part in ["contracts: next: `banyan verify", "contracts: way back: "] {
             assert!(all.contains(part), "{all}");
         }
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::{client::Client, exit::Failure};
 use conductor::{
     api::{HaltRequest, Parameters},
-    status::ExtractionStatus,
+    status::{ExtractionStatus, RolloutStatus},
 };
 use plan::{Plan, Role};
 use protocol::rollout::{TimelineEntry, UnixMillis, rehearse};
@@ -30,6 +30,19 @@ pub(super) async fn order(
     }
     tell(&reply.status);
     Ok(())
+}
+
+/// Whether the step that waits for a person is to begin; `None`: none may be approved.
+pub(super) fn approval_question(one: &ExtractionStatus) -> Option<String> {
+    let may_begin =
+        |rollout: &&RolloutStatus| rollout.state == "running" && rollout.entered_ms.is_none();
+    let rollout = one.rollout.as_ref().filter(may_begin)?;
+    let step = rollout.step_words()?;
+    let of = rollout.to_approve();
+    let of = of.map_or_else(String::new, |of| {
+        format!(" It waits for approval of \"{of}\".")
+    });
+    Some(format!("Let step {step} of `{}` begin?{of}", one.name))
 }
 
 /// Halts all rollouts, or ends that.
@@ -171,6 +184,35 @@ fn summary(plan: &Plan, timeline: &[TimelineEntry], from_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor::status::NextVerb;
+
+    #[test]
+    fn what_is_approved_is_named() {
+        let at = |state: &str, entered_ms, of: Option<&str>| {
+            approval_question(&ExtractionStatus {
+                name: "contracts".to_owned(),
+                rollout: Some(RolloutStatus {
+                    state: state.to_owned(),
+                    step: Some(2),
+                    steps: vec!["reads 5%".to_owned(), "switch".to_owned()],
+                    entered_ms,
+                    asks: Some(NextVerb::Approve {
+                        step: 2,
+                        of: of.map(str::to_owned),
+                    }),
+                    ..RolloutStatus::default()
+                }),
+                ..ExtractionStatus::default()
+            })
+        };
+        assert_eq!(
+            at("running", None, Some("the report")).unwrap(),
+            "Let step 2 of 2 (switch) of `contracts` begin? It waits for approval of \"the report\"."
+        );
+        assert!(at("running", None, None).unwrap().ends_with("begin?"));
+        assert_eq!(at("running", Some(7), None), None);
+        assert_eq!(at("stopped", None, None), None);
+    }
 
     #[test]
     fn a_timeline_fits_the_screen_with_all_that_is_to_come() {

@@ -412,8 +412,16 @@ pub(super) enum StepsVerb {
     Pause(StepOrder),
     /// Let the step of the plan begin that waits for a person.
     ///
-    /// Where the plan has `control.keys`, with the key of an `approver` (BANYAN_KEY).
-    Approve(StepOrder),
+    /// It asks first, with the step and what is to be approved, and is refused where
+    /// another step waits by the time of the answer. A script says `--yes` to whichever
+    /// waits. Where the plan has `control.keys`, with the key of an `approver` (BANYAN_KEY).
+    Approve {
+        #[command(flatten)]
+        order: StepOrder,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Stop all automatic steps of all extractions at once, or let them go on.
     ///
     /// In an incident, say. Nothing begins, ends or is taken back by itself until

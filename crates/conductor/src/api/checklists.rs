@@ -15,5 +15,7 @@ pub(super) async fn attest(
     let item = parameters.item.as_deref();
     let item = item.ok_or_else(|| "which item is missing".to_owned())?;
     let lists = lists.ok_or_else(|| "nobody answers checklists here".to_owned())?;
-    lists.attest(item, by, note).await
+    lists
+        .attest(item, by, note, parameters.text.as_deref())
+        .await
 }

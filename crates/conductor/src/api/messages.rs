@@ -81,6 +81,10 @@ pub struct Parameters {
     /// For `attest`: which item of a checklist.
     #[serde(default)]
     pub item: Option<String>,
+    /// For `attest`: the item's text, as that person has read it; refused, with 409, where the
+    /// plan has another one by now.
+    #[serde(default)]
+    pub text: Option<String>,
     /// For `brown-out`: how long it lasts.
     #[serde(default)]
     pub for_ms: Option<u64>,

@@ -456,6 +456,20 @@ async fn what_an_order_expects_is_compared_by_who_takes_it() {
     assert!(format!("{kept:?}").contains("streams"), "{kept:?}");
 }
 
+/// It is bound to the text of its item.
+#[tokio::test]
+async fn what_does_not_go_with_an_attestation_is_refused() {
+    let (worker, _requests, _status) = Worker::new(None);
+    let workers = BTreeMap::from([(ExtractionName::new("a").unwrap(), worker)]);
+    let (_directory, journal) = nothing().await;
+    let address = served_to(People::new(), workers, &journal).await;
+    let line = "POST /v1/extractions/a/attest";
+    let body = r#"{ "by": "ada", "item": "ticket", "note": "x", "expected": { "epoch": 1 } }"#;
+    let answer = send(address, line, "right", body).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("is bound to the item's `text`"), "{answer}");
+}
+
 /// What is refused switches no protection off.
 #[tokio::test]
 async fn routes_are_waived_for_a_shift_that_was_taken() {

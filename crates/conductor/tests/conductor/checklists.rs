@@ -91,12 +91,18 @@ async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
     until(&rollout, "waiting", |status| waits(status, open)).await;
     assert_eq!(item(&lists, "databases").state, "done");
     assert_eq!(worker.status().reads_percent.to_string(), "0");
-    let refused = lists.attest("backup", ada(), "it was fine").await;
+    let refused = lists.attest("backup", ada(), "it was fine", None).await;
     assert!(refused.unwrap_err().contains("that failed: as told"));
-    let refused = lists.attest("ticket", ada(), " ").await;
+    let refused = lists.attest("ticket", ada(), " ", None).await;
     assert!(refused.unwrap_err().contains("--note"));
-    assert!(lists.attest("tickets", ada(), "x").await.is_err());
-    lists.attest("ticket", ada(), "CHG-7").await.unwrap();
+    assert!(lists.attest("tickets", ada(), "x", None).await.is_err());
+    // What somebody attests is what they have read.
+    let refused = lists.attest("ticket", ada(), "CHG-7", Some("another text"));
+    assert!(refused.await.unwrap_err().contains("has changed since"));
+    let read = lists.status().into_iter().flat_map(|list| list.items);
+    let read = read.into_iter().find(|item| item.name == "ticket").unwrap();
+    let attested = lists.attest("ticket", ada(), "CHG-7", Some(&read.text));
+    attested.await.unwrap();
     assert_eq!(scripts.count(AutomaticCheck::Backup), 1);
     scripts.say(AutomaticCheck::Backup, Skipped);
     lists.check("backup").await.unwrap();
@@ -122,7 +128,7 @@ async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
     })
     .await;
     lists
-        .attest("backup", ada(), "restored by hand")
+        .attest("backup", ada(), "restored by hand", None)
         .await
         .unwrap();
     until(&rollout, "shifted", |_| {

@@ -126,6 +126,7 @@ async fn attest(
         by: Some(reader.person.name.clone()),
         note: form.text("note"),
         item: Some(item.clone()),
+        text: form.text("text"),
         ..Parameters::default()
     };
     let call = format!("/v1/extractions/{}/attest", segment(&name));

@@ -27,7 +27,7 @@ use axum::{
 use conductor::{
     Precondition, Reply, Resumed,
     api::Parameters,
-    status::{ExtractionStatus, Status},
+    status::{ExtractionStatus, RolloutStatus, Status},
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -48,6 +48,9 @@ pub(super) fn routes() -> Router<Console> {
 struct Proposed {
     #[serde(default)]
     reads: Option<String>,
+    /// How it stood on the page that has the link.
+    #[serde(default)]
+    expected: Option<String>,
 }
 
 #[derive(Template)]
@@ -61,6 +64,10 @@ struct Confirm<'a> {
     one: &'a ExtractionStatus,
     /// How it stands, for the order to be bound to.
     expected: Option<String>,
+    /// The step of the plan that it is about.
+    step: Option<String>,
+    /// What is to be approved of that.
+    to_approve: Option<&'a str>,
     reads: String,
     person: &'a str,
     blocked: Option<String>,
@@ -76,6 +83,19 @@ async fn ask(
     let one = find(&status, &name)?;
     let verb = known(&verb, one)?;
     let blocked = reader.person.lacks(verb.needs);
+    let expected = match proposed.expected.filter(|_| verb.is_bound) {
+        Some(shown) => {
+            let was = read_precondition(&shown)?;
+            if let Some(why) = was.refusal(one) {
+                return Ok(changed(verb, &name, &why));
+            }
+            Some(shown)
+        }
+        None => expected(verb, one),
+    };
+    let is_of_steps = verb.resumes_steps() || ["approve", "pause"].contains(&verb.name);
+    let rollout = one.rollout.as_ref().filter(|_| is_of_steps);
+    let approved = rollout.filter(|_| verb.name == "approve");
     let main = Confirm {
         csrf: &reader.session.csrf,
         back: path(&name),
@@ -83,7 +103,9 @@ async fn ask(
         name: &name,
         verb,
         one,
-        expected: expected(verb, one),
+        expected,
+        step: rollout.and_then(RolloutStatus::step_words),
+        to_approve: approved.and_then(RolloutStatus::to_approve),
         reads: proposed.reads.unwrap_or_default(),
         person: &reader.person.name,
         blocked,
@@ -213,13 +235,21 @@ fn precondition(form: &Form, verb: &Verb) -> Result<Option<Precondition>, PageEr
     if !verb.is_bound {
         return Ok(None);
     }
-    let given = form.get("expected");
-    let given = given.and_then(|given| serde_json::from_str(given).ok());
-    given.map(Some).ok_or_else(|| {
+    read_precondition(form.get("expected").unwrap_or_default()).map(Some)
+}
+
+fn read_precondition(given: &str) -> Result<Precondition, PageError> {
+    serde_json::from_str(given).map_err(|_| {
         let text = "the form does not say how it stood when this was ordered. Load the page again \
                     and send it from there";
         PageError::Of(StatusCode::BAD_REQUEST, text.to_owned())
     })
+}
+
+/// Instead of the page: what it would ask is not what its reader saw before.
+fn changed(verb: &Verb, name: &str, why: &str) -> Response {
+    let title = format!("{} of {name} was not done", verb.label);
+    refusal(StatusCode::CONFLICT, &title, why, &[], &path(name))
 }
 
 /// The page again, with what was missing.
