@@ -35,6 +35,7 @@ mod render;
 mod report;
 mod retire;
 mod routes;
+mod schema;
 mod shadow;
 mod statements;
 mod step_lines;
@@ -48,7 +49,6 @@ use clap::{Args, Parser};
 use conductor::{
     Precondition,
     api::{HaltRequest, Parameters},
-    schema::Document,
     status::ExtractionStatus,
 };
 use plan::{FileLoader, ParseContext, Plan};
@@ -160,8 +160,8 @@ async fn serve(
 }
 
 fn schema(of: Option<&str>, as_a_page: bool) -> Result<(), Failure> {
-    if let Some(document) = of.and_then(Document::named) {
-        return render::json(&document.json_schema());
+    if let Some(schema) = of.and_then(schema::named) {
+        return render::json(&schema);
     }
     let schema = plan::json_schema();
     if as_a_page {

@@ -1,7 +1,13 @@
 //! The JSON Schemas of what the command line prints with `--json`. They are published in
 //! docs/reference/schemas, and a test keeps those.
 
-use crate::status::{ExtractionStatus, HandoverStatus, RolloutStatus, Status};
+use crate::{
+    journal::JournalEntry,
+    status::{
+        ChecklistStatus, ExtractionStatus, HandoverStatus, ItemStatus, RolloutStatus, Status,
+    },
+};
+use protocol::rollout::TimelineEntry;
 use schemars::schema_for;
 
 /// A document that is printed.
@@ -15,15 +21,27 @@ pub enum Document {
     Rollout,
     /// `switch` and `rollback`; each of those of `rehearse --hold`.
     Handover,
+    /// `rehearse`.
+    Timeline,
+    /// `checklist` of an extraction.
+    Checklists,
+    /// `checklist` of one list or item, and `attest`.
+    Items,
+    /// Each line of `journal`.
+    Entry,
 }
 
 impl Document {
     /// All there are.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::Status,
         Self::Extraction,
         Self::Rollout,
         Self::Handover,
+        Self::Timeline,
+        Self::Checklists,
+        Self::Items,
+        Self::Entry,
     ];
 
     /// Its name on the command line.
@@ -33,6 +51,10 @@ impl Document {
             Self::Extraction => "extraction",
             Self::Rollout => "rollout",
             Self::Handover => "handover",
+            Self::Timeline => "timeline",
+            Self::Checklists => "checklists",
+            Self::Items => "items",
+            Self::Entry => "entry",
         }
     }
 
@@ -48,6 +70,10 @@ impl Document {
             Self::Extraction => schema_for!(ExtractionStatus),
             Self::Rollout => schema_for!(RolloutStatus),
             Self::Handover => schema_for!(HandoverStatus),
+            Self::Timeline => schema_for!(Vec<TimelineEntry>),
+            Self::Checklists => schema_for!(Vec<ChecklistStatus>),
+            Self::Items => schema_for!(Vec<ItemStatus>),
+            Self::Entry => schema_for!(JournalEntry),
         }
         .to_value()
     }

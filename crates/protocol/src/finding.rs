@@ -13,11 +13,14 @@ mod remedy;
 
 pub use id::FindingId;
 pub use remedy::{Remedy, Statement};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How bad a finding is; refusals sort first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// It cannot be moved safely; nothing is begun.
@@ -27,10 +30,11 @@ pub enum Severity {
 }
 
 /// One thing that `check` found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Which finding it is.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub id: FindingId,
     /// How bad it is.
     pub severity: Severity,

@@ -13,6 +13,7 @@ use protocol::{
     rollout::Event as Steps,
     shared_data::Event as Shared,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ use serde_json::Value;
 const REHEARSAL: &str = "rehearsal";
 
 /// One extraction.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Chapter {
     /// Its name.
     pub name: String,
@@ -55,7 +56,7 @@ pub struct Chapter {
 }
 
 /// The split from a moment on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ShareChange {
     /// Since when.
     pub at_ms: i64,
@@ -66,7 +67,7 @@ pub struct ShareChange {
 }
 
 /// A hand-over.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Handover {
     /// `switch`, `rollback` or `rehearsal`.
     pub kind: String,
@@ -86,7 +87,7 @@ pub struct Handover {
 }
 
 /// What comparing both sides found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Verify {
     /// When it ended.
     pub at_ms: i64,
@@ -95,7 +96,7 @@ pub struct Verify {
 }
 
 /// A step of the plan that was reached.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StepRecord {
     /// Its place, from 1.
     pub step: usize,
@@ -110,7 +111,7 @@ pub struct StepRecord {
 }
 
 /// What a person approved.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Approval {
     /// When.
     pub at_ms: i64,
@@ -123,7 +124,7 @@ pub struct Approval {
 }
 
 /// How far a stream is behind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Lag {
     /// What the stream does.
     pub state: String,
@@ -134,7 +135,7 @@ pub struct Lag {
 }
 
 /// Both streams.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Lags {
     /// From the monolith to the service.
     pub forward: Option<Lag>,

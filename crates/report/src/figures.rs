@@ -1,6 +1,7 @@
 //! The whole in four figures: those of the guides for leaving a monolith.
 
 use conductor::status::{ExtractionStatus, SideAnswers};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Never whole before the last row.
@@ -10,7 +11,7 @@ const COPYING_MAX: f64 = 99.9;
 const ANSWERS_MIN: u64 = 100;
 
 /// The whole migration.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
     /// Extractions whose data, or whose whole traffic, are the service's.
     pub services_migrated: usize,

@@ -12,11 +12,12 @@ use protocol::{
     rollout::{Actor, Event as Steps, StopReason},
     shared_data::Event as Shared,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// Something that happened to an extraction.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Moment {
     /// The journal's number of it.
     pub seq: i64,
@@ -31,12 +32,12 @@ pub struct Moment {
     /// Which person, or the plan; none where it followed from what was decided before.
     pub by: Option<String>,
     /// The numbers that it went by.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Value>,
 }
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// It began, was copied, ended.

@@ -2,10 +2,11 @@
 
 use crate::{chapter::Chapter, figures::Figures, moment::Moment};
 use conductor::{JournalEntry, status::Status};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A migration, as its journal and its status have it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// When it was made, in milliseconds since 1970.
     pub made_at_ms: i64,

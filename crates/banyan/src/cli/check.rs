@@ -11,11 +11,12 @@ use protocol::{
     finding::{Finding, FindingId, Severity, explanation, page},
     owner::Owner,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 
 /// A finding, and whose databases it speaks of.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ReportedFinding {
     #[serde(skip_serializing_if = "Option::is_none")]
     extraction: Option<String>,
@@ -25,8 +26,10 @@ struct ReportedFinding {
     finding: Finding,
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// What it prints with `--json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
+    /// Whether nothing is refused.
     ok: bool,
     findings: &'a [ReportedFinding],
     /// What a first extraction still wants; empty once the plan has one.
@@ -264,6 +267,26 @@ pub(super) fn explain(id: &str, json: bool) -> Result<(), Failure> {
     }
     say!("{}", render::wrapped(&page::text(found)));
     Ok(())
+}
+
+/// A refusal with all that one may have.
+#[cfg(test)]
+pub(super) fn example() -> serde_json::Value {
+    use protocol::finding::{Remedy, Statement};
+    let statement = Statement::new(Side::Monolith, "grant a to b")
+        .by_superuser()
+        .caution("it is gone then");
+    let remedy = Remedy::run("Run", [statement]);
+    let found = ReportedFinding {
+        extraction: Some("contracts".to_owned()),
+        service: None,
+        finding: Finding::refuse(FindingId::NoTable, "o", "p", remedy),
+    };
+    serde_json::json!(Report {
+        ok: false,
+        findings: &[found],
+        wants: vec!["a database"],
+    })
 }
 
 #[cfg(test)]

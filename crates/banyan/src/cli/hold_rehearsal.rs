@@ -8,6 +8,7 @@ use conductor::{
     outlook::rehearsal::{Figures, StepSpread},
     status::{ExtractionStatus, HandoverStatus, WaitStatus},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::{path::Path, time::Duration};
 
@@ -21,8 +22,9 @@ pub(super) struct Rounds {
     pub(super) pause: Duration,
 }
 
-#[derive(Debug, Serialize)]
-struct Report<'a> {
+/// What it prints with `--json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
     extraction: &'a str,
     #[serde(flatten)]
     figures: Figures,
@@ -136,4 +138,20 @@ fn tell(extraction: &str, count: usize, figures: &Figures) {
     let end = "Nothing was handed over, and the locks and the fence are gone. A switch opens the \
                other side where these were undone.";
     say!("{}", render::wrapped(end));
+}
+
+/// Of one that got through.
+#[cfg(test)]
+pub(super) fn example() -> serde_json::Value {
+    let rehearsals = [HandoverStatus {
+        outcome: "rehearsed".to_owned(),
+        rehearsal: true,
+        waited_for: vec![WaitStatus::default()],
+        ..HandoverStatus::default()
+    }];
+    serde_json::json!(Report {
+        extraction: "contracts",
+        figures: Figures::of(&rehearsals),
+        rehearsals: &rehearsals,
+    })
 }

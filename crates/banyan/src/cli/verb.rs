@@ -2,9 +2,9 @@
 
 use super::{
     check::ALL, hold_rehearsal::TIMES_MAX, journal::JournalArguments, report::ReportArguments,
+    schema,
 };
 use clap::{Args, Subcommand};
-use conductor::schema::Document;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -334,9 +334,11 @@ pub(super) enum Verb {
     Schema {
         /// Of what is printed: `status` (of `status`, `watch`, `halt`), `extraction` (of
         /// `start`, `shift`, `resume` ...), `rollout` (of `why`), `handover` (of `switch`
-        /// and `rollback`).
+        /// and `rollback`), `timeline` (of `rehearse`), `holds` (of `rehearse --hold`),
+        /// `checklists` and `items` (of `checklist`), `entry` (a line of `journal`),
+        /// `check`, `report`.
         #[arg(long, value_name = "DOCUMENT", conflicts_with = "reference",
-              value_parser = Document::ALL.map(Document::name))]
+              value_parser = schema::names())]
         of: Option<String>,
         /// Every key in Markdown, as in docs/reference/plan.md.
         #[arg(long)]

@@ -1,11 +1,12 @@
 //! Entries of the journal, as they are read by others.
 
 use super::history::RecordedEvent;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// One entry.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct JournalEntry {
     /// Its number: one more than that of the entry before.
     pub seq: i64,
@@ -16,6 +17,7 @@ pub struct JournalEntry {
     /// The format of the event.
     pub version: i64,
     /// What has happened, to the letter as it was written: the hash goes over that.
+    #[schemars(with = "serde_json::Value")]
     pub event: Box<RawValue>,
     /// Over all of this and the hash of the entry before.
     pub hash: String,

@@ -1,6 +1,7 @@
 //! What rehearsals of a hand-over say of the one that is meant.
 
 use crate::status::{HandoverStatus, WaitStatus};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 const P99_TIMES_MIN: usize = 100;
 
 /// What they say.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
     /// How long writes would be held.
     pub pause_ms: Spread,
@@ -23,7 +24,7 @@ pub struct Figures {
 }
 
 /// How some times are spread.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Spread {
     /// Half of them are no longer.
     pub p50: f64,
@@ -35,7 +36,7 @@ pub struct Spread {
 }
 
 /// How long a step took.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct StepSpread {
     /// Its name.
     pub step: String,

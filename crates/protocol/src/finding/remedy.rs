@@ -1,11 +1,12 @@
 //! What to do about a finding: in words, and what is to be run for it.
 
 use crate::Side;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One statement that mends what was found, or a part of what does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Statement {
     /// In which side's database.
     pub database: Side,
@@ -69,7 +70,7 @@ impl Statement {
 
 /// What to do: words, and the statements that they speak of, in the order in
 /// which they are run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remedy {
     /// Without what is to be run.
     #[serde(rename = "remedy")]
