@@ -2,7 +2,7 @@
 
 use super::{
     check::ALL, hold_rehearsal::TIMES_MAX, journal::JournalArguments, report::ReportArguments,
-    schema,
+    schema::names as documents,
 };
 use clap::{Args, Subcommand};
 
@@ -338,7 +338,7 @@ pub(super) enum Verb {
         /// `checklists` and `items` (of `checklist`), `entry` (a line of `journal`),
         /// `check`, `report`.
         #[arg(long, value_name = "DOCUMENT", conflicts_with = "reference",
-              value_parser = schema::names())]
+              value_parser = documents())]
         of: Option<String>,
         /// Every key in Markdown, as in docs/reference/plan.md.
         #[arg(long)]
