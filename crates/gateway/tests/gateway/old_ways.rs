@@ -59,7 +59,11 @@ async fn old_ways_are_refused_where_the_service_owns_and_nowhere_else() {
         "{answer:?}"
     );
     assert_eq!(answer.side(), None, "it was sent nowhere");
-    let (parts, ()) = http::Request::get("/old/7").body(()).unwrap().into_parts();
+    let (parts, ()) = http::Request::get("/old/7")
+        .header("host", "a")
+        .body(())
+        .unwrap()
+        .into_parts();
     let asked = http::Request::from_parts(parts, bytes::Bytes::new());
     let told = gateway.explain(asked, [127, 0, 0, 1].into()).unwrap();
     assert!(
