@@ -39,10 +39,9 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     let why = stopped["why"].as_str().context("no reason")?;
     ensure!(why.contains("gate `error-rate` failed"), "{why}");
     ensure!(stage.status_as_json().await?["reads_percent"] == 0.0);
-    let told = stage.banyan.run("why", &["contracts"]).await?;
-    let told = told.successful()?.stdout;
+    let told = told_why(&stage).await?;
     ensure!(
-        told.contains("stopped in step 1 of 4") && told.contains("`banyan resume`"),
+        told.contains("stopped in step 1 of 4") && told.contains("`banyan resume contracts`"),
         "{told}"
     );
     ensure!(
@@ -88,7 +87,32 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     ensure!(why.contains("error-rate"), "{why}");
     ensure!(stage.create_contract("back").await? == 201);
     stage.scene.service.start_again().await?;
-    stage.ensure_equal().await
+    stage.ensure_equal().await?;
+
+    // A night later, and of another process: the same numbers.
+    let before = told_why(&stage).await?;
+    ensure!(flat(&before).contains(why), "{before}");
+    let serve = stage.serve.take().context("banyan does not run")?;
+    serve.stop().await;
+    stage.serve(None).await?;
+    rollout(&stage, "the stop, after a restart", |shown| {
+        shown["state"] == "stopped"
+    })
+    .await?;
+    stage.settled("following", "monolith").await?;
+    let after = told_why(&stage).await?;
+    ensure!(after == before, "{before}\n{after}");
+    Ok(())
+}
+
+async fn told_why(stage: &Stage) -> Result<String> {
+    let told = stage.banyan.run("why", &["contracts"]).await?;
+    Ok(told.successful()?.stdout)
+}
+
+/// On one line, as it was before it was wrapped.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Waits until the rollout is as wanted; how it is then.

@@ -1,6 +1,6 @@
 //! Where the steps of a plan are, in lines for people.
 
-use conductor::status::{GateStatus, RolloutStatus};
+use conductor::status::{GateStatus, NextVerb, RolloutStatus};
 use report::clock::minute;
 
 /// Where it is and what it waits for: a line each. Then the gates that do not pass.
@@ -28,7 +28,9 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
         (state, None) => format!("{name}: {state}"),
     }];
     let is_stopped = rollout.state == "stopped";
-    if !rollout.waits_for.is_empty() {
+    // What comes next says it then.
+    let comes_next = is_stopped && matches!(rollout.asks, Some(NextVerb::Resume { .. }));
+    if !rollout.waits_for.is_empty() && !comes_next {
         let until = rollout
             .until_ms
             .map(|at| format!(", until {} at least", minute(at)));
@@ -116,6 +118,18 @@ mod tests {
                  of 188 requests were slower",
                 "contracts: waits for `banyan resume`",
             ]
+        );
+    }
+
+    #[test]
+    fn what_comes_next_is_said_once() {
+        let asked = RolloutStatus {
+            asks: Some(NextVerb::Resume { step: None }),
+            ..stopped()
+        };
+        assert_eq!(
+            lines("contracts", &asked),
+            lines("contracts", &stopped())[..1]
         );
     }
 
