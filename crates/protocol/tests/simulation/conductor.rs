@@ -396,6 +396,8 @@ impl Conductor {
                 }
             }
             Charge::Taken => match call.what {
+                // Another conductor's cancel has taken the row away since.
+                What::Claim(_) if claim.is_none() => self.looks_anew(),
                 What::Claim(_) => self.claims[place] = claim,
                 What::Prepare(_) => {
                     self.claims[place] = claim;

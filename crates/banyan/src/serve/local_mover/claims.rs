@@ -59,7 +59,13 @@ impl ClaimStore {
         for side in sides {
             if self.made().claims[index(*side)].is_none() {
                 let claimed = mover.claim_row(*side, conductor).await;
-                let (_, claim) = claimed.map_err(work_error)?.ok_or_else(unclaimed)?;
+                // It was there, or did not answer, when the rows were compared.
+                let gone = || {
+                    WorkError::RowChanged(format!(
+                        "the {side}'s ownership row is gone: it is looked anew who owns the data"
+                    ))
+                };
+                let (_, claim) = claimed.map_err(work_error)?.ok_or_else(gone)?;
                 self.made().claims[index(*side)] = Some(claim);
             }
         }
