@@ -144,6 +144,9 @@ impl World {
                 rows.any(|row| !may_end(one.lifecycle.ending(), row))
             }
             Lifecycle::Planned => has(|one| one.row.is_some()),
+            // Its stream says that the row is gone, and no hand-over begins by a stream
+            // that is not well.
+            Lifecycle::Owned(_) | Lifecycle::HandingOver { .. } => has(|one| one.row.is_none()),
             _ => false,
         };
         let mut conductors = self.conductors.iter().flatten();
