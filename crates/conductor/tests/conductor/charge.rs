@@ -67,9 +67,7 @@ async fn who_meets_a_restored_row_takes_charge_anew() {
     let conductor = process.conductor(&mover).await;
     let worker = &conductor.workers()[&name()];
     worker.request(Request::Start).await.unwrap();
-    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
-    let rows = rows_of([instance, instance], mover.claimed_by().unwrap());
-    *mover.rows.lock().unwrap() = Ok(rows);
+    mover.keeps_its_rows();
     let older = WorkError::RowChanged("the row is older".to_owned());
     mover.recopies.lock().unwrap().push(older);
     let looks = *mover.looks.borrow();
@@ -93,8 +91,7 @@ async fn who_was_overtaken_says_that_another_was_at_work() {
     let conductor = process.conductor(&mover).await;
     let worker = &conductor.workers()[&name()];
     worker.request(Request::Start).await.unwrap();
-    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
-    let mut rows = rows_of([instance, instance], mover.claimed_by().unwrap());
+    let mut rows = mover.prepared_rows();
     for read in [&mut rows.monolith, &mut rows.service] {
         if let RowRead::Row(row) = read {
             row.epoch = Epoch(2);
@@ -161,9 +158,7 @@ async fn a_verify_counts_until_the_rows_are_copied_again() {
     worker.request(Request::Verify).await.unwrap();
     first.stop().await;
 
-    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
-    let claimed = mover.claimed_by().unwrap();
-    *mover.rows.lock().unwrap() = Ok(rows_of([instance; 2], claimed));
+    mover.keeps_its_rows();
     let second = process.conductor(&mover).await;
     let worker = second.workers()[&name()].clone();
     worker.request(Request::Resume).await.unwrap();
@@ -175,8 +170,7 @@ async fn a_verify_counts_until_the_rows_are_copied_again() {
     worker.request(Request::Recopy(shown)).await.unwrap();
     second.stop().await;
 
-    let claimed = mover.claimed_by().unwrap();
-    *mover.rows.lock().unwrap() = Ok(rows_of([instance; 2], claimed));
+    mover.keeps_its_rows();
     let third = process.conductor(&mover).await;
     let worker = third.workers()[&name()].clone();
     worker.request(Request::Resume).await.unwrap();
@@ -259,9 +253,7 @@ async fn a_hand_over_waits_for_streams_that_are_being_started() {
     let worker = first.workers()[&name()].clone();
     worker.request(Request::Start).await.unwrap();
     first.stop().await;
-    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
-    let rows = rows_of([instance, instance], mover.claimed_by().unwrap());
-    *mover.rows.lock().unwrap() = Ok(rows);
+    mover.keeps_its_rows();
     mover.follows.send_replace(false);
     let second = process.conductor(&mover).await;
     let worker = second.workers()[&name()].clone();

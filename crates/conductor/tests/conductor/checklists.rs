@@ -112,9 +112,7 @@ async fn a_step_waits_until_its_items_are_done_and_a_restart_knows_them() {
     .await;
     conductor.stop().await;
 
-    let claimed = mover.claimed_by().unwrap();
-    let instance = mover.instance.lock().unwrap().unwrap();
-    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    mover.keeps_its_rows();
     let mut conductor = process.conductor(&mover).await;
     let (lists, rollout) = begun(&process, &mut conductor, &scripts).await;
     let worker = conductor.workers()[&name()].clone();

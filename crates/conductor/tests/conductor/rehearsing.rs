@@ -1,11 +1,7 @@
 //! Rehearsals of a hand-over: what they do and what stays of them.
 
 use crate::support::*;
-use conductor::{
-    Request,
-    ports::{InFlight, WorkError},
-    status::HandoverStatus,
-};
+use conductor::{Request, ports::InFlight, status::HandoverStatus};
 use std::time::Duration;
 
 async fn rehearsed(worker: &conductor::Worker) -> HandoverStatus {
@@ -115,9 +111,7 @@ async fn a_restart_in_the_middle_undoes_it() {
     first.stop().await;
     assert!(waiting.await.unwrap().is_err());
 
-    let instance = mover.instance.lock().unwrap().unwrap().0.as_u128();
-    let claimed = mover.claimed_by().unwrap();
-    *mover.rows.lock().unwrap() = Ok::<_, WorkError>(rows_of([instance; 2], claimed));
+    mover.keeps_its_rows();
     let second = process.conductor(&mover).await;
     process.told.until(&[MONOLITH, holds, MONOLITH]).await;
     let last = second.workers()[&name()].status().last_handover.unwrap();

@@ -128,9 +128,7 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
     let early = handle.order(StepVerb::Resume(None), ada(), "").await;
     assert!(early.unwrap_err().contains("has not stopped"));
     conductor.stop().await;
-    let claimed = mover.claimed_by().unwrap();
-    let instance = mover.instance.lock().unwrap().unwrap();
-    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    mover.keeps_its_rows();
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout_by("another", &process, &mut conductor, &service).await;
     until(&handle, "at the approval again", asks).await;
@@ -320,9 +318,7 @@ async fn people_come_first() {
     };
     until(&handle, "halted", halted).await;
     conductor.stop().await;
-    let claimed = mover.claimed_by().unwrap();
-    let instance = mover.instance.lock().unwrap().unwrap();
-    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    mover.keeps_its_rows();
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     until(&handle, "still halted", halted).await;
@@ -352,10 +348,8 @@ async fn what_cannot_be_written_down_is_not_done() {
     let conductor = process.conductor(&mover).await;
     let worker = conductor.workers()[&name()].clone();
     worker.request(Request::Start).await.unwrap();
-    let claimed = mover.claimed_by().unwrap();
-    let instance = mover.instance.lock().unwrap().unwrap();
     conductor.stop().await;
-    *mover.rows.lock().unwrap() = Ok(rows_of([instance.0.as_u128(); 2], claimed));
+    mover.keeps_its_rows();
     fill_disk(process.state.path()).await;
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;

@@ -91,6 +91,17 @@ impl Scripted {
         })
     }
 
+    /// From now on the databases say what was prepared and claimed.
+    pub fn keeps_its_rows(&self) {
+        *self.rows.lock().unwrap() = Ok(self.prepared_rows());
+    }
+
+    /// Both rows as they were prepared and claimed last.
+    pub fn prepared_rows(&self) -> Rows {
+        let instance = self.instance.lock().unwrap().unwrap().0.as_u128();
+        rows_of([instance; 2], self.claimed_by().unwrap())
+    }
+
     pub fn claimed_by(&self) -> Option<ConductorId> {
         *self.claimed_by.lock().unwrap()
     }
