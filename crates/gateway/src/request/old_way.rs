@@ -2,8 +2,9 @@
 //! while a brown-out looks for who still comes.
 //!
 //! Old ways are routes of the plan with `retires-with`, and the extraction's own routes where
-//! a request of theirs is still to go to the monolith: its client chose that. None is
-//! refused unless the service owns the data for sure and gets all other requests.
+//! a request of theirs is still to go to the monolith though the service gets all reads: its
+//! client chose that. None is refused unless the service owns the data for sure and gets all
+//! other requests.
 
 use crate::{
     base::{
@@ -29,12 +30,26 @@ pub(super) fn pass(worker: &Worker, place: Place, parts: &Parts) -> Result<(), R
         return Ok(());
     };
     let path = passthrough.route.route.path.to_string();
-    pass_back(worker, extraction, &path, (&parts.method, &parts.headers))
+    come(worker, extraction, &path, (&parts.method, &parts.headers))
 }
 
 /// The same of a request that an extraction's own route is about to send to the monolith,
 /// which does not own.
 pub(super) fn pass_back(
+    worker: &Worker,
+    extraction: ExtractionIndex,
+    path: &str,
+    head: (&Method, &HeaderMap),
+) -> Result<(), Refusal> {
+    if gets_all(&worker.state, extraction) {
+        come(worker, extraction, path, head)
+    } else {
+        // The plan has its client read there.
+        Ok(())
+    }
+}
+
+fn come(
     worker: &Worker,
     extraction: ExtractionIndex,
     path: &str,
@@ -61,10 +76,14 @@ pub(crate) fn refusal(config: &Config, place: Place, goes_back: bool) -> Option<
 /// What clients are told, where they are refused now.
 fn refused(state: &GatewayState, extraction: ExtractionIndex) -> Option<Removal> {
     let removal = state.extraction(extraction).old_ways.refused()?;
-    let routing_state = state.snapshot.load().routing_state(extraction);
-    let (owner, ..) = routing_state.decided()?;
-    let reads = routing_state.routing()?.reads;
-    let is_the_services =
-        owner == Side::Service && reads == Percent::ALL && state.lease() == Lease::Running;
-    is_the_services.then_some(removal)
+    (gets_all(state, extraction) && state.lease() == Lease::Running).then_some(removal)
+}
+
+/// Whether the service owns, and gets all reads that choose nothing else.
+fn gets_all(state: &GatewayState, extraction: ExtractionIndex) -> bool {
+    let snapshot = state.snapshot.load();
+    let routing_state = snapshot.routing_state(extraction);
+    let owner = routing_state.decided().map(|(owner, ..)| owner);
+    let reads = routing_state.routing().map(|routing| routing.reads);
+    (owner, reads) == (Some(Side::Service), Some(Percent::ALL))
 }

@@ -42,6 +42,11 @@ async fn old_ways_are_refused_where_the_service_owns_and_nowhere_else() {
     assert_eq!(status("GET", "/old/7").await, 200);
     bed.publish(2, TO_SERVICE, 50);
     assert_eq!(status("GET", "/old/7").await, 200, "half may read there");
+    for client in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+        let read = build("GET", "/api/contracts/7", Some(client), "");
+        let answer = bed.client().await.request(read).await.unwrap();
+        assert_eq!(answer.status, 200, "and is counted nowhere");
+    }
 
     bed.publish(3, TO_SERVICE, 100);
     let curl = [("user-agent", "curl/8.5")];

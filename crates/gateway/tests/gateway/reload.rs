@@ -124,8 +124,8 @@ async fn listeners_come_and_go_and_connections_stay() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let closed = tokio::time::timeout(Duration::from_secs(20), closes).await;
-    assert!(closed.is_ok(), "{first} is still listened on");
+    let ended = tokio::time::timeout(Duration::from_secs(20), closes).await;
+    assert!(ended.is_ok(), "{first} is still listened on");
     assert_eq!(kept.send("GET", "/x", None, "").await.status, 200);
 }
 
