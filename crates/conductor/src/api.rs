@@ -27,7 +27,7 @@
 //! though the monolith does not say that it is healthy), `resume`, `recopy` (`{"owner": "monolith", "epoch": 2}`, as the status has them: whose rows
 //! stay), `cancel` (`{"empty": true}`), `finish`; `pause`, `approve`,
 //! `attest` (`{"item": "ticket", "note": "CHG-7"}`; `"text"`, the item's as it was read); `brown-out`
-//! (`{"for_ms": 600000, "sunset_ms": ..}`), `end-brown-out`. Each but `attest` takes `expected`, how it stood when
+//! (`{"for_ms": 600000, "sunset_ms": ..}`), `end-brown-out`; `rehearse`. Each but `attest` and `end-brown-out` takes `expected`, how it stood when
 //! that was decided on (`{"phase": "following", "epoch": 3}`), and is refused where it has changed since.
 //! Everything but metrics, health and readiness needs a bearer: a personal key of the plan,
 //! or the token of the state directory. Who may read (`viewer`), order (`operator`) and
@@ -422,8 +422,7 @@ async fn halt(
         let done = if asked.off {
             halt.end(&by, asked.expected).await
         } else {
-            let is_written = halt.begin(&by, &note).await;
-            is_written.then_some(()).ok_or(HaltError::Unwritten)
+            halt.begin(&by, &note).await
         };
         done.map_err(|error| match error {
             HaltError::Changed { .. } => conflict(error.to_string()),

@@ -7,7 +7,7 @@
 use crate::{
     journal::{Journal, JournalError, now_ms},
     ports::{BrownOutNotice, Gateways},
-    precondition::{self, Precondition},
+    precondition::Precondition,
     status::{BrownOutStatus, ExtractionStatus},
     worker::Worker,
 };
@@ -163,11 +163,9 @@ impl Running {
 
     fn begun(&self, wanted: WantedBrownOut) -> Result<Event, String> {
         let status = self.context.worker.status();
-        if let Some(expected) = &wanted.expected {
-            let changes = expected.changes(&status);
-            if !changes.is_empty() {
-                return Err(precondition::refusal(&changes));
-            }
+        let expected = wanted.expected.as_ref();
+        if let Some(refusal) = expected.and_then(|expected| expected.refusal(&status)) {
+            return Err(refusal);
         }
         if is_owned(&status) != Some(true) {
             let name = &self.context.name;
@@ -197,7 +195,11 @@ impl Running {
             .context
             .journal
             .append(name, std::slice::from_ref(&event));
-        written.await?;
+        if let Err(error) = written.await {
+            // It lasts on, as the status says.
+            self.tell();
+            return Err(error);
+        }
         tracing::info!(extraction = %name, ?event, "recorded");
         self.state.send_modify(|state| {
             *state = std::mem::take(state).evolve(&event);
@@ -221,13 +223,14 @@ impl Running {
 
 /// Whether the service owns the data and gets all requests; `None`: nobody knows for now.
 fn is_owned(status: &ExtractionStatus) -> Option<bool> {
-    let wanted = status.reads_wanted_percent.unwrap_or(status.reads_percent);
+    let wanted = status.wanted_reads();
     match status.phase.as_str() {
         "finished" | "finishing" => Some(true),
         "switched" if status.owner == Side::Service.as_str() => Some(wanted >= 100.0),
         // Its row cannot be read, or it has said nothing yet.
         "switched" if status.owner != Side::Monolith.as_str() => None,
-        "" | "unknown" => None,
+        // While a rollback is rehearsed it is held, and given back as it was.
+        "" | "unknown" | "rehearsing" => None,
         _ => Some(false),
     }
 }

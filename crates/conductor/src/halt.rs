@@ -64,13 +64,13 @@ impl Halt {
         self.reason.borrow().clone()
     }
 
-    /// Halts. Whether that is written down.
-    pub async fn begin(&self, by: &str, note: &str) -> bool {
+    /// Halts.
+    pub async fn begin(&self, by: &str, note: &str) -> Result<(), HaltError> {
         let event = Event::Halted {
             by: by.to_owned(),
             note: note.to_owned(),
         };
-        self.order(event, None).await.is_ok()
+        self.order(event, None).await
     }
 
     /// Ends it; with a reason only the halt that has it, as the status said it.

@@ -43,6 +43,9 @@ pub struct StepsMoment {
     pub step: Option<usize>,
     /// How many decisions it had taken.
     pub decisions: u64,
+    /// What somebody was to approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 impl Precondition {
@@ -57,7 +60,8 @@ impl Precondition {
         }
     }
 
-    /// Why what was decided on then does not fit as it stands now.
+    /// Why what was decided on then does not fit as it stands now. Where the status has no
+    /// steps, they are not compared.
     pub fn refusal(&self, now: &ExtractionStatus) -> Option<String> {
         let rollout = now.rollout.as_ref();
         let mut changes = rollout.map_or_else(Vec::new, |rollout| self.step_changes(rollout));
@@ -72,7 +76,7 @@ impl Precondition {
     }
 
     /// What is not any more as it was, of the extraction itself.
-    pub(crate) fn changes(&self, now: &ExtractionStatus) -> Vec<String> {
+    fn changes(&self, now: &ExtractionStatus) -> Vec<String> {
         let mut changes = Vec::new();
         if let Some(phase) = self.phase.as_ref().filter(|phase| **phase != now.phase) {
             changes.push(format!("it was `{phase}` and is `{}`", now.phase));
@@ -94,12 +98,15 @@ impl Precondition {
     }
 
     /// What is not any more as it was, of the steps of its plan.
-    pub(crate) fn step_changes(&self, now: &RolloutStatus) -> Vec<String> {
+    fn step_changes(&self, now: &RolloutStatus) -> Vec<String> {
         let now = StepsMoment::of(now);
         match &self.steps {
             Some(was) if *was != now => {
+                let has_decided = was.decisions != now.decisions;
                 let (was, is) = (was.words(), now.words());
-                vec![if was == is {
+                vec![if was == is && !has_decided {
+                    format!("its steps are {is} still, and want another approval")
+                } else if was == is {
                     format!("its steps are {is} still, and have decided something since")
                 } else {
                     format!("its steps were {was} and are {is}")
@@ -116,6 +123,7 @@ impl StepsMoment {
             state: rollout.state.clone(),
             step: rollout.step,
             decisions: rollout.decisions,
+            approval: rollout.to_approve().map(str::to_owned),
         }
     }
 
@@ -128,7 +136,7 @@ impl StepsMoment {
 }
 
 /// Why what is bound to another state is not done.
-pub(crate) fn refusal(changes: &[String]) -> String {
+fn refusal(changes: &[String]) -> String {
     format!(
         "it has changed since this was decided on: {}. Nothing was done. Look how it is now, and \
          order it again if that still fits",
@@ -139,6 +147,7 @@ pub(crate) fn refusal(changes: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::NextVerb;
 
     fn status() -> ExtractionStatus {
         ExtractionStatus {
@@ -211,6 +220,15 @@ mod tests {
             "its steps were running in step 2 and are stopped in step 3"
         );
         assert!(changes(at("running", Some(2), 8)).contains("decided something"));
+        // By a plan that another start has read.
+        let asked = RolloutStatus {
+            asks: Some(NextVerb::Approve {
+                step: 2,
+                of: Some("the owner's word".to_owned()),
+            }),
+            ..at("running", Some(2), 7)
+        };
+        assert!(changes(asked).contains("want another approval"));
     }
 
     #[test]

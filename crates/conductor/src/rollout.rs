@@ -20,7 +20,6 @@ use crate::{
     checklist::{self, ChecklistHandle},
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::{Gateways, Gauges, Occasion},
-    precondition,
     status::{ExtractionStatus, RolloutStatus},
     worker::Worker,
 };
@@ -104,7 +103,7 @@ pub(crate) async fn start(
         begun_by: history.iter().rev().find_map(steps).cloned(),
         recorded_plan: history.iter().rev().find_map(plan).cloned(),
         rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
-        decisions: history.len() as u64,
+        decisions: history.iter().map(counted).sum(),
         gates: StepGates::restored(kept),
         answers: RecentAnswers::default(),
         gauging: Gauging::default(),
@@ -118,6 +117,12 @@ pub(crate) async fn start(
         context,
     };
     Ok((handle, running.run(receiver, stop)))
+}
+
+/// How many decisions an event is: one, but for a plan that was read, which leads to no
+/// other state.
+fn counted(event: &Event) -> u64 {
+    u64::from(!matches!(event, Event::PlanRead { .. }))
 }
 
 /// The steps of the plan, where they were written down with an event.
@@ -235,8 +240,6 @@ impl Running {
         {
             let plan = self.context.plan.to_string();
             self.record(vec![Event::PlanRead { plan }]).await?;
-            // Later steps may be others than those that somebody has seen.
-            self.decisions += 1;
         }
         if let Some(was) = &self.begun_by
             && let Some(stopped) = restarted(&self.rollout, was, &self.words())
@@ -272,7 +275,7 @@ impl Running {
                 Decision::Rest | Decision::Wait(_) => break,
                 Decision::Note(events) => self.record(events).await?,
                 Decision::Do(action) => {
-                    self.ask(action);
+                    self.ask(action, &status);
                     break;
                 }
             }
@@ -416,7 +419,8 @@ impl Running {
     }
 
     /// Asks something of the extraction, unless that is under way or was refused just now.
-    fn ask(&mut self, action: Action) {
+    /// `status`: how it stood when that was decided.
+    fn ask(&mut self, action: Action, status: &ExtractionStatus) {
         let is_urgent = matches!(action, Action::Withdraw | Action::RollBack);
         match &self.asked {
             Some(asked) if asked.action == action || !is_urgent => return,
@@ -432,7 +436,9 @@ impl Running {
         let name = self.context.name.clone();
         let goes_on = Arc::new(AtomicBool::new(true));
         let look = Arc::clone(&goes_on);
-        let task = tokio::spawn(async move { asked(action, &worker, &*guard, &name, &look).await });
+        let request = asking::Wanted::of(action, status);
+        let task =
+            tokio::spawn(async move { asked(request, &worker, &*guard, &name, &look).await });
         self.asked = Some(PendingAction {
             action,
             goes_on,
@@ -461,8 +467,7 @@ impl Running {
                 self.recorded_plan = Some(plan.clone());
             }
             self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
-            // A reload that brings the same steps leads to no other state.
-            self.decisions += u64::from(!matches!(event, Event::PlanRead { .. }));
+            self.decisions += counted(&event);
             match event {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
@@ -511,9 +516,10 @@ impl Running {
     /// when it was decided on.
     fn is_late(&self, given: &GivenVerb) -> Option<String> {
         let expected = given.expected.as_ref()?;
-        let mut changes = expected.step_changes(&self.status.borrow());
-        changes.extend(expected.changes(&self.context.worker.status()));
-        (!changes.is_empty()).then(|| precondition::refusal(&changes))
+        expected.refusal(&ExtractionStatus {
+            rollout: Some(self.status.borrow().clone()),
+            ..self.context.worker.status()
+        })
     }
 
     /// Goes by a plan that a reload has read, where that is safe.

@@ -310,7 +310,8 @@ pub struct RolloutStatus {
     pub state: String,
     /// The step, from 1.
     pub step: Option<usize>,
-    /// How many decisions led here, over its whole life: another number, another state.
+    /// How many decisions led here, over its whole life, plans that were read aside: another
+    /// number, another state.
     #[serde(default)]
     pub decisions: u64,
     /// All steps, in words.

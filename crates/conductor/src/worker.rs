@@ -5,7 +5,7 @@
 
 use crate::{
     ports::Mover,
-    precondition::{self, Precondition},
+    precondition::Precondition,
     request::{Reply, Request, RequestError},
     status::ExtractionStatus,
 };
@@ -27,9 +27,8 @@ impl PendingRequest {
     /// Why it is not carried out as it stands now, where that is not how it stood when
     /// it was decided on.
     pub(crate) fn is_late(&self, now: &ExtractionStatus) -> Option<RequestError> {
-        let changes = self.expected.as_ref()?.changes(now);
-        let is_late = !changes.is_empty();
-        is_late.then(|| RequestError::Changed(precondition::refusal(&changes)))
+        let refusal = self.expected.as_ref()?.refusal(now);
+        refusal.map(RequestError::Changed)
     }
 
     /// Replies. Whoever requested it may have stopped waiting.

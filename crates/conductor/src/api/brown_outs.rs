@@ -22,6 +22,9 @@ pub(super) async fn order(
     let brown_out = retirement.ok_or_else(shared)?.brown_out();
     let by = by.ok_or_else(|| steps::NOBODY.to_owned())?;
     if verb == "end-brown-out" {
+        if parameters.expected.is_some() {
+            return Err("`end-brown-out` takes no `expected`: it ends whichever lasts".to_owned());
+        }
         return brown_out.end(by).await;
     }
     let (Some(lasts), Some(sunset)) = (parameters.for_ms, parameters.sunset_ms) else {

@@ -3,6 +3,7 @@
 use crate::{
     precondition::Precondition,
     request::{Request, RequestError, Shift, Waived},
+    status::ExtractionStatus,
     worker::Worker,
 };
 use async_trait::async_trait;
@@ -37,21 +38,38 @@ pub(super) fn ends(rollout: &Rollout, action: Action) -> bool {
     }
 }
 
+/// What is asked for, bound to how the extraction stood when the plan decided on it: what
+/// somebody has done since is not undone by it.
+pub(super) struct Wanted {
+    action: Action,
+    expected: Option<Precondition>,
+}
+
+impl Wanted {
+    /// What takes back is done however it stands by then.
+    pub(super) fn of(action: Action, status: &ExtractionStatus) -> Self {
+        let expected = raises(action).then(|| Precondition {
+            steps: None,
+            ..Precondition::of(status)
+        });
+        Self { action, expected }
+    }
+}
+
+fn raises(action: Action) -> bool {
+    matches!(action, Action::Shift { .. } | Action::Switch)
+}
+
 /// Has an extraction do something. `goes_on`: whether that is still wanted, asked once
 /// more before it is begun. Giving up waiting stops nothing.
 pub(super) async fn asked(
-    action: Action,
+    Wanted { action, expected }: Wanted,
     worker: &Worker,
     guard: &dyn ShiftGuard,
     name: &ExtractionName,
     goes_on: &AtomicBool,
 ) -> Result<(), NotDone> {
-    let raises = matches!(action, Action::Shift { .. } | Action::Switch);
-    // What takes back is done however it stands by then.
-    let expected = raises.then(|| Precondition {
-        steps: None,
-        ..Precondition::of(&worker.status())
-    });
+    let raises = raises(action);
     if raises && let Some(why) = guard.refusal(name).await {
         return Err(NotDone::Refused(why));
     }

@@ -162,7 +162,7 @@ async fn gates_are_awake_in_every_state_that_waits() {
         .await;
         match state {
             "pause" => handle.order(StepVerb::Pause, ada(), "").await.unwrap(),
-            "halt" => assert!(conductor.halt().begin("ada", "").await),
+            "halt" => conductor.halt().begin("ada", "").await.unwrap(),
             _ => {}
         }
         process.gauges.answer(gate, Ok(value(0.9)));

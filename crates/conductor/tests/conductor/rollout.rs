@@ -308,7 +308,7 @@ async fn people_come_first() {
     let mut conductor = process.conductor(&mover).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     let worker = conductor.workers()[&name()].clone();
-    assert!(conductor.halt().begin("ada", "incident 7").await);
+    conductor.halt().begin("ada", "incident 7").await.unwrap();
     worker.request(Request::Start).await.unwrap();
     let halted = |status: &RolloutStatus| {
         status
@@ -360,7 +360,10 @@ async fn what_cannot_be_written_down_is_not_done() {
             .is_some_and(|why| why.contains("disk is full"))
     })
     .await;
-    assert!(!conductor.halt().begin("ada", "").await);
+    assert_eq!(
+        conductor.halt().begin("ada", "").await,
+        Err(conductor::HaltError::Unwritten)
+    );
     assert_eq!(reads(&conductor.workers()[&name()].status()), "0");
     conductor.stop().await;
     make_room(process.state.path()).await;
