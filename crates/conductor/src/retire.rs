@@ -7,7 +7,7 @@ use crate::{
     brown_out::BrownOutHandle,
     journal::{Journal, JournalError, ReportKind, now_ms},
     ports::{Gateways, OldSide, SideCounts},
-    status::{QuietStatus, RetireStatus},
+    status::{ExtractionStatus, QuietStatus, RetireStatus},
     worker::Worker,
 };
 use plan::{ExtractionName, Retire};
@@ -28,6 +28,9 @@ const LOOK_MAX: Duration = Duration::from_secs(30);
 
 const NOT_COUNTED: &str = "the gateway does not count who comes to its routes: give it `retire: { \
                            quiet: 14d }` in the plan, and `banyan serve --take-over`";
+
+/// The phase of an extraction that was not started, or was cancelled.
+const PLANNED: &str = "planned";
 
 /// The phase of an extraction that the service keeps for good.
 const FINISHED: &str = "finished";
@@ -125,10 +128,17 @@ pub(crate) async fn start(
     let run = async move {
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut life = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = looks.tick() => {}
+            }
+            if is_another_life(&mut life, &context.worker.status()) {
+                sender.send_modify(|state| {
+                    state.callers.clear();
+                    state.uncounted = 0;
+                });
             }
             // Before `finish` they are shown only: then they prove nothing.
             let called = take_callers(&context, &sender).await;
@@ -138,6 +148,16 @@ pub(crate) async fn start(
         }
     };
     Ok((handle, run))
+}
+
+/// Whether a cancel has ended the life that was last seen: nobody has come for the old side
+/// of the next one. The journal has forgotten those callers with it.
+fn is_another_life(known: &mut Option<String>, now: &ExtractionStatus) -> bool {
+    let differs = now.instance.is_some() && known.is_some() && *known != now.instance;
+    if now.instance.is_some() {
+        known.clone_from(&now.instance);
+    }
+    differs || now.phase == PLANNED
 }
 
 /// Adds up who came by the old ways since the last look; how many they were.
@@ -207,4 +227,33 @@ fn at_the_monolith(counts: &SideCounts) -> u64 {
     let side = &counts.monolith;
     let cells = side.reads.iter().chain(&side.writes);
     cells.map(|cell| u64::from(cell.requests)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_of_one_life() {
+        let at = |phase: &str, instance: Option<&str>| ExtractionStatus {
+            phase: phase.to_owned(),
+            instance: instance.map(str::to_owned),
+            ..ExtractionStatus::default()
+        };
+        let mut known = None;
+        for (phase, instance, wanted) in [
+            ("", None, false),
+            ("switched", Some("one"), false),
+            // Its databases do not answer.
+            ("unknown", None, false),
+            ("finished", Some("one"), false),
+            ("copying", Some("two"), true),
+            ("following", Some("two"), false),
+            ("planned", None, true),
+            ("preparing", Some("three"), true),
+        ] {
+            let found = is_another_life(&mut known, &at(phase, instance));
+            assert_eq!(found, wanted, "{phase} {instance:?}");
+        }
+    }
 }

@@ -437,8 +437,8 @@ pub struct RetireStatus {
     pub routes: Option<QuietStatus>,
     /// What the monolith's server had counted at the last look.
     pub counts: Option<TableUse>,
-    /// Who came by the old ways to it, since `banyan serve` first began with this plan: those
-    /// of the plan's routes with `retires-with`, and clients that chose the old side.
+    /// Who came by the old ways to it in this life: by the plan's routes with `retires-with`,
+    /// and clients that chose the old side.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub callers: Vec<OldCaller>,
     /// Why nothing newer is known.
