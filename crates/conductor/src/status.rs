@@ -1,12 +1,20 @@
 //! What `banyan status` shows, as JSON.
 
-use crate::ports::{HoldReport, Predecessor, Progress, TableVerified};
-use protocol::{
-    Side,
-    lifecycle::Lifecycle,
-    owner::Outcome,
-    retire::{OldCaller, TableUse},
-};
+mod checklist;
+mod handover;
+mod next_verb;
+mod retire;
+mod rollout;
+
+pub use checklist::{ChecklistStatus, ItemStatus};
+pub use handover::{HandoverStatus, StepStatus, WaitStatus};
+pub(crate) use handover::{kind, outcome};
+pub use next_verb::NextVerb;
+pub use retire::{BrownOutStatus, QuietStatus, RetireStatus};
+pub use rollout::{AnswersStatus, GateStatus, RolloutStatus, SideAnswers};
+
+use crate::ports::{Predecessor, Progress, TableVerified};
+use protocol::Side;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,43 +110,6 @@ pub struct ExtractionStatus {
     /// What it would cost to go back now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way_back: Option<WayBack>,
-}
-
-/// A verb that a person is asked for, with what it takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "verb", rename_all = "kebab-case")]
-pub enum NextVerb {
-    /// Begin.
-    Start,
-    /// Prove that both sides agree.
-    Verify {
-        /// Rows that differed the last time.
-        differences: u64,
-    },
-    /// Send more of the clients to the service.
-    Shift {
-        /// The share of the reads that is proposed.
-        reads_percent: f64,
-    },
-    /// Send the readers back that a rollback left at the service.
-    Withdraw,
-    /// Hand the writes over.
-    Switch,
-    /// Let a step of the plan begin.
-    Approve {
-        /// Which, from 1.
-        step: usize,
-        /// What is to be approved, where the plan says it.
-        of: Option<String>,
-    },
-    /// Have the steps of the plan go on.
-    Resume {
-        /// With which, from 1, where it is not the one that they stopped in; a call without
-        /// it is refused where they are in none.
-        step: Option<usize>,
-    },
-    /// End the way back.
-    Finish,
 }
 
 /// A stop on the way from the plan to the end.
@@ -303,197 +274,6 @@ pub struct FailedRoute {
     pub answers: u64,
 }
 
-/// Where a rollout is in the steps of its plan.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RolloutStatus {
-    /// `idle`, `running`, `stopped` or `done`.
-    pub state: String,
-    /// The step, from 1.
-    pub step: Option<usize>,
-    /// How many decisions led here, over its whole life, plans that were read aside: another
-    /// number, another state.
-    #[serde(default)]
-    pub decisions: u64,
-    /// All steps, in words.
-    pub steps: Vec<String>,
-    /// How they differ from those that it was begun or resumed by, in words, after a restart:
-    /// later ones are gone by, an earlier one stops it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changed: Vec<String>,
-    /// Why the steps that the last reload was to bring did not take effect, and what to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps_refused: Option<String>,
-    /// Since when what the step wants is so, in milliseconds since 1970.
-    pub entered_ms: Option<i64>,
-    /// Until when it lasts at least, likewise.
-    pub until_ms: Option<i64>,
-    /// Why it has stopped.
-    pub why: Option<String>,
-    /// What it waits for, in words.
-    pub waits_for: Vec<String>,
-    /// The verb that its steps wait for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asks: Option<NextVerb>,
-    /// The step, from 1, with which it would go on by the share that is, where it has
-    /// stopped and the one that it stopped in does not fit that any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume_step: Option<usize>,
-    /// Why what is due was refused; it is asked for again.
-    pub refused: Option<String>,
-    /// The step's gates.
-    pub gates: Vec<GateStatus>,
-    /// What both sides answered to the extraction's routes lately.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answers: Option<AnswersStatus>,
-    /// What would take back what the service has.
-    pub undo: Option<String>,
-    /// Whether that is due by itself: a gate has stopped the steps, say.
-    #[serde(default)]
-    pub undo_is_due: bool,
-}
-
-impl RolloutStatus {
-    /// The step where it is, for a sentence: `3 of 5 (switch)`.
-    pub fn step_words(&self) -> Option<String> {
-        let number = self.step?;
-        let words = self.steps.get(number.checked_sub(1)?)?;
-        Some(format!("{number} of {} ({words})", self.steps.len()))
-    }
-
-    /// What is to be approved of that step, where the plan says it and it waits for that.
-    pub fn to_approve(&self) -> Option<&str> {
-        match &self.asks {
-            Some(NextVerb::Approve { of, .. }) => of.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-/// What both sides answered to the same routes in the same time, for people to compare: a
-/// minute at most. Gates go by counts of their own.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct AnswersStatus {
-    /// Of how long.
-    pub seconds: f64,
-    /// The monolith.
-    pub monolith: SideAnswers,
-    /// The service.
-    pub service: SideAnswers,
-}
-
-/// What a side answered.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SideAnswers {
-    /// Reads and writes that ended.
-    pub requests: u64,
-    /// Those of them that the side failed: with 5xx, or without an answer.
-    pub errors: u64,
-    /// The time that half of the answers take at most, in milliseconds: 9 % too long at most.
-    pub p50_ms: Option<f64>,
-    /// That 95 of 100 take at most.
-    pub p95_ms: Option<f64>,
-    /// That 99 of 100 take at most.
-    pub p99_ms: Option<f64>,
-}
-
-/// What a gate says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GateStatus {
-    /// Its name in the plan.
-    pub name: String,
-    /// `pass`, `fail`, `needs-more` or `unknown`.
-    pub verdict: String,
-    /// That in words.
-    pub text: String,
-    /// Whether nothing follows from it.
-    pub dry_run: bool,
-    /// The numbers that it goes by.
-    pub evidence: serde_json::Value,
-}
-
-/// A brown-out that lasts: requests for the old side are refused.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct BrownOutStatus {
-    /// Since when, in milliseconds since 1970.
-    pub since_ms: i64,
-    /// When it ends by itself, likewise.
-    pub until_ms: i64,
-    /// When clients are told that the old side goes for good, likewise.
-    pub sunset_ms: i64,
-    /// Who wanted it.
-    pub by: String,
-}
-
-/// The evidence that nobody uses an old side.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetireStatus {
-    /// Whether tables and routes were quiet for as long as the plan wants.
-    pub enough: bool,
-    /// How long that is, in milliseconds.
-    pub wanted_ms: i64,
-    /// Of the old tables; `None`: nothing was seen yet.
-    pub tables: Option<QuietStatus>,
-    /// Of the routes at the monolith, as this gateway saw them.
-    pub routes: Option<QuietStatus>,
-    /// What the monolith's server had counted at the last look.
-    pub counts: Option<TableUse>,
-    /// Who came by the old ways to it in this life: by the plan's routes with `retires-with`,
-    /// and clients that chose the old side.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub callers: Vec<OldCaller>,
-    /// Why nothing newer is known.
-    pub trouble: Option<String>,
-}
-
-/// For how long something was not used.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuietStatus {
-    /// Since when, in milliseconds since 1970.
-    pub since_ms: i64,
-    /// How long that is, by this host's clock and the database's.
-    pub quiet_ms: i64,
-    /// Why it began then.
-    pub because: String,
-    /// Whether that is as long as the plan wants.
-    pub enough: bool,
-}
-
-/// A checklist of an extraction.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ChecklistStatus {
-    /// Its name in the plan.
-    pub name: String,
-    /// Whether all items are.
-    pub done: bool,
-    /// In the plan's order.
-    pub items: Vec<ItemStatus>,
-}
-
-/// An item of a checklist.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ItemStatus {
-    /// Its name.
-    pub name: String,
-    /// What has been done then.
-    pub text: String,
-    /// Whether it is checked; else a person attests it.
-    pub automatic: bool,
-    /// `done`, `open`, `old`, `failed` or `skipped`.
-    pub state: String,
-    /// Whether it is being checked right now.
-    pub checking: bool,
-    /// What its check found last.
-    pub found: Option<String>,
-    /// When, in milliseconds since 1970.
-    pub checked_ms: Option<i64>,
-    /// Who attested it, where that counts.
-    pub by: Option<String>,
-    /// In that person's words.
-    pub note: Option<String>,
-    /// When, likewise.
-    pub attested_ms: Option<i64>,
-}
-
 /// The last verify.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyStatus {
@@ -506,90 +286,6 @@ pub struct VerifyStatus {
     /// The same by table; one that is not among them was not compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<TableVerified>,
-}
-
-/// A hand-over.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub struct HandoverStatus {
-    /// `switch` or `rollback`.
-    pub kind: String,
-    /// Whether it is the rehearsal of one, which commits nothing.
-    #[serde(default)]
-    pub rehearsal: bool,
-    /// `committed`, `aborted`, `under-way`, or `rehearsed`: a rehearsal that got as far as
-    /// the commit point and was undone there as planned.
-    pub outcome: String,
-    /// Why it was aborted.
-    pub reason: Option<String>,
-    /// Its decision.
-    pub epoch: u64,
-    /// From its beginning to its end; where the process ended in the middle, from
-    /// the next one's.
-    pub total_ms: f64,
-    /// What the gateways held for it.
-    #[serde(flatten)]
-    pub hold: HoldReport,
-    /// How long each step took, in order.
-    pub steps: Vec<StepStatus>,
-    /// Who was seen to be waited for; looked for in rehearsals.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waited_for: Vec<WaitStatus>,
-    /// Tables whose rows it did not hand over: each side keeps its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub split_tables: Vec<String>,
-}
-
-impl HandoverStatus {
-    /// Whether it came as far as to hold requests.
-    pub fn held(&self) -> bool {
-        self.steps.iter().any(|step| step.name == "hold")
-    }
-}
-
-/// Somebody for whom a step of a hand-over waited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct WaitStatus {
-    /// The step's name.
-    pub step: String,
-    /// Who, in words.
-    pub whom: String,
-}
-
-/// One step of a hand-over.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub struct StepStatus {
-    /// Its name.
-    pub name: String,
-    /// How long it took.
-    pub ms: f64,
-}
-
-/// The word for a hand-over away from this side.
-pub(crate) fn kind(from: Side) -> &'static str {
-    match from {
-        Side::Monolith => "switch",
-        Side::Service => "rollback",
-    }
-}
-
-/// The word for how one ended. A rehearsal that ended as planned has no reason.
-pub(crate) fn outcome(outcome: Outcome, rehearsal: bool, reason: Option<&str>) -> &'static str {
-    match outcome {
-        Outcome::Committed => "committed",
-        Outcome::Aborted if rehearsal && reason.is_none() => "rehearsed",
-        Outcome::Aborted => "aborted",
-    }
-}
-
-/// The owner's word.
-pub(crate) fn owner(state: &Lifecycle) -> &'static str {
-    match state {
-        Lifecycle::Owned(owned) => owned.by.as_str(),
-        Lifecycle::HandingOver { before, handover } if !handover.holds() => before.by.as_str(),
-        Lifecycle::HandingOver { .. } => "nobody",
-        Lifecycle::Finishing(_) | Lifecycle::Finished(_) => Side::Service.as_str(),
-        _ => Side::Monolith.as_str(),
-    }
 }
 
 #[cfg(test)]

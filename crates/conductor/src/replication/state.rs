@@ -9,7 +9,7 @@ use crate::{
     journal::JournalError,
     ports::{Cancellation, Recopied},
     request::{Reply, Request, RequestError, ShownOwner, Waived},
-    status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind, owner},
+    status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind},
     worker::PendingRequest,
 };
 use plan::{ExtractionName, Percent, TableWrites};
@@ -416,5 +416,16 @@ impl Replication {
                 .or_else(|| self.last_handover.clone()),
             ..ExtractionStatus::default()
         }
+    }
+}
+
+/// The owner's word.
+fn owner(state: &Lifecycle) -> &'static str {
+    match state {
+        Lifecycle::Owned(owned) => owned.by.as_str(),
+        Lifecycle::HandingOver { before, handover } if !handover.holds() => before.by.as_str(),
+        Lifecycle::HandingOver { .. } => "nobody",
+        Lifecycle::Finishing(_) | Lifecycle::Finished(_) => Side::Service.as_str(),
+        _ => Side::Monolith.as_str(),
     }
 }
