@@ -283,7 +283,8 @@ impl Client {
             .map_err(|error| Failure::Refused(format!("`{path}` cannot be asked for: {error}")))?;
         let gone = |error: &dyn std::fmt::Display| {
             Failure::NotDone(format!(
-                "`banyan serve` at {address} does not answer: {error}. Is it still running?"
+                "`banyan serve` at {address} does not answer: {error}. If it has ended, no request \
+                 passes until it is started again"
             ))
         };
         let response = self

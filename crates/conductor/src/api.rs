@@ -501,7 +501,8 @@ async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
         return Ok(Reply::with(with_outside(&api, &name, worker.status())));
     }
     if brown_outs::is_one(&verb) {
-        let (retirement, plan) = (api.retirements.get(&name), api.routes.plan_digest());
+        let retirement = api.retirements.get(&name);
+        let plan = (api.routes.plan_digest(), api.routes.has_old_ways(&name));
         let ordered = brown_outs::order(retirement, &verb, by, parameters, plan).await;
         ordered.map_err(conflict)?;
         return Ok(Reply::with(with_outside(&api, &name, worker.status())));

@@ -372,40 +372,40 @@ impl Journal {
         Ok(history)
     }
 
-    /// The extractions that have begun and not ended, with their phase.
-    pub async fn begun(&self) -> Result<Vec<(ExtractionName, &'static str)>, JournalError> {
+    /// The extractions that were started and not cancelled, with their phase.
+    async fn phases(&self) -> Result<Vec<(ExtractionName, &'static str)>, JournalError> {
         let names: Vec<(String,)> = sqlx::query_as("select distinct extraction from journal")
             .fetch_all(&self.pool)
             .await
             .map_err(storage)?;
-        let mut begun = Vec::new();
+        let mut phases = Vec::new();
         for (name,) in names {
             let Ok(name) = ExtractionName::new(&name) else {
                 continue;
             };
             let history = self.read(&name).await?;
-            begun.extend(history.begun().map(|phase| (name, phase)));
+            phases.extend(history.phase().map(|phase| (name, phase)));
         }
-        Ok(begun)
+        Ok(phases)
     }
 
     /// The same of a state directory that nobody uses; none where it has no
     /// journal.
-    pub async fn begun_in(state: &Path) -> Result<Vec<(String, String)>, JournalError> {
+    pub async fn phases_in(state: &Path) -> Result<Vec<(String, String)>, JournalError> {
         if !state.join(JOURNAL_FILE).exists() {
             return Ok(Vec::new());
         }
         let journal = Self::open(state).await?;
-        let begun = journal.begun().await?;
+        let phases = journal.phases().await?;
         journal.pool.close().await;
         let words = |(name, phase): (ExtractionName, &str)| (name.to_string(), phase.to_owned());
-        Ok(begun.into_iter().map(words).collect())
+        Ok(phases.into_iter().map(words).collect())
     }
 
     /// Refuses a plan that leaves out what has begun: nobody would route it.
     pub(crate) async fn refuse_left_out(&self, plan: &Plan) -> Result<(), JournalError> {
-        for (extraction, phase) in self.begun().await? {
-            if !plan.extractions.contains_key(&extraction) {
+        for (extraction, phase) in self.phases().await? {
+            if phase != "finished" && !plan.extractions.contains_key(&extraction) {
                 return Err(JournalError::LeftOut { extraction, phase });
             }
         }

@@ -39,8 +39,28 @@ async fn a_switched_extraction_is_finished() -> Result<()> {
     for verb in ["rollback", "cancel", "start"] {
         refused(&stage, verb, "for good").await?;
     }
+    nothing_is_to_be_emptied(&stage).await?;
+    let brown_out = [
+        "contracts",
+        "--for",
+        "1m",
+        "--sunset",
+        "2090-01-31",
+        "--yes",
+        "--by",
+        "ada",
+    ];
+    let nobody = stage.banyan.run("brown-out", &brown_out).await?;
+    let told = flat(&nobody.stderr);
+    ensure!(
+        nobody.code == 2 && told.contains("names no old way"),
+        "{nobody:?}"
+    );
     // Again, as after a lost reply; and after a restart.
     drop(stage.serve.take().context("it does not run")?);
+    nothing_is_to_be_emptied(&stage).await?;
+    let journal = stage.banyan.run("journal", &["contracts"]).await?;
+    ensure!(journal.code == 0, "of who was killed: {journal:?}");
     stage.serve(None).await?;
     stage.settled("finished", "service").await?;
     let again = stage.banyan.run("finish", &["contracts", "--yes"]).await?;
@@ -96,4 +116,18 @@ async fn everything_at_the_service(stage: &Stage) -> Result<()> {
         ensure!(answer.side() == Some("service"), "{answer:?}");
     }
     Ok(())
+}
+
+/// What the service's tables hold is the only copy by now.
+async fn nothing_is_to_be_emptied(stage: &Stage) -> Result<()> {
+    let check = stage.banyan.run("check", &[]).await?;
+    ensure!(
+        check.code == 0 && !check.stdout.contains("TRUNCATE"),
+        "{check:?}"
+    );
+    Ok(())
+}
+
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

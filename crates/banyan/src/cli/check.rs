@@ -5,7 +5,7 @@ use super::{
 };
 use crate::exit::Failure;
 use mover::{Mover, MoverError, check};
-use plan::{Data, Plan};
+use plan::{Data, ExtractionName, Plan};
 use protocol::{
     Side,
     finding::{Finding, FindingId, Severity, explanation, page},
@@ -62,11 +62,12 @@ pub(super) async fn run(plan: &Plan, state: &Path, form: Form) -> Result<(), Fai
     if let Form::Sql(place) = &form {
         is_a_place(plan, place)?;
     }
-    let found = look(plan, state).await?;
+    let phases = begun::phases(state).await;
+    let found = look(plan, &phases).await?;
     let refuses = |one: &ReportedFinding| one.finding.severity == Severity::Refuse;
     let ok = !found.iter().any(refuses);
     let wants = wants(plan);
-    let next = next(plan, wants.is_empty()).await;
+    let next = next(plan, &phases, wants.is_empty()).await;
     let conclusion = conclusion(found.iter().map(|one| &one.finding), &next);
     match form {
         Form::Json => render::json(&Report {
@@ -113,9 +114,16 @@ fn is_a_place(plan: &Plan, place: &str) -> Result<(), Failure> {
     )))
 }
 
-async fn look(plan: &Plan, state: &Path) -> Result<Vec<ReportedFinding>, Failure> {
+/// Whether the service keeps it for good: there is nothing left to move, and what its
+/// tables hold is the only copy.
+fn is_finished(phases: &[(String, String)], name: &ExtractionName) -> bool {
+    let mut phases = phases.iter();
+    phases.any(|(one, phase)| one == name.as_str() && phase == begun::FINISHED)
+}
+
+async fn look(plan: &Plan, phases: &[(String, String)]) -> Result<Vec<ReportedFinding>, Failure> {
     let (begun, gates, checklists) = tokio::join!(
-        begun::otherwise(plan, state),
+        begun::otherwise(plan, phases),
         gate_findings::of(plan),
         checklist_findings::of(plan)
     );
@@ -132,6 +140,9 @@ async fn look(plan: &Plan, state: &Path) -> Result<Vec<ReportedFinding>, Failure
         .collect();
     for extraction in plan.extractions.values() {
         let name = &extraction.name;
+        if is_finished(phases, name) {
+            continue;
+        }
         let found = match &extraction.data {
             Data::Replicate(data) => of_moved(&Mover::new(name, data)).await,
             Data::Shared => {
@@ -195,12 +206,16 @@ fn wants(plan: &Plan) -> Vec<&'static str> {
 }
 
 /// What comes after `serve`: of an extraction that has begun no start.
-async fn next(plan: &Plan, moves: bool) -> String {
+async fn next(plan: &Plan, phases: &[(String, String)], moves: bool) -> String {
     if !moves {
         return String::new();
     }
     let mut begun = Vec::new();
     for (extraction, data) in plan.replicated() {
+        if is_finished(phases, &extraction.name) {
+            begun.push(Some(Owner::Service));
+            continue;
+        }
         // One that does not answer is a finding already.
         let of_it = Mover::new(&extraction.name, data);
         let row = of_it.read_row(Side::Monolith).await.ok().flatten();
@@ -300,8 +315,7 @@ mod tests {
                     office: { to: monolith, path: /office/*, policies: { keys: {} }, \
                     strip-path: true, prefix: /admin }\nextractions: {}\n";
         let plan = Plan::parse(text, |_| None).unwrap();
-        let state = tempfile::tempdir().unwrap();
-        let Ok(found) = look(&plan, state.path()).await else {
+        let Ok(found) = look(&plan, &[]).await else {
             panic!("nothing was looked at")
         };
         let [found] = &found[..] else {

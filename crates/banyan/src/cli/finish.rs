@@ -15,7 +15,8 @@ use std::path::Path;
 /// What is asked before.
 pub(super) fn question(extraction: &str) -> String {
     format!(
-        "Keep `{extraction}` at the service for good? The stream back to the monolith, its fence \
+        "Keep `{extraction}` at the service for good? All reads go there then, whatever their share is \
+         now. The stream back to the monolith, its fence \
          and all of Banyan's objects go. From then on nothing that the service writes reaches the \
          monolith: what that still reads of these tables stays as it is now. Its own writes to \
          them succeed again, and the service never sees them: look in the monolith's log for who \

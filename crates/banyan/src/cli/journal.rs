@@ -81,7 +81,11 @@ async fn all(state: &Path) -> Result<Vec<JournalEntry>, Failure> {
     let file = state.join(JOURNAL_FILE);
     let runs = !matches!(control::read(state), Ok(None));
     if runs || !file.exists() {
-        return Client::find(state)?.journal().await;
+        return match Client::find(state)?.journal().await {
+            // One that was killed has left its address behind.
+            Err(Failure::NotDone(_)) if file.exists() => of_file(&file).await,
+            asked => asked,
+        };
     }
     of_file(&file).await
 }

@@ -348,6 +348,14 @@ impl ShiftGuard for LocalGateway {
 
 #[async_trait]
 impl Routes for LocalGateway {
+    fn has_old_ways(&self, extraction: &ExtractionName) -> bool {
+        let plan = self.reloading.current.get();
+        let mut routes = plan.gateway.routes.iter();
+        let testers = plan.extractions.get(extraction);
+        let may_choose = testers.is_some_and(|one| one.force.is_some());
+        may_choose || routes.any(|route| route.retires_with.as_ref() == Some(extraction))
+    }
+
     fn health(&self, extraction: &ExtractionName) -> Option<HealthStatus> {
         let plan = self.reloading.current.get();
         let service = plan.service_of(plan.extractions.get(extraction)?);

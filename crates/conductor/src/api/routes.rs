@@ -16,6 +16,11 @@ pub trait Routes: Send + Sync {
     fn plan_digest(&self) -> Arc<str> {
         Arc::default()
     }
+    /// Whether the plan names an old way to an extraction's old side: whom a brown-out could
+    /// refuse.
+    fn has_old_ways(&self, _: &ExtractionName) -> bool {
+        true
+    }
     /// Who has a personal key by the plan as it now is.
     fn people(&self) -> Arc<People> {
         Arc::default()

@@ -15,7 +15,7 @@ use protocol::rollout::Actor;
 const TEXT_BYTES_MAX: usize = 500;
 
 /// Nothing is approved, paused or resumed by nobody.
-pub(super) const NOBODY: &str = "who orders it is missing: `--by NAME`";
+pub(super) const NOBODY: &str = "who orders it is missing: `--by NAME`, or BANYAN_USER";
 
 /// What became of a call.
 pub(super) enum Ordered {

@@ -54,13 +54,16 @@ impl History {
         events.fold(Lifecycle::Planned, Lifecycle::evolve)
     }
 
-    /// Its phase, where it has begun and not ended.
-    pub(super) fn begun(&self) -> Option<&'static str> {
+    /// Its phase, where it was started and not cancelled.
+    pub(super) fn phase(&self) -> Option<&'static str> {
         let shared = self.shared_data.iter();
         let shared = shared.fold(SharedDataLifecycle::default(), SharedDataLifecycle::evolve);
         match self.replicated() {
-            Lifecycle::Planned | Lifecycle::Finished(_) => {
-                matches!(shared, SharedDataLifecycle::Split { .. }).then(|| shared.name())
+            moved @ (Lifecycle::Planned | Lifecycle::Finished(_)) => {
+                if matches!(shared, SharedDataLifecycle::Split { .. }) {
+                    return Some(shared.name());
+                }
+                (moved != Lifecycle::Planned).then(|| moved.name())
             }
             begun => Some(begun.name()),
         }

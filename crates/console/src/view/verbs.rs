@@ -184,8 +184,8 @@ pub(crate) const VERBS: &[Verb] = &[
         needs: Role::Operator,
         confirmation: Confirmation::Name,
         is_bound: true,
-        does: "Keeps it at the service for good: nothing flows back to the monolith any more, and \
-               everything of Banyan's is removed from both databases. The way back is lost: what \
+        does: "Keeps it at the service for good: all reads go there, whatever their share is now, \
+               nothing flows back to the monolith any more, and everything of Banyan's is removed from both databases. The way back is lost: what \
                is written from then on, the monolith does not have.",
         undo: "nothing does: there is no way back after it.",
     },
