@@ -34,35 +34,24 @@
 //! approve (`approver`) is said by [`callers`]. Giving up waiting stops nothing.
 
 mod brown_outs;
+
 mod callers;
 mod checklists;
 mod exposition;
 mod failure;
 mod messages;
+mod order;
 mod record;
 mod routes;
+mod state;
 mod steps;
 mod verbs;
-
-pub use callers::Identity;
-pub use exposition::Exposition;
-pub use messages::{
-    CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadReply,
-    ReloadRequest,
-};
-
-pub use plan::Role;
-pub use routes::Routes;
-
 use crate::{
-    checklist::ChecklistHandle,
-    halt::{Halt, HaltError},
-    journal::{Journal, JournalPage, JournalQuery},
-    outlook,
-    request::{self, Reply, RequestError, Resumed},
-    retire::RetireHandle,
+    halt::HaltError,
+    journal::{JournalPage, JournalQuery},
+    request::Reply,
     rollout::RolloutHandle,
-    status::{ExtractionStatus, FailedRoute, RolloutStatus, Status},
+    status::{RolloutStatus, Status},
     worker::Worker,
 };
 use axum::{
@@ -74,42 +63,22 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+pub use callers::Identity;
 use callers::{Admission, Caller, admit};
-use failure::{CallError, conflict, failure, forbidden};
-use plan::ExtractionName;
-use protocol::rollout::Actor;
-use record::{GivenOrder, recorded};
-use serde_json::Map;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Weak},
+pub use exposition::Exposition;
+use failure::{CallError, bad_request, conflict, failure, forbidden};
+pub use messages::{
+    CheckRequest, ErrorKind, ErrorReply, ExplainRequest, HaltRequest, Parameters, ReloadReply,
+    ReloadRequest,
 };
-
-/// Makes what `/metrics` answers.
-pub type Metrics = Arc<dyn Fn(Exposition) -> Vec<u8> + Send + Sync>;
-
-/// What the API serves.
-#[derive(Clone)]
-pub struct ApiState {
-    /// By extraction.
-    pub workers: BTreeMap<ExtractionName, Worker>,
-    /// Those that go through the steps of the plan.
-    pub rollouts: BTreeMap<ExtractionName, RolloutHandle>,
-    /// What is answered to the checklists of each.
-    pub checklists: BTreeMap<ExtractionName, ChecklistHandle>,
-    /// Whether the old side of each is used.
-    pub retirements: BTreeMap<ExtractionName, RetireHandle>,
-    /// What stops all of them.
-    pub halt: Option<Halt>,
-    /// What has happened. A call under way keeps no other process from it.
-    pub journal: Weak<Journal>,
-    /// The bearer token.
-    pub token: Arc<str>,
-    /// The text of `/metrics`.
-    pub metrics: Metrics,
-    /// The gateway's routes.
-    pub routes: Arc<dyn Routes>,
-}
+use order::{VerbOrder, carry_out};
+use plan::ExtractionName;
+pub use plan::Role;
+use record::{GivenOrder, recorded};
+pub use routes::Routes;
+use serde_json::Map;
+pub use state::{ApiState, Metrics};
+use std::sync::Arc;
 
 /// The routes of the API, ready to be served.
 pub type ApiRouter = Router;
@@ -205,18 +174,7 @@ fn stopped_text(name: &ExtractionName, rollout: &RolloutStatus) -> Option<String
 }
 
 async fn status(State(api): State<ApiState>) -> Json<Status> {
-    Json(whole_status(&api))
-}
-
-fn whole_status(api: &ApiState) -> Status {
-    let whole =
-        |(name, worker): (&ExtractionName, &Worker)| with_outside(api, name, worker.status());
-    Status {
-        extractions: api.workers.iter().map(whole).collect(),
-        predecessors: api.routes.predecessors(),
-        halted: api.halt.as_ref().and_then(Halt::reason),
-        grafana: api.routes.grafana().map(|address| address.to_string()),
-    }
+    Json(api.whole_status())
 }
 
 async fn journal(
@@ -226,26 +184,6 @@ async fn journal(
     let page = record::open(&api.journal)?.page(&query).await;
     page.map(Json)
         .map_err(|error| record::unavailable(error.to_string()))
-}
-
-/// With what the worker does not know itself.
-fn with_outside(
-    api: &ApiState,
-    name: &ExtractionName,
-    status: ExtractionStatus,
-) -> ExtractionStatus {
-    outlook::with(ExtractionStatus {
-        health: api.routes.health(name),
-        shadow_percent: api.routes.shadow_percent(name),
-        refusals: api.routes.refusals(name),
-        keys: api.routes.keys(name),
-        rollout: api.rollouts.get(name).map(RolloutHandle::status),
-        brown_out: api
-            .retirements
-            .get(name)
-            .and_then(|one| one.brown_out().status()),
-        ..status
-    })
 }
 
 async fn routes(State(api): State<ApiState>) -> Json<serde_json::Value> {
@@ -306,7 +244,7 @@ async fn verification(
     Extension(caller): Extension<Arc<Caller>>,
     Path(name): Path<String>,
 ) -> Result<Response, CallError> {
-    let (name, _) = known(&api, &name)?;
+    let (name, _) = api.known(&name)?;
     let found = record::open(&api.journal)?.verification(name).await;
     let mut found = found.map_err(|error| record::unavailable(error.to_string()))?;
     let report = found.as_mut().map(|found| &mut found.report);
@@ -324,7 +262,7 @@ async fn shadow(
     Extension(caller): Extension<Arc<Caller>>,
     Path(name): Path<String>,
 ) -> Result<Json<serde_json::Value>, CallError> {
-    let (name, _) = known(&api, &name)?;
+    let (name, _) = api.known(&name)?;
     let mut report = api.routes.shadow(name);
     if caller.role() < Role::Operator
         && let Some(examples) = report.get_mut("examples")
@@ -335,37 +273,18 @@ async fn shadow(
     Ok(Json(report))
 }
 
-/// An extraction of the plan, and its worker.
-fn known<'a>(api: &'a ApiState, name: &str) -> Result<(&'a ExtractionName, &'a Worker), CallError> {
-    let found = ExtractionName::new(name).ok();
-    if let Some(found) = found.and_then(|found| api.workers.get_key_value(&found)) {
-        return Ok(found);
-    }
-    let known: Vec<_> = api.workers.keys().map(ToString::to_string).collect();
-    let known = match known.as_slice() {
-        [] => "it has none".to_owned(),
-        known => format!("it has {}", known.join(", ")),
-    };
-    let error = format!(
-        "the plan that the running `banyan serve` goes by has no extraction `{name}`; {known}. If it \
-         is in the file by now: `banyan serve --take-over`"
-    );
-    let code = StatusCode::NOT_FOUND;
-    Err(failure(code, ErrorKind::Refused, error, Vec::new()))
-}
-
 async fn checklists(
     State(api): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<Response, CallError> {
-    Ok(Json(lists(&api, &name)?.status()).into_response())
+    Ok(Json(api.lists(&name)?.status()).into_response())
 }
 
 async fn retirement(
     State(api): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<Response, CallError> {
-    let (name, _) = known(&api, &name)?;
+    let (name, _) = api.known(&name)?;
     let shared = || conflict("both sides share its data: no table of it is an old one".to_owned());
     let one = api.retirements.get(name).ok_or_else(shared)?;
     Ok(Json(one.status()).into_response())
@@ -377,9 +296,9 @@ async fn check_items(
     Path(name): Path<String>,
     Json(asked): Json<CheckRequest>,
 ) -> Result<Response, CallError> {
-    let lists = lists(&api, &name)?.clone();
+    let lists = api.lists(&name)?.clone();
     let given = GivenOrder {
-        extraction: Some(known(&api, &name)?.0),
+        extraction: Some(api.known(&name)?.0),
         by: caller.actor(None).map_err(forbidden)?,
         verb: "check",
         parameters: record::parameters(&asked),
@@ -391,12 +310,6 @@ async fn check_items(
     };
     let status = recorded(&api.journal, given, work, |_| Map::new()).await?;
     Ok(Json(status).into_response())
-}
-
-fn lists<'a>(api: &'a ApiState, name: &str) -> Result<&'a ChecklistHandle, CallError> {
-    let (name, _) = known(api, name)?;
-    let nobody = || conflict("nobody answers checklists here".to_owned());
-    api.checklists.get(name).ok_or_else(nobody)
 }
 
 /// Halts all rollouts, or ends that.
@@ -430,7 +343,7 @@ async fn halt(
         })
     };
     recorded(&api.journal, given, work, |()| Map::new()).await?;
-    Ok(Json(whole_status(&api)))
+    Ok(Json(api.whole_status()))
 }
 
 async fn verb(
@@ -443,7 +356,7 @@ async fn verb(
     if let Some(why) = refusal {
         return Err(forbidden(why));
     }
-    let (name, worker) = known(&api, &name)?;
+    let (name, worker) = api.known(&name)?;
     let parameters = body.map(|Json(parameters)| parameters).unwrap_or_default();
     let by = caller.actor(parameters.by.as_deref()).map_err(forbidden)?;
     let order = VerbOrder {
@@ -465,141 +378,6 @@ async fn verb(
     let work = carry_out(order);
     let reply = recorded(&api.journal, given, work, Reply::kept).await?;
     Ok(Json(reply))
-}
-
-/// A verb that somebody has ordered.
-struct VerbOrder {
-    api: ApiState,
-    name: ExtractionName,
-    worker: Worker,
-    by: Option<Actor>,
-    verb: String,
-    /// `None`: the extraction itself is not asked.
-    request: Option<request::Request>,
-    parameters: Parameters,
-}
-
-async fn carry_out(order: VerbOrder) -> Result<Reply, CallError> {
-    let VerbOrder {
-        api,
-        name,
-        worker,
-        by,
-        verb,
-        request,
-        parameters,
-    } = order;
-    if verb == "attest" {
-        if parameters.expected.is_some() {
-            let why = "`attest` is bound to the item's `text`, and to no state: `expected` is for \
-                       the other verbs";
-            return Err(bad_request(why.to_owned()));
-        }
-        let lists = api.checklists.get(&name);
-        let attested = checklists::attest(lists, by, &parameters).await;
-        attested.map_err(conflict)?;
-        return Ok(Reply::with(with_outside(&api, &name, worker.status())));
-    }
-    if brown_outs::is_one(&verb) {
-        let retirement = api.retirements.get(&name);
-        let plan = (api.routes.plan_digest(), api.routes.has_old_ways(&name));
-        let ordered = brown_outs::order(retirement, &verb, by, parameters, plan).await;
-        ordered.map_err(conflict)?;
-        return Ok(Reply::with(with_outside(&api, &name, worker.status())));
-    }
-    let rollout = api.rollouts.get(&name);
-    match steps::order(rollout, &worker, (&name, &verb), by, &parameters).await {
-        steps::Ordered::NoOrder => {}
-        steps::Ordered::Done => {
-            let status = with_outside(&api, &name, worker.status());
-            return Ok(Reply {
-                resumed: (verb == "resume").then_some(Resumed::Steps),
-                ..Reply::with(status)
-            });
-        }
-        steps::Ordered::Refused(why) => return Err(conflict(why)),
-    }
-    let Some(request) = request else {
-        return Err(bad_request(format!(
-            "`{verb}` is for the steps of the plan"
-        )));
-    };
-    let raises = raises(&worker, request);
-    if raises
-        && !parameters.unhealthy
-        && let Some(why) = sick_service(&api, &name).await
-    {
-        return Err(conflict(why));
-    }
-    let mut reply = worker
-        .request_if(request, parameters.expected)
-        .await
-        .map_err(not_carried_out)?;
-    reply.status = with_outside(&api, &name, reply.status);
-    reply.resumed = (request == request::Request::Resume).then_some(Resumed::Streams);
-    if raises && parameters.unhealthy {
-        // Not before it was taken: one that is refused switches no protection off.
-        reply.waived = api.routes.waive_writing_reads(&name);
-    }
-    Ok(reply)
-}
-
-fn not_carried_out(refused: RequestError) -> CallError {
-    let error = refused.to_string();
-    match refused {
-        RequestError::State(_)
-        | RequestError::SharedData(_)
-        | RequestError::NotShared
-        | RequestError::OwnerChanged { .. }
-        | RequestError::Changed(_) => conflict(error),
-        RequestError::Findings(findings) => {
-            let code = StatusCode::UNPROCESSABLE_ENTITY;
-            failure(code, ErrorKind::Refused, error, findings)
-        }
-        RequestError::Failed(_) => record::unavailable(error),
-    }
-}
-
-fn bad_request(why: String) -> CallError {
-    failure(StatusCode::BAD_REQUEST, ErrorKind::Refused, why, Vec::new())
-}
-
-/// Whether more goes to the service by it.
-fn raises(worker: &Worker, request: request::Request) -> bool {
-    let request::Request::Shift(shift) = request else {
-        return false;
-    };
-    let now = worker.status();
-    shift.raises(now.reads_percent, now.writes_percent)
-}
-
-/// Why more is not to go to the service.
-async fn sick_service(api: &ApiState, name: &ExtractionName) -> Option<String> {
-    let routes = api.routes.writing_reads(name);
-    if let Some(why) = writing_reads_text(&routes) {
-        return Some(why);
-    }
-    let problem = api.routes.service_problem(name).await?;
-    Some(format!(
-        "the service is not healthy: {problem}. Nothing was shifted. See to it first, or shift all \
-         the same with `--unhealthy`"
-    ))
-}
-
-/// Why reads are not to go to a service whose fence refuses some of them.
-fn writing_reads_text(routes: &[FailedRoute]) -> Option<String> {
-    let first = routes.first()?;
-    let named = routes
-        .iter()
-        .map(|one| format!("{} {} ({})", one.method, one.path, one.answers));
-    Some(format!(
-        "some reads write: the service's fence refused statements while it answered 5xx on {}. \
-         Nothing was shifted. Give the route `{}` of the plan `as: writes`, so that the owner gets \
-         it, and `banyan reload`; where the service was mended instead, shift in ten minutes, or all \
-         the same with `--unhealthy`",
-        named.collect::<Vec<_>>().join(", "),
-        first.path
-    ))
 }
 
 #[cfg(test)]

@@ -43,3 +43,7 @@ pub(super) fn failure(
     };
     CallError { code, reply }
 }
+
+pub(super) fn bad_request(why: String) -> CallError {
+    failure(StatusCode::BAD_REQUEST, ErrorKind::Refused, why, Vec::new())
+}

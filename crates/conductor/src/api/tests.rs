@@ -2,13 +2,18 @@
 
 use super::*;
 use crate::{
-    journal::{OrderEvent, OrderOutcome},
-    status::HealthStatus,
+    journal::{Journal, OrderEvent, OrderOutcome},
+    request::RequestError,
+    status::{ExtractionStatus, FailedRoute, HealthStatus},
 };
 use async_trait::async_trait;
 use plan::People;
+use protocol::rollout::Actor;
 use serde_json::json;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
