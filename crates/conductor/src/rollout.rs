@@ -12,8 +12,10 @@ mod gauging;
 mod handle;
 mod judged;
 mod readings;
+mod recorded;
 mod step_clock;
 mod traffic_gates;
+mod verb_event;
 mod view;
 
 use crate::{
@@ -36,6 +38,7 @@ use protocol::rollout::{
     Action, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
     reloaded, restarted,
 };
+use recorded::Recorded;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -100,10 +103,8 @@ pub(crate) async fn start(
         .await?;
     let (handle, receiver, sender) = RolloutHandle::new();
     let running = Running {
-        begun_by: history.iter().rev().find_map(steps).cloned(),
-        recorded_plan: history.iter().rev().find_map(plan).cloned(),
+        recorded: Recorded::of(&history),
         rollout: history.iter().fold(Rollout::Idle, Rollout::evolve),
-        decisions: history.iter().map(counted).sum(),
         gates: StepGates::restored(kept),
         answers: RecentAnswers::default(),
         gauging: Gauging::default(),
@@ -119,38 +120,12 @@ pub(crate) async fn start(
     Ok((handle, running.run(receiver, stop)))
 }
 
-/// How many decisions an event is: one, but for a plan that was read, which leads to no
-/// other state.
-fn counted(event: &Event) -> u64 {
-    u64::from(!matches!(event, Event::PlanRead { .. }))
-}
-
-/// The steps of the plan, where they were written down with an event.
-fn steps(event: &Event) -> Option<&Vec<String>> {
-    match event {
-        Event::Began { steps, .. }
-        | Event::Resumed { steps, .. }
-        | Event::StepsChanged { steps, .. } => Some(steps),
-        _ => None,
-    }
-}
-
 /// How a rollout is, in Flagger's words.
 fn phase(rollout: &Rollout, standing: Standing) -> &'static str {
     match rollout {
         Rollout::Stopped { .. } => "Waiting",
         _ if standing.has_switched() => "Promoting",
         _ => "Progressing",
-    }
-}
-
-/// The digest of the plan's text, where it was written down with an event.
-fn plan(event: &Event) -> Option<&String> {
-    match event {
-        Event::Began { plan, .. } | Event::PlanRead { plan } | Event::StepsChanged { plan, .. } => {
-            Some(plan)
-        }
-        _ => None,
     }
 }
 
@@ -176,14 +151,9 @@ struct Setback {
 struct Running {
     context: Context,
     rollout: Rollout,
-    /// How many decisions led to it.
-    decisions: u64,
-    /// The steps that it was begun or resumed by, or that a reload brought since.
-    begun_by: Option<Vec<String>>,
+    recorded: Recorded,
     /// Why steps that a reload was to bring do not take effect.
     steps_refused: Option<String>,
-    /// The digest of the plan that what is decided goes by, as the journal has it.
-    recorded_plan: Option<String>,
     gates: StepGates,
     answers: RecentAnswers,
     gauging: Gauging,
@@ -236,12 +206,12 @@ impl Running {
     async fn turn(&mut self) -> Result<(), JournalError> {
         self.hear().await?;
         if self.rollout.position().is_some()
-            && self.recorded_plan.as_deref() != Some(&*self.context.plan)
+            && self.recorded.plan.as_deref() != Some(&*self.context.plan)
         {
             let plan = self.context.plan.to_string();
             self.record(vec![Event::PlanRead { plan }]).await?;
         }
-        if let Some(was) = &self.begun_by
+        if let Some(was) = &self.recorded.begun_by
             && let Some(stopped) = restarted(&self.rollout, was, &self.words())
         {
             self.record(vec![stopped]).await?;
@@ -460,14 +430,8 @@ impl Running {
             .await?;
         for event in events {
             tracing::info!(extraction = %self.context.name, ?event, "recorded");
-            if let Some(steps) = steps(&event) {
-                self.begun_by = Some(steps.clone());
-            }
-            if let Some(plan) = plan(&event) {
-                self.recorded_plan = Some(plan.clone());
-            }
+            self.recorded.add(&event);
             self.rollout = std::mem::take(&mut self.rollout).evolve(&event);
-            self.decisions += counted(&event);
             match event {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
@@ -501,7 +465,8 @@ impl Running {
         if let Some(why) = self.is_late(given) {
             return Ok(Err(why));
         }
-        let event = match self.event(given) {
+        let event = match verb_event::event(given, &self.rollout, &self.context.name, self.words())
+        {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
         };
@@ -539,7 +504,7 @@ impl Running {
         if !given.takes_effect {
             return Ok(Ok(()));
         }
-        let is_known = self.recorded_plan.as_deref() == Some(&*given.digest);
+        let is_known = self.recorded.plan.as_deref() == Some(&*given.digest);
         if let Some(event) = event.filter(|_| !is_known) {
             self.record(vec![event]).await?;
         }
@@ -549,54 +514,6 @@ impl Running {
     }
 
     /// What an order leads to. The error says why not.
-    fn event(&self, given: &GivenVerb) -> Result<Event, String> {
-        let by = given.by.clone();
-        let name = &self.context.name;
-        match (&given.verb, &self.rollout) {
-            (StepVerb::Pause | StepVerb::Approve, Rollout::Done) => {
-                Err(format!("all steps of `{name}` are done"))
-            }
-            (StepVerb::Pause, Rollout::Running(_)) => Ok(Event::Stopped {
-                why: StopReason::Person {
-                    by,
-                    note: given.note.clone(),
-                },
-                undo: None,
-            }),
-            (StepVerb::Pause, Rollout::Stopped { .. }) => {
-                Err(format!("`{name}` has stopped already: `banyan why {name}`"))
-            }
-            (StepVerb::Resume(step), Rollout::Idle | Rollout::Stopped { .. } | Rollout::Done) => {
-                let count = self.context.schedule.steps.len();
-                let own = self.rollout.position().map(|position| position.step + 1);
-                let number = step.or(own).ok_or_else(|| {
-                    format!("`{name}` is in no step. `--step N` says with which one it goes on")
-                })?;
-                if !(1..=count).contains(&number) {
-                    return Err(format!("`{name}` has steps 1 to {count}"));
-                }
-                Ok(Event::Resumed {
-                    step: number - 1,
-                    by,
-                    steps: self.words(),
-                })
-            }
-            (StepVerb::Resume(_), Rollout::Running(_)) => {
-                Err(format!("`{name}` has not stopped: `banyan why {name}`"))
-            }
-            (StepVerb::Approve, Rollout::Running(position)) if position.entered.is_none() => {
-                Ok(Event::Approved {
-                    step: position.step,
-                    by,
-                    note: given.note.clone(),
-                })
-            }
-            (StepVerb::Approve | StepVerb::Pause, _) => Err(format!(
-                "no step of `{name}` waits for that: `banyan why {name}`"
-            )),
-        }
-    }
-
     fn show(&self, decision: &Decision, gates: &[Gate], standing: Standing) {
         let refused = self.refused.as_ref().map(|one| one.why.clone());
         let refused = self.trouble.clone().or(refused);
@@ -604,8 +521,8 @@ impl Running {
         let shown = view::RolloutView {
             schedule: &self.context.schedule,
             rollout: &self.rollout,
-            decisions: self.decisions,
-            begun_by: self.begun_by.as_deref(),
+            decisions: self.recorded.decisions,
+            begun_by: self.recorded.begun_by.as_deref(),
             decision,
             gates,
             answers: self.answers.status(),
