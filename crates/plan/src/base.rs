@@ -30,7 +30,7 @@ pub use located::Located;
 pub use names::{ColumnName, ExtractionName, ServiceName, TableName};
 pub use path::PathPattern;
 pub use percent::Percent;
-pub use quantity::{ByteSize, duration};
+pub use quantity::{ByteSize, Length, duration};
 pub use scalar_or_map::ScalarOrMap;
 pub use secret::Secret;
 pub use toggle::Toggle;

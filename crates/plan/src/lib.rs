@@ -43,8 +43,8 @@ pub use access::{
 };
 pub use base::{
     ByteSize, ChannelBinding, ClientCertificate, ColumnName, ConnectionParameters, DatabaseUrl,
-    ExtractionName, FileLoader, ParseContext, PathPattern, Percent, PlanError, Roots, Secret,
-    ServiceName, SslMode, TableName, UpstreamUrl, duration,
+    ExtractionName, FileLoader, Length, ParseContext, PathPattern, Percent, PlanError, Roots,
+    Secret, ServiceName, SslMode, TableName, UpstreamUrl, duration,
 };
 pub use checklists::{AutomaticCheck, ChecklistItem, Checklists, DECOMMISSIONING, PRE_MIGRATION};
 pub use extraction::{

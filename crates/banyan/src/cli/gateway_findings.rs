@@ -1,7 +1,7 @@
 //! What stands in the way of the gateway: in the plan, and in the files that it names.
 
 use gateway::{StartError, preflight, unusable_buffers};
-use plan::{Exposure, Oversight, Plan};
+use plan::{Exposure, Length, Oversight, Plan};
 use protocol::finding::{Finding, FindingId};
 
 /// What is found without any database.
@@ -85,7 +85,10 @@ fn overseen(oversight: &Oversight) -> Finding {
         Oversight::QuietIsShort { extraction, quiet } => Finding::warn(
             FindingId::QuietIsShort,
             format!("`extractions.{extraction}.retire.quiet`"),
-            format!("it is {quiet:?}: what runs once a day or more seldom does not show in it"),
+            format!(
+                "it is {}: what runs once a day or more seldom does not show in it",
+                Length(*quiet)
+            ),
             "Write how long it takes until every job has run once: `quiet: 14d`",
         ),
         Oversight::GateOutlastsStep {
@@ -96,7 +99,10 @@ fn overseen(oversight: &Oversight) -> Finding {
         } => Finding::warn(
             FindingId::GateOutlastsStep,
             format!("step {step} of {extraction}"),
-            format!("gate `{gate}` passes after {takes:?} at the soonest: the step lasts as long"),
+            format!(
+                "gate `{gate}` passes after {} at the soonest: the step lasts as long",
+                Length(*takes)
+            ),
             "Raise the step's `for`, or lower the gate's `for` or `max-age`",
         ),
         Oversight::StopCutsOff {
@@ -107,11 +113,14 @@ fn overseen(oversight: &Oversight) -> Finding {
             FindingId::StopCutsOff,
             route,
             format!(
-                "it may wait {first_byte:?} for an answer, and a stop cuts it off after {grace:?}"
+                "it may wait {} for an answer, and a stop cuts it off after {}",
+                Length(*first_byte),
+                Length(*grace)
             ),
             format!(
-                "Raise `gateway.grace` to {first_byte:?}, and with it how long whatever stops the \
-                 process waits, or lower `first-byte`"
+                "Raise `gateway.grace` to {}, and with it how long whatever stops the \
+                 process waits, or lower `first-byte`",
+                Length(*first_byte)
             ),
         ),
     }

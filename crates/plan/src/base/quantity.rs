@@ -1,6 +1,6 @@
 //! Numbers with a unit: sizes and times.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,4 +60,36 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 fn too_long(text: &str) -> String {
     format!("`{text}` is longer than ten years: write 500ms, 2s, 5m, 24h or 14d")
+}
+
+/// A length of time as the plan writes it: what [`duration`] reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Length(pub Duration);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let units = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1_000, "s"),
+        ];
+        match units.iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
+            Some((unit, word)) => write!(f, "{}{word}", millis / unit),
+            None => write!(f, "{millis}ms"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_written_as_it_is_read() {
+        for text in ["1500ms", "90s", "5m", "12h", "14d"] {
+            assert_eq!(Length(duration(text).unwrap()).to_string(), text);
+        }
+    }
 }

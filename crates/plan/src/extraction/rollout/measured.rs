@@ -1,7 +1,8 @@
 //! Gates on what others measure: a query to Prometheus, a webhook, a command.
 
 use crate::base::{
-    Environment, Located, PlanError, Position, Secret, Text, header_name, parse, plain, time_or,
+    Environment, Length, Located, PlanError, Position, Secret, Text, header_name, parse, plain,
+    time_or,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -429,7 +430,7 @@ impl Common<'_> {
             .map(|text| {
                 let least = every.max(timeout);
                 at_least(Some(text), least, least, wrong)
-                    .map_err(|error| error.remedy(format!("Write {least:?} at least")))
+                    .map_err(|error| error.remedy(format!("Write {} at least", Length(least))))
             })
             .transpose()?;
         Ok(MeasuredGate {

@@ -2,8 +2,8 @@
 
 use super::gates::{self, Gates, GatesFile};
 use crate::base::{
-    Environment, ExtractionName, Located, Percent, PlanError, ScalarOrMap, Text, Toggle, parse,
-    plain, time, time_or,
+    Environment, ExtractionName, Length, Located, Percent, PlanError, ScalarOrMap, Text, Toggle,
+    parse, plain, time, time_or,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -129,25 +129,6 @@ impl fmt::Display for Step {
             return Ok(());
         }
         write!(f, " for {}", Length(self.lasts))
-    }
-}
-
-/// A length of time as the plan writes it.
-struct Length(Duration);
-
-impl fmt::Display for Length {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        let units = [
-            (86_400_000, "d"),
-            (3_600_000, "h"),
-            (60_000, "m"),
-            (1_000, "s"),
-        ];
-        match units.iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
-            Some((unit, word)) => write!(f, "{}{word}", millis / unit),
-            None => write!(f, "{millis}ms"),
-        }
     }
 }
 
