@@ -17,6 +17,7 @@ mod checklist;
 mod checklist_findings;
 mod commands;
 mod console;
+mod day;
 mod findings;
 mod finish;
 mod freeze;

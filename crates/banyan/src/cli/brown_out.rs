@@ -7,14 +7,27 @@ use super::{
 };
 use crate::exit::Failure;
 use conductor::api::Parameters;
+use report::clock::{length, minute};
 use std::path::Path;
 
 /// What is asked before.
 pub(super) fn question(extraction: &str, parameters: &Parameters) -> String {
-    let minutes = parameters.for_ms.unwrap_or(0).div_ceil(60_000);
+    let lasts = length(
+        parameters
+            .for_ms
+            .unwrap_or(0)
+            .try_into()
+            .unwrap_or(i64::MAX),
+    );
+    let sunset = parameters.sunset_ms.map_or_else(String::new, |at_ms| {
+        format!(
+            ", which says that they are gone for good on {}",
+            minute(at_ms)
+        )
+    });
     format!(
-        "Refuse whoever still comes for the old side of `{extraction}`, for {minutes} min? Clients \
-         of its old routes get 410 meanwhile. `banyan brown-out {extraction} --end` ends it"
+        "Refuse whoever still comes for the old side of `{extraction}`, for {lasts}? Clients of \
+         its old routes get 410 meanwhile{sunset}. `banyan brown-out {extraction} --end` ends it"
     )
 }
 

@@ -1,6 +1,6 @@
 //! `banyan journal`: what has happened, who wanted it, and whether that was touched since.
 
-use super::{old_ways, render};
+use super::{day, render};
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
 use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms};
@@ -160,7 +160,7 @@ fn since(text: &str) -> Result<i64, String> {
         let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
         return Ok(now_ms().saturating_sub(ago).max(0));
     }
-    old_ways::day(text).map_err(|_| "write 2h, 7d, 2026-11-30 or 2026-11-30T18:00:00Z".to_owned())
+    day::day(text).map_err(|_| "write 2h, 7d, 2026-11-30 or 2026-11-30T18:00:00Z".to_owned())
 }
 
 #[cfg(test)]

@@ -3,9 +3,6 @@
 use conductor::status::ExtractionStatus;
 use protocol::retire::OldCaller;
 use report::clock::minute;
-use time::{
-    Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
-};
 
 /// The most callers that are named.
 const CALLERS_MAX: usize = 10;
@@ -42,16 +39,6 @@ pub(super) fn callers(all: &[OldCaller]) -> Option<String> {
     Some(format!("Who came by its old ways: {}", named.join("; ")))
 }
 
-/// The midnight with which a day begins, or a moment, in milliseconds since 1970.
-pub(super) fn day(text: &str) -> Result<i64, String> {
-    let day = Date::parse(text, format_description!("[year]-[month]-[day]"));
-    let at = day
-        .map(|day| day.midnight().assume_utc())
-        .or_else(|_| OffsetDateTime::parse(text, &Rfc3339));
-    at.map(|at| at.unix_timestamp() * 1000)
-        .map_err(|_| "write 2027-01-31 or 2027-01-31T18:00:00Z".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,12 +60,5 @@ mod tests {
         );
         let many: Vec<_> = (0..12).map(|at| caller(&format!("a{at}"), at)).collect();
         assert!(callers(&many).unwrap().ends_with("2 more in `--json`"));
-    }
-
-    #[test]
-    fn days_and_moments_are_read() {
-        assert_eq!(day("1970-01-02"), Ok(86_400_000));
-        assert_eq!(day("1970-01-01T00:00:01Z"), Ok(1000));
-        assert!(day("soon").is_err());
     }
 }

@@ -375,7 +375,7 @@ pub(super) struct BrownOutArguments {
           required_unless_present = "end", requires = "sunset")]
     pub(super) lasts: Option<std::time::Duration>,
     /// The day on which the old side goes for good, as clients are told: 2027-01-31.
-    #[arg(long, value_name = "DATE", value_parser = super::old_ways::day)]
+    #[arg(long, value_name = "DATE", value_parser = super::day::day)]
     pub(super) sunset: Option<i64>,
     /// End it now.
     #[arg(long, conflicts_with_all = ["lasts", "sunset"])]
