@@ -86,26 +86,36 @@ fn one_value(query: &PrometheusQuery, values: &[f64]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_not_there_is_found_once() {
-        let text = r#"
-monolith: { url: "http://127.0.0.1:1" }
-services: { a: { url: "http://127.0.0.1:2" } }
-gateway: { listen: "127.0.0.1:3" }
+    /// A plan whose steps have these gates.
+    fn planned(gates: &str) -> Plan {
+        let text = format!(
+            r#"
+monolith: {{ url: "http://127.0.0.1:1" }}
+services: {{ a: {{ url: "http://127.0.0.1:2" }} }}
+gateway: {{ listen: "127.0.0.1:3" }}
 extractions:
   one:
     service: a
-    routes: [{ path: /one }]
-    data: { mode: shared }
+    routes: [{{ path: /one }}]
+    data: {{ mode: shared }}
     rollout:
-      key: { header: x-user-id }
-      steps: [{ reads: 5%, writes: 0% }, { reads: 10%, writes: 0% }]
-      gates:
+      key: {{ header: x-user-id }}
+      steps: [{{ reads: 5%, writes: 0% }}, {{ reads: 10%, writes: 0% }}]
+      gates:{gates}
+"#
+        );
+        Plan::parse(&text, |_| None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_found_once() {
+        let plan = planned(
+            r#"
         prometheus: { saturation: { server: "http://127.0.0.1:1", query: up, max: 1 } }
         webhook: { lead: { url: "http://127.0.0.1:1" } }
-        command: { gone: { run: [no-such-program] }, there: { run: [sh, -c, exit] } }
-"#;
-        let found = of(&Plan::parse(text, |_| None).unwrap()).await;
+        command: { gone: { run: [no-such-program] }, there: { run: [sh, -c, exit] } }"#,
+        );
+        let found = of(&plan).await;
         let objects: Vec<&str> = found.iter().map(|one| one.object.as_str()).collect();
         let expected = [
             "gate `prometheus saturation` of one",
@@ -114,6 +124,7 @@ extractions:
         ];
         assert_eq!(objects, expected);
     }
+
     /// What Prometheus is asked has to have one number.
     #[tokio::test]
     async fn a_query_without_a_value_is_found() {
@@ -133,23 +144,10 @@ extractions:
                 r#"{{"status":"success","data":{{"resultType":"vector","result":{result}}}}}"#
             );
             let server = answering(body).await;
-            let text = format!(
-                r#"
-monolith: {{ url: "http://127.0.0.1:1" }}
-services: {{ a: {{ url: "http://127.0.0.1:2" }} }}
-gateway: {{ listen: "127.0.0.1:3" }}
-extractions:
-  one:
-    service: a
-    routes: [{{ path: /one }}]
-    data: {{ mode: shared }}
-    rollout:
-      key: {{ header: x-user-id }}
-      steps: [{{ reads: 5%, writes: 0% }}]
-      gates: {{ prometheus: {{ a: {{ server: "{server}", query: requests_totl, max: 1 }} }} }}
-"#
-            );
-            let found = of(&Plan::parse(&text, |_| None).unwrap()).await;
+            let plan = planned(&format!(
+                r#" {{ prometheus: {{ a: {{ server: "{server}", query: requests_totl, max: 1 }} }} }}"#
+            ));
+            let found = of(&plan).await;
             let problem = found.first().map(|one| one.problem.as_str());
             match why {
                 Some(why) => assert!(problem.unwrap().contains(why), "{problem:?}"),

@@ -151,5 +151,6 @@ mod tests {
             "{text}"
         );
         assert_eq!(result(&all[..1], false).0, CheckResult::Passed);
+        assert!(serde_json::from_str::<Reply>("<html>").is_err());
     }
 }
