@@ -4,9 +4,9 @@ use conductor::JournalEntry;
 use report::{Moment, clock};
 use serde_json::Value;
 
-/// So far back what the gates found is looked for: it is written right before what
-/// follows from it.
-const EVIDENCE_BEFORE_MAX: usize = 4;
+/// So far back what the gates found is looked for, before a step is taken back: the stop and
+/// the order to do so are written between the two.
+const EVIDENCE_BEFORE_UNDO_MAX: usize = 4;
 
 /// What its page shows.
 #[derive(Debug)]
@@ -68,6 +68,7 @@ fn related(entries: &[JournalEntry], at: usize, event: &Value) -> Vec<Related> {
         })
     };
     let before = || entries[..at].iter().rev();
+    let is = |name: &'static str| move |one: &&JournalEntry| self::event(one)["event"] == name;
     let found = match event["event"].as_str().unwrap_or_default() {
         "order-ended" => before()
             .find(|one| event["order"] == one.seq)
@@ -76,14 +77,19 @@ fn related(entries: &[JournalEntry], at: usize, event: &Value) -> Vec<Related> {
             .iter()
             .find(|one| self::event(one)["order"] == entry.seq)
             .and_then(|one| of("What came of it", one)),
-        "rollout-stopped" | "step-undone" => before()
-            .take(EVIDENCE_BEFORE_MAX)
-            .find(|one| self::event(one)["event"] == "rollout-evidence")
+        // Written right before it, or it was not stopped by what the gates found.
+        "rollout-stopped" => before()
+            .take(1)
+            .find(is("rollout-evidence"))
+            .and_then(|one| of("By", one)),
+        "step-undone" => before()
+            .take(EVIDENCE_BEFORE_UNDO_MAX)
+            .find(is("rollout-evidence"))
             .and_then(|one| of("By", one)),
         "rollout-evidence" => entries[at + 1..]
             .iter()
-            .take(EVIDENCE_BEFORE_MAX)
-            .find(|one| self::event(one)["event"] == "rollout-stopped")
+            .take(1)
+            .find(is("rollout-stopped"))
             .and_then(|one| of("What followed", one)),
         _ => None,
     };
@@ -116,10 +122,20 @@ mod tests {
             "evidence": [{ "gate": "p99", "have": 7 }] });
         let stopped = json!({ "event": "rollout-stopped", "undo": "withdraw",
             "why": { "because": "gate", "gate": "p99", "found": "212 ms" } });
-        let entries: Vec<_> = [(1, &ordered), (2, &refused), (3, &found), (4, &stopped)]
-            .into_iter()
+        let undone = json!({ "event": "step-undone", "undo": "withdraw" });
+        let resumed = json!({ "event": "rollout-resumed", "step": 0,
+            "by": { "key-holder": "olaf" }, "steps": ["reads 5%"] });
+        let paused = json!({ "event": "rollout-stopped", "undo": null,
+            "why": { "because": "person", "by": { "key-holder": "olaf" }, "note": "" } });
+        let events = [
+            &ordered, &refused, &found, &stopped, &undone, &resumed, &paused,
+        ];
+        let entries: Vec<_> = (1..)
+            .zip(events)
             .map(|(seq, event)| entry(seq, event))
             .collect();
+        let unknown = entries.iter().find(|one| one.recorded().is_none());
+        assert!(unknown.is_none(), "no event of the protocol: {unknown:?}");
         let of = |seq| decision(&entries, seq).unwrap();
         let leads = |seq| {
             let related = of(seq).related.into_iter();
@@ -134,6 +150,9 @@ mod tests {
         assert_eq!(order.by.as_deref(), Some("olaf"));
         assert!(of(2).text.contains("not healthy"), "{:?}", of(2));
         assert_eq!(of(3).evidence.len(), 1);
+        assert_eq!(leads(5), [(3, "By")]);
+        // A person's pause has no numbers, however soon it comes after those of a gate.
+        assert_eq!(leads(7), []);
         assert!(decision(&entries, 9).is_none());
     }
 }

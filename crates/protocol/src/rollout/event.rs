@@ -62,7 +62,7 @@ pub enum Event {
         /// What takes the step back, where that is due.
         undo: Option<Undo>,
     },
-    /// What the gates found when it stopped, or when it was decided to go on.
+    /// What the gates found when they stopped it: directly before [`Event::Stopped`].
     #[serde(rename = "rollout-evidence")]
     Evidence {
         /// Each with the numbers that it went by.
