@@ -19,6 +19,7 @@ use conductor::{
         Status,
     },
 };
+use report::clock::minute;
 
 /// What the page of one extraction shows.
 #[derive(Debug)]
@@ -134,6 +135,17 @@ pub(crate) struct WriterLine {
     pub(crate) note: &'static str,
 }
 
+/// That its old side is refused for a while.
+fn brown_out(one: &ExtractionStatus) -> Option<String> {
+    let brown_out = one.brown_out.as_ref()?;
+    Some(format!(
+        "A brown-out, by {}: until {} its old ways answer 410. `banyan brown-out {} --end` ends it.",
+        brown_out.by,
+        minute(brown_out.until_ms),
+        one.name
+    ))
+}
+
 /// The page of one extraction.
 pub(crate) fn extraction(
     status: &Status,
@@ -144,7 +156,7 @@ pub(crate) fn extraction(
     let seen = &one.progress.seen;
     ExtractionView {
         name: one.name.clone(),
-        notices: notices(status),
+        notices: brown_out(one).into_iter().chain(notices(status)).collect(),
         sentence: stands(one),
         has_old_side: one.writes_percent.is_none(),
         has_reasons: !reasons(one).is_empty(),

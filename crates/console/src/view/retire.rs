@@ -7,6 +7,7 @@ use super::{
 use crate::role::Role;
 use conductor::status::{ChecklistStatus, ExtractionStatus, QuietStatus, RetireStatus};
 use report::clock::{length, minute};
+use std::cmp::Reverse;
 
 /// The list that `banyan retire` wants done.
 const DECOMMISSIONING: &str = "decommissioning";
@@ -22,6 +23,8 @@ pub(crate) struct RetireView {
     /// Empty before the evidence begins.
     pub(crate) evidence: Vec<EvidenceLine>,
     pub(crate) counts: Vec<CountLine>,
+    /// Who came by the old ways, the most frequent first.
+    pub(crate) callers: Vec<CallerLine>,
     /// Whose counts these are, and of when.
     pub(crate) counted: String,
     pub(crate) list: Option<ListView>,
@@ -47,6 +50,15 @@ pub(crate) struct CountLine {
     pub(crate) table: String,
     pub(crate) reads: String,
     pub(crate) writes: String,
+}
+
+/// Who came by an old way.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CallerLine {
+    pub(crate) route: String,
+    pub(crate) agent: String,
+    pub(crate) requests: String,
+    pub(crate) refused: String,
 }
 
 /// The page of an extraction's old side.
@@ -88,6 +100,7 @@ pub(crate) fn retire(
                 writes: format::count(counts.writes.try_into().unwrap_or_default()),
             })
             .collect(),
+        callers: callers(found),
         counted: counts.map_or_else(String::new, |counts| {
             format!(
                 "Counted by the monolith's server since its statistics began, at {} by its clock.",
@@ -139,6 +152,18 @@ fn lead(found: &RetireStatus, open: usize, now_ms: i64) -> String {
     }
 }
 
+fn callers(found: &RetireStatus) -> Vec<CallerLine> {
+    let mut all: Vec<_> = found.callers.iter().collect();
+    all.sort_by_key(|one| Reverse(one.requests));
+    let lines = all.into_iter().map(|one| CallerLine {
+        route: one.route.clone(),
+        agent: one.agent.clone(),
+        requests: format::count(one.requests),
+        refused: format::count(one.refused),
+    });
+    lines.collect()
+}
+
 fn missing_ms(quiet: &QuietStatus, wanted_ms: i64) -> i64 {
     wanted_ms.saturating_sub(quiet.quiet_ms).max(0)
 }
@@ -175,6 +200,7 @@ fn line(what: &'static str, quiet: &QuietStatus, wanted_ms: i64, now_ms: i64) ->
 mod tests {
     use super::*;
     use conductor::status::ItemStatus;
+    use serde_json::json;
 
     const DAY: i64 = 86_400_000;
 
@@ -245,5 +271,29 @@ mod tests {
         let view = retire(&one, &found, &[], Role::Viewer, 0);
         assert!(view.lead.contains("not looked at before `banyan finish`."));
         assert!(view.evidence.is_empty() && view.trouble.is_none() && !view.is_ready);
+    }
+
+    #[test]
+    fn who_came_by_the_old_ways_is_listed_the_most_frequent_first() {
+        let callers = json!([
+            { "route": "GET /legacy/*", "agent": "curl", "requests": 2, "refused": 1 },
+            { "route": "GET /legacy/*", "agent": "browser", "requests": 7, "refused": 1 },
+        ]);
+        let found = RetireStatus {
+            callers: serde_json::from_value(callers).unwrap(),
+            ..RetireStatus::default()
+        };
+        let view = retire(&ExtractionStatus::default(), &found, &[], Role::Viewer, 0);
+        let lines = view.callers.iter();
+        let lines: Vec<_> = lines
+            .map(|one| {
+                (
+                    one.agent.as_str(),
+                    one.requests.as_str(),
+                    one.refused.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(lines, [("browser", "7", "1"), ("curl", "2", "1")]);
     }
 }
