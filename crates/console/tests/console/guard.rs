@@ -28,7 +28,9 @@ async fn every_answer_is_guarded() {
         "/console/assets/none",
         "/console/none",
         "/console/extractions/contracts/none",
+        "/console/extractions/contracts/decisions/1",
         "/console/extractions/contracts/decisions/none",
+        "/console/extractions/contracts/order/rehearse",
         "/console/extractions/none",
     ] {
         let page = bed.get(path, &cookie).await;
@@ -81,7 +83,7 @@ async fn what_is_not_there_gets_a_page_with_the_way_back() {
         // What is not there is not there for anybody.
         for cookie in [&cookie, ""] {
             let page = bed.get(path, cookie).await;
-            if page.code == StatusCode::SEE_OTHER {
+            if cookie.is_empty() && page.code == StatusCode::SEE_OTHER {
                 continue;
             }
             assert_eq!(page.code, code, "{path}");
