@@ -101,6 +101,11 @@ fn failed(error: String) -> ErrorReply {
     }
 }
 
+/// The path of an extraction's calls.
+pub(crate) fn extraction(name: &str) -> String {
+    format!("/v1/extractions/{}", segment(name))
+}
+
 /// One segment of a path.
 pub(crate) fn segment(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes())

@@ -1,13 +1,14 @@
 //! What waits for a person: checklists, and steps to approve; and what was approved.
 
 use super::{
+    extraction,
     form::Form,
     frame::{Page, PageError, Reader, refusal, rendered},
     journal,
     reader::SignedIn,
 };
 use crate::{
-    api::{ApiError, segment},
+    api::{self, ApiError},
     session::Outcome,
     state::Console,
     view::{
@@ -75,21 +76,20 @@ async fn page(State(console): State<Console>, reader: SignedIn) -> Result<Respon
         Some(Waiting {
             name: one.name.clone(),
             text: told.text,
-            path: format!("/console/extractions/{}", segment(&one.name)),
+            path: extraction::path(&one.name),
             button,
         })
     });
     let waiting = waits.collect();
     let mut checklists = Vec::new();
     for one in &status.extractions {
-        let name = segment(&one.name);
-        let path = format!("/v1/extractions/{name}/checklists");
+        let path = api::extraction(&one.name) + "/checklists";
         let lists: Vec<ChecklistStatus> = console.api.get(reader.bearer(), &path).await?;
         if !lists.is_empty() {
             let role = reader.person.role;
             checklists.push(ExtractionLists {
                 name: one.name.clone(),
-                path: format!("/console/extractions/{name}"),
+                path: extraction::path(&one.name),
                 lists: lists.iter().map(|one| list(one, role)).collect(),
             });
         }
@@ -129,7 +129,7 @@ async fn attest(
         text: form.text("text"),
         ..Parameters::default()
     };
-    let call = format!("/v1/extractions/{}/attest", segment(&name));
+    let call = api::extraction(&name) + "/attest";
     let done = console
         .api
         .post::<Reply>(reader.bearer(), &call, &parameters)
@@ -148,7 +148,7 @@ async fn check(
     form.of_session(&reader.session)?;
     let of = form.text("item").unwrap_or_default();
     let told = format!("{of} of {name} was checked.");
-    let call = format!("/v1/extractions/{}/checklists", segment(&name));
+    let call = api::extraction(&name) + "/checklists";
     let asked = CheckRequest { of };
     let done = console
         .api

@@ -5,7 +5,7 @@ use super::{
     reader::SignedIn,
 };
 use crate::{
-    api::segment,
+    api,
     role::Role,
     state::Console,
     view::{
@@ -32,9 +32,9 @@ async fn page(State(console): State<Console>, reader: SignedIn) -> Result<Respon
     let sees_values = reader.person.role >= Role::Operator;
     let mut views = Vec::new();
     for one in &status.extractions {
-        let path = format!("/v1/extractions/{}/verification", segment(&one.name));
+        let path = api::extraction(&one.name) + "/verification";
         let found: Option<Verification> = console.api.get(reader.bearer(), &path).await?;
-        let path = format!("/v1/extractions/{}/shadow", segment(&one.name));
+        let path = api::extraction(&one.name) + "/shadow";
         let shadow: ShadowReport = console.api.get(reader.bearer(), &path).await?;
         let person = reader.person.name.as_str();
         let (found, shadow) = (found.as_ref(), &shadow);

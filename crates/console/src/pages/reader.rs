@@ -2,7 +2,7 @@
 
 use super::frame::PageError;
 use crate::{
-    session::Session,
+    session::{Session, Sessions},
     state::{Console, Person},
 };
 use axum::{
@@ -39,8 +39,7 @@ impl FromRequestParts<Console> for SignedIn {
         parts: &mut Parts,
         console: &Console,
     ) -> Result<Self, Self::Rejection> {
-        let id = cookie(&parts.headers, COOKIE).ok_or(PageError::SignedOut)?;
-        known(console, console.sessions.find(id)).await
+        known(parts, console, Sessions::find).await
     }
 }
 
@@ -51,13 +50,17 @@ impl FromRequestParts<Console> for Onlooker {
         parts: &mut Parts,
         console: &Console,
     ) -> Result<Self, Self::Rejection> {
-        let id = cookie(&parts.headers, COOKIE).ok_or(PageError::SignedOut)?;
-        known(console, console.sessions.peek(id)).await.map(Self)
+        known(parts, console, Sessions::peek).await.map(Self)
     }
 }
 
-async fn known(console: &Console, session: Option<Arc<Session>>) -> Result<SignedIn, PageError> {
-    let session = session.ok_or(PageError::SignedOut)?;
+async fn known(
+    parts: &Parts,
+    console: &Console,
+    by_id: fn(&Sessions, &str) -> Option<Arc<Session>>,
+) -> Result<SignedIn, PageError> {
+    let id = cookie(&parts.headers, COOKIE).ok_or(PageError::SignedOut)?;
+    let session = by_id(&console.sessions, id).ok_or(PageError::SignedOut)?;
     let person = Person::signed_in(&console.api, &session).await?;
     let person = person.ok_or(PageError::SignedOut)?;
     Ok(SignedIn { session, person })

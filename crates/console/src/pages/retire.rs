@@ -6,7 +6,7 @@ use super::{
     reader::SignedIn,
 };
 use crate::{
-    api::segment,
+    api,
     state::Console,
     view::retire::{RetireView, retire},
 };
@@ -41,7 +41,7 @@ async fn page(
     let bearer = reader.bearer();
     let status: Status = console.api.get(bearer, "/v1/status").await?;
     let one = find(&status, &name)?;
-    let call = format!("/v1/extractions/{}", segment(&name));
+    let call = api::extraction(&name);
     let found: RetireStatus = console.api.get(bearer, &format!("{call}/retire")).await?;
     let lists = format!("{call}/checklists");
     let lists: Vec<ChecklistStatus> = console.api.get(bearer, &lists).await?;
