@@ -67,25 +67,28 @@ fn refuse_old_ways_of_nothing(
         let Some(name) = &route.retires_with else {
             continue;
         };
-        let at = &route.name;
         let (why, remedy) = match extractions.get(name) {
-            None => ("there is no such extraction", "Name one of `extractions`"),
+            None => (
+                format!("there is no extraction `{name}`"),
+                "Name one of `extractions`",
+            ),
             Some(one) if one.data.replicate().is_none() => (
-                "both sides share its data, and no side of it is an old one",
+                format!("both sides share the data of `{name}`, and neither is an old one"),
                 "Leave `retires-with` out",
             ),
             Some(_) if route.to != Destination::Monolith || route.canary.is_some() => (
-                "the route does not lead to the monolith alone",
+                "the route does not lead to the monolith alone".to_owned(),
                 "Write `to: monolith` without a canary, or leave `retires-with` out",
             ),
             Some(_) if route.route.operations.is_some() => (
-                "the route has only some operations of its path",
+                "the route has only some operations of its path".to_owned(),
                 "Leave `operation` or `retires-with` out",
             ),
             Some(_) => continue,
         };
-        let message = format!("`gateway.routes.{at}.retires-with: {name}`: {why}");
-        return Err(PlanError::whole(message).remedy(remedy));
+        let path = KeyPath::top("gateway").key("routes").key(&route.name);
+        let path = path.key("retires-with");
+        return Err(PlanError::of(path, why).remedy(remedy));
     }
     Ok(())
 }

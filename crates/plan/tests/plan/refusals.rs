@@ -194,6 +194,29 @@ const ENDLESS: &[&[(&str, &str)]] = &[
         "error-rate: { max: 1% }",
         "prometheus: { p: { server: \"http://p\", query: up, max: 1, max-age: 1ms } }",
     )],
+    // With an old side that is none.
+    &[(
+        "listen: \"127.0.0.1:5\"",
+        "listen: \"127.0.0.1:5\"\n  routes: { old: { to: monolith, path: /old, retires-with: order } }",
+    )],
+    &[(
+        "listen: \"127.0.0.1:5\"",
+        "listen: \"127.0.0.1:5\"\n  routes: { old: { to: a, path: /old, retires-with: orders } }",
+    )],
+    &[(
+        "listen: \"127.0.0.1:5\"",
+        "listen: \"127.0.0.1:5\"\n  routes: { old: { to: monolith, path: /old, operation: { json: method, is: [x] }, retires-with: orders } }",
+    )],
+    &[
+        (
+            "listen: \"127.0.0.1:5\"",
+            "listen: \"127.0.0.1:5\"\n  routes: { old: { to: monolith, path: /old, retires-with: items } }",
+        ),
+        (
+            "data: { mode: replicate, schema: s, tables: { public.items: {} } }\n    rollout: { key: address, steps: [{ reads: 5% }, switch], after: [orders] }",
+            "data: { mode: shared }",
+        ),
+    ],
 ];
 
 #[test]
