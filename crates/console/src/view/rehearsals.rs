@@ -95,13 +95,10 @@ fn reported(entry: &JournalEntry) -> Option<(i64, HandoverStatus)> {
 fn text(count: usize, figures: &Figures) -> String {
     let pause = &figures.pause_ms;
     let max = format::milliseconds(pause.max);
-    let far = pause.p99.map_or_else(String::new, |p99| {
-        format!("{} at the 99th percentile, ", format::milliseconds(p99))
-    });
     let paused = match count {
         1 => format!("By one rehearsal, writes would pause for {max}"),
         count => format!(
-            "By {count} rehearsals, writes would pause for {} at the median, {far}{max} at most",
+            "By {count} rehearsals, writes would pause for {} at the median, {max} at most",
             format::milliseconds(pause.p50)
         ),
     };
