@@ -150,6 +150,22 @@ impl Client {
         }
     }
 
+    /// The last entries of an extraction, or those before one, in order.
+    pub(crate) async fn entries_before(
+        &self,
+        extraction: &str,
+        before: Option<i64>,
+    ) -> Result<Vec<JournalEntry>, Failure> {
+        let before = before.unwrap_or(i64::MAX);
+        let path =
+            format!("/v1/journal?extraction={extraction}&before={before}&limit={PAGE_ENTRIES_MAX}");
+        let (code, body) = self.call(Method::GET, &path, Bytes::new()).await?;
+        if code != StatusCode::OK {
+            return Err(unexpected(code, &body));
+        }
+        Ok(parse::<JournalPage>(&body)?.entries)
+    }
+
     /// The gateway's routes.
     pub(crate) async fn routes(&self) -> Result<Vec<BTreeMap<String, String>>, Failure> {
         let (code, body) = self.call(Method::GET, "/v1/routes", Bytes::new()).await?;

@@ -18,6 +18,17 @@ pub(crate) fn paragraph(first: &str, rest: &str, text: &str) -> String {
     textwrap::fill(text, options)
 }
 
+/// The beginning of a text, in one line that fits; control characters stand for nothing there.
+pub(crate) fn cut(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut line: String = plain.take(COLUMNS.into()).collect();
+    if text.chars().count() > COLUMNS.into() {
+        line.pop();
+        line.push('…');
+    }
+    line
+}
+
 /// An error of several paragraphs, in lines that fit. What stands between backticks is to
 /// be copied, and is not cut either.
 pub(crate) fn error(text: &str) -> String {
@@ -58,6 +69,15 @@ fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_for_a_line_is_cut() {
+        let fits = "x".repeat(COLUMNS.into());
+        assert_eq!(cut(&fits), fits);
+        let line = cut(&format!("a\n{fits}"));
+        assert!(line.starts_with("a x") && line.ends_with("x…"), "{line}");
+        assert_eq!(line.chars().count(), usize::from(COLUMNS));
+    }
 
     #[test]
     fn an_error_fits_and_what_is_to_be_copied_stays_whole() {

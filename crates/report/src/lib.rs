@@ -10,7 +10,8 @@
 //!          │
 //!  figures   chapter        the whole in four figures; one extraction
 //!                │
-//!             moment        something that happened, in a sentence
+//!             moment        something that happened, in a sentence; `stop` beside it tells
+//!                │          why steps have stopped
 //!                │
 //!              clock        times for people
 //! ```
@@ -25,8 +26,10 @@ pub mod html;
 pub mod markdown;
 mod moment;
 mod report;
+mod stop;
 
 pub use chapter::{Approval, Chapter, Handover, ShareChange, StepRecord, Verify};
 pub use figures::Figures;
 pub use moment::{Kind, Moment};
 pub use report::Report;
+pub use stop::Stop;

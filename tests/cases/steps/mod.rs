@@ -40,8 +40,19 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     ensure!(why.contains("gate `error-rate` failed"), "{why}");
     ensure!(stage.status_as_json().await?["reads_percent"] == 0.0);
     let told = told_why(&stage).await?;
+    let [happened, evidence, next] = told.lines().collect::<Vec<_>>()[..] else {
+        anyhow::bail!("these are no three lines: {told}");
+    };
     ensure!(
-        told.contains("stopped in step 1 of 4") && told.contains("`banyan resume contracts`"),
+        happened.ends_with("UTC by gate error-rate: reads 50% to 0%"),
+        "{told}"
+    );
+    ensure!(
+        evidence.contains(" failed, 5.00% may, in ") && evidence.ends_with("; one proportion"),
+        "{told}"
+    );
+    ensure!(
+        next.starts_with("plan ") && next.ends_with("step 1 of 4; next: `banyan resume contracts`"),
         "{told}"
     );
     ensure!(
@@ -91,7 +102,10 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
 
     // A night later, and of another process: the same numbers.
     let before = told_why(&stage).await?;
-    ensure!(flat(&before).contains(why), "{before}");
+    ensure!(
+        flat(&before).contains("by gate error-rate: all taken back"),
+        "{before}"
+    );
     let serve = stage.serve.take().context("banyan does not run")?;
     serve.stop().await;
     stage.serve(None).await?;

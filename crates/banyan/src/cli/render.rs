@@ -10,7 +10,7 @@ use conductor::{
 use protocol::Side;
 use serde::Serialize;
 
-pub(super) use crate::lines::{COLUMNS, paragraph, wrapped};
+pub(super) use crate::lines::{COLUMNS, cut, paragraph, wrapped};
 
 /// One JSON document.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {

@@ -42,6 +42,21 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
         let until = until.unwrap_or_default();
         lines.push(format!("{name}: waits for {waits}{until}"));
     }
+    lines.extend(notices(name, rollout));
+    let waits = rollout.waits_for.join("; ");
+    let open = rollout.gates.iter().filter(|gate| {
+        let is_said = waits.contains(&format!("gate `{}`", gate.name));
+        // Where it has stopped, nothing waits for what a gate cannot say yet.
+        let matters = gate.verdict == "fail" || !is_stopped;
+        gate.verdict != "pass" && matters && !is_said
+    });
+    lines.extend(open.map(|gate| format!("{name}: {}", gate_text(gate))));
+    lines
+}
+
+/// What does not go as the plan says.
+pub(super) fn notices(name: &str, rollout: &RolloutStatus) -> Vec<String> {
+    let mut lines = Vec::new();
     if !rollout.changed.is_empty() {
         lines.push(format!(
             "{name}: the plan has other steps than it was begun by: {}",
@@ -56,14 +71,6 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
     if let Some(refused) = &rollout.refused {
         lines.push(format!("{name}: refused, and asked for again: {refused}"));
     }
-    let waits = rollout.waits_for.join("; ");
-    let open = rollout.gates.iter().filter(|gate| {
-        let is_said = waits.contains(&format!("gate `{}`", gate.name));
-        // Where it has stopped, nothing waits for what a gate cannot say yet.
-        let matters = gate.verdict == "fail" || !is_stopped;
-        gate.verdict != "pass" && matters && !is_said
-    });
-    lines.extend(open.map(|gate| format!("{name}: {}", gate_text(gate))));
     lines
 }
 

@@ -1,18 +1,19 @@
 //! The steps of a plan: what is shown of them, and what a person orders.
 
 use super::{
-    commands::{ask, done},
+    commands::{ask, done, under_way},
     render,
-    step_lines::lines,
+    step_lines::{lines, notices},
 };
 use crate::{client::Client, exit::Failure};
 use conductor::{
+    JournalEntry,
     api::{HaltRequest, Parameters},
     status::{ExtractionStatus, RolloutStatus},
 };
 use plan::{Plan, Role};
 use protocol::rollout::{TimelineEntry, UnixMillis, rehearse};
-use report::clock::minute;
+use report::{Stop, clock::minute};
 use std::{collections::BTreeMap, path::Path};
 
 /// Orders something of an extraction's steps.
@@ -62,18 +63,13 @@ pub(super) async fn halt(state: &Path, asked: &HaltRequest, json: bool) -> Resul
     Ok(())
 }
 
-/// Why an extraction is where it is.
+/// Why an extraction is where it is; of one whose steps have stopped in three lines.
 pub(super) async fn why(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
-    let status = Client::find(state)?.status().await?;
-    let Some(one) = status.extractions.iter().find(|one| one.name == extraction) else {
-        return Err(Failure::Refused(format!(
-            "there is no extraction `{extraction}`: see `banyan status`"
-        )));
-    };
+    let one = under_way(state, extraction).await?;
     if json {
         return render::json(&one.rollout);
     }
-    if one.rollout.is_none() {
+    let Some(rollout) = &one.rollout else {
         let text = format!(
             "`{extraction}` is {} and has no steps in the plan (`rollout.steps`): each one is a \
              person's.",
@@ -81,9 +77,48 @@ pub(super) async fn why(state: &Path, extraction: &str, json: bool) -> Result<()
         );
         say!("{}", render::wrapped(&text));
         return Ok(());
+    };
+    let stop = match rollout.state.as_str() {
+        "stopped" => stop(&Client::find(state)?, &one).await?,
+        _ => None,
+    };
+    match stop {
+        Some(stop) => {
+            for line in stop_lines(&stop) {
+                say!("{line}");
+            }
+            for line in notices(extraction, rollout) {
+                say!("{}", render::wrapped(&line));
+            }
+        }
+        None => tell(&one),
     }
-    tell(one);
     Ok(())
+}
+
+/// Why its steps have stopped, by as much of the journal as that takes.
+async fn stop(client: &Client, one: &ExtractionStatus) -> Result<Option<Stop>, Failure> {
+    let mut entries = Vec::new();
+    loop {
+        let before = entries.first().map(|first: &JournalEntry| first.seq);
+        let earlier = client.entries_before(&one.name, before).await?;
+        let is_all = earlier.is_empty();
+        entries.splice(..0, earlier);
+        let stop = Stop::of(one, &entries);
+        if is_all || stop.is_some() {
+            return Ok(stop);
+        }
+    }
+}
+
+/// What was decided by is cut where it is too long for its line: `banyan status` has all of
+/// it. What is to be typed is not.
+fn stop_lines(stop: &Stop) -> [String; 3] {
+    [
+        render::paragraph("", "  ", &stop.happened),
+        render::cut(&stop.evidence),
+        render::paragraph("", "  ", &stop.next),
+    ]
 }
 
 fn tell(one: &ExtractionStatus) {

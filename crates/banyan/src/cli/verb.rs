@@ -466,7 +466,8 @@ pub(super) enum StepsVerb {
         #[command(flatten)]
         by: PersonArgument,
     },
-    /// Say in a few lines where the steps of the plan are, why, and what comes next.
+    /// Say where the steps of the plan are, why, and what comes next. Of steps that have
+    /// stopped in three lines: what happened, by which numbers, and what is to be typed.
     Why(ExtractionArgument),
     /// Show when what would happen by the steps of the plan, or what a switch would cost.
     ///
