@@ -435,6 +435,10 @@ impl Running {
             match event {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
+                    if !matches!(event, Event::Undone { .. }) {
+                        // A person has it go on by the steps that it has.
+                        self.steps_refused = None;
+                    }
                     self.gates.forget();
                     self.gauging.forget();
                     self.traffic.forget();
@@ -510,10 +514,12 @@ impl Running {
         }
         self.context.schedule = given.schedule.clone();
         self.context.plan = Arc::clone(&given.digest);
+        // Whoever hears that it goes by them finds them in the status.
+        let turned = self.turn().await;
+        self.note_trouble(turned.err());
         Ok(Ok(()))
     }
 
-    /// What an order leads to. The error says why not.
     fn show(&self, decision: &Decision, gates: &[Gate], standing: Standing) {
         let refused = self.refused.as_ref().map(|one| one.why.clone());
         let refused = self.trouble.clone().or(refused);

@@ -2,6 +2,7 @@
 
 mod checklist;
 mod handover;
+mod ills;
 mod next_verb;
 mod retire;
 mod rollout;
@@ -179,35 +180,6 @@ impl ExtractionStatus {
             None => self.owner == Side::Service.as_str(),
         }
     }
-
-    /// What is not well with it, in words: what `status --check` goes by. Steps that have
-    /// stopped wait for a person, which is none.
-    pub fn ills(&self) -> Vec<String> {
-        let mut ills: Vec<String> = self.trouble.iter().cloned().collect();
-        let health = self.health.iter();
-        for (side, health) in
-            health.flat_map(|both| [("monolith", &both.monolith), ("service", &both.service)])
-        {
-            let why = health.reason.as_deref();
-            match (health.state.as_str(), why) {
-                ("unhealthy", _) => {
-                    let why = why.unwrap_or("no reason is known");
-                    ills.push(format!("the {side} is unhealthy: {why}"));
-                }
-                ("not-asked", Some(why)) => ills.push(format!("the {side}'s health: {why}")),
-                _ => {}
-            }
-        }
-        if self.reads_withdrawn {
-            ills.push(
-                "all reads go to the owner: the stream to the service is not well".to_owned(),
-            );
-        }
-        let gates = self.rollout.iter().flat_map(|rollout| &rollout.gates);
-        let failed = gates.filter(|gate| gate.verdict == "fail" && !gate.dry_run);
-        ills.extend(failed.map(|gate| format!("gate `{}` fails: {}", gate.name, gate.text)));
-        ills
-    }
 }
 
 /// How both sides are.
@@ -254,6 +226,9 @@ pub struct RefusalStatus {
     pub first_seen: String,
     /// When the last was.
     pub last_seen: String,
+    /// The same in milliseconds since 1970.
+    #[serde(default)]
+    pub last_seen_ms: i64,
     /// What this side answered with 5xx within seconds of a refusal, as far as this
     /// process saw it; what it did most often comes first.
     pub failed: Vec<FailedRoute>,
@@ -286,49 +261,4 @@ pub struct VerifyStatus {
     /// The same by table; one that is not among them was not compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<TableVerified>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_ill_is_told() {
-        let gate = |verdict: &str, dry_run| GateStatus {
-            name: "p95".to_owned(),
-            verdict: verdict.to_owned(),
-            text: "slow".to_owned(),
-            dry_run,
-            ..GateStatus::default()
-        };
-        let well = ExtractionStatus {
-            health: Some(HealthStatus::default()),
-            rollout: Some(RolloutStatus {
-                state: "stopped".to_owned(),
-                gates: vec![gate("needs-more", false), gate("fail", true)],
-                ..RolloutStatus::default()
-            }),
-            ..ExtractionStatus::default()
-        };
-        assert_eq!(well.ills(), Vec::<String>::new());
-        let mut ill = well;
-        ill.trouble = Some("full".to_owned());
-        ill.reads_withdrawn = true;
-        if let (Some(health), Some(rollout)) = (&mut ill.health, &mut ill.rollout) {
-            health.service.state = "unhealthy".to_owned();
-            rollout.gates.push(gate("fail", false));
-        }
-        let ills = ill.ills();
-        assert_eq!(ills.len(), 4, "{ills:?}");
-        if let Some(health) = &mut ill.health {
-            health.service.state = "not-asked".to_owned();
-            assert_eq!(ill.ills().len(), 3, "the plan has no health for it");
-        }
-        if let Some(health) = &mut ill.health {
-            health.service.reason = Some("it has not answered yet".to_owned());
-        }
-        assert_eq!(ill.ills().len(), 4, "{:?}", ill.ills());
-        assert!(ills[1].contains("the service is unhealthy"), "{ills:?}");
-        assert!(ills[3].contains("gate `p95` fails: slow"), "{ills:?}");
-    }
 }

@@ -24,11 +24,13 @@ pub(super) async fn status(
     if !only.is_empty() {
         status.extractions.retain(|one| only.contains(&one.name));
     }
-    let is_ill = status.extractions.iter().any(|one| !one.ills().is_empty());
+    let now_ms = conductor::now_ms();
+    let mut each = status.extractions.iter();
+    let is_ill = !status.ills().is_empty() || each.any(|one| !one.ills(now_ms).is_empty());
     if json {
         render::json(&status)?;
     } else if checks {
-        render::ills(&status);
+        render::ills(&status, now_ms);
     } else {
         render::status(&status);
     }

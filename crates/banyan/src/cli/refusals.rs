@@ -14,6 +14,7 @@ pub(super) fn text(refused: &RefusalStatus, owner: &str) -> String {
         first_seen,
         last_seen,
         failed,
+        ..
     } = refused;
     let count = match statements {
         1 => "1 statement".to_owned(),
@@ -101,6 +102,7 @@ mod tests {
             statements,
             first_seen: "A".to_owned(),
             last_seen: "B".to_owned(),
+            last_seen_ms: 1,
             failed,
         }
     }

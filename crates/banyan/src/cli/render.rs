@@ -29,11 +29,15 @@ pub(super) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// What is not well: a line for each, or one that says that nothing is.
-pub(super) fn ills(status: &Status) {
-    let mut is_well = true;
+/// What is not well: a line for each, or one that says that nothing is. Then what only waits.
+pub(super) fn ills(status: &Status, now_ms: i64) {
+    let of_all = status.ills();
+    let mut is_well = of_all.is_empty();
+    for ill in of_all {
+        say!("{}", paragraph("", "  ", &ill));
+    }
     for one in &status.extractions {
-        for ill in one.ills() {
+        for ill in one.ills(now_ms) {
             is_well = false;
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", &ill));
         }
@@ -44,6 +48,12 @@ pub(super) fn ills(status: &Status) {
             "All is well with {count} extraction{}.",
             if count == 1 { "" } else { "s" }
         );
+    }
+    for one in &status.extractions {
+        for notice in one.notices(now_ms) {
+            let first = format!("notice: {}: ", one.name);
+            say!("{}", paragraph(&first, "  ", &notice));
+        }
     }
 }
 

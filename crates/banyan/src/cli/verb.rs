@@ -73,7 +73,8 @@ pub(super) enum Verb {
         /// For scripts: say what is not well, and end with 1 where anything is.
         ///
         /// A side that is unhealthy, a stream in trouble, reads that were withdrawn for it, a
-        /// gate that fails.
+        /// gate that fails, a halt, steps of a reload that do not count, statements that a
+        /// fence refused within an hour. Steps that have stopped are said, and are none.
         #[arg(long)]
         check: bool,
     },

@@ -112,6 +112,7 @@ impl RefusalWatch {
                 statements: refused.statements,
                 first_seen: refused.first_seen,
                 last_seen: refused.last_seen,
+                last_seen_ms: refused.last_seen_ms,
                 failed: routes(extraction, watched.sides[index(side)].found()),
             })
         };

@@ -443,3 +443,38 @@ async fn rehearsals_are_no_failed_switches() {
     assert_eq!(worker.status().reads_percent.to_string(), "5");
     conductor.stop().await;
 }
+
+/// What a reload could not bring is shown until the plan's steps are those that count, or a
+/// person has it go on by those that it has.
+#[tokio::test]
+async fn refused_steps_are_shown_until_they_are_put_back_or_it_is_resumed() {
+    let process = process("steps: [{ reads: 50%, for: 1h }, switch]");
+    let mover = mover();
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "in the step", |status| status.entered_ms.is_some()).await;
+    let steps = |process: &Process| process.plan.extractions[&name()].schedule.clone().unwrap();
+    let own = steps(&process);
+    let mut less = own.clone();
+    less.steps[0].lasts = Duration::from_mins(1);
+    let refused = async || {
+        let why = handle.accepts(&less, &"less".into()).await.unwrap_err();
+        assert!(why.contains("may only last longer"), "{why}");
+        let shown = |status: &RolloutStatus| status.steps_refused.as_ref() == Some(&why);
+        until(&handle, "the refusal", shown).await;
+    };
+    refused().await;
+    handle.replace(&own, &"put back".into()).await.unwrap();
+    assert_eq!(handle.status().steps_refused, None);
+    refused().await;
+    handle.order(StepVerb::Pause, ada(), "").await.unwrap();
+    assert!(handle.status().steps_refused.is_some());
+    handle
+        .order(StepVerb::Resume(None), ada(), "")
+        .await
+        .unwrap();
+    assert_eq!(handle.status().steps_refused, None);
+    conductor.stop().await;
+}

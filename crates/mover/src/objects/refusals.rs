@@ -18,6 +18,8 @@ pub struct Refusals {
     pub first_seen: String,
     /// When the last was.
     pub last_seen: String,
+    /// The same in milliseconds since 1970; 0 where none was.
+    pub last_seen_ms: i64,
 }
 
 /// What a side's fence has refused; `None`: it does not count, or that cannot be
@@ -50,7 +52,7 @@ async fn counted(
         format!("to_char(to_timestamp({name}.last_value / 1000) at time zone 'UTC', {TIME})")
     };
     let select = format!(
-        "select c.last_value, {}, {} from {count} c, {first} f, {last} l where c.is_called",
+        "select c.last_value, {}, {}, l.last_value from {count} c, {first} f, {last} l where c.is_called",
         time("f"),
         time("l")
     );
@@ -59,6 +61,7 @@ async fn counted(
         statements: 0,
         first_seen: String::new(),
         last_seen: String::new(),
+        last_seen_ms: 0,
     };
     let row = client.query_opt(&select, &[]).await?;
     Ok(row.map_or_else(none, |row| Refusals {
@@ -66,6 +69,7 @@ async fn counted(
         statements: u64::try_from(row.get::<_, i64>(0)).unwrap_or_default(),
         first_seen: row.get(1),
         last_seen: row.get(2),
+        last_seen_ms: row.get(3),
     }))
 }
 
