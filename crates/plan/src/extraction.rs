@@ -15,10 +15,11 @@ pub use data::{
 };
 pub use read_your_writes::{ReadYourWrites, TokenTransport};
 pub use retire::Retire;
+pub(crate) use rollout::setting_changes;
 pub use rollout::{
     Automatic, Force, GateSource, Gates, LagLimit, Limit, MeasuredGate, Number, OnFail,
-    PrometheusQuery, Quantile, Schedule, ShadowLimit, Step, StepDoes, Throughput, ValueLimit,
-    Webhook, WeekWindow, step_changes,
+    PrometheusQuery, Quantile, Schedule, ShadowLimit, Step, StepDifference, StepDoes, Throughput,
+    ValueLimit, Webhook, WeekWindow, step_changes,
 };
 pub use shadow::{DeclaredVolatile, Ignored, Shadow};
 pub use switch::Switch;

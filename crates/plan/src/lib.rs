@@ -51,8 +51,9 @@ pub use extraction::{
     Automatic, CohortKey, ColumnPair, Data, Databases, DeclaredVolatile, Extraction, Force,
     ForeignColumn, ForeignKeyRule, GateSource, Gates, Ignored, LagLimit, Limit as GateLimit,
     MeasuredGate, Number, OnFail, PrometheusQuery, Quantile, ReadYourWrites, Replicate, Retire,
-    Schedule, Shadow, ShadowLimit, Step, StepDoes, Switch, TableMapping, TableWrites, Throughput,
-    TokenTransport, ValueLimit, Webhook, WeekWindow, WriterPattern, step_changes,
+    Schedule, Shadow, ShadowLimit, Step, StepDifference, StepDoes, Switch, TableMapping,
+    TableWrites, Throughput, TokenTransport, ValueLimit, Webhook, WeekWindow, WriterPattern,
+    step_changes,
 };
 pub use flags::{Flag, FlagChoice, FlagStore, Flags};
 pub use gateway::{

@@ -24,6 +24,17 @@ impl ByteSize {
     }
 }
 
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let whole = |(unit, _): &&(u64, &str)| self.0 != 0 && self.0.is_multiple_of(*unit);
+        match units.iter().find(whole) {
+            Some((unit, word)) => write!(f, "{}{word}", self.0 / unit),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
 /// Ten years. Longer is no plan, and no clock can be asked what is so then.
 const LONGEST: Duration = Duration::from_hours(3650 * 24);
 

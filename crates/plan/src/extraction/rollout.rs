@@ -1,11 +1,14 @@
 //! How traffic is shifted: `rollout:`.
 
 mod changes;
+mod differences;
 mod gates;
 mod measured;
 mod steps;
 
+pub(crate) use changes::setting_changes;
 pub use changes::step_changes;
+pub use differences::StepDifference;
 pub use gates::{Gates, LagLimit, Limit, Quantile, ShadowLimit, Throughput, WeekWindow};
 pub use measured::{
     GateSource, MeasuredGate, Number, OnFail, PrometheusQuery, ValueLimit, Webhook,

@@ -2,13 +2,16 @@
 
 use super::Plan;
 use crate::{
-    extraction::{CohortKey, Data, Extraction, GateSource, Schedule, Switch, step_changes},
+    extraction::{
+        CohortKey, Data, Extraction, GateSource, Schedule, Switch, setting_changes, step_changes,
+    },
     gateway::Observe,
 };
 use std::collections::BTreeSet;
 
 impl Plan {
-    /// How the steps of extractions differ in `next`, in words.
+    /// How the steps of extractions differ in `next`, in words: the steps, then what those that
+    /// stay say otherwise, such as their gates.
     pub fn step_changes(&self, next: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         for (name, old) in &self.extractions {
@@ -18,6 +21,10 @@ impl Plan {
             let (was, is) = (words(old), words(new));
             let found = step_changes(&was, &is);
             changes.extend(found.iter().map(|change| format!("{name}: {change}")));
+            if let (Some(was), Some(is)) = (&old.schedule, &new.schedule) {
+                let found = setting_changes(&was.steps, &is.steps);
+                changes.extend(found.iter().map(|change| format!("{name}: {change}")));
+            }
         }
         changes
     }
@@ -179,6 +186,21 @@ extractions:
         assert_eq!(
             was.step_changes(&is),
             ["contracts: step 2: `reads 50%` is `reads 40% for 2h` now"]
+        );
+        let gates = |p95: &str, steps: &str| {
+            with(&format!("[{steps}], gates: {{ p95: {{ max: {p95} }} }}"))
+        };
+        let before = gates("200ms", "{ reads: 5%, for: 1h }, { reads: 50% }, switch");
+        let after = gates(
+            "300ms",
+            "{ reads: 5%, for: 1h }, { reads: 20% }, { reads: 50% }, switch",
+        );
+        assert_eq!(
+            before.step_changes(&after),
+            [
+                "contracts: step 2 is new: `reads 20%`",
+                "contracts: steps 1, 3, 4: `gates.p95.max` was `200ms` and is `300ms`"
+            ]
         );
         let none: [String; 0] = [];
         assert_eq!(was.needs_restart(&is), none);

@@ -11,63 +11,101 @@ use super::{
     state::{Position, Rollout},
     stop::StopReason,
 };
-use plan::{Schedule, Step, StepDoes};
+use plan::{Schedule, Step, StepDifference, StepDoes};
+use std::fmt;
 
 /// Why steps that a reload brings do not take effect now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnsafeChange {
+#[error("step {number} is {place}: {what}. {}", place.remedy())]
+pub struct UnsafeChange {
+    /// Which, from 1.
+    number: usize,
+    place: Place,
+    /// How it differs, as far as it may not.
+    what: String,
+}
+
+/// Where a step is that may not become just any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
     /// It was gone through.
-    #[error(
-        "step {number} is behind it: {what}. Put it back, or change the steps after it; from \
-         another step it goes on by `banyan pause`, `banyan reload`, `banyan resume --step N`"
-    )]
-    Behind {
-        /// Which, from 1.
-        number: usize,
-        /// How it differs.
-        what: String,
-    },
+    Behind,
     /// It is gone through now.
-    #[error(
-        "step {number} is the one that it is in: {what}. It may only last longer; or `banyan \
-         pause`, `banyan reload` and `banyan resume` begin it anew"
-    )]
-    Present {
-        /// Which, from 1.
-        number: usize,
-        /// How it differs.
-        what: String,
-    },
+    Present,
     /// It may begin at any moment.
-    #[error(
-        "step {number} comes next: {what}. It may only shift less, or want an approval or a \
-         checklist more; or `banyan pause`, `banyan reload` and `banyan resume`"
-    )]
-    Next {
-        /// Which, from 1.
-        number: usize,
-        /// How it differs.
-        what: String,
-    },
+    Next,
     /// What it wants has been asked for.
-    #[error("step {number} is just being entered: {what}. `banyan reload` again when it is in it")]
-    UnderWay {
-        /// Which, from 1.
-        number: usize,
-        /// How it differs.
-        what: String,
-    },
+    UnderWay,
     /// Its gates protect what is so while it has stopped.
-    #[error(
-        "it has stopped in step {number}, whose gates take back what harms: {what}. Put its gates \
-         back until it goes on"
-    )]
-    Guarded {
-        /// Which, from 1.
-        number: usize,
-        /// How it differs.
-        what: String,
-    },
+    Guarded,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Behind => "behind it",
+            Self::Present => "the one that it is in",
+            Self::Next => "the next one",
+            Self::UnderWay => "just being entered",
+            Self::Guarded => "the one that it has stopped in, whose gates take back what harms",
+        })
+    }
+}
+
+impl Place {
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Behind => {
+                "Put it back, or change the steps after it; from another step it goes on by \
+                 `banyan pause`, `banyan reload`, `banyan resume --step N`"
+            }
+            Self::Present => {
+                "It may only last longer; or `banyan pause`, `banyan reload` and `banyan resume` \
+                 begin it anew"
+            }
+            Self::Next => {
+                "It may only shift less, or want an approval or a checklist more; or `banyan \
+                 pause`, `banyan reload` and `banyan resume`"
+            }
+            Self::UnderWay => "`banyan reload` again when it is in it",
+            Self::Guarded => "Put its gates back until it goes on",
+        }
+    }
+
+    /// Whether a step in this place may differ so.
+    fn allows(self, difference: &StepDifference, was: &Step, is: &Step) -> bool {
+        match (self, &*difference.key) {
+            (Self::Present, key) => {
+                key == StepDifference::STEP && was.does == is.does && is.lasts >= was.lasts
+            }
+            (Self::Next, StepDifference::STEP) => !goes_further(was.does, is.does),
+            (Self::Next, "approval") => was.approval.is_none(),
+            (Self::Next, "checklist") => was.checklist.iter().all(|one| is.checklist.contains(one)),
+            (Self::Behind | Self::UnderWay | Self::Next, _) => false,
+            (Self::Guarded, key) => !key.starts_with("gates."),
+        }
+    }
+
+    /// Whether the step in this place may become what it is in the new plan.
+    fn check(self, was: &Schedule, is: &Schedule, at: usize) -> Result<(), UnsafeChange> {
+        let what = match (was.steps.get(at), is.steps.get(at)) {
+            (None, _) => return Ok(()),
+            (Some(was), None) => vec![format!("`{was}` is gone")],
+            (Some(was), Some(is)) => {
+                let differences = was.differences(is).into_iter();
+                let forbidden = differences.filter(|one| !self.allows(one, was, is));
+                forbidden.map(|one| one.to_string()).collect()
+            }
+        };
+        if what.is_empty() {
+            return Ok(());
+        }
+        Err(UnsafeChange {
+            number: at + 1,
+            place: self,
+            what: what.join("; "),
+        })
+    }
 }
 
 /// What is written down when a reload brings a plan: `None` where it has not begun, and has
@@ -83,14 +121,12 @@ pub fn reloaded(
         Rollout::Done => {}
         Rollout::Running(position) => {
             for at in 0..position.step {
-                differs(was, is, at, |was, is| was == is)
-                    .map_err(|(number, what)| UnsafeChange::Behind { number, what })?;
+                Place::Behind.check(was, is, at)?;
             }
             current(position, was, is, is_asked)?;
         }
         Rollout::Stopped { position, .. } => {
-            differs(was, is, position.step, |was, is| was.gates == is.gates)
-                .map_err(|(number, what)| UnsafeChange::Guarded { number, what })?;
+            Place::Guarded.check(was, is, position.step)?;
         }
     }
     let longest = was.steps.len().max(is.steps.len());
@@ -137,54 +173,14 @@ fn current(
     is_asked: bool,
 ) -> Result<(), UnsafeChange> {
     let at = position.step;
-    if position.entered.is_some() {
-        return differs(was, is, at, lasts_longer)
-            .map_err(|(number, what)| UnsafeChange::Present { number, what });
-    }
-    if is_asked {
-        return differs(was, is, at, |was, is| was == is)
-            .map_err(|(number, what)| UnsafeChange::UnderWay { number, what });
-    }
-    if is.steps.len() <= at {
+    let place = match position.entered {
+        Some(_) => Place::Present,
+        None if is_asked => Place::UnderWay,
         // Nothing comes any more, and what is so stays.
-        return Ok(());
-    }
-    differs(was, is, at, asks_for_more)
-        .map_err(|(number, what)| UnsafeChange::Next { number, what })
-}
-
-/// The number of a step, and how it differs from what it was, unless it `may`.
-fn differs(
-    was: &Schedule,
-    is: &Schedule,
-    at: usize,
-    may: impl Fn(&Step, &Step) -> bool,
-) -> Result<(), (usize, String)> {
-    let what = match (was.steps.get(at), is.steps.get(at)) {
-        (None, _) => return Ok(()),
-        (Some(was), Some(is)) if may(was, is) => return Ok(()),
-        (Some(was), None) => format!("`{was}` is gone"),
-        (Some(was), Some(is)) if was.to_string() == is.to_string() => {
-            format!("`{was}` has other gates, another approval or checklist")
-        }
-        (Some(was), Some(is)) => format!("`{was}` is `{is}` now"),
+        None if is.steps.len() <= at => return Ok(()),
+        None => Place::Next,
     };
-    Err((at + 1, what))
-}
-
-fn lasts_longer(was: &Step, is: &Step) -> bool {
-    let as_long = Step {
-        lasts: was.lasts,
-        ..is.clone()
-    };
-    as_long == *was && is.lasts >= was.lasts
-}
-
-/// Whether nothing moves that the step before the change would not have moved, nor sooner.
-fn asks_for_more(was: &Step, is: &Step) -> bool {
-    let keeps_approval = was.approval.is_none() || was.approval == is.approval;
-    let keeps_checklist = was.checklist.iter().all(|one| is.checklist.contains(one));
-    !goes_further(was.does, is.does) && was.gates == is.gates && keeps_approval && keeps_checklist
+    place.check(was, is, at)
 }
 
 fn goes_further(was: StepDoes, is: StepDoes) -> bool {
@@ -318,7 +314,12 @@ extractions:
         let asked = said(at(0, false), &six, true);
         assert!(asked.contains("`banyan reload` again"), "{asked}");
         let gates = said(at(0, true), "{ reads: 5%, for: 1d, approval: lead }", false);
-        assert!(gates.contains("has other gates"), "{gates}");
+        assert!(gates.contains("`approval` is new, and `lead`"), "{gates}");
+        // What may differ is not named.
+        let both = "{ reads: 5%, for: 2d, gates: { p95: { max: 1s } } }";
+        let present = said(at(0, true), both, false);
+        let wanted = "step 1 is the one that it is in: `gates.p95.max` is new, and `1s`. It may";
+        assert!(present.starts_with(wanted), "{present}");
     }
 
     /// Nothing goes on before a person says so, but what harms is taken back meanwhile.
@@ -341,10 +342,8 @@ extractions:
         ));
         for unguarded in [&lax, &schedule(FIVE)] {
             let found = reloaded(&stopped, (&was, unguarded), "d", false);
-            assert!(matches!(
-                found,
-                Err(UnsafeChange::Guarded { number: 2, .. })
-            ));
+            let why = found.unwrap_err();
+            assert_eq!((why.number, why.place), (2, Place::Guarded), "{why}");
         }
         assert_eq!(reloaded(&Rollout::Idle, (&was, &lax), "d", false), Ok(None));
         let done = reloaded(&Rollout::Done, (&was, &lax), "d", false).unwrap();

@@ -6,7 +6,7 @@ use super::measured::{
 use crate::base::{ByteSize, Environment, Located, Percent, PlanError, Text, parse, size, time};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// What must hold. A gate of the first kind undoes a step that it finds harmful; the
 /// others only have the next step wait.
@@ -303,6 +303,17 @@ impl WeekWindow {
         let day = (minutes.div_euclid(i64::from(DAY_MINUTES)) + 3).rem_euclid(7);
         self.days & (1 << day) != 0
             && (i64::from(self.from)..i64::from(self.until)).contains(&minute)
+    }
+}
+
+impl fmt::Display for WeekWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = DAYS.iter().enumerate();
+        let days = named.filter(|(at, _)| self.days & (1 << at) != 0);
+        let days: Vec<_> = days.map(|(_, day)| *day).collect();
+        let time = |minutes: u32| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        let (from, until) = (time(self.from), time(self.until));
+        write!(f, "{}, {from} to {until}", days.join(" "))
     }
 }
 
