@@ -382,6 +382,13 @@ impl Finished {
             self.stderr
         )
     }
+
+    /// All that it printed, on one line, as it was before it was wrapped.
+    pub fn flat(&self) -> String {
+        let words = self.stdout.split_whitespace();
+        let words: Vec<_> = words.chain(self.stderr.split_whitespace()).collect();
+        words.join(" ")
+    }
 }
 
 /// Runs a command to its end, guarded like every other child.

@@ -47,8 +47,7 @@ async fn a_plan_that_does_not_go_with_what_has_begun_is_refused() -> Result<()> 
             ("serve", &["--take-over"]),
         ] {
             let refused = stage.banyan.run(verb, arguments).await?;
-            let said = format!("{}{}", refused.stdout, refused.stderr);
-            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            let said = refused.flat();
             ensure!(
                 refused.code == 2 && said.contains(words) && said.contains(way_out),
                 "{verb} ended with {}: {said}",

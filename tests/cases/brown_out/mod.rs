@@ -89,8 +89,7 @@ async fn who_still_comes_for_an_old_side_is_found() -> Result<()> {
     ensure!(old(&stage).await?.status == 200);
 
     let journal = stage.banyan.run("journal", &["contracts"]).await?;
-    let journal = journal.successful()?.stdout;
-    let journal = journal.split_whitespace().collect::<Vec<_>>().join(" ");
+    let journal = journal.successful()?.flat();
     for told in [
         "The old ways are refused until",
         "The brown-out was ended.",
@@ -101,12 +100,8 @@ async fn who_still_comes_for_an_old_side_is_found() -> Result<()> {
     }
     deadline::until("the callers to be named", LIMIT, async || {
         let shown = stage.banyan.run("retire", &["contracts"]).await?;
-        let text = shown
-            .stderr
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
-        Ok(text
+        Ok(shown
+            .flat()
             .contains("`GET /api/parties` by `old-job`")
             .then_some(()))
     })

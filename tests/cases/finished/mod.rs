@@ -51,7 +51,7 @@ async fn a_switched_extraction_is_finished() -> Result<()> {
         "ada",
     ];
     let nobody = stage.banyan.run("brown-out", &brown_out).await?;
-    let told = flat(&nobody.stderr);
+    let told = nobody.flat();
     ensure!(
         nobody.code == 2 && told.contains("names no old way"),
         "{nobody:?}"
@@ -126,8 +126,4 @@ async fn nothing_is_to_be_emptied(stage: &Stage) -> Result<()> {
         "{check:?}"
     );
     Ok(())
-}
-
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

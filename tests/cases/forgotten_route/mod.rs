@@ -56,12 +56,12 @@ async fn what_the_monolith_refuses_after_the_switch_is_told_with_its_route() -> 
         "{one}"
     );
 
-    let status = stage.banyan.run("status", &[]).await?.successful()?.stdout;
-    let text = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    let status = stage.banyan.run("status", &[]).await?;
+    let text = status.successful()?.flat();
     ensure!(
         text.contains("contracts: the monolith's fence has refused 3 statements since")
             && text.contains("Meanwhile the monolith answered 5xx on: POST /api/contracts (3)"),
-        "{status}"
+        "{text}"
     );
     let control = stage.serve.as_ref().context("it does not run")?.control();
     let metrics = http_client::call(control, &Call::get("/metrics"), LIMIT).await?;

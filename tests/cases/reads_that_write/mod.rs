@@ -50,8 +50,8 @@ async fn reads_that_write_go_back_to_the_owner_and_are_named() -> Result<()> {
             && failed["is_read"] == true,
         "{shown}"
     );
-    let text = stage.banyan.run("status", &[]).await?.successful()?.stdout;
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let status = stage.banyan.run("status", &[]).await?;
+    let text = status.successful()?.flat();
     ensure!(
         text.contains("route `/api/contracts/*` of the plan `as: writes`"),
         "{text}"

@@ -11,6 +11,7 @@ use std::time::Duration;
 use testbed::{
     deadline,
     http_client::{self, Call},
+    process::Finished,
 };
 
 /// A failure is told from a hiccup by some twenty windows, of a quarter of a second here.
@@ -39,7 +40,7 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     let why = stopped["why"].as_str().context("no reason")?;
     ensure!(why.contains("gate `error-rate` failed"), "{why}");
     ensure!(stage.status_as_json().await?["reads_percent"] == 0.0);
-    let told = told_why(&stage).await?;
+    let told = told_why(&stage).await?.stdout;
     let [happened, evidence, next] = told.lines().collect::<Vec<_>>()[..] else {
         anyhow::bail!("these are no three lines: {told}");
     };
@@ -103,8 +104,8 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     // A night later, and of another process: the same numbers.
     let before = told_why(&stage).await?;
     ensure!(
-        flat(&before).contains("by gate error-rate: all taken back"),
-        "{before}"
+        before.flat().contains("by gate error-rate: all taken back"),
+        "{before:?}"
     );
     let serve = stage.serve.take().context("banyan does not run")?;
     serve.stop().await;
@@ -115,18 +116,13 @@ async fn steps_go_by_themselves_and_back() -> Result<()> {
     .await?;
     stage.settled("following", "monolith").await?;
     let after = told_why(&stage).await?;
-    ensure!(after == before, "{before}\n{after}");
+    ensure!(after.stdout == before.stdout, "{before:?}\n{after:?}");
     Ok(())
 }
 
-async fn told_why(stage: &Stage) -> Result<String> {
+async fn told_why(stage: &Stage) -> Result<Finished> {
     let told = stage.banyan.run("why", &["contracts"]).await?;
-    Ok(told.successful()?.stdout)
-}
-
-/// On one line, as it was before it was wrapped.
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    told.successful()
 }
 
 /// Waits until the rollout is as wanted; how it is then.
