@@ -120,7 +120,8 @@ async fn retirement() -> Json<RetireStatus> {
         "counts": {
             "statistics": "7424242424242424242", "at": 1_790_000_000_000_i64,
             "tables": { "public.contracts": { "reads": 1_234, "writes": 0 } }
-        }
+        },
+        "callers": [{ "route": "GET /v0/contracts/*", "agent": "old-job", "requests": 9, "refused": 4 }]
     });
     Json(serde_json::from_value(status).unwrap())
 }

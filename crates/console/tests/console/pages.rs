@@ -2,6 +2,7 @@
 
 use crate::bed::*;
 use axum::http::{StatusCode, header};
+use conductor::status::BrownOutStatus;
 use futures_util::StreamExt;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -25,6 +26,8 @@ async fn a_viewer_sees_what_is_missing_until_the_old_side_may_go() {
         "public.contracts was read 1 times",
         "long enough",
         "1,234",
+        "GET /v0/contracts/*",
+        "old-job",
         "the team runs the service by itself",
         "not yet",
         "banyan retire contracts --to",
@@ -34,6 +37,24 @@ async fn a_viewer_sees_what_is_missing_until_the_old_side_may_go() {
     }
     // Nothing of it is done from here.
     assert!(!page.text.contains("order/retire"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_brown_out_is_noticed_while_it_lasts() {
+    let bed = Bed::new();
+    let (cookie, _) = bed.sign_in("vera-key").await;
+    let path = "/console/extractions/contracts";
+    let notice = "A brown-out, by ada: until ";
+    let before = bed.get(path, &cookie).await.text;
+    assert!(!before.contains(notice), "{before}");
+    bed.fake.status.lock().unwrap().extractions[0].brown_out = Some(BrownOutStatus {
+        since_ms: 1_790_000_000_000,
+        until_ms: 1_790_000_600_000,
+        sunset_ms: 1_800_000_000_000,
+        by: "ada".to_owned(),
+    });
+    let page = bed.get(path, &cookie).await.text;
+    assert!(page.contains(notice), "{page}");
 }
 
 #[tokio::test]
