@@ -357,7 +357,7 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
             pause,
             yes,
         }) => {
-            let rounds = hold_rehearsal::Rounds { times, pause };
+            let rounds = hold_rehearsal::Rounds::new(times, pause)?;
             let one = commands::under_way(state, &name).await?;
             confirm(yes, &hold_rehearsal::question(&one, rounds))?;
             hold_rehearsal::run(state, &name, rounds, json).await

@@ -8,18 +8,43 @@ use conductor::{
     outlook::rehearsal::{Figures, StepSpread},
     status::{ExtractionStatus, HandoverStatus, WaitStatus},
 };
+use plan::Length;
+use report::clock;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::{path::Path, time::Duration};
 
-/// Each holds requests of real users.
-pub(super) const TIMES_MAX: u8 = 20;
+/// Each holds requests of real users: no more than a 99th percentile needs.
+pub(super) const TIMES_MAX: u8 = 100;
+
+/// All pauses together: by then the load is another.
+const PAUSES_MAX: Duration = Duration::from_hours(24);
 
 /// How often, and how long from the end of one to the next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounds {
     pub(super) times: u8,
     pub(super) pause: Duration,
+}
+
+impl Rounds {
+    /// Refused where the pauses alone take too long.
+    pub(super) fn new(times: u8, pause: Duration) -> Result<Self, Failure> {
+        let rounds = Self { times, pause };
+        if rounds.pauses() > PAUSES_MAX {
+            return Err(Failure::Refused(format!(
+                "{times} rehearsals with {} between them take longer than a day. Give a shorter \
+                 `--pause`, or fewer `--times`",
+                Length(pause)
+            )));
+        }
+        Ok(rounds)
+    }
+
+    fn pauses(self) -> Duration {
+        let pauses = u32::from(self.times.saturating_sub(1));
+        self.pause.saturating_mul(pauses)
+    }
 }
 
 /// What it prints with `--json`.
@@ -33,16 +58,20 @@ pub(super) struct Report<'a> {
 }
 
 /// What is agreed to.
-pub(super) fn question(one: &ExtractionStatus, Rounds { times, .. }: Rounds) -> String {
+pub(super) fn question(one: &ExtractionStatus, rounds: Rounds) -> String {
     let name = &one.name;
     let to = if one.owner == "service" {
         "back to the monolith"
     } else {
         "to the service"
     };
-    let often = match times {
+    let often = match rounds.times {
         1 => String::new(),
-        times => format!(" {times} times"),
+        times => format!(
+            " {times} times, with {} between them (the pauses take {} in all)",
+            Length(rounds.pause),
+            clock::length(i64::try_from(rounds.pauses().as_millis()).unwrap_or(i64::MAX))
+        ),
     };
     format!(
         "Rehearse the hand-over of `{name}` {to}{often}? Each time its writes are held at the \
@@ -114,9 +143,12 @@ fn tell(extraction: &str, count: usize, figures: &Figures) {
         1 => "1 rehearsal".to_owned(),
         count => format!("{count} rehearsals"),
     };
+    let far = pause_ms
+        .p99
+        .map_or_else(String::new, |p99| format!("{p99:.0} ms (p99), "));
     let pause = format!(
-        "Writes of `{extraction}` would pause for {:.0} ms (p50), {:.0} ms at most: by {by}, in \
-         which {held_requests} requests were held, for {held_ms_max:.0} ms at most.",
+        "Writes of `{extraction}` would pause for {:.0} ms (p50), {far}{:.0} ms at most: by {by}, \
+         in which {held_requests} requests were held, for {held_ms_max:.0} ms at most.",
         pause_ms.p50, pause_ms.max
     );
     say!("{}", render::wrapped(&pause));
@@ -154,4 +186,37 @@ pub(super) fn example() -> serde_json::Value {
         figures: Figures::of(&rehearsals),
         rehearsals: &rehearsals,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_agreed_to_says_how_often_and_for_how_long() {
+        let one = ExtractionStatus {
+            name: "contracts".to_owned(),
+            ..ExtractionStatus::default()
+        };
+        let of = |times| question(&one, Rounds::new(times, Duration::from_secs(5)).unwrap());
+        assert!(of(1).starts_with("Rehearse the hand-over of `contracts` to the service? Each"));
+        let hundred = of(100);
+        assert!(
+            hundred.contains(" 100 times, with 5s between them (the pauses take 8 min in all)?"),
+            "{hundred}"
+        );
+    }
+
+    #[test]
+    fn rehearsals_for_longer_than_a_day_are_refused() {
+        let of = |times, hours| Rounds::new(times, Duration::from_hours(hours));
+        assert!(of(25, 1).is_ok());
+        let error = of(26, 1).unwrap_err().to_string();
+        assert!(
+            error.contains("26 rehearsals with 1h between them"),
+            "{error}"
+        );
+        assert!(of(100, u64::MAX / 3600).is_err());
+        assert!(of(1, u64::MAX / 3600).is_ok(), "there is no pause");
+    }
 }

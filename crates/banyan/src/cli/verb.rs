@@ -489,7 +489,8 @@ pub(super) struct RehearseArguments {
     /// Rehearse the hold of this extraction instead.
     #[arg(long, value_name = "NAME")]
     pub(super) hold: Option<String>,
-    /// How often, up to 20.
+    /// How often, up to 100. Twenty are enough for the median and the longest; a 99th
+    /// percentile is shown of a hundred.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "hold",
           value_parser = clap::value_parser!(u8).range(1..=i64::from(TIMES_MAX)))]
     pub(super) times: u8,

@@ -5,6 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+/// Of fewer times than this the 99th percentile is the largest, which is told as such.
+const P99_TIMES_MIN: usize = 100;
+
 /// What they say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
@@ -25,6 +28,9 @@ pub struct Figures {
 pub struct Spread {
     /// Half of them are no longer.
     pub p50: f64,
+    /// 99 of 100 are no longer; `None`: there are fewer than a hundred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99: Option<f64>,
     /// None is longer.
     pub max: f64,
 }
@@ -93,10 +99,17 @@ pub fn pause_ms(one: &HandoverStatus) -> f64 {
 fn spread(times: impl Iterator<Item = f64>) -> Spread {
     let mut times: Vec<f64> = times.collect();
     times.sort_by(f64::total_cmp);
-    let middle = times.len().div_ceil(2).saturating_sub(1);
+    let at = |percent: usize| {
+        let rank = (times.len() * percent).div_ceil(100);
+        times
+            .get(rank.saturating_sub(1))
+            .copied()
+            .unwrap_or_default()
+    };
     Spread {
-        p50: times.get(middle).copied().unwrap_or_default(),
-        max: times.last().copied().unwrap_or_default(),
+        p50: at(50),
+        p99: (times.len() >= P99_TIMES_MIN).then(|| at(99)),
+        max: at(100),
     }
 }
 
@@ -146,6 +159,7 @@ mod tests {
         ]);
         let pause = Spread {
             p50: 22.0,
+            p99: None,
             max: 32.0,
         };
         assert_eq!(found.pause_ms, pause);
@@ -158,6 +172,13 @@ mod tests {
             .map(|one| one.whom.as_str())
             .collect();
         assert_eq!(whom, ["a", "b"], "each once");
+    }
+
+    #[test]
+    fn the_99th_percentile_needs_a_hundred() {
+        let of = |count: u32| spread((1..=count).map(f64::from));
+        assert_eq!((of(99).p99, of(99).max), (None, 99.0));
+        assert_eq!((of(200).p99, of(200).max), (Some(198.0), 200.0));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use conductor::{
 };
 use report::clock;
 
-/// The most that are shown, as many as `banyan rehearse --hold` makes in one go.
+/// The most that are shown, and gone by: too few for a 99th percentile.
 const SHOWN_MAX: usize = 20;
 
 /// What the page of an extraction shows of them.
