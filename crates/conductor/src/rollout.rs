@@ -13,6 +13,7 @@ mod handle;
 mod judged;
 mod readings;
 mod recorded;
+mod status_gates;
 mod step_clock;
 mod traffic_gates;
 mod verb_event;
@@ -235,7 +236,6 @@ impl Running {
                 gates: &gates,
                 awaited: &awaited,
                 halted: halted.as_deref(),
-                is_verified: self.is_verified(&status),
                 is_withheld: status.reads_withdrawn,
             };
             let (schedule, plan) = (&self.context.schedule, &self.context.plan);
@@ -288,8 +288,17 @@ impl Running {
         let mut gates = self.gates.judge(step, status, standing, now);
         gates.extend(self.traffic.gates());
         gates.extend(self.gauging.gates());
-        // It has a say until the step begins.
-        if position.entered.is_none() && !step.checklist.is_empty() {
+        // These have a say until the step begins.
+        if position.entered.is_some() {
+            return (standing, gates);
+        }
+        gates.extend(status_gates::verify(
+            step.gates.verify,
+            status,
+            standing,
+            now,
+        ));
+        if !step.checklist.is_empty() {
             let checklists = self.context.checklists.as_ref();
             gates.push(
                 checklists.map_or_else(checklist::unanswered, |lists| lists.gate(&step.checklist)),
@@ -332,14 +341,6 @@ impl Running {
         };
         let after = self.context.schedule.after.iter();
         after.filter(is_ahead).cloned().collect()
-    }
-
-    /// Whether a verify that found nothing is as recent as the step wants it.
-    fn is_verified(&self, status: &ExtractionStatus) -> bool {
-        let position = self.rollout.position();
-        let step = position.and_then(|at| self.context.schedule.steps.get(at.step));
-        let max_age = step.and_then(|step| step.gates.verify);
-        view::is_verified(status, max_age, now_ms())
     }
 
     /// Hears what became of what was asked for.

@@ -2,24 +2,24 @@
 
 use super::{
     judged::{Judged, combined},
+    status_gates,
     step_clock::StepClock,
     view::compares,
 };
 use crate::{
-    ports::{AnswerCounts, SideCounts, StreamProgress},
+    ports::{AnswerCounts, SideCounts},
     status::ExtractionStatus,
 };
 use judge::{
     Bin, Block, Condition, Confidence, ErrorBaseline, Histogram, Judge, Moment, Reading,
     reading::Missing,
 };
-use plan::{GateLimit, Gates, LagLimit, Percent, Step};
+use plan::{GateLimit, Gates, Percent, Step};
 use protocol::{
     Side,
-    rollout::{Gate, GateKind, Position, Standing, UnixMillis, Verdict},
+    rollout::{Gate, Position, Standing, UnixMillis},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -294,37 +294,10 @@ impl StepGates {
             requests,
             window,
             ..
-        } = &step.gates;
-        if let Some(limit) = lag {
-            gates.push(lag_gate(*limit, status, standing));
-        }
-        if let Some(needed) = requests {
-            let (have, need) = (self.requests, u64::from(*needed));
-            let verdict = if have >= need {
-                Verdict::Pass
-            } else {
-                Verdict::NeedMore
-            };
-            let text = format!("{have} of {need} requests");
-            let evidence = json!({ "gate": "requests", "have": have, "need": need });
-            gates.push(gate("requests", GateKind::Enough, verdict, text, evidence));
-        }
-        if let Some(window) = window {
-            let is_in = window.has(now.0);
-            let (verdict, text) = if is_in {
-                (Verdict::Pass, "it is open")
-            } else {
-                (Verdict::Fail, "steps begin in the plan's window only")
-            };
-            let evidence = json!({ "gate": "window", "at": now.0, "open": is_in });
-            gates.push(gate(
-                "window",
-                GateKind::Begin,
-                verdict,
-                text.to_owned(),
-                evidence,
-            ));
-        }
+        } = step.gates;
+        gates.extend(lag.map(|limit| status_gates::lag(limit, status, standing)));
+        gates.extend(requests.map(|need| status_gates::requests(self.requests, need.into())));
+        gates.extend(window.map(|window| status_gates::window(window, now)));
         gates
     }
 }
@@ -400,61 +373,12 @@ fn add(side: &mut judge::Side, cells: &[crate::ports::CellCounts]) {
     }
 }
 
-fn gate(
-    name: &str,
-    kind: GateKind,
-    verdict: Verdict,
-    text: String,
-    evidence: serde_json::Value,
-) -> Gate {
-    Gate {
-        name: name.to_owned(),
-        kind,
-        is_dry_run: false,
-        verdict,
-        text,
-        evidence,
-    }
-}
-
-/// How far the side that does not own is behind. A stream that is not there or not well
-/// says nothing of that, and so passes nothing.
-fn lag_gate(limit: LagLimit, status: &ExtractionStatus, standing: Standing) -> Gate {
-    let stream = match standing {
-        Standing::Owned {
-            by: Side::Service, ..
-        } => status.progress.reverse.as_ref(),
-        _ => status.progress.forward.as_ref(),
-    };
-    let is_well = |stream: &&StreamProgress| stream.state == "applying" && stream.trouble.is_none();
-    let Some(stream) = stream.filter(is_well) else {
-        let text = "the stream to the other side is not applying".to_owned();
-        let evidence = json!({ "gate": "lag", "stream": stream.map(|one| &one.state) });
-        return gate("lag", GateKind::Begin, Verdict::Unknown, text, evidence);
-    };
-    let (seconds, bytes) = (stream.lag_seconds, stream.lag_bytes);
-    let is_young = limit
-        .age
-        .is_none_or(|age| seconds.is_finite() && seconds <= age.as_secs_f64());
-    let is_short = limit.bytes.is_none_or(|most| bytes <= most.0);
-    let verdict = if is_young && is_short {
-        Verdict::Pass
-    } else {
-        Verdict::Fail
-    };
-    let evidence = json!({
-        "gate": "lag", "seconds": seconds, "bytes": bytes,
-        "max_seconds": limit.age.map(|age| age.as_secs_f64()),
-        "max_bytes": limit.bytes.map(|most| most.0),
-    });
-    let text = format!("the other side is {seconds:.1} s and {bytes} bytes behind");
-    gate("lag", GateKind::Begin, verdict, text, evidence)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use plan::StepDoes;
+    use protocol::rollout::Verdict;
+    use serde_json::json;
 
     const ENTERED: UnixMillis = UnixMillis(1_000_000);
 

@@ -7,10 +7,6 @@ use protocol::{
     Side,
     rollout::{Action, Decision, Gate, Rollout, Standing, Verdict, WaitsFor, resume_step},
 };
-use std::time::Duration;
-
-/// How old a proof may be that both sides agree, where the plan does not say.
-const VERIFY_AGE: Duration = Duration::from_hours(24);
 
 /// How an extraction stands.
 pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
@@ -49,21 +45,6 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
         // The worker has said nothing yet.
         _ => Standing::Unknown,
     }
-}
-
-/// Whether both sides were proven to agree lately.
-pub(super) fn is_verified(
-    status: &ExtractionStatus,
-    max_age: Option<Duration>,
-    now_ms: i64,
-) -> bool {
-    let max_age = max_age.unwrap_or(VERIFY_AGE);
-    let is_recent = |at_ms: i64| {
-        let age = u64::try_from(now_ms.saturating_sub(at_ms)).unwrap_or(0);
-        Duration::from_millis(age) <= max_age
-    };
-    let last = status.last_verify.as_ref();
-    last.is_some_and(|last| last.differences == 0 && is_recent(last.at_ms))
 }
 
 /// A rollout, as it is shown.

@@ -263,7 +263,7 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
         Standing::Owned { writes, .. } => writes.is_none(),
         _ => return wait(WaitsFor::Work("the first copy")),
     };
-    if moves && !facts.is_verified {
+    if moves && !is_proven(facts.gates) {
         return Decision::Do(Action::Verify);
     }
     Decision::Do(match step.does {
@@ -307,7 +307,9 @@ fn stay(
         // What comes after it watches.
         return passed(place, facts);
     }
-    let missing = missing(facts.gates, |kind| kind != GateKind::Begin);
+    let missing = missing(facts.gates, |kind| {
+        matches!(kind, GateKind::Harm | GateKind::Enough)
+    });
     if facts.now < until {
         let mut for_what = vec![WaitsFor::Time];
         for_what.extend(missing);
@@ -340,6 +342,12 @@ fn passed(step: usize, facts: &Facts<'_>) -> Decision {
 
 fn evidence(gates: &[Gate]) -> Vec<serde_json::Value> {
     gates.iter().map(|gate| gate.evidence.clone()).collect()
+}
+
+/// Whether both sides were proven to agree: where nobody says so, they were not.
+fn is_proven(gates: &[Gate]) -> bool {
+    let mut proofs = gates.iter().filter(|gate| gate.kind == GateKind::Proof);
+    proofs.any(|gate| gate.verdict == Verdict::Pass)
 }
 
 /// The gates of a kind that do not pass and have a say.

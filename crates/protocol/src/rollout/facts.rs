@@ -18,8 +18,6 @@ pub struct Facts<'a> {
     pub awaited: &'a [ExtractionName],
     /// Who halted all rollouts, and why.
     pub halted: Option<&'a str>,
-    /// Whether a verify without a difference is recent enough.
-    pub is_verified: bool,
     /// Whether reads go to the owner for now, whatever share is wanted: a stream is not
     /// well.
     pub is_withheld: bool,
@@ -93,6 +91,9 @@ pub enum GateKind {
     Enough,
     /// The step does not begin before.
     Begin,
+    /// The step does not begin before, and what is missing is made once all else is so: a
+    /// verify.
+    Proof,
 }
 
 /// What a gate finds. Nothing but a pass is one.

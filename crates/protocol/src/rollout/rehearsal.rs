@@ -239,7 +239,6 @@ impl<'a> Rehearsed<'a> {
             gates: &gates,
             awaited,
             halted: None,
-            is_verified: self.is_verified,
             is_withheld: false,
         };
         match decide(self.schedule, "", &self.rollout, &facts) {
@@ -329,7 +328,11 @@ impl<'a> Rehearsed<'a> {
             };
             gate("window", verdict)
         });
-        list.into_iter().chain(window).collect()
+        let verify = self.is_verified.then(|| Gate {
+            kind: GateKind::Proof,
+            ..gate("verify", Verdict::Pass)
+        });
+        list.into_iter().chain(window).chain(verify).collect()
     }
 
     /// The items that a step waits for and that are not done, or not any more. A step that

@@ -73,11 +73,12 @@ impl Gates {
         begin: Verdict::Pass,
     };
 
-    fn judged(self, bug: Option<Bug>) -> [Gate; 3] {
+    fn judged(self, proof: Verdict, bug: Option<Bug>) -> [Gate; 4] {
         let kinds = [
             (GateKind::Harm, self.harm),
             (GateKind::Enough, self.enough),
             (GateKind::Begin, self.begin),
+            (GateKind::Proof, proof),
         ];
         kinds.map(|(kind, verdict)| Gate {
             name: String::new(),
@@ -152,18 +153,18 @@ impl Conductor {
     }
 
     pub fn decision(&self, around: &Around, bug: Option<Bug>) -> Decision {
-        let gates = around.gates.judged(bug);
-        let is_verified = self
-            .lifecycle
-            .owned()
-            .is_some_and(|owned| matches!(owned.verified, Verified::Agreed(_)));
+        let proof = match self.lifecycle.owned().map(|owned| owned.verified) {
+            Some(Verified::Agreed(_)) => Verdict::Pass,
+            Some(Verified::Differed) => Verdict::Fail,
+            Some(Verified::Never) | None => Verdict::NeedMore,
+        };
+        let gates = around.gates.judged(proof, bug);
         let facts = Facts {
             now: UnixMillis(around.now * 3_600_000),
             standing: self.standing(),
             gates: &gates,
             awaited: &[],
             halted: self.halted,
-            is_verified,
             is_withheld: around.is_withheld,
         };
         decide(&schedules()[around.schedule], "plan", &self.rollout, &facts)

@@ -95,6 +95,27 @@ fn nothing_but_a_pass_lets_a_step_end() {
     }
 }
 
+/// A proof is made for the step that may begin: one that was made for days of waiting is old.
+#[test]
+fn a_verify_that_is_missing_is_made_once_all_else_is_so() {
+    for verdict in [Verdict::Fail, Verdict::NeedMore, Verdict::Unknown] {
+        let mut world = World::new(STEPS);
+        world.gates = vec![
+            gate(GateKind::Begin, Verdict::Fail),
+            gate(GateKind::Proof, verdict),
+        ];
+        assert!(matches!(world.settle()[..], [WaitsFor::Gate { .. }]));
+        assert_eq!(world.actions, []);
+        world.gates.remove(0);
+        assert_eq!(world.settle(), [WaitsFor::Time]);
+        assert_eq!(world.actions[0], Action::Verify, "{verdict:?}");
+        // It keeps no step from ending.
+        world.now = DAY;
+        world.settle();
+        assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    }
+}
+
 /// While reads go to the owner for another reason, nobody tries the step.
 #[test]
 fn a_step_that_nobody_tries_does_not_pass() {

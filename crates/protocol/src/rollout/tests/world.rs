@@ -93,13 +93,16 @@ impl World {
     }
 
     pub(super) fn decide(&self) -> Decision {
+        let mut gates = self.gates.clone();
+        if self.is_verified {
+            gates.push(gate(GateKind::Proof, Verdict::Pass));
+        }
         let facts = Facts {
             now: UnixMillis(self.now),
             standing: self.standing,
-            gates: &self.gates,
+            gates: &gates,
             awaited: &self.awaited,
             halted: self.halted.as_deref(),
-            is_verified: self.is_verified,
             is_withheld: self.is_withheld,
         };
         decide(&self.schedule, "digest", &self.rollout, &facts)
