@@ -8,6 +8,7 @@ use crate::{
     journal::{Journal, JournalError, now_ms},
     ports::{BrownOutNotice, Gateways},
     precondition::Precondition,
+    request::STOPPING,
     status::{BrownOutStatus, ExtractionStatus},
     worker::Worker,
 };
@@ -77,7 +78,7 @@ impl BrownOutHandle {
     }
 
     async fn order(&self, order: BrownOutOrder) -> Result<(), String> {
-        let gone = || "banyan is stopping; ask again when it runs".to_owned();
+        let gone = || STOPPING.to_owned();
         let (reply, result) = oneshot::channel();
         self.orders.send((order, reply)).await.map_err(|_| gone())?;
         result.await.map_err(|_| gone())?

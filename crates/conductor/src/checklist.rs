@@ -13,6 +13,7 @@ pub(crate) use view::unanswered;
 use crate::{
     journal::{Journal, JournalError, now_ms},
     ports::ItemChecks,
+    request::STOPPING,
     retire::RetireHandle,
     status::ChecklistStatus,
     worker::Worker,
@@ -170,7 +171,7 @@ impl ChecklistHandle {
 }
 
 fn gone() -> String {
-    "banyan is stopping; ask again when it runs".to_owned()
+    STOPPING.to_owned()
 }
 
 /// What an extraction's checklists need.

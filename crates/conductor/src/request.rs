@@ -9,6 +9,9 @@ use protocol::{Epoch, Side, finding::Finding, lifecycle, shared_data};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// What is said where nothing is decided any more.
+pub(crate) const STOPPING: &str = "banyan is stopping; ask again when it runs";
+
 /// What can be requested of an extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
@@ -111,8 +114,7 @@ impl Shift {
 
     /// Whether more goes to the service by it than these shares, in percent.
     pub(crate) fn raises(self, reads_percent: f64, writes_percent: Option<f64>) -> bool {
-        let above =
-            |share: Percent, now: f64| f64::from(share.basis_points()) / 100.0 > now + f64::EPSILON;
+        let above = |share: Percent, now: f64| share.percent() > now + f64::EPSILON;
         self.reads()
             .is_some_and(|share| above(share, reads_percent))
             || self

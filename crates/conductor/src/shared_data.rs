@@ -150,8 +150,8 @@ impl SharedData {
             phase: self.lifecycle.name().to_owned(),
             owner: owner.to_owned(),
             epoch: self.lifecycle.epoch().0,
-            reads_percent: f64::from(reads.basis_points()) / 100.0,
-            writes_percent: Some(f64::from(writes.basis_points()) / 100.0),
+            reads_percent: reads.percent(),
+            writes_percent: Some(writes.percent()),
             last_handover: self.last_handover.clone(),
             trouble: self.trouble.clone(),
             ..ExtractionStatus::default()

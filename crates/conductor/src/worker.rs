@@ -6,7 +6,7 @@
 use crate::{
     ports::Mover,
     precondition::Precondition,
-    request::{Reply, Request, RequestError},
+    request::{Reply, Request, RequestError, STOPPING},
     status::ExtractionStatus,
 };
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Worker {
         expected: Option<Precondition>,
     ) -> Result<Reply, RequestError> {
         let (reply, result) = oneshot::channel();
-        let gone = || RequestError::Failed("banyan is stopping; ask again when it runs".to_owned());
+        let gone = || RequestError::Failed(STOPPING.to_owned());
         self.requests
             .try_send(PendingRequest {
                 request,

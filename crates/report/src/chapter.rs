@@ -1,6 +1,6 @@
 //! One extraction: what it went through, and where it stands.
 
-use crate::moment::{Moment, handover_word, percent};
+use crate::moment::{Moment, handover_word};
 use conductor::{
     JournalEntry, RecordedEvent,
     status::{AnswersStatus, ExtractionStatus, GateStatus},
@@ -206,7 +206,7 @@ impl Chapter {
             }
             Life::ReadsShifted { reads } => {
                 let (_, writes) = self.split();
-                self.share(at_ms, percent(*reads), writes);
+                self.share(at_ms, reads.percent(), writes);
             }
             Life::Verified { result } => {
                 let agreed = match result {
@@ -276,7 +276,7 @@ impl Chapter {
                 self.share(at_ms, 0.0, 0.0);
             }
             Shared::SharesSet { reads, writes, .. } => {
-                self.share(at_ms, percent(*reads), percent(*writes));
+                self.share(at_ms, reads.percent(), writes.percent());
             }
             Shared::Cancelled { .. } => self.share(at_ms, 0.0, 0.0),
         }

@@ -2,7 +2,6 @@
 
 use crate::clock::minute;
 use conductor::{JournalEntry, OrderEvent, OrderOutcome, RecordedEvent, ReportEvent};
-use plan::Percent;
 use protocol::{
     Side,
     brown_out::{Ending, Event as BrownOut},
@@ -364,9 +363,4 @@ fn other(event: &Value) -> Telling {
         word("by").map(str::to_owned),
         Vec::new(),
     )
-}
-
-/// A share in percent, for figures.
-pub(crate) fn percent(share: Percent) -> f64 {
-    f64::from(share.basis_points()) / 100.0
 }

@@ -1,10 +1,7 @@
 //! Why the steps of an extraction have stopped, in three sentences that mostly fit a line
 //! of 80 columns each.
 
-use crate::{
-    clock::{length, second},
-    moment::percent,
-};
+use crate::clock::{length, second};
 use conductor::{
     JournalEntry, OrderEvent, RecordedEvent,
     status::{ExtractionStatus, NextVerb},
@@ -137,7 +134,7 @@ impl EntriesRead {
             RecordedEvent::Replication(Life::ReadsShifted { reads })
             | RecordedEvent::SharedData(Shared::SharesSet { reads, .. }) => {
                 let owner = self.places.1.owner;
-                let reads = Some(percent(reads));
+                let reads = Some(reads.percent());
                 self.go_to(Place { owner, reads });
             }
             RecordedEvent::Replication(Life::HandoverBegan { from, .. }) => self.from = Some(from),

@@ -5,7 +5,10 @@ use super::{
     failure::{CallError, failure},
     messages::ErrorKind,
 };
-use crate::journal::{Journal, JournalError, OrderEvent, OrderOutcome};
+use crate::{
+    journal::{Journal, JournalError, OrderEvent, OrderOutcome},
+    request::STOPPING,
+};
 use axum::http::StatusCode;
 use plan::ExtractionName;
 use protocol::rollout::Actor;
@@ -18,9 +21,6 @@ const PARAMETERS_BYTES_MAX: usize = 4 << 10;
 
 /// The most characters that are kept of why an order was not carried out.
 const WHY_CHARACTERS_MAX: usize = 2000;
-
-/// What is said where nothing is decided any more.
-const STOPPING: &str = "banyan is stopping; ask again when it runs";
 
 /// An order as somebody gave it.
 pub(super) struct GivenOrder<'a> {

@@ -136,7 +136,7 @@ impl StepGates {
         let mut conditions = Vec::new();
         if let Some(limit) = error_rate {
             if let Some(max) = limit.max {
-                let max = share(max);
+                let max = max.fraction();
                 conditions.push(("error-rate", limit.dry_run, Condition::ErrorsAtMost { max }));
             }
             if let Some(allowed) = allowed(limit) {
@@ -340,10 +340,6 @@ fn limits(gates: &Gates) -> Vec<JudgedLimit> {
         is_dry_run: limit.dry_run,
     });
     errors.chain(times).collect()
-}
-
-fn share(percent: Percent) -> f64 {
-    f64::from(percent.basis_points()) / f64::from(Percent::STEPS)
 }
 
 fn allowed<T>(limit: &GateLimit<T>) -> Option<f64> {

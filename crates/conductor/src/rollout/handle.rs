@@ -1,6 +1,6 @@
 //! The way to a rollout's loop: what persons order, and how it stands.
 
-use crate::{precondition::Precondition, status::RolloutStatus};
+use crate::{precondition::Precondition, request::STOPPING, status::RolloutStatus};
 use plan::Schedule;
 use protocol::rollout::Actor;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl RolloutHandle {
         message: Message,
         result: oneshot::Receiver<Result<(), String>>,
     ) -> Result<(), String> {
-        let gone = || "banyan is stopping; ask again when it runs".to_owned();
+        let gone = || STOPPING.to_owned();
         self.messages.send(message).await.map_err(|_| gone())?;
         result.await.map_err(|_| gone())?
     }

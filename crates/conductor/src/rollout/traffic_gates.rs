@@ -117,7 +117,7 @@ pub(super) fn expectation(
     if by == Side::Monolith && share < Percent::ALL {
         let counts = counts?;
         let all = reads(&counts.service) + reads(&counts.monolith);
-        let share = f64::from(share.basis_points()) / f64::from(Percent::STEPS);
+        let share = share.fraction();
         return Some(Expectation {
             requests: all * share,
             by: "by its share of all in the same windows",
@@ -158,7 +158,7 @@ impl ThroughputGate {
             name: "throughput".to_owned(),
             kind: kind(limit.on_fail),
             is_dry_run: limit.dry_run,
-            limit: Limit::AtLeast(share(limit.min)),
+            limit: Limit::AtLeast(limit.min.fraction()),
             tolerated: TOLERATED,
             unmeasured_max: None,
             place: "the gateway".to_owned(),
@@ -189,7 +189,7 @@ impl ThroughputGate {
         self.came += came;
         self.expected += expected.requests;
         let length = now - self.began;
-        if self.expected * share(self.limit.min) >= ENOUGH {
+        if self.expected * self.limit.min.fraction() >= ENOUGH {
             let reading = NextReading {
                 at,
                 value: number(self.came / self.expected),
@@ -212,7 +212,7 @@ impl ThroughputGate {
             );
             self.readings.observe(missing(text), now);
         }
-        let enough = ENOUGH / share(self.limit.min);
+        let enough = ENOUGH / self.limit.min.fraction();
         self.readings.gathers(format!(
             "{:.0} of {enough:.0} expected reads",
             self.expected
@@ -237,7 +237,7 @@ impl ShadowGate {
             name: "shadow".to_owned(),
             kind: kind(limit.on_fail),
             is_dry_run: limit.dry_run,
-            limit: Limit::AtMost(share(limit.max)),
+            limit: Limit::AtMost(limit.max.fraction()),
             tolerated: 0,
             unmeasured_max: None,
             place: "the gateway's comparison".to_owned(),
@@ -298,7 +298,7 @@ impl ShadowGate {
         self.differing += differing;
         let wanted = f64::from(self.limit.compared);
         // More than may differ of so many do already.
-        let is_over = self.differing > wanted * share(self.limit.max);
+        let is_over = self.differing > wanted * self.limit.max.fraction();
         if self.compared >= wanted || is_over {
             let of = self.compared.max(wanted);
             let reading = NextReading {
@@ -329,10 +329,6 @@ fn kind(on_fail: OnFail) -> GateKind {
         OnFail::Undo => GateKind::Harm,
         OnFail::Wait => GateKind::Enough,
     }
-}
-
-fn share(percent: Percent) -> f64 {
-    f64::from(percent.basis_points()) / f64::from(Percent::STEPS)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]

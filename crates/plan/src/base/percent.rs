@@ -32,6 +32,16 @@ impl Percent {
         self.0
     }
 
+    /// As percent, to be shown: 0 to 100.
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    /// As a part of the whole, to be calculated with: 0 to 1.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::STEPS)
+    }
+
     /// Parses `10%`, `0.25%`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no share: write 0% to 100% in steps of 0.01%");

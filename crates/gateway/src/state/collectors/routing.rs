@@ -57,7 +57,7 @@ impl Collector for RoutingStates {
             let Some(routing) = routing_state.routing() else {
                 continue;
             };
-            let share = f64::from(routing.reads.basis_points()) / 10_000.0;
+            let share = routing.reads.fraction();
             ConstGauge::new(share).encode(reads.encode_family(&[("extraction", *name)])?)?;
         }
         Ok(())
