@@ -3,6 +3,7 @@
 use crate::api::Api;
 use conductor::{
     now_ms,
+    ports::StreamProgress,
     status::{ExtractionStatus, Status},
 };
 use parking_lot::Mutex;
@@ -65,13 +66,24 @@ impl History {
 fn point(at_ms: i64, one: &ExtractionStatus) -> Point {
     let streams = [&one.progress.forward, &one.progress.reverse];
     let streams = streams.into_iter().flatten();
-    let lags = streams.clone().map(|stream| stream.lag_seconds);
+    let lags = streams.clone().filter_map(known_lag);
     Point {
         at_ms,
         reads_percent: one.reads_percent,
         lag_seconds: lags.reduce(f64::max),
         lag_bytes: streams.map(|stream| stream.lag_bytes).max(),
     }
+}
+
+/// The age of the oldest change not applied, where that is known: one that waits for its turn
+/// applies none, and before the first was dealt with it is the age of what was read to begin.
+fn known_lag(stream: &StreamProgress) -> Option<f64> {
+    let is_known = match stream.state.as_str() {
+        "waiting" | "connecting" => false,
+        "applying" => stream.transactions > 0 || stream.lag_bytes == 0,
+        _ => true,
+    };
+    is_known.then_some(stream.lag_seconds)
 }
 
 /// Looks at the status until it is stopped.
@@ -92,6 +104,28 @@ pub(crate) async fn run(api: Api, token: Arc<str>, history: Arc<History>, stop: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lag_that_is_not_known_is_no_number() {
+        let stream = |state: &str, transactions, lag_bytes| StreamProgress {
+            state: state.to_owned(),
+            lag_seconds: 85_000.0,
+            transactions,
+            lag_bytes,
+            ..StreamProgress::default()
+        };
+        for (stream, is_known) in [
+            (stream("connecting", 0, 0), false),
+            (stream("waiting", 9, 9), false),
+            (stream("applying", 0, 9), false),
+            (stream("applying", 1, 9), true),
+            (stream("applying", 0, 0), true),
+            // How long ago all was applied: what fails must not look well.
+            (stream("retrying", 0, 9), true),
+        ] {
+            assert_eq!(known_lag(&stream).is_some(), is_known, "{stream:?}");
+        }
+    }
 
     #[test]
     fn points_are_bounded() {
