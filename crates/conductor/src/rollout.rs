@@ -470,8 +470,10 @@ impl Running {
         if let Some(why) = self.is_late(given) {
             return Ok(Err(why));
         }
-        let event = match verb_event::event(given, &self.rollout, &self.context.name, self.words())
-        {
+        let status = self.context.worker.status();
+        let standing = view::standing(&status, self.context.worker.splits_writes());
+        let there = (&self.context.schedule, standing);
+        let event = match verb_event::event(given, &self.rollout, &self.context.name, there) {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
         };

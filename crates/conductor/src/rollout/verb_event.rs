@@ -1,15 +1,15 @@
 //! What a person's verb leads to, where the steps are.
 
 use super::handle::{GivenVerb, StepVerb};
-use plan::ExtractionName;
-use protocol::rollout::{Event, Rollout, StopReason};
+use plan::{ExtractionName, Schedule};
+use protocol::rollout::{Event, Rollout, Standing, StopReason, stops_again};
 
 /// The event of a verb that a person gives; the error says why there is none.
 pub(super) fn event(
     given: &GivenVerb,
     rollout: &Rollout,
     name: &ExtractionName,
-    steps: Vec<String>,
+    (schedule, standing): (&Schedule, Standing),
 ) -> Result<Event, String> {
     let by = given.by.clone();
     match (&given.verb, rollout) {
@@ -27,7 +27,7 @@ pub(super) fn event(
             Err(format!("`{name}` has stopped already: `banyan why {name}`"))
         }
         (StepVerb::Resume(step), Rollout::Idle | Rollout::Stopped { .. } | Rollout::Done) => {
-            let count = steps.len();
+            let count = schedule.steps.len();
             let own = rollout.position().map(|position| position.step + 1);
             let number = step.or(own).ok_or_else(|| {
                 format!("`{name}` is in no step. `--step N` says with which one it goes on")
@@ -35,10 +35,19 @@ pub(super) fn event(
             if !(1..=count).contains(&number) {
                 return Err(format!("`{name}` has steps 1 to {count}"));
             }
+            if let Some((why, fitting)) = stops_again(schedule, number - 1, standing) {
+                let remedy = match fitting {
+                    Some(fitting) => format!("`banyan resume {name} --step {fitting}` goes on"),
+                    None => format!("No step fits that: see `banyan why {name}`"),
+                };
+                return Err(format!(
+                    "with step {number} `{name}` would stop again at once: {why}. {remedy}"
+                ));
+            }
             Ok(Event::Resumed {
                 step: number - 1,
                 by,
-                steps,
+                steps: schedule.steps.iter().map(ToString::to_string).collect(),
             })
         }
         (StepVerb::Resume(_), Rollout::Running(_)) => {

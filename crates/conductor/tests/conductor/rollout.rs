@@ -3,12 +3,12 @@
 use crate::support::*;
 use async_trait::async_trait;
 use conductor::{
-    Conductor, HaltError, Journal, JournalQuery, Precondition, Request, RolloutHandle, ShiftGuard,
-    StepVerb,
+    Conductor, HaltError, Journal, JournalQuery, Precondition, Request, RolloutHandle, Shift,
+    ShiftGuard, StepVerb,
     ports::{AnswerCounts, CellCounts, Gauges, InFlight, Progress, SideCounts, StreamProgress},
     status::{ExtractionStatus, RolloutStatus},
 };
-use plan::ExtractionName;
+use plan::{ExtractionName, Percent};
 use protocol::rollout::Actor;
 use std::{
     sync::{Arc, Mutex},
@@ -476,5 +476,36 @@ async fn refused_steps_are_shown_until_they_are_put_back_or_it_is_resumed() {
         .await
         .unwrap();
     assert_eq!(handle.status().steps_refused, None);
+    conductor.stop().await;
+}
+
+/// Going on with a step that does not fit what is so any more would stop at once: it is
+/// refused, with the step that fits.
+#[tokio::test]
+async fn a_resume_that_would_stop_again_is_refused() {
+    let process = process("steps: [{ reads: 5%, for: 1h }, { reads: 50%, for: 1h }, switch]");
+    let mover = mover();
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    until(&handle, "in the step", |status| status.entered_ms.is_some()).await;
+    let half = Shift::Reads(Percent::parse("50%").unwrap());
+    worker.request(Request::Shift(half)).await.unwrap();
+    until(&handle, "stopped", |status| status.state == "stopped").await;
+    let decisions = handle.status().decisions;
+    for step in [None, Some(1)] {
+        let resumed = handle.order(StepVerb::Resume(step), ada(), "").await;
+        let wanted = "with step 1 `contracts` would stop again at once: reads are at 50%, which is \
+                      more than the step wants. `banyan resume contracts --step 2` goes on";
+        assert_eq!(resumed.unwrap_err(), wanted);
+    }
+    assert_eq!(handle.status().decisions, decisions, "nothing was changed");
+    let resumed = handle.order(StepVerb::Resume(Some(2)), ada(), "").await;
+    resumed.unwrap();
+    until(&handle, "in the second", |status| {
+        status.step == Some(2) && status.entered_ms.is_some()
+    })
+    .await;
     conductor.stop().await;
 }

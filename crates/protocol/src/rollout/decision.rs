@@ -99,9 +99,28 @@ pub fn resume_step(schedule: &Schedule, rollout: &Rollout, standing: Standing) -
         return None;
     };
     let own = schedule.steps.get(position.step)?;
-    if !matches!(fit(own, standing), Fit::Elsewhere(_)) {
-        return None;
+    match fit(own, standing) {
+        Fit::Elsewhere(_) => fitting_step(schedule, standing),
+        Fit::There | Fit::Ahead => None,
     }
+}
+
+/// Why a step, by its place from 0, would stop again at once if it were gone on with, and the
+/// step, from 1, that would not.
+pub fn stops_again(
+    schedule: &Schedule,
+    at: usize,
+    standing: Standing,
+) -> Option<(String, Option<usize>)> {
+    match fit(schedule.steps.get(at)?, standing) {
+        Fit::Elsewhere(why) => Some((why, fitting_step(schedule, standing))),
+        Fit::There | Fit::Ahead => None,
+    }
+}
+
+/// The step, from 1, that goes with what is so: the last that is so already, else the first
+/// that is still to be done.
+fn fitting_step(schedule: &Schedule, standing: Standing) -> Option<usize> {
     let is = |wanted: fn(&Fit) -> bool| move |step: &Step| wanted(&fit(step, standing));
     let steps = &schedule.steps;
     let there = steps.iter().rposition(is(|fit| matches!(fit, Fit::There)));
