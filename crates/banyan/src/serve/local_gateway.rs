@@ -175,7 +175,10 @@ impl LocalGateway {
             return Err(refusals.join("; "));
         }
         let reloaded = self.gateway.reload(plan).await;
-        reloaded.map_err(|error| error.to_string())?;
+        reloaded.map_err(|error| {
+            let told = std::iter::once(error.to_string()).chain(now.first_steps(plan));
+            told.collect::<Vec<_>>().join(". ")
+        })?;
         let digest = Arc::clone(&read.digest);
         let brought = ReloadReply {
             steps: now.step_changes(plan),
@@ -384,7 +387,7 @@ impl Routes for LocalGateway {
     fn shadow_percent(&self, extraction: &ExtractionName) -> Option<f64> {
         let plan = self.reloading.current.get();
         let shadow = plan.extractions.get(extraction)?.shadow.as_ref()?;
-        Some(f64::from(shadow.share.basis_points()) / 100.0)
+        Some(shadow.share.percent())
     }
 
     fn refusals(&self, extraction: &ExtractionName) -> Vec<RefusalStatus> {

@@ -2,6 +2,7 @@
 
 use super::Plan;
 use crate::{
+    base::ExtractionName,
     extraction::{
         CohortKey, Data, Extraction, GateSource, Schedule, Switch, setting_changes, step_changes,
     },
@@ -27,6 +28,22 @@ impl Plan {
             }
         }
         changes
+    }
+
+    /// What happens by itself where `next` has the first steps of extractions, a sentence each:
+    /// nobody orders it.
+    pub fn first_steps(&self, next: &Self) -> Vec<String> {
+        let first = |(name, old): (&ExtractionName, &Extraction)| {
+            let steps = &next.extractions.get(name)?.schedule.as_ref()?.steps;
+            let first = steps.first().filter(|_| old.schedule.is_none())?;
+            Some(format!(
+                "Then `{name}` goes by its steps at once: where it follows and all reads are at \
+                 the monolith it begins with step 1 of {}, {first}; where some are shifted it \
+                 waits for `banyan resume {name} --step N`",
+                steps.len()
+            ))
+        };
+        self.extractions.iter().filter_map(first).collect()
     }
 
     /// The flags of which `next` says something else.
@@ -204,6 +221,13 @@ extractions:
         );
         let none: [String; 0] = [];
         assert_eq!(was.needs_restart(&is), none);
+        let first = Plan::parse(PLAN, |_| None).unwrap().first_steps(&is);
+        assert!(
+            first[0].contains("`contracts` goes by its steps at once")
+                && first[0].contains("step 1 of 3, reads 5% for 1h;"),
+            "{first:?}"
+        );
+        assert!(was.first_steps(&is).is_empty());
         let steps = ["extractions.contracts.rollout.steps"];
         assert_eq!(
             Plan::parse(PLAN, |_| None).unwrap().needs_restart(&is),
