@@ -256,8 +256,8 @@ impl Journal {
             .map_err(storage)?;
         // Not the rows that differ, whose keys are not for everybody who reads the journal, nor
         // what is kept every few seconds.
-        if matches!(kind, ReportKind::Verify | ReportKind::Handover) {
-            let of = kind.as_str().to_owned();
+        if let Some(of) = kind.recorded_as() {
+            let of = of.to_owned();
             let event = ReportEvent::Reported { of, report };
             insert(&mut transaction, extraction.as_str(), &event).await?;
         }

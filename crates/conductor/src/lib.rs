@@ -135,7 +135,10 @@ impl Conductor {
                     };
                     let reports = replication::Reports {
                         verify: journal.report(name, ReportKind::Verify).await?,
-                        handover: journal.report(name, ReportKind::Handover).await?,
+                        handovers: replication::LastHandovers {
+                            handover: journal.report(name, ReportKind::Handover).await?,
+                            rehearsal: journal.report(name, ReportKind::Rehearsal).await?,
+                        },
                     };
                     let context = replication::Context {
                         extraction: extraction.clone(),

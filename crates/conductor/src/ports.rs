@@ -318,7 +318,7 @@ pub trait Mover: Send + Sync + 'static {
         empty: bool,
     ) -> Result<Cancellation, WorkError>;
     /// Removes everything of this instance; the service keeps the data.
-    async fn finish(&self, whose: Option<InstanceId>) -> Result<(), WorkError>;
+    async fn finish(&self, whose: InstanceId) -> Result<(), WorkError>;
     /// It is kept at the service: nothing flows to the monolith any more, and no
     /// request waits for that.
     fn nothing_flows_back(&self);

@@ -32,6 +32,7 @@ mod context;
 mod drain;
 mod effect;
 mod effect_result;
+mod last_handovers;
 mod left_readers;
 mod recovery;
 mod requests;
@@ -42,6 +43,7 @@ mod timeline;
 mod work;
 
 pub(crate) use context::Context;
+pub(crate) use last_handovers::LastHandovers;
 pub(crate) use state::Reports;
 
 use crate::{
@@ -201,7 +203,7 @@ impl Replication {
                 self.lifecycle.ending(),
                 self.waits_for(Request::Cancel { empty: true }),
             )),
-            Lifecycle::Finishing(_) => Some(Work::Finish(self.lifecycle.ending())),
+            Lifecycle::Finishing(kept) => Some(Work::Finish(kept.instance)),
             Lifecycle::HandingOver { handover, before } => Some(Work::Effect(DueEffect::of(
                 before,
                 handover,

@@ -96,6 +96,9 @@ pub struct ExtractionStatus {
     pub last_verify: Option<VerifyStatus>,
     /// The hand-over under way or the last one.
     pub last_handover: Option<HandoverStatus>,
+    /// Where that is a rehearsal, the last hand-over that was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover_before_rehearsal: Option<HandoverStatus>,
     /// The share of reads of which copies are compared; `None`: the plan has no `shadow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow_percent: Option<f64>,

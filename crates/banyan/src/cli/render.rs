@@ -154,7 +154,8 @@ pub(super) fn status(status: &Status) {
                 verify.differences
             );
         }
-        if let Some(last) = &one.last_handover {
+        let handovers = [&one.last_handover, &one.handover_before_rehearsal];
+        for last in handovers.into_iter().flatten() {
             say!("{}:", one.name);
             handover(last);
         }

@@ -462,8 +462,8 @@ impl ports::Mover for LocalMover {
         })
     }
 
-    async fn finish(&self, whose: Option<InstanceId>) -> Result<(), WorkError> {
-        self.mover.finish(whose).await.map_err(work_error)?;
+    async fn finish(&self, whose: InstanceId) -> Result<(), WorkError> {
+        self.mover.finish(Some(whose)).await.map_err(work_error)?;
         self.claims.forget();
         Ok(())
     }

@@ -12,6 +12,8 @@ pub(crate) enum ReportKind {
     Verification,
     /// Of the last hand-over.
     Handover,
+    /// Of the last rehearsal of one.
+    Rehearsal,
     /// Of the gates of the step that a rollout is in.
     Gates,
     /// Of the evidence that the old side is not used.
@@ -21,11 +23,22 @@ pub(crate) enum ReportKind {
 }
 
 impl ReportKind {
+    /// What the journal's event calls it; `None`: it is kept for the status alone.
+    pub(super) fn recorded_as(self) -> Option<&'static str> {
+        match self {
+            Self::Verify => Some("verify"),
+            // Which of both it is of, it says itself.
+            Self::Handover | Self::Rehearsal => Some("handover"),
+            Self::Verification | Self::Gates | Self::Retire | Self::OldCallers => None,
+        }
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Verify => "verify",
             Self::Verification => "verification",
             Self::Handover => "handover",
+            Self::Rehearsal => "rehearsal",
             Self::Gates => "gates",
             Self::Retire => "retire",
             Self::OldCallers => "old-callers",

@@ -168,7 +168,7 @@ impl Replication {
     /// The gateways have released what they held: the report is complete.
     async fn reported(&mut self, hold: HoldReport) -> Result<(), JournalError> {
         let split_tables = self.split_tables();
-        if let Some(handover) = &mut self.last_handover {
+        if let Some(handover) = self.last_handovers.newest_mut() {
             // One that was aborted before it held: these are an earlier one's.
             if handover.held() {
                 handover.hold = hold;
@@ -176,10 +176,13 @@ impl Replication {
             if handover.outcome == "committed" {
                 handover.split_tables = split_tables;
             }
+            let kind = if handover.rehearsal {
+                ReportKind::Rehearsal
+            } else {
+                ReportKind::Handover
+            };
             let journal = &self.context.journal;
-            journal
-                .keep_report(&self.name, ReportKind::Handover, handover)
-                .await?;
+            journal.keep_report(&self.name, kind, handover).await?;
         }
         self.report_due = false;
         self.reply_done(Request::holds);
@@ -212,18 +215,18 @@ impl Replication {
             self.look_anew(text).await;
             return Ok(());
         }
-        let ends: Option<fn(String) -> JournalError> = match error {
+        let lost_to: Option<fn(String) -> JournalError> = match error {
             WorkError::Superseded(_) => Some(JournalError::Superseded),
             WorkError::InCharge(_) => Some(JournalError::InCharge),
             WorkError::Transient(_) | WorkError::Permanent(_) | WorkError::RowChanged(_) => None,
         };
-        if let Some(ended) = ends {
+        if let Some(lost) = lost_to {
             // Somebody else is in charge: claim nothing, route nothing.
             self.charge = Charge::Lost;
             let text = error.to_string();
             self.trouble = Some(text.clone());
             self.reply(|_| true, &Err(RequestError::Failed(text.clone())));
-            return Err(ended(text));
+            return Err(lost(text));
         }
         if self.charge == Charge::Compared {
             // The claim did not come about: until the next, much may change.
@@ -259,12 +262,12 @@ impl Replication {
         }
         // It is tried again until it works; those who wait for it, or for what comes
         // after it, are told why not when it is not the network's fault.
-        let ends = matches!(work, Work::Cancel(..) | Work::Finish(_));
+        let ends_it = matches!(work, Work::Cancel(..) | Work::Finish(_));
         let comes_first = matches!(
             work,
             Work::Prepare(_) | Work::Copy | Work::Follow | Work::Join | Work::Unfence(_)
         );
-        if ends && matches!(error, WorkError::Permanent(_)) {
+        if ends_it && matches!(error, WorkError::Permanent(_)) {
             self.reply(
                 |request| matches!(request, Request::Cancel { .. } | Request::Finish),
                 &failed,

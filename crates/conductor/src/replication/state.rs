@@ -2,14 +2,14 @@
 //! of it: to the journal, the gateways, and those who wait for a reply.
 
 use super::{
-    context::Context, left_readers::LeftReaders, retry::Retry, staleness::Staleness,
-    timeline::Timeline,
+    context::Context, last_handovers::LastHandovers, left_readers::LeftReaders, retry::Retry,
+    staleness::Staleness, timeline::Timeline,
 };
 use crate::{
     journal::JournalError,
     ports::{Cancellation, Recopied},
     request::{Reply, Request, RequestError, ShownOwner, Waived},
-    status::{self, ExtractionStatus, HandoverStatus, VerifyStatus, kind},
+    status::{ExtractionStatus, VerifyStatus},
     worker::PendingRequest,
 };
 use plan::{ExtractionName, Percent, TableWrites};
@@ -34,7 +34,7 @@ pub(super) struct Replication {
     pub(super) last_verify: Option<VerifyStatus>,
     /// Of the hand-over under way.
     timeline: Option<Timeline>,
-    pub(super) last_handover: Option<HandoverStatus>,
+    pub(super) last_handovers: LastHandovers,
     left_readers: LeftReaders,
     /// What the cancel that is ending did.
     pub(super) cancelled: Option<Cancellation>,
@@ -78,36 +78,7 @@ pub(super) enum Charge {
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
     pub(crate) verify: Option<VerifyStatus>,
-    pub(crate) handover: Option<HandoverStatus>,
-}
-
-/// The last hand-over of this life: its report, or what the events say of it
-/// where the process ended before there was one.
-fn last_handover(history: &[Event], report: Option<HandoverStatus>) -> Option<HandoverStatus> {
-    let (mut begun, mut last) = (None, None);
-    for event in history {
-        match event {
-            Event::HandoverBegan { epoch, from, .. } => begun = Some((*epoch, *from, false)),
-            Event::RehearsalBegan { epoch, from, .. } => begun = Some((*epoch, *from, true)),
-            Event::HandoverEnded { outcome, reason } => {
-                last = begun.map(|(epoch, from, rehearsal)| HandoverStatus {
-                    kind: kind(from).to_owned(),
-                    rehearsal,
-                    outcome: status::outcome(*outcome, rehearsal, reason.as_deref()).to_owned(),
-                    reason: reason.clone(),
-                    epoch: epoch.0,
-                    ..HandoverStatus::default()
-                });
-            }
-            Event::Cancelled => last = None,
-            _ => {}
-        }
-    }
-    let last = last?;
-    Some(match report {
-        Some(report) if report.epoch == last.epoch => report,
-        _ => last,
-    })
+    pub(crate) handovers: LastHandovers,
 }
 
 impl Replication {
@@ -139,7 +110,7 @@ impl Replication {
             early: Vec::new(),
             last_verify: reports.verify,
             timeline,
-            last_handover: last_handover(history, reports.handover),
+            last_handovers: LastHandovers::of(history, reports.handovers),
             left_readers: LeftReaders::of(history),
             cancelled: None,
             recopied: None,
@@ -219,7 +190,7 @@ impl Replication {
             Event::HandoverEnded { outcome, reason } => {
                 self.unfenced = None;
                 if let Some(timeline) = self.timeline.take() {
-                    self.last_handover = Some(timeline.end(*outcome, reason.clone()));
+                    self.last_handovers.end(timeline, *outcome, reason.clone());
                     self.report_due = true;
                 }
             }
@@ -233,7 +204,7 @@ impl Replication {
             Event::Cancelled => {
                 // Nothing of the life before is shown of the next.
                 self.last_verify = None;
-                self.last_handover = None;
+                self.last_handovers = LastHandovers::default();
                 self.report_due = false;
                 self.unfenced = None;
                 let cancelled = self.cancelled.take();
@@ -389,6 +360,8 @@ impl Replication {
     }
 
     pub(super) fn snapshot(&self) -> ExtractionStatus {
+        let under_way = self.timeline.as_ref().map(Timeline::under_way);
+        let (last_handover, handover_before_rehearsal) = self.last_handovers.shown(under_way);
         ExtractionStatus {
             name: self.name.to_string(),
             phase: self.lifecycle.name().to_owned(),
@@ -399,21 +372,18 @@ impl Replication {
             .to_owned(),
             instance: self.lifecycle.instance().map(|id| id.to_string()),
             epoch: self.lifecycle.epoch().0,
-            reads_percent: f64::from(self.routing().reads.basis_points()) / 100.0,
+            reads_percent: self.routing().reads.percent(),
             reads_withdrawn: self.reads_withdrawn(),
             reads_wanted_percent: self
                 .reads_withdrawn()
-                .then(|| f64::from(self.lifecycle.routing().reads.basis_points()) / 100.0),
+                .then(|| self.lifecycle.routing().reads.percent()),
             left_readers: self.left_readers.0,
             trouble: self.trouble.clone(),
             joining: self.context.mover.joining(),
             progress: self.context.mover.progress(),
             last_verify: self.last_verify.clone(),
-            last_handover: self
-                .timeline
-                .as_ref()
-                .map(Timeline::under_way)
-                .or_else(|| self.last_handover.clone()),
+            last_handover,
+            handover_before_rehearsal,
             ..ExtractionStatus::default()
         }
     }

@@ -28,7 +28,7 @@ pub(super) enum Work {
     /// Whose rows, `None` for whatever there is; and whether the service's tables are to
     /// be emptied in any case.
     Cancel(Option<InstanceId>, bool),
-    Finish(Option<InstanceId>),
+    Finish(InstanceId),
     Verify(Side),
     Unfence(Side),
     /// Ask the gateways how long they held.

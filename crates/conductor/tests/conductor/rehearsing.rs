@@ -1,7 +1,11 @@
 //! Rehearsals of a hand-over: what they do and what stays of them.
 
 use crate::support::*;
-use conductor::{Request, ports::InFlight, status::HandoverStatus};
+use conductor::{
+    Request,
+    ports::InFlight,
+    status::{ExtractionStatus, HandoverStatus},
+};
 use std::time::Duration;
 
 async fn rehearsed(worker: &conductor::Worker) -> HandoverStatus {
@@ -44,7 +48,23 @@ async fn a_rehearsal_gets_through_and_nothing_of_it_stays() {
     let last = rehearsed(&worker).await;
     assert_eq!((last.kind.as_str(), last.epoch), ("rollback", 3));
     assert_eq!(last.outcome, "rehearsed");
-    assert_eq!(worker.status().owner, "service");
+    let status = worker.status();
+    assert_eq!(status.owner, "service");
+    // What was meant is still told, also after a restart.
+    let switch = |status: ExtractionStatus| {
+        let (last, before) = (status.last_handover, status.handover_before_rehearsal);
+        assert_eq!(last.unwrap().epoch, 3);
+        let before = before.unwrap();
+        assert_eq!((before.rehearsal, before.epoch), (false, 2));
+        assert_eq!((&*before.kind, &*before.outcome), ("switch", "committed"));
+        before.steps.len()
+    };
+    let steps = switch(status);
+    assert!(steps > 0);
+    conductor.stop().await;
+    mover.keeps_its_rows();
+    let conductor = process.conductor(&mover).await;
+    assert_eq!(switch(conductor.workers()[&name()].status()), steps);
     conductor.stop().await;
 }
 

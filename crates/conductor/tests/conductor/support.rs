@@ -235,8 +235,11 @@ impl Mover for Scripted {
         Ok(Cancellation::default())
     }
 
-    async fn finish(&self, _: Option<InstanceId>) -> Result<(), WorkError> {
-        Ok(())
+    async fn finish(&self, whose: InstanceId) -> Result<(), WorkError> {
+        match *self.instance.lock().unwrap() {
+            Some(own) if own == whose => Ok(()),
+            own => Err(WorkError::Permanent(format!("{whose:?} is not {own:?}"))),
+        }
     }
 
     fn progress(&self) -> Progress {
