@@ -10,6 +10,7 @@ mod http2;
 mod judge;
 mod machine;
 mod memory;
+mod mover;
 mod open_loop;
 mod peers;
 mod reload;
@@ -17,7 +18,6 @@ mod report;
 mod services;
 mod tls;
 
-use crate::cargo;
 use anyhow::Result;
 
 /// What is measured.
@@ -29,9 +29,9 @@ pub(crate) enum Bench {
     /// The services of `./x up`, and contracts: answers per second, latency,
     /// processor time per answer
     Services(services::Arguments),
-    /// How fast the mover drains a backlog of changes, beside a native
-    /// subscription of PostgreSQL
-    Mover,
+    /// The mover beside what copies databases today: a first copy with its
+    /// indexes, and how fast a backlog of changes drains
+    Mover(mover::Arguments),
     /// How often gates roll back what is not worse, and miss what is, over drawn
     /// steps of 24 hours
     Judge(judge::Arguments),
@@ -42,7 +42,7 @@ pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
     match bench {
         Some(Bench::Gateway(arguments)) => gateway::run(arguments),
         Some(Bench::Services(arguments)) => services::run(arguments),
-        Some(Bench::Mover) => cargo::run(&["bench", "--package", "mover", "--bench", "drain"]),
+        Some(Bench::Mover(arguments)) => mover::run(arguments),
         Some(Bench::Judge(arguments)) => judge::run(arguments),
         None => {
             println!("gateway   the gateway beside nginx and haproxy, on one core each: processor");
@@ -53,8 +53,9 @@ pub(crate) fn run(bench: Option<&Bench>) -> Result<()> {
             println!("services  what each service takes: answers per second, latency, processor");
             println!("          time per answer");
             println!(
-                "mover     how fast a backlog of changes drains, beside a native subscription"
+                "mover     a first copy, and how fast a backlog drains, beside pgcopydb, dump and"
             );
+            println!("          restore, and a native subscription");
             println!("judge     how often gates roll back what is not worse, and miss what is");
             Ok(())
         }

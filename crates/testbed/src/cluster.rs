@@ -403,6 +403,11 @@ impl Cluster {
         self.logs.join(format!("postgres-{}.log", self.name))
     }
 
+    /// Where the server's programs are, and those of its clients.
+    pub fn programs(&self) -> PathBuf {
+        self.installation.program("")
+    }
+
     /// The version.
     pub fn version(&self) -> &str {
         self.installation.version()

@@ -1,15 +1,10 @@
 //! How fast a backlog drains, beside a native subscription to the same tables
-//! (which commits asynchronously; ours does not): `./x bench mover`.
+//! (which commits asynchronously; ours does not).
 
-#[path = "../tests/mover/plans.rs"]
-mod plans;
-#[path = "../tests/mover/queries.rs"]
-mod queries;
-#[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/mover/follow/scene.rs"]
-mod scene;
-
-use crate::scene::{MONOLITH, Scene, reached};
+use crate::{
+    figures::Figures,
+    scene::{MONOLITH, Scene, reached},
+};
 use anyhow::Result;
 use protocol::{Side, stream::Direction};
 use std::time::{Duration, Instant};
@@ -50,8 +45,9 @@ async fn confirmed(user: &Client, position: &str) -> Result<()> {
     .await
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Of each backlog, changes per second; and in the sum, of the first and the second
+/// kind: what applications write, and what a batch writes.
+pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
     let scene = Scene::with(
         "insert into contracts (title, amount) select 't', 0 from generate_series(1, 100000); alter table contracts set (fillfactor = 80)",
         &Options::durable().setting("max_wal_size", "8GB").setting("synchronous_commit", "off"),
@@ -61,7 +57,7 @@ async fn main() -> Result<()> {
     let native = native(&scene).await?;
     let backlogs = [
         (
-            "120,000 transactions of 4 changes",
+            "drain_per_s, 120,000 transactions of 4 changes",
             480_000_u32,
             "do $$ begin for n in 1..120000 loop \
                 update contracts set amount = amount + 1 where id = 1 + (n * 7919) % 100000; \
@@ -70,22 +66,22 @@ async fn main() -> Result<()> {
                 insert into lines values (1 + n % 1000, n, 'l'); commit; end loop; end $$",
         ),
         (
-            "one insert of 500,000 narrow rows",
+            "drain_per_s, one insert of 500,000 narrow rows",
             500_000,
             "insert into lines select 2000 + n % 1000, 1000000 + n, 'l' from generate_series(1, 500000) n",
         ),
         (
-            "one insert of 200,000 wide rows",
+            "drain_per_s, one insert of 200,000 wide rows",
             200_000,
             "insert into contracts (title, amount, note, at, u) select 't' || n, n, repeat('x', 100), now(), gen_random_uuid() from generate_series(1, 200000) n",
         ),
         (
-            "one update of 500,000 rows",
+            "drain_per_s, one update of 500,000 rows",
             500_000,
             "update lines set text = 'u' where position > 1000000",
         ),
         (
-            "one delete of 500,000 rows",
+            "drain_per_s, one delete of 500,000 rows",
             500_000,
             "delete from lines where position > 1000000",
         ),
@@ -103,11 +99,8 @@ async fn main() -> Result<()> {
         let forward = scene.follow(Direction::Forward);
         reached(&forward, position, LIMIT).await?;
         let rate = f64::from(changes) / began.elapsed().as_secs_f64();
-        println!(
-            "{what}: {:.2} s, {rate:.0} changes/s (made in {:.2} s)",
-            began.elapsed().as_secs_f64(),
-            made.as_secs_f64()
-        );
+        figures.add(what, "banyan", rate);
+        figures.tell(&format!("made in {:.2} s", made.as_secs_f64()));
         forward.stop().await;
 
         let began = Instant::now();
@@ -116,10 +109,7 @@ async fn main() -> Result<()> {
             .await?;
         confirmed(&user, &position.to_string()).await?;
         let rate = f64::from(changes) / began.elapsed().as_secs_f64();
-        println!(
-            "    native: {:.2} s, {rate:.0} changes/s",
-            began.elapsed().as_secs_f64()
-        );
+        figures.add(what, "native", rate);
         native
             .batch_execute("alter subscription native disable")
             .await?;
