@@ -23,6 +23,7 @@ mod pending_rows;
 
 use crate::{
     catalog,
+    copy::indexes::{self, InCharge},
     database::{
         lock_retry::{self, LockRetry},
         session::Session,
@@ -42,7 +43,7 @@ use crate::{
 use plan::TableName;
 use protocol::{ConductorId, Epoch, InstanceId, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{Transaction, error::SqlState};
 use uuid::Uuid;
 
 /// What was taken away, and what was not.
@@ -155,6 +156,14 @@ impl Mover {
                 .await?;
         }
         if let Some((_, claim)) = new {
+            indexes::give_back(
+                self,
+                &Ended {
+                    removal: &removal,
+                    claim,
+                },
+            )
+            .await?;
             removal.clear(&mut service, claim).await?;
         }
         if let Some((_, claim)) = old {
@@ -279,6 +288,20 @@ impl Mover {
         }
         transaction.commit().await.map_err(wrap())?;
         Ok(tables.to_vec())
+    }
+}
+
+/// Whoever ends it, at the service.
+struct Ended<'a> {
+    removal: &'a Removal<'a>,
+    claim: Claim,
+}
+
+impl InCharge for Ended<'_> {
+    async fn check(&self, transaction: &Transaction<'_>) -> Result<(), MoverError> {
+        self.removal
+            .locked(transaction, Side::Service, self.claim, RowLock::Share)
+            .await
     }
 }
 

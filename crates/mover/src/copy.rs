@@ -30,6 +30,7 @@
 //! Each worker loads under an origin of its own (only one session can use an
 //! origin), so nothing that we write is taken for the service's.
 
+pub(crate) mod indexes;
 mod join;
 mod progress;
 mod publishing;
@@ -54,6 +55,7 @@ use crate::{
     },
 };
 use futures_util::future::try_join_all;
+use indexes::Copying;
 use plan::TableName;
 use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
@@ -138,13 +140,25 @@ impl Mover {
         let mut tables =
             catalog::moved_tables(&self.extraction.data.tables, &monolith, &service).await?;
         self.check_monolith(&mut monolith, claims.monolith).await?;
+        let estimates = largest_first(&monolith, &mut tables).await?;
+        let large = estimates
+            .iter()
+            .zip(&tables)
+            .filter_map(|(estimate, table)| {
+                (estimate.size_bytes >= indexes::PUT_OFF_FROM_BYTES).then_some(table)
+            });
         if let Begun::AlreadyCopied = self
-            .begin_copy(&mut service, claims.service, &tables)
+            .begin_copy(
+                &mut service,
+                claims.service,
+                &tables,
+                &large.collect::<Vec<_>>(),
+            )
             .await?
         {
             return Ok(CopyDone::AlreadyCopied);
         }
-        largest_first(&monolith, &mut tables, progress).await?;
+        progress.send_replace(CopyProgress::beginning(estimates));
 
         let layout = self.layout();
         // Before the slot: whatever is edited after this is noticed.
@@ -165,6 +179,13 @@ impl Mover {
         let Copied { rows, bytes } = self
             .load(&tables, &files, &exported, claims.service, progress)
             .await?;
+        let copying = Copying {
+            mover: self,
+            claim: claims.service,
+        };
+        progress.send_modify(CopyProgress::indexing);
+        indexes::give_back(self, &copying).await?;
+        progress.send_modify(CopyProgress::done);
         analyze(&service, &tables).await?;
         let source = CopiedFrom {
             monolith: &monolith,
@@ -254,13 +275,12 @@ async fn analyze(service: &Session, tables: &[MovedTable]) -> Result<(), MoverEr
     Ok(())
 }
 
-/// Orders the tables so that no worker ends with the largest one alone, and
-/// begins to report, with all rows estimated.
+/// Orders the tables so that no worker ends with the largest one alone; what is
+/// estimated of each.
 async fn largest_first(
     monolith: &Session,
     tables: &mut [MovedTable],
-    progress: &watch::Sender<CopyProgress>,
-) -> Result<(), MoverError> {
+) -> Result<Vec<TableProgress>, MoverError> {
     let names: Vec<String> = tables
         .iter()
         .map(|table| sql::table(table.name(Side::Monolith)))
@@ -300,10 +320,5 @@ async fn largest_first(
     sized.sort_by_key(|(estimate, _)| std::cmp::Reverse(estimate.size_bytes));
     let (estimates, ordered): (Vec<_>, Vec<_>) = sized.into_iter().unzip();
     tables.clone_from_slice(&ordered);
-    progress.send_replace(CopyProgress {
-        rows_total: estimates.iter().filter_map(|one| one.rows_total).sum(),
-        tables: estimates,
-        ..CopyProgress::default()
-    });
-    Ok(())
+    Ok(estimates)
 }

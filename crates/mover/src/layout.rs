@@ -9,6 +9,7 @@
 //! | in it `keep_shape()`, event triggers `banyan_freeze`, `banyan_freeze_drop` | both | a superuser | cancel, finish |
 //! | role `banyan_freeze` | both | a superuser | a superuser |
 //! | in it `joining`: tables that were added to it | service | add-table | cancel, finish |
+//! | in it `put_off`: indexes that are built when the rows are there | service | copy | the copy's end, cancel |
 //! | in it `discarded`, `observation`, `writer`: what was seen | both | prepare | cancel, finish |
 //! | in it sequences `refusals_<extraction>`, `first_refusal_…`, `last_refusal_…` | both | prepare | cancel, finish |
 //! | publication, slot, origin `banyan_<extraction>` | both | prepare | cancel |
@@ -38,6 +39,16 @@ pub const SHAPE_TABLE: &str = "create table if not exists banyan.shape (
     columns text not null,
     kept_at timestamptz not null default now(),
     primary key (extraction, relation)
+)";
+
+/// Indexes of the service's tables that are built when the copy's rows are there, as
+/// `definition` says; `recreates`: the statement that makes it its constraint's again.
+const PUT_OFF_TABLE: &str = "create table if not exists banyan.put_off (
+    extraction text not null,
+    name text not null,
+    definition text not null,
+    recreates text,
+    primary key (extraction, name)
 )";
 
 /// The first half of our advisory locks' keys; the second is the extraction's.
@@ -272,7 +283,7 @@ create table if not exists {SCHEMA}.frozen (
     until timestamptz not null
 );
 {notes}
-{SHAPE_TABLE};
+{SHAPE_TABLE}; {PUT_OFF_TABLE};
 {refusals}
 create or replace function {SCHEMA}.fence() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $fence$

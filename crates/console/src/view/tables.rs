@@ -78,6 +78,7 @@ fn copying(row: TableRow, copy: &TableCopy) -> TableRow {
     let (state, done) = (copy.state.as_str(), format::count(copy.rows_copied));
     let copied = match (state, copy.rows_total) {
         ("copied", _) => format!("{done} rows"),
+        ("indexing", _) => format!("{done} rows, building indexes"),
         ("waiting", Some(all)) => format!("waits, about {} rows", format::count(all)),
         ("waiting", None) => "waits, no estimate".to_owned(),
         (_, Some(all)) if all >= copy.rows_copied => {
@@ -92,7 +93,7 @@ fn copying(row: TableRow, copy: &TableCopy) -> TableRow {
         copied,
         size: match state {
             "waiting" => format::bytes(copy.size_bytes),
-            "copied" => format::bytes(copy.bytes),
+            "copied" | "indexing" => format::bytes(copy.bytes),
             _ => format!(
                 "{} of {}",
                 format::bytes(copy.bytes),
@@ -112,7 +113,7 @@ fn copying(row: TableRow, copy: &TableCopy) -> TableRow {
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn share(copy: &TableCopy) -> Option<f64> {
     match (copy.state.as_str(), copy.rows_total) {
-        ("copied", _) => Some(100.0),
+        ("copied" | "indexing", _) => Some(100.0),
         ("waiting", _) => Some(0.0),
         (_, Some(all)) if all >= copy.rows_copied && all > 0 => {
             Some(100.0 * copy.rows_copied as f64 / all as f64)

@@ -231,7 +231,8 @@ impl Mover {
 
         let layout = self.layout();
         let parts = parts(&monolith, &layout.publication(), &tables).await?;
-        super::largest_first(&monolith, &mut tables, progress).await?;
+        let estimates = super::largest_first(&monolith, &mut tables).await?;
+        progress.send_replace(CopyProgress::beginning(estimates));
         let files = super::files_of(&monolith, &tables).await?;
         let exported = self.snapshot_of(&monolith).await?;
         let copied = self

@@ -1,5 +1,6 @@
 //! How far a copy is.
 
+use super::indexes::PUT_OFF_FROM_BYTES;
 use plan::TableName;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -46,7 +47,9 @@ pub enum TableStage {
     Waiting,
     /// It is under way.
     Copying(#[serde(skip)] Instant),
-    /// All its rows are there.
+    /// Its rows are there, and indexes are built that were put off.
+    Indexing,
+    /// It is copied.
     Done,
 }
 
@@ -69,6 +72,30 @@ impl TableProgress {
 }
 
 impl CopyProgress {
+    /// None copied, all estimated.
+    pub(super) fn beginning(tables: Vec<TableProgress>) -> Self {
+        Self {
+            rows_total: tables.iter().filter_map(|one| one.rows_total).sum(),
+            tables,
+            ..Self::default()
+        }
+    }
+
+    /// All rows are there.
+    pub(super) fn indexing(&mut self) {
+        let tables = self.tables.iter_mut();
+        for one in tables.filter(|one| one.size_bytes >= PUT_OFF_FROM_BYTES) {
+            one.stage = TableStage::Indexing;
+        }
+    }
+
+    /// All of it.
+    pub(super) fn done(&mut self) {
+        for one in &mut self.tables {
+            one.stage = TableStage::Done;
+        }
+    }
+
     pub(super) fn of(&mut self, table: &TableName) -> Option<&mut TableProgress> {
         self.tables.iter_mut().find(|one| one.table == *table)
     }

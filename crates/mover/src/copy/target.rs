@@ -1,6 +1,6 @@
 //! The copy's steps at the service: *begin* and *finish*, by the stream's row.
 
-use super::snapshot::ExportedSnapshot;
+use super::{indexes, snapshot::ExportedSnapshot};
 use crate::{
     catalog::MovedTable,
     database::{
@@ -72,10 +72,11 @@ impl Mover {
         service: &mut Session,
         claim: Claim,
         tables: &[MovedTable],
+        large: &[&MovedTable],
     ) -> Result<Begun, MoverError> {
         let mut retry = LockRetry::new("beginning the copy (a table is locked)");
         loop {
-            match self.try_begin_copy(service, claim, tables).await {
+            match self.try_begin_copy(service, claim, tables, large).await {
                 Ok(begun) => return Ok(begun),
                 Err(error) => retry.wait_after(service, error).await?,
             }
@@ -87,6 +88,7 @@ impl Mover {
         service: &mut Session,
         claim: Claim,
         tables: &[MovedTable],
+        large: &[&MovedTable],
     ) -> Result<Begun, MoverError> {
         let wrap = || MoverError::sql(Side::Service, "beginning the copy");
         let name = self.extraction.name.as_str();
@@ -124,6 +126,7 @@ impl Mover {
             Some("copying") => empty(&transaction, tables).await?,
             Some(_) => return Ok(Begun::AlreadyCopied),
         }
+        indexes::put_off(&transaction, name, large).await?;
         for worker in 0..COPY_WORKERS {
             origins::create(&transaction, &layout.copy_origin(worker))
                 .await

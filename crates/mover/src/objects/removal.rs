@@ -210,6 +210,7 @@ impl<'a> Removal<'a> {
         notes::clear(&transaction, side, self.extraction).await?;
         for table in [
             "frozen",
+            "put_off",
             "joining",
             "shape",
             "published",

@@ -27,6 +27,7 @@ fn copied(one: &copy::TableProgress, now: Instant) -> TableCopy {
     let state = match one.stage {
         TableStage::Waiting => "waiting",
         TableStage::Copying(_) => "copying",
+        TableStage::Indexing => "indexing",
         TableStage::Done => "copied",
     };
     TableCopy {

@@ -1,5 +1,6 @@
 //! The copy: odd values, interruption, and that it is made once.
 
+mod indexes;
 mod publishing;
 mod rewriting;
 

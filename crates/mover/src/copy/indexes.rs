@@ -1,0 +1,246 @@
+//! Indexes of the service's tables that are put off until the rows are there:
+//! building one from rows costs a fraction of keeping it up row by row.
+//!
+//! | killed after | `put_off` | index | a repeat |
+//! |---|---|---|---|
+//! | *put off*: dropped with the copy's begin | has it | none | loads, builds |
+//! | *build*: made, one transaction each | has it | there, no constraint yet | drops it with the copy's begin |
+//! | *give back*: its constraint made | nothing | as it was | the same |
+//!
+//! The definitions are in the service's database, so that whoever ends the
+//! extraction can give the indexes back, whatever became of the plan. What
+//! cannot be made again word for word stays where it is: an index that something
+//! else depends on (a foreign key, a view), of an exclusion constraint, of a
+//! partition, in a tablespace, with a comment or statistics, or of a table that
+//! is not our role's.
+
+use crate::{
+    catalog::MovedTable,
+    database::{
+        lock_retry::{self, LockRetry},
+        session::Session,
+        sql,
+    },
+    error::MoverError,
+    extraction::Mover,
+    layout::{COPY_WORKERS, SCHEMA},
+    objects::{owner::RowLock, schema, sessions},
+};
+use futures_util::future::try_join_all;
+use protocol::{Side, owner::Claim};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio_postgres::{GenericClient, Transaction};
+
+/// With less than this at the monolith a table's indexes are kept up.
+pub(super) const PUT_OFF_FROM_BYTES: u64 = 16 << 20;
+
+/// With an empty search path, so that the definitions are true with any.
+const UNQUALIFIED_NOTHING: &str = "set local search_path = ''";
+
+/// Those of a table that can be made again as they are.
+const PUT_OFF: &str = "
+select format('%I.%I', n.nspname, c.relname), pg_get_indexdef(c.oid),
+    case when k.oid is not null then format('alter table %I.%I add constraint %I %s using index %I%s',
+        n.nspname, t.relname, k.conname,
+        case k.contype when 'p' then 'primary key' else 'unique' end, k.conname,
+        case when k.condeferred then ' deferrable initially deferred'
+             when k.condeferrable then ' deferrable' else '' end) end,
+    case when k.oid is null then format('drop index %I.%I', n.nspname, c.relname)
+         else format('alter table %I.%I drop constraint %I', n.nspname, t.relname, k.conname) end
+from pg_catalog.pg_index i
+    join pg_catalog.pg_class c on c.oid = i.indexrelid
+    join pg_catalog.pg_class t on t.oid = i.indrelid
+    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+    left join pg_catalog.pg_constraint k on k.conindid = c.oid and k.conrelid = t.oid
+where t.oid = $1::text::regclass and t.relkind = 'r' and not t.relispartition
+    and c.relkind = 'i' and not c.relispartition and c.reltablespace = 0
+    and i.indisvalid and i.indisready and not i.indisexclusion
+    and not i.indisreplident and not i.indisclustered
+    and (k.oid is null or (k.contype in ('p', 'u') and k.conname = c.relname))
+    and pg_has_role(t.relowner, 'usage') and has_schema_privilege(n.oid, 'create')
+    and not exists (select from pg_catalog.pg_description d
+        where (d.classoid, d.objoid) in (('pg_class'::regclass, c.oid), ('pg_constraint'::regclass, k.oid)))
+    and not exists (select from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attstattarget >= 0)
+    and not exists (select from pg_catalog.pg_depend d
+        where (d.refclassid, d.refobjid) in (('pg_class'::regclass, c.oid), ('pg_constraint'::regclass, k.oid))
+            and (d.classid, d.objid) <> ('pg_class'::regclass, c.oid)
+            -- What checks a deferrable one at the end.
+            and (d.classid, d.deptype) <> ('pg_trigger'::regclass, 'i'))
+    and not exists (select from pg_catalog.pg_depend d
+        where (d.classid, d.objid) = ('pg_class'::regclass, c.oid) and d.deptype in ('e', 'x'))
+order by c.oid";
+
+/// An index that is to be made again.
+#[derive(Debug, Clone)]
+struct PutOff {
+    /// Qualified and quoted.
+    name: String,
+    definition: String,
+    /// What makes it the index of its constraint; `None`: it has none.
+    constraint: Option<String>,
+}
+
+/// Drops what can be built later, in the transaction that begins the copy.
+pub(super) async fn put_off(
+    transaction: &Transaction<'_>,
+    extraction: &str,
+    tables: &[&MovedTable],
+) -> Result<(), MoverError> {
+    let wrap = || MoverError::sql(Side::Service, "putting indexes off");
+    transaction
+        .batch_execute(UNQUALIFIED_NOTHING)
+        .await
+        .map_err(wrap())?;
+    let insert = format!(
+        "insert into {SCHEMA}.put_off (extraction, name, definition, recreates) \
+         values ($1, $2, $3, $4) on conflict do nothing"
+    );
+    for table in tables {
+        let name = sql::table(table.name(Side::Service));
+        for row in transaction.query(PUT_OFF, &[&name]).await.map_err(wrap())? {
+            let (index, definition): (String, String) = (row.get(0), row.get(1));
+            let (constraint, drop): (Option<String>, String) = (row.get(2), row.get(3));
+            transaction
+                .execute(&insert, &[&extraction, &index, &definition, &constraint])
+                .await
+                .map_err(wrap())?;
+            transaction.batch_execute(&drop).await.map_err(wrap())?;
+        }
+    }
+    Ok(())
+}
+
+async fn all(client: &impl GenericClient, extraction: &str) -> Result<Vec<PutOff>, MoverError> {
+    let select = format!(
+        "select name, definition, recreates from {SCHEMA}.put_off where extraction = $1 order by name"
+    );
+    let rows = client
+        .query(&select, &[&extraction])
+        .await
+        .map_err(MoverError::sql(
+            Side::Service,
+            "reading which indexes are put off",
+        ))?;
+    let put_off = |row: &tokio_postgres::Row| PutOff {
+        name: row.get(0),
+        definition: row.get(1),
+        constraint: row.get(2),
+    };
+    Ok(rows.iter().map(put_off).collect())
+}
+
+/// Who may change the service's side while the indexes are made again.
+pub(crate) trait InCharge {
+    /// Locks the row, and refuses where it is no longer ours to change.
+    async fn check(&self, transaction: &Transaction<'_>) -> Result<(), MoverError>;
+}
+
+/// Builds what is put off, several at once, then gives the constraints back. May be
+/// repeated.
+pub(crate) async fn give_back(mover: &Mover, charge: &impl InCharge) -> Result<(), MoverError> {
+    let mut session = open(mover).await?;
+    // There is none where an earlier version has begun.
+    if !schema::has(&*session, Side::Service, "put_off").await? {
+        return Ok(());
+    }
+    let extraction = mover.extraction.name.as_str();
+    let put_off = all(&*session, extraction).await?;
+    if put_off.is_empty() {
+        return Ok(());
+    }
+    let next = AtomicUsize::new(0);
+    let builders = (0..COPY_WORKERS.min(put_off.len())).map(|_| async {
+        let mut session = open(mover).await?;
+        while let Some(index) = put_off.get(next.fetch_add(1, Ordering::Relaxed)) {
+            build(&mut session, charge, index).await?;
+        }
+        Ok::<(), MoverError>(())
+    });
+    try_join_all(builders).await?;
+    // A constraint's lock would wait for another index of its table.
+    for index in &put_off {
+        let mut retry = LockRetry::new("giving an index back (its table is locked)");
+        while let Err(error) = restore(&mut session, charge, extraction, index).await {
+            retry.wait_after(&session, error).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn open(mover: &Mover) -> Result<Session, MoverError> {
+    let session = Session::open(Side::Service, mover.database(Side::Service)).await?;
+    sessions::mark_at_work(&session, &mover.layout()).await?;
+    Ok(session)
+}
+
+/// One index, unless it is there.
+async fn build(
+    session: &mut Session,
+    charge: &impl InCharge,
+    index: &PutOff,
+) -> Result<(), MoverError> {
+    let wrap = || MoverError::sql(Side::Service, "building an index after the copy");
+    let transaction = session.client_mut().transaction().await.map_err(wrap())?;
+    charge.check(&transaction).await?;
+    let there = transaction
+        .query_one("select to_regclass($1) is not null", &[&index.name])
+        .await
+        .map_err(wrap())?;
+    if there.get(0) {
+        return Ok(());
+    }
+    transaction
+        .batch_execute(UNQUALIFIED_NOTHING)
+        .await
+        .map_err(wrap())?;
+    transaction
+        .batch_execute(&index.definition)
+        .await
+        .map_err(wrap())?;
+    transaction.commit().await.map_err(wrap())
+}
+
+/// Its constraint; nothing is left to be done for it then.
+async fn restore(
+    session: &mut Session,
+    charge: &impl InCharge,
+    extraction: &str,
+    index: &PutOff,
+) -> Result<(), MoverError> {
+    let wrap = || MoverError::sql(Side::Service, "giving an index back after the copy");
+    let transaction = lock_retry::begin(session).await?;
+    charge.check(&transaction).await?;
+    let delete = format!("delete from {SCHEMA}.put_off where extraction = $1 and name = $2");
+    let deleted = transaction
+        .execute(&delete, &[&extraction, &index.name])
+        .await
+        .map_err(wrap())?;
+    if let (1, Some(constraint)) = (deleted, &index.constraint) {
+        transaction
+            .batch_execute(constraint)
+            .await
+            .map_err(wrap())?;
+    }
+    transaction.commit().await.map_err(wrap())
+}
+
+/// The copy, which is made while the monolith owns.
+pub(super) struct Copying<'a> {
+    pub(super) mover: &'a Mover,
+    pub(super) claim: Claim,
+}
+
+impl InCharge for Copying<'_> {
+    async fn check(&self, transaction: &Transaction<'_>) -> Result<(), MoverError> {
+        self.mover
+            .locked_for_copy(
+                transaction,
+                Side::Service,
+                Side::Monolith,
+                self.claim,
+                RowLock::Share,
+            )
+            .await
+    }
+}
