@@ -92,6 +92,13 @@ pub(crate) struct Arguments {
     shared: SharedArguments,
 }
 
+impl Arguments {
+    /// Whether it is the program that runs, and not one that asks it.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.verb, Verb::Serve { .. })
+    }
+}
+
 #[derive(Debug, Args)]
 struct SharedArguments {
     /// The plan: what is moved and how.

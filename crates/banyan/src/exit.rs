@@ -1,7 +1,7 @@
 //! How the program ends: exit codes and error messages.
 
 use crate::lines;
-use std::{fmt, io::IsTerminal, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 /// How a command failed. The exit code is part of the interface:
 /// 0 done, 1 tried and not done, 2 refused before anything was touched.
@@ -34,8 +34,16 @@ impl Failure {
     }
 }
 
-/// Prints what is to be said, and gives the exit code.
-pub(crate) fn report(ended: Result<(), Failure>) -> ExitCode {
+/// Prints what is to be said, and gives the exit code. `to_a_log`: it is not read on a
+/// screen, so that lines stay as they are.
+pub(crate) fn report(ended: Result<(), Failure>, to_a_log: bool) -> ExitCode {
+    let tell = |text: &str| {
+        if to_a_log {
+            eprintln!("error: {text}");
+        } else {
+            eprintln!("{}", lines::error(text));
+        }
+    };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::NotDone(text)) => {
@@ -47,14 +55,5 @@ pub(crate) fn report(ended: Result<(), Failure>) -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Reported(code)) => ExitCode::from(code),
-    }
-}
-
-/// In lines that fit a terminal; elsewhere, as in a log, in one.
-fn tell(text: &str) {
-    if std::io::stderr().is_terminal() {
-        eprintln!("{}", lines::error(text));
-    } else {
-        eprintln!("error: {text}");
     }
 }

@@ -11,11 +11,10 @@ pub(crate) fn wrapped(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A text in lines that fit, the first after `first`, the others after `rest`.
-/// What has no spaces, such as an address, is not cut.
+/// A text in lines that fit, the first after `first`, the others after `rest`. What has no
+/// spaces, such as an address, is not cut, nor what stands between backticks to be copied.
 pub(crate) fn paragraph(first: &str, rest: &str, text: &str) -> String {
-    let options = options(first, rest).word_separator(WordSeparator::AsciiSpace);
-    textwrap::fill(text, options)
+    textwrap::fill(text, options(first, rest))
 }
 
 /// The beginning of a text, in one line that fits; control characters stand for nothing there.
@@ -29,15 +28,12 @@ pub(crate) fn cut(text: &str) -> String {
     line
 }
 
-/// An error of several paragraphs, in lines that fit. What stands between backticks is to
-/// be copied, and is not cut either.
+/// An error of several paragraphs, in lines that fit.
 pub(crate) fn error(text: &str) -> String {
     let mut first = "error: ";
-    let lines = text.lines().map(|line| {
-        let separator = WordSeparator::Custom(words);
-        let options = options(std::mem::take(&mut first), "").word_separator(separator);
-        textwrap::fill(line, options)
-    });
+    let lines = text
+        .lines()
+        .map(|line| paragraph(std::mem::take(&mut first), "", line));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -45,21 +41,24 @@ fn options<'a>(first: &'a str, rest: &'a str) -> Options<'a> {
     Options::new(COLUMNS.into())
         .initial_indent(first)
         .subsequent_indent(rest)
+        .word_separator(WordSeparator::Custom(words))
         .word_splitter(WordSplitter::NoHyphenation)
         .wrap_algorithm(WrapAlgorithm::FirstFit)
         .break_words(false)
 }
 
-/// Words that end with the spaces after them; what stands between backticks is one.
+/// Words that end with the spaces after them; what stands between backticks is one, where
+/// each of them has its other.
 fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
     let mut words = Vec::new();
+    let are_paired = line.matches('`').count().is_multiple_of(2);
     let (mut from, mut is_quoted, mut after_space) = (0, false, false);
     for (at, char) in line.char_indices() {
         if after_space && char != ' ' {
             words.push(Word::from(&line[from..at]));
             from = at;
         }
-        is_quoted ^= char == '`';
+        is_quoted ^= char == '`' && are_paired;
         after_space = char == ' ' && !is_quoted;
     }
     words.push(Word::from(&line[from..]));
@@ -94,7 +93,8 @@ mod tests {
         assert!(shown.ends_with("\n- the second paragraph"), "{shown}");
         let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(joined(&shown), joined(&format!("error: {text}")));
-        // One that ends nowhere is a word to the end of the line.
-        assert_eq!(error("a `b c"), "error: a `b c");
+        // One that ends nowhere begins nothing.
+        let open = error(&format!("a ` b {}", "c ".repeat(80)));
+        assert!(open.lines().all(|line| line.len() <= columns), "{open}");
     }
 }

@@ -26,7 +26,7 @@ mod serve;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 /// Each request makes and drops some dozens of small things and two buffers.
 #[global_allocator]
@@ -44,8 +44,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let to_a_log = arguments.serves() && !std::io::stderr().is_terminal();
     let ended = runtime.block_on(cli::run(arguments));
     // Tasks of ours are stopped by then; those of libraries are not waited for.
     runtime.shutdown_background();
-    exit::report(ended)
+    exit::report(ended, to_a_log)
 }

@@ -29,6 +29,11 @@ const LOOK_MAX: Duration = Duration::from_secs(30);
 const NOT_COUNTED: &str = "the gateway does not count who comes to its routes: give it `retire: { \
                            quiet: 14d }` in the plan, and `banyan serve --take-over`";
 
+const NOT_FINISHED: &str = "it is not looked at before `banyan finish`, which ends the way back";
+
+/// In place of that, until the first look.
+const JUST_FINISHED: &str = "it was finished a moment ago, and the first look is to come";
+
 /// The phase of an extraction that was not started, or was cancelled.
 const PLANNED: &str = "planned";
 
@@ -39,6 +44,7 @@ const FINISHED: &str = "finished";
 #[derive(Clone)]
 pub struct RetireHandle {
     wanted: Retire,
+    worker: Worker,
     state: watch::Receiver<State>,
     brown_out: BrownOutHandle,
 }
@@ -84,7 +90,10 @@ impl RetireHandle {
             routes,
             counts: state.evidence.as_ref().map(|one| one.last.clone()),
             callers: state.callers.clone(),
-            trouble: state.trouble.clone(),
+            trouble: state.trouble.as_ref().map(|why| {
+                let is_late = why == NOT_FINISHED && self.worker.status().phase == FINISHED;
+                if is_late { JUST_FINISHED } else { why }.to_owned()
+            }),
         }
     }
 }
@@ -113,7 +122,7 @@ pub(crate) async fn start(
         .journal
         .report(&context.name, ReportKind::OldCallers)
         .await?;
-    let trouble = Some("it is not looked at before `banyan finish`".to_owned());
+    let trouble = Some(NOT_FINISHED.to_owned());
     let (sender, state) = watch::channel(State {
         evidence: kept,
         callers: callers.unwrap_or_default(),
@@ -122,6 +131,7 @@ pub(crate) async fn start(
     });
     let handle = RetireHandle {
         wanted: context.wanted,
+        worker: context.worker.clone(),
         state,
         brown_out: context.brown_out.clone(),
     };

@@ -1,6 +1,6 @@
 //! One extraction: what it went through, and where it stands.
 
-use crate::moment::{Moment, handover_word};
+use crate::moment::{Moment, MomentReader, handover_word};
 use conductor::{
     JournalEntry, RecordedEvent,
     status::{AnswersStatus, ExtractionStatus, GateStatus},
@@ -170,6 +170,7 @@ impl Chapter {
         };
         let mut words = rollout.map(|one| one.steps.clone()).unwrap_or_default();
         let own = entries.iter().filter(|one| one.extraction == status.name);
+        let mut reader = MomentReader::default();
         for entry in own {
             let recorded = entry.recorded();
             match &recorded {
@@ -178,7 +179,7 @@ impl Chapter {
                 Some(RecordedEvent::Rollout(event)) => chapter.step(event, entry.at_ms, &mut words),
                 _ => {}
             }
-            chapter.moments.extend(Moment::of(entry, recorded.as_ref()));
+            chapter.moments.extend(reader.of(entry, recorded.as_ref()));
         }
         chapter
     }

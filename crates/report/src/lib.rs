@@ -30,6 +30,6 @@ mod stop;
 
 pub use chapter::{Approval, Chapter, Handover, ShareChange, StepRecord, Verify};
 pub use figures::Figures;
-pub use moment::{Kind, Moment};
+pub use moment::{Kind, Moment, MomentReader};
 pub use report::Report;
 pub use stop::Stop;

@@ -1,7 +1,11 @@
 //! Something that happened, in a sentence.
 
 use crate::clock::minute;
-use conductor::{JournalEntry, OrderEvent, OrderOutcome, RecordedEvent, ReportEvent};
+use conductor::{
+    JournalEntry, OrderEvent, OrderOutcome, RecordedEvent, ReportEvent,
+    outlook::rehearsal::pause_ms, status::HandoverStatus,
+};
+use plan::Length;
 use protocol::{
     Side,
     brown_out::{Ending, Event as BrownOut},
@@ -14,6 +18,10 @@ use protocol::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::{collections::BTreeMap, time::Duration};
+
+/// So many milliseconds are no length of time but a moment: some day of 1973, or later.
+const SINCE_1970_MIN: i64 = 100_000_000_000;
 
 /// Something that happened to an extraction.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -55,7 +63,8 @@ pub enum Kind {
 struct Telling(Kind, String, Option<String>, Vec<Value>);
 
 impl Moment {
-    /// What a row of the journal tells; none where it is a detail of something larger.
+    /// What a row of the journal tells by itself; none where it is a detail of something
+    /// larger. [`MomentReader`] knows more of who wanted it.
     pub fn read(entry: &JournalEntry) -> Option<Self> {
         Self::of(entry, entry.recorded().as_ref())
     }
@@ -191,12 +200,14 @@ fn steps(event: &Steps) -> Option<Telling> {
         Steps::Ended => telling(Kind::Decision, "All steps of the plan were done."),
         Steps::Stopped { why, undo } => {
             let by = match why {
-                StopReason::Person { by, .. } => by.to_string(),
-                _ => "the plan".to_owned(),
+                StopReason::Person { by, .. } => Some(by.to_string()),
+                // The order before it says who.
+                StopReason::Changed { .. } => None,
+                _ => Some("the plan".to_owned()),
             };
             let undo = undo.map(|undo| format!("; due: {undo}"));
             let text = format!("The steps stopped: {why}{}.", undo.unwrap_or_default());
-            Telling(Kind::Decision, text, Some(by), Vec::new())
+            Telling(Kind::Decision, text, by, Vec::new())
         }
         Steps::Evidence { evidence } => Telling(
             Kind::Decision,
@@ -234,12 +245,10 @@ fn order(event: &OrderEvent) -> Option<Telling> {
             ..
         } => {
             let with = values(parameters);
-            let by = match by {
-                Some(by @ Actor::Person(_)) => format!("{by} (not proven)"),
-                Some(by) => by.to_string(),
-                None => "somebody with the token".to_owned(),
-            };
-            (format!("Ordered: {verb}{with}."), Some(by))
+            (
+                format!("Ordered: {verb}{with}."),
+                Some(orderer(by.as_ref())),
+            )
         }
         OrderEvent::Ended { outcome, .. } => {
             let text = match outcome {
@@ -254,14 +263,70 @@ fn order(event: &OrderEvent) -> Option<Telling> {
     Some(Telling(Kind::Decision, text, by, Vec::new()))
 }
 
+fn orderer(by: Option<&Actor>) -> String {
+    match by {
+        Some(by @ Actor::Person(_)) => format!("{by} (not proven)"),
+        Some(by) => by.to_string(),
+        None => "somebody with the token".to_owned(),
+    }
+}
+
+/// Reads entries in order, and knows who ordered what the later ones speak of.
+#[derive(Debug, Default)]
+pub struct MomentReader {
+    /// By extraction, who gave the last order that changes where requests go, and which.
+    ordered: BTreeMap<String, String>,
+}
+
+impl MomentReader {
+    /// What the next entry tells; none where it is a detail of something larger.
+    pub fn read(&mut self, entry: &JournalEntry) -> Option<Moment> {
+        self.of(entry, entry.recorded().as_ref())
+    }
+
+    pub(crate) fn of(
+        &mut self,
+        entry: &JournalEntry,
+        recorded: Option<&RecordedEvent>,
+    ) -> Option<Moment> {
+        let mut moment = Moment::of(entry, recorded)?;
+        match recorded {
+            Some(RecordedEvent::Order(OrderEvent::Ordered { by, verb, .. }))
+                if changes_sides(verb) =>
+            {
+                let order = format!("{} ({verb})", orderer(by.as_ref()));
+                self.ordered.insert(entry.extraction.clone(), order);
+            }
+            Some(RecordedEvent::Rollout(Steps::Stopped {
+                why: StopReason::Changed { .. },
+                ..
+            })) => moment.by = self.ordered.get(&entry.extraction).cloned(),
+            _ => {}
+        }
+        Some(moment)
+    }
+}
+
+/// Whether an order has requests go to another side.
+pub(crate) fn changes_sides(verb: &str) -> bool {
+    matches!(verb, "shift" | "withdraw" | "switch" | "rollback")
+}
+
 fn values(named: &Map<String, Value>) -> String {
     let mut text = String::new();
     // How it stood when it was decided on is for who reads the journal.
     let told = named.iter().filter(|(_, value)| !value.is_object());
-    for (name, value) in told {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+    for (with_unit, value) in told {
+        let name = with_unit.strip_suffix("_ms").unwrap_or(with_unit);
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Array(all) if all.iter().all(Value::is_string) => {
+                let all: Vec<_> = all.iter().filter_map(Value::as_str).collect();
+                all.join(", ")
+            }
+            _ if name.len() < with_unit.len() => time(value),
+            value => value.to_string(),
+        };
         let part = if value == "true" {
             format!(" {name}")
         } else {
@@ -275,29 +340,41 @@ fn values(named: &Map<String, Value>) -> String {
     text
 }
 
+/// Milliseconds as a length of time, as the plan writes it, or as a moment.
+fn time(millis: &Value) -> String {
+    match millis.as_i64() {
+        Some(at @ SINCE_1970_MIN..) => minute(at),
+        Some(length @ 0..) => Length(Duration::from_millis(length.unsigned_abs())).to_string(),
+        _ => millis.to_string(),
+    }
+}
+
 /// A hand-over has said its outcome by itself; here is what it held.
 fn report(event: &ReportEvent) -> Option<Telling> {
     let ReportEvent::Reported { of, report } = event;
-    let number = |key: &str| report.get(key).and_then(Value::as_f64);
-    Some(match of.as_str() {
-        "verify" => telling(
-            Kind::Verify,
-            format!(
-                "{} rows were compared, {} differed.",
-                number("rows")?,
-                number("differences")?
-            ),
-        ),
-        _ => telling(
-            Kind::Handover,
-            format!(
-                "It took {:.0} ms and held {} requests, for {:.0} ms at most.",
-                number("total_ms")?,
-                number("held_requests")?,
-                number("hold_ms_max")?
-            ),
-        ),
-    })
+    if of == "verify" {
+        let number = |key: &str| report.get(key).and_then(Value::as_f64);
+        let (rows, differences) = (number("rows")?, number("differences")?);
+        let text = format!("{rows} rows were compared, {differences} differed.");
+        return Some(telling(Kind::Verify, text));
+    }
+    let last: HandoverStatus = serde_json::from_value(report.clone()).ok()?;
+    let text = if last.held() {
+        format!(
+            "It paused writes for {:.0} ms and held {} requests, for {:.0} ms at most; it took \
+             {:.0} ms in all.",
+            pause_ms(&last),
+            last.hold.held_requests,
+            last.hold.hold_ms_max,
+            last.total_ms
+        )
+    } else {
+        format!(
+            "It paused no write; it took {:.0} ms in all.",
+            last.total_ms
+        )
+    };
+    Some(telling(Kind::Handover, text))
 }
 
 fn item(event: &Item) -> Telling {
@@ -363,4 +440,80 @@ fn other(event: &Value) -> Telling {
         word("by").map(str::to_owned),
         Vec::new(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{json, value::to_raw_value};
+
+    fn entry(seq: i64, event: &Value) -> JournalEntry {
+        JournalEntry {
+            seq,
+            at_ms: 0,
+            extraction: "contracts".to_owned(),
+            version: 1,
+            event: to_raw_value(event).unwrap(),
+            hash: String::new(),
+        }
+    }
+
+    fn text(event: &Value) -> String {
+        Moment::read(&entry(1, event)).unwrap().text
+    }
+
+    #[test]
+    fn lengths_and_moments_are_told_as_such() {
+        let ordered = json!({ "event": "ordered", "by": null, "verb": "brown-out", "plan": "p",
+            "parameters": { "for_ms": 600_000, "sunset_ms": 1_796_090_000_000_i64,
+                "tables": ["a", "b"], "yes": true } });
+        assert_eq!(
+            text(&ordered),
+            "Ordered: brown-out for 10m, sunset 2026-12-01 01:53 UTC, tables a, b, yes."
+        );
+    }
+
+    /// While it is looked whether all is ready, nobody waits.
+    #[test]
+    fn a_hand_over_tells_the_pause_of_writes() {
+        let of = |steps: Value| {
+            text(&json!({ "event": "reported", "of": "handover", "report": {
+                "kind": "switch", "outcome": "committed", "reason": null, "epoch": 1,
+                "total_ms": 812.0, "held_requests": 3, "hold_ms_p50": 2.0, "hold_ms_max": 7.0,
+                "steps": steps } }))
+        };
+        let ready = json!({ "name": "ready", "ms": 770.0 });
+        let [hold, fence] =
+            [("hold", 2.0), ("fence", 39.0)].map(|(name, ms)| json!({ "name": name, "ms": ms }));
+        assert_eq!(
+            of(json!([ready, hold, fence])),
+            "It paused writes for 41 ms and held 3 requests, for 7 ms at most; it took 812 ms in all."
+        );
+        assert_eq!(
+            of(json!([ready])),
+            "It paused no write; it took 812 ms in all."
+        );
+    }
+
+    #[test]
+    fn a_stop_for_what_a_person_did_names_the_person() {
+        let ordered = json!({ "event": "ordered", "by": { "key-holder": "ole" },
+            "verb": "withdraw", "parameters": {}, "plan": "p" });
+        let noted = json!({ "event": "ordered", "by": { "key-holder": "ada" },
+            "verb": "attest", "parameters": {}, "plan": "p" });
+        let stopped = json!({ "event": "rollout-stopped", "undo": null,
+            "why": { "because": "changed", "what": "not by the plan" } });
+        let by = |events: &[&Value]| {
+            let mut reader = MomentReader::default();
+            let moments = (1..)
+                .zip(events)
+                .filter_map(|(seq, event)| reader.read(&entry(seq, event)));
+            moments.last().unwrap().by
+        };
+        assert_eq!(
+            by(&[&ordered, &noted, &stopped]).as_deref(),
+            Some("ole (withdraw)")
+        );
+        assert_eq!(by(&[&stopped]), None);
+    }
 }

@@ -1,7 +1,10 @@
 //! Why the steps of an extraction have stopped, in three sentences that mostly fit a line
 //! of 80 columns each.
 
-use crate::clock::{length, second};
+use crate::{
+    clock::{length, second},
+    moment::changes_sides,
+};
 use conductor::{
     JournalEntry, OrderEvent, RecordedEvent,
     status::{ExtractionStatus, NextVerb},
@@ -127,7 +130,7 @@ impl EntriesRead {
             RecordedEvent::Order(OrderEvent::Ordered { by, verb, plan, .. }) => {
                 self.plan = Some(plan);
                 let by = by.unwrap_or_else(|| Actor::Person("somebody with the token".to_owned()));
-                if matches!(verb.as_str(), "shift" | "withdraw" | "switch" | "rollback") {
+                if changes_sides(&verb) {
                     self.ordered = Some((by, verb));
                 }
             }

@@ -46,7 +46,7 @@ async fn a_forgotten_table_joins_under_load() -> Result<()> {
 
     let refused = stage.banyan.run("serve", &["--take-over"]).await?;
     ensure!(
-        refused.code == 2 && refused.stderr.contains("banyan add-table contracts"),
+        refused.code == 2 && refused.flat().contains("banyan add-table contracts"),
         "{refused:?}"
     );
     let added = stage.banyan.run("add-table", &["contracts"]).await?;

@@ -10,7 +10,6 @@ use testbed::banyan::{CommandLine, Plan};
 use testbed::catalogue::{Catalogue, row_counts};
 use testbed::cluster::{Cluster, Options, Rights};
 use testbed::pooler::Pooler;
-use testbed::process::Finished;
 use testbed::scene::{CONTRACTS_DATABASE, MONOLITH_DATABASE, Scene, Settings};
 use wrong::{Trial, Wrong};
 
@@ -49,7 +48,7 @@ async fn bad_input() -> Result<()> {
     ensure!(
         finished.code == 0,
         "the plan is refused as it is: {}",
-        said(&finished)
+        finished.flat()
     );
 
     let mut mistakes = Vec::new();
@@ -123,7 +122,7 @@ async fn refuse(scene: &Scene, wrong: &Wrong) -> Result<()> {
             finished
         }
     };
-    let text = said(&finished);
+    let text = finished.flat();
     println!(
         "--- {} ({:?})\n{}",
         wrong.name,
@@ -175,8 +174,4 @@ fn cluster<'a>(scene: &'a mut Scene, database: &str) -> Result<&'a mut Cluster> 
         CONTRACTS_DATABASE => Ok(&mut scene.contracts_cluster),
         other => bail!("no cluster for {other}"),
     }
-}
-
-fn said(finished: &Finished) -> String {
-    format!("{}{}", finished.stdout, finished.stderr)
 }

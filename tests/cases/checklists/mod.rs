@@ -58,7 +58,7 @@ async fn a_step_waits_for_what_has_to_be_done() -> Result<()> {
         )
         .await?;
     ensure!(
-        failed.code == 2 && failed.stderr.contains("by itself"),
+        failed.code == 2 && failed.flat().contains("by itself"),
         "{failed:?}"
     );
     for item in ["alerts", "ticket"] {

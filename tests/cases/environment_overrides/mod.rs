@@ -41,7 +41,7 @@ async fn environment_overrides() -> Result<()> {
     let writes = ["contracts", "--reads", "5%", "--writes", "5%"];
     let refused = stage.banyan.run("shift", &writes).await?;
     ensure!(
-        refused.code == 2 && refused.stderr.contains("needs `mode: shared`"),
+        refused.code == 2 && refused.flat().contains("needs `mode: shared`"),
         "{}: {}",
         refused.code,
         refused.stderr

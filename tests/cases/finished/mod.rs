@@ -97,7 +97,7 @@ async fn refused(stage: &Stage, verb: &str, words: &str) -> Result<()> {
     };
     let refused = stage.banyan.run(verb, arguments).await?;
     ensure!(
-        refused.code == 2 && refused.stderr.contains(words),
+        refused.code == 2 && refused.flat().contains(words),
         "{verb} ended with {}: {}",
         refused.code,
         refused.stderr

@@ -72,9 +72,9 @@ async fn reads_that_write_go_back_to_the_owner_and_are_named() -> Result<()> {
     let again = shift(&stage).await?;
     ensure!(
         again.code == 2
-            && again.stderr.contains("some reads write")
-            && again.stderr.contains("POST /api/contracts/*")
-            && again.stderr.contains("`as: writes`"),
+            && again.flat().contains("some reads write")
+            && again.flat().contains("POST /api/contracts/*")
+            && again.flat().contains("`as: writes`"),
         "{}: {}",
         again.code,
         again.stderr

@@ -34,7 +34,7 @@ async fn an_old_side_is_proven_unused_and_removed() -> Result<()> {
     let to = stage.scene.directory().path().join("retired");
     let early = retire(&stage, &to).await?;
     ensure!(
-        early.code == 2 && early.stderr.contains("banyan finish"),
+        early.code == 2 && early.flat().contains("banyan finish"),
         "{early:?}"
     );
     let finished = stage.banyan.run("finish", &["contracts", "--yes"]).await?;
@@ -49,12 +49,12 @@ async fn an_old_side_is_proven_unused_and_removed() -> Result<()> {
         let refused = retire(&stage, &to).await?;
         ensure!(refused.code == 2, "{refused:?}");
         Ok(refused
-            .stderr
+            .flat()
             .contains("was read 1 times")
             .then_some(refused))
     })
     .await?;
-    ensure!(used.stderr.contains("contracts_contract"), "{used:?}");
+    ensure!(used.flat().contains("contracts_contract"), "{used:?}");
     // Over a restart nothing is lost: the routes are quiet since before it.
     let before = quiet(&stage, 2).await?;
     drop(stage.serve.take().context("it does not run")?);
@@ -63,7 +63,7 @@ async fn an_old_side_is_proven_unused_and_removed() -> Result<()> {
     ensure!(after == before, "since {after}, and {before} before");
     let mut last = String::new();
     let open = deadline::until("the old side to be quiet", LIMIT, async || {
-        last = retire(&stage, &to).await?.stderr;
+        last = retire(&stage, &to).await?.flat();
         Ok(last.contains("not done of").then(|| last.clone()))
     })
     .await
@@ -92,7 +92,7 @@ async fn the_files_are_right(stage: &Stage, to: &Path) -> Result<()> {
     // The example's other tables refer to the contracts.
     let refused = retire(stage, to).await?;
     ensure!(
-        refused.code == 2 && refused.stderr.contains("drop constraint"),
+        refused.code == 2 && refused.flat().contains("drop constraint"),
         "{refused:?}"
     );
     ensure!(!to.join("remove-old-tables.sql").exists());
@@ -134,7 +134,7 @@ async fn the_files_are_right(stage: &Stage, to: &Path) -> Result<()> {
     fs::write(&forged, text.replace("\"contracts\"", "\"parcels\""))?;
     let refused = check(&forged).await?;
     ensure!(
-        refused.code == 2 && refused.stderr.contains("changed since"),
+        refused.code == 2 && refused.flat().contains("changed since"),
         "{refused:?}"
     );
 

@@ -87,7 +87,7 @@ async fn rows(stage: &Stage) -> Result<[String; 2]> {
 }
 
 fn says(finished: &Finished, words: &str) -> Result<()> {
-    let (code, said) = (finished.code, &finished.stderr);
+    let (code, said) = (finished.code, finished.flat());
     ensure!(code == REFUSED, "exit code {code}: {said}");
     ensure!(said.contains(words), "no `{words}` in: {said}");
     Ok(())

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use testbed::banyan::CommandLine;
 
 /// What differs between two runs, and what stands for it.
-const FILTERS: [(&str, &str); 13] = [
+const FILTERS: [(&str, &str); 14] = [
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "[UUID]",
@@ -19,6 +19,11 @@ const FILTERS: [(&str, &str); 13] = [
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d+)?)?", "[TIME]"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
     (r"/[^ ]*/banyan\b[^ ]*", "[STATE]"),
+    // Where its lines end goes by the directory's name.
+    (
+        r"directory[\s!]+\[STATE\][\s!]+Start[\s!]+it,[\s!]+or[\s!]+name[\s!]+its[\s!]+directory[\s!]+with",
+        "directory [STATE] Start it, or name its directory with",
+    ),
     (
         r"\b\d+(\.\d+)? (ms|s|min|h|B|kB|KiB|MiB|bytes|seconds)\b",
         "[N] $2",
@@ -35,6 +40,24 @@ const FILTERS: [(&str, &str); 13] = [
     (r"  +", "  "),
     (r"[ \t]+\n", "\n"),
 ];
+
+/// So wide is all that is printed.
+const COLUMNS: usize = 80;
+
+/// Whether a line stays as it is: a command as it was typed, a row of a Markdown table, what
+/// clap says of usage, and what has a word, or a command to copy, for which no line is wide
+/// enough.
+fn is_whole(line: &str) -> bool {
+    let text = line.strip_prefix("! ").unwrap_or(line);
+    let mut parts = text.split('`').enumerate();
+    let too_long = |word: &str| word.chars().count() > COLUMNS / 2;
+    text.starts_with("$ ")
+        || text.starts_with("| ")
+        || text.starts_with("Usage: ")
+        || parts.any(|(at, part)| {
+            (at % 2 == 1 && too_long(part)) || part.split_whitespace().any(too_long)
+        })
+}
 
 /// Commands and what they printed.
 struct Session<'a> {
@@ -71,6 +94,10 @@ impl<'a> Session<'a> {
     }
 
     fn assert(self, name: &str) {
+        for line in self.text.lines().filter(|line| !is_whole(line)) {
+            let printed = line.strip_prefix("! ").unwrap_or(line);
+            assert!(printed.chars().count() <= COLUMNS, "{line}");
+        }
         let mut settings = insta::Settings::clone_current();
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);

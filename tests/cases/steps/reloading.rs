@@ -46,9 +46,9 @@ async fn a_reload_brings_other_steps_where_that_is_safe() -> Result<()> {
     ensure!(
         refused.code == 2
             && refused
-                .stderr
+                .flat()
                 .contains("contracts: step 1 is the one that it is in")
-            && refused.stderr.contains("`banyan pause`"),
+            && refused.flat().contains("`banyan pause`"),
         "{refused:?}"
     );
     replace(&stage, "reads: 80%", "reads: 90%")?;

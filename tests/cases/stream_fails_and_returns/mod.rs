@@ -38,14 +38,14 @@ async fn a_failed_stream_is_seen_and_comes_back() -> Result<()> {
     reads_come_from(&stage, "monolith").await?;
     let verify = stage.banyan.run("verify", &["contracts"]).await?;
     ensure!(
-        verify.code == 1 && verify.stderr.contains("rows cannot be compared"),
+        verify.code == 1 && verify.flat().contains("rows cannot be compared"),
         "{}: {}",
         verify.code,
         verify.stderr
     );
     let early = stage.banyan.run("resume", &["contracts"]).await?;
     ensure!(
-        early.code == 1 && early.stderr.contains("surprise"),
+        early.code == 1 && early.flat().contains("surprise"),
         "{}",
         early.stderr
     );

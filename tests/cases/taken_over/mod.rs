@@ -84,7 +84,7 @@ async fn fail_to_take_over(stage: &Stage) -> Result<()> {
     let successor = stage.banyan.clone().set("CONTROL_LISTEN", &address);
     let failed = successor.run("serve", &["--take-over"]).await?;
     ensure!(failed.code == 2, "exit code {}", failed.code);
-    ensure!(failed.stderr.contains(&address), "{}", failed.stderr);
+    ensure!(failed.flat().contains(&address), "{}", failed.stderr);
     let squatter = squatter.await??;
     tokio::time::sleep(SQUAT).await;
     drop(squatter);
@@ -114,7 +114,7 @@ async fn give_up_taking_over(stage: &Stage) -> Result<()> {
     let failed = successor.run("serve", &["--take-over"]).await?;
     ensure!(failed.code == 2, "exit code {}", failed.code);
     ensure!(
-        failed.stderr.contains("who owns is not known"),
+        failed.flat().contains("who owns is not known"),
         "{}",
         failed.stderr
     );
@@ -142,7 +142,7 @@ async fn reload(stage: &Stage) -> Result<()> {
     let refused = stage.banyan.run("reload", &[]).await?;
     ensure!(refused.code == 2, "exit code {}", refused.code);
     ensure!(
-        refused.stderr.contains("extractions.contracts.rollout.key"),
+        refused.flat().contains("extractions.contracts.rollout.key"),
         "{}",
         refused.stderr
     );

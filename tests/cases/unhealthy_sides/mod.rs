@@ -15,7 +15,7 @@ async fn who_is_to_get_more_has_to_be_healthy() -> Result<()> {
         .run("shift", &["contracts", "--reads", "10%"])
         .await?;
     ensure!(
-        refused.code == 2 && refused.stderr.contains("/health/ready cannot be reached"),
+        refused.code == 2 && refused.flat().contains("/health/ready cannot be reached"),
         "{}: {}",
         refused.code,
         refused.stderr

@@ -22,7 +22,10 @@ pub(super) async fn run(
         }
         match taken.as_slice() {
             [] => say!("No table may join `{name}` that is not being copied already."),
-            tables => say!("{} may not join `{name}` any more.", tables.join(", ")),
+            tables => {
+                let text = format!("{} may not join `{name}` any more.", tables.join(", "));
+                say!("{}", render::wrapped(&text));
+            }
         }
         return Ok(());
     }
@@ -45,10 +48,11 @@ pub(super) async fn run(
         say!("The plan has no table that `{name}` was not begun with: nothing to add.");
         return Ok(());
     }
-    say!(
+    let text = format!(
         "{} may join `{name}`. Nothing is copied yet:",
         tables.join(", ")
     );
+    say!("{}", render::wrapped(&text));
     say!("  banyan serve --take-over    goes by the plan as it is now, and copies");
     say!("  banyan status               shows how far that has come");
     say!("  banyan verify {name}");

@@ -83,12 +83,12 @@ pub(super) async fn run(plan: &Plan, state: &Path, form: Form) -> Result<(), Fai
             let wanted = (place != ALL).then_some(place.as_str());
             let script = statements::script(of_services, wanted);
             say!("{}", script.trim_end());
-            eprintln!("{conclusion}");
+            eprintln!("{}", render::wrapped(&conclusion));
         }
         Form::Text => {
             findings::print(found.iter().map(|one| &one.finding));
             tell_wants(&wants);
-            say!("{conclusion}");
+            say!("{}", render::wrapped(&conclusion));
         }
     }
     if ok {

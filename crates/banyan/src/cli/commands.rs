@@ -69,10 +69,11 @@ pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<
         say!("{}", render::wrapped(&begun));
         return Ok(());
     }
-    say!(
+    let follows = format!(
         "`{extraction}` follows: {} rows copied. Next: `banyan verify {extraction}`.",
         reply.status.progress.copy.rows_copied
     );
+    say!("{}", render::wrapped(&follows));
     Ok(())
 }
 
@@ -133,11 +134,12 @@ fn shifted(extraction: &str, status: &ExtractionStatus, json: bool) -> Result<()
     let writes = status
         .writes_percent
         .map(|share| format!(", {share}% write there"));
-    say!(
+    let shares = format!(
         "{}% of the clients of `{extraction}` read from the service{}.",
         status.reads_percent,
         writes.unwrap_or_default()
     );
+    say!("{}", render::wrapped(&shares));
     let keys = status.keys.as_ref().filter(|_| status.reads_percent > 0.0);
     if let Some(text) = keys.and_then(keyless::text) {
         say!("{}", render::wrapped(&text));
@@ -197,7 +199,9 @@ pub(super) async fn cancel(
     if json {
         return render::json(&reply);
     }
-    say!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
+    let cancelled =
+        format!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
+    say!("{}", render::wrapped(&cancelled));
     let Cancellation {
         left, left_because, ..
     } = reply.cancelled.unwrap_or_default();
@@ -209,9 +213,10 @@ pub(super) async fn cancel(
         };
         let left = format!("Rows stay in the service's {tables}, since {why}.");
         say!("{}", render::wrapped(&left));
-        say!(
+        let again = format!(
             "To start again, see whether somebody needs them, then empty them: `truncate {tables}`"
         );
+        say!("{}", render::wrapped(&again));
     }
     Ok(())
 }
@@ -228,7 +233,10 @@ pub(super) async fn resume(
     }
     let status = &reply.status;
     match reply.resumed {
-        Some(Resumed::Steps) => say!("The steps of `{extraction}` go on ({}).", status.phase),
+        Some(Resumed::Steps) => {
+            let text = format!("The steps of `{extraction}` go on ({}).", status.phase);
+            say!("{}", render::wrapped(&text));
+        }
         Some(Resumed::Streams) | None => {
             let text = format!(
                 "The streams of `{extraction}` were tried again ({}); no step of the plan had \
@@ -325,7 +333,7 @@ pub(super) async fn recopy(
     if begun_anew {
         say!("The stream to the owner has begun anew.");
     }
-    say!("Next: `banyan verify {extraction}`.");
+    say!("Next: `banyan verify {extraction}`: what was compared before counts no more.");
     Ok(())
 }
 

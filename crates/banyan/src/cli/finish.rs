@@ -39,20 +39,25 @@ pub(super) async fn run(
     if json {
         return render::json(&serde_json::json!({ "status": reply.status, "routes": routes }));
     }
-    say!(
-        "`{extraction}` is the service's for good; nothing of Banyan's is left in either database."
+    let kept = format!(
+        "`{extraction}` is the service's for good; nothing of Banyan's is left in either database. \
+         The monolith's tables keep their rows as they are now, and take writes again, which \
+         nobody at the service sees. Have the monolith refused them instead:"
     );
-    say!("The monolith's tables keep their rows as they are now, and take writes again,");
-    say!("which nobody at the service sees. Have the monolith refused them instead:\n");
+    say!("{}\n", render::wrapped(&kept));
     for table in plan.extractions.get(&name).map(moved).unwrap_or_default() {
         say!("  revoke insert, delete, truncate on {table} from ITS_ROLE;");
     }
     say!("\nAnd `update`, unless a table that stays refers to it and ITS_ROLE owns it: its");
     say!("foreign key is checked with that right.\n");
-    say!("`banyan retire {extraction}` proves that nobody uses the old side any more, and");
-    say!("writes what removes it. For that leave the extraction in the plan meanwhile.\n");
-    say!("Take `extractions.{extraction}` out of the plan, write this instead, and run");
-    say!("`banyan serve --take-over`. Until then its requests go to the service as well.");
+    let next = format!(
+        "Next: `banyan retire {extraction}`. It proves that nobody uses the old side any more, and \
+         writes what removes it; the extraction stays in the plan until then, and its requests go \
+         to the service meanwhile.\n\
+         After that, or now where nothing is to be proven: take `extractions.{extraction}` out of \
+         the plan, write this instead, and run `banyan serve --take-over`."
+    );
+    say!("{}", render::wrapped(&next));
     say!("\ngateway:\n  routes:\n{routes}");
     Ok(())
 }

@@ -31,7 +31,10 @@ pub(super) async fn run(
     if json {
         return render::json(&json!({ "frozen_until": until }));
     }
-    say!("Until {until} both databases refuse to change the tables of `{name}`");
-    say!("(rows are written as before). `banyan freeze {name} --off` ends it.");
+    let text = format!(
+        "Until {until} both databases refuse to change the tables of `{name}` (rows are written \
+         as before). `banyan freeze {name} --off` ends it."
+    );
+    say!("{}", render::wrapped(&text));
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{day, render};
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
 use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms};
-use report::{Moment, clock::minute};
+use report::{Moment, MomentReader, clock::second};
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -52,13 +52,18 @@ pub(super) async fn run(
         let text = format!("the journal has nothing of `{name}`");
         return Err(Failure::Refused(text));
     }
-    for entry in entries.iter().filter(is_wanted) {
+    let mut reader = MomentReader::default();
+    for entry in &entries {
+        let moment = reader.read(entry);
+        if !is_wanted(&entry) {
+            continue;
+        }
         if json {
             say!(
                 "{}",
                 serde_json::to_string(entry).map_err(Failure::not_done)?
             );
-        } else if let Some(moment) = Moment::read(entry) {
+        } else if let Some(moment) = moment {
             say!("{}", line(&moment));
         }
     }
@@ -73,7 +78,7 @@ fn line(moment: &Moment) -> String {
     let by = moment.by.as_ref().map(|by| format!(" By {by}."));
     let text = moment.text.trim_end_matches('.');
     let text = format!("{of}: {text}.{}", by.unwrap_or_default());
-    render::paragraph(&format!("{}  ", minute(moment.at_ms)), "    ", &text)
+    render::paragraph(&format!("{} UTC  ", second(moment.at_ms)), "    ", &text)
 }
 
 /// The whole journal: of the `serve` that runs, else of its state directory.

@@ -4,6 +4,7 @@ use super::{keyless, outlook, refusals, step_lines};
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
+    outlook::rehearsal::pause_ms,
     ports::{SeenWriter, SharedTable, StreamProgress},
     status::{ExtractionStatus, HandoverStatus, SideHealth, Status},
 };
@@ -76,13 +77,13 @@ pub(super) fn status(status: &Status) {
         for (first, text) in outlook::texts(one) {
             say!("{}", paragraph(&first, "  ", &text));
         }
-        // Not wrapped: what mends it is to be copied.
         for (direction, stream) in [
             ("forward", &one.progress.forward),
             ("reverse", &one.progress.reverse),
         ] {
             if let Some(trouble) = stream.as_ref().and_then(|it| it.trouble.as_ref()) {
-                say!("{}: the {direction} stream: {trouble}", one.name);
+                let first = format!("{}: the {direction} stream: ", one.name);
+                say!("{}", paragraph(&first, "  ", trouble));
             }
         }
         let reverse = one.progress.reverse.as_ref();
@@ -92,10 +93,8 @@ pub(super) fn status(status: &Status) {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", refused));
         }
         if ["finishing", "finished"].contains(&one.phase.as_str()) {
-            say!(
-                "{}: the way back is closed for good: it was finished",
-                one.name
-            );
+            let closed = "the way back is closed for good: it was finished";
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", closed));
         }
         for line in one
             .rollout
@@ -147,12 +146,11 @@ pub(super) fn status(status: &Status) {
             say!("{}", paragraph(&format!("{}: ", one.name), "  ", &what));
         }
         if let Some(verify) = &one.last_verify {
-            say!(
-                "{}: last verify: {} rows, {} differences",
-                one.name,
-                verify.rows,
-                verify.differences
+            let text = format!(
+                "last verify: {} rows, {} differences",
+                verify.rows, verify.differences
             );
+            say!("{}", paragraph(&format!("{}: ", one.name), "  ", &text));
         }
         let handovers = [&one.last_handover, &one.handover_before_rehearsal];
         for last in handovers.into_iter().flatten() {
@@ -374,16 +372,24 @@ pub(super) fn handover(last: &HandoverStatus) {
         // Known from the journal's events only.
         return;
     }
+    // While it is looked whether all is ready, writes go on.
     if last.held() {
         say!(
-            "  {:.0} ms in all; {} requests held, {:.0} ms at the median, {:.0} ms at most",
-            last.total_ms,
+            "  writes paused for {:.0} ms; it took {:.0} ms in all",
+            pause_ms(last),
+            last.total_ms
+        );
+        say!(
+            "  {} requests held, {:.0} ms at the median, {:.0} ms at most",
             last.hold.held_requests,
             last.hold.hold_ms_p50,
             last.hold.hold_ms_max
         );
     } else {
-        say!("  {:.0} ms in all; no request was held", last.total_ms);
+        say!(
+            "  no write was paused; it took {:.0} ms in all",
+            last.total_ms
+        );
     }
     let steps: Vec<_> = last
         .steps
@@ -411,17 +417,18 @@ pub(super) fn handover(last: &HandoverStatus) {
 pub(super) fn differences(report: &serde_json::Value) {
     for table in report["left_out"].as_array().into_iter().flatten() {
         let text = |key: &str| table[key].as_str().unwrap_or_default();
-        say!(
-            "  {}.{} was not compared: each side keeps its own",
+        let left_out = format!(
+            "{}.{} was not compared: each side keeps its own",
             text("schema"),
             text("table")
         );
+        say!("{}", paragraph("  ", "    ", &left_out));
     }
     let Some(found) = report["differences"].as_array() else {
         return;
     };
     for one in found {
-        say!("  {}", difference(one));
+        say!("{}", paragraph("  ", "    ", &difference(one)));
     }
     let all = report["differences_total"].as_u64().unwrap_or_default();
     let shown = found.len() as u64;

@@ -135,8 +135,7 @@ fn enough(extraction: &str, evidence: &RetireStatus) -> Result<(), Failure> {
         let callers = old_ways::callers(&evidence.callers);
         let callers = callers.map(|text| format!(". {text}"));
         return Err(Failure::Refused(format!(
-            "there is no evidence yet that nobody uses the old side of `{extraction}`: {why}. \
-             `finish` ends the way back, and from then on it is looked{}",
+            "there is no evidence yet that nobody uses the old side of `{extraction}`: {why}{}",
             callers.unwrap_or_default()
         )));
     }

@@ -79,6 +79,7 @@ pub(super) async fn explain(
     say!("belongs to  {}", field("belongs_to").unwrap_or("none"));
     say!("taken for   a {}", field("kind").unwrap_or("read"));
     say!("goes to     {}", field("to").unwrap_or("nowhere"));
-    say!("because     {}", field("why").unwrap_or_default());
+    let why = field("why").unwrap_or_default();
+    say!("{}", render::paragraph("because     ", "            ", why));
     Ok(())
 }

@@ -51,10 +51,11 @@ fn show(seen: &Observations, declared: &[WriterPattern]) {
     }
     say!("{rows}");
     let since = seen.looking.since.as_deref().unwrap_or("now");
-    say!(
+    let text = format!(
         "Looked for during {:.0} s since {since}; short transactions may be missed.",
         seen.looking.seconds
     );
+    say!("{}", render::wrapped(&text));
 }
 
 fn who(writer: &Writer) -> String {

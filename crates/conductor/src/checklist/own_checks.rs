@@ -63,7 +63,10 @@ impl OwnChecks {
             return passed("both sides work on the same tables: there are no two copies");
         }
         let Some(last) = worker.status().last_verify else {
-            return failed(format!("nothing was compared yet: `banyan verify {name}`"));
+            return failed(format!(
+                "nothing was compared since the copy, whatever was before a recopy: `banyan verify \
+                 {name}`"
+            ));
         };
         let age = now_ms().saturating_sub(last.at_ms);
         if last.differences > 0 {

@@ -131,7 +131,9 @@ fn of_phase(one: &ExtractionStatus) -> String {
             "what is Banyan's is taken away, then it has ended".to_owned()
         }
         "finished" => format!(
-            "its routes go under `gateway.routes` of the plan: `banyan finish {name}` prints them"
+            "`banyan retire {name}`, until nobody has used the old side for long enough; it stays in \
+             the plan until then. Then its routes go under `gateway.routes`: `banyan finish {name}` \
+             prints them"
         ),
         _ => "it is looked who owns the data".to_owned(),
     }

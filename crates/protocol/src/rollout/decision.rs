@@ -123,6 +123,13 @@ pub fn stops_again(
 fn fitting_step(schedule: &Schedule, standing: Standing) -> Option<usize> {
     let is = |wanted: fn(&Fit) -> bool| move |step: &Step| wanted(&fit(step, standing));
     let steps = &schedule.steps;
+    if standing.has_switched() {
+        // What comes after a switch fits all of it, and is not passed over.
+        return steps
+            .iter()
+            .position(is(|fit| !matches!(fit, Fit::Elsewhere(_))))
+            .map(|at| at + 1);
+    }
     let there = steps.iter().rposition(is(|fit| matches!(fit, Fit::There)));
     let ahead = steps.iter().position(is(|fit| matches!(fit, Fit::Ahead)));
     there.or(ahead).map(|at| at + 1)

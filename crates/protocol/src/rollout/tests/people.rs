@@ -61,6 +61,23 @@ fn steps_behind_may_not_change() {
     assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
 }
 
+/// A switch by hand passes over no watch: that comes after it.
+#[test]
+fn after_a_switch_by_hand_the_steps_go_on_with_the_switch() {
+    let mut world = World::new(
+        "steps: [{ reads: 5%, for: 1d }, { reads: 100% }, switch, { watch: 1d }, retire]",
+    );
+    world.settle();
+    for reads in ["5%", "100%"] {
+        world.standing = owned(Side::Service, reads);
+        let waits = world.settle();
+        assert!(
+            matches!(waits[..], [WaitsFor::Resume { step: Some(3), .. }]),
+            "{reads}: {waits:?}"
+        );
+    }
+}
+
 /// What is so after a rollback is not what the step wants: another one is named to go on
 /// with, and it works.
 #[test]
