@@ -114,9 +114,79 @@ fn unfit(direction: Direction, status: &FollowStatus, limits: LagLimits) -> Opti
 
 fn problem_blocker(direction: Direction, status: &FollowStatus) -> Option<Blocker> {
     let problem = status.problem()?;
-    Some(blocker(named(direction), problem, "See `banyan status`"))
+    Some(blocker(named(direction), problem, remedy(&status.phase)))
+}
+
+/// What to do, after the problem, which says what else the error asks for.
+fn remedy(phase: &FollowPhase) -> &'static str {
+    match phase {
+        FollowPhase::Connecting | FollowPhase::Streaming | FollowPhase::Retrying { .. } => {
+            "Wait until it streams"
+        }
+        FollowPhase::Failed { .. } => "Nothing is handed over before that is mended",
+        FollowPhase::Ended => {
+            "Restart this `banyan serve`, unless another one has taken charge of the extraction"
+        }
+    }
 }
 
 fn named(direction: Direction) -> String {
     format!("the {} stream", direction.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Lsn;
+
+    fn told(phase: FollowPhase) -> Option<String> {
+        let status = FollowStatus {
+            direction: Direction::Forward,
+            phase,
+            state: None,
+            applied: Lsn::default(),
+            received: Lsn::default(),
+            lag_bytes: 0,
+            lag_seconds: 0.0,
+            retained_bytes: None,
+            attempts: 0,
+            transactions: 0,
+            rows: 0,
+            discarded_rows: 0,
+            split: false,
+        };
+        problem_blocker(Direction::Forward, &status).map(|blocker| blocker.to_string())
+    }
+
+    #[test]
+    fn a_stream_that_is_not_well_has_a_remedy_of_its_own() {
+        let error = || "no room. Make some".to_owned();
+        assert_eq!(told(FollowPhase::Streaming), None);
+        for (phase, wanted) in [
+            (
+                FollowPhase::Connecting,
+                "it is connecting. Wait until it streams",
+            ),
+            (
+                FollowPhase::Retrying { error: error() },
+                "it is tried again by itself until this has passed: no room. Make some. \
+                 Wait until it streams",
+            ),
+            (
+                FollowPhase::Failed { error: error() },
+                "it has failed, and wants a person: no room. Make some. \
+                 Nothing is handed over before that is mended",
+            ),
+            (
+                FollowPhase::Ended,
+                "it has ended. Restart this `banyan serve`, unless another one has taken \
+                 charge of the extraction",
+            ),
+        ] {
+            assert_eq!(
+                told(phase).unwrap(),
+                format!("the forward stream: {wanted}")
+            );
+        }
+    }
 }
