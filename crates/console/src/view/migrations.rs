@@ -2,12 +2,10 @@
 
 use super::{
     dashboards::{Dashboard, dashboards},
-    format,
-    next::next,
+    format, next,
     rail::{Stop, lag_seconds, rail},
     reasons::reasons,
 };
-use crate::role::Role;
 use conductor::status::{ExtractionStatus, Status};
 
 /// What the first page shows.
@@ -43,6 +41,8 @@ pub(crate) struct Row {
     pub(crate) share_width: String,
     pub(crate) lag: String,
     pub(crate) waits_for: String,
+    /// Until when it waits, or more of what a person is asked.
+    pub(crate) more: String,
     pub(crate) is_in_trouble: bool,
     /// Whether it waits, has stopped, or was refused something.
     pub(crate) has_reasons: bool,
@@ -148,7 +148,10 @@ fn row(one: &ExtractionStatus) -> Row {
     let rail = rail(one);
     let at = rail.iter().find(|stop| stop.class == "now");
     let at = at.map_or_else(|| "done".to_owned(), |stop| stop.name.clone());
-    let told = next(one, Role::Approver);
+    let (waits_for, more) = match &one.trouble {
+        Some(trouble) => (trouble.clone(), String::new()),
+        None => next::sentence(one),
+    };
     let (owner, owner_class) = match one.owner.as_str() {
         "monolith" => ("monolith", "old"),
         "service" => ("service", "new"),
@@ -164,10 +167,8 @@ fn row(one: &ExtractionStatus) -> Row {
         share: format::percent(one.reads_percent),
         share_width: format!("{:.2}", one.reads_percent.clamp(0.0, 100.0)),
         lag: lag_seconds(one).map_or_else(|| "–".to_owned(), format::seconds),
-        waits_for: match &one.trouble {
-            Some(trouble) => trouble.clone(),
-            None => told.title,
-        },
+        waits_for,
+        more,
         is_in_trouble: one.trouble.is_some(),
         has_reasons: !reasons(one).is_empty(),
     }
@@ -176,7 +177,7 @@ fn row(one: &ExtractionStatus) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conductor::outlook;
+    use conductor::{outlook, status::RolloutStatus};
 
     fn status(owners: &[(&str, &str, Option<&str>)]) -> Status {
         let one = |(name, phase, trouble): &(&str, &str, Option<&str>)| {
@@ -227,5 +228,31 @@ mod tests {
         ] {
             assert_eq!(sentence(&of), wanted);
         }
+    }
+
+    #[test]
+    fn a_step_that_waits_says_until_when() {
+        let mut one = status(&[("a", "following", None)]).extractions.remove(0);
+        one.rollout = Some(RolloutStatus {
+            state: "running".to_owned(),
+            step: Some(1),
+            steps: vec!["reads 10%".to_owned(), "reads 50%".to_owned()],
+            entered_ms: Some(7),
+            waits_for: vec!["the step's time".to_owned()],
+            until_ms: Some(0),
+            ..RolloutStatus::default()
+        });
+        let shown = row(&outlook::with(one.clone()));
+        assert_eq!(
+            shown.waits_for,
+            "Step 2 of 2, reads 50%, after the step's time."
+        );
+        assert_eq!(shown.more, "Until 1970-01-01 00:00 UTC at least.");
+        one.trouble = Some("the disk is full".to_owned());
+        let shown = row(&outlook::with(one));
+        assert_eq!(
+            (shown.waits_for.as_str(), shown.more.as_str()),
+            ("the disk is full", "")
+        );
     }
 }

@@ -116,7 +116,7 @@ fn name(asked: &NextVerb) -> &'static str {
 }
 
 /// What comes next, and more of it: what a person is asked for, or the status' own words.
-fn sentence(one: &ExtractionStatus) -> (String, String) {
+pub(crate) fn sentence(one: &ExtractionStatus) -> (String, String) {
     let rollout = one.rollout.as_ref();
     let shares = one.writes_percent.is_some();
     let title = match &one.asks {
