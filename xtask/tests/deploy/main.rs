@@ -10,6 +10,7 @@
 mod compose;
 mod kubernetes;
 mod prometheus;
+mod runbook;
 mod settings;
 
 use serde_json::Value;
