@@ -19,10 +19,10 @@ use std::{
 
 /// Answers as it is told to, and counts how often it is asked.
 #[derive(Default)]
-struct Scripts(Mutex<BTreeMap<AutomaticCheck, (CheckResult, u32)>>);
+pub struct Scripts(Mutex<BTreeMap<AutomaticCheck, (CheckResult, u32)>>);
 
 impl Scripts {
-    fn say(&self, check: AutomaticCheck, result: CheckResult) {
+    pub fn say(&self, check: AutomaticCheck, result: CheckResult) {
         self.0.lock().unwrap().entry(check).or_insert((result, 0)).0 = result;
     }
 
@@ -50,7 +50,7 @@ fn process() -> Process {
     ))
 }
 
-async fn begun(
+pub async fn begun(
     process: &Process,
     conductor: &mut Conductor,
     scripts: &Arc<Scripts>,

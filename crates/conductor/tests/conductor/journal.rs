@@ -1,18 +1,32 @@
 //! The journal as evidence: its chain, and what earlier versions wrote.
 
-use crate::support::*;
-use conductor::{ChainCheck, Conductor, Journal, JournalPage, JournalQuery, Request};
-use protocol::lifecycle;
-use std::{path::Path, sync::Arc};
+use crate::{
+    checklists::{Scripts, begun},
+    rollout::{ada, counts, mover, until},
+    support::*,
+};
+use conductor::{
+    ChainCheck, Conductor, Journal, JournalEntry, JournalPage, JournalQuery, OrderEvent,
+    OrderOutcome, RecordedEvent, Request, Shift, StepVerb, Waived,
+};
+use plan::{AutomaticCheck, Percent};
+use protocol::{
+    brown_out::{self, Ending},
+    checklist::CheckResult,
+    lifecycle,
+    rollout::UnixMillis,
+};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-/// Written by the last version whose entries had no hashes: two extractions, one of them
-/// with steps, a halt, a switch and a rollback.
-const OLDER: &[u8] = include_bytes!("../golden/journal-before-hashes.db");
+/// Written by earlier versions, with the entries in each: two extractions, one of them with
+/// steps, a halt, a switch and a rollback. The second has hashes, and a checklist, orders,
+/// reports, a rehearsal and a brown-out, too; [`a_journal_is_made_to_keep`] made it.
+const OLDER: [(&[u8], i64); 2] = [
+    (include_bytes!("../golden/journal-before-hashes.db"), 31),
+    (include_bytes!("../golden/journal-2026-12.db"), 51),
+];
 
-/// The entries in it.
-const OLDER_ENTRIES: i64 = 31;
-
-/// The plan that it was written by.
+/// The plan that they were written by.
 fn older_plan() -> String {
     let key = "rollout: { key: { header: x-user-id }";
     let steps = "steps: [{ reads: 50%, for: 1s }, { reads: 100%, approval: lead }, switch], \
@@ -43,11 +57,20 @@ fn check(page: &JournalPage) -> i64 {
 
 #[tokio::test]
 async fn what_an_earlier_version_wrote_is_read_chained_and_gone_on_from() {
+    for (journal, entries) in OLDER {
+        gone_on_from(journal, entries).await;
+    }
+}
+
+async fn gone_on_from(older: &[u8], entries: i64) {
     let process = Process::planned(&older_plan());
     let state = process.state.path();
-    std::fs::write(state.join("journal.db"), OLDER).unwrap();
+    std::fs::write(state.join("journal.db"), older).unwrap();
     let chained = all(state).await;
-    assert_eq!(check(&chained), OLDER_ENTRIES);
+    assert_eq!(check(&chained), entries);
+    for entry in chained.entries.iter().filter(|one| one.extraction != "*") {
+        assert!(entry.recorded().is_some(), "{}", entry.event.get());
+    }
     // Once: another start finds the same.
     assert_eq!(all(state).await.head, chained.head);
 
@@ -67,7 +90,105 @@ async fn what_an_earlier_version_wrote_is_read_chained_and_gone_on_from() {
     worker.request(Request::Verify).await.unwrap();
     conductor.stop().await;
     let gone_on = all(state).await;
-    assert!(check(&gone_on) > OLDER_ENTRIES);
+    assert!(check(&gone_on) > entries);
+}
+
+/// What entries are of.
+fn kinds(page: &JournalPage) -> BTreeSet<&'static str> {
+    let recorded = page.entries.iter().filter_map(JournalEntry::recorded);
+    let kind = |recorded| match recorded {
+        RecordedEvent::Replication(_) => "replication",
+        RecordedEvent::SharedData(_) => "shared data",
+        RecordedEvent::Rollout(_) => "steps",
+        RecordedEvent::Checklist(_) => "checklist",
+        RecordedEvent::BrownOut(_) => "brown-out",
+        RecordedEvent::Order(_) => "order",
+        RecordedEvent::Report(_) => "report",
+    };
+    recorded.map(kind).collect()
+}
+
+/// With `--run-ignored only`; prints where it is, to be put into `golden/`, under the month's
+/// name, and into [`OLDER`].
+#[tokio::test]
+#[ignore = "makes a file to keep"]
+async fn a_journal_is_made_to_keep() {
+    let process = Process::planned(&older_plan());
+    *process.told.counts.lock().unwrap() = Some(counts(0));
+    let mover = mover();
+    let mut conductor = process.conductor(&mover).await;
+    let notes = conductor.workers()[&plan::ExtractionName::new("notes").unwrap()].clone();
+    notes.request(Request::Start).await.unwrap();
+    let share = Percent::parse("5%").unwrap();
+    let both = Shift::Both {
+        reads: share,
+        writes: share,
+    };
+    notes.request(Request::Shift(both)).await.unwrap();
+    conductor.halt().begin("ada", "incident 7").await.unwrap();
+    conductor.halt().end("ada", None).await.unwrap();
+
+    let scripts = Arc::new(Scripts::default());
+    scripts.say(AutomaticCheck::Databases, CheckResult::Passed);
+    let (lists, rollout) = begun(&process, &mut conductor, &scripts).await;
+    lists.check("databases").await.unwrap();
+    let attested = lists.attest("ticket", ada(), "CHG-7", None);
+    attested.await.unwrap();
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    worker.request(Request::Rehearse).await.unwrap();
+    let asks = |one: &str| one.contains("lead");
+    until(&rollout, "at the approval", |status| {
+        status.waits_for.iter().any(|one| asks(one))
+    })
+    .await;
+    for (verb, note) in [
+        (StepVerb::Pause, "lunch"),
+        (StepVerb::Resume(None), ""),
+        (StepVerb::Approve, "seen"),
+    ] {
+        rollout.order(verb, ada(), note).await.unwrap();
+    }
+    until(&rollout, "done", |status| status.state == "done").await;
+    let back = Request::RollBack(Waived::default());
+    worker.request(back).await.unwrap();
+    conductor.stop().await;
+
+    // What only the API and an extraction that is finished have written.
+    let journal = Journal::open(process.state.path()).await.unwrap();
+    let ordered = OrderEvent::Ordered {
+        by: Some(ada()),
+        verb: "verify".to_owned(),
+        parameters: serde_json::Map::new(),
+        plan: "digest".to_owned(),
+    };
+    journal.append(&name(), &[ordered]).await.unwrap();
+    let head = journal.page(&JournalQuery::default()).await.unwrap().head;
+    let ended = OrderEvent::Ended {
+        order: head.unwrap().seq,
+        outcome: OrderOutcome::Failed {
+            why: "no answer".to_owned(),
+        },
+    };
+    journal.append(&name(), &[ended]).await.unwrap();
+    let (at, until, sunset) = (UnixMillis(1), UnixMillis(2), UnixMillis(3));
+    let plan = "digest".to_owned();
+    let by = ada();
+    let began = brown_out::Event::Began {
+        at,
+        until,
+        sunset,
+        by,
+        plan,
+    };
+    let ended = brown_out::Event::Ended { why: Ending::Time };
+    journal.append(&name(), &[began, ended]).await.unwrap();
+    drop(journal);
+    let page = all(process.state.path()).await;
+    assert_eq!(kinds(&page).len(), 7, "{:?}", kinds(&page));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journal.db");
+    copy_journal(process.state.path(), &file).await;
+    println!("{} entries in {}", check(&page), file.display());
 }
 
 #[tokio::test]

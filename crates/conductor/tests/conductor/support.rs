@@ -407,6 +407,18 @@ pub async fn make_room(state: &Path) {
     edit_journal(state, "drop trigger full").await;
 }
 
+/// All that is in it, in one file.
+pub async fn copy_journal(state: &Path, to: &Path) {
+    if to.exists() {
+        std::fs::remove_file(to).unwrap();
+    }
+    let address = format!("sqlite://{}", state.join("journal.db").display());
+    let journal = sqlx::SqlitePool::connect(&address).await.unwrap();
+    let copy = sqlx::query("vacuum into ?").bind(to.display().to_string());
+    copy.execute(&journal).await.unwrap();
+    journal.close().await;
+}
+
 async fn edit_journal(state: &Path, statement: &'static str) {
     let address = format!("sqlite://{}", state.join("journal.db").display());
     let journal = sqlx::SqlitePool::connect(&address).await.unwrap();
