@@ -110,6 +110,39 @@ pub struct StepRecord {
     pub evidence: Vec<Value>,
 }
 
+impl StepRecord {
+    /// The gates that it passed, each with its verdict or its count, as far as that was kept.
+    pub(crate) fn gates(&self) -> String {
+        let gates: Vec<_> = self.evidence.iter().filter_map(gate_found).collect();
+        gates.join(", ")
+    }
+}
+
+/// What a gate found, by its evidence. One with two conditions has two.
+fn gate_found(evidence: &Value) -> Option<String> {
+    let conditions = match evidence {
+        Value::Array(conditions) => conditions.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let name = conditions.first()?["gate"].as_str()?;
+    let mut verdicts: Vec<_> = conditions
+        .iter()
+        .filter_map(|one| one["found"]["verdict"].as_str())
+        .collect();
+    verdicts.dedup();
+    let count = match (evidence["have"].as_u64(), evidence["need"].as_u64()) {
+        (Some(have), Some(need)) => format!(": {have} of at least {need}"),
+        _ => String::new(),
+    };
+    let verdict = match verdicts.as_slice() {
+        [] => count,
+        verdicts => format!(": {}", verdicts.join(" and ").replace('-', " ")),
+    };
+    let is_dry_run = conditions.iter().any(|one| one["dry_run"] == true);
+    let dry_run = if is_dry_run { " (dry run)" } else { "" };
+    Some(format!("{name}{verdict}{dry_run}"))
+}
+
 /// What a person approved.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Approval {

@@ -2,7 +2,7 @@
 //! own head and style. Neither has scripts, nor anything from elsewhere.
 
 use crate::{
-    chapter::{Chapter, Lag},
+    chapter::{Chapter, Lag, StepRecord},
     chart::{Chart, FLAG, HEIGHT, WIDTH},
     clock, markdown,
     report::Report,
@@ -51,5 +51,8 @@ impl<'a> Body<'a> {
 
     fn lag(lag: &Lag) -> String {
         markdown::lag_text(lag)
+    }
+    fn gates(step: &StepRecord) -> String {
+        step.gates()
     }
 }

@@ -89,8 +89,8 @@ fn write_chapter(out: &mut String, chapter: &Chapter) -> fmt::Result {
         writeln!(out, "\n**{}**", cell(trouble))?;
     }
     for (name, lag) in [
-        ("To the service", &chapter.lag.forward),
-        ("To the monolith", &chapter.lag.reverse),
+        ("To the service, now", &chapter.lag.forward),
+        ("To the monolith, now", &chapter.lag.reverse),
     ] {
         if let Some(lag) = lag {
             writeln!(out, "\n{name}: {}.", lag_text(lag))?;
@@ -153,7 +153,7 @@ fn write_steps(out: &mut String, chapter: &Chapter) -> fmt::Result {
                 one.text.clone(),
                 clock::second(one.entered_ms),
                 one.passed_ms.map(clock::second).unwrap_or_default(),
-                one.evidence.len().to_string(),
+                one.gates(),
             ]
         }),
     )?;

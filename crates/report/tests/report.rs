@@ -2,7 +2,8 @@
 
 use conductor::{
     JournalEntry,
-    status::{AnswersStatus, ExtractionStatus, RolloutStatus, SideAnswers, Status},
+    ports::{Progress, StreamProgress},
+    status::{AnswersStatus, ExtractionStatus, GateStatus, RolloutStatus, SideAnswers, Status},
 };
 use report::{Kind, Report, html, markdown};
 use serde_json::{Value, json};
@@ -43,7 +44,12 @@ fn journal() -> Vec<JournalEntry> {
         ),
         (
             20,
-            json!({ "event": "step-passed", "step": 0, "evidence": [{ "gate": "p95" }] }),
+            json!({ "event": "step-passed", "step": 0, "evidence": [
+                [{ "gate": "p95", "found": { "verdict": "pass" } },
+                 { "gate": "p95", "found": { "verdict": "pass" } }],
+                { "gate": "p99", "found": { "verdict": "need-more" }, "dry_run": true },
+                { "gate": "requests", "have": 640, "need": 20 },
+                { "gate": "window" }] }),
         ),
         (
             21,
@@ -110,8 +116,24 @@ fn status() -> Status {
                 monolith: side(200, 0, 20.0),
                 service: side(400, 1, 25.0),
             }),
+            gates: vec![GateStatus {
+                name: "error-rate".to_owned(),
+                verdict: "needs-more".to_owned(),
+                text: "120 of about 400 requests needed | to say".to_owned(),
+                dry_run: false,
+                evidence: Value::Null,
+            }],
             ..RolloutStatus::default()
         }),
+        progress: Progress {
+            reverse: Some(StreamProgress {
+                state: "applying".to_owned(),
+                lag_seconds: 0.25,
+                lag_bytes: 512,
+                ..StreamProgress::default()
+            }),
+            ..Progress::default()
+        },
         ..ExtractionStatus::default()
     };
     let users = ExtractionStatus {
@@ -188,6 +210,15 @@ fn what_others_wrote_is_no_markup() {
     assert_eq!(html.matches("class=\"hold\"").count(), 3);
     let markdown = markdown::page(&report);
     assert!(markdown.contains(r"seen \| \<b\> "), "{markdown}");
+    for page in [&html, &markdown] {
+        for text in [
+            "p95: pass, p99: need more (dry run), requests: 640 of at least 20, window",
+            "To the monolith, now: applying, 0.2 s and 512 bytes behind",
+            "120 of about 400 requests needed",
+        ] {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+    }
     // Pages of their own have no head of ours.
     assert!(!html::body(&report).unwrap().contains("<style"));
 }
