@@ -3,6 +3,7 @@
 use super::world::{DAY, HOUR, plan};
 use crate::rollout::{UnixMillis, rehearse};
 use plan::{Plan, Role};
+use std::time::Duration;
 
 /// A plan that ships, by its path below `examples`.
 fn example(path: &str) -> Plan {
@@ -36,14 +37,16 @@ fn three_extractions_of_an_example_are_gone_through() {
     }
 }
 
-/// The schedules that ship end when their names say.
+/// The schedules that ship: after how many days the way back may end, and after how many
+/// the old side may go.
 #[test]
 fn the_examples_are_gone_through() {
-    for (file, days) in [
-        ("by-day", 19),
-        ("ten-to-all", 10),
-        ("three-weeks", 20),
-        ("measured", 18),
+    for (file, finish, retire) in [
+        ("by-day", 19, 33),
+        ("ten-to-all", 10, 24),
+        // Of the switch on the sixth day: a week, and three.
+        ("three-weeks", 13, 27),
+        ("measured", 18, 32),
     ] {
         let plan = example(&format!("schedules/{file}"));
         // A Monday, at nine.
@@ -61,12 +64,25 @@ fn the_examples_are_gone_through() {
             switch.gates.contains(&"error-rate".to_owned()),
             "{switch:?}"
         );
-        assert_eq!((last.at.0 - from) / DAY, days, "{file}: {timeline:#?}");
+        assert_eq!((last.at.0 - from) / DAY, finish, "{file}: {timeline:#?}");
+        let retires = timeline.iter().find(|one| {
+            let mut items = one.items.iter();
+            items.any(|item| item.name == "routes-unused")
+        });
+        let days = retires.map(|one| (one.at.0 - from) / DAY);
+        assert_eq!(days, Some(retire), "{file}: {timeline:#?}");
     }
 }
 
+/// Of this thread: what else runs on the machine does not count.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let nanos = text.split(' ').next().unwrap().parse().unwrap();
+    Duration::from_nanos(nanos)
+}
+
 #[test]
-fn three_weeks_are_rehearsed() {
+fn three_weeks_are_rehearsed_in_seconds() {
     let plan = plan(&[
         (
             "users",
@@ -81,7 +97,10 @@ fn three_weeks_are_rehearsed() {
     ]);
     // 2026-11-30, a Monday.
     let monday = 1_795_996_800_000;
+    let before = processor_time();
     let timeline = rehearse(&plan, UnixMillis(monday)).unwrap();
+    let took = processor_time().saturating_sub(before);
+    assert!(took < Duration::from_secs(10), "{took:?}");
     let at = |name: &str, what: &str| {
         let found = timeline
             .iter()
