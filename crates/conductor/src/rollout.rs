@@ -425,6 +425,7 @@ impl Running {
     }
 
     async fn record(&mut self, events: Vec<Event>) -> Result<(), JournalError> {
+        let is_asked_again = matches!(&events[..], [Event::Permitted { .. }]);
         self.context
             .journal
             .append(&self.context.name, &events)
@@ -448,7 +449,9 @@ impl Running {
                 _ => {}
             }
         }
-        self.refused = None;
+        if !is_asked_again {
+            self.refused = None;
+        }
         Ok(())
     }
 

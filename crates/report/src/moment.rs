@@ -188,6 +188,12 @@ fn steps(event: &Steps) -> Option<Telling> {
                 first + 1
             ),
         ),
+        Steps::Permitted { step, evidence, .. } => Telling(
+            Kind::Decision,
+            format!("Step {} might begin, and was asked for.", step + 1),
+            Some("the plan".to_owned()),
+            evidence.clone(),
+        ),
         Steps::Entered { step, .. } => {
             telling(Kind::Decision, format!("Step {} was reached.", step + 1))
         }

@@ -160,7 +160,8 @@ impl EntriesRead {
         match event {
             Steps::Began { plan, .. }
             | Steps::PlanRead { plan }
-            | Steps::StepsChanged { plan, .. } => self.plan = Some(plan),
+            | Steps::StepsChanged { plan, .. }
+            | Steps::Permitted { plan, .. } => self.plan = Some(plan),
             Steps::Evidence { evidence } => self.evidence = evidence,
             Steps::Stopped { why, .. } => {
                 let (earlier, now) = self.places;

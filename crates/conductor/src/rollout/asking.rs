@@ -129,6 +129,7 @@ mod tests {
         let position = Position {
             step: 2,
             entered: None,
+            permitted: None,
             is_approved: false,
             is_resumed: false,
         };

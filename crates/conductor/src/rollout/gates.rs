@@ -383,6 +383,7 @@ mod tests {
         let position = Position {
             step: 0,
             entered: Some(ENTERED),
+            permitted: None,
             is_approved: false,
             is_resumed: false,
         };

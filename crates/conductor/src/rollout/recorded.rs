@@ -23,8 +23,9 @@ impl Recorded {
     }
 
     pub(super) fn add(&mut self, event: &Event) {
-        // A plan that was read leads to no other state.
-        self.decisions += u64::from(!matches!(event, Event::PlanRead { .. }));
+        // A plan that was read leads to no other state, and what is asked for not by itself.
+        let leads = !matches!(event, Event::PlanRead { .. } | Event::Permitted { .. });
+        self.decisions += u64::from(leads);
         if let Some(steps) = steps(event) {
             self.begun_by = Some(steps.clone());
         }

@@ -161,6 +161,16 @@ async fn all_steps_are_gone_through_and_a_restart_goes_on() {
         place("rollout-began") < read && read < place("step-approved"),
         "{events:#?}"
     );
+    // What let each step begin, before it was: its proof among it.
+    let permitted = place(r#"{"event":"step-permitted","step":2,"#);
+    assert!(
+        permitted.is_some_and(|at| {
+            Some(at) < place("handover-began")
+                && events[at].contains(r#""gate":"verify""#)
+                && events[at].contains(r#""plan":"commented""#)
+        }),
+        "{events:#?}"
+    );
     for kept in ["verify", "handover"] {
         let kept = format!(r#"{{"event":"reported","of":"{kept}","report":{{"#);
         assert!(place(&kept).is_some(), "{kept}: {events:#?}");

@@ -15,7 +15,7 @@ pub(crate) struct DecisionView {
     pub(crate) at: String,
     pub(crate) text: String,
     pub(crate) by: Option<String>,
-    /// The digest of the plan that was in force, where it is kept with it.
+    /// The digest of the plan that was in force: kept with it, or with what came before.
     pub(crate) plan: Option<String>,
     /// Of the chain, up to here.
     pub(crate) hash: String,
@@ -46,7 +46,7 @@ pub(crate) fn decision(entries: &[JournalEntry], seq: i64) -> Option<DecisionVie
         at: clock::minute(entry.at_ms),
         text: moment.text,
         by: moment.by,
-        plan: event["plan"].as_str().map(str::to_owned),
+        plan: plan(entries, at, &event),
         hash: entry.hash.clone(),
         evidence: moment.evidence.iter().map(pretty).collect(),
         related: related(entries, at, &event),
@@ -56,6 +56,24 @@ pub(crate) fn decision(entries: &[JournalEntry], seq: i64) -> Option<DecisionVie
 
 fn event(entry: &JournalEntry) -> Value {
     serde_json::from_str(entry.event.get()).unwrap_or_default()
+}
+
+/// Where the steps go by another plan, that is written down before anything that they do.
+fn plan(entries: &[JournalEntry], at: usize, event: &Value) -> Option<String> {
+    let of = |event: &Value| event["plan"].as_str().map(str::to_owned);
+    let is_of_steps = |event: &Value| {
+        let name = event["event"].as_str().unwrap_or_default();
+        name.starts_with("rollout-") || name.starts_with("step-")
+    };
+    let own = of(event);
+    if own.is_some() || !is_of_steps(event) {
+        return own;
+    }
+    let before = entries[..at].iter().rev().map(self::event);
+    // What was before that is another life.
+    let mut life = before.take_while(|event| event["event"] != "rollout-forgotten");
+    life.find(|event| is_of_steps(event) && of(event).is_some())
+        .and_then(|event| of(&event))
 }
 
 fn related(entries: &[JournalEntry], at: usize, event: &Value) -> Vec<Related> {
@@ -86,6 +104,14 @@ fn related(entries: &[JournalEntry], at: usize, event: &Value) -> Vec<Related> {
             .take(EVIDENCE_BEFORE_UNDO_MAX)
             .find(is("rollout-evidence"))
             .and_then(|one| of("By", one)),
+        // Nothing let a step begin that is so already.
+        "step-entered" => before()
+            .take_while(|one| {
+                let one = self::event(one);
+                one["event"] != "step-passed" && one["event"] != "rollout-resumed"
+            })
+            .find(is("step-permitted"))
+            .and_then(|one| of("By", one)),
         "rollout-evidence" => entries[at + 1..]
             .iter()
             .take(1)
@@ -110,6 +136,50 @@ mod tests {
             event: to_raw_value(event).unwrap(),
             hash: "0af1".to_owned(),
         }
+    }
+
+    /// Weeks of decisions follow from one plan that was read.
+    #[test]
+    fn each_decision_of_the_steps_has_the_plan_that_it_went_by() {
+        let began = json!({ "event": "rollout-began", "steps": [], "plan": "first" });
+        let permitted = json!({ "event": "step-permitted", "step": 0, "at": 7, "plan": "first",
+            "evidence": [{ "gate": "verify", "differences": 0 }] });
+        let shifted = json!({ "event": "reads-shifted", "reads": 500 });
+        let entered = json!({ "event": "step-entered", "step": 0, "at": 7 });
+        let read = json!({ "event": "rollout-plan-read", "plan": "second" });
+        let passed = json!({ "event": "step-passed", "step": 0, "evidence": [] });
+        let again = json!({ "event": "step-entered", "step": 1, "at": 9 });
+        let forgotten = json!({ "event": "rollout-forgotten" });
+        let resumed = json!({ "event": "rollout-resumed", "step": 0, "steps": [],
+            "by": { "key-holder": "olaf" } });
+        let events = [
+            &began, &permitted, &shifted, &entered, &read, &passed, &again, &forgotten, &resumed,
+        ];
+        let entries: Vec<_> = (1..)
+            .zip(events)
+            .map(|(seq, event)| entry(seq, event))
+            .collect();
+        let plan = |seq| decision(&entries, seq).unwrap().plan;
+        let (first, second) = (Some("first".to_owned()), Some("second".to_owned()));
+        // A share is the order's that brought it, or the step's.
+        for (seq, wanted) in [
+            (1, &first),
+            (2, &first),
+            (3, &None),
+            (4, &first),
+            (5, &second),
+            (6, &second),
+            (7, &second),
+            (9, &None),
+        ] {
+            assert_eq!(&plan(seq), wanted, "{seq}");
+        }
+        let led = |seq| decision(&entries, seq).unwrap().related;
+        let by = led(4);
+        assert_eq!((by[0].seq, by[0].what), (2, "By"));
+        assert_eq!(decision(&entries, 2).unwrap().evidence.len(), 1);
+        // That it was so already is no reason of the step before.
+        assert_eq!(led(7), []);
     }
 
     #[test]

@@ -10,6 +10,11 @@ use super::{
 };
 use crate::Side;
 use plan::{Percent, Schedule, Step, StepDoes};
+use std::time::Duration;
+
+/// So old what let a step begin may be when it is asked for. Where that is refused for days,
+/// it is written down so often, and no more often.
+const PERMITTED_AGE: Duration = Duration::from_hours(1);
 
 /// The one thing that is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +87,7 @@ pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<
                 wait(WaitsFor::Work("the hand-over"))
             }
             Some(step) => match position.entered {
-                None => enter(schedule, step, position, facts),
+                None => enter((schedule, plan), step, position, facts),
                 Some(since) => {
                     let until = since.after(step.lasts);
                     stay(schedule, step, position.step, until, facts)
@@ -242,7 +247,12 @@ fn stopped(why: StopReason, undo: Option<Undo>) -> Event {
     Event::Stopped { why, undo }
 }
 
-fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_>) -> Decision {
+fn enter(
+    (schedule, plan): (&Schedule, &str),
+    step: &Step,
+    position: &Position,
+    facts: &Facts<'_>,
+) -> Decision {
     match fit(step, facts.standing) {
         Fit::There => {
             return Decision::Note(vec![Event::Entered {
@@ -292,6 +302,14 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
     if moves && !is_proven(facts.gates) {
         return Decision::Do(Action::Verify);
     }
+    if !is_permitted(position, facts.now) {
+        return Decision::Note(vec![Event::Permitted {
+            step: position.step,
+            at: facts.now,
+            evidence: evidence(facts.gates),
+            plan: plan.to_owned(),
+        }]);
+    }
     Decision::Do(match step.does {
         StepDoes::Reads(reads) => Action::Shift {
             reads,
@@ -307,6 +325,12 @@ fn enter(schedule: &Schedule, step: &Step, position: &Position, facts: &Facts<'_
         },
         StepDoes::Switch | StepDoes::Watch | StepDoes::Retire => Action::Switch,
     })
+}
+
+/// Whether it is written down, of lately, what let it begin.
+fn is_permitted(position: &Position, now: UnixMillis) -> bool {
+    let counts = |at: UnixMillis| at <= now && now <= at.after(PERMITTED_AGE);
+    position.permitted.is_some_and(counts)
 }
 
 fn stay(

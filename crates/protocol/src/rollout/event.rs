@@ -35,6 +35,19 @@ pub enum Event {
         /// A digest of its text.
         plan: String,
     },
+    /// All is so that a step waits for before it begins: what it wants is asked for. Written
+    /// before that, and again where it was refused for long.
+    #[serde(rename = "step-permitted")]
+    Permitted {
+        /// Its place, from 0.
+        step: usize,
+        /// When that was found.
+        at: UnixMillis,
+        /// What the gates found, each with the numbers that it went by.
+        evidence: Vec<serde_json::Value>,
+        /// A digest of the plan's text.
+        plan: String,
+    },
     /// What a step wants is so.
     #[serde(rename = "step-entered")]
     Entered {
@@ -124,6 +137,12 @@ mod tests {
             Event::StepsChanged {
                 first: 1,
                 steps: steps(),
+                plan: text("another"),
+            },
+            Event::Permitted {
+                step: 0,
+                at: UnixMillis(1_700_000_000_000),
+                evidence: evidence(),
                 plan: text("another"),
             },
             Event::Entered {

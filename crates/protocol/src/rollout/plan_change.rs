@@ -221,6 +221,7 @@ extractions:
         Position {
             step,
             entered: has_entered.then_some(UnixMillis(7)),
+            permitted: None,
             is_approved: true,
             is_resumed: false,
         }

@@ -35,6 +35,8 @@ pub struct Position {
     pub step: usize,
     /// Since when what it wants is so; `None`: it is not yet.
     pub entered: Option<UnixMillis>,
+    /// When all was found to be so that it waits for before it begins.
+    pub permitted: Option<UnixMillis>,
     /// Whether a person has approved it.
     pub is_approved: bool,
     /// Whether a person had it go on here: what is so may be anything less.
@@ -46,6 +48,7 @@ impl Position {
         Self {
             step,
             entered: None,
+            permitted: None,
             is_approved: false,
             is_resumed: false,
         }
@@ -66,6 +69,14 @@ impl Rollout {
     pub fn evolve(self, event: &Event) -> Self {
         match (self, event) {
             (Self::Idle | Self::Done, Event::Began { .. }) => Self::Running(Position::at(0)),
+            (Self::Running(position), Event::Permitted { step, at, .. })
+                if position.step == *step =>
+            {
+                Self::Running(Position {
+                    permitted: Some(*at),
+                    ..position
+                })
+            }
             (Self::Running(position), Event::Entered { step, at, .. })
                 if position.step == *step =>
             {
@@ -103,12 +114,17 @@ impl Rollout {
                     ..position
                 })
             }
+            // What was permitted was so by another plan.
+            (Self::Running(position), Event::PlanRead { .. }) => Self::Running(Position {
+                permitted: None,
+                ..position
+            }),
             // What was approved is not what comes now.
-            (Self::Running(position), Event::StepsChanged { first, .. })
-                if position.entered.is_none() && *first <= position.step =>
-            {
+            (Self::Running(position), Event::StepsChanged { first, .. }) => {
+                let is_other = position.entered.is_none() && *first <= position.step;
                 Self::Running(Position {
-                    is_approved: false,
+                    permitted: None,
+                    is_approved: position.is_approved && !is_other,
                     ..position
                 })
             }

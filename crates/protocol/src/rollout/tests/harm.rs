@@ -3,7 +3,7 @@
 use super::world::{DAY, STEPS, World, gate, owned};
 use crate::{
     Side,
-    rollout::{Actor, Event, GateKind, Verdict, WaitsFor},
+    rollout::{Actor, Event, Gate, GateKind, Verdict, WaitsFor},
 };
 
 #[test]
@@ -75,6 +75,31 @@ fn between_two_steps_it_is_as_in_one() {
         by: Actor::Person("ada".to_owned()),
         note: String::new(),
     });
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+}
+
+/// It is shown, and decides nothing: not what is taken back, and not what is waited for.
+#[test]
+fn a_gate_that_is_tried_out_takes_nothing_back() {
+    let mut world = World::new(STEPS);
+    world.settle();
+    world.gates = vec![Gate {
+        is_dry_run: true,
+        ..gate(GateKind::Harm, Verdict::Fail)
+    }];
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+    world.now = DAY;
+    assert_eq!(world.settle(), [WaitsFor::Time]);
+    assert_eq!(world.standing, owned(Side::Monolith, "50%"));
+    // What it found is in what is kept of the step all the same.
+    let passed = world.events.iter().find_map(|event| match event {
+        Event::Passed { evidence, .. } => Some(evidence.clone()),
+        _ => None,
+    });
+    assert_eq!(passed.unwrap()[0]["p95"], 300);
+    world.gates[0].is_dry_run = false;
     assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
     assert_eq!(world.standing, owned(Side::Monolith, "0%"));
 }

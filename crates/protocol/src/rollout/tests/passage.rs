@@ -1,9 +1,9 @@
 //! From one step to the next.
 
-use super::world::{DAY, STEPS, World, gate, owned, share};
+use super::world::{DAY, HOUR, STEPS, World, gate, owned, share};
 use crate::{
     Side,
-    rollout::{Action, GateKind, Rollout, Standing, Verdict, WaitsFor},
+    rollout::{Action, Decision, Event, GateKind, Rollout, Standing, Verdict, WaitsFor},
 };
 use plan::{ExtractionName, Percent};
 
@@ -93,6 +93,49 @@ fn nothing_but_a_pass_lets_a_step_end() {
         world.settle();
         assert_eq!(world.standing, owned(Side::Monolith, "50%"));
     }
+}
+
+/// What a step began by is written down before it is asked for, once for an ask.
+#[test]
+fn what_let_a_step_begin_is_kept() {
+    let mut world = World::new(STEPS);
+    world.is_verified = true;
+    world.gates = vec![gate(GateKind::Begin, Verdict::Pass)];
+    let permitted = |world: &World| {
+        let events = world.events.iter();
+        let found = events.filter_map(|event| match event {
+            Event::Permitted {
+                step,
+                at,
+                evidence,
+                plan,
+            } => Some((*step, at.0, evidence.len(), plan.clone())),
+            _ => None,
+        });
+        found.collect::<Vec<_>>()
+    };
+    let digest = || "digest".to_owned();
+    world.note_due();
+    assert!(matches!(world.decide(), Decision::Do(_)));
+    // Its own gate, and the proof.
+    assert_eq!(permitted(&world), [(0, 0, 2, digest())]);
+    // It is refused: asked for again within the hour, and written down again after it.
+    world.now = HOUR;
+    assert!(matches!(world.decide(), Decision::Do(_)));
+    world.now = HOUR + 1;
+    assert!(matches!(world.decide(), Decision::Note(_)));
+    world.settle();
+    let twice = [(0, 0, 2, digest()), (0, HOUR + 1, 2, digest())];
+    assert_eq!(permitted(&world), twice);
+    // Another plan's text is another reason.
+    let mut other = World::new(STEPS);
+    other.is_verified = true;
+    other.note_due();
+    assert!(matches!(other.decide(), Decision::Do(_)));
+    other.note(Event::PlanRead {
+        plan: "another".to_owned(),
+    });
+    assert!(matches!(other.decide(), Decision::Note(_)));
 }
 
 /// A proof is made for the step that may begin: one that was made for days of waiting is old.

@@ -140,6 +140,15 @@ impl World {
         };
     }
 
+    /// Writes down what is due, until something else is.
+    pub(super) fn note_due(&mut self) {
+        while let Decision::Note(events) = self.decide() {
+            for event in events {
+                self.note(event);
+            }
+        }
+    }
+
     /// Goes on until it waits or rests.
     pub(super) fn settle(&mut self) -> Vec<WaitsFor> {
         for _ in 0..100 {
