@@ -1,6 +1,6 @@
 //! Draws schedules: a seed says everything.
 
-use crate::moves::Move;
+use crate::{moves::Move, steps::Finding};
 use protocol::{Side, rollout::Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -138,11 +138,14 @@ fn step(dice: &mut Dice, conductor: u8) -> Move {
         },
         42..48 => Move::GateFinds {
             gate: dice.one(),
-            verdict: match dice.below(8) {
-                0 => Verdict::Fail,
-                1 => Verdict::Unknown,
-                2 => Verdict::NeedMore,
-                _ => Verdict::Pass,
+            found: Finding {
+                verdict: match dice.below(8) {
+                    0 => Verdict::Fail,
+                    1 => Verdict::Unknown,
+                    2 => Verdict::NeedMore,
+                    _ => Verdict::Pass,
+                },
+                is_dry_run: dice.chance(25),
             },
         },
         48..52 => Move::Resume {
@@ -165,6 +168,9 @@ fn step(dice: &mut Dice, conductor: u8) -> Move {
         },
         61 => Move::HandOver { conductor },
         62 => Move::Withheld {
+            is: dice.chance(20),
+        },
+        63 => Move::Awaiting {
             is: dice.chance(20),
         },
         _ => Move::Start { conductor },

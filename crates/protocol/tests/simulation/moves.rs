@@ -2,7 +2,8 @@
 //! that does not fit when its turn comes changes nothing. So every part of a schedule is
 //! a schedule, and one that fails can be made smaller.
 
-use protocol::{Side, rollout::Verdict};
+use crate::steps::Finding;
+use protocol::Side;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Move {
@@ -181,10 +182,14 @@ pub enum Move {
     },
     GateFinds {
         gate: u8,
-        verdict: Verdict,
+        found: Finding,
     },
     /// A stream is not well, or is again: reads are withheld from who follows.
     Withheld {
+        is: bool,
+    },
+    /// One that must switch first has not, or has.
+    Awaiting {
         is: bool,
     },
 }

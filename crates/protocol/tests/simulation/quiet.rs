@@ -124,6 +124,7 @@ impl World {
         self.slow = [0; 2];
         self.gates = Gates::PASS;
         self.is_withheld = false;
+        self.is_awaiting = false;
         for gateway in 0..self.gateways.len() {
             self.gateways[gateway].cut = [false; 2];
         }

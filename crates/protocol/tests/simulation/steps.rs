@@ -7,7 +7,7 @@ use crate::{
     conductor::{Charge, Conductor},
     journal::Written,
 };
-use plan::{Percent, Plan, Schedule};
+use plan::{ExtractionName, Percent, Plan, Schedule};
 use protocol::{
     Side,
     lifecycle::{Command, Lifecycle, Verified},
@@ -58,33 +58,56 @@ impl ActionKind {
     }
 }
 
+/// What a gate finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Finding {
+    pub verdict: Verdict,
+    pub is_dry_run: bool,
+}
+
+impl Finding {
+    const PASS: Self = Self {
+        verdict: Verdict::Pass,
+        is_dry_run: false,
+    };
+
+    /// Of one that has a say.
+    fn is(self, verdict: Verdict) -> bool {
+        !self.is_dry_run && self.verdict == verdict
+    }
+
+    fn lets_go_on(self) -> bool {
+        self.is_dry_run || self.verdict == Verdict::Pass
+    }
+}
+
 /// What the gates find, of each kind one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Gates {
-    pub harm: Verdict,
-    pub enough: Verdict,
-    pub begin: Verdict,
+    pub harm: Finding,
+    pub enough: Finding,
+    pub begin: Finding,
 }
 
 impl Gates {
     pub const PASS: Self = Self {
-        harm: Verdict::Pass,
-        enough: Verdict::Pass,
-        begin: Verdict::Pass,
+        harm: Finding::PASS,
+        enough: Finding::PASS,
+        begin: Finding::PASS,
     };
 
-    fn judged(self, proof: Verdict, bug: Option<Bug>) -> [Gate; 4] {
+    fn judged(self, proof: Finding, bug: Option<Bug>) -> [Gate; 4] {
         let kinds = [
             (GateKind::Harm, self.harm),
             (GateKind::Enough, self.enough),
             (GateKind::Begin, self.begin),
             (GateKind::Proof, proof),
         ];
-        kinds.map(|(kind, verdict)| Gate {
+        kinds.map(|(kind, found)| Gate {
             name: String::new(),
             kind,
-            is_dry_run: false,
-            verdict: match verdict {
+            is_dry_run: found.is_dry_run,
+            verdict: match found.verdict {
                 Verdict::Unknown if bug == Some(Bug::UnknownIsPass) => Verdict::Pass,
                 verdict => verdict,
             },
@@ -132,6 +155,8 @@ pub struct Around {
     pub gates: Gates,
     pub schedule: usize,
     pub is_withheld: bool,
+    /// Whether one that must switch first has not, or has gone back.
+    pub is_awaiting: bool,
 }
 
 impl Conductor {
@@ -158,12 +183,18 @@ impl Conductor {
             Some(Verified::Differed) => Verdict::Fail,
             Some(Verified::Never) | None => Verdict::NeedMore,
         };
+        let proof = Finding {
+            verdict: proof,
+            is_dry_run: false,
+        };
         let gates = around.gates.judged(proof, bug);
+        let other = ExtractionName::new("b").into_iter();
+        let awaited: Vec<_> = other.filter(|_| around.is_awaiting).collect();
         let facts = Facts {
             now: UnixMillis(around.now * 3_600_000),
             standing: self.standing(),
             gates: &gates,
-            awaited: &[],
+            awaited: &awaited,
             halted: self.halted,
             is_withheld: around.is_withheld,
         };
@@ -240,14 +271,21 @@ impl Conductor {
         };
         match decision {
             Decision::Do(action) if ActionKind::from(*action).raises() => {
-                if gates.begin != Verdict::Pass {
+                if !gates.begin.lets_go_on() {
                     return says("it promotes over a gate that does not pass");
                 }
-                if serves && gates.harm == Verdict::Fail {
+                if around.is_awaiting && !switched {
+                    return says("it promotes before one that must have switched");
+                }
+                if serves && gates.harm.is(Verdict::Fail) {
                     return says("it promotes over harm");
                 }
-                if !matches!(self.rollout, Rollout::Running(_)) {
+                let Rollout::Running(position) = &self.rollout else {
                     return says("it promotes though it does not run");
+                };
+                let hour = around.now * 3_600_000;
+                if position.permitted.is_none_or(|at| at.0 + 3_600_000 < hour) {
+                    return says("it promotes, and what let it is not written down");
                 }
             }
             Decision::Do(Action::RollBack) if !switched => {
@@ -262,14 +300,22 @@ impl Conductor {
             Decision::Note(events) => {
                 for event in events {
                     match event {
-                        Event::Passed { .. } if gates.harm == Verdict::Fail => {
+                        Event::Passed { .. } if gates.harm.is(Verdict::Fail) => {
                             return says("a step passes over harm");
                         }
                         Event::Passed { step, .. }
-                            if (gates.harm, gates.enough) != (Verdict::Pass, Verdict::Pass)
+                            if [gates.harm, gates.enough]
+                                .iter()
+                                .any(|gate| !gate.lets_go_on())
                                 && !is_switch(around.schedule, *step) =>
                         {
                             return says("a step passes over a gate that does not");
+                        }
+                        Event::Stopped {
+                            why: StopReason::Gate { .. },
+                            ..
+                        } if gates.harm.is_dry_run => {
+                            return says("it stops for a gate that is tried out");
                         }
                         Event::Stopped {
                             undo: Some(undo), ..

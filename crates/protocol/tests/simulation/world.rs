@@ -68,6 +68,7 @@ pub struct World {
     pub gates: Gates,
     pub steps: usize,
     pub is_withheld: bool,
+    pub is_awaiting: bool,
     /// Names, drawn one after the other.
     pub runs: u16,
     pub turns: u16,
@@ -95,6 +96,7 @@ impl World {
             gates: Gates::PASS,
             steps,
             is_withheld: false,
+            is_awaiting: false,
             runs: 0,
             turns: 0,
             nonces: 0,
@@ -183,12 +185,13 @@ impl World {
             }
             Move::Slow { side, moves } => self.slow[at(side)] = moves,
             Move::Hours { hours } => self.hours += i64::from(hours),
-            Move::GateFinds { gate, verdict } => match gate % 3 {
-                0 => self.gates.harm = verdict,
-                1 => self.gates.enough = verdict,
-                _ => self.gates.begin = verdict,
+            Move::GateFinds { gate, found } => match gate % 3 {
+                0 => self.gates.harm = found,
+                1 => self.gates.enough = found,
+                _ => self.gates.begin = found,
             },
             Move::Withheld { is } => self.is_withheld = is,
+            Move::Awaiting { is } => self.is_awaiting = is,
             Move::Deliver { call, again, lost } => self.deliver(usize::from(call), again, lost),
             Move::Lose { call, late } => {
                 if !self.calls.is_empty() {
@@ -287,6 +290,7 @@ impl World {
             gates: self.gates,
             schedule: self.steps,
             is_withheld: self.is_withheld,
+            is_awaiting: self.is_awaiting,
         }
     }
 }
