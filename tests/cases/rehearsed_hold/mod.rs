@@ -93,6 +93,11 @@ async fn rehearsed_hold() -> Result<()> {
     let report = rehearse(&stage, "1").await?;
     ensure!(report["rehearsals"][0]["kind"] == "rollback", "{report:#}");
     stage.settled("switched", "service").await?;
+    let text = stage.banyan.run("status", &[]).await?.successful()?.stdout;
+    ensure!(
+        text.contains("\nrehearsal of a rollback at epoch") && text.contains("\nswitch at epoch"),
+        "{text}"
+    );
     traffic.more_writes(20).await?;
     stage.rollback().await?;
     traffic.more_writes(20).await?;
