@@ -37,7 +37,7 @@ use crate::{
 use plan::TableWrites;
 use protocol::{
     HandoverId, Side,
-    owner::{Decision, Outcome, Owner},
+    owner::{Decision, Given, Opening, Outcome, Owner},
     stream::{Message, MessageKind, is_split},
 };
 use std::time::Duration;
@@ -185,23 +185,23 @@ impl Mover {
         let source = Session::open(from, self.database(from)).await?;
         let given = owner::read(&*source, from, &self.extraction.name).await?;
         let given = given.ok_or_else(|| owner::gone(from, &self.extraction.name))?;
-        if given.instance != id.instance || given.epoch > id.epoch || given.is_of_another(id) {
-            return Err(self.overtaken(id, from, &given));
-        }
-        if given.owner != Owner::from(to) || given.epoch != id.epoch {
-            let problem = format!("its row does not name the {to}, which cannot be opened");
-            return Err(self.row_error(id, from, problem));
+        match given.given(id) {
+            Given::Given => {}
+            Given::Superseded => return Err(self.overtaken(id, from, &given)),
+            Given::NotGiven => {
+                let problem = format!("its row does not name the {to}, which cannot be opened");
+                return Err(self.row_error(id, from, problem));
+            }
         }
         let session = Session::open(to, self.database(to)).await?;
         begin(&session, ROW_TIMEOUT).await?;
         let row = self
             .locked_for_handover(&session, claims, id, to, RowLock::Update)
             .await?;
-        if row.owner == Owner::from(to) && row.epoch == id.epoch {
-            return Ok(());
-        }
-        if row.epoch >= id.epoch {
-            return Err(self.overtaken(id, to, &row));
+        match row.open(id) {
+            Opening::Set => {}
+            Opening::Already => return Ok(()),
+            Opening::Superseded => return Err(self.overtaken(id, to, &row)),
         }
         let name = &self.extraction.name;
         owner::set(&*session, to, name, to.into(), id.epoch, id.nonce).await?;

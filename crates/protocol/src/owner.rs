@@ -23,7 +23,7 @@
 
 use crate::{ConductorId, Epoch, Generation, HandoverId, InstanceId, Nonce, Side};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 /// Whose writes a row lets pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,6 +131,28 @@ pub enum Decision {
     Superseded,
 }
 
+/// What the outgoing owner's row says of a hand-over, before the new owner is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// It names the new owner, by this hand-over.
+    Given,
+    /// It does not, so that nothing may be opened.
+    NotGiven,
+    /// The row is further, or another's: the asker is out of date and must stop.
+    Superseded,
+}
+
+/// What to do to the new owner's row in order to open it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Name its own side.
+    Set,
+    /// It does already.
+    Already,
+    /// The row is further: the asker is out of date and must stop.
+    Superseded,
+}
+
 impl OwnerRow {
     /// The compare of the compare-and-set at the commit point.
     pub fn decide(&self, id: &HandoverId, wanted: Outcome) -> Decision {
@@ -152,6 +174,33 @@ impl OwnerRow {
             owner if owner == from.into() => Decision::Already(Outcome::Aborted),
             _ => Decision::Already(Outcome::Committed),
         }
+    }
+
+    /// Whether this row, of the side that hands over, is given to the other one.
+    pub fn given(&self, id: &HandoverId) -> Given {
+        if self.instance != id.instance || self.epoch > id.epoch || self.is_of_another(id) {
+            return Given::Superseded;
+        }
+        if self.epoch == id.epoch && self.owner == id.from.other().into() {
+            Given::Given
+        } else {
+            Given::NotGiven
+        }
+    }
+
+    /// The compare of the opening, on the side that is to own.
+    pub fn open(&self, id: &HandoverId) -> Opening {
+        match self.epoch.cmp(&id.epoch) {
+            Ordering::Less => Opening::Set,
+            Ordering::Equal if self.owner == id.from.other().into() => Opening::Already,
+            Ordering::Equal | Ordering::Greater => Opening::Superseded,
+        }
+    }
+
+    /// Whether an end that leaves the data to `keeper` takes this row away; `whose`: only
+    /// that instance's.
+    pub fn ends(&self, keeper: Side, whose: Option<InstanceId>) -> bool {
+        self.owner == keeper.into() && whose.is_none_or(|whose| whose == self.instance)
     }
 
     /// Whether another hand-over has used up this one's epoch: two conductors, each with
@@ -267,4 +316,72 @@ pub enum RowRead {
     NoRow,
     /// The row.
     Row(OwnerRow),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    /// A row at this epoch, which the hand-over 5 to the service has written where `own`.
+    fn row(owner: Owner, epoch: u64, own: bool) -> OwnerRow {
+        OwnerRow {
+            owner,
+            epoch: Epoch(epoch),
+            generation: Generation(1),
+            conductor: ConductorId(Uuid::nil()),
+            instance: InstanceId(Uuid::nil()),
+            nonce: Nonce(Uuid::from_u128(u128::from(own))),
+        }
+    }
+
+    fn switch() -> HandoverId {
+        HandoverId {
+            instance: InstanceId(Uuid::nil()),
+            epoch: Epoch(5),
+            from: Side::Monolith,
+            nonce: Nonce(Uuid::from_u128(1)),
+        }
+    }
+
+    #[test]
+    fn a_row_is_given_by_its_own_hand_over_alone() {
+        for (owner, epoch, own, wanted) in [
+            (Owner::Service, 5, true, Given::Given),
+            (Owner::Nobody, 5, true, Given::NotGiven),
+            (Owner::Monolith, 5, true, Given::NotGiven),
+            (Owner::Service, 4, false, Given::NotGiven),
+            (Owner::Service, 5, false, Given::Superseded),
+            (Owner::Service, 6, false, Given::Superseded),
+        ] {
+            let row = row(owner, epoch, own);
+            assert_eq!(row.given(&switch()), wanted, "{row:?}");
+        }
+        let another = OwnerRow {
+            instance: InstanceId(Uuid::from_u128(2)),
+            ..row(Owner::Service, 5, true)
+        };
+        assert_eq!(another.given(&switch()), Given::Superseded);
+    }
+
+    #[test]
+    fn a_row_is_opened_once_and_never_from_behind() {
+        for (owner, epoch, wanted) in [
+            (Owner::Monolith, 4, Opening::Set),
+            (Owner::Service, 5, Opening::Already),
+            (Owner::Monolith, 5, Opening::Superseded),
+            (Owner::Service, 6, Opening::Superseded),
+        ] {
+            assert_eq!(row(owner, epoch, true).open(&switch()), wanted);
+        }
+    }
+
+    #[test]
+    fn an_end_takes_the_row_of_who_keeps_the_data_and_of_no_other_life() {
+        let (own, other) = (InstanceId(Uuid::nil()), InstanceId(Uuid::from_u128(2)));
+        let kept = row(Owner::Service, 5, true);
+        assert!(kept.ends(Side::Service, Some(own)) && kept.ends(Side::Service, None));
+        assert!(!kept.ends(Side::Service, Some(other)) && !kept.ends(Side::Monolith, Some(own)));
+        assert!(!row(Owner::Nobody, 5, true).ends(Side::Service, Some(own)));
+    }
 }

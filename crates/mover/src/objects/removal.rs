@@ -41,21 +41,28 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// What is wrong with this owner, if anything is.
-    fn refuses(self, owner: Owner) -> Option<&'static str> {
+    /// Who must own, and keeps the data.
+    fn keeper(self) -> Side {
+        match self {
+            Self::Cancel => Side::Monolith,
+            Self::Finish => Side::Service,
+        }
+    }
+
+    /// What is wrong with an owner that is not the one who keeps the data.
+    fn refusal(self, owner: Owner) -> &'static str {
         match (self, owner) {
-            (Self::Cancel, Owner::Monolith) | (Self::Finish, Owner::Service) => None,
             (_, Owner::Nobody) => {
-                Some("a hand-over is under way; let `banyan serve` finish it, then try again")
+                "a hand-over is under way; let `banyan serve` finish it, then try again"
             }
-            (Self::Cancel, Owner::Service) => Some(
+            (Self::Cancel, _) => {
                 "it has switched: the service owns the data. Go back with `banyan rollback`, then \
-                 cancel; or keep it so for good with `banyan finish`",
-            ),
-            (Self::Finish, Owner::Monolith) => Some(
+                 cancel; or keep it so for good with `banyan finish`"
+            }
+            (Self::Finish, _) => {
                 "it has not switched: the monolith owns the data. Hand it over with `banyan \
-                 switch`, or end it with `banyan cancel`",
-            ),
+                 switch`, or end it with `banyan cancel`"
+            }
         }
     }
 }
@@ -88,15 +95,17 @@ impl<'a> Removal<'a> {
     }
 
     fn refuse_other(&self, side: Side, row: &OwnerRow) -> Result<(), MoverError> {
-        let problem = match (self.whose, self.ending.refuses(row.owner)) {
-            (Some(whose), _) if row.instance != whose => format!(
+        if row.ends(self.ending.keeper(), self.whose) {
+            return Ok(());
+        }
+        let problem = match self.whose {
+            Some(whose) if row.instance != whose => format!(
                 "its row is of instance {}, what ends here is {whose}: another `banyan serve` has \
                  begun it anew, and nothing of that was changed. Use the state directory that it \
                  uses; if that one is lost, move journal.db out of this one",
                 row.instance
             ),
-            (_, Some(problem)) => problem.to_owned(),
-            (_, None) => return Ok(()),
+            _ => self.ending.refusal(row.owner).to_owned(),
         };
         Err(MoverError::Row {
             extraction: self.extraction.clone(),

@@ -3,7 +3,7 @@
 use crate::database::Refused;
 use protocol::{
     ConductorId, HandoverId, InstanceId, Side,
-    owner::{Claim, Outcome, Owner, OwnerRow, RowRead},
+    owner::{Claim, Outcome, RowRead},
 };
 
 /// A call on its way to a database.
@@ -58,9 +58,4 @@ pub enum Reply {
     Done,
     Decided(Outcome),
     Refused(Refused),
-}
-
-/// Whether a cancel takes this row away.
-pub fn may_end(whose: Option<InstanceId>, row: &OwnerRow) -> bool {
-    row.owner == Owner::Monolith && whose.is_none_or(|whose| whose == row.instance)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bug::Bug,
-    call::{Call, Reply, What, may_end},
+    call::{Call, Reply, What},
     conductor::{Charge, at},
     database::{Refused, WriteId},
     world::{LATE_MAX, World},
@@ -10,7 +10,7 @@ use crate::{
 use protocol::{
     ConductorId, Side,
     lifecycle::Lifecycle,
-    owner::{Claim, OwnerRow, RowRead},
+    owner::{Claim, Given, OwnerRow, RowRead},
     reconcile::recognise,
     routing::Writes,
     stream::StreamState,
@@ -163,22 +163,19 @@ impl World {
                 Ok(outcome) => Reply::Decided(outcome),
                 Err(refused) => Reply::Refused(refused),
             },
-            What::ReadGiven(id) => done(match database.row {
-                None => Err(Refused::Ahead),
-                Some(row)
-                    if row.instance != id.instance
-                        || row.epoch > id.epoch
-                        || row.is_of_another(&id) =>
-                {
-                    Err(Refused::Ahead)
-                }
-                Some(row) if row.epoch == id.epoch && row.owner == id.from.other().into() => Ok(()),
-                Some(_) => Err(Refused::Stale),
+            What::ReadGiven(id) => done(match database.row.map(|row| row.given(&id)) {
+                Some(Given::Given) => Ok(()),
+                Some(Given::NotGiven) => Err(Refused::Stale),
+                None | Some(Given::Superseded) => Err(Refused::Ahead),
             }),
             What::Open(claim, id) => done(database.open(claim, &id)),
             What::Unfence(claim, instance) => done(database.unfence(claim, instance)),
             What::TakeAway(conductor, whose) => {
-                if database.row.as_ref().is_none_or(|row| may_end(whose, row)) {
+                if database
+                    .row
+                    .as_ref()
+                    .is_none_or(|row| row.ends(Side::Monolith, whose))
+                {
                     claimed(database.claim(conductor), copied)
                 } else {
                     Reply::Refused(Refused::Stale)

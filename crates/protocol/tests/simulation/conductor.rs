@@ -3,7 +3,7 @@
 
 use crate::{
     bug::Bug,
-    call::{Call, Reply, What, may_end},
+    call::{Call, Reply, What},
     database::Refused,
     gateway::Announcement,
     journal::{Journal, Written},
@@ -417,7 +417,7 @@ impl Conductor {
                 }
                 // Both must be the monolith's before either is touched.
                 What::Read => match read {
-                    RowRead::Row(row) if !may_end(self.lifecycle.ending(), &row) => {
+                    RowRead::Row(row) if !row.ends(Side::Monolith, self.lifecycle.ending()) => {
                         self.progress = 0;
                     }
                     _ => {

@@ -6,7 +6,7 @@ use crate::bug::Bug;
 use plan::TableWrites;
 use protocol::{
     ConductorId, Epoch, Generation, HandoverId, InstanceId, Nonce, Side,
-    owner::{Claim, Decision, Outcome, Owner, OwnerRow},
+    owner::{Claim, Decision, Opening, Outcome, Owner, OwnerRow},
     stream::{Direction, Message, MessageKind, RowChange, StreamState, Treatment, is_split},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -336,15 +336,15 @@ impl Database {
 
     pub fn open(&mut self, claim: Claim, id: &HandoverId) -> Result<(), Refused> {
         let row = self.locked(claim, id.instance)?;
-        if row.epoch == id.epoch && row.owner == self.side.into() {
-            return Ok(());
+        match row.open(id) {
+            Opening::Set => {
+                self.set(self.side.into(), id);
+                self.say(id, MessageKind::Open);
+                Ok(())
+            }
+            Opening::Already => Ok(()),
+            Opening::Superseded => Err(Refused::Ahead),
         }
-        if row.epoch >= id.epoch {
-            return Err(Refused::Ahead);
-        }
-        self.set(self.side.into(), id);
-        self.say(id, MessageKind::Open);
-        Ok(())
     }
 
     /// Takes the fence's triggers from the side that owns.

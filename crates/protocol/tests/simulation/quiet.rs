@@ -2,7 +2,6 @@
 //! come to rest then.
 
 use crate::{
-    call::may_end,
     conductor::{Charge, Conductor, at},
     database::Database,
     journal::Journal,
@@ -142,7 +141,7 @@ impl World {
             _ if one.stranded => true,
             Lifecycle::Cancelling { .. } => {
                 let mut rows = self.databases.iter().filter_map(|one| one.row.as_ref());
-                rows.any(|row| !may_end(one.lifecycle.ending(), row))
+                rows.any(|row| !row.ends(Side::Monolith, one.lifecycle.ending()))
             }
             Lifecycle::Planned => has(|one| one.row.is_some()),
             // Its stream says that the row is gone, and no hand-over begins by a stream
