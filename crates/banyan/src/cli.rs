@@ -363,14 +363,16 @@ async fn by_steps(verb: StepsVerb, shared: &SharedArguments) -> Result<(), Failu
             times,
             pause,
             yes,
+            ..
         }) => {
             let rounds = hold_rehearsal::Rounds::new(times, pause)?;
             let one = commands::under_way(state, &name).await?;
             confirm(yes, &hold_rehearsal::question(&one, rounds))?;
             hold_rehearsal::run(state, &name, rounds, json).await
         }
-        StepsVerb::Rehearse(_) => {
-            steps::rehearsal(&read_plan(&shared.plan)?, conductor::now_ms(), json)
+        StepsVerb::Rehearse(RehearseArguments { extraction, .. }) => {
+            let plan = read_plan(&shared.plan)?;
+            steps::rehearsal(&plan, extraction.as_deref(), conductor::now_ms(), json)
         }
     }
 }

@@ -3,6 +3,7 @@
 mod checklist;
 mod handover;
 mod ills;
+mod names;
 mod next_verb;
 mod retire;
 mod rollout;
@@ -10,6 +11,7 @@ mod rollout;
 pub use checklist::{ChecklistStatus, ItemStatus};
 pub use handover::{HandoverStatus, StepStatus, WaitStatus};
 pub(crate) use handover::{kind, outcome};
+pub use names::no_extraction;
 pub use next_verb::NextVerb;
 pub use retire::{BrownOutStatus, QuietStatus, RetireStatus};
 pub use rollout::{AnswersStatus, GateStatus, RolloutStatus, SideAnswers};

@@ -6,7 +6,7 @@ use conductor::{
     Reply, Resumed,
     api::{ErrorKind, ErrorReply, Parameters},
     ports::{Cancellation, Recopied},
-    status::{ExtractionStatus, Status},
+    status::{ExtractionStatus, Status, no_extraction},
 };
 use std::{path::Path, time::Duration};
 
@@ -43,14 +43,18 @@ pub(super) async fn status(
 /// Refuses names that the plan does not have.
 pub(super) fn known(status: &Status, names: &[String]) -> Result<(), Failure> {
     let has = |name: &&String| status.extractions.iter().any(|one| one.name == **name);
-    let Some(name) = names.iter().find(|name| !has(name)) else {
-        return Ok(());
-    };
-    let known: Vec<_> = status.extractions.iter().map(|one| &*one.name).collect();
-    Err(Failure::Refused(format!(
-        "the plan has no extraction `{name}`; it has {}",
-        known.join(", ")
-    )))
+    match names.iter().find(|name| !has(name)) {
+        Some(name) => Err(unknown(name, &status.extractions)),
+        None => Ok(()),
+    }
+}
+
+fn unknown(name: &str, extractions: &[ExtractionStatus]) -> Failure {
+    let none = no_extraction(name, extractions.iter().map(|one| one.name.as_str()));
+    Failure::Refused(format!(
+        "the plan that the running `banyan serve` goes by has {none}. If it is in the file by now: \
+         `banyan serve --take-over`"
+    ))
 }
 
 pub(super) async fn start(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
@@ -268,15 +272,11 @@ pub(super) async fn resume(
 
 /// How it stands: nobody is asked to agree to what could not be done anyway.
 pub(super) async fn under_way(state: &Path, extraction: &str) -> Result<ExtractionStatus, Failure> {
-    let extractions = Client::find(state)?.status().await?.extractions;
-    let known: Vec<_> = extractions.iter().map(|one| one.name.clone()).collect();
-    let mut found = extractions.into_iter();
-    found.find(|one| one.name == extraction).ok_or_else(|| {
-        let known = known.join(", ");
-        Failure::Refused(format!(
-            "the plan has no extraction `{extraction}`; it has {known}"
-        ))
-    })
+    let mut extractions = Client::find(state)?.status().await?.extractions;
+    match extractions.iter().position(|one| one.name == extraction) {
+        Some(at) => Ok(extractions.swap_remove(at)),
+        None => Err(unknown(extraction, &extractions)),
+    }
 }
 
 /// Who owns, to be agreed to and sent along: it may change while somebody thinks.
@@ -361,6 +361,19 @@ pub(super) fn done(result: Result<Reply, ErrorReply>, json: bool) -> Result<Repl
     }
 }
 
+/// With the extraction that it is of, where it does not say so by itself.
+fn named(extraction: &str, error: ErrorReply) -> ErrorReply {
+    let is_end = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_'));
+    if error.error.split(is_end).any(|word| word == extraction) {
+        return error;
+    }
+    let text = format!("{extraction}: {}", error.error);
+    ErrorReply {
+        error: text,
+        ..error
+    }
+}
+
 /// Asks, and shows how far it is until the answer comes.
 pub(super) async fn ask(
     state: &Path,
@@ -376,7 +389,7 @@ pub(super) async fn ask(
         tokio::select! {
             answer = &mut answer => {
                 shown.end();
-                return answer;
+                return Ok(answer?.map_err(|error| named(extraction, error)));
             }
             () = tokio::time::sleep(LOOK) => {
                 if let Ok(status) = client.status().await

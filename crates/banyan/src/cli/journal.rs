@@ -3,9 +3,12 @@
 use super::{day, render};
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
-use conductor::{ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms};
+use conductor::{
+    ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms, status::no_extraction,
+};
 use report::{Moment, MomentReader, clock::second};
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
@@ -49,8 +52,12 @@ pub(super) async fn run(
     if let Some(name) = &arguments.extraction
         && !entries.iter().any(|entry| entry.extraction == *name)
     {
-        let text = format!("the journal has nothing of `{name}`");
-        return Err(Failure::Refused(text));
+        let known: BTreeSet<_> = entries
+            .iter()
+            .map(|entry| entry.extraction.as_str())
+            .collect();
+        let none = no_extraction(name, known.into_iter().filter(|name| *name != "*"));
+        return Err(Failure::Refused(format!("the journal has {none}")));
     }
     let mut reader = MomentReader::default();
     for entry in &entries {

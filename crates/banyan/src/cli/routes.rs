@@ -50,6 +50,12 @@ pub(super) fn question(
     from: Option<IpAddr>,
     data: Option<String>,
 ) -> Result<ExplainRequest, Failure> {
+    if !url.starts_with('/') && !url.contains("://") {
+        return Err(Failure::Refused(format!(
+            "`{url}` is no path: write one from its `/` on, such as /contracts/7?page=2, or a whole \
+             URL"
+        )));
+    }
     let header = |text: &String| {
         let (name, value) = text.split_once(':').ok_or_else(|| {
             Failure::Refused(format!("`{text}` is no header: write 'name: value'"))
@@ -65,12 +71,27 @@ pub(super) fn question(
     })
 }
 
+/// `why`: the status that the gateway would answer with, and what is wrong.
+fn refusal(question: &ExplainRequest, why: &str) -> String {
+    let ExplainRequest { method, url, .. } = question;
+    match why.split_once(": ") {
+        Some((code, what)) if code.parse::<u16>().is_ok() => {
+            format!("the gateway would answer {method} {url} with {code} itself: {what}")
+        }
+        _ => format!("{method} {url}: {why}"),
+    }
+}
+
 pub(super) async fn explain(
     state: &Path,
     question: &ExplainRequest,
     json: bool,
 ) -> Result<(), Failure> {
-    let explanation = Client::find(state)?.explain(question).await?;
+    let explained = Client::find(state)?.explain(question).await;
+    let explanation = explained.map_err(|failure| match failure {
+        Failure::Refused(why) => Failure::Refused(refusal(question, &why)),
+        failure => failure,
+    })?;
     if json {
         return render::json(&explanation);
     }
@@ -82,4 +103,31 @@ pub(super) async fn explain(
     let why = field("why").unwrap_or_default();
     say!("{}", render::paragraph("because     ", "            ", why));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_path_is_refused_with_what_would_be_one() {
+        let asked = |url: &str| question("get", url.to_owned(), &[], None, None);
+        let error = asked("contracts").unwrap_err().to_string();
+        assert!(
+            error.starts_with("`contracts` is no path: write"),
+            "{error}"
+        );
+        for url in ["/contracts?a=1", "https://shop.example/contracts"] {
+            assert_eq!(asked(url).unwrap().method, "GET");
+        }
+        let asked = asked("/a/%zz").unwrap();
+        assert_eq!(
+            refusal(&asked, "400: it is odd: as /a"),
+            "the gateway would answer GET /a/%zz with 400 itself: it is odd: as /a"
+        );
+        assert_eq!(
+            refusal(&asked, "that is no request: x"),
+            "GET /a/%zz: that is no request: x"
+        );
+    }
 }

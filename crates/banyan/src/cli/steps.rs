@@ -2,6 +2,7 @@
 
 use super::{
     commands::{ask, done, under_way},
+    moved::of_plan,
     render,
     step_lines::{lines, notices},
 };
@@ -138,8 +139,21 @@ fn tell(one: &ExtractionStatus) {
 }
 
 /// Goes through the plan's schedules on a clock of its own, and shows when what happens.
-pub(super) fn rehearsal(plan: &Plan, from_ms: i64, json: bool) -> Result<(), Failure> {
-    let timeline = rehearse(plan, UnixMillis(from_ms)).map_err(Failure::refused)?;
+pub(super) fn rehearsal(
+    plan: &Plan,
+    only: Option<&str>,
+    from_ms: i64,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut timeline = rehearse(plan, UnixMillis(from_ms)).map_err(Failure::refused)?;
+    if let Some(name) = only
+        && of_plan(plan, name)?.schedule.is_none()
+    {
+        return Err(Failure::Refused(format!(
+            "`{name}` has no steps in the plan (`rollout.steps`): there is nothing to rehearse"
+        )));
+    }
+    timeline.retain(|entry| only.is_none_or(|name| entry.extraction.as_str() == name));
     if timeline.is_empty() {
         let text = "no extraction of the plan has `rollout.steps`: there is nothing to rehearse. \
                     `steps: [{ reads: 5%, for: 24h }, { reads: 100% }, switch]` would be some";
@@ -148,6 +162,7 @@ pub(super) fn rehearsal(plan: &Plan, from_ms: i64, json: bool) -> Result<(), Fai
     if json {
         return render::json(&timeline);
     }
+    say!("All steps of the plan, as if they began now: not from where things stand.");
     for line in timeline_lines(&timeline) {
         say!("{line}");
     }

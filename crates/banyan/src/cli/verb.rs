@@ -486,6 +486,9 @@ pub(super) enum StepsVerb {
 
 #[derive(Debug, Args)]
 pub(super) struct RehearseArguments {
+    /// Only of this extraction (default: of all).
+    #[arg(value_name = "EXTRACTION", conflicts_with = "hold")]
+    pub(super) extraction: Option<String>,
     /// Rehearse the hold of this extraction instead.
     #[arg(long, value_name = "NAME")]
     pub(super) hold: Option<String>,

@@ -13,7 +13,7 @@ use crate::{
     outlook,
     retire::RetireHandle,
     rollout::RolloutHandle,
-    status::{ExtractionStatus, Status},
+    status::{ExtractionStatus, Status, no_extraction},
     worker::Worker,
 };
 use axum::http::StatusCode;
@@ -83,20 +83,15 @@ impl ApiState {
     }
 
     /// An extraction of the plan, and its worker.
-    /// The extraction of this name.
     pub(super) fn known(&self, name: &str) -> Result<(&ExtractionName, &Worker), CallError> {
         let found = ExtractionName::new(name).ok();
         if let Some(found) = found.and_then(|found| self.workers.get_key_value(&found)) {
             return Ok(found);
         }
-        let known: Vec<_> = self.workers.keys().map(ToString::to_string).collect();
-        let known = match known.as_slice() {
-            [] => "it has none".to_owned(),
-            known => format!("it has {}", known.join(", ")),
-        };
+        let none = no_extraction(name, self.workers.keys().map(ExtractionName::as_str));
         let error = format!(
-            "the plan that the running `banyan serve` goes by has no extraction `{name}`; {known}. If it \
-             is in the file by now: `banyan serve --take-over`"
+            "the plan that the running `banyan serve` goes by has {none}. If it is in the file by \
+             now: `banyan serve --take-over`"
         );
         let code = StatusCode::NOT_FOUND;
         Err(failure(code, ErrorKind::Refused, error, Vec::new()))

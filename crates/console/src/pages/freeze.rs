@@ -1,4 +1,4 @@
-//! Freezing everything automatic, everywhere, and ending that.
+//! Halting everything automatic, everywhere, and ending that.
 
 use super::{
     form::Form,
@@ -38,7 +38,7 @@ async fn ask(State(console): State<Console>, reader: SignedIn) -> Result<Respons
         blocked: reader.person.lacks(Role::Operator),
     };
     let page = Page {
-        title: "Freeze all",
+        title: "Halt all",
         section: "freeze",
         reader: Some(Reader::new(&reader.session, &reader.person)),
         live: None,
@@ -61,7 +61,7 @@ async fn freeze(
         expected: form.text("halted"),
     };
     if halt.off && halt.expected.is_none() {
-        let text = "the form does not say which freeze it ends. Load the page again and send it \
+        let text = "the form does not say which halt it ends. Load the page again and send it \
                     from there";
         return Err(PageError::Of(StatusCode::BAD_REQUEST, text.to_owned()));
     }
@@ -76,7 +76,7 @@ async fn freeze(
     let text = if halt.off {
         "The plan's steps go on."
     } else {
-        "All automatic steps are frozen; verbs work as before."
+        "All automatic steps are halted; verbs work as before."
     };
     reader.session.note(Outcome {
         is_done: true,

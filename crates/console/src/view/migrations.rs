@@ -65,7 +65,7 @@ pub(crate) fn notices(status: &Status) -> Vec<String> {
     let halted = status
         .halted
         .as_ref()
-        .map(|why| format!("All automatic steps are frozen: {why}."));
+        .map(|why| format!("All automatic steps are halted: {why}."));
     let earlier = status.predecessors.iter().map(|predecessor| {
         format!(
             "{}. Until then all reads go to the owner.",
