@@ -94,7 +94,13 @@ async fn tell(arguments: &Arguments, home: &Path) -> Result<bool> {
     screen.close();
     let told = told.with_context(|| format!("the story broke off; logs: {}", logs.display()))?;
     let report = serde_json::to_value(&told.report)?;
-    report::show(arguments.json, home, &report, &told.summary())?;
+    report::show(
+        arguments.json,
+        home,
+        "report.json",
+        &report,
+        &told.summary(),
+    )?;
     if arguments.keep {
         let running = keep::Running {
             serve: &told.serve,

@@ -25,7 +25,7 @@ pub(super) async fn run(
     board.close();
     let ended = ended.with_context(|| format!("it broke off; logs: {}", logs.display()))?;
     let numbers = serde_json::to_value(&ended.report)?;
-    report::show(json, home, &numbers, &ended.report.summary())?;
+    report::show(json, home, "full.json", &numbers, &ended.report.summary())?;
     if keep {
         let running = keep::Running {
             serve: &ended.serve,
