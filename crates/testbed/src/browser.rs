@@ -22,6 +22,12 @@ const COMMAND_LIMIT: Duration = Duration::from_mins(1);
 /// The name of an element's reference, by the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// The key that goes on to what can be used next, by the protocol.
+pub const TAB: &str = "\u{e004}";
+
+/// The key that uses what has the focus, by the protocol.
+pub const ENTER: &str = "\u{e007}";
+
 /// For what a page becomes.
 const PAGE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -202,6 +208,18 @@ impl Browser {
         let keys = json!({ "text": text });
         let typed = self.post(&format!("element/{found}/value"), keys).await;
         typed.map(drop)
+    }
+
+    /// Strikes keys, wherever the page has its focus.
+    pub async fn key(&self, keys: &str) -> Result<()> {
+        let strokes = keys.chars().flat_map(|key| {
+            ["keyDown", "keyUp"].map(|what| json!({ "type": what, "value": key.to_string() }))
+        });
+        let strokes: Vec<_> = strokes.collect();
+        let keyboard = json!({ "actions": [
+            { "type": "key", "id": "keyboard", "actions": strokes },
+        ] });
+        self.post("actions", keyboard).await.map(drop)
     }
 
     /// Runs a script in the page.

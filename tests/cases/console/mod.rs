@@ -1,35 +1,17 @@
 //! The console in a browser, over a real `banyan serve`: from nothing to the service and
 //! back, by its buttons; its pages in light, dark and 400 pixels wide; every button as it
-//! is refused.
+//! is refused; and a step that waits, by the keys of a keyboard.
+
+mod people;
+mod steps;
+mod visit;
 
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
-use std::fs;
-use std::path::PathBuf;
+use people::{OPERATOR, VIEWER, with_people};
 use std::time::Duration;
-use testbed::banyan::Plan;
-use testbed::binaries;
-use testbed::browser::{Browser, Look};
 use testbed::deadline;
-use testbed::node;
-
-const HOME: &str = "tests/cases/console";
-
-const VIEWER: &str = "vera-key-0123456789";
-const OPERATOR: &str = "olaf-key-0123456789";
-
-/// What a page is judged by: WCAG 2.2, and what is good practice beside it.
-const JUDGE: &str = "
-    const done = arguments[arguments.length - 1];
-    axe.run(document, { resultTypes: ['violations'] }).then(
-        (found) => done(found.violations.map((one) =>
-            `${one.id} (${one.impact}): ${one.help}: ` + one.nodes.slice(0, 5).map((node) => node.html + ' ' + node.failureSummary).join(' | '))),
-        (error) => done([String(error)]));";
-
-/// What a page has had loaded from elsewhere.
-const FOREIGN: &str = "
-    return performance.getEntriesByType('resource').map((one) => one.name)
-        .filter((name) => !name.startsWith(location.origin + '/'));";
+use visit::Visit;
 
 /// Pages of an extraction that has begun.
 const PAGES: [&str; 15] = [
@@ -51,105 +33,12 @@ const PAGES: [&str; 15] = [
 ];
 
 /// What is ordered of an extraction that has not begun, and what is said to it.
-const REFUSED: [&str; 10] = [
-    "verify", "shift", "withdraw", "switch", "rollback", "pause", "approve", "recopy", "cancel",
-    "finish",
+const REFUSED: [&str; 11] = [
+    "verify", "rehearse", "shift", "withdraw", "switch", "rollback", "pause", "approve", "recopy",
+    "cancel", "finish",
 ];
 
 const LIMIT: Duration = Duration::from_mins(1);
-
-struct Visit {
-    browser: Browser,
-    control: String,
-    axe: String,
-    pictures: PathBuf,
-}
-
-impl Visit {
-    async fn begin(stage: &Stage) -> Result<Self> {
-        let packages = node::packages(&binaries::repository().join(HOME)).await?;
-        let axe = packages.join("node_modules/axe-core/axe.min.js");
-        let pictures = binaries::target()?.join("console");
-        fs::create_dir_all(&pictures)?;
-        let home = stage.scene.directory().path().join("browser");
-        let serve = stage.serve.as_ref().context("banyan is not running")?;
-        Ok(Self {
-            browser: Browser::start(&home).await?,
-            control: serve.control().to_owned(),
-            axe: fs::read_to_string(axe)?,
-            pictures,
-        })
-    }
-
-    async fn open(&self, path: &str) -> Result<()> {
-        self.browser.open(&format!("{}{path}", self.control)).await
-    }
-
-    /// By key, as a person does.
-    async fn sign_in(&self, key: &str) -> Result<()> {
-        self.open("/console/sign-in").await?;
-        self.browser.fill("input[name=key]", key).await?;
-        self.browser.press("main button").await?;
-        self.browser.shows("Migrations").await
-    }
-
-    /// Looks at a page in each way.
-    async fn judge(&self, path: &str, name: &str) -> Result<()> {
-        for look in Look::ALL {
-            self.browser.look(look).await?;
-            self.open(path).await?;
-            let foreign = self.browser.run(FOREIGN).await?;
-            ensure!(
-                foreign.as_array().is_some_and(Vec::is_empty),
-                "{path} asks others: {foreign}"
-            );
-            self.browser.run(&self.axe).await?;
-            let found = self.browser.run_until_called(JUDGE).await?;
-            let overflow = self.browser.overflow().await?;
-            let file = format!("{name}-{}.png", look.name());
-            self.browser.picture(&self.pictures.join(file)).await?;
-            ensure!(
-                found.as_array().is_some_and(Vec::is_empty),
-                "{path} ({}): {found:#}",
-                look.name()
-            );
-            ensure!(
-                overflow <= 0,
-                "{path} ({}) is {overflow} pixels too wide",
-                look.name()
-            );
-        }
-        self.browser.look(Look::Light).await
-    }
-
-    /// Presses a verb on the page that asks, and waits for what is said.
-    async fn order(&self, verb: &str, wanted: &str) -> Result<()> {
-        self.open(&format!("/console/extractions/contracts/order/{verb}"))
-            .await?;
-        if verb == "shift" {
-            self.browser.fill("input[name=reads]", "50%").await?;
-        }
-        if ["recopy", "cancel", "finish"].contains(&verb) {
-            self.browser.fill("input[name=name]", "contracts").await?;
-        }
-        self.browser.press("main button.primary").await?;
-        self.browser
-            .shows(wanted)
-            .await
-            .with_context(|| verb.to_owned())
-    }
-}
-
-fn with_people(plan: Plan) -> Result<Plan> {
-    let plan = plan.replace("\n    switch:", "\n    retire: { quiet: 14d }\n    switch:")?;
-    plan.replace(
-        "  listen: \"${CONTROL_LISTEN}\"\n",
-        &format!(
-            "  listen: \"${{CONTROL_LISTEN}}\"\n  grafana: https://grafana.example\n  keys:\n    vera: {{ role: viewer, key: {VIEWER} }}\n    \
-             olaf: {{ role: operator, key: {OPERATOR} }}\n"
-        ),
-    )
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console() -> Result<()> {
@@ -223,6 +112,11 @@ async fn refused(visit: &Visit) -> Result<()> {
     browser
         .shows("Needs the role operator; yours is viewer.")
         .await?;
+    visit.open("/console/freeze").await?;
+    browser
+        .shows("Needs the role operator; yours is viewer.")
+        .await?;
+    visit.open("/console/extractions/contracts").await?;
     let offered = "return document.querySelectorAll('.next a, .next button:not(:disabled)').length";
     ensure!(browser.run(offered).await? == 0, "offered to a viewer");
     visit
