@@ -10,11 +10,12 @@
 //! ahead proves nothing.
 
 use crate::rollout::UnixMillis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What a server has counted of the old tables.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableUse {
     /// Whose statistics these are, and since when: they change when those begin anew.
     pub statistics: String,
@@ -26,7 +27,7 @@ pub struct TableUse {
 }
 
 /// How often a table was used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UseCounts {
     /// Scans begun, of the table or an index.
     pub reads: i64,
@@ -35,7 +36,7 @@ pub struct UseCounts {
 }
 
 /// Who came by an old way to the monolith.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OldCaller {
     /// By which method and route of the plan.
     pub route: String,

@@ -5,7 +5,19 @@ use super::{findings, moved::mover_of, render};
 use crate::exit::Failure;
 use plan::Plan;
 use protocol::finding::{Finding, Severity};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What it prints with `--json`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// The tables that may join.
+    pub(super) joining: Vec<String>,
+    /// What is in the way of that.
+    pub(super) findings: Vec<Finding>,
+    /// With `--undo`: the tables that may not join any more.
+    pub(super) taken_back: Vec<String>,
+}
 
 pub(super) async fn run(
     plan: &Plan,
@@ -18,7 +30,10 @@ pub(super) async fn run(
     if undo {
         let taken = mover.let_no_tables_join().await.map_err(Failure::refused)?;
         if json {
-            return render::json(&json!({ "taken_back": taken }));
+            return render::json(&Report {
+                taken_back: taken,
+                ..Report::default()
+            });
         }
         match taken.as_slice() {
             [] => say!("No table may join `{name}` that is not being copied already."),
@@ -33,7 +48,10 @@ pub(super) async fn run(
     found.retain(|finding: &Finding| finding.severity == Severity::Refuse);
     if !found.is_empty() {
         if json {
-            render::json(&json!({ "joining": [], "findings": found }))?;
+            render::json(&Report {
+                findings: found,
+                ..Report::default()
+            })?;
         } else {
             findings::print(&found);
         }
@@ -42,7 +60,10 @@ pub(super) async fn run(
     let tables = mover.let_tables_join().await.map_err(Failure::refused)?;
     let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
     if json {
-        return render::json(&json!({ "joining": tables, "findings": [] }));
+        return render::json(&Report {
+            joining: tables,
+            ..Report::default()
+        });
     }
     if tables.is_empty() {
         say!("The plan has no table that `{name}` was not begun with: nothing to add.");

@@ -6,11 +6,22 @@ use super::{
     render,
 };
 use crate::exit::Failure;
-use conductor::api::Parameters;
+use conductor::{api::Parameters, status::ExtractionStatus};
 use plan::{
     Extraction, ExtractionName, HeaderMatch, KindRule, MethodKind, Plan, Route, TableWrites,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::Path;
+
+/// What it prints with `--json`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// How it stands now.
+    pub(super) status: ExtractionStatus,
+    /// What takes its place below the plan's `gateway.routes`, as YAML.
+    pub(super) routes: String,
+}
 
 /// What is asked before.
 pub(super) fn question(extraction: &str) -> String {
@@ -37,7 +48,10 @@ pub(super) async fn run(
     let name = ExtractionName::new(extraction).map_err(Failure::Refused)?;
     let routes = plan.extractions.get(&name).map(routes).unwrap_or_default();
     if json {
-        return render::json(&serde_json::json!({ "status": reply.status, "routes": routes }));
+        return render::json(&Report {
+            status: reply.status,
+            routes,
+        });
     }
     let kept = format!(
         "`{extraction}` is the service's for good; nothing of Banyan's is left in either database. \

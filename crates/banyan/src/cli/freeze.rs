@@ -4,8 +4,19 @@
 use super::{moved::mover_of, render};
 use crate::exit::Failure;
 use plan::Plan;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::time::Duration;
+
+/// What it prints with `--json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// Until when, by the databases' clock; `None`: it is over.
+    pub(super) frozen_until: Option<String>,
+    /// With `--off`: whether there was one to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<bool>,
+}
 
 pub(super) async fn run(
     plan: &Plan,
@@ -18,7 +29,10 @@ pub(super) async fn run(
     let Some(lasts) = lasts else {
         let ended = mover.unfreeze().await.map_err(Failure::refused)?;
         if json {
-            return render::json(&json!({ "frozen_until": null, "ended": ended }));
+            return render::json(&Report {
+                frozen_until: None,
+                ended: Some(ended),
+            });
         }
         if ended {
             say!("The tables of `{name}` may be changed again.");
@@ -29,7 +43,10 @@ pub(super) async fn run(
     };
     let until = mover.freeze(lasts).await.map_err(Failure::refused)?;
     if json {
-        return render::json(&json!({ "frozen_until": until }));
+        return render::json(&Report {
+            frozen_until: Some(until),
+            ended: None,
+        });
     }
     let text = format!(
         "Until {until} both databases refuse to change the tables of `{name}` (rows are written \

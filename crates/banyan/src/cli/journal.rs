@@ -4,9 +4,12 @@ use super::{day, render};
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
 use conductor::{
-    ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, now_ms, status::no_extraction,
+    ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, JournalHead, now_ms,
+    status::no_extraction,
 };
 use report::{Moment, MomentReader, clock::second};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
@@ -131,17 +134,28 @@ async fn of_file(file: &Path) -> Result<Vec<JournalEntry>, Failure> {
     Ok(entries)
 }
 
+/// What `--check` prints with `--json`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Checked {
+    /// The number of the first entry; `None`: there is none.
+    first: Option<i64>,
+    /// The last one of the chain.
+    head: Option<JournalHead>,
+    /// The number of the first entry that does not go with those before it.
+    broken: Option<i64>,
+}
+
 /// Exit code 1 where the chain is broken.
 fn check(entries: &[JournalEntry], json: bool) -> Result<(), Failure> {
     let mut check = ChainCheck::default();
     let broken = entries.iter().find_map(|entry| check.next(entry).err());
     let (first, head) = (check.first(), check.head());
     if json {
-        render::json(&serde_json::json!({
-            "first": first,
-            "head": head,
-            "broken": broken.as_ref().map(|broken| broken.seq),
-        }))?;
+        render::json(&Checked {
+            first,
+            head: head.cloned(),
+            broken: broken.as_ref().map(|broken| broken.seq),
+        })?;
     } else if let (None, Some(first), Some(head)) = (&broken, first, head) {
         let seq = head.seq;
         let before = match first {

@@ -15,6 +15,9 @@ use mover::{Mover, archive::ArchiveError, retire::Dependent};
 use plan::{DECOMMISSIONING, ExtractionName, Plan};
 use protocol::{Side, checklist::ItemState};
 use report::clock::{length, minute};
+use schemars::JsonSchema;
+use serde::Serialize;
+pub(super) use signed::Signed;
 use signed::{SigningKey, sha256_of_file};
 use std::{
     fs,
@@ -26,6 +29,21 @@ const ARCHIVE: &str = "old-tables.dump";
 const ARCHIVE_PROOF: &str = "archive.json";
 const SCRIPT: &str = "remove-old-tables.sql";
 const ROUTES: &str = "gateway-routes.yaml";
+
+/// What it prints with `--json` once it has written the files.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Written {
+    /// Where they are.
+    pub(super) directory: PathBuf,
+    /// The names of the files in it.
+    pub(super) certificate: &'static str,
+    pub(super) script: &'static str,
+    pub(super) routes: &'static str,
+    /// `None`: none was made.
+    pub(super) archive: Option<&'static str>,
+    /// Why not.
+    pub(super) archive_skipped: Option<String>,
+}
 
 /// Says whether a signed file is what was signed, and by which key.
 pub(super) fn check(file: &Path, json: bool) -> Result<(), Failure> {
@@ -81,11 +99,14 @@ pub(super) async fn run(
         return Err(Failure::Refused(in_the_way(&dependents)));
     }
     if json {
-        return render::json(&serde_json::json!({
-            "directory": to, "certificate": CERTIFICATE, "script": SCRIPT, "routes": ROUTES,
-            "archive": archive.as_ref().ok().map(|()| ARCHIVE),
-            "archive_skipped": archive.err(),
-        }));
+        return render::json(&Written {
+            directory: to,
+            certificate: CERTIFICATE,
+            script: SCRIPT,
+            routes: ROUTES,
+            archive: archive.as_ref().ok().map(|()| ARCHIVE),
+            archive_skipped: archive.err(),
+        });
     }
     tell(extraction, &to, archive.err().as_deref());
     Ok(())

@@ -3,6 +3,8 @@
 use super::render;
 use crate::{client::Client, exit::Failure};
 use conductor::api::ExplainRequest;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::{net::IpAddr, path::Path};
 
 /// What the gateway tells of a route, and the heading of its column.
@@ -11,6 +13,16 @@ const COLUMNS: [(&str, &str); 3] = [
     ("belongs_to", "belongs to"),
     ("to", "goes to"),
 ];
+
+/// What a reload prints with `--json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ReloadReport {
+    pub(super) reloaded: bool,
+    /// How the steps of the extractions differ from before, in words.
+    pub(super) steps: Vec<String>,
+    /// The feature flags of which the plan says something else than before.
+    pub(super) flags: Vec<String>,
+}
 
 pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
     let routes = Client::find(state)?.routes().await?;
@@ -28,10 +40,11 @@ pub(super) async fn routes(state: &Path, json: bool) -> Result<(), Failure> {
 pub(super) async fn reload(state: &Path, json: bool) -> Result<(), Failure> {
     let reply = Client::find(state)?.reload().await?;
     if json {
-        let brought = serde_json::json!({
-            "reloaded": true, "steps": reply.steps, "flags": reply.flags,
+        return render::json(&ReloadReport {
+            reloaded: true,
+            steps: reply.steps,
+            flags: reply.flags,
         });
-        return render::json(&brought);
     }
     say!("The gateway goes by the plan as it now is.");
     for change in &reply.steps {

@@ -1,13 +1,32 @@
 //! The JSON Schemas of what is printed with `--json`: the conductor's, and those of the
 //! verbs that put something together themselves.
 
-use super::{check::Report as Checked, hold_rehearsal::Report as Holds};
-use conductor::schema::Document;
+use super::{
+    add_table::Report as Joining, check::Report as Checked, console::Report as SignIn,
+    finish::Report as Finished, freeze::Report as Frozen, hold_rehearsal::Report as Holds,
+    journal::Checked as Chain, retire::Signed, retire::Written, routes::ReloadReport,
+};
+use conductor::{schema::Document, status::RetireStatus};
 use schemars::schema_for;
 use serde_json::Value;
 
-/// Made here: of `check`, `rehearse --hold` and `report`.
-const OWN: [&str; 3] = ["check", "holds", "report"];
+/// Made here, with the verb of its name, `chain` with `journal --check`, `holds` with
+/// `rehearse --hold`, `retired` with a `retire` that has written its files, `signed` with
+/// `retire --check`.
+const OWN: [&str; 12] = [
+    "add-table",
+    "chain",
+    "check",
+    "console",
+    "finish",
+    "freeze",
+    "holds",
+    "reload",
+    "report",
+    "retire",
+    "retired",
+    "signed",
+];
 
 /// All there are.
 pub(super) fn names() -> Vec<&'static str> {
@@ -18,9 +37,18 @@ pub(super) fn names() -> Vec<&'static str> {
 /// The schema of this name.
 pub(super) fn named(name: &str) -> Option<Value> {
     let own = match name {
+        "add-table" => schema_for!(Joining),
+        "chain" => schema_for!(Chain),
         "check" => schema_for!(Checked<'_>),
+        "console" => schema_for!(SignIn),
+        "finish" => schema_for!(Finished),
+        "freeze" => schema_for!(Frozen),
         "holds" => schema_for!(Holds<'_>),
+        "reload" => schema_for!(ReloadReport),
         "report" => schema_for!(report::Report),
+        "retire" => schema_for!(RetireStatus),
+        "retired" => schema_for!(Written),
+        "signed" => schema_for!(Signed),
         _ => return Document::named(name).map(Document::json_schema),
     };
     Some(own.to_value())
@@ -155,6 +183,16 @@ extractions:
         };
         fits("status", &json!(status));
         fits("report", &json!(report::Report::new(&status, &[], &[], 0)));
+        fits("add-table", &json!(Joining::default()));
+        fits("chain", &json!(Chain::default()));
+        fits("finish", &json!(Finished::default()));
+        fits("retire", &json!(RetireStatus::default()));
+        fits("retired", &json!(Written::default()));
+        let ended = Frozen {
+            frozen_until: None,
+            ended: Some(true),
+        };
+        fits("freeze", &json!(ended));
         // It can fail.
         let schema = named("timeline").unwrap();
         assert!(!misfits(&schema, &json!([{ "at": "now" }]), &schema, "").is_empty());

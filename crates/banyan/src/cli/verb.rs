@@ -336,8 +336,10 @@ pub(super) enum Verb {
         /// Of what is printed: `status` (of `status`, `watch`, `halt`), `extraction` (of
         /// `start`, `shift`, `resume` ...), `rollout` (of `why`), `handover` (of `switch`
         /// and `rollback`), `timeline` (of `rehearse`), `holds` (of `rehearse --hold`),
-        /// `checklists` and `items` (of `checklist`), `entry` (a line of `journal`),
-        /// `check`, `report`.
+        /// `checklists` and `items` (of `checklist`), `entry` (a line of `journal`), `chain`
+        /// (of `journal --check`), `retired` (of a `retire` that has written its files),
+        /// `signed` (of `retire --check`), and by the verb's name `add-table`, `check`,
+        /// `console`, `finish`, `freeze`, `reload`, `report`, `retire`.
         #[arg(long, value_name = "DOCUMENT", conflicts_with = "reference",
               value_parser = documents())]
         of: Option<String>,

@@ -50,7 +50,7 @@ impl JournalEntry {
 }
 
 /// The last entry of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalHead {
     /// Its number.
     pub seq: i64,

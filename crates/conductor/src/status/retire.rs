@@ -18,7 +18,7 @@ pub struct BrownOutStatus {
 }
 
 /// The evidence that nobody uses an old side.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetireStatus {
     /// Whether tables and routes were quiet for as long as the plan wants.
     pub enough: bool,
@@ -39,7 +39,7 @@ pub struct RetireStatus {
 }
 
 /// For how long something was not used.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuietStatus {
     /// Since when, in milliseconds since 1970.
     pub since_ms: i64,

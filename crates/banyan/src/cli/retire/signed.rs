@@ -7,6 +7,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -23,8 +24,9 @@ const KEY: &str = "signing.key";
 const DOCUMENT_BYTES_MAX: u64 = 16 << 20;
 
 /// A document and who has signed it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Signed {
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(in crate::cli) struct Signed {
+    /// What was signed.
     pub(super) content: Value,
     /// In hexadecimal.
     pub(super) public_key: String,
