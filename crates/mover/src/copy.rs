@@ -32,6 +32,7 @@
 
 pub(crate) mod indexes;
 mod join;
+mod pipe;
 mod progress;
 mod publishing;
 mod recopy;

@@ -24,8 +24,9 @@
 //! may be its own or one that the owner has deleted.
 
 use super::{
+    pipe::Pipe,
     snapshot::{self, ExportedSnapshot, SnapshotSlot},
-    worker::{copy_columns, copy_statement, files, is_binary, pass},
+    worker::{copy_columns, copy_statement, files, is_binary},
 };
 use crate::{
     apply::{BEGIN, staying},
@@ -368,12 +369,12 @@ async fn fetched(
     let from = from.map_err(MoverError::sql(owner, "reading the owner's rows"))?;
     let into = copy_columns(&fetched_name(at), table, side, "from stdin", binary);
     let to = target.copy_in::<_, Bytes>(&into).await.map_err(wrap())?;
-    let (mut from, mut to) = (Box::pin(from), Box::pin(to));
+    let (mut from, mut to) = (Box::pin(from), Pipe::new(to));
     while let Some(message) = from.next().await {
         let message = message.map_err(MoverError::sql(owner, "reading the owner's rows"))?;
-        pass(&mut to, message).await.map_err(wrap())?;
+        to.pass(message).await.map_err(wrap())?;
     }
-    let rows = to.as_mut().finish().await.map_err(wrap())?;
+    let rows = to.finish().await.map_err(wrap())?;
     let analyze = format!("analyze {}", fetched_name(at));
     target.batch_execute(&analyze).await.map_err(wrap())?;
     Ok(rows)

@@ -2,6 +2,7 @@
 //! from `COPY TO` to `COPY FROM` undecoded.
 
 use super::{
+    pipe::Pipe,
     progress::{CopyProgress, TableStage},
     snapshot,
 };
@@ -13,23 +14,18 @@ use crate::{
     objects::{origins, owner::RowLock, sessions},
 };
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use plan::TableName;
 use protocol::{Side, owner::Claim};
 use std::{
     collections::BTreeMap,
-    pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 use tokio::sync::watch;
-use tokio_postgres::CopyInSink;
 
 /// Rows between two reports of progress.
 const REPORT_ROWS: u64 = 1000;
-
-/// A longer row goes on in parts: what takes it whole holds it once more.
-const PART_BYTES: usize = 64 << 10;
 
 /// Whether the columns' binary forms mean the same in another database: not
 /// so where they hold OIDs (arrays and composites of own types), or where a
@@ -164,19 +160,19 @@ impl CopyWorker<'_> {
         to: tokio_postgres::CopyInSink<Bytes>,
     ) -> Result<Copied, MoverError> {
         let wrap = || MoverError::sql(Side::Service, "writing the copy");
-        let (mut from, mut to) = (Box::pin(from), Box::pin(to));
+        let (mut from, mut to) = (Box::pin(from), Pipe::new(to));
         let mut copied = Copied::default();
         let mut reported = Copied::default();
         while let Some(message) = from.next().await {
             let message = message.map_err(MoverError::sql(Side::Monolith, "reading the copy"))?;
             copied.rows += 1;
             copied.bytes += message.len() as u64;
-            pass(&mut to, message).await.map_err(wrap())?;
+            to.pass(message).await.map_err(wrap())?;
             if copied.rows - reported.rows >= REPORT_ROWS {
                 self.report(table, &mut reported, copied);
             }
         }
-        copied.rows = to.as_mut().finish().await.map_err(wrap())?;
+        copied.rows = to.finish().await.map_err(wrap())?;
         self.report(table, &mut reported, copied);
         Ok(copied)
     }
@@ -194,17 +190,6 @@ impl CopyWorker<'_> {
         });
         *reported = copied;
     }
-}
-
-/// Hands a message on, a long one in parts.
-pub(super) async fn pass(
-    to: &mut Pin<Box<CopyInSink<Bytes>>>,
-    mut message: Bytes,
-) -> Result<(), tokio_postgres::Error> {
-    while message.len() > PART_BYTES {
-        to.feed(message.split_to(PART_BYTES)).await?;
-    }
-    to.feed(message).await
 }
 
 /// What a table is stored in: another one after a truncation, a rewrite, or when
