@@ -437,8 +437,7 @@ impl Running {
             match event {
                 // What was seen is of something that is not so any more.
                 Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => {
-                    if !matches!(event, Event::Undone { .. }) {
-                        // A person has it go on by the steps that it has.
+                    if matches!(event, Event::Forgotten) {
                         self.steps_refused = None;
                     }
                     self.gates.forget();

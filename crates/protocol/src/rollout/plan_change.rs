@@ -3,7 +3,7 @@
 //! A reload knows the steps before and after whole, and has those take effect with which no
 //! share moves for the change alone: steps still to come may be any, the one that comes next
 //! may only ask for more, the one that it is in may only last longer, and those behind are as
-//! they were. A restart has only the words of the steps before, from the journal: there any
+//! they were. One that has stopped takes any: it goes on when a person says so. A restart has only the words of the steps before, from the journal: there any
 //! change up to the current step stops it.
 
 use super::{
@@ -36,8 +36,6 @@ enum Place {
     Next,
     /// What it wants has been asked for.
     UnderWay,
-    /// Its gates protect what is so while it has stopped.
-    Guarded,
 }
 
 impl fmt::Display for Place {
@@ -47,7 +45,6 @@ impl fmt::Display for Place {
             Self::Present => "the one that it is in",
             Self::Next => "the next one",
             Self::UnderWay => "just being entered",
-            Self::Guarded => "the one that it has stopped in, whose gates take back what harms",
         })
     }
 }
@@ -68,7 +65,6 @@ impl Place {
                  pause`, `banyan reload` and `banyan resume`"
             }
             Self::UnderWay => "`banyan reload` again when it is in it",
-            Self::Guarded => "Put its gates back until it goes on",
         }
     }
 
@@ -82,7 +78,6 @@ impl Place {
             (Self::Next, "approval") => was.approval.is_none(),
             (Self::Next, "checklist") => was.checklist.iter().all(|one| is.checklist.contains(one)),
             (Self::Behind | Self::UnderWay | Self::Next, _) => false,
-            (Self::Guarded, key) => !key.starts_with("gates."),
         }
     }
 
@@ -118,15 +113,14 @@ pub fn reloaded(
 ) -> Result<Option<Event>, UnsafeChange> {
     match rollout {
         Rollout::Idle => return Ok(None),
-        Rollout::Done => {}
+        // A person has it go on, from the step that the plan has then; until then its gates
+        // are those that protect what is so.
+        Rollout::Done | Rollout::Stopped { .. } => {}
         Rollout::Running(position) => {
             for at in 0..position.step {
                 Place::Behind.check(was, is, at)?;
             }
             current(position, was, is, is_asked)?;
-        }
-        Rollout::Stopped { position, .. } => {
-            Place::Guarded.check(was, is, position.step)?;
         }
     }
     let longest = was.steps.len().max(is.steps.len());
@@ -323,9 +317,9 @@ extractions:
         assert!(present.starts_with(wanted), "{present}");
     }
 
-    /// Nothing goes on before a person says so, but what harms is taken back meanwhile.
+    /// Nothing goes on before a person says so.
     #[test]
-    fn one_that_has_stopped_takes_all_but_the_gates_that_protect() {
+    fn one_that_has_stopped_takes_any() {
         let was = schedule(&format!("{FIVE}, {FIFTY}"));
         let stopped = Rollout::Stopped {
             position: at(1, true),
@@ -341,10 +335,9 @@ extractions:
         let lax = schedule(&format!(
             "{FIVE}, {{ reads: 50%, gates: {{ requests: 1 }} }}"
         ));
-        for unguarded in [&lax, &schedule(FIVE)] {
-            let found = reloaded(&stopped, (&was, unguarded), "d", false);
-            let why = found.unwrap_err();
-            assert_eq!((why.number, why.place), (2, Place::Guarded), "{why}");
+        for other in [&lax, &schedule(FIVE)] {
+            let event = reloaded(&stopped, (&was, other), "d", false).unwrap();
+            assert!(matches!(event, Some(Event::StepsChanged { first: 1, .. })));
         }
         assert_eq!(reloaded(&Rollout::Idle, (&was, &lax), "d", false), Ok(None));
         let done = reloaded(&Rollout::Done, (&was, &lax), "d", false).unwrap();
