@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How old a proof may be that both sides agree, where the plan does not say.
 const VERIFY_AGE: Duration = Duration::from_hours(24);
 
+/// By how much a time may be ahead that was taken by another clock.
+const CLOCKS_APART_MS: i64 = 60_000;
+
 /// How far the side that does not own is behind. A stream that is not there or not well
 /// says nothing of that, and so passes nothing.
 pub(super) fn lag(limit: LagLimit, status: &ExtractionStatus, standing: Standing) -> Gate {
@@ -65,8 +68,12 @@ pub(super) fn verify(
             let text = format!("{} rows differed at the last verify", last.differences);
             (Verdict::Fail, text)
         }
+        // A clock that was wrong then would have it count for longer.
+        Some(last) if last.at_ms > now.0.saturating_add(CLOCKS_APART_MS) => {
+            let text = "the last verify is of a time to come: a clock was set back".to_owned();
+            (Verdict::NeedMore, text)
+        }
         Some(last) => {
-            // A clock that was set back makes nothing old.
             let age = u64::try_from(now.0.saturating_sub(last.at_ms)).unwrap_or(0);
             let age = Duration::from_millis(age);
             let hours = age.as_secs_f64() / 3600.0;
@@ -265,8 +272,9 @@ mod tests {
             (verified(76 * hour, 0), hours(1), Verdict::NeedMore),
             (verified(99 * hour, 0), hours(1), Verdict::Pass),
             (verified(99 * hour, 2), hours(1), Verdict::Fail),
-            // The clock was set back since.
-            (verified(101 * hour, 0), hours(1), Verdict::Pass),
+            // By another clock; and by one that was wrong, and was set back since.
+            (verified(100 * hour + 60_000, 0), hours(1), Verdict::Pass),
+            (verified(101 * hour, 0), hours(1), Verdict::NeedMore),
         ] {
             let status = ExtractionStatus {
                 last_verify,
