@@ -96,7 +96,7 @@ impl ChecklistHandle {
         text: Option<&str>,
     ) -> Result<(), String> {
         if note.trim().is_empty() {
-            return Err("say what it rests on: `--note TEXT`".to_owned());
+            return Err("say in a note what it rests on (`--note TEXT`)".to_owned());
         }
         let item = self.item(item)?;
         // A form keeps no line's end as it was.

@@ -228,7 +228,8 @@ pub(super) enum Verb {
     /// For the time around a hand-over: a migration is refused with a reason,
     /// instead of stopping a stream. Rows are written as before, and indexes,
     /// comments and grants pass. Needs event triggers, which a superuser makes once
-    /// (`--sql`). It ends by itself.
+    /// (`--sql`). It ends by itself. It is between you and the databases: it needs no
+    /// `serve` and no key, and is in no journal. What stops the steps is `banyan halt`.
     Freeze {
         #[command(flatten)]
         extraction: ExtractionArgument,
