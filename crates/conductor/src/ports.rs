@@ -83,6 +83,10 @@ pub struct Cancellation {
     pub left: Vec<String>,
     /// Why they could not be emptied, where that was to be.
     pub left_because: Option<String>,
+    /// Indexes that a copy had put off and the database would not make again: their
+    /// statements, and why.
+    #[serde(default)]
+    pub lost_indexes: Vec<String>,
 }
 
 /// What was copied again, and which streams have begun anew.

@@ -23,7 +23,7 @@ mod pending_rows;
 
 use crate::{
     catalog,
-    copy::indexes::{self, InCharge},
+    copy::indexes::{self, InCharge, Refused},
     database::{
         lock_retry::{self, LockRetry},
         session::Session,
@@ -57,6 +57,9 @@ pub struct Cancelled {
     pub left: Vec<TableName>,
     /// Why they were not emptied; `None` where only nobody asked for it.
     pub left_because: Option<String>,
+    /// Indexes of the service that a copy had put off and its database would not make
+    /// again: their statements, and why.
+    pub lost_indexes: Vec<String>,
 }
 
 impl Mover {
@@ -156,14 +159,11 @@ impl Mover {
                 .await?;
         }
         if let Some((_, claim)) = new {
-            indexes::give_back(
-                self,
-                &Ended {
-                    removal: &removal,
-                    claim,
-                },
-            )
-            .await?;
+            let ended = Ended {
+                removal: &removal,
+                claim,
+            };
+            cancelled.lost_indexes = indexes::give_back(self, &ended, Refused::GivenUp).await?;
             removal.clear(&mut service, claim).await?;
         }
         if let Some((_, claim)) = old {

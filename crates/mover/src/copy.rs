@@ -56,7 +56,7 @@ use crate::{
     },
 };
 use futures_util::future::try_join_all;
-use indexes::Copying;
+use indexes::{Copying, Refused};
 use plan::TableName;
 use protocol::{Lsn, Side, owner::Claim, stream::Direction};
 use serde::Serialize;
@@ -185,7 +185,7 @@ impl Mover {
             claim: claims.service,
         };
         progress.send_modify(CopyProgress::indexing);
-        indexes::give_back(self, &copying).await?;
+        indexes::give_back(self, &copying, Refused::Fails).await?;
         progress.send_modify(CopyProgress::done);
         analyze(&service, &tables).await?;
         let source = CopiedFrom {

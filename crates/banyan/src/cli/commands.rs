@@ -207,8 +207,18 @@ pub(super) async fn cancel(
         format!("`{extraction}` is cancelled; nothing of Banyan's is left in either database.");
     say!("{}", render::wrapped(&cancelled));
     let Cancellation {
-        left, left_because, ..
+        left,
+        left_because,
+        lost_indexes,
+        ..
     } = reply.cancelled.unwrap_or_default();
+    for lost in lost_indexes {
+        let text = format!(
+            "The service's database would not make an index again that the copy had put off. \
+             Make it, where it is still wanted: {lost}"
+        );
+        say!("{}", render::wrapped(&text));
+    }
     if !left.is_empty() {
         let tables = left.join(", ");
         let why = match left_because {

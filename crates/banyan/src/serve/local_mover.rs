@@ -459,6 +459,7 @@ impl ports::Mover for LocalMover {
             emptied: names(cancelled.emptied),
             left: names(cancelled.left),
             left_because: cancelled.left_because,
+            lost_indexes: cancelled.lost_indexes,
         })
     }
 
