@@ -120,6 +120,25 @@ fn one(of: impl FnOnce(&mut ReadCounts) -> &mut u64) -> ReadCounts {
     counts
 }
 
+/// Before the copy and after the end nothing flows: the sides are not alike, and the old
+/// one is to be left alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_flows_nothing_is_compared() {
+    let bed = Bed::shadowing("", "", TO_MONOLITH).await;
+    let before = all(bed.shadow().reads);
+    let mut ended = routing(2, TO_SERVICE, 100);
+    for routing in ended.extractions.values_mut() {
+        routing.follows = false;
+    }
+    bed.gateway.publish(&ended);
+    for _ in 0..5 {
+        assert_eq!(bed.get(PATH, USER).await.status, 200);
+    }
+    bed.publish(3, TO_SERVICE, 100);
+    bed.compared(PATH).await;
+    assert_eq!(all(bed.shadow().reads) - before, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn status_headers_and_fields_are_compared_beside_the_client() {
     let bed = Bed::shadowing("", "ignore: [$.own, header x-own]", TO_MONOLITH).await;

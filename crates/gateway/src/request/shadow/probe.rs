@@ -63,7 +63,9 @@ impl Basis {
     pub(super) fn of(routing_state: RoutingState) -> Option<Self> {
         match routing_state {
             RoutingState::Unknown | RoutingState::Ownerless(_) => None,
-            RoutingState::Owned(_, owner) => Some(Self::Followed(owner)),
+            // Where nothing flows, before the copy and after the end, nothing is alike; and
+            // the monolith's side is to be left alone at the end.
+            RoutingState::Owned(routing, owner) => routing.follows.then_some(Self::Followed(owner)),
             RoutingState::SharedData { .. } => Some(Self::SharedData),
         }
     }
