@@ -66,7 +66,7 @@ impl Stop {
             next: format!(
                 "plan {plan}, step {step} of {}; next: {}",
                 rollout.steps.len(),
-                wanted(one)
+                wanted(one, &found.why)
             ),
         })
     }
@@ -287,7 +287,7 @@ fn numbers_of(gate: &str, all: &[Value]) -> Option<String> {
 }
 
 /// What a person is to type.
-fn wanted(one: &ExtractionStatus) -> String {
+fn wanted(one: &ExtractionStatus, why: &StopReason) -> String {
     let name = &one.name;
     let resume = match &one.asks {
         Some(NextVerb::Resume { step: Some(step) }) => {
@@ -296,10 +296,14 @@ fn wanted(one: &ExtractionStatus) -> String {
         Some(NextVerb::Resume { step: None }) => format!("`banyan resume {name}`"),
         _ => return one.next.clone(),
     };
-    if one.left_readers {
-        format!("`banyan withdraw {name}`, {resume}")
-    } else {
-        resume
+    let is_switched = one.owner == Side::Service.as_str();
+    match why {
+        // Going on with what harms is not the first thing to think of.
+        StopReason::Gate { .. } if is_switched => {
+            format!("`banyan rollback {name}`; mended, {resume}")
+        }
+        _ if one.left_readers => format!("`banyan withdraw {name}`, {resume}"),
+        _ => resume,
     }
 }
 
@@ -463,8 +467,18 @@ mod tests {
             next.ends_with("`banyan withdraw contracts`, `banyan resume contracts`"),
             "{next}"
         );
-        let [happened, ..] = lines(&one, &events[..4]);
+        let switched = ExtractionStatus {
+            owner: "service".to_owned(),
+            left_readers: false,
+            ..one.clone()
+        };
+        let [happened, _, next] = lines(&switched, &events[..4]);
         assert!(happened.ends_with(": after the switch"), "{happened}");
+        // The way back is named before the way on.
+        assert!(
+            next.ends_with("next: `banyan rollback contracts`; mended, `banyan resume contracts`"),
+            "{next}"
+        );
         // What has gone on has no stop to tell.
         let resumed = json!({ "event": "rollout-resumed", "step": 0, "by": "plan", "steps": [] });
         assert_eq!(

@@ -341,6 +341,7 @@ fn owners(one: &ExtractionStatus) -> Vec<OwnerLine> {
                 (_, false, _) => ("has nothing of it yet", "not begun"),
                 (_, _, "nobody") => ("waits", "held"),
                 (_, _, "unknown" | "") => ("is not known to", "not known"),
+                _ if one.phase == "finished" => ("is left alone", "no fence"),
                 _ => ("is refused", "fenced"),
             };
             OwnerLine {
