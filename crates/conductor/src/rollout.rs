@@ -475,7 +475,9 @@ impl Running {
         let status = self.context.worker.status();
         let standing = view::standing(&status, self.context.worker.splits_writes());
         let there = (&self.context.schedule, standing);
-        let event = match verb_event::event(given, &self.rollout, &self.context.name, there) {
+        let shown = self.status.borrow().clone();
+        let rollout = (&self.rollout, &shown);
+        let event = match verb_event::event(given, rollout, &self.context.name, there) {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
         };

@@ -10,11 +10,14 @@ use crate::{client::Client, exit::Failure};
 use conductor::{
     JournalEntry,
     api::{HaltRequest, Parameters},
-    status::{ExtractionStatus, RolloutStatus},
+    status::{ExtractionStatus, NextVerb, RolloutStatus},
 };
 use plan::{Plan, Role};
 use protocol::rollout::{TimelineEntry, UnixMillis, rehearse};
-use report::{Stop, clock::minute};
+use report::{
+    Stop,
+    clock::{length, minute},
+};
 use std::{collections::BTreeMap, path::Path};
 
 /// Orders something of an extraction's steps.
@@ -36,9 +39,8 @@ pub(super) async fn order(
 
 /// Whether the step that waits for a person is to begin; `None`: none may be approved.
 pub(super) fn approval_question(one: &ExtractionStatus) -> Option<String> {
-    let may_begin =
-        |rollout: &&RolloutStatus| rollout.state == "running" && rollout.entered_ms.is_none();
-    let rollout = one.rollout.as_ref().filter(may_begin)?;
+    let asks = |rollout: &&RolloutStatus| matches!(rollout.asks, Some(NextVerb::Approve { .. }));
+    let rollout = one.rollout.as_ref().filter(asks)?;
     let step = rollout.step_words()?;
     let of = rollout.to_approve();
     let of = of.map_or_else(String::new, |of| {
@@ -202,7 +204,7 @@ fn timeline_lines(timeline: &[TimelineEntry]) -> Vec<String> {
 /// How long it takes, who is asked how often, and what that goes by.
 fn summary(plan: &Plan, timeline: &[TimelineEntry], from_ms: i64) -> String {
     let end = timeline.last().map_or(from_ms, |last| last.at.0);
-    let days = (end - from_ms) / 86_400_000;
+    let lasts = length(end - from_ms);
     let asked = [Role::Operator, Role::Approver].map(|role| {
         let count = timeline.iter().filter(|one| one.role == Some(role)).count();
         let people = plan.control.people.iter();
@@ -226,7 +228,7 @@ fn summary(plan: &Plan, timeline: &[TimelineEntry], from_ms: i64) -> String {
         asked.join(", ")
     };
     format!(
-        "{days} days at least, and {asked}. Gates and checks are taken to pass, people to answer at \
+        "{lasts} at least, and {asked}. Gates and checks are taken to pass, people to answer at \
          once, copies to take no time."
     )
 }
@@ -234,19 +236,17 @@ fn summary(plan: &Plan, timeline: &[TimelineEntry], from_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conductor::status::NextVerb;
 
     #[test]
     fn what_is_approved_is_named() {
-        let at = |state: &str, entered_ms, of: Option<&str>| {
+        let at = |asks: Option<Option<&str>>| {
             approval_question(&ExtractionStatus {
                 name: "contracts".to_owned(),
                 rollout: Some(RolloutStatus {
-                    state: state.to_owned(),
+                    state: "running".to_owned(),
                     step: Some(2),
                     steps: vec!["reads 5%".to_owned(), "switch".to_owned()],
-                    entered_ms,
-                    asks: Some(NextVerb::Approve {
+                    asks: asks.map(|of| NextVerb::Approve {
                         step: 2,
                         of: of.map(str::to_owned),
                     }),
@@ -256,12 +256,11 @@ mod tests {
             })
         };
         assert_eq!(
-            at("running", None, Some("the report")).unwrap(),
+            at(Some(Some("the report"))).unwrap(),
             "Let step 2 of 2 (switch) of `contracts` begin? It waits for approval of \"the report\"."
         );
-        assert!(at("running", None, None).unwrap().ends_with("begin?"));
-        assert_eq!(at("running", Some(7), None), None);
-        assert_eq!(at("stopped", None, None), None);
+        assert!(at(Some(None)).unwrap().ends_with("begin?"));
+        assert_eq!(at(None), None);
     }
 
     #[test]
@@ -292,6 +291,9 @@ extractions:
         lines += "\n";
         lines += &render::wrapped(&summary(&plan, &timeline, 0));
         insta::assert_snapshot!(lines);
+        let end = timeline.last().unwrap().at.0;
+        let short = summary(&plan, &timeline, end - 95_000);
+        assert!(short.starts_with("95 s at least, and "), "{short}");
         for line in lines.lines() {
             assert!(
                 line.chars().count() <= usize::from(render::COLUMNS),

@@ -6,10 +6,10 @@ use crate::{
     status::{QuietStatus, RetireStatus},
     worker::Worker,
 };
-use plan::{AutomaticCheck, ExtractionName};
+use plan::{AutomaticCheck, ExtractionName, Length};
 use protocol::{Side, checklist::CheckResult, lifecycle, rollout};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A verify that is older says little of now.
 const VERIFY_AGE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -95,13 +95,13 @@ impl OwnChecks {
         if let Some(why) = status.trouble {
             return failed(why);
         }
-        let wanted = hours(status.wanted_ms);
+        let wanted_ms = status.wanted_ms;
+        let wanted = length(wanted_ms);
         match of(status) {
             Some(quiet) if quiet.enough => passed(format!("nobody did for {wanted}")),
-            // In hours: another text is another entry of the journal.
             Some(quiet) => failed(format!(
                 "quiet for {} of {wanted}; before that: {}",
-                hours(quiet.quiet_ms),
+                part(quiet.quiet_ms, wanted_ms),
                 quiet.because
             )),
             None => failed("it was not looked yet"),
@@ -120,12 +120,21 @@ impl OwnChecks {
     }
 }
 
-/// In whole hours; what is wanted for less is a test's.
-fn hours(ms: i64) -> String {
-    match ms / 3_600_000 {
-        0 => "less than an hour".to_owned(),
-        hours => format!("{hours} h"),
+/// Units of time, in milliseconds.
+const UNITS_MS: [i64; 3] = [3_600_000, 60_000, 1_000];
+
+/// How much of a length has gone by, coarsely: another text is another entry of the journal.
+fn part(ms: i64, of_ms: i64) -> String {
+    let fits = |unit: &&i64| of_ms >= 2 * **unit;
+    let unit = UNITS_MS.iter().find(fits).copied().unwrap_or(1);
+    match ms - ms % unit {
+        ..=0 => format!("less than {}", length(unit)),
+        whole => length(whole).to_string(),
     }
+}
+
+fn length(ms: i64) -> Length {
+    Length(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
 fn recorded(check: AutomaticCheck, history: &History) -> Finding {
@@ -241,6 +250,23 @@ mod tests {
         assert!(!has_rolled_back(&events));
         events.extend([rehearsed, aborted(None)]);
         assert!(has_rolled_back(&events));
+    }
+
+    #[test]
+    fn what_was_quiet_is_told_in_the_unit_of_what_is_wanted() {
+        const DAY: i64 = 86_400_000;
+        for (ms, of_ms, text) in [
+            (3_500_000, 3 * DAY, "less than 1h"),
+            (7_300_000, 3 * DAY, "2h"),
+            (7_300_000, 5_400_000 * 2, "2h"),
+            (65_000, 5_400_000, "1m"),
+            (9_999, 20_000, "9s"),
+            (0, 20_000, "less than 1s"),
+            (7, 900, "7ms"),
+        ] {
+            assert_eq!(part(ms, of_ms), text, "{ms} of {of_ms}");
+        }
+        assert_eq!(length(3 * DAY).to_string(), "3d");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn rail(one: &ExtractionStatus) -> Vec<RailStop> {
         .collect()
 }
 
-/// The stop where it is; one that is finished is past all.
+/// The stop where it is.
 fn stop(one: &ExtractionStatus) -> &'static str {
     let owns = |side: &str| one.owner == side;
     match one.phase.as_str() {
@@ -48,8 +48,8 @@ fn stop(one: &ExtractionStatus) -> &'static str {
         "rehearsing" if is_back(one) => "watch",
         "switching" | "rolling-back" | "rehearsing" => "switch",
         "switched" if owns("service") => "watch",
-        "finishing" => "retire",
-        "finished" => "",
+        // Until it is taken out of the plan: what is left of the old side is to go.
+        "finishing" | "finished" => "retire",
         _ => "check",
     }
 }
@@ -132,7 +132,7 @@ mod tests {
             ("rehearsing", 100.0, Some(0), Some("switch")),
             ("switched", 100.0, Some(0), Some("watch")),
             ("finishing", 100.0, Some(0), Some("retire")),
-            ("finished", 100.0, Some(0), None),
+            ("finished", 100.0, Some(0), Some("retire")),
         ] {
             let found = now(&status(phase, reads, differences));
             assert_eq!(found.as_deref(), wanted, "{phase} {reads}");

@@ -1,13 +1,15 @@
 //! What a person's verb leads to, where the steps are.
 
 use super::handle::{GivenVerb, StepVerb};
+use crate::status::{NextVerb, RolloutStatus};
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{Event, Rollout, Standing, StopReason, stops_again};
 
-/// The event of a verb that a person gives; the error says why there is none.
+/// The event of a verb that a person gives; the error says why there is none. `shown`: what
+/// that person could see of the rollout.
 pub(super) fn event(
     given: &GivenVerb,
-    rollout: &Rollout,
+    (rollout, shown): (&Rollout, &RolloutStatus),
     name: &ExtractionName,
     (schedule, standing): (&Schedule, Standing),
 ) -> Result<Event, String> {
@@ -50,18 +52,133 @@ pub(super) fn event(
                 steps: schedule.steps.iter().map(ToString::to_string).collect(),
             })
         }
-        (StepVerb::Resume(_), Rollout::Running(_)) => {
-            Err(format!("`{name}` has not stopped: `banyan why {name}`"))
-        }
-        (StepVerb::Approve, Rollout::Running(position)) if position.entered.is_none() => {
+        (StepVerb::Resume(_), Rollout::Running(_)) => Err(format!(
+            "`{name}` has not stopped, and goes on by itself. To have it go on with another \
+             step, `banyan pause {name}` first"
+        )),
+        // Each other one would be an approval of what nobody has looked at.
+        (StepVerb::Approve, Rollout::Running(position))
+            if matches!(shown.asks, Some(NextVerb::Approve { .. })) =>
+        {
             Ok(Event::Approved {
                 step: position.step,
                 by,
                 note: given.note.clone(),
             })
         }
-        (StepVerb::Approve | StepVerb::Pause, _) => Err(format!(
-            "no step of `{name}` waits for that: `banyan why {name}`"
+        (StepVerb::Approve, _) => Err(format!(
+            "no step of `{name}` waits for an approval now, so that nothing was approved. {}",
+            waits(shown)
         )),
+        (StepVerb::Pause, Rollout::Idle) => Err(format!(
+            "the steps of `{name}` have not begun. {}",
+            waits(shown)
+        )),
+    }
+}
+
+/// What is waited for instead.
+fn waits(shown: &RolloutStatus) -> String {
+    let at = shown.step_words();
+    let at = at.map_or_else(|| "It".to_owned(), |step| format!("Step {step}"));
+    match shown.waits_for.join("; ") {
+        nothing if nothing.is_empty() => format!("{at} waits for nothing"),
+        waits => format!("{at} waits for {waits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::Plan;
+    use protocol::{Side, rollout::Actor};
+    use tokio::sync::oneshot;
+
+    /// A plan whose second step wants an approval.
+    const PLAN: &str = r#"
+monolith: { url: "http://127.0.0.1:1", database: "postgres://u:p@127.0.0.1:2/m" }
+services: { s: { url: "http://127.0.0.1:3", database: "postgres://u:p@127.0.0.1:4/s" } }
+gateway: { listen: "127.0.0.1:5" }
+extractions:
+  orders:
+    service: s
+    routes: [{ path: /orders }]
+    data: { mode: replicate, schema: s, tables: { public.orders: {} } }
+    rollout:
+      key: { header: x-user }
+      steps: [{ reads: 5% }, { reads: 50%, approval: lead }, switch]
+"#;
+
+    fn running() -> Rollout {
+        let steps = ["reads 5%", "reads 50%", "switch"].map(str::to_owned);
+        let began = Event::Began {
+            steps: steps.to_vec(),
+            plan: "digest".to_owned(),
+        };
+        let passed = Event::Passed {
+            step: 0,
+            evidence: Vec::new(),
+        };
+        Rollout::Idle.evolve(&began).evolve(&passed)
+    }
+
+    fn ordered(verb: StepVerb, rollout: &Rollout, shown: &RolloutStatus) -> Result<Event, String> {
+        let plan = Plan::parse(PLAN, |_| None).unwrap();
+        let name = ExtractionName::new("orders").unwrap();
+        let schedule = plan.extractions[&name].schedule.as_ref().unwrap();
+        let standing = Standing::Owned {
+            by: Side::Monolith,
+            reads: plan::Percent::parse("5%").unwrap(),
+            writes: None,
+        };
+        let given = GivenVerb {
+            verb,
+            by: Actor::Person("ada".to_owned()),
+            note: "early".to_owned(),
+            expected: None,
+            reply: oneshot::channel().0,
+        };
+        event(&given, (rollout, shown), &name, (schedule, standing))
+    }
+
+    fn shown(asks: Option<NextVerb>, waits_for: &str) -> RolloutStatus {
+        RolloutStatus {
+            state: "running".to_owned(),
+            step: Some(2),
+            steps: ["reads 5%", "reads 50%", "switch"]
+                .map(str::to_owned)
+                .into(),
+            waits_for: vec![waits_for.to_owned()],
+            asks,
+            ..RolloutStatus::default()
+        }
+    }
+
+    #[test]
+    fn only_what_waits_for_an_approval_is_approved() {
+        let waits = shown(None, "gate `verify`: nothing was compared");
+        let refused = ordered(StepVerb::Approve, &running(), &waits).unwrap_err();
+        for part in [
+            "nothing was approved",
+            "Step 2 of 3 (reads 50%) waits for gate `verify`: nothing was compared",
+        ] {
+            assert!(refused.contains(part), "{refused}");
+        }
+        let asks = NextVerb::Approve {
+            step: 2,
+            of: Some("lead".to_owned()),
+        };
+        let asked = shown(Some(asks), "approval of \"lead\": `banyan approve`");
+        let approved = ordered(StepVerb::Approve, &running(), &asked);
+        assert!(matches!(approved, Ok(Event::Approved { step: 1, .. })));
+        let idle = ordered(StepVerb::Pause, &Rollout::Idle, &RolloutStatus::default());
+        assert!(idle.unwrap_err().contains("have not begun"));
+    }
+
+    #[test]
+    fn what_has_not_stopped_is_to_be_paused_first() {
+        let waits = shown(None, "the step's time");
+        let refused = ordered(StepVerb::Resume(Some(1)), &running(), &waits).unwrap_err();
+        assert!(refused.contains("`banyan pause orders` first"), "{refused}");
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
     match status.phase.as_str() {
         "preparing" | "copying" => Standing::Coming,
         "switching" | "rolling-back" | "rehearsing" => Standing::HandingOver,
-        "cancelling" | "finishing" => Standing::Ending,
+        "cancelling" => Standing::Ending,
         "following" | "switched" => Standing::Owned {
             by: match by {
                 Some(by) => by,
@@ -40,7 +40,8 @@ pub(super) fn standing(status: &ExtractionStatus, shared: bool) -> Standing {
             reads: share(status.reads_percent),
             writes: Some(share(status.writes_percent.unwrap_or_default())),
         },
-        "finished" => Standing::Finished,
+        // There is no way back from it: the steps are gone through, not begun anew.
+        "finishing" | "finished" => Standing::Finished,
         "planned" => Standing::Absent,
         // The worker has said nothing yet.
         _ => Standing::Unknown,
@@ -192,4 +193,26 @@ pub(super) fn compares(standing: Standing) -> bool {
         return false;
     };
     by == Side::Monolith && reads < Percent::ALL
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps that are forgotten wait for `banyan start`.
+    #[test]
+    fn only_what_is_cancelled_begins_anew() {
+        let of = |phase: &str| {
+            let status = ExtractionStatus {
+                phase: phase.to_owned(),
+                owner: "service".to_owned(),
+                ..ExtractionStatus::default()
+            };
+            standing(&status, false)
+        };
+        assert_eq!(of("cancelling"), Standing::Ending);
+        for phase in ["finishing", "finished"] {
+            assert_eq!(of(phase), Standing::Finished, "{phase}");
+        }
+    }
 }

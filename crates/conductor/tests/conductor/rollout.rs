@@ -6,7 +6,7 @@ use conductor::{
     Conductor, HaltError, Journal, JournalQuery, Precondition, Request, RolloutHandle, Shift,
     ShiftGuard, StepVerb,
     ports::{AnswerCounts, CellCounts, Gauges, InFlight, Progress, SideCounts, StreamProgress},
-    status::{ExtractionStatus, RolloutStatus},
+    status::{ExtractionStatus, NextVerb, RolloutStatus},
 };
 use plan::{ExtractionName, Percent};
 use protocol::rollout::Actor;
@@ -308,6 +308,26 @@ async fn who_approves_has_seen_the_step() {
     assert!(late.contains("have decided something since"), "{late}");
     assert_eq!(handle.status().state, "stopped");
     conductor.stop().await;
+}
+
+/// Its steps are behind what was finished, and are not to begin anew.
+#[tokio::test]
+async fn who_finishes_has_gone_through_the_steps() {
+    let process = process("steps: [{ reads: 100% }, switch, retire]");
+    let mover = mover();
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let asks = |status: &RolloutStatus| status.asks == Some(NextVerb::Finish);
+    until(&handle, "at the end", asks).await;
+    worker.request(Request::Finish).await.unwrap();
+    until(&handle, "done", |status| status.state == "done").await;
+    conductor.stop().await;
+    let journal = Journal::open(process.state.path()).await.unwrap();
+    let page = journal.page(&JournalQuery::default()).await.unwrap();
+    let mut events = page.entries.iter().map(|one| one.event.get());
+    assert!(!events.any(|event| event.contains("rollout-forgotten")));
 }
 
 /// What a person does is not undone, and a halt outlasts a restart.
