@@ -133,7 +133,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Chains what was written before entries had hashes; how many that were.
+    /// Chains what was written before entries had hashes; how many that were. Not where some
+    /// have one: whoever edits entries and takes their hashes away would have them made anew.
     async fn chain_older(&self) -> Result<usize, JournalError> {
         let mut transaction = self.pool.begin().await.map_err(storage)?;
         let has_hashes: Option<(String,)> = sqlx::query_as(HASH_COLUMN)
@@ -146,10 +147,23 @@ impl Journal {
                 .await
                 .map_err(storage)?;
         }
+        let (hashed, unhashed): (i64, Option<i64>) = sqlx::query_as(
+            "select count(hash), min(case when hash is null then sequence end) from journal",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(storage)?;
+        if hashed > 0 {
+            if let Some(entry) = unhashed {
+                tracing::warn!(
+                    entry,
+                    "the journal's chain is broken: see `banyan journal --check`"
+                );
+            }
+            return Ok(0);
+        }
         let unchained: Vec<Row> = sqlx::query_as(
             "select sequence, at_ms, extraction, version, event, hash from journal
-             where sequence > (select coalesce(max(sequence), 0) from journal
-                 where hash is not null)
              order by sequence",
         )
         .fetch_all(&mut *transaction)

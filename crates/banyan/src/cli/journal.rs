@@ -4,8 +4,8 @@ use super::{day, render};
 use crate::{client::Client, control, exit::Failure};
 use clap::Args;
 use conductor::{
-    ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, JournalHead, now_ms,
-    status::no_extraction,
+    BrokenChain, ChainCheck, JOURNAL_FILE, Journal, JournalEntry, JournalError, JournalHead,
+    now_ms, status::no_extraction,
 };
 use report::{Moment, MomentReader, clock::second};
 use schemars::JsonSchema;
@@ -154,7 +154,7 @@ fn check(entries: &[JournalEntry], json: bool) -> Result<(), Failure> {
         render::json(&Checked {
             first,
             head: head.cloned(),
-            broken: broken.as_ref().map(|broken| broken.seq),
+            broken: broken.as_ref().map(BrokenChain::seq),
         })?;
     } else if let (None, Some(first), Some(head)) = (&broken, first, head) {
         let seq = head.seq;

@@ -36,16 +36,34 @@ pub struct ChainCheck {
 
 /// The first entry that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "entry {seq} does not go with what is before it ({}): it was changed, or something between \
-     them was changed, removed or put in",
-    before(*.after)
-)]
-pub struct BrokenChain {
+pub enum BrokenChain {
+    /// Its hash is another's.
+    #[error(
+        "entry {seq} does not go with what is before it ({}): it was changed, or something \
+         between them was changed, removed or put in",
+        before(*.after)
+    )]
+    Changed {
+        /// Its number.
+        seq: i64,
+        /// The one before it.
+        after: Option<i64>,
+    },
+    /// It has no hash.
+    #[error(
+        "entry {0} has no hash: it was taken away, or a version that makes none wrote it, and \
+         from there on nothing shows what was changed"
+    )]
+    Unhashed(i64),
+}
+
+impl BrokenChain {
     /// Its number.
-    pub seq: i64,
-    /// The one before it.
-    pub after: Option<i64>,
+    pub fn seq(&self) -> i64 {
+        match self {
+            Self::Changed { seq, .. } | Self::Unhashed(seq) => *seq,
+        }
+    }
 }
 
 fn before(after: Option<i64>) -> String {
@@ -55,16 +73,18 @@ fn before(after: Option<i64>) -> String {
 impl ChainCheck {
     /// Checks the next entry.
     pub fn next(&mut self, entry: &JournalEntry) -> Result<(), BrokenChain> {
+        if entry.hash.is_empty() {
+            return Err(BrokenChain::Unhashed(entry.seq));
+        }
         let before = self.last.as_ref();
-        let broken = BrokenChain {
-            seq: entry.seq,
-            after: before.map(|head| head.seq),
-        };
         let begins_later = before.is_none() && entry.seq > 1;
         let hash = link(before.map(|head| head.hash.as_str()), entry);
         let goes_on = before.is_none_or(|head| head.seq < entry.seq);
-        if entry.hash.is_empty() || !goes_on || (hash != entry.hash && !begins_later) {
-            return Err(broken);
+        if !goes_on || (hash != entry.hash && !begins_later) {
+            return Err(BrokenChain::Changed {
+                seq: entry.seq,
+                after: before.map(|head| head.seq),
+            });
         }
         self.first.get_or_insert(entry.seq);
         self.last = Some(JournalHead {
@@ -120,7 +140,7 @@ mod tests {
         let broken = |change: &dyn Fn(&mut Vec<JournalEntry>)| {
             let mut entries = entries();
             change(&mut entries);
-            check(&entries).map_err(|broken| broken.seq)
+            check(&entries).map_err(|broken| broken.seq())
         };
         let other = || serde_json::value::RawValue::from_string("{}".to_owned()).unwrap();
         assert_eq!(broken(&|all| all[0].at_ms += 1), Err(1));

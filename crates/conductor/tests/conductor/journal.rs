@@ -6,8 +6,8 @@ use crate::{
     support::*,
 };
 use conductor::{
-    ChainCheck, Conductor, Journal, JournalEntry, JournalPage, JournalQuery, OrderEvent,
-    OrderOutcome, RecordedEvent, Request, Shift, StepVerb, Waived,
+    BrokenChain, ChainCheck, Conductor, Journal, JournalEntry, JournalPage, JournalQuery,
+    OrderEvent, OrderOutcome, RecordedEvent, Request, Shift, StepVerb, Waived,
 };
 use plan::{AutomaticCheck, Percent};
 use protocol::{
@@ -91,6 +91,26 @@ async fn gone_on_from(older: &[u8], entries: i64) {
     conductor.stop().await;
     let gone_on = all(state).await;
     assert!(check(&gone_on) > entries);
+}
+
+#[tokio::test]
+async fn what_was_edited_and_robbed_of_its_hashes_is_not_chained_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path();
+    std::fs::write(state.join("journal.db"), OLDER[1].0).unwrap();
+    let edit = "update journal set at_ms = at_ms + 1, hash = null where sequence >= 3";
+    edit_journal(state, edit).await;
+    for _ in 0..2 {
+        let broken = all(state).await.entries;
+        assert!(broken[2..51].iter().all(|entry| entry.hash.is_empty()));
+        let mut check = ChainCheck::default();
+        let broken = broken.iter().find_map(|entry| check.next(entry).err());
+        assert_eq!(broken, Some(BrokenChain::Unhashed(3)));
+        // Nor is it once something was written after it.
+        let journal = Journal::open(state).await.unwrap();
+        let event = [lifecycle::Event::Prepared];
+        journal.append(&name(), &event).await.unwrap();
+    }
 }
 
 /// What entries are of.

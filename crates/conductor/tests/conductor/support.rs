@@ -419,7 +419,8 @@ pub async fn copy_journal(state: &Path, to: &Path) {
     journal.close().await;
 }
 
-async fn edit_journal(state: &Path, statement: &'static str) {
+/// Does with it what whoever may write the file can.
+pub async fn edit_journal(state: &Path, statement: &'static str) {
     let address = format!("sqlite://{}", state.join("journal.db").display());
     let journal = sqlx::SqlitePool::connect(&address).await.unwrap();
     sqlx::query(statement).execute(&journal).await.unwrap();
