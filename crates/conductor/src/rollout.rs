@@ -9,6 +9,7 @@ mod answers;
 mod asking;
 mod gates;
 mod gauging;
+mod guarding;
 mod handle;
 mod judged;
 mod readings;
@@ -33,6 +34,7 @@ use answers::RecentAnswers;
 use asking::{NotDone, asked, ends};
 use gates::StepGates;
 use gauging::Gauging;
+use guarding::Guarding;
 use handle::{GivenPlan, GivenVerb, Message};
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{
@@ -270,14 +272,21 @@ impl Running {
         let Some(step) = self.context.schedule.steps.get(position.step).cloned() else {
             return (standing, Vec::new());
         };
-        if self.gates.enter(&position, &step, standing) {
-            self.kept_at = None;
+        let guarding = Guarding::of(&position, &self.recorded);
+        let guard = guarding.and_then(|one| {
+            let step = self.context.schedule.steps.get(one.step.0)?;
+            Some((one, step.clone()))
+        });
+        if let Some((guarding, guard)) = &guard {
+            if self.gates.enter(guarding, guard, standing) {
+                self.kept_at = None;
+            }
+            self.traffic.enter(guarding, guard, standing);
+            self.gauging.enter(guarding, guard, standing, now);
         }
-        self.traffic.enter(&position, &step, standing);
         let is_usual = matches!(self.rollout, Rollout::Running(_));
         self.count(standing, now, is_usual).await;
-        let (position, step) = (&position, &step);
-        self.gauging.enter(position, step, standing, now);
+        let step = &step;
         let occasion = Occasion {
             extraction: self.context.name.clone(),
             step: step.to_string(),

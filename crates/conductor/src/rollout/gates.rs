@@ -1,6 +1,7 @@
 //! The gates of the step that a rollout is in.
 
 use super::{
+    guarding::Guarding,
     judged::{Judged, combined},
     status_gates,
     step_clock::StepClock,
@@ -95,28 +96,25 @@ impl StepGates {
         self.began = None;
     }
 
-    /// A rollout is at this position. A step that is entered has gates of its own; until
-    /// then those of the one before go on. Whether they are others than before.
-    pub(super) fn enter(&mut self, position: &Position, step: &Step, standing: Standing) -> bool {
-        let (Some(entered), Standing::Owned { .. }) = (position.entered, standing) else {
-            return false;
-        };
+    /// The gates of this step protect what is so. Whether they are others than before.
+    pub(super) fn enter(&mut self, guarding: &Guarding, step: &Step, standing: Standing) -> bool {
         let limits = limits(&step.gates);
-        let is_known = self.step == Some((position.step, entered));
-        if is_known && self.limits == limits {
+        let same = self.limits == limits;
+        if !matches!(standing, Standing::Owned { .. }) || guarding.goes_on(self.step, same) {
             return false;
         }
+        let is_known = self.step == Some(guarding.step);
         // Other limits do not begin the step anew.
         let clock = std::mem::take(&mut self.clock);
         self.forget();
         if is_known {
             self.clock = clock;
         }
-        self.step = Some((position.step, entered));
+        self.step = Some(guarding.step);
         self.limits = limits;
         let block = (step.lasts / BLOCKS).clamp(BLOCK_MIN, BLOCK_MAX);
         self.block_ms = u64::try_from(block.as_millis()).unwrap_or(u64::MAX);
-        self.judges = self.made(step, standing, entered, block);
+        self.judges = self.made(step, standing, guarding.step.1, block);
         true
     }
 
@@ -371,12 +369,16 @@ fn add(side: &mut judge::Side, cells: &[crate::ports::CellCounts]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::recorded::Recorded, *};
     use plan::StepDoes;
     use protocol::rollout::Verdict;
     use serde_json::json;
 
     const ENTERED: UnixMillis = UnixMillis(1_000_000);
+
+    fn present(position: &Position) -> Guarding {
+        Guarding::of(position, &Recorded::default()).unwrap()
+    }
 
     /// In a step of a day that was just entered.
     fn entered() -> (StepGates, Position) {
@@ -400,8 +402,8 @@ mod tests {
             writes: None,
         };
         let mut gates = StepGates::default();
-        assert!(gates.enter(&position, &step, standing));
-        assert!(!gates.enter(&position, &step, standing));
+        assert!(gates.enter(&present(&position), &step, standing));
+        assert!(!gates.enter(&present(&position), &step, standing));
         (gates, position)
     }
 
@@ -446,13 +448,13 @@ mod tests {
         };
         let mut gates = restored;
         gates.clock.tick(Instant::now());
-        assert!(!gates.enter(&position, &step, standing));
+        assert!(!gates.enter(&present(&position), &step, standing));
         step.gates.error_rate = Some(GateLimit {
             max: None,
             versus_monolith: Some(1_000),
             dry_run: false,
         });
-        assert!(gates.enter(&position, &step, standing));
+        assert!(gates.enter(&present(&position), &step, standing));
         // Nothing was counted of the monolith, and that does not go by itself.
         let said = combined(&gates.judges);
         assert_eq!(said[0].verdict, Verdict::Unknown);

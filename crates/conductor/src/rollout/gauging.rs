@@ -1,13 +1,16 @@
 //! Has the gates of a step that others measure be measured, beside the loop.
 
-use super::readings::{NextReading, ReadingGate, ReadingRule, unmeasured};
+use super::{
+    guarding::Guarding,
+    readings::{NextReading, ReadingGate, ReadingRule, unmeasured},
+};
 use crate::ports::{Gauges, Measurement, Occasion};
 use judge::{
     Limit, Moment, Reading,
     reading::{Freshness, latest, number},
 };
 use plan::{GateSource, MeasuredGate, OnFail, Step, ValueLimit};
-use protocol::rollout::{Gate, GateKind, Position, Standing, UnixMillis};
+use protocol::rollout::{Gate, GateKind, Standing, UnixMillis};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -16,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// How much longer than its gate's `timeout` a measurement is waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The measurements of the step that a rollout is in. Nothing of it outlasts the process:
+/// The measurements of the step whose gates protect what is so. Nothing of it outlasts the process:
 /// after a restart rows of readings begin anew.
 #[derive(Debug, Default)]
 pub(super) struct Gauging {
@@ -40,26 +43,21 @@ impl Gauging {
         *self = Self::default();
     }
 
-    /// A rollout is at this position. Until a step is entered, the gates of the one before
-    /// go on.
+    /// The gates of this step protect what is so.
     pub(super) fn enter(
         &mut self,
-        position: &Position,
+        guarding: &Guarding,
         step: &Step,
         standing: Standing,
         now: UnixMillis,
     ) {
-        let (Some(entered), Standing::Owned { .. }) = (position.entered, standing) else {
-            return;
-        };
         let gates = &step.gates.measured;
-        let is_known = self.step == Some((position.step, entered))
-            && gates.iter().eq(self.gauged.iter().map(|one| &one.gate));
-        if is_known {
+        let same = gates.iter().eq(self.gauged.iter().map(|one| &one.gate));
+        if !matches!(standing, Standing::Owned { .. }) || guarding.goes_on(self.step, same) {
             return;
         }
-        let age = moment(now).since(moment(entered));
-        self.step = Some((position.step, entered));
+        let age = moment(now).since(moment(guarding.step.1));
+        self.step = Some(guarding.step);
         self.gauged = gates.iter().map(|gate| Gauged::new(gate, age)).collect();
     }
 

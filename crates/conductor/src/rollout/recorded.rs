@@ -1,6 +1,6 @@
 //! What the journal has of a rollout beside where it is.
 
-use protocol::rollout::Event;
+use protocol::rollout::{Event, UnixMillis};
 
 /// Of all events up to now.
 #[derive(Debug, Default)]
@@ -11,6 +11,9 @@ pub(super) struct Recorded {
     pub(super) begun_by: Option<Vec<String>>,
     /// The digest of the plan that what is decided goes by.
     pub(super) plan: Option<String>,
+    /// The step that was entered last, unless what it wants was taken back since or it is
+    /// gone on anew.
+    pub(super) entered: Option<(usize, UnixMillis)>,
 }
 
 impl Recorded {
@@ -26,6 +29,11 @@ impl Recorded {
         // A plan that was read leads to no other state, and what is asked for not by itself.
         let leads = !matches!(event, Event::PlanRead { .. } | Event::Permitted { .. });
         self.decisions += u64::from(leads);
+        match event {
+            Event::Entered { step, at } => self.entered = Some((*step, *at)),
+            Event::Undone { .. } | Event::Resumed { .. } | Event::Forgotten => self.entered = None,
+            _ => {}
+        }
         if let Some(steps) = steps(event) {
             self.begun_by = Some(steps.clone());
         }

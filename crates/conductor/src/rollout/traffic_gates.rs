@@ -4,7 +4,10 @@
 //! Both count in batches: as soon as there is enough to say something, it is a reading, and
 //! the next batch begins. So what was long ago weighs nothing, and what is mended passes.
 
-use super::readings::{NextReading, ReadingGate, ReadingRule};
+use super::{
+    guarding::Guarding,
+    readings::{NextReading, ReadingGate, ReadingRule},
+};
 use crate::ports::{AnswerCounts, ShadowCounts, SideCounts};
 use judge::{
     Limit, Missing, Moment, Reading,
@@ -13,7 +16,7 @@ use judge::{
 use plan::{OnFail, Percent, ShadowLimit, Step, Throughput};
 use protocol::{
     Side,
-    rollout::{Gate, GateKind, Position, Standing, UnixMillis},
+    rollout::{Gate, GateKind, Standing, UnixMillis},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -54,20 +57,15 @@ impl TrafficGates {
         *self = Self::default();
     }
 
-    /// A rollout is at this position. Until a step is entered, the gates of the one before
-    /// go on.
-    pub(super) fn enter(&mut self, position: &Position, step: &Step, standing: Standing) {
-        let (Some(entered), Standing::Owned { .. }) = (position.entered, standing) else {
-            return;
-        };
-        let is_known = self.step == Some((position.step, entered))
-            && self.throughput.as_ref().map(|one| one.limit) == step.gates.throughput
+    /// The gates of this step protect what is so.
+    pub(super) fn enter(&mut self, guarding: &Guarding, step: &Step, standing: Standing) {
+        let same = self.throughput.as_ref().map(|one| one.limit) == step.gates.throughput
             && self.shadow.as_ref().map(|one| one.limit) == step.gates.shadow;
-        if is_known {
+        if !matches!(standing, Standing::Owned { .. }) || guarding.goes_on(self.step, same) {
             return;
         }
-        let now = Instant::now();
-        self.step = Some((position.step, entered));
+        let (now, entered) = (Instant::now(), guarding.step.1);
+        self.step = Some(guarding.step);
         let throughput = step.gates.throughput;
         self.throughput = throughput.map(|limit| ThroughputGate::new(limit, now));
         let shadow = step.gates.shadow;

@@ -181,18 +181,81 @@ async fn gates_are_awake_in_every_state_that_waits() {
     }
 }
 
-/// The service has a fortieth of the requests that half of the clients should bring.
+/// A step may wait for its approval for weeks, and the process does not last so long.
 #[tokio::test]
-async fn traffic_that_does_not_come_has_the_step_wait() {
-    let process = process(
-        "gates: { throughput: { min: 50% } }, steps: [{ reads: 50%, for: 1s }, { reads: 100% }]",
-    );
+async fn after_a_restart_between_two_steps_harm_is_taken_back_as_before_it() {
+    let measured = |process: &Process, saturation, is_yes| {
+        let answer = Measurement::Answer(is_yes, "closed".to_owned());
+        let gauges = &process.gauges;
+        gauges.answer("prometheus saturation", Ok(value(saturation)));
+        gauges.answer("command guard", Ok(answer));
+    };
+    let errors = |process: &Process, service| {
+        *process.told.counts.lock().unwrap() = Some(counts(service));
+    };
+    for (gate, gates) in [
+        (
+            "prometheus saturation",
+            "prometheus: { saturation: { server: 'http://p', query: q, max: 0.8, max-age: 1s, \
+             every: 1s, for: 1s } }",
+        ),
+        (
+            "command guard",
+            "command: { guard: { run: [guard], every: 1s, on-fail: undo } }",
+        ),
+        ("throughput", "throughput: { min: 50%, on-fail: undo }"),
+        ("error-rate", "error-rate: { max: 1% }"),
+    ] {
+        let process = process(&format!(
+            "gates: {{ {gates} }}, \
+             steps: [{{ reads: 50%, for: 1s }}, {{ reads: 100%, approval: lead }}]"
+        ));
+        measured(&process, 0.1, true);
+        errors(&process, 0);
+        let mover = mover();
+        let mut conductor = process.conductor(&mover).await;
+        let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+        let worker = conductor.workers()[&name()].clone();
+        worker.request(Request::Start).await.unwrap();
+        let asks = |status: &RolloutStatus| status.waits_for.iter().any(|one| one.contains("lead"));
+        until(&handle, "at the approval", asks).await;
+        conductor.stop().await;
+        lose_gates(process.state.path()).await;
+        mover.keeps_its_rows();
+        let mut conductor = process.conductor(&mover).await;
+        let handle = rollout(&process, &mut conductor, &Arc::default()).await;
+        let worker = conductor.workers()[&name()].clone();
+        until(&handle, "at the approval again", asks).await;
+        until(&handle, "judged", |status| says(status, gate, "pass", "")).await;
+        assert_eq!(reads(&worker.status()), "50");
+        match gate {
+            "throughput" => few_reach_the_service(&process),
+            "error-rate" => errors(&process, 30),
+            _ => measured(&process, 0.9, false),
+        }
+        until(&handle, "withdrawn", |_| reads(&worker.status()) == "0").await;
+        let why = handle.status().why.unwrap();
+        assert!(why.contains(&format!("`{gate}` failed")), "{why}");
+        conductor.stop().await;
+    }
+}
+
+/// The service has a fortieth of the requests that half of the clients should bring.
+fn few_reach_the_service(process: &Process) {
     let mut counts = counts(0);
     for cell in &mut counts.service.reads {
         cell.requests = 5;
         cell.bins.clear();
     }
     *process.told.counts.lock().unwrap() = Some(counts);
+}
+
+#[tokio::test]
+async fn traffic_that_does_not_come_has_the_step_wait() {
+    let process = process(
+        "gates: { throughput: { min: 50% } }, steps: [{ reads: 50%, for: 1s }, { reads: 100% }]",
+    );
+    few_reach_the_service(&process);
     let mut conductor = process.conductor(&mover()).await;
     let handle = rollout(&process, &mut conductor, &Arc::default()).await;
     let worker = conductor.workers()[&name()].clone();

@@ -407,6 +407,11 @@ pub async fn make_room(state: &Path) {
     edit_journal(state, "drop trigger full").await;
 }
 
+/// As a kill leaves it that came before anything was kept of what the gates had seen.
+pub async fn lose_gates(state: &Path) {
+    edit_journal(state, "delete from report where kind = 'gates'").await;
+}
+
 /// All that is in it, in one file.
 pub async fn copy_journal(state: &Path, to: &Path) {
     if to.exists() {
