@@ -333,7 +333,7 @@ async fn halt(
         let halt = halt.ok_or_else(|| conflict("there is nothing to halt".to_owned()))?;
         let by = by.to_string();
         let done = if asked.off {
-            halt.end(&by, asked.expected).await
+            halt.end(&by, &note, asked.expected).await
         } else {
             halt.begin(&by, &note).await
         };

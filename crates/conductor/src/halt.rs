@@ -17,7 +17,12 @@ enum Event {
     #[serde(rename = "halted")]
     Halted { by: String, note: String },
     #[serde(rename = "halt-ended")]
-    Ended { by: String },
+    Ended {
+        by: String,
+        /// Not written where none was given, nor by earlier releases.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
 }
 
 /// The names of its events.
@@ -73,10 +78,18 @@ impl Halt {
         self.order(event, None).await
     }
 
-    /// Ends it; with a reason only the halt that has it, as the status said it.
-    pub async fn end(&self, by: &str, expected: Option<String>) -> Result<(), HaltError> {
-        self.order(Event::Ended { by: by.to_owned() }, expected)
-            .await
+    /// Ends it; with `expected` only the halt of that reason, as the status said it.
+    pub async fn end(
+        &self,
+        by: &str,
+        note: &str,
+        expected: Option<String>,
+    ) -> Result<(), HaltError> {
+        let event = Event::Ended {
+            by: by.to_owned(),
+            note: note.to_owned(),
+        };
+        self.order(event, expected).await
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Option<String>> {
@@ -158,10 +171,11 @@ mod tests {
             by: "ada".to_owned(),
             note: note.to_owned(),
         };
-        let ended = Event::Ended {
+        let ended = |note: &str| Event::Ended {
             by: "ada".to_owned(),
+            note: note.to_owned(),
         };
-        let written = [halted(""), halted("incident 7"), ended];
+        let written = [halted(""), halted("incident 7"), ended(""), ended("mended")];
         let read = |line| serde_json::from_str::<Event>(line).unwrap();
         assert_eq!(GOLDEN.lines().map(read).collect::<Vec<_>>(), written);
         let lines = written.map(|event| serde_json::to_string(&event).unwrap());

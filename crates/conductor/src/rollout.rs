@@ -186,6 +186,8 @@ impl Running {
                     };
                     drop(reply.send(result.unwrap_or_else(|error| Err(error.to_string()))));
                 }
+                // What is shown says so at once. Without a sender there is no halt to come.
+                Ok(()) = self.context.halted.changed() => {}
                 () = tokio::time::sleep(TURN) => {}
             }
         }

@@ -32,7 +32,7 @@ mod tests;
 mod waiting;
 
 pub use actor::Actor;
-pub use decision::{Action, Decision, decide, resume_step, stops_again};
+pub use decision::{Action, Decision, changed_since, decide, resume_step, stops_again};
 pub use event::Event;
 pub use facts::{Facts, Gate, GateKind, Standing, Verdict};
 pub use moment::UnixMillis;

@@ -62,7 +62,11 @@ impl Stop {
                 giver(&found.why, found.ordered.as_ref()),
                 course(&found.before, &found.after)
             ),
-            evidence: evidence(&found.why, &found.evidence),
+            evidence: match (&found.why, &rollout.why) {
+                // What was changed may be otherwise by now: the status knows.
+                (StopReason::Changed { .. }, Some(why)) => why.clone(),
+                (why, _) => evidence(why, &found.evidence),
+            },
             next: format!(
                 "plan {plan}, step {step} of {}; next: {}",
                 rollout.steps.len(),
@@ -479,6 +483,16 @@ mod tests {
             next.ends_with("next: `banyan rollback contracts`; mended, `banyan resume contracts`"),
             "{next}"
         );
+        // After a rollback and another switch by hand, the status says that it is so again.
+        let what = "the service does not own the data any more";
+        let changed = json!({ "event": "rollout-stopped", "undo": null,
+            "why": { "because": "changed", "what": what } });
+        let mut again = switched.clone();
+        let now = format!("{what}; now it is as the step wants");
+        again.rollout.as_mut().unwrap().why = Some(now.clone());
+        let [_, evidence, _] = lines(&again, &[changed]);
+        assert_eq!(evidence, now);
+        assert!(evidence.len() <= 80);
         // What has gone on has no stop to tell.
         let resumed = json!({ "event": "rollout-resumed", "step": 0, "by": "plan", "steps": [] });
         assert_eq!(

@@ -282,7 +282,14 @@ pub(super) async fn resume(
 
 /// How it stands: nobody is asked to agree to what could not be done anyway.
 pub(super) async fn under_way(state: &Path, extraction: &str) -> Result<ExtractionStatus, Failure> {
-    let mut extractions = Client::find(state)?.status().await?.extractions;
+    one_of(Client::find(state)?.status().await?.extractions, extraction)
+}
+
+/// The one of this name.
+pub(super) fn one_of(
+    mut extractions: Vec<ExtractionStatus>,
+    extraction: &str,
+) -> Result<ExtractionStatus, Failure> {
     match extractions.iter().position(|one| one.name == extraction) {
         Some(at) => Ok(extractions.swap_remove(at)),
         None => Err(unknown(extraction, &extractions)),

@@ -54,6 +54,18 @@ pub(super) fn lines(name: &str, rollout: &RolloutStatus) -> Vec<String> {
     lines
 }
 
+/// That a halt holds it back, where what it waits for does not say so yet: a halt counts at
+/// once, and its steps look at it a moment later.
+pub(super) fn halt_line(
+    name: &str,
+    halted: Option<&str>,
+    rollout: &RolloutStatus,
+) -> Option<String> {
+    let why = halted.filter(|_| rollout.state != "done")?;
+    let is_said = rollout.waits_for.iter().any(|one| one.contains(why));
+    (!is_said).then(|| format!("{name}: {why}. It goes on after `banyan halt --off`"))
+}
+
 /// What does not go as the plan says.
 pub(super) fn notices(name: &str, rollout: &RolloutStatus) -> Vec<String> {
     let mut lines = Vec::new();
@@ -126,6 +138,18 @@ mod tests {
                 "contracts: waits for `banyan resume`",
             ]
         );
+    }
+
+    #[test]
+    fn a_halt_is_told_at_once_and_once() {
+        let mut rollout = stopped();
+        assert_eq!(halt_line("contracts", None, &rollout), None);
+        let halted = Some("halted by ada: incident 7");
+        let line = halt_line("contracts", halted, &rollout).unwrap();
+        let wanted = "contracts: halted by ada: incident 7. It goes on after `banyan halt --off`";
+        assert_eq!(line, wanted);
+        rollout.waits_for = vec!["`banyan halt --off`: halted by ada: incident 7".to_owned()];
+        assert_eq!(halt_line("contracts", halted, &rollout), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The steps of a plan: what is shown of them, and what a person orders.
 
 use super::{
-    commands::{ask, done, under_way},
+    commands::{ask, done, one_of},
     moved::of_plan,
     render,
-    step_lines::{lines, notices},
+    step_lines::{halt_line, lines, notices},
 };
 use crate::{client::Client, exit::Failure};
 use conductor::{
@@ -68,7 +68,10 @@ pub(super) async fn halt(state: &Path, asked: &HaltRequest, json: bool) -> Resul
 
 /// Why an extraction is where it is; of one whose steps have stopped in three lines.
 pub(super) async fn why(state: &Path, extraction: &str, json: bool) -> Result<(), Failure> {
-    let one = under_way(state, extraction).await?;
+    let client = Client::find(state)?;
+    let status = client.status().await?;
+    let halted = status.halted;
+    let one = one_of(status.extractions, extraction)?;
     if json {
         return render::json(&one.rollout);
     }
@@ -81,8 +84,11 @@ pub(super) async fn why(state: &Path, extraction: &str, json: bool) -> Result<()
         say!("{}", render::wrapped(&text));
         return Ok(());
     };
+    if let Some(line) = halt_line(extraction, halted.as_deref(), rollout) {
+        say!("{}", render::wrapped(&line));
+    }
     let stop = match rollout.state.as_str() {
-        "stopped" => stop(&Client::find(state)?, &one).await?,
+        "stopped" => stop(&client, &one).await?,
         _ => None,
     };
     match stop {

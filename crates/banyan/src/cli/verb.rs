@@ -433,11 +433,11 @@ pub(super) enum StepsVerb {
     /// In an incident, say. Nothing begins, ends or is taken back by itself until
     /// `--off`; every verb works as before. Outlasts a restart.
     Halt {
-        /// Why, in your words.
+        /// Why it begins, or ends, in your words: kept in the journal.
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,
         /// End it.
-        #[arg(long, conflicts_with = "note")]
+        #[arg(long)]
         off: bool,
         #[command(flatten)]
         by: PersonArgument,

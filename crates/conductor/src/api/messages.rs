@@ -107,7 +107,7 @@ pub struct HaltRequest {
     /// Which person, where no personal key says so.
     #[serde(default)]
     pub by: Option<String>,
-    /// Why, in that person's words.
+    /// Why, in that person's words: why it begins, or ends.
     #[serde(default)]
     pub note: String,
     /// Whether it ends.

@@ -5,7 +5,9 @@ use crate::status::{AnswersStatus, ExtractionStatus, GateStatus, NextVerb, Rollo
 use plan::{Percent, Schedule, step_changes};
 use protocol::{
     Side,
-    rollout::{Action, Decision, Gate, Rollout, Standing, Verdict, WaitsFor, resume_step},
+    rollout::{
+        Action, Decision, Gate, Rollout, Standing, Verdict, WaitsFor, changed_since, resume_step,
+    },
 };
 
 /// How an extraction stands.
@@ -103,10 +105,7 @@ impl RolloutView<'_> {
             steps: words,
             entered_ms: position.and_then(|at| at.entered).map(|at| at.0),
             until_ms: until.map(|until| until.0),
-            why: match self.rollout {
-                Rollout::Stopped { why, .. } => Some(why.to_string()),
-                _ => None,
-            },
+            why: self.why(),
             waits_for,
             asks: self.asks(),
             resume_step: resume_step(self.schedule, self.rollout, self.standing),
@@ -117,6 +116,19 @@ impl RolloutView<'_> {
             undo: self.undo(),
             undo_is_due: matches!(self.rollout, Rollout::Stopped { undo: Some(_), .. }),
         }
+    }
+
+    /// Why it has stopped, and what is so by now where that is not so any more.
+    fn why(&self) -> Option<String> {
+        let Rollout::Stopped { why, .. } = self.rollout else {
+            return None;
+        };
+        Some(
+            match changed_since(self.schedule, self.rollout, self.standing) {
+                Some(now) => format!("{why}; now {now}"),
+                None => why.to_string(),
+            },
+        )
     }
 
     /// The verb of a person that is waited for.

@@ -146,7 +146,7 @@ async fn a_journal_is_made_to_keep() {
     };
     notes.request(Request::Shift(both)).await.unwrap();
     conductor.halt().begin("ada", "incident 7").await.unwrap();
-    conductor.halt().end("ada", None).await.unwrap();
+    conductor.halt().end("ada", "", None).await.unwrap();
 
     let scripts = Arc::new(Scripts::default());
     scripts.say(AutomaticCheck::Databases, CheckResult::Passed);

@@ -169,7 +169,7 @@ async fn gates_are_awake_in_every_state_that_waits() {
         until(&handle, "seen", |status| says(status, gate, "fail", "0.9")).await;
         if state == "halt" {
             assert_eq!(reads(&worker.status()), "50");
-            conductor.halt().end("ada", None).await.unwrap();
+            conductor.halt().end("ada", "", None).await.unwrap();
         }
         until(&handle, "withdrawn", |_| reads(&worker.status()) == "0").await;
         let why = handle.status().why.unwrap();

@@ -354,12 +354,12 @@ async fn people_come_first() {
     until(&handle, "still halted", halted).await;
     // Who lifts it has seen it: not one that a colleague began since.
     let other = Some("halted by ben: incident 6".to_owned());
-    let refused = conductor.halt().end("ada", other).await;
+    let refused = conductor.halt().end("ada", "", other).await;
     assert!(matches!(refused, Err(HaltError::Changed { now: Some(_) })));
     until(&handle, "halted all the same", halted).await;
     let seen = conductor.halt().reason();
     assert_eq!(seen.as_deref(), Some("halted by ada: incident 7"));
-    conductor.halt().end("ada", seen).await.unwrap();
+    conductor.halt().end("ada", "mended", seen).await.unwrap();
     let worker = conductor.workers()[&name()].clone();
     until(&handle, "at 50 %", |status| status.entered_ms.is_some()).await;
     worker.request(Request::Withdraw).await.unwrap();

@@ -40,6 +40,6 @@ pub(crate) async fn main(console: &Console, reader: &SignedIn) -> Result<String,
     let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
     Ok(rendered(&Migrations {
         outcomes: reader.session.outcomes(),
-        view: migrations(&status),
+        view: migrations(&status, conductor::now_ms()),
     }))
 }

@@ -49,10 +49,10 @@ pub(crate) struct Row {
 }
 
 /// How everything stands.
-pub(crate) fn migrations(status: &Status) -> MigrationsView {
+pub(crate) fn migrations(status: &Status, now_ms: i64) -> MigrationsView {
     let rows = status.extractions.iter().map(row);
     MigrationsView {
-        sentence: sentence(status),
+        sentence: sentence(status, now_ms),
         notices: notices(status),
         figures: figures(status),
         rows: rows.collect(),
@@ -75,17 +75,17 @@ pub(crate) fn notices(status: &Status) -> Vec<String> {
     halted.into_iter().chain(earlier).collect()
 }
 
-fn sentence(status: &Status) -> String {
+fn sentence(status: &Status, now_ms: i64) -> String {
     let figures = report::Figures::new(&status.extractions);
     if figures.total_services == 0 {
         return "The plan has no extractions: there is nothing to migrate.".to_owned();
     }
-    let needing: Vec<_> = status
-        .extractions
-        .iter()
-        .filter(|one| needs_a_person(one))
-        .map(|one| one.name.as_str())
-        .collect();
+    let needing = status.extractions.iter();
+    let needing = needing.filter(|one| needs_a_person(one, now_ms));
+    let mut needing: Vec<_> = needing.map(|one| one.name.as_str()).collect();
+    if !status.ills().is_empty() {
+        needing.push("the halt");
+    }
     let owns = match (figures.services_migrated, figures.total_services) {
         (0, 1) => "The monolith owns its data still".to_owned(),
         (1, 1) => "The service owns its data".to_owned(),
@@ -98,9 +98,9 @@ fn sentence(status: &Status) -> String {
     }
 }
 
-/// Whether it waits for somebody.
-fn needs_a_person(one: &ExtractionStatus) -> bool {
-    one.trouble.is_some() || one.asks.is_some()
+/// Whether it waits for somebody, or is not well: `banyan status --check` says the same.
+fn needs_a_person(one: &ExtractionStatus, now_ms: i64) -> bool {
+    one.asks.is_some() || !one.ills(now_ms).is_empty()
 }
 
 fn figures(status: &Status) -> Vec<Figure> {
@@ -179,6 +179,8 @@ mod tests {
     use super::*;
     use conductor::{outlook, status::RolloutStatus};
 
+    const NOW_MS: i64 = 1_800_000_000_000;
+
     fn status(owners: &[(&str, &str, Option<&str>)]) -> Status {
         let one = |(name, phase, trouble): &(&str, &str, Option<&str>)| {
             outlook::with(ExtractionStatus {
@@ -226,8 +228,29 @@ mod tests {
                 "The plan has no extractions: there is nothing to migrate.",
             ),
         ] {
-            assert_eq!(sentence(&of), wanted);
+            assert_eq!(sentence(&of, NOW_MS), wanted);
         }
+    }
+
+    /// What `banyan status --check` calls an ill is none that "needs nobody".
+    #[test]
+    fn what_is_not_well_needs_somebody() {
+        let mut all = status(&[("a", "following", None)]);
+        let one = &mut all.extractions[0];
+        one.asks = None;
+        one.rollout = Some(RolloutStatus {
+            state: "running".to_owned(),
+            ..RolloutStatus::default()
+        });
+        let well = "The monolith owns its data still; nothing needs you.";
+        assert_eq!(sentence(&all, NOW_MS), well);
+        all.halted = Some("halted by ada".to_owned());
+        let halted = "The monolith owns its data still; the halt needs you.";
+        assert_eq!(sentence(&all, NOW_MS), halted);
+        let refused = Some("step 1 is gone by".to_owned());
+        all.extractions[0].rollout.as_mut().unwrap().steps_refused = refused;
+        let both = "The monolith owns its data still; a and the halt need you.";
+        assert_eq!(sentence(&all, NOW_MS), both);
     }
 
     #[test]

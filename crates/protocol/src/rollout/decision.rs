@@ -65,10 +65,7 @@ pub fn decide(schedule: &Schedule, plan: &str, rollout: &Rollout, facts: &Facts<
     }
     match rollout {
         Rollout::Done => Decision::Rest,
-        _ if facts.halted.is_some() => {
-            let why = facts.halted.unwrap_or_default().to_owned();
-            wait(WaitsFor::HaltEnd { why })
-        }
+        _ if let Some(why) = facts.halted => in_halt((schedule, plan), rollout, facts, why),
         Rollout::Idle => begin(schedule, plan, facts),
         Rollout::Stopped {
             undo: Some(undo), ..
@@ -123,6 +120,23 @@ pub fn stops_again(
     }
 }
 
+/// What is so by now, in words, where it is not what one stopped for any more.
+pub fn changed_since(schedule: &Schedule, rollout: &Rollout, now: Standing) -> Option<String> {
+    let Rollout::Stopped {
+        position,
+        why: StopReason::Changed { what },
+        ..
+    } = rollout
+    else {
+        return None;
+    };
+    match fit(schedule.steps.get(position.step)?, now) {
+        Fit::There => Some("it is as the step wants".to_owned()),
+        Fit::Elsewhere(now) if now != *what => Some(now),
+        Fit::Elsewhere(_) | Fit::Ahead => None,
+    }
+}
+
 /// The step, from 1, that goes with what is so: the last that is so already, else the first
 /// that is still to be done.
 fn fitting_step(schedule: &Schedule, standing: Standing) -> Option<usize> {
@@ -138,6 +152,32 @@ fn fitting_step(schedule: &Schedule, standing: Standing) -> Option<usize> {
     let there = steps.iter().rposition(is(|fit| matches!(fit, Fit::There)));
     let ahead = steps.iter().position(is(|fit| matches!(fit, Fit::Ahead)));
     there.or(ahead).map(|at| at + 1)
+}
+
+/// Nothing is due until it ends; what a person is to approve may be approved meanwhile.
+fn in_halt(
+    (schedule, plan): (&Schedule, &str),
+    rollout: &Rollout,
+    facts: &Facts<'_>,
+    why: &str,
+) -> Decision {
+    let why = why.to_owned();
+    let mut for_what = vec![WaitsFor::HaltEnd { why }];
+    let otherwise = Facts {
+        halted: None,
+        ..facts.clone()
+    };
+    if let Decision::Wait(waiting) = decide(schedule, plan, rollout, &otherwise) {
+        let approvals = waiting
+            .for_what
+            .into_iter()
+            .filter(|one| matches!(one, WaitsFor::Approval { .. } | WaitsFor::Promotion));
+        for_what.extend(approvals);
+    }
+    Decision::Wait(Waiting {
+        for_what,
+        until: None,
+    })
 }
 
 const WITHHELD: WaitsFor =

@@ -3,7 +3,7 @@
 use super::world::{DAY, STEPS, World, gate, owned};
 use crate::{
     Side,
-    rollout::{Actor, Event, Gate, GateKind, Verdict, WaitsFor},
+    rollout::{Actor, Event, Gate, GateKind, Verdict, WaitsFor, changed_since},
 };
 
 #[test]
@@ -113,4 +113,38 @@ fn a_halt_stops_all_of_it() {
     world.now = 9 * DAY;
     assert!(matches!(world.settle()[..], [WaitsFor::HaltEnd { .. }]));
     assert_eq!(world.standing, owned(Side::Monolith, "5%"));
+}
+
+#[test]
+fn what_is_to_be_approved_is_told_and_approved_in_a_halt() {
+    let mut world = World::new("steps: [{ reads: 5%, approval: lead }, switch]");
+    world.settle();
+    world.halted = Some("ada: incident 7".to_owned());
+    let waits = world.settle();
+    assert!(
+        matches!(
+            waits[..],
+            [WaitsFor::HaltEnd { .. }, WaitsFor::Approval { .. }]
+        ),
+        "{waits:?}"
+    );
+    world.note(Event::Approved {
+        step: 0,
+        by: Actor::Person("ada".to_owned()),
+        note: String::new(),
+    });
+    assert!(matches!(world.settle()[..], [WaitsFor::HaltEnd { .. }]));
+    assert_eq!(world.standing, owned(Side::Monolith, "0%"));
+}
+
+#[test]
+fn what_has_come_back_since_the_stop_is_told() {
+    let mut world = World::new("steps: [{ reads: 50% }, switch, { watch: 14d }]");
+    world.settle();
+    world.standing = owned(Side::Monolith, "100%");
+    assert!(matches!(world.settle()[..], [WaitsFor::Resume { .. }]));
+    let now = |by, reads| changed_since(&world.schedule, &world.rollout, owned(by, reads));
+    assert_eq!(now(Side::Monolith, "100%"), None);
+    let again = now(Side::Service, "100%");
+    assert_eq!(again.as_deref(), Some("it is as the step wants"));
 }
