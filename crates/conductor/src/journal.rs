@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod history;
 mod order;
+mod permissions;
 mod report;
 
 pub use chain::{BrokenChain, ChainCheck};
@@ -57,11 +58,11 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal in a directory, making both where they are missing.
     pub async fn open(state: &Path) -> Result<Self, JournalError> {
-        std::fs::create_dir_all(state).map_err(|source| JournalError::Directory {
+        let path = state.join(JOURNAL_FILE);
+        permissions::make_private(&path).map_err(|source| JournalError::Directory {
             path: state.to_owned(),
             source,
         })?;
-        let path = state.join(JOURNAL_FILE);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)

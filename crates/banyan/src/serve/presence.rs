@@ -11,9 +11,9 @@ use protocol::GatewayId;
 use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -46,7 +46,9 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn enter(state: &Path, id: GatewayId) -> io::Result<Self> {
         let directory = state.join(DIRECTORY);
-        fs::create_dir_all(&directory)?;
+        // The state directory with it, which the journal has for its owner alone.
+        let mut make = DirBuilder::new();
+        make.recursive(true).mode(0o700).create(&directory)?;
         let path = directory.join(id.0.to_string());
         // Locked before it has its name: whoever finds it finds it so.
         let unfinished = path.with_extension(UNFINISHED);
@@ -149,6 +151,7 @@ fn milliseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn id() -> GatewayId {
         GatewayId(uuid::Uuid::new_v4())
@@ -156,12 +159,14 @@ mod tests {
 
     #[test]
     fn whoever_serves_is_seen_by_the_others_until_it_ends() {
-        let state = tempfile::tempdir().unwrap();
-        let state = state.path();
+        let home = tempfile::tempdir().unwrap();
+        let state = &home.path().join("state");
         assert_eq!(others(state, None).unwrap(), []);
         let (one, two) = (id(), id());
         let first = Presence::enter(state, one).unwrap();
         let second = Presence::enter(state, two).unwrap();
+        let mode = fs::metadata(state).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "others read the state directory");
         assert_eq!(others(state, None).unwrap().len(), 2);
         let answering = Answering {
             requests: 3,

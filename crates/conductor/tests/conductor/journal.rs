@@ -16,7 +16,9 @@ use protocol::{
     lifecycle,
     rollout::UnixMillis,
 };
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet, fs::Permissions, os::unix::fs::PermissionsExt, path::Path, sync::Arc,
+};
 
 /// Written by earlier versions, with the entries in each: two extractions, one of them with
 /// steps, a halt, a switch and a rollback. The second has hashes, and a checklist, orders,
@@ -111,6 +113,30 @@ async fn what_was_edited_and_robbed_of_its_hashes_is_not_chained_anew() {
         let event = [lifecycle::Event::Prepared];
         journal.append(&name(), &event).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn only_its_owner_reads_a_journal_new_or_of_an_earlier_version() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let modes = || ["", "journal.db", "journal.db-wal"].map(|name| mode(&state.join(name)));
+    let journal = Journal::open(&state).await.unwrap();
+    assert_eq!(modes(), [0o700, 0o600, 0o600]);
+    drop(journal);
+    let set = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode));
+    let file = state.join("journal.db");
+    set(&state, 0o755).unwrap();
+    set(&file, 0o644).unwrap();
+    let _journal = Journal::open(&state).await.unwrap();
+    assert_eq!(modes(), [0o700, 0o600, 0o600]);
+
+    // One that was made for it stays as it is.
+    let own = home.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    set(&own, 0o750).unwrap();
+    let _other = Journal::open(&own).await.unwrap();
+    assert_eq!([mode(&own), mode(&own.join("journal.db"))], [0o750, 0o600]);
 }
 
 /// What entries are of.
