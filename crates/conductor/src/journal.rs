@@ -178,9 +178,9 @@ impl Journal {
         Ok(count)
     }
 
-    /// All entries of a journal that no process holds, or of a copy of one. Changes
-    /// nothing; those of earlier versions have empty hashes.
-    pub async fn entries_of(file: &Path) -> Result<Vec<JournalEntry>, JournalError> {
+    /// All entries of a journal that no process holds, or of a copy of one, and the last number
+    /// that it gave. Changes nothing; those of earlier versions have empty hashes.
+    pub async fn entries_of(file: &Path) -> Result<(Vec<JournalEntry>, i64), JournalError> {
         let wrong = |source| match &source {
             sqlx::Error::Database(error) if error.message().contains("locked") => {
                 JournalError::InUse(file.to_owned())
@@ -204,9 +204,17 @@ impl Journal {
             "select sequence, at_ms, extraction, version, event, null from journal
              order by sequence"
         };
+        // Before the entries, so that none is missed that is written meanwhile.
+        let (last,): (i64,) = sqlx::query_as(
+            "select cast(coalesce(max(seq), 0) as integer) from sqlite_sequence
+             where name = 'journal'",
+        )
+        .fetch_one(&pool)
+        .await
+        .map_err(wrong)?;
         let rows: Vec<Row> = sqlx::query_as(rows).fetch_all(&pool).await.map_err(wrong)?;
         pool.close().await;
-        Ok(rows.into_iter().map(entry_of).collect())
+        Ok((rows.into_iter().map(entry_of).collect(), last))
     }
 
     /// Entries, as they were written.

@@ -40,13 +40,14 @@ pub(super) async fn run(
     arguments: &JournalArguments,
     json: bool,
 ) -> Result<(), Failure> {
-    let entries = match &arguments.file {
+    let read = match &arguments.file {
         Some(file) => of_file(file).await?,
         None => all(state).await?,
     };
     if arguments.check {
-        return check(&entries, json);
+        return check(&read, json);
     }
+    let entries = read.entries;
     let is_wanted = |entry: &&JournalEntry| {
         let name = arguments.extraction.as_deref();
         let is_its = name.is_none_or(|name| entry.extraction == name || entry.extraction == "*");
@@ -91,34 +92,46 @@ fn line(moment: &Moment) -> String {
     render::paragraph(&format!("{} UTC  ", second(moment.at_ms)), "    ", &text)
 }
 
+/// What is looked at.
+struct ReadEntries {
+    entries: Vec<JournalEntry>,
+    /// The last number that the journal gave; `None`: this may be a part of one.
+    last: Option<i64>,
+}
+
 /// The whole journal: of the `serve` that runs, else of its state directory.
-async fn all(state: &Path) -> Result<Vec<JournalEntry>, Failure> {
+async fn all(state: &Path) -> Result<ReadEntries, Failure> {
     let file = state.join(JOURNAL_FILE);
     let runs = !matches!(control::read(state), Ok(None));
     if runs || !file.exists() {
         return match Client::find(state)?.journal().await {
             // One that was killed has left its address behind.
             Err(Failure::NotDone(_)) if file.exists() => of_file(&file).await,
-            asked => asked,
+            asked => asked.map(|entries| ReadEntries {
+                last: Some(entries.last().map_or(0, |last| last.seq)),
+                entries,
+            }),
         };
     }
     of_file(&file).await
 }
 
-async fn of_file(file: &Path) -> Result<Vec<JournalEntry>, Failure> {
+async fn of_file(file: &Path) -> Result<ReadEntries, Failure> {
     let name = file.display();
     let unreadable =
         |error: std::io::Error| Failure::Refused(format!("{name} cannot be read: {error}"));
     let mut reader = BufReader::new(std::fs::File::open(file).map_err(unreadable)?);
     if reader.fill_buf().map_err(unreadable)?.starts_with(SQLITE) {
-        return Journal::entries_of(file)
+        let (entries, last) = Journal::entries_of(file)
             .await
             .map_err(|error| match error {
                 JournalError::InUse(_) => Failure::Refused(format!(
                     "{name} is in use by a `banyan serve`: leave out --file, and it is asked"
                 )),
                 error => Failure::refused(error),
-            });
+            })?;
+        let last = Some(last);
+        return Ok(ReadEntries { entries, last });
     }
     let mut entries = Vec::new();
     for (number, line) in (1..).zip(reader.lines()) {
@@ -131,7 +144,8 @@ async fn of_file(file: &Path) -> Result<Vec<JournalEntry>, Failure> {
         })?;
         entries.push(entry);
     }
-    Ok(entries)
+    let last = None;
+    Ok(ReadEntries { entries, last })
 }
 
 /// What `--check` prints with `--json`.
@@ -141,14 +155,19 @@ pub(super) struct Checked {
     first: Option<i64>,
     /// The last one of the chain.
     head: Option<JournalHead>,
-    /// The number of the first entry that does not go with those before it.
+    /// The number of the first entry that does not go with those before it, or is missing.
     broken: Option<i64>,
 }
 
 /// Exit code 1 where the chain is broken.
-fn check(entries: &[JournalEntry], json: bool) -> Result<(), Failure> {
-    let mut check = ChainCheck::default();
+fn check(read: &ReadEntries, json: bool) -> Result<(), Failure> {
+    let entries = &read.entries;
+    let mut check = match read.last {
+        Some(_) => ChainCheck::whole(),
+        None => ChainCheck::default(),
+    };
     let broken = entries.iter().find_map(|entry| check.next(entry).err());
+    let broken = broken.or_else(|| check.end(read.last?).err());
     let (first, head) = (check.first(), check.head());
     if json {
         render::json(&Checked {
@@ -193,8 +212,14 @@ fn since(text: &str) -> Result<i64, String> {
 mod tests {
     use super::*;
 
-    /// Of an earlier version's journal as it is chained at the first start.
+    /// An earlier version's journal as it is chained at the first start.
     async fn exported() -> (tempfile::TempDir, Vec<JournalEntry>) {
+        let (directory, read) = kept().await;
+        check(&read, true).unwrap();
+        (directory, read.entries)
+    }
+
+    async fn kept() -> (tempfile::TempDir, ReadEntries) {
         const OLDER: &[u8] =
             include_bytes!("../../../conductor/tests/golden/journal-before-hashes.db");
         let directory = tempfile::tempdir().unwrap();
@@ -202,20 +227,35 @@ mod tests {
         std::fs::write(&file, OLDER).unwrap();
         drop(Journal::open(directory.path()).await.unwrap());
         // The file is let go of by another thread.
-        let entries = loop {
+        let read = loop {
             match of_file(&file).await {
-                Ok(entries) => break entries,
+                Ok(read) => break read,
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
             }
         };
-        (directory, entries)
+        (directory, read)
+    }
+
+    #[tokio::test]
+    async fn entries_that_were_cut_off_a_file_are_missing() {
+        let (_directory, whole) = kept().await;
+        assert_eq!((whole.entries.len(), whole.last), (31, Some(31)));
+        let of = |from: usize, to: usize| {
+            let entries = whole.entries[from..to].to_vec();
+            let last = whole.last;
+            check(&ReadEntries { entries, last }, false)
+                .map_err(|error| error.to_string().split(" are").next().unwrap().to_owned())
+        };
+        assert_eq!(of(0, 31), Ok(()));
+        assert_eq!(of(0, 29), Err("entries from 30 to 31".to_owned()));
+        assert_eq!(of(4, 31), Err("entries from 1 to 4".to_owned()));
+        assert_eq!(of(0, 0), Err("entries from 1 to 31".to_owned()));
     }
 
     #[tokio::test]
     async fn an_export_is_checked_and_names_the_first_entry_that_was_touched() {
         let (directory, entries) = exported().await;
         assert_eq!(entries.len(), 31);
-        assert!(check(&entries, true).is_ok());
         let lines: Vec<_> = entries
             .iter()
             .map(|entry| serde_json::to_string(entry).unwrap())
@@ -223,8 +263,8 @@ mod tests {
         let file = directory.path().join("export");
         let of = async |text: String| {
             std::fs::write(&file, text).unwrap();
-            let entries = of_file(&file).await.map_err(|error| error.to_string())?;
-            check(&entries, false).map_err(|error| error.to_string())
+            let read = of_file(&file).await.map_err(|error| error.to_string())?;
+            check(&read, false).map_err(|error| error.to_string())
         };
         assert_eq!(of(lines.join("\n")).await, Ok(()));
         // A part is as good, from its beginning on.
@@ -233,7 +273,7 @@ mod tests {
         let error = of(touched).await.unwrap_err();
         assert!(error.starts_with("entry 3 does not go with"), "{error}");
         let error = of([&lines[..9], &lines[10..]].concat().join("\n")).await;
-        assert!(error.unwrap_err().starts_with("entry 11 does not"));
+        assert!(error.unwrap_err().starts_with("entries from 10 to 10 are"));
         let error = of("{}".to_owned()).await.unwrap_err();
         assert!(error.contains("line 1, is no entry"), "{error}");
     }

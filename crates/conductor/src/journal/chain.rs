@@ -1,8 +1,10 @@
 //! The chain of the journal's entries: each has a hash over its content and the hash
-//! before it, so that what was changed, removed or put in afterwards shows.
+//! before it, so that what was changed, removed or put in afterwards shows. No number is left
+//! out: what is rolled back gives its number back.
 //!
 //! It shows that only against a hash that was kept elsewhere: who may write the file may
-//! make the chain anew. Entries cut off the end show only so, too.
+//! make the chain anew. Entries cut off the end show by the file's own count, or
+//! by the next one, which has another number; where both were mended, only so, too.
 
 use super::entry::{JournalEntry, JournalHead};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -30,6 +32,7 @@ pub(super) fn link(before: Option<&str>, entry: &JournalEntry) -> String {
 /// is.
 #[derive(Debug, Default)]
 pub struct ChainCheck {
+    is_whole: bool,
     first: Option<i64>,
     last: Option<JournalHead>,
 }
@@ -55,13 +58,26 @@ pub enum BrokenChain {
          from there on nothing shows what was changed"
     )]
     Unhashed(i64),
+    /// Numbers are left out.
+    #[error(
+        "entries from {first} to {last} are missing: they were removed, or this is an export of \
+         some only"
+    )]
+    Missing {
+        /// The first.
+        first: i64,
+        /// The last.
+        last: i64,
+    },
 }
 
 impl BrokenChain {
     /// Its number.
     pub fn seq(&self) -> i64 {
         match self {
-            Self::Changed { seq, .. } | Self::Unhashed(seq) => *seq,
+            Self::Changed { seq, .. } | Self::Unhashed(seq) | Self::Missing { first: seq, .. } => {
+                *seq
+            }
         }
     }
 }
@@ -71,12 +87,29 @@ fn before(after: Option<i64>) -> String {
 }
 
 impl ChainCheck {
+    /// Of a journal, which begins with the first entry.
+    pub fn whole() -> Self {
+        Self {
+            is_whole: true,
+            ..Self::default()
+        }
+    }
+
     /// Checks the next entry.
     pub fn next(&mut self, entry: &JournalEntry) -> Result<(), BrokenChain> {
         if entry.hash.is_empty() {
             return Err(BrokenChain::Unhashed(entry.seq));
         }
         let before = self.last.as_ref();
+        let next = before
+            .map(|head| head.seq + 1)
+            .or(self.is_whole.then_some(1));
+        if let Some(first) = next
+            && entry.seq > first
+        {
+            let last = entry.seq - 1;
+            return Err(BrokenChain::Missing { first, last });
+        }
         let begins_later = before.is_none() && entry.seq > 1;
         let hash = link(before.map(|head| head.hash.as_str()), entry);
         let goes_on = before.is_none_or(|head| head.seq < entry.seq);
@@ -92,6 +125,16 @@ impl ChainCheck {
             hash: entry.hash.clone(),
         });
         Ok(())
+    }
+
+    /// Checks that nothing was cut off after the last entry, where the last number that was
+    /// given is known.
+    pub fn end(&self, last: i64) -> Result<(), BrokenChain> {
+        let first = self.last.as_ref().map_or(1, |head| head.seq + 1);
+        if last < first {
+            return Ok(());
+        }
+        Err(BrokenChain::Missing { first, last })
     }
 
     /// The number of the first entry.
@@ -150,10 +193,10 @@ mod tests {
             Err(2)
         );
         assert_eq!(broken(&|all| all[1].version = 2), Err(2));
-        assert_eq!(broken(&|all| all[1].seq = 3), Err(3));
+        assert_eq!(broken(&|all| all[1].seq = 3), Err(2));
         assert_eq!(broken(&|all| all[2].hash.clear()), Err(3));
-        assert_eq!(broken(&|all| drop(all.remove(1))), Err(3));
-        assert_eq!(broken(&|all| all.swap(1, 2)), Err(3));
+        assert_eq!(broken(&|all| drop(all.remove(1))), Err(2));
+        assert_eq!(broken(&|all| all.swap(1, 2)), Err(2));
         let twice = |all: &mut Vec<JournalEntry>| {
             let again = all[1].clone();
             all.insert(2, again);
@@ -165,6 +208,12 @@ mod tests {
             all[1].hash = link(Some(&all[0].hash), &all[1]);
         };
         assert_eq!(broken(&forged), Err(3));
+        // What goes on from a cut end fits, but for its number.
+        let cut = |all: &mut Vec<JournalEntry>| {
+            all.remove(1);
+            all[1].hash = link(Some(&all[0].hash), &all[1]);
+        };
+        assert_eq!(broken(&cut), Err(2));
         // A part is as good as what it begins with.
         assert_eq!(check(&whole[1..]).unwrap(), check(&whole).unwrap());
     }

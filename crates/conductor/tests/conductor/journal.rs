@@ -18,6 +18,7 @@ use protocol::{
 };
 use std::{
     collections::BTreeSet, fs::Permissions, os::unix::fs::PermissionsExt, path::Path, sync::Arc,
+    time::Duration,
 };
 
 /// Written by earlier versions, with the entries in each: two extractions, one of them with
@@ -137,6 +138,46 @@ async fn only_its_owner_reads_a_journal_new_or_of_an_earlier_version() {
     set(&own, 0o750).unwrap();
     let _other = Journal::open(&own).await.unwrap();
     assert_eq!([mode(&own), mode(&own.join("journal.db"))], [0o750, 0o600]);
+}
+
+#[tokio::test]
+async fn a_file_counts_what_was_cut_off_it_and_what_is_rolled_back_leaves_no_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path();
+    let file = state.join("journal.db");
+    std::fs::write(&file, OLDER[1].0).unwrap();
+    fill_disk(state).await;
+    let journal = Journal::open(state).await.unwrap();
+    let event = [lifecycle::Event::Prepared];
+    journal.append(&name(), &event).await.unwrap_err();
+    drop(journal);
+    let checked = async || {
+        // The file is let go of by another thread.
+        let (entries, last) = loop {
+            match Journal::entries_of(&file).await {
+                Ok(read) => break read,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        let mut check = ChainCheck::whole();
+        let broken = entries.iter().find_map(|entry| check.next(entry).err());
+        (last, broken.or_else(|| check.end(last).err()))
+    };
+    let gone_on = async || {
+        let journal = Journal::open(state).await.unwrap();
+        journal.append(&name(), &event).await.unwrap();
+        drop(journal);
+    };
+    assert_eq!(checked().await, (51, None));
+    make_room(state).await;
+    gone_on().await;
+    assert_eq!(checked().await, (52, None));
+    edit_journal(state, "delete from journal where sequence > 48").await;
+    let (first, last) = (49, 52);
+    let missing = Some(BrokenChain::Missing { first, last });
+    assert_eq!(checked().await, (52, missing.clone()));
+    gone_on().await;
+    assert_eq!(checked().await, (53, missing));
 }
 
 /// What entries are of.
