@@ -39,7 +39,7 @@ use handle::{GivenPlan, GivenVerb, Message};
 use plan::{ExtractionName, Schedule};
 use protocol::rollout::{
     Action, Decision, Event, Facts, Gate, Rollout, Standing, StopReason, UnixMillis, decide,
-    reloaded, restarted,
+    reloaded, reread, restarted,
 };
 use recorded::Recorded;
 use std::{
@@ -213,8 +213,8 @@ impl Running {
         if self.rollout.position().is_some()
             && self.recorded.plan.as_deref() != Some(&*self.context.plan)
         {
-            let plan = self.context.plan.to_string();
-            self.record(vec![Event::PlanRead { plan }]).await?;
+            self.record(reread(&self.rollout, &self.context.plan))
+                .await?;
         }
         if let Some(was) = &self.recorded.begun_by
             && let Some(stopped) = restarted(&self.rollout, was, &self.words())

@@ -36,7 +36,7 @@ pub use decision::{Action, Decision, changed_since, decide, resume_step, stops_a
 pub use event::Event;
 pub use facts::{Facts, Gate, GateKind, Standing, Verdict};
 pub use moment::UnixMillis;
-pub use plan_change::{UnsafeChange, reloaded, restarted};
+pub use plan_change::{UnsafeChange, reloaded, reread, restarted};
 pub use rehearsal::{Endless, TimelineEntry, TimelineItem, rehearse};
 pub use state::{Position, Rollout};
 pub use stop::{StopReason, Undo};

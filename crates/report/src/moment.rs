@@ -237,6 +237,13 @@ fn steps(event: &Steps) -> Option<Telling> {
             let text = format!("Step {} was approved{note}", step + 1);
             Telling(Kind::Decision, text, Some(by.to_string()), Vec::new())
         }
+        Steps::ApprovalLapsed { step } => telling(
+            Kind::Decision,
+            format!(
+                "Step {} is to be approved again: a restart brought another plan.",
+                step + 1
+            ),
+        ),
         Steps::Forgotten => return None,
     })
 }

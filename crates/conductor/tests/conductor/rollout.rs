@@ -330,6 +330,49 @@ async fn who_finishes_has_gone_through_the_steps() {
     assert!(!events.any(|event| event.contains("rollout-forgotten")));
 }
 
+/// The words of a step have no approval in them, so that a restart cannot tell whether what
+/// was approved is what comes.
+#[tokio::test]
+async fn an_approval_is_for_the_plan_that_was_read_and_outlasts_a_restart_with_it() {
+    let mut process = process("steps: [{ reads: 50%, approval: lead, for: 1h }]");
+    let mover = mover();
+    let service = Arc::new(Service::default());
+    let sick = "the service is not healthy: 503";
+    *service.problem.lock().unwrap() = Some(sick.to_owned());
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &service).await;
+    let worker = conductor.workers()[&name()].clone();
+    worker.request(Request::Start).await.unwrap();
+    let waits_for = |who: &'static str| {
+        move |status: &RolloutStatus| status.waits_for.iter().any(|one| one.contains(who))
+    };
+    let is_refused = |status: &RolloutStatus| {
+        let why = status.refused.as_ref();
+        why.is_some_and(|why| why.contains(sick))
+    };
+    until(&handle, "at the approval", waits_for("lead")).await;
+    let approved = handle.order(StepVerb::Approve, ada(), "").await;
+    approved.unwrap();
+    until(&handle, "refused", is_refused).await;
+    conductor.stop().await;
+    mover.keeps_its_rows();
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout(&process, &mut conductor, &service).await;
+    until(&handle, "refused again", is_refused).await;
+    conductor.stop().await;
+    process.plan = self::process("steps: [{ reads: 50%, approval: boss, for: 1h }]").plan;
+    *service.problem.lock().unwrap() = None;
+    let mut conductor = process.conductor(&mover).await;
+    let handle = rollout_by("another", &process, &mut conductor, &service).await;
+    until(&handle, "at the other approval", waits_for("boss")).await;
+    let worker = conductor.workers()[&name()].clone();
+    assert_eq!(reads(&worker.status()), "0");
+    let approved = handle.order(StepVerb::Approve, ada(), "").await;
+    approved.unwrap();
+    until(&handle, "at 50 %", |_| reads(&worker.status()) == "50").await;
+    conductor.stop().await;
+}
+
 /// What a person does is not undone, and a halt outlasts a restart.
 #[tokio::test]
 async fn people_come_first() {

@@ -107,6 +107,13 @@ pub enum Event {
         /// In that person's words.
         note: String,
     },
+    /// What was approved may not be what comes: the plan is another one since a restart,
+    /// before which a step is known by its words alone.
+    #[serde(rename = "step-approval-lapsed")]
+    ApprovalLapsed {
+        /// Its place, from 0.
+        step: usize,
+    },
     /// The extraction has ended: its next life begins with the first step.
     #[serde(rename = "rollout-forgotten")]
     Forgotten,
@@ -216,6 +223,7 @@ mod tests {
                 by: Actor::Plan,
                 note: String::new(),
             },
+            Event::ApprovalLapsed { step: 1 },
             Event::Forgotten,
         ]
     }

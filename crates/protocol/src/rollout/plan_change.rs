@@ -136,6 +136,21 @@ pub fn reloaded(
     }))
 }
 
+/// What is written down when a restart brings a plan with another text: an approval for a
+/// step that has not been entered is asked for again.
+pub fn reread(rollout: &Rollout, plan: &str) -> Vec<Event> {
+    let plan = plan.to_owned();
+    let mut events = vec![Event::PlanRead { plan }];
+    if let Rollout::Running(position) = rollout
+        && position.is_approved
+        && position.entered.is_none()
+    {
+        let step = position.step;
+        events.push(Event::ApprovalLapsed { step });
+    }
+    events
+}
+
 /// The event that a plan with other steps leads to after a restart: those behind must be as
 /// they were.
 pub fn restarted(rollout: &Rollout, was: &[String], is: &[String]) -> Option<Event> {
@@ -357,5 +372,9 @@ extractions:
         assert!(!again.position().unwrap().is_approved);
         let is_in = Rollout::Running(at(1, true));
         assert_eq!(is_in.clone().evolve(&changed(1)), is_in);
+        // A restart knows the words of a step alone.
+        let reread = |rollout: Rollout| reread(&rollout, "d").iter().fold(rollout, Rollout::evolve);
+        assert!(!reread(waits()).position().unwrap().is_approved);
+        assert_eq!(reread(is_in.clone()), is_in);
     }
 }

@@ -114,6 +114,12 @@ impl Rollout {
                     ..position
                 })
             }
+            (Self::Running(position), Event::ApprovalLapsed { step }) if position.step == *step => {
+                Self::Running(Position {
+                    is_approved: false,
+                    ..position
+                })
+            }
             // What was permitted was so by another plan.
             (Self::Running(position), Event::PlanRead { .. }) => Self::Running(Position {
                 permitted: None,
