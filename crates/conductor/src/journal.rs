@@ -366,21 +366,22 @@ impl Journal {
 
     /// All events of an extraction, in order.
     pub async fn read(&self, extraction: &ExtractionName) -> Result<History, JournalError> {
-        let rows: Vec<(i64, i64, String)> = sqlx::query_as(
-            "select sequence, version, event from journal where extraction = ? order by sequence",
+        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
+            "select sequence, at_ms, version, event from journal where extraction = ? \
+             order by sequence",
         )
         .bind(extraction.as_str())
         .fetch_all(&self.pool)
         .await
         .map_err(storage)?;
         let mut history = History::default();
-        for (sequence, version, event) in rows {
+        for (sequence, at_ms, version, event) in rows {
             if version > VERSION {
                 let problem = format!("it has version {version}, this program knows {VERSION}");
                 return Err(JournalError::Unreadable { sequence, problem });
             }
             match serde_json::from_str(&event) {
-                Ok(RecordedEvent::Replication(event)) => history.replication.push(event),
+                Ok(RecordedEvent::Replication(event)) => history.replicates(event, at_ms),
                 Ok(RecordedEvent::SharedData(event)) => history.shared_data.push(event),
                 Ok(RecordedEvent::Rollout(event)) => history.rollout.push(event),
                 Ok(RecordedEvent::Checklist(event)) => history.checklist.push(event),

@@ -151,7 +151,7 @@ impl Conductor {
                         publisher,
                     };
                     let (worker, task) =
-                        replication::start(context, &history.replication, reports, stop.clone());
+                        replication::start(context, &history, reports, stop.clone());
                     tasks.spawn(task);
                     worker
                 }

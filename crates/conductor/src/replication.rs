@@ -47,7 +47,7 @@ pub(crate) use last_handovers::LastHandovers;
 pub(crate) use state::Reports;
 
 use crate::{
-    journal::JournalError,
+    journal::{History, JournalError},
     ports::WorkError,
     request::{Request, RequestError},
     worker::{PendingRequest, Worker},
@@ -57,7 +57,7 @@ use futures_util::future::BoxFuture;
 use protocol::{
     Side,
     handover::Input,
-    lifecycle::{Command, Event, Lifecycle},
+    lifecycle::{Command, Lifecycle},
 };
 use state::{Charge, Replication};
 use std::{sync::Arc, time::Duration};
@@ -72,7 +72,7 @@ const IDLE_TICK: Duration = Duration::from_millis(250);
 /// Makes a worker and the loop behind it, which the caller spawns.
 pub(crate) fn start(
     context: Context,
-    history: &[Event],
+    history: &History,
     reports: Reports,
     stop: CancellationToken,
 ) -> (

@@ -9,7 +9,7 @@ mod retire;
 mod rollout;
 
 pub use checklist::{ChecklistStatus, ItemStatus};
-pub use handover::{HandoverStatus, StepStatus, WaitStatus};
+pub use handover::{HandoverStatus, Pause, StepStatus, WaitStatus, between_ms};
 pub(crate) use handover::{kind, outcome};
 pub use names::no_extraction;
 pub use next_verb::NextVerb;

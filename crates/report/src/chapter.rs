@@ -2,8 +2,8 @@
 
 use crate::moment::{Moment, MomentReader, handover_word};
 use conductor::{
-    JournalEntry, RecordedEvent,
-    status::{AnswersStatus, ExtractionStatus, GateStatus},
+    JournalEntry, RecordedEvent, ReportEvent,
+    status::{AnswersStatus, ExtractionStatus, GateStatus, HandoverStatus, Pause, between_ms},
 };
 use protocol::{
     Side,
@@ -16,6 +16,7 @@ use protocol::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// A hand-over that commits nothing.
 const REHEARSAL: &str = "rehearsal";
@@ -79,11 +80,28 @@ pub struct Handover {
     pub outcome: Option<String>,
     /// Why it was aborted.
     pub reason: Option<String>,
-    /// From the hold's beginning to the end, as the journal's rows have it; none: it never
-    /// came to a hold.
+    /// How long writes were paused, by its report; where the process ended in it, from the
+    /// hold's beginning to the end as the journal's rows have it, which is the most that it
+    /// can have been. None: it never came to a hold.
     pub held_ms: Option<i64>,
+    /// The same in words.
+    #[serde(skip)]
+    pub(crate) paused: String,
     #[serde(skip)]
     hold_began_ms: Option<i64>,
+}
+
+/// To the nearest.
+fn whole_ms(ms: f64) -> Option<i64> {
+    let length = Duration::try_from_secs_f64(ms.round() / 1e3).ok()?;
+    i64::try_from(length.as_millis()).ok()
+}
+
+impl Handover {
+    fn paused(&mut self, pause: Pause) {
+        self.held_ms = pause.ms().and_then(whole_ms);
+        self.paused = pause.to_string();
+    }
 }
 
 /// What comparing both sides found.
@@ -209,6 +227,7 @@ impl Chapter {
             match &recorded {
                 Some(RecordedEvent::Replication(event)) => chapter.life(event, entry.at_ms),
                 Some(RecordedEvent::SharedData(event)) => chapter.shared(event, entry.at_ms),
+                Some(RecordedEvent::Report(event)) => chapter.report(event),
                 Some(RecordedEvent::Rollout(event)) => chapter.step(event, entry.at_ms, &mut words),
                 _ => {}
             }
@@ -276,6 +295,7 @@ impl Chapter {
             outcome: None,
             reason: None,
             held_ms: None,
+            paused: Pause::Never.to_string(),
             hold_began_ms: None,
         });
     }
@@ -286,7 +306,9 @@ impl Chapter {
         };
         handover.ended_ms = Some(at_ms);
         handover.reason = reason.map(str::to_owned);
-        handover.held_ms = handover.hold_began_ms.map(|began| at_ms - began);
+        if let Some(began) = handover.hold_began_ms {
+            handover.paused(Pause::AtMost(between_ms(began, at_ms)));
+        }
         let is_switch = handover.kind == handover_word(Side::Monolith);
         let is_committed = outcome == Outcome::Committed;
         let word = match outcome {
@@ -300,6 +322,24 @@ impl Chapter {
             // Readers stay where they are: only the writes are handed over.
             let (reads, _) = self.split();
             self.share(at_ms, reads, if is_switch { 100.0 } else { 0.0 });
+        }
+    }
+
+    /// What it measured is nearer than the journal's rows.
+    fn report(&mut self, event: &ReportEvent) {
+        let ReportEvent::Reported { of, report } = event;
+        if of != "handover" {
+            return;
+        }
+        let last = self
+            .handovers
+            .last_mut()
+            .filter(|one| one.ended_ms.is_some());
+        let report = serde_json::from_value::<HandoverStatus>(report.clone());
+        if let (Some(handover), Ok(report)) = (last, report)
+            && let Some(pause @ (Pause::Measured(_) | Pause::AtMost(_))) = report.pause()
+        {
+            handover.paused(pause);
         }
     }
 

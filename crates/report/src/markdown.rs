@@ -119,7 +119,7 @@ fn write_chapter(out: &mut String, chapter: &Chapter) -> fmt::Result {
                 one.outcome
                     .clone()
                     .unwrap_or_else(|| "under way".to_owned()),
-                one.held_ms.map_or_else(|| "not".to_owned(), clock::length),
+                one.paused.clone(),
                 one.reason.clone().unwrap_or_default(),
             ]
         }),

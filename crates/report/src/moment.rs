@@ -3,7 +3,7 @@
 use crate::clock::minute;
 use conductor::{
     JournalEntry, OrderEvent, OrderOutcome, RecordedEvent, ReportEvent,
-    outlook::rehearsal::pause_ms, status::HandoverStatus,
+    status::{HandoverStatus, Pause},
 };
 use plan::Length;
 use protocol::{
@@ -372,20 +372,20 @@ fn report(event: &ReportEvent) -> Option<Telling> {
         return Some(telling(Kind::Verify, text));
     }
     let last: HandoverStatus = serde_json::from_value(report.clone()).ok()?;
-    let text = if last.held() {
-        format!(
-            "It paused writes for {:.0} ms and held {} requests, for {:.0} ms at most; it took \
-             {:.0} ms in all.",
-            pause_ms(&last),
-            last.hold.held_requests,
-            last.hold.hold_ms_max,
-            last.total_ms
-        )
-    } else {
-        format!(
-            "It paused no write; it took {:.0} ms in all.",
-            last.total_ms
-        )
+    let total = last.total_ms;
+    let text = match last.pause() {
+        Some(pause @ Pause::Measured(_)) => format!(
+            "It paused writes for {pause} and held {} requests, for {:.0} ms at most; it took \
+             {total:.0} ms in all.",
+            last.hold.held_requests, last.hold.hold_ms_max,
+        ),
+        Some(pause @ Pause::AtMost(_)) => format!(
+            "It paused writes for {pause}: the process ended in it. It took {total:.0} ms from \
+             the restart on."
+        ),
+        Some(Pause::Never) | None => {
+            format!("It paused no write; it took {total:.0} ms in all.")
+        }
     };
     Some(telling(Kind::Handover, text))
 }
@@ -505,6 +505,16 @@ mod tests {
         assert_eq!(
             of(json!([ready])),
             "It paused no write; it took 812 ms in all."
+        );
+        let cut = text(&json!({ "event": "reported", "of": "handover", "report": {
+            "kind": "switch", "outcome": "aborted", "reason": "the conductor was restarted",
+            "epoch": 1, "total_ms": 191.0, "held_requests": 0, "hold_ms_p50": 0.0,
+            "hold_ms_max": 0.0, "pause_ms_max": 1404.0,
+            "steps": [{ "name": "abort", "ms": 190.0 }] } }));
+        assert_eq!(
+            cut,
+            "It paused writes for 1404 ms at most: the process ended in it. It took 191 ms from \
+             the restart on."
         );
     }
 

@@ -4,9 +4,8 @@ use super::{keyless, outlook, refusals, step_lines};
 use crate::exit::Failure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use conductor::{
-    outlook::rehearsal::pause_ms,
     ports::{SeenWriter, SharedTable, StreamProgress},
-    status::{ExtractionStatus, HandoverStatus, SideHealth, Status},
+    status::{ExtractionStatus, HandoverStatus, Pause, SideHealth, Status},
 };
 use protocol::Side;
 use serde::Serialize;
@@ -351,6 +350,21 @@ fn streams(one: &ExtractionStatus) -> String {
     both.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
+/// How long writes were paused.
+fn pause_text(last: &HandoverStatus) -> String {
+    let total = last.total_ms;
+    match last.pause() {
+        // Where its report was lost, nothing is told of its times at all.
+        None | Some(Pause::Never) => format!("no write was paused; it took {total:.0} ms in all"),
+        Some(pause @ Pause::Measured(_)) => {
+            format!("writes paused for {pause}; it took {total:.0} ms in all")
+        }
+        Some(pause @ Pause::AtMost(_)) => {
+            format!("writes paused for {pause}; it took {total:.0} ms from the restart on")
+        }
+    }
+}
+
 /// How a hand-over went.
 pub(super) fn handover(last: &HandoverStatus) {
     let how = match last.outcome.as_str() {
@@ -372,23 +386,14 @@ pub(super) fn handover(last: &HandoverStatus) {
         // Known from the journal's events only.
         return;
     }
+    say!("  {}", pause_text(last));
     // While it is looked whether all is ready, writes go on.
-    if last.held() {
-        say!(
-            "  writes paused for {:.0} ms; it took {:.0} ms in all",
-            pause_ms(last),
-            last.total_ms
-        );
+    if let Some(Pause::Measured(_)) = last.pause() {
         say!(
             "  {} requests held, {:.0} ms at the median, {:.0} ms at most",
             last.hold.held_requests,
             last.hold.hold_ms_p50,
             last.hold.hold_ms_max
-        );
-    } else {
-        say!(
-            "  no write was paused; it took {:.0} ms in all",
-            last.total_ms
         );
     }
     let steps: Vec<_> = last

@@ -4,6 +4,7 @@ use super::{error::JournalError, order::OrderEvent, report::ReportEvent};
 use plan::{Data, Extraction};
 use protocol::{
     brown_out, checklist,
+    handover::Step,
     lifecycle::{self, Lifecycle},
     rollout,
     shared_data::{self, SharedDataLifecycle},
@@ -37,6 +38,8 @@ pub enum RecordedEvent {
 pub struct History {
     /// While its data moved.
     pub replication: Vec<lifecycle::Event>,
+    /// When the last hand-over began to hold writes, if it did.
+    pub hold_began_ms: Option<i64>,
     /// While both sides shared them.
     pub shared_data: Vec<shared_data::Event>,
     /// What its steps did.
@@ -48,6 +51,20 @@ pub struct History {
 }
 
 impl History {
+    /// What happened while the data moved, and when.
+    pub(super) fn replicates(&mut self, event: lifecycle::Event, at_ms: i64) {
+        match event {
+            lifecycle::Event::HandoverBegan { .. } | lifecycle::Event::RehearsalBegan { .. } => {
+                self.hold_began_ms = None;
+            }
+            lifecycle::Event::HandoverStepped {
+                step: Step::HoldBegan { .. },
+            } => self.hold_began_ms = Some(at_ms),
+            _ => {}
+        }
+        self.replication.push(event);
+    }
+
     /// The state of one whose data move.
     fn replicated(&self) -> Lifecycle {
         let events = self.replication.iter();

@@ -1,6 +1,6 @@
 //! What rehearsals of a hand-over say of the one that is meant.
 
-use crate::status::{HandoverStatus, WaitStatus};
+use crate::status::{HandoverStatus, Pause, WaitStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -64,7 +64,7 @@ impl Figures {
             .map(|wait| (&wait.step, &wait.whom))
             .collect();
         Self {
-            pause_ms: spread(rehearsals.iter().map(pause_ms)),
+            pause_ms: spread(rehearsals.iter().filter_map(pause_ms)),
             held_requests: rehearsals.iter().map(|one| one.hold.held_requests).sum(),
             held_ms_max: rehearsals
                 .iter()
@@ -88,11 +88,8 @@ impl Figures {
     }
 }
 
-/// How long writes were held in one: all that comes after the weak lock.
-pub fn pause_ms(one: &HandoverStatus) -> f64 {
-    let is_before = |step: &str| matches!(step, "ready" | "lock");
-    let held = one.steps.iter().skip_while(|step| is_before(&step.name));
-    held.map(|step| step.ms).sum()
+fn pause_ms(one: &HandoverStatus) -> Option<f64> {
+    one.pause().and_then(Pause::ms)
 }
 
 /// By the nearest rank.

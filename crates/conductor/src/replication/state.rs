@@ -6,7 +6,7 @@ use super::{
     staleness::Staleness, timeline::Timeline,
 };
 use crate::{
-    journal::JournalError,
+    journal::{History, JournalError},
     ports::{Cancellation, Recopied},
     request::{Reply, Request, RequestError, ShownOwner, Waived},
     status::{ExtractionStatus, VerifyStatus},
@@ -85,18 +85,16 @@ impl Replication {
     /// The state that the journal leads to; the rows have not been looked at.
     pub(super) fn new(
         context: Context,
-        history: &[Event],
+        history: &History,
         reports: Reports,
         status: watch::Sender<ExtractionStatus>,
     ) -> Self {
-        let lifecycle = history.iter().fold(Lifecycle::Planned, Lifecycle::evolve);
-        // One that a process before this one began: its times count from here.
+        let events = &history.replication;
+        let lifecycle = events.iter().fold(Lifecycle::Planned, Lifecycle::evolve);
         let timeline = match &lifecycle {
-            Lifecycle::HandingOver { handover, .. } => Some(Timeline::begin(
-                handover.epoch(),
-                handover.from(),
-                handover.is_rehearsal(),
-            )),
+            Lifecycle::HandingOver { handover, .. } => {
+                Some(Timeline::after_restart(handover, history.hold_began_ms))
+            }
             _ => None,
         };
         Self {
@@ -110,8 +108,8 @@ impl Replication {
             early: Vec::new(),
             last_verify: reports.verify,
             timeline,
-            last_handovers: LastHandovers::of(history, reports.handovers),
-            left_readers: LeftReaders::of(history),
+            last_handovers: LastHandovers::of(events, reports.handovers),
+            left_readers: LeftReaders::of(events),
             cancelled: None,
             recopied: None,
             report_due: false,

@@ -1,10 +1,11 @@
 //! How long each step of a hand-over took.
 
 use crate::{
+    journal::now_ms,
     ports::HoldReport,
-    status::{HandoverStatus, StepStatus, WaitStatus, kind, outcome},
+    status::{HandoverStatus, StepStatus, WaitStatus, between_ms, kind, outcome},
 };
-use protocol::{Epoch, Side, owner::Outcome};
+use protocol::{Epoch, Side, lifecycle::UnderWay, owner::Outcome};
 use std::time::Instant;
 
 pub(super) struct Timeline {
@@ -14,6 +15,8 @@ pub(super) struct Timeline {
     began: Instant,
     steps: Vec<(&'static str, Instant)>,
     waited_for: Vec<WaitStatus>,
+    /// Where a process before this one began to hold writes: when, by the journal.
+    cut_hold_ms: Option<i64>,
 }
 
 impl Timeline {
@@ -25,7 +28,20 @@ impl Timeline {
             began: Instant::now(),
             steps: Vec::new(),
             waited_for: Vec::new(),
+            cut_hold_ms: None,
         }
+    }
+
+    /// Of one that a process before this one began: its times count from here, and the
+    /// journal tells when it began to hold writes, if it did.
+    pub(super) fn after_restart(handover: &UnderWay, hold_began_ms: Option<i64>) -> Self {
+        let (epoch, from) = (handover.epoch(), handover.from());
+        let mut timeline = Self {
+            cut_hold_ms: hold_began_ms,
+            ..Self::begin(epoch, from, handover.is_rehearsal())
+        };
+        timeline.at(handover.stage().name());
+        timeline
     }
 
     /// These were waited for in the step that is under way.
@@ -73,6 +89,7 @@ impl Timeline {
             epoch: self.epoch.0,
             total_ms: millis(self.began, now),
             hold: HoldReport::default(),
+            pause_ms_max: self.cut_hold_ms.map(|began| between_ms(began, now_ms())),
             steps: steps.collect(),
             waited_for: self.waited_for.clone(),
             split_tables: Vec::new(),

@@ -4,6 +4,7 @@ use crate::ports::HoldReport;
 use protocol::{Side, owner::Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::{fmt, time::Duration};
 
 /// A hand-over.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,11 @@ pub struct HandoverStatus {
     /// What the gateways held for it.
     #[serde(flatten)]
     pub hold: HoldReport,
+    /// Where the process ended while writes were held: from the hold's beginning to this
+    /// one's end, by the journal's clock. They were held for no longer; its times and
+    /// what the gateways held are those after the restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ms_max: Option<f64>,
     /// How long each step took, in order.
     pub steps: Vec<StepStatus>,
     /// Who was seen to be waited for; looked for in rehearsals.
@@ -39,7 +45,50 @@ pub struct HandoverStatus {
 impl HandoverStatus {
     /// Whether it came as far as to hold requests.
     pub fn held(&self) -> bool {
-        self.steps.iter().any(|step| step.name == "hold")
+        self.pause().and_then(Pause::ms).is_some()
+    }
+
+    /// How long writes were held in it; `None`: its report was lost with the process.
+    pub fn pause(&self) -> Option<Pause> {
+        let is_before = |step: &str| matches!(step, "ready" | "lock");
+        let held = self.steps.iter().skip_while(|step| is_before(&step.name));
+        let came_to_hold = self.steps.iter().any(|step| step.name == "hold");
+        match self.pause_ms_max {
+            Some(max) => Some(Pause::AtMost(max)),
+            None if came_to_hold => Some(Pause::Measured(held.map(|step| step.ms).sum())),
+            None => (!self.steps.is_empty()).then_some(Pause::Never),
+        }
+    }
+}
+
+/// How long a hand-over held writes, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pause {
+    /// It never came to a hold.
+    Never,
+    /// All that came after the weak lock.
+    Measured(f64),
+    /// The process ended in it: no longer than this.
+    AtMost(f64),
+}
+
+impl Pause {
+    /// The milliseconds, or their bound.
+    pub fn ms(self) -> Option<f64> {
+        match self {
+            Self::Never => None,
+            Self::Measured(ms) | Self::AtMost(ms) => Some(ms),
+        }
+    }
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("none"),
+            Self::Measured(ms) => write!(f, "{ms:.0} ms"),
+            Self::AtMost(ms) => write!(f, "{ms:.0} ms at most"),
+        }
     }
 }
 
@@ -59,6 +108,12 @@ pub struct StepStatus {
     pub name: String,
     /// How long it took.
     pub ms: f64,
+}
+
+/// Between two moments of the journal, in milliseconds.
+pub fn between_ms(from_ms: i64, until_ms: i64) -> f64 {
+    let between = until_ms.saturating_sub(from_ms).max(0).unsigned_abs();
+    Duration::from_millis(between).as_secs_f64() * 1e3
 }
 
 /// The word for a hand-over away from this side.

@@ -4,7 +4,7 @@ use crate::support::*;
 use conductor::{
     Request,
     ports::InFlight,
-    status::{ExtractionStatus, HandoverStatus},
+    status::{ExtractionStatus, HandoverStatus, Pause},
 };
 use std::time::Duration;
 
@@ -137,6 +137,8 @@ async fn a_restart_in_the_middle_undoes_it() {
     let last = second.workers()[&name()].status().last_handover.unwrap();
     assert!(last.rehearsal);
     assert_eq!(last.outcome, "aborted");
-    assert_eq!(last.reason.unwrap(), "the conductor was restarted");
+    assert_eq!(last.reason.as_deref(), Some("the conductor was restarted"));
+    let pause = last.pause();
+    assert!(matches!(pause, Some(Pause::AtMost(_))), "{pause:?}");
     second.stop().await;
 }

@@ -15,8 +15,8 @@ use crate::role::Role;
 use conductor::{
     ports::{SeenWriter, StreamProgress},
     status::{
-        AnswersStatus, ExtractionStatus, GateStatus, HandoverStatus, SideAnswers, SideHealth,
-        Status,
+        AnswersStatus, ExtractionStatus, GateStatus, HandoverStatus, Pause, SideAnswers,
+        SideHealth, Status,
     },
 };
 use report::clock::minute;
@@ -446,15 +446,19 @@ fn verify(one: &ExtractionStatus, now_ms: i64) -> String {
 }
 
 fn handover(last: &HandoverStatus) -> Handover {
-    let held = if last.held() {
-        format!(
+    let held = match last.pause() {
+        Some(Pause::Measured(_)) => format!(
             "{} requests waited, {} at the median and {} at most.",
             format::count(last.hold.held_requests),
             format::milliseconds(last.hold.hold_ms_p50),
             format::milliseconds(last.hold.hold_ms_max)
-        )
-    } else {
-        "No request was held.".to_owned()
+        ),
+        Some(pause @ Pause::AtMost(_)) => format!(
+            "The process ended while writes were held: they paused for {pause}. The times are \
+             those after the restart."
+        ),
+        Some(Pause::Never) => "No request was held.".to_owned(),
+        None => String::new(),
     };
     Handover {
         title: format!(

@@ -9,8 +9,8 @@ use super::{
 use crate::role::Role;
 use conductor::{
     JournalEntry, RecordedEvent, ReportEvent,
-    outlook::rehearsal::{Figures, pause_ms},
-    status::{ExtractionStatus, HandoverStatus},
+    outlook::rehearsal::Figures,
+    status::{ExtractionStatus, HandoverStatus, Pause},
 };
 use report::clock;
 
@@ -127,10 +127,10 @@ fn row(at_ms: i64, one: &HandoverStatus) -> RehearsalRow {
         at: clock::minute(at_ms),
         class,
         outcome,
-        pause: if one.held() {
-            format::milliseconds(pause_ms(one))
-        } else {
-            "–".to_owned()
+        pause: match one.pause() {
+            Some(Pause::Measured(ms)) => format::milliseconds(ms),
+            Some(Pause::AtMost(ms)) => format!("{} at most", format::milliseconds(ms)),
+            Some(Pause::Never) | None => "–".to_owned(),
         },
         held: format::count(one.hold.held_requests),
         longest: if one.hold.held_requests == 0 {
