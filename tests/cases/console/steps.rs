@@ -69,7 +69,7 @@ async fn a_step_waits_in_the_console() -> Result<()> {
         .judge(&format!("{PAGE}/evidence"), "steps-evidence")
         .await?;
     visit.order("start", "was not done").await?;
-    frozen(&visit).await?;
+    halted(&visit).await?;
     explained(&visit).await?;
 
     browser.press("header form button").await?;
@@ -146,14 +146,14 @@ async fn tab_to(visit: &Visit, selector: &str) -> Result<()> {
     anyhow::bail!("{selector} is not reached by keys, or is not seen to be")
 }
 
-/// Frozen, and not let go by a page that saw another freeze.
-async fn frozen(visit: &Visit) -> Result<()> {
+/// Halted, and not let go by a page that saw another halt.
+async fn halted(visit: &Visit) -> Result<()> {
     let browser = &visit.browser;
     visit.sign_in(OPERATOR).await?;
     visit.open("/console/freeze").await?;
     browser.press("main button.primary").await?;
-    browser.shows("All automatic steps are frozen").await?;
-    visit.judge("/console/freeze", "steps-frozen").await?;
+    browser.shows("All automatic steps are halted").await?;
+    visit.judge("/console/freeze", "steps-halted").await?;
     visit.open("/console/freeze").await?;
     let other = "document.querySelector('input[name=halted]').value = 'another'";
     browser.run(other).await?;
