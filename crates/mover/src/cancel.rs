@@ -136,6 +136,12 @@ impl Mover {
                             .collect::<Vec<_>>()
                             .join(", ")
                     )),
+                    // Without the monolith's row nothing was brought home.
+                    _ if old.is_none() && self.extraction.appends() => Err(
+                        "the monolith's side has nothing of the extraction any more, so rows that \
+                         the service added may not have come to it"
+                            .to_owned(),
+                    ),
                     Some(rows) => Err(format!(
                         "{} changes of rows were written there past the fence",
                         rows.rows

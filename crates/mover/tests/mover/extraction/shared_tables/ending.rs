@@ -4,6 +4,27 @@ use super::Stage;
 use anyhow::{Result, ensure};
 use protocol::Side;
 
+/// Another journal's cancel has taken the monolith's row away: nothing can be brought home.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_home_any_more_is_not_emptied() -> Result<()> {
+    let mut stage = Stage::set("append_homeless").await?;
+    stage.caught_up().await?;
+    stage.followers.clear();
+    let late = "insert into svc.log (c, what) values (3, 'late')";
+    stage.write(Side::Service, late).await?;
+    let admin = stage.pair.superuser(Side::Monolith).await?;
+    admin.batch_execute("delete from banyan.owner").await?;
+    let cancelled = stage.pair.mover.cancel(None).await?;
+    let why = cancelled.left_because.unwrap_or_default();
+    ensure!(
+        cancelled.emptied.is_empty() && why.contains("may not have come"),
+        "{why}"
+    );
+    let left = "select count(*) from svc.log where what = 'late'";
+    ensure!(stage.pair.lines(Side::Service, left).await? == ["(1)"]);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_service_added_comes_home_before_a_cancel() -> Result<()> {
     let mut stage = Stage::set("append_cancelled").await?;
