@@ -4,7 +4,7 @@
 //! | killed after | `put_off` | index | a repeat |
 //! |---|---|---|---|
 //! | *put off*: dropped with the copy's begin | has it | none | loads, builds |
-//! | *build*: made, one transaction each | has it | there, no constraint yet | drops it with the copy's begin |
+//! | *build*: made, one transaction each | has it | there, no constraint yet | drops it with the copy's begin, and knows its constraint |
 //! | *give back*: its constraint made | nothing | as it was | the same |
 //!
 //! The definitions are in the service's database, so that whoever ends the
@@ -37,8 +37,8 @@ use tokio_postgres::{GenericClient, Transaction, error::SqlState};
 /// With less than this at the monolith a table's indexes are kept up.
 pub(super) const PUT_OFF_FROM_BYTES: u64 = 16 << 20;
 
-/// With an empty search path, so that the definitions are true with any.
-const UNQUALIFIED_NOTHING: &str = "set local search_path = ''";
+/// So that the definitions are true with any search path.
+const EMPTY_SEARCH_PATH: &str = "set local search_path = ''";
 
 /// Those of a table that can be made again as they are.
 const PUT_OFF: &str = "
@@ -92,13 +92,15 @@ pub(super) async fn put_off(
 ) -> Result<(), MoverError> {
     let wrap = || MoverError::sql(Side::Service, "putting indexes off");
     transaction
-        .batch_execute(UNQUALIFIED_NOTHING)
+        .batch_execute(EMPTY_SEARCH_PATH)
         .await
         .map_err(wrap())?;
+    // Killed after *build*, the index of a constraint is there without it.
     let insert = format!(
-        "insert into {SCHEMA}.put_off (extraction, name, definition, recreates) \
+        "insert into {SCHEMA}.put_off as known (extraction, name, definition, recreates) \
          values ($1, $2, $3, $4) on conflict (extraction, name) do update \
-         set definition = excluded.definition, recreates = excluded.recreates"
+         set definition = excluded.definition, recreates = coalesce(excluded.recreates, \
+             case when known.definition = excluded.definition then known.recreates end)"
     );
     for table in tables {
         let name = sql::table(table.name(Side::Service));
@@ -286,9 +288,7 @@ async fn build(
     // Whoever vacuums the table may take as long as that lasts: only writers wait behind
     // this, and its fence lets none in.
     transaction
-        .batch_execute(&format!(
-            "{UNQUALIFIED_NOTHING}; set local lock_timeout = 0"
-        ))
+        .batch_execute(&format!("{EMPTY_SEARCH_PATH}; set local lock_timeout = 0"))
         .await
         .map_err(wrap())?;
     let there = transaction

@@ -94,8 +94,11 @@ async fn indexes_are_built_when_the_rows_are_there_and_are_as_before() -> Result
     ensure!(cancelled.left.is_empty(), "{cancelled:?}");
     assert_eq!(indexes(&pair).await?, before);
 
-    // So does whoever goes on.
+    // So does whoever goes on; killed between an index and its constraint, too.
     killed_half_way(&pair).await?;
+    let admin = pair.superuser(Side::Service).await?;
+    let built = "create unique index email_once on svc.large (email) include (n)";
+    admin.batch_execute(built).await?;
     let claims = pair.prepare().await?;
     let progress = watch::Sender::new(CopyProgress::default());
     pair.mover.copy(&claims, &progress).await?;
