@@ -74,7 +74,7 @@ impl LastHandovers {
         &self,
         under_way: Option<HandoverStatus>,
     ) -> (Option<HandoverStatus>, Option<HandoverStatus>) {
-        let both = [self.handover.as_ref(), self.rehearsal.as_ref()];
+        let both = [&self.handover, &self.rehearsal];
         let newest = both.into_iter().flatten().max_by_key(|one| one.epoch);
         let shown = under_way.or_else(|| newest.cloned());
         let is_rehearsal = shown.as_ref().is_some_and(|one| one.rehearsal);

@@ -6,7 +6,6 @@ use conductor::{
     ports::{Rows, WorkError},
 };
 use protocol::{ConductorId, Epoch, Side, owner::RowRead, routing::Writes};
-use std::time::Duration;
 
 #[tokio::test]
 async fn until_the_rows_are_known_the_last_routing_stays() {
@@ -217,12 +216,8 @@ async fn what_has_been_done_after_all_is_no_trouble() {
     mover.unfencings.lock().unwrap().push(ended);
     let conductor = process.conductor(&mover).await;
     let worker = switched(&conductor).await;
-    let well = async {
-        while !*mover.unfenced.borrow() || worker.status().trouble.is_some() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, well).await.unwrap();
+    let state = || (*mover.unfenced.borrow(), worker.status().trouble);
+    shows(LIMIT, "well", state, |now| *now == (true, None)).await;
     conductor.stop().await;
 }
 
@@ -259,9 +254,13 @@ async fn a_hand_over_waits_for_streams_that_are_being_started() {
     let worker = second.workers()[&name()].clone();
     let asked = worker.request(Request::Switch);
     let started = async {
-        while worker.status().owner != "monolith" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        shows(
+            LIMIT,
+            "begun",
+            || worker.status().owner,
+            |owner| owner == "monolith",
+        )
+        .await;
         // It has been looked at by now, whatever becomes of it.
         let shift = Request::Shift(conductor::Shift::Reads(plan::Percent::ALL));
         worker.request(shift).await.unwrap();

@@ -153,12 +153,15 @@ async fn a_file_counts_what_was_cut_off_it_and_what_is_rolled_back_leaves_no_gap
     drop(journal);
     let checked = async || {
         // The file is let go of by another thread.
-        let (entries, last) = loop {
-            match Journal::entries_of(&file).await {
-                Ok(read) => break read,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        let read = async {
+            loop {
+                match Journal::entries_of(&file).await {
+                    Ok(read) => break read,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
             }
         };
+        let (entries, last) = tokio::time::timeout(LIMIT, read).await.unwrap();
         let mut check = ChainCheck::whole();
         let broken = entries.iter().find_map(|entry| check.next(entry).err());
         (last, broken.or_else(|| check.end(last).err()))

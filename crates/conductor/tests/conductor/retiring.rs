@@ -12,7 +12,7 @@ use protocol::{
     retire::{OldCaller, TableUse},
     rollout::UnixMillis,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 struct Untouched;
 
@@ -28,13 +28,7 @@ impl OldSide for Untouched {
 }
 
 async fn until(handle: &RetireHandle, what: &str, is: impl Fn(&RetireStatus) -> bool) {
-    let wait = async {
-        while !is(&handle.status()) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let waited = tokio::time::timeout(LIMIT, wait).await;
-    assert!(waited.is_ok(), "not {what}: {:?}", handle.status());
+    shows(LIMIT, what, || handle.status(), is).await;
 }
 
 /// Nobody was counted, which is not nobody.

@@ -82,13 +82,7 @@ async fn rollout_by(
 }
 
 pub async fn until(rollout: &RolloutHandle, what: &str, is: impl Fn(&RolloutStatus) -> bool) {
-    let wait = async {
-        while !is(&rollout.status()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
-    assert!(waited.is_ok(), "not {what}: {:#?}", rollout.status());
+    shows(PATIENCE, what, || rollout.status(), is).await;
 }
 
 /// The answers of a window: of each hundred requests of a client so many failed.

@@ -40,6 +40,22 @@ extractions:
 /// Enough on any machine.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
+/// Waits until what is shown is so, within a limit.
+pub async fn shows<T: std::fmt::Debug>(
+    limit: Duration,
+    what: &str,
+    show: impl Fn() -> T,
+    is: impl Fn(&T) -> bool,
+) {
+    let wait = async {
+        while !is(&show()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(limit, wait).await;
+    assert!(waited.is_ok(), "not {what}: {:#?}", show());
+}
+
 pub const MONOLITH: Writes = Writes::To(Side::Monolith);
 
 /// Says of the rows what it is told to; the rest is nobody's business here.

@@ -28,8 +28,8 @@ use axum::{
     routing::get,
 };
 use conductor::now_ms;
-use conductor::status::{ExtractionStatus, Status};
-use report::{Report, clock};
+use conductor::status::{ExtractionStatus, Status, no_extraction};
+use report::{Report, Stop, clock};
 
 /// Rows of the table that has the lines' last points.
 const ROWS: usize = 12;
@@ -65,6 +65,8 @@ struct Lines {
 struct Evidence<'a> {
     name: &'a str,
     path: String,
+    /// In the words of `banyan why`, where its steps have stopped.
+    stop: Option<Stop>,
     reasons: Vec<Reason>,
     gates: Vec<GateLine>,
 }
@@ -154,6 +156,7 @@ async fn evidence(
 ) -> Result<Response, PageError> {
     let status: Status = console.api.get(reader.bearer(), "/v1/status").await?;
     let one = find(&status, &name)?;
+    let entries = journal::last(&console, &reader, &name, i64::MAX).await?;
     let page = Page {
         title: "Why",
         section: "migrations",
@@ -162,6 +165,7 @@ async fn evidence(
         main: rendered(&Evidence {
             name: &name,
             path: path(&name),
+            stop: Stop::of(one, &entries),
             reasons: reasons(one),
             gates: gates(one),
         }),
@@ -174,7 +178,9 @@ async fn evidence(
 pub(super) fn find<'a>(status: &'a Status, name: &str) -> Result<&'a ExtractionStatus, PageError> {
     let found = status.extractions.iter().find(|one| one.name == name);
     found.ok_or_else(|| {
-        let text = format!("the plan that `banyan serve` goes by has no extraction `{name}`");
+        let known = status.extractions.iter().map(|one| one.name.as_str());
+        let none = no_extraction(name, known);
+        let text = format!("the plan that `banyan serve` goes by has {none}");
         PageError::Of(StatusCode::NOT_FOUND, text)
     })
 }

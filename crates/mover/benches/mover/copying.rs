@@ -3,14 +3,14 @@
 use crate::{
     figures::Figures,
     ground::{Ground, TABLES},
+    memory,
     peers::PEERS,
-    plans::conductor,
+    plans::{conductor, mover_into},
 };
 use anyhow::{Context, Result, ensure};
 use mover::Mover;
-use plan::Plan;
 use protocol::InstanceId;
-use std::{fmt::Write as _, process::Command, time::Instant};
+use std::{process::Command, time::Instant};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -49,7 +49,11 @@ pub(crate) async fn measure(rounds: u32, percent: u32, figures: &mut Figures) ->
         // Its slots would keep the database.
         mover.cancel(Some(instance)).await?;
     }
-    figures.add("peak_rss_mib", "banyan", peak_mib()?);
+    figures.add(
+        "peak_rss_mib",
+        "banyan",
+        u32::try_from(memory::peak_mib()?)?.into(),
+    );
     Ok(())
 }
 
@@ -64,29 +68,10 @@ async fn ours(ground: &Ground) -> Result<(Mover, InstanceId)> {
 }
 
 fn mover(ground: &Ground) -> Result<Mover> {
-    let mut text = format!(
-        "monolith: {{ url: \"http://127.0.0.1:1\", database: \"{}\" }}
-services:
-  target: {{ url: \"http://127.0.0.1:2\", database: \"{}\" }}
-gateway: {{ listen: \"127.0.0.1:3\" }}
-extractions:
-  bench:
-    service: target
-    routes: [{{ path: /x/* }}]
-    data:
-      mode: replicate
-      schema: public
-      tables:
-",
-        ground.source_url()?,
-        ground.target_url()?
-    );
-    for table in TABLES {
-        writeln!(text, "        public.{table}: {{}}")?;
-    }
-    let plan = Plan::parse(&text, |_| None)?;
-    let (extraction, data) = plan.replicated().next().context("no extraction")?;
-    Ok(Mover::new(&extraction.name, data))
+    let tables = TABLES.map(|table| format!("public.{table}: {{}}"));
+    let tables = tables.each_ref().map(String::as_str);
+    let urls = (&*ground.source_url()?, &*ground.target_url()?);
+    mover_into("public", "bench", urls, &tables)
 }
 
 async fn all_is_there(ground: &Ground, percent: u32) -> Result<()> {
@@ -120,15 +105,4 @@ fn processor_seconds() -> Result<f64> {
         .filter_map(|at| fields.get(*at)?.parse::<u32>().ok())
         .sum();
     Ok(f64::from(ticks) / 100.0)
-}
-
-/// The most memory that this process has had.
-fn peak_mib() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .context("no VmHWM in /proc/self/status")?;
-    Ok(peak.trim().parse::<f64>()? / 1024.0)
 }

@@ -115,7 +115,7 @@ impl Ground {
         self.target.url("banyan", "data")
     }
 
-    /// Runs lines of shell, with `$SOURCE` and `$TARGET`, in an empty directory.
+    /// Runs lines of shell, with `$SOURCE`, `$TARGET` and `$TABLES`, in an empty directory.
     pub(crate) fn shell(&self, script: &str) -> Result<()> {
         let directory = self.directory.path().join("peer");
         if directory.exists() {
@@ -128,6 +128,7 @@ impl Ground {
             .env("PATH", path(&self.source.programs())?)
             .env("SOURCE", self.source_url()?)
             .env("TARGET", self.target_url()?)
+            .env("TABLES", TABLES.join(" "))
             .output()?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);

@@ -5,6 +5,8 @@ mod copying;
 mod drain;
 mod figures;
 mod ground;
+#[path = "../../tests/mover/memory.rs"]
+mod memory;
 mod peers;
 #[path = "../../tests/mover/plans.rs"]
 mod plans;

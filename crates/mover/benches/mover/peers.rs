@@ -37,7 +37,7 @@ pub(crate) const PEERS: [Peer; 4] = [
         name: "raw",
         program: "psql",
         script: "pg_dump -s --section=pre-data \"$SOURCE\" | psql -qX \"$TARGET\" >/dev/null
-            for t in pgbench_accounts wide_orders pgbench_tellers pgbench_branches; do
+            for t in $TABLES; do
                 p=$(psql -qAtX \"$SOURCE\" -c \"select greatest(relpages, 2) / 2 from pg_class where relname = '$t'\")
                 psql -qX \"$SOURCE\" -c \"copy (select * from $t where ctid < '($p,0)'::tid) to stdout (format binary)\" |
                     psql -qX \"$TARGET\" -c \"copy $t from stdin (format binary)\" &

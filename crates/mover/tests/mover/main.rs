@@ -6,6 +6,7 @@ mod findings;
 mod follow;
 mod joining;
 mod life;
+mod memory;
 mod plans;
 mod queries;
 mod random_schemas;

@@ -8,9 +8,19 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// A mover of a plan with these databases and these lines of `tables:` and
-/// `references:` (YAML; a reference is a line that ends in `: restrict`). The
-/// extraction is called like a database: origins are named per cluster.
+/// `references:` (YAML; a reference is a line that ends in `: restrict`), into the
+/// schema `svc`. The extraction is called like a database: origins are named per cluster.
 pub fn mover(database: &str, monolith: &str, service: &str, tables: &[&str]) -> Result<Mover> {
+    mover_into("svc", database, (monolith, service), tables)
+}
+
+/// The same into another schema.
+pub fn mover_into(
+    schema: &str,
+    database: &str,
+    (monolith, service): (&str, &str),
+    tables: &[&str],
+) -> Result<Mover> {
     let extraction = database.replace('_', "-");
     let mut text = format!(
         "monolith: {{ url: \"http://127.0.0.1:1\", database: \"{monolith}\" }}
@@ -23,7 +33,7 @@ extractions:
     routes: [{{ path: /x/* }}]
     data:
       mode: replicate
-      schema: svc
+      schema: {schema}
 "
     );
     let (references, tables): (Vec<&str>, Vec<&str>) =

@@ -5,7 +5,7 @@
 //! `bytea` is left out of what is followed: PostgreSQL itself cannot write its text,
 //! which is twice as long and may have a gibibyte.
 
-use crate::{life::Life, repairs::past_the_fence};
+use crate::{life::Life, memory::peak_mib, repairs::past_the_fence};
 use anyhow::{Context, Result, ensure};
 use mover::verify::DifferenceKind;
 use protocol::{Lsn, Side};
@@ -29,14 +29,6 @@ fn size_mib() -> Result<u64> {
         Ok(text) => text.parse().context(SIZE_VARIABLE),
         Err(_) => Ok(USUAL_MIB),
     }
-}
-
-/// The most memory that this process has had.
-fn most_memory_mib() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(number.context("no VmHWM")?.parse::<u64>()? >> 10)
 }
 
 /// A text, and a `bytea`, of so many mebibytes.
@@ -65,10 +57,10 @@ async fn large() -> Result<()> {
          insert into texts values (1, 1, {text}), (2, 1, 'short');
          insert into raws values (1, 1, {bytes}), (2, 1, 'short')"
     );
-    let before = most_memory_mib()?;
+    let before = peak_mib()?;
     let tables = ["public.texts: {}", "public.raws: {}"];
     let life = Life::begin("field_large", &monolith, SERVICE, &tables).await?;
-    let copied = most_memory_mib()? - before;
+    let copied = peak_mib()? - before;
     println!("copied: memory grew by {copied} MiB");
     agree(&life).await.context("copied")?;
     what_differs_far_inside_is_found(&life, mib).await?;
@@ -84,7 +76,7 @@ async fn large() -> Result<()> {
     );
     life.app(Side::Monolith).batch_execute(&insert).await?;
     agree(&life).await.context("followed")?;
-    let followed = most_memory_mib()? - before;
+    let followed = peak_mib()? - before;
     println!("followed: memory grew by {followed} MiB");
     // Beside smaller ones other things take more.
     ensure!(
